@@ -1,0 +1,1 @@
+//! Benchmarks of the gate, the HSM, the link and the facade

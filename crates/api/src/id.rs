@@ -1,0 +1,291 @@
+//! Ids as types: they are parsed once, at the edge, and are valid inside.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A text that is not an id of the expected kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidId {
+    /// What was expected, e.g. `a cluster ID such as cluster-abcdefghijk`.
+    pub expected: &'static str,
+}
+
+impl fmt::Display for InvalidId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "not {}", self.expected)
+    }
+}
+
+impl std::error::Error for InvalidId {}
+
+macro_rules! text_ids {
+    ($($(#[$doc:meta])* $name:ident, $expected:literal, $accepts:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            /// The id as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str { &self.0 }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                let accepts: fn(&str) -> bool = $accepts;
+                if accepts(text) { Ok(Self(text.into())) } else { Err(InvalidId { expected: $expected }) }
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidId;
+            fn try_from(text: String) -> Result<Self, InvalidId> { text.parse() }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self { id.0.into() }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(&self.0)
+            }
+        }
+    )*};
+}
+
+text_ids! {
+    /// An AWS account: twelve digits.
+    AccountId, "an account ID of twelve digits", |text| {
+        text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    /// A Region such as `eu-west-1`.
+    Region, "a Region such as us-east-1", |text| {
+        (4..=32).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    };
+    /// A custom key store: `cks-` and 17 hexadecimal digits where Portcullis makes it; only the
+    /// length (1 to 64) is constrained by the service model.
+    KeyStoreId, "a custom key store ID such as cks-1234567890abcdef0", |text| {
+        (1..=64).contains(&text.chars().count())
+    };
+    /// A CloudHSM cluster: `cluster-` and 11 to 16 letters or digits.
+    ///
+    /// The model's pattern leaves out the digits 0, 1, 8 and 9. They are accepted, because the
+    /// Developer Guide's own example `cluster-1a23b4cdefg` has one; no such id is ever made here.
+    ClusterId, "a cluster ID such as cluster-abcdefghijk", |text| suffixed(text, "cluster-");
+    /// An HSM of a cluster.
+    HsmId, "an HSM ID such as hsm-abcdefghijk", |text| suffixed(text, "hsm-");
+    /// A backup of a cluster.
+    BackupId, "a backup ID such as backup-abcdefghijk", |text| suffixed(text, "backup-");
+}
+
+fn suffixed(text: &str, prefix: &str) -> bool {
+    text.strip_prefix(prefix).is_some_and(|suffix| {
+        (11..=16).contains(&suffix.len()) && suffix.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
+}
+
+/// The alphabet of the ids that CloudHSM makes (`[2-7a-zA-Z]`), lower case only: 32 letters, so
+/// that five random bits choose one without bias.
+const SUFFIX_ALPHABET: &[u8; 32] = b"234567abcdefghijklmnopqrstuvwxyz";
+
+fn suffix_from(bits: [u8; 11]) -> String {
+    bits.iter()
+        .filter_map(|byte| SUFFIX_ALPHABET.get(usize::from(byte & 31)))
+        .map(|letter| char::from(*letter))
+        .collect()
+}
+
+impl ClusterId {
+    /// A fresh id from random bytes.
+    #[must_use]
+    pub fn from_random(bits: [u8; 11]) -> Self {
+        Self(format!("cluster-{}", suffix_from(bits)).into())
+    }
+}
+
+impl HsmId {
+    /// A fresh id from random bytes.
+    #[must_use]
+    pub fn from_random(bits: [u8; 11]) -> Self {
+        Self(format!("hsm-{}", suffix_from(bits)).into())
+    }
+}
+
+impl BackupId {
+    /// A fresh id from random bytes.
+    #[must_use]
+    pub fn from_random(bits: [u8; 11]) -> Self {
+        Self(format!("backup-{}", suffix_from(bits)).into())
+    }
+}
+
+impl KeyStoreId {
+    /// A fresh id, `cks-` and 17 hexadecimal digits, from random bytes.
+    #[must_use]
+    pub fn from_random(bits: [u8; 9]) -> Self {
+        let hex: String = bits.iter().map(|byte| format!("{byte:02x}")).collect();
+        Self(format!("cks-{}", hex.get(..17).unwrap_or(&hex)).into())
+    }
+}
+
+/// A KMS key: a UUID.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct KeyId([u8; 16]);
+
+impl KeyId {
+    /// A fresh version-4 UUID from random bytes.
+    #[must_use]
+    pub const fn from_random(mut bits: [u8; 16]) -> Self {
+        bits[6] = (bits[6] & 0x0f) | 0x40;
+        bits[8] = (bits[8] & 0x3f) | 0x80;
+        Self(bits)
+    }
+
+    /// The key id with exactly these bytes, as carried in a ciphertext.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The sixteen bytes.
+    #[must_use]
+    pub const fn bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl FromStr for KeyId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        const INVALID: InvalidId = InvalidId { expected: "a key ID (a UUID)" };
+        let mut bytes = [0; 16];
+        let mut digits = text.bytes().enumerate().filter(|(at, byte)| {
+            !(matches!(at, 8 | 13 | 18 | 23) && *byte == b'-')
+        });
+        for slot in &mut bytes {
+            let (Some((_, high)), Some((_, low))) = (digits.next(), digits.next()) else {
+                return Err(INVALID);
+            };
+            let (Some(high), Some(low)) = (hex_digit(high), hex_digit(low)) else {
+                return Err(INVALID);
+            };
+            *slot = (high << 4) | low;
+        }
+        if text.len() == 36 && digits.next().is_none() { Ok(Self(bytes)) } else { Err(INVALID) }
+    }
+}
+
+const fn hex_digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        _ => None,
+    }
+}
+
+impl TryFrom<String> for KeyId {
+    type Error = InvalidId;
+
+    fn try_from(text: String) -> Result<Self, InvalidId> {
+        text.parse()
+    }
+}
+
+impl From<KeyId> for String {
+    fn from(id: KeyId) -> Self {
+        id.to_string()
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, byte) in self.0.iter().enumerate() {
+            if matches!(index, 4 | 6 | 8 | 10) {
+                formatter.write_str("-")?;
+            }
+            write!(formatter, "{byte:02x}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "KeyId({self})")
+    }
+}
+
+/// Account and Region: everything in both services is partitioned by the pair.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Scope {
+    /// Whose resources.
+    pub account: AccountId,
+    /// Where they are.
+    pub region: Region,
+}
+
+impl Scope {
+    /// The ARN of a KMS key in this scope.
+    #[must_use]
+    pub fn key_arn(&self, key: &KeyId) -> String {
+        format!("arn:aws:kms:{}:{}:key/{key}", self.region, self.account)
+    }
+
+    /// The ARN of an alias, whose name starts with `alias/`.
+    #[must_use]
+    pub fn alias_arn(&self, alias: &str) -> String {
+        format!("arn:aws:kms:{}:{}:{alias}", self.region, self.account)
+    }
+
+    /// The ARN of a CloudHSM backup.
+    #[must_use]
+    pub fn backup_arn(&self, backup: &BackupId) -> String {
+        format!("arn:aws:cloudhsm:{}:{}:backup/{backup}", self.region, self.account)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_guides_cluster_id_is_accepted_and_others_follow_the_pattern() {
+        assert!("cluster-1a23b4cdefg".parse::<ClusterId>().is_ok());
+        for refused in ["cluster-", "cluster-short", "Cluster-abcdefghijk", "cluster-abcdefghij_k"] {
+            assert!(refused.parse::<ClusterId>().is_err(), "{refused}");
+        }
+    }
+
+    #[test]
+    fn made_ids_follow_the_documented_patterns() {
+        let cluster = ClusterId::from_random([255, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        let suffix = cluster.as_str().strip_prefix("cluster-").unwrap();
+        assert_eq!(suffix.len(), 11);
+        assert!(suffix.bytes().all(|b| matches!(b, b'2'..=b'7' | b'a'..=b'z')));
+        assert_eq!(KeyStoreId::from_random([0xab; 9]).as_str(), "cks-ababababababababa");
+    }
+
+    #[test]
+    fn a_key_id_reads_back_what_it_prints() {
+        let id = KeyId::from_random([7; 16]);
+        assert_eq!(id.to_string().parse(), Ok(id));
+        for refused in ["", "12345678", "1234567890abcdef1234567890abcdef", "g2345678-1234-1234-1234-123456789012", "12345678-1234-1234-1234-1234567890123"] {
+            assert!(refused.parse::<KeyId>().is_err(), "{refused}");
+        }
+    }
+
+    #[test]
+    fn an_account_is_twelve_digits() {
+        assert!("111122223333".parse::<AccountId>().is_ok());
+        assert!("AKIAIOSFODNN7EXAMPLE".parse::<AccountId>().is_err());
+    }
+}

@@ -1,0 +1,1 @@
+//! Portcullis: CloudHSM clusters and a KMS facade for people who use custom key stores

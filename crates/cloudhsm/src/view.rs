@@ -1,0 +1,115 @@
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use portcullis_api::{ClusterId, HsmId, Scope};
+use tokio::sync::watch;
+
+/// What KMS may know of clusters: the only way from `kms` into this crate's state.
+pub trait Clusters: Send + Sync + Debug {
+    /// The cluster, unless it does not exist or is deleted.
+    fn cluster(&self, scope: &Scope, id: &ClusterId) -> Option<Arc<ClusterView>>;
+
+    /// Changes whenever any cluster does.
+    fn changes(&self) -> watch::Receiver<u64>;
+}
+
+/// A cluster at an instant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterView {
+    /// Which.
+    pub id: ClusterId,
+    /// Its state.
+    pub state: ClusterState,
+    /// The signed cluster certificate (PEM as given to InitializeCluster), once initialised.
+    /// Equal in all clusters that share a backup history.
+    pub certificate: Option<String>,
+    /// The trust anchor (PEM) given to InitializeCluster.
+    pub trust_anchor: Option<String>,
+    /// Subnets by Availability Zone.
+    pub subnets: BTreeMap<String, String>,
+    /// Its HSMs in the order of their IDs.
+    pub hsms: Vec<HsmView>,
+    /// What is wrong with the network that a connection needs, if anything.
+    pub network_trouble: Option<NetworkTrouble>,
+}
+
+/// Trouble in the VPC of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NetworkTrouble {
+    /// A subnet was deleted.
+    SubnetNotFound(String),
+    /// A subnet has no free address.
+    NoFreeAddress(String),
+    /// The cluster's security group lost its rules for TCP 2223-2225.
+    SecurityGroupChanged,
+}
+
+/// An HSM at an instant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HsmView {
+    /// Which.
+    pub id: HsmId,
+    /// Its Availability Zone.
+    pub availability_zone: String,
+    /// Its state.
+    pub state: HsmState,
+    /// Where it listens for QUIC; none before the cluster is initialised.
+    pub address: Option<SocketAddr>,
+}
+
+/// `ClusterState` of the service model, as far as it is produced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ClusterState {
+    /// Being made.
+    CreateInProgress,
+    /// Waits for its first HSM and for InitializeCluster.
+    Uninitialized,
+    /// The signed certificate is being installed.
+    InitializeInProgress,
+    /// Waits for activation.
+    Initialized,
+    /// In service.
+    Active,
+    /// HSMs are being added or removed.
+    UpdateInProgress,
+    /// Being deleted.
+    DeleteInProgress,
+    /// Gone; shown no more.
+    Deleted,
+    /// In trouble.
+    Degraded,
+}
+
+/// `HsmState` of the service model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum HsmState {
+    /// Being made.
+    CreateInProgress,
+    /// In service.
+    Active,
+    /// In trouble.
+    Degraded,
+    /// Being deleted.
+    DeleteInProgress,
+    /// Gone.
+    Deleted,
+}
+
+impl ClusterView {
+    /// The HSMs in service.
+    pub fn active_hsms(&self) -> impl Iterator<Item = &HsmView> {
+        self.hsms.iter().filter(|hsm| hsm.state == HsmState::Active)
+    }
+
+    /// In how many Availability Zones there is an HSM in service.
+    #[must_use]
+    pub fn active_zones(&self) -> usize {
+        let zones: std::collections::BTreeSet<&str> =
+            self.active_hsms().map(|hsm| hsm.availability_zone.as_str()).collect();
+        zones.len()
+    }
+}

@@ -1,0 +1,24 @@
+//! The seams through which time, chance and threads enter: three small traits and the real ones.
+//!
+//! Everything that a seeded run must be able to replay asks one of these traits instead of the
+//! machine. The other two seams live where their meaning lives: `Transport` in
+//! `portcullis-link`, storage in `portcullis-store`. Durations need no trait: they go through
+//! `tokio::time`, whose clock the simulator holds.
+//!
+//! This crate knows nothing else of Portcullis. Start reading at [`Entropy`].
+//!
+//! ```
+//! use portcullis_seam::{Entropy, SystemEntropy};
+//!
+//! let id: [u8; 16] = portcullis_seam::draw(&SystemEntropy);
+//! assert_ne!(id, [0; 16]);
+//! ```
+
+mod clock;
+mod entropy;
+pub mod plant;
+mod pool;
+
+pub use clock::{SystemClock, Timestamp, WallClock};
+pub use entropy::{Entropy, SystemEntropy, draw};
+pub use pool::{InlinePool, Job, ThreadPool, WorkPool};

@@ -1,0 +1,1 @@
+//! Seeded network, disk and clock, worlds, and the history checker

@@ -1,0 +1,1 @@
+//! Open-loop load against a KMS endpoint, measured through edit and reconnect cycles

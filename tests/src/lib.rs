@@ -1,0 +1,1 @@
+//! Black-box tests with the real binary and real clients
