@@ -1,1 +1,0 @@
-//! Black-box tests with the real binary and real clients
