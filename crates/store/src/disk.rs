@@ -1,0 +1,133 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use redb::{
+    Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition,
+    TableError,
+};
+
+use crate::StoreError;
+use crate::state::{Changes, Record, State};
+
+/// Key to `revision (8 bytes, little endian) ‖ value`.
+const RECORDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("records");
+
+/// Facts about the file itself.
+const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+
+/// Raised when the form of keys or values changes so that older versions would misread them.
+const SCHEMA: u64 = 1;
+
+const REVISION_BYTES: usize = 8;
+
+/// The records' redb database.
+#[derive(Debug)]
+pub(crate) struct Disk(Database);
+
+impl Disk {
+    pub(crate) fn open(path: &Path) -> Result<(Self, State), StoreError> {
+        let name = path.display();
+        let database = Database::create(path).map_err(|error| match error {
+            // Rule ST-04: one process at a time has a store open.
+            DatabaseError::DatabaseAlreadyOpen => StoreError::InUse(name.to_string()),
+            other => StoreError::Unreadable(format!("{name}: {other}")),
+        })?;
+        Self::load(database)
+    }
+
+    pub(crate) fn on(backend: impl StorageBackend) -> Result<(Self, State), StoreError> {
+        let database = Database::builder()
+            .create_with_backend(backend)
+            .map_err(|error| StoreError::Unreadable(error.to_string()))?;
+        Self::load(database)
+    }
+
+    fn load(database: Database) -> Result<(Self, State), StoreError> {
+        let disk = Self(database);
+        disk.claim_schema()?;
+        let state = disk.read().map_err(unreadable)?;
+        Ok((disk, state))
+    }
+
+    /// Rule ST-06: a file of another schema is refused before anything is read from it.
+    fn claim_schema(&self) -> Result<(), StoreError> {
+        let found = self.schema().map_err(unreadable)?;
+        match found {
+            Some(SCHEMA) => Ok(()),
+            Some(other) => Err(StoreError::Unreadable(format!(
+                "it has schema {other}, and this version of Portcullis reads schema {SCHEMA}; \
+                 use the version that wrote it, or another data folder"
+            ))),
+            None => self.write_schema().map_err(unreadable),
+        }
+    }
+
+    fn schema(&self) -> Result<Option<u64>, redb::Error> {
+        match self.0.begin_read()?.open_table(META) {
+            Ok(meta) => Ok(meta.get("schema")?.map(|guard| guard.value())),
+            Err(TableError::TableDoesNotExist(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn write_schema(&self) -> Result<(), redb::Error> {
+        let write = self.0.begin_write()?;
+        write.open_table(META)?.insert("schema", SCHEMA)?;
+        write.open_table(RECORDS)?;
+        write.commit()?;
+        Ok(())
+    }
+
+    fn read(&self) -> Result<State, redb::Error> {
+        let read = self.0.begin_read()?;
+        let mut state = State::default();
+        for row in read.open_table(RECORDS)?.iter()? {
+            let (key, stored) = row?;
+            if let Some(record) = decode(stored.value()) {
+                state.revision = state.revision.max(record.revision);
+                state.records.insert(key.value().to_owned(), record);
+            }
+        }
+        if let Some(revision) = read.open_table(META)?.get("revision")? {
+            state.revision = state.revision.max(revision.value());
+        }
+        Ok(state)
+    }
+
+    /// Writes and syncs.
+    pub(crate) fn commit(&self, changes: &Changes) -> Result<(), redb::Error> {
+        let write = self.0.begin_write()?;
+        {
+            let mut table = write.open_table(RECORDS)?;
+            for (key, record) in &changes.writes {
+                match record {
+                    Some(record) => table.insert(key.as_str(), encode(record).as_slice())?,
+                    None => table.remove(key.as_str())?,
+                };
+            }
+            // A deletion leaves no record behind that would carry the revision.
+            write
+                .open_table(META)?
+                .insert("revision", changes.revision)?;
+        }
+        write.commit()?;
+        Ok(())
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the form that map_err wants")]
+fn unreadable(error: redb::Error) -> StoreError {
+    StoreError::Unreadable(error.to_string())
+}
+
+fn encode(record: &Record) -> Vec<u8> {
+    [&record.revision.to_le_bytes()[..], &record.value].concat()
+}
+
+fn decode(stored: &[u8]) -> Option<Record> {
+    let (revision, value) = stored.split_first_chunk::<REVISION_BYTES>()?;
+    Some(Record {
+        revision: u64::from_le_bytes(*revision),
+        value: Arc::from(value),
+    })
+}

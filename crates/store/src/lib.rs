@@ -1,0 +1,33 @@
+//! Versioned records with compare-and-put, watch and transactions.
+//!
+//! A [`Store`] keeps opaque values under text keys. A [`Transaction`] checks what it has read and
+//! writes several records together or not at all; when its commit returns, they are on disk. It
+//! knows nothing of what a record means, and nobody else knows which engine keeps them.
+//!
+//! Start reading at [`Store`]; `disk` is the redb side, `state` the pure side.
+//!
+//! ```
+//! use portcullis_store::{Expect, Store, StoreError, Transaction};
+//!
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! let store = Store::memory();
+//! let put = |value: &[u8]| Transaction::new().expect("a", Expect::Absent).put("a", value.to_vec());
+//! store.commit(put(b"first")).await?;
+//! assert!(matches!(store.commit(put(b"second")).await, Err(StoreError::Conflict { .. })));
+//! assert_eq!(&*store.get("a").unwrap().value, b"first");
+//! # Ok::<(), StoreError>(())
+//! # }).unwrap();
+//! ```
+
+mod committer;
+mod disk;
+mod error;
+mod state;
+mod store;
+mod transaction;
+
+pub use error::StoreError;
+pub use redb::StorageBackend;
+pub use state::Record;
+pub use store::Store;
+pub use transaction::{Expect, KEY_BYTES_MAX, Transaction, VALUE_BYTES_MAX};

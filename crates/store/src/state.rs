@@ -1,0 +1,107 @@
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use crate::{Expect, StoreError, Transaction};
+
+/// A record's value and the revision of the commit that wrote it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Written by the commit with this revision.
+    pub revision: u64,
+    /// Opaque bytes.
+    pub value: Arc<[u8]>,
+}
+
+impl std::fmt::Debug for Record {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            formatter,
+            "Record(revision {}, {} bytes)",
+            self.revision,
+            self.value.len()
+        )
+    }
+}
+
+/// All records as readers see them.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub(crate) records: BTreeMap<String, Record>,
+    pub(crate) revision: u64,
+}
+
+/// What one group of transactions changes: the last write of each key.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    pub(crate) writes: BTreeMap<String, Option<Record>>,
+    pub(crate) revision: u64,
+}
+
+impl State {
+    pub(crate) fn scan(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Vec<(String, Record)> {
+        let from = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
+        };
+        self.records
+            .range::<str, _>((from, Bound::Unbounded))
+            .take_while(|(key, _)| key.starts_with(prefix))
+            .take(limit)
+            .map(|(key, record)| (key.clone(), record.clone()))
+            .collect()
+    }
+
+    pub(crate) fn apply(&mut self, changes: Changes) {
+        for (key, record) in changes.writes {
+            match record {
+                Some(record) => self.records.insert(key, record),
+                None => self.records.remove(&key),
+            };
+        }
+        self.revision = self.revision.max(changes.revision);
+    }
+}
+
+impl Changes {
+    /// Adds `transaction` on top of `state` and the group so far, if its checks hold there.
+    ///
+    /// Rule ST-01: a transaction whose expectations do not hold changes nothing.
+    pub(crate) fn add(
+        &mut self,
+        state: &State,
+        transaction: Transaction,
+    ) -> Result<u64, StoreError> {
+        transaction.check_sizes()?;
+        for (key, expect) in &transaction.checks {
+            let present = match self.writes.get(key) {
+                Some(written) => written.as_ref(),
+                None => state.records.get(key),
+            };
+            let holds = match expect {
+                Expect::Absent => present.is_none(),
+                Expect::Revision(revision) => {
+                    present.is_some_and(|record| record.revision == *revision)
+                }
+            };
+            if !holds {
+                return Err(StoreError::Conflict { key: key.clone() });
+            }
+        }
+        let revision = self.revision.max(state.revision) + 1;
+        for (key, value) in transaction.writes {
+            let record = value.map(|value| Record {
+                revision,
+                value: value.into(),
+            });
+            self.writes.insert(key, record);
+        }
+        self.revision = revision;
+        Ok(revision)
+    }
+}

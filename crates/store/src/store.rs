@@ -1,0 +1,208 @@
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+use redb::StorageBackend;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::committer::{self, Job};
+use crate::disk::Disk;
+use crate::state::{Changes, State};
+use crate::{Record, StoreError, Transaction};
+
+/// Durable records, ordered by key. Cheap to clone; all clones are one store.
+///
+/// Reads see what has been committed, never what is being committed.
+#[derive(Clone)]
+pub struct Store {
+    shared: Arc<Shared>,
+    /// The committer's queue; none where commits happen on the caller.
+    queue: Option<mpsc::Sender<Job>>,
+}
+
+/// What the handles and the committer share.
+pub(crate) struct Shared {
+    state: RwLock<State>,
+    disk: Option<Disk>,
+    /// Held from the first check of a group to its last write.
+    committing: Mutex<Health>,
+    revision: watch::Sender<u64>,
+    on_failure: OnFailure,
+}
+
+#[derive(Default)]
+struct Health {
+    failed: Option<String>,
+}
+
+/// What a failed sync does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OnFailure {
+    /// The product: what is on disk is unknown, so the process must not go on.
+    Abort,
+    /// The simulator: the store closes.
+    Close,
+}
+
+impl Store {
+    /// A store without a disk, for `--ephemeral` and tests. Commits happen on the caller.
+    #[must_use]
+    pub fn memory() -> Self {
+        Self {
+            shared: Shared::new(State::default(), None, OnFailure::Close),
+            queue: None,
+        }
+    }
+
+    /// The store in the file `path`, made if absent, with a committer thread of its own.
+    ///
+    /// # Errors
+    /// When the file is in use, cannot be opened, or has another schema.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let (disk, state) = Disk::open(path)?;
+        let shared = Shared::new(state, Some(disk), OnFailure::Abort);
+        let queue = committer::start(Arc::clone(&shared))?;
+        Ok(Self {
+            shared,
+            queue: Some(queue),
+        })
+    }
+
+    /// A store on a disk of the caller's, committing on the caller: the simulator's.
+    ///
+    /// # Errors
+    /// When the disk cannot be read.
+    pub fn on_backend(backend: impl StorageBackend) -> Result<Self, StoreError> {
+        let (disk, state) = Disk::on(backend)?;
+        Ok(Self {
+            shared: Shared::new(state, Some(disk), OnFailure::Close),
+            queue: None,
+        })
+    }
+
+    /// The record at `key`.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<Record> {
+        self.shared.state.read().records.get(key).cloned()
+    }
+
+    /// Up to `limit` records whose keys start with `prefix` and come after `after`, in the order
+    /// of their keys.
+    #[must_use]
+    pub fn scan(&self, prefix: &str, after: Option<&str>, limit: usize) -> Vec<(String, Record)> {
+        self.shared.state.read().scan(prefix, after, limit)
+    }
+
+    /// Commits. On return the writes are on disk and visible to readers; gives the revision.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when a record is not as expected; then nothing was written.
+    pub async fn commit(&self, transaction: Transaction) -> Result<u64, StoreError> {
+        let (outcome, told) = oneshot::channel();
+        let job = Job {
+            transaction,
+            outcome,
+        };
+        match &self.queue {
+            None => self.shared.commit_group(vec![job]),
+            Some(queue) => {
+                let closed = |_job| StoreError::Closed("its committer has ended".to_owned());
+                queue.send(job).await.map_err(closed)?;
+            }
+        }
+        told.await.unwrap_or_else(|_dropped| {
+            Err(StoreError::Closed("its committer has ended".to_owned()))
+        })
+    }
+
+    /// The revision of the latest commit, to wait for changes.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.shared.revision.subscribe()
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.shared.state.read();
+        write!(
+            formatter,
+            "Store({} records, revision {})",
+            state.records.len(),
+            state.revision
+        )
+    }
+}
+
+impl Shared {
+    fn new(state: State, disk: Option<Disk>, on_failure: OnFailure) -> Arc<Self> {
+        let (revision, _) = watch::channel(state.revision);
+        Arc::new(Self {
+            state: RwLock::new(state),
+            disk,
+            committing: Mutex::default(),
+            revision,
+            on_failure,
+        })
+    }
+
+    /// Checks and writes every job of the group, syncs once, then tells the outcomes.
+    ///
+    /// Rule ST-03: an outcome is told, and a write is visible, only after the sync.
+    pub(crate) fn commit_group(&self, group: Vec<Job>) {
+        let mut health = self.committing.lock();
+        if let Some(why) = &health.failed {
+            let closed = StoreError::Closed(why.clone());
+            group
+                .into_iter()
+                .for_each(|job| tell(job.outcome, Err(closed.clone())));
+            return;
+        }
+        let mut changes = Changes::default();
+        let outcomes: Vec<_> = {
+            let state = self.state.read();
+            let add = |job: Job| (job.outcome, changes.add(&state, job.transaction));
+            group.into_iter().map(add).collect()
+        };
+        if let Err(why) = self.write(&changes) {
+            health.failed = Some(why.clone());
+            for (outcome, _) in outcomes {
+                tell(outcome, Err(StoreError::Closed(why.clone())));
+            }
+            return;
+        }
+        let revision = changes.revision;
+        self.state.write().apply(changes);
+        drop(health);
+        if revision > 0 {
+            self.revision.send_replace(revision);
+        }
+        outcomes
+            .into_iter()
+            .for_each(|(outcome, result)| tell(outcome, result));
+    }
+
+    fn write(&self, changes: &Changes) -> Result<(), String> {
+        let Some(disk) = &self.disk else {
+            return Ok(());
+        };
+        if changes.writes.is_empty() {
+            return Ok(());
+        }
+        disk.commit(changes).map_err(|error| {
+            let why = format!("the disk failed: {error}");
+            if self.on_failure == OnFailure::Abort {
+                // What reached the disk is unknown: going on could acknowledge what is lost.
+                tracing::error!("{why}; ending at once, since what was written is unknown");
+                std::process::abort();
+            }
+            why
+        })
+    }
+}
+
+/// Nobody may wait any more: the caller's future was dropped. The commit stands.
+fn tell(outcome: oneshot::Sender<Result<u64, StoreError>>, result: Result<u64, StoreError>) {
+    let _abandoned = outcome.send(result);
+}

@@ -1,0 +1,175 @@
+//! What a store promises, on memory and on disk.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail loudly")]
+
+use std::collections::BTreeMap;
+
+use portcullis_store::{Expect, Store, StoreError, Transaction};
+use proptest::prelude::*;
+
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+fn put(key: &str, value: &str) -> Transaction {
+    Transaction::new().put(key, value.as_bytes().to_vec())
+}
+
+fn value(store: &Store, key: &str) -> Option<String> {
+    store
+        .get(key)
+        .map(|record| String::from_utf8(record.value.to_vec()).unwrap())
+}
+
+fn on_disk(test: impl FnOnce(Store)) {
+    let folder = tempfile::tempdir().unwrap();
+    test(Store::open(&folder.path().join("store")).unwrap());
+}
+
+/// Rule ST-01
+#[test]
+fn a_transaction_whose_expectations_fail_writes_nothing() {
+    let check = |store: Store| {
+        let first = wait(store.commit(put("a", "1"))).unwrap();
+        for (expect, holds) in [
+            (Expect::Absent, false),
+            (Expect::Revision(first + 1), false),
+            (Expect::Revision(first), true),
+        ] {
+            let both = put("b", "2").put("a", b"3".to_vec()).expect("a", expect);
+            let outcome = wait(store.commit(both));
+            assert_eq!(outcome.is_ok(), holds, "{expect:?}");
+            assert_eq!(value(&store, "b").is_some(), holds, "{expect:?}");
+        }
+        let absent = Transaction::new().expect("none", Expect::Revision(1));
+        let conflict = StoreError::Conflict {
+            key: "none".to_owned(),
+        };
+        assert_eq!(wait(store.commit(absent)), Err(conflict));
+    };
+    check(Store::memory());
+    on_disk(check);
+}
+
+/// Rule ST-02, ST-03
+#[test]
+fn concurrent_commits_are_ordered_and_all_there_after_reopening() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let store = Store::open(&path).unwrap();
+    wait(async {
+        let mut commits = tokio::task::JoinSet::new();
+        for number in 0..200 {
+            let store = store.clone();
+            commits.spawn(async move { store.commit(put(&format!("k{number}"), "v")).await });
+        }
+        let mut revisions = Vec::new();
+        while let Some(done) = commits.join_next().await {
+            revisions.push(done.unwrap().unwrap());
+        }
+        revisions.sort_unstable();
+        assert_eq!(revisions, (1..=200).collect::<Vec<_>>());
+    });
+    let before = store.scan("", None, 1000);
+    drop(store);
+    let again = reopen(&path);
+    assert_eq!(again.scan("", None, 1000), before);
+    assert_eq!(wait(again.commit(put("next", "v"))).unwrap(), 201);
+}
+
+/// The committer closes the file a moment after the last handle is gone.
+fn reopen(path: &std::path::Path) -> Store {
+    for _ in 0..100_000 {
+        match Store::open(path) {
+            Err(StoreError::InUse(_)) => std::thread::yield_now(),
+            other => return other.unwrap(),
+        }
+    }
+    panic!("the file stays in use");
+}
+
+/// Rule ST-04
+#[test]
+fn a_second_opener_is_told_that_the_file_is_in_use() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let _first = Store::open(&path).unwrap();
+    assert!(matches!(Store::open(&path), Err(StoreError::InUse(_))));
+}
+
+/// Rule ST-05
+#[test]
+fn a_key_or_value_that_is_too_large_is_refused() {
+    let store = Store::memory();
+    let long = "k".repeat(portcullis_store::KEY_BYTES_MAX + 1);
+    assert!(matches!(
+        wait(store.commit(put(&long, ""))),
+        Err(StoreError::TooLarge { .. })
+    ));
+    let large = Transaction::new().put("a", vec![0; portcullis_store::VALUE_BYTES_MAX + 1]);
+    assert!(matches!(
+        wait(store.commit(large)),
+        Err(StoreError::TooLarge { .. })
+    ));
+}
+
+/// Rule ST-06
+#[test]
+fn a_file_that_is_not_a_store_is_refused_with_a_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    std::fs::write(&path, b"not a database, and long enough to be looked at").unwrap();
+    let Err(StoreError::Unreadable(why)) = Store::open(&path) else {
+        panic!("it was opened")
+    };
+    assert!(why.contains("store"), "{why}");
+}
+
+#[test]
+fn a_scan_pages_in_the_order_of_keys_within_its_prefix() {
+    let store = Store::memory();
+    for key in ["a/1", "a/2", "a/3", "b/1"] {
+        wait(store.commit(put(key, key))).unwrap();
+    }
+    let keys = |after, limit| -> Vec<String> {
+        store
+            .scan("a/", after, limit)
+            .into_iter()
+            .map(|(key, _)| key)
+            .collect()
+    };
+    assert_eq!(keys(None, 2), ["a/1", "a/2"]);
+    assert_eq!(keys(Some("a/2"), 2), ["a/3"]);
+    assert_eq!(keys(Some("a/3"), 2), Vec::<String>::new());
+}
+
+#[test]
+fn a_watcher_hears_of_the_latest_commit() {
+    let store = Store::memory();
+    let mut watch = store.watch();
+    let revision = wait(store.commit(put("a", "1"))).unwrap();
+    wait(watch.changed()).unwrap();
+    assert_eq!(*watch.borrow(), revision);
+}
+
+proptest! {
+    #[test]
+    fn a_store_behaves_like_a_map(
+        writes in prop::collection::vec((0_u8..6, prop::option::of(any::<u8>())), 0..60)
+    ) {
+        let (store, mut model) = (Store::memory(), BTreeMap::new());
+        for (key, value) in writes {
+            let key = format!("k{key}");
+            let transaction = match value {
+                Some(byte) => { model.insert(key.clone(), byte); Transaction::new().put(key, vec![byte]) }
+                None => { model.remove(&key); Transaction::new().delete(key) }
+            };
+            wait(store.commit(transaction)).unwrap();
+        }
+        let found: BTreeMap<String, u8> =
+            store.scan("k", None, 100).into_iter().map(|(k, r)| (k, r.value[0])).collect();
+        prop_assert_eq!(found, model);
+    }
+}
