@@ -119,7 +119,10 @@ impl Code {
     /// The HTTP status: 400 for the caller's faults and 500 for the service's, as both API
     /// references list them, with the few common errors that have a status of their own.
     #[must_use]
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the fault decides for all others")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the fault decides for all others"
+    )]
     pub const fn status(self) -> u16 {
         match self {
             Self::RequestEntityTooLarge => 413,
@@ -150,7 +153,11 @@ impl Exception {
     /// An exception with a message for the user.
     #[must_use]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), cause: None }
+        Self {
+            code,
+            message: message.into(),
+            cause: None,
+        }
     }
 
     /// The same exception with a cause for the log.

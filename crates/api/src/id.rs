@@ -165,11 +165,14 @@ impl FromStr for KeyId {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        const INVALID: InvalidId = InvalidId { expected: "a key ID (a UUID)" };
+        const INVALID: InvalidId = InvalidId {
+            expected: "a key ID (a UUID)",
+        };
         let mut bytes = [0; 16];
-        let mut digits = text.bytes().enumerate().filter(|(at, byte)| {
-            !(matches!(at, 8 | 13 | 18 | 23) && *byte == b'-')
-        });
+        let mut digits = text
+            .bytes()
+            .enumerate()
+            .filter(|(at, byte)| !(matches!(at, 8 | 13 | 18 | 23) && *byte == b'-'));
         for slot in &mut bytes {
             let (Some((_, high)), Some((_, low))) = (digits.next(), digits.next()) else {
                 return Err(INVALID);
@@ -179,7 +182,11 @@ impl FromStr for KeyId {
             };
             *slot = (high << 4) | low;
         }
-        if text.len() == 36 && digits.next().is_none() { Ok(Self(bytes)) } else { Err(INVALID) }
+        if text.len() == 36 && digits.next().is_none() {
+            Ok(Self(bytes))
+        } else {
+            Err(INVALID)
+        }
     }
 }
 
@@ -249,7 +256,10 @@ impl Scope {
     /// The ARN of a CloudHSM backup.
     #[must_use]
     pub fn backup_arn(&self, backup: &BackupId) -> String {
-        format!("arn:aws:cloudhsm:{}:{}:backup/{backup}", self.region, self.account)
+        format!(
+            "arn:aws:cloudhsm:{}:{}:backup/{backup}",
+            self.region, self.account
+        )
     }
 }
 
@@ -260,7 +270,12 @@ mod tests {
     #[test]
     fn the_guides_cluster_id_is_accepted_and_others_follow_the_pattern() {
         assert!("cluster-1a23b4cdefg".parse::<ClusterId>().is_ok());
-        for refused in ["cluster-", "cluster-short", "Cluster-abcdefghijk", "cluster-abcdefghij_k"] {
+        for refused in [
+            "cluster-",
+            "cluster-short",
+            "Cluster-abcdefghijk",
+            "cluster-abcdefghij_k",
+        ] {
             assert!(refused.parse::<ClusterId>().is_err(), "{refused}");
         }
     }
@@ -270,15 +285,28 @@ mod tests {
         let cluster = ClusterId::from_random([255, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
         let suffix = cluster.as_str().strip_prefix("cluster-").unwrap();
         assert_eq!(suffix.len(), 11);
-        assert!(suffix.bytes().all(|b| matches!(b, b'2'..=b'7' | b'a'..=b'z')));
-        assert_eq!(KeyStoreId::from_random([0xab; 9]).as_str(), "cks-ababababababababa");
+        assert!(
+            suffix
+                .bytes()
+                .all(|b| matches!(b, b'2'..=b'7' | b'a'..=b'z'))
+        );
+        assert_eq!(
+            KeyStoreId::from_random([0xab; 9]).as_str(),
+            "cks-ababababababababa"
+        );
     }
 
     #[test]
     fn a_key_id_reads_back_what_it_prints() {
         let id = KeyId::from_random([7; 16]);
         assert_eq!(id.to_string().parse(), Ok(id));
-        for refused in ["", "12345678", "1234567890abcdef1234567890abcdef", "g2345678-1234-1234-1234-123456789012", "12345678-1234-1234-1234-1234567890123"] {
+        for refused in [
+            "",
+            "12345678",
+            "1234567890abcdef1234567890abcdef",
+            "g2345678-1234-1234-1234-123456789012",
+            "12345678-1234-1234-1234-1234567890123",
+        ] {
             assert!(refused.parse::<KeyId>().is_err(), "{refused}");
         }
     }

@@ -7,6 +7,4 @@ pub mod exception;
 pub mod id;
 
 pub use exception::{Code, Exception, Fault};
-pub use id::{
-    AccountId, BackupId, ClusterId, HsmId, InvalidId, KeyId, KeyStoreId, Region, Scope,
-};
+pub use id::{AccountId, BackupId, ClusterId, HsmId, InvalidId, KeyId, KeyStoreId, Region, Scope};

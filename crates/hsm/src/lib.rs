@@ -1,9 +1,49 @@
 //! One HSM: users, sessions, keys and cryptography.
+//!
+//! An [`Hsm`] is real software, not a mock: passwords are hashed and counted, keys are AES-256 and
+//! never leave it unmasked, nonces are constructed so that none repeats. It does no input or
+//! output: management commands give back what must be made durable, and whoever runs the HSM does
+//! that before the answer leaves. It knows no AWS name, no socket, no file and no runtime.
+//!
+//! Start reading at [`Hsm`]; `manage` holds what each command may do, `batch` the fast path.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use portcullis_hsm::{Command, Hsm, Reply, Secret, Settings};
+//! use portcullis_seam::SystemEntropy;
+//!
+//! let hsm = Hsm::blank(Settings::default(), Arc::new(SystemEntropy));
+//! let activate = Command::Activate { password: Secret::new("adminPassword") };
+//! assert_eq!(hsm.manage(activate).result, Ok(Reply::Done));
+//! ```
 
+mod batch;
 mod command;
+mod device_key;
+mod fence;
+mod hsm;
+mod image;
+mod key;
+mod manage;
+mod nonce;
 mod operation;
+mod password;
+mod placement;
+mod record;
+mod session;
+mod user;
 
+pub use batch::Batch;
 pub use command::{
     Command, Epoch, Fence, KeyInfo, MaskedKey, Reply, Role, Secret, SessionId, UserInfo,
 };
+pub use device_key::{DeviceKey, Unsealable};
+pub use hsm::{Answer, Hsm, LoadError, Settings};
+pub use image::{Image, ImageError};
+pub use nonce::NONCE_BYTES;
 pub use operation::{Call, HsmKeyId, Operation, Output, Refusal};
+pub use placement::{Placement, placement};
+pub use record::Change;
+
+/// The bytes that sealing adds to a plaintext: the nonce and the tag.
+pub const SEAL_BYTES: usize = NONCE_BYTES + 16;
