@@ -23,7 +23,8 @@ pub(crate) fn start(shared: Arc<Shared>) -> Result<mpsc::Sender<Job>, StoreError
     let run = move || {
         while let Some(first) = queue.blocking_recv() {
             let mut group = vec![first];
-            while let Ok(next) = queue.try_recv() {
+            while group.len() < QUEUE_MAX {
+                let Ok(next) = queue.try_recv() else { break };
                 group.push(next);
             }
             shared.commit_group(group);

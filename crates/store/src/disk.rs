@@ -27,10 +27,13 @@ pub(crate) struct Disk(Database);
 impl Disk {
     pub(crate) fn open(path: &Path) -> Result<(Self, State), StoreError> {
         let name = path.display();
-        let database = Database::create(path).map_err(|error| match error {
+        let database = Database::create(path).map_err(|error| {
             // Rule ST-04: one process at a time has a store open.
-            DatabaseError::DatabaseAlreadyOpen => StoreError::InUse(name.to_string()),
-            other => StoreError::Unreadable(format!("{name}: {other}")),
+            if matches!(error, DatabaseError::DatabaseAlreadyOpen) {
+                StoreError::InUse(name.to_string())
+            } else {
+                StoreError::Unreadable(format!("{name}: {error}"))
+            }
         })?;
         Self::load(database)
     }
@@ -130,4 +133,29 @@ fn decode(stored: &[u8]) -> Option<Record> {
         revision: u64::from_le_bytes(*revision),
         value: Arc::from(value),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rule ST-06
+    #[test]
+    fn a_file_of_a_newer_schema_is_refused_by_its_number() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        let (disk, _) = Disk::open(&path).unwrap();
+        let write = disk.0.begin_write().unwrap();
+        write
+            .open_table(META)
+            .unwrap()
+            .insert("schema", SCHEMA + 1)
+            .unwrap();
+        write.commit().unwrap();
+        drop(disk);
+        let Err(StoreError::Unreadable(why)) = Disk::open(&path) else {
+            panic!("it was opened")
+        };
+        assert!(why.contains(&format!("schema {}", SCHEMA + 1)), "{why}");
+    }
 }

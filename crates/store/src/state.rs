@@ -93,7 +93,11 @@ impl Changes {
                 return Err(StoreError::Conflict { key: key.clone() });
             }
         }
-        let revision = self.revision.max(state.revision) + 1;
+        let latest = self.revision.max(state.revision);
+        if transaction.writes.is_empty() {
+            return Ok(latest);
+        }
+        let revision = latest + 1;
         for (key, value) in transaction.writes {
             let record = value.map(|value| Record {
                 revision,

@@ -28,7 +28,7 @@ pub(crate) struct Shared {
     /// Held from the first check of a group to its last write.
     committing: Mutex<Health>,
     revision: watch::Sender<u64>,
-    on_failure: OnFailure,
+    on_failure: fn(&str),
 }
 
 #[derive(Default)]
@@ -36,21 +36,12 @@ struct Health {
     failed: Option<String>,
 }
 
-/// What a failed sync does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum OnFailure {
-    /// The product: what is on disk is unknown, so the process must not go on.
-    Abort,
-    /// The simulator: the store closes.
-    Close,
-}
-
 impl Store {
     /// A store without a disk, for `--ephemeral` and tests. Commits happen on the caller.
     #[must_use]
     pub fn memory() -> Self {
         Self {
-            shared: Shared::new(State::default(), None, OnFailure::Close),
+            shared: Shared::new(State::default(), None, close),
             queue: None,
         }
     }
@@ -61,7 +52,7 @@ impl Store {
     /// When the file is in use, cannot be opened, or has another schema.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let (disk, state) = Disk::open(path)?;
-        let shared = Shared::new(state, Some(disk), OnFailure::Abort);
+        let shared = Shared::new(state, Some(disk), abort);
         let queue = committer::start(Arc::clone(&shared))?;
         Ok(Self {
             shared,
@@ -76,7 +67,7 @@ impl Store {
     pub fn on_backend(backend: impl StorageBackend) -> Result<Self, StoreError> {
         let (disk, state) = Disk::on(backend)?;
         Ok(Self {
-            shared: Shared::new(state, Some(disk), OnFailure::Close),
+            shared: Shared::new(state, Some(disk), close),
             queue: None,
         })
     }
@@ -136,7 +127,7 @@ impl fmt::Debug for Store {
 }
 
 impl Shared {
-    fn new(state: State, disk: Option<Disk>, on_failure: OnFailure) -> Arc<Self> {
+    fn new(state: State, disk: Option<Disk>, on_failure: fn(&str)) -> Arc<Self> {
         let (revision, _) = watch::channel(state.revision);
         Arc::new(Self {
             state: RwLock::new(state),
@@ -192,17 +183,120 @@ impl Shared {
         }
         disk.commit(changes).map_err(|error| {
             let why = format!("the disk failed: {error}");
-            if self.on_failure == OnFailure::Abort {
-                // What reached the disk is unknown: going on could acknowledge what is lost.
-                tracing::error!("{why}; ending at once, since what was written is unknown");
-                std::process::abort();
-            }
+            (self.on_failure)(&why);
             why
         })
     }
 }
 
+/// The product's answer to a failed sync. What reached the disk is unknown: going on could
+/// acknowledge what is lost. Rule ST-07.
+fn abort(why: &str) {
+    tracing::error!("{why}; ending at once, since what was written is unknown");
+    std::process::abort();
+}
+
+/// The simulator's: the store stays closed, and its host goes down.
+const fn close(_why: &str) {}
+
 /// Nobody may wait any more: the caller's future was dropped. The commit stands.
 fn tell(outcome: oneshot::Sender<Result<u64, StoreError>>, result: Result<u64, StoreError>) {
     let _abandoned = outcome.send(result);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    use redb::backends::InMemoryBackend;
+
+    use super::*;
+
+    /// A disk whose syncs fail once `broken`, and which counts its writes.
+    #[derive(Debug, Clone, Default)]
+    struct Fragile {
+        disk: Arc<InMemoryBackend>,
+        broken: Arc<AtomicBool>,
+        writes: Arc<AtomicUsize>,
+    }
+
+    impl StorageBackend for Fragile {
+        fn len(&self) -> io::Result<u64> {
+            self.disk.len()
+        }
+
+        fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+            self.disk.read(offset, out)
+        }
+
+        fn set_len(&self, len: u64) -> io::Result<()> {
+            self.disk.set_len(len)
+        }
+
+        fn sync_data(&self) -> io::Result<()> {
+            if self.broken.load(Ordering::Relaxed) {
+                return Err(io::Error::other("no power"));
+            }
+            self.disk.sync_data()
+        }
+
+        fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+            self.writes.fetch_add(1, Ordering::Relaxed);
+            self.disk.write(offset, data)
+        }
+    }
+
+    static FAILURES: AtomicUsize = AtomicUsize::new(0);
+
+    fn count_failure(_why: &str) {
+        FAILURES.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn on(backend: &Fragile) -> Store {
+        let (disk, state) = Disk::on(backend.clone()).unwrap();
+        Store {
+            shared: Shared::new(state, Some(disk), count_failure),
+            queue: None,
+        }
+    }
+
+    fn commit(store: &Store, transaction: Transaction) -> Result<u64, StoreError> {
+        tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap()
+            .block_on(store.commit(transaction))
+    }
+
+    /// Rule ST-07
+    #[test]
+    fn a_failed_sync_is_fatal_and_nothing_of_it_is_ever_seen() {
+        let backend = Fragile::default();
+        let store = on(&backend);
+        commit(&store, Transaction::new().put("a", vec![1])).unwrap();
+        backend.broken.store(true, Ordering::Relaxed);
+        let failed = commit(&store, Transaction::new().put("a", vec![2]));
+        assert!(matches!(failed, Err(StoreError::Closed(_))), "{failed:?}");
+        assert_eq!(FAILURES.load(Ordering::Relaxed), 1);
+        assert_eq!(&*store.get("a").unwrap().value, [1]);
+        let later = commit(&store, Transaction::new().put("b", vec![3]));
+        assert!(matches!(later, Err(StoreError::Closed(_))), "{later:?}");
+    }
+
+    /// Rule ST-01
+    #[test]
+    fn a_conflict_and_a_mere_check_do_not_touch_the_disk() {
+        let backend = Fragile::default();
+        let store = on(&backend);
+        let revision = commit(&store, Transaction::new().put("a", vec![1])).unwrap();
+        let before = backend.writes.load(Ordering::Relaxed);
+        let check = || Transaction::new().expect("a", crate::Expect::Revision(revision));
+        assert_eq!(commit(&store, check()), Ok(revision));
+        let conflict = check().expect("a", crate::Expect::Absent).put("a", vec![2]);
+        assert!(matches!(
+            commit(&store, conflict),
+            Err(StoreError::Conflict { .. })
+        ));
+        assert_eq!(backend.writes.load(Ordering::Relaxed), before);
+    }
 }

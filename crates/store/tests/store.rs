@@ -154,6 +154,26 @@ fn a_watcher_hears_of_the_latest_commit() {
     assert_eq!(*watch.borrow(), revision);
 }
 
+#[test]
+fn ten_thousand_records_are_read_at_start_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let store = Store::open(&path).unwrap();
+    let all = (0..10_000).fold(Transaction::new(), |transaction, number| {
+        transaction.put(format!("kms/key/{number:05}"), vec![7; 600])
+    });
+    wait(store.commit(all)).unwrap();
+    drop(store);
+    let started = tokio::time::Instant::now();
+    let again = reopen(&path);
+    assert_eq!(again.scan("kms/key/", Some("kms/key/09998"), 9).len(), 1);
+    assert!(
+        started.elapsed().as_millis() < 200,
+        "{:?}",
+        started.elapsed()
+    );
+}
+
 proptest! {
     #[test]
     fn a_store_behaves_like_a_map(
