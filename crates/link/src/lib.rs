@@ -1,8 +1,35 @@
-//! Messages, frames and the transport between a facade and its HSMs.
+//! What crosses the network between a facade and its HSMs: messages, frames, and the transport.
+//!
+//! [`Transport`] is the seam: the product's is [`QuicTransport`], the simulator brings its own and
+//! carries the very same frames. This crate does not know what a command means; it carries it.
+//!
+//! Start reading at `transport` (the traits), then [`frame`] (the bytes), then `quic`.
+//!
+//! ```
+//! use std::time::Duration;
+//! use portcullis_hsm::{Call, Operation, SessionId};
+//! use portcullis_link::frame::{Message, RequestFrame, decode};
+//!
+//! let mut frame = RequestFrame::with_capacity(128);
+//! let call = Call { session: SessionId(1), operation: Operation::Random { bytes: 32 } };
+//! frame.push(&call).unwrap();
+//! let Ok(Message::Request(request)) = decode(frame.seal(7, Duration::from_secs(1))) else {
+//!     unreachable!()
+//! };
+//! assert_eq!(request.len(), 1);
+//! ```
 
+mod certificate;
+pub mod frame;
+mod quic;
 mod transport;
+mod wiped;
 
+pub use certificate::{CertificateError, pem_to_der, verify_certificate_signed_by};
+pub use frame::{ReplyFrame, Request};
+pub use quic::{ClientIdentity, QuicSettings, QuicTransport};
 pub use transport::{
-    CallError, Channel, Done, Identity, LinkError, Listener, Listening, ReplyFrame, Request,
-    Service, Target, Transport,
+    BoxFuture, CallError, Channel, Done, Identity, LinkError, Listener, Listening, Service, Target,
+    Transport,
 };
+pub use wiped::Wiped;

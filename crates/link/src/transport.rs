@@ -8,6 +8,8 @@ use portcullis_hsm::{Call, Command, Output, Refusal, Reply};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
+use crate::frame::{ReplyFrame, Request};
+
 /// A boxed future, as the object-safe traits here need it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -49,7 +51,11 @@ pub struct Identity {
 
 impl Debug for Identity {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Identity({} byte certificate)", self.certificate.len())
+        write!(
+            formatter,
+            "Identity({} byte certificate)",
+            self.certificate.len()
+        )
     }
 }
 
@@ -107,12 +113,6 @@ pub trait Service: Send + Sync + Debug {
 /// Takes the answers of one frame.
 pub type Done = Box<dyn FnOnce(ReplyFrame) + Send>;
 
-/// A frame of operations as it arrived.
-pub struct Request;
-
-/// The answers to a frame, being written.
-pub struct ReplyFrame;
-
 /// Why a call brought no answer from the HSM's logic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkError {
@@ -136,7 +136,10 @@ impl fmt::Display for LinkError {
             Self::Untrusted(why) => write!(formatter, "the HSM did not prove its identity: {why}"),
             Self::NoAnswer(why) => write!(formatter, "the HSM did not answer: {why}"),
             Self::Overloaded => formatter.write_str("too many operations wait for the HSM"),
-            Self::Unusable(why) => write!(formatter, "the HSM's address or identity is unusable: {why}"),
+            Self::Unusable(why) => write!(
+                formatter,
+                "the HSM's address or identity is unusable: {why}"
+            ),
         }
     }
 }

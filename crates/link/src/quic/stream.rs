@@ -1,0 +1,72 @@
+use std::collections::VecDeque;
+
+use quinn::RecvStream;
+
+use crate::Wiped;
+use crate::frame::{Assembler, FRAME_BYTES_MAX, FrameError, Message, decode};
+
+/// Why there is no further message.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// The other side finished, or the connection broke.
+    Stream(String),
+    /// What arrived is not a frame.
+    Frame(FrameError),
+}
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Stream(why) => formatter.write_str(why),
+            Self::Frame(error) => std::fmt::Display::fmt(error, formatter),
+        }
+    }
+}
+
+/// Reads messages off a stream. Cancel-safe: what has arrived is kept.
+#[derive(Debug)]
+pub(super) struct MessageReader {
+    stream: RecvStream,
+    assembler: Assembler,
+    complete: VecDeque<Wiped>,
+}
+
+impl MessageReader {
+    pub(super) fn new(stream: RecvStream) -> Self {
+        Self {
+            stream,
+            assembler: Assembler::default(),
+            complete: VecDeque::new(),
+        }
+    }
+
+    /// The next message, checked whole.
+    pub(super) async fn next(&mut self) -> Result<Message, Ended> {
+        loop {
+            if let Some(frame) = self.complete.pop_front() {
+                return decode(frame).map_err(Ended::Frame);
+            }
+            let chunk = match self.stream.read_chunk(FRAME_BYTES_MAX, true).await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => return Err(self.finished()),
+                Err(error) => return Err(Ended::Stream(error.to_string())),
+            };
+            let complete = &mut self.complete;
+            let keep = |frame| {
+                complete.push_back(frame);
+                Ok(())
+            };
+            self.assembler
+                .feed(&chunk.bytes, keep)
+                .map_err(Ended::Frame)?;
+        }
+    }
+
+    fn finished(&self) -> Ended {
+        if self.assembler.is_between_frames() {
+            Ended::Stream("the other side finished".to_owned())
+        } else {
+            Ended::Frame(FrameError::Length)
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Who may be spoken to: both ends know the one certificate that they expect.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use portcullis_seam::plant::{Bug, planted};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key,
+};
+use rustls::pki_types::{
+    CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, SubjectPublicKeyInfoDer,
+    UnixTime,
+};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+
+use crate::certificate::{public_key, verify_certificate_signed_by};
+use crate::{Identity, LinkError, Target};
+
+use super::ClientIdentity;
+
+/// The protocol's name in the handshake.
+const ALPN: &[u8] = b"portcullis/1";
+
+/// Why the last handshake was refused, for an error that helps.
+pub(super) type Distrust = Arc<Mutex<Option<String>>>;
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+fn unusable(error: impl std::fmt::Display) -> LinkError {
+    LinkError::Unusable(error.to_string())
+}
+
+/// TLS for the side that calls `target`.
+pub(super) fn client_config(
+    client: &ClientIdentity,
+    target: &Target,
+    distrust: Distrust,
+) -> Result<rustls::ClientConfig, LinkError> {
+    let provider = provider();
+    let verifier = ClusterVerifier {
+        expected: target.cluster_certificate.clone(),
+        trust_anchor: target.trust_anchor.clone(),
+        algorithms: provider.signature_verification_algorithms,
+        distrust,
+    };
+    let key = PrivatePkcs8KeyDer::from(client.private_key.to_vec());
+    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(unusable)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_client_auth_cert(
+            vec![CertificateDer::from(client.certificate.clone())],
+            PrivateKeyDer::Pkcs8(key),
+        )
+        .map_err(unusable)?;
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    Ok(config)
+}
+
+/// TLS for an HSM: it presents the cluster certificate and admits the one facade.
+pub(super) fn server_config(
+    identity: &Identity,
+    client: &ClientIdentity,
+) -> Result<rustls::ServerConfig, LinkError> {
+    let provider = provider();
+    let verifier = FacadeVerifier {
+        expected: client.certificate.clone(),
+        algorithms: provider.signature_verification_algorithms,
+    };
+    let key = PrivatePkcs8KeyDer::from(identity.private_key.to_vec());
+    let key = provider
+        .key_provider
+        .load_private_key(key.into())
+        .map_err(unusable)?;
+    let chain = vec![CertificateDer::from(identity.certificate.clone())];
+    // Not `with_single_cert`: that parses the certificate, and refuses X.509 version 1, which
+    // `openssl x509 -req` makes.
+    let presented = Presented(Arc::new(CertifiedKey::new(chain, key)));
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(unusable)?
+        .with_client_cert_verifier(Arc::new(verifier))
+        .with_cert_resolver(Arc::new(presented));
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    Ok(config)
+}
+
+#[derive(Debug)]
+struct Presented(Arc<CertifiedKey>);
+
+impl ResolvesServerCert for Presented {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+}
+
+/// Rule LINK-03: an HSM proves that it is of the cluster: it presents the cluster certificate,
+/// which the trust anchor signed, and signs the handshake with its key.
+#[derive(Debug)]
+struct ClusterVerifier {
+    expected: Vec<u8>,
+    trust_anchor: Vec<u8>,
+    algorithms: WebPkiSupportedAlgorithms,
+    distrust: Distrust,
+}
+
+impl ClusterVerifier {
+    fn check(&self, presented: &[u8]) -> Result<(), String> {
+        if planted(Bug::CertificateCheckSkipped) {
+            return Ok(());
+        }
+        if presented != self.expected {
+            return Err("it presents another certificate than its cluster's".to_owned());
+        }
+        verify_certificate_signed_by(presented, &self.trust_anchor).map_err(|error| {
+            format!("its cluster certificate does not verify under the trust anchor: {error}")
+        })
+    }
+}
+
+impl ServerCertVerifier for ClusterVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        self.check(end_entity)
+            .map(|()| ServerCertVerified::assertion())
+            .map_err(|why| {
+                *self.distrust.lock() = Some(why);
+                Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)
+            })
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(Error::General("QUIC has no TLS 1.2".to_owned()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_handshake(message, certificate, signature, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+/// Rule LINK-04: an HSM admits only the facade whose certificate it was given.
+#[derive(Debug)]
+struct FacadeVerifier {
+    expected: Vec<u8>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ClientCertVerifier for FacadeVerifier {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        if **end_entity == *self.expected {
+            Ok(ClientCertVerified::assertion())
+        } else {
+            Err(Error::InvalidCertificate(
+                CertificateError::ApplicationVerificationFailure,
+            ))
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(Error::General("QUIC has no TLS 1.2".to_owned()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_handshake(message, certificate, signature, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+/// Verifies with the certificate's bare key, since webpki reads no certificate of version 1.
+fn verify_handshake(
+    message: &[u8],
+    certificate: &CertificateDer<'_>,
+    signature: &DigitallySignedStruct,
+    algorithms: &WebPkiSupportedAlgorithms,
+) -> Result<HandshakeSignatureValid, Error> {
+    let key = public_key(certificate)
+        .map_err(|_malformed| Error::InvalidCertificate(CertificateError::BadEncoding))?;
+    let key = SubjectPublicKeyInfoDer::from(key);
+    verify_tls13_signature_with_raw_key(message, &key, signature, algorithms)
+}
