@@ -1,5 +1,35 @@
-//! CloudHSM clusters, HSMs, backups and certificates.
+//! CloudHSM: clusters and their HSMs, backups, certificates and users.
+//!
+//! The control plane decides by pure functions over records (`decide`), commits what they say and
+//! carries it out on a fleet of HSMs that really run: each a [`portcullis_hsm::Hsm`] with a disk
+//! and a listener of its own. Users are managed over the link, like any client does it.
+//!
+//! This crate knows nothing of KMS, HTTP, QUIC or files: the link brings the transport, the store
+//! the disks. What KMS may know of clusters is in [`Clusters`], and nothing else.
+//!
+//! Start reading at [`CloudHsm`], then `decide` for the rules and `control::progress` for what
+//! happens between two states.
+//!
+//! ```
+//! use portcullis_cloudhsm::default_subnets;
+//!
+//! let subnets = default_subnets(&"eu-west-1".parse().unwrap());
+//! assert!(subnets["eu-west-1a"].starts_with("subnet-"));
+//! ```
 
+mod certificate;
+mod control;
+mod decide;
+mod fleet;
+mod network;
+mod record;
+mod shapes;
+mod users;
 mod view;
 
+pub use certificate::{CannotSign, CustomerAuthority, Roots};
+pub use control::{CloudHsm, CloudHsmConfig, FaultError, OpenError};
+pub use fleet::{Disks, FileDisks, MemoryDisks};
+pub use network::{default_subnets, default_vpc};
+pub use users::{Coverage, HsmInfo, Locked, UserError, UserRow};
 pub use view::{ClusterState, ClusterView, Clusters, HsmState, HsmView, NetworkTrouble};

@@ -36,7 +36,7 @@ pub struct ClusterView {
 }
 
 /// Trouble in the VPC of a cluster.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum NetworkTrouble {
     /// A subnet was deleted.
     SubnetNotFound(String),
@@ -99,6 +99,38 @@ pub enum HsmState {
     Deleted,
 }
 
+impl ClusterState {
+    /// The name on the wire.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CreateInProgress => "CREATE_IN_PROGRESS",
+            Self::Uninitialized => "UNINITIALIZED",
+            Self::InitializeInProgress => "INITIALIZE_IN_PROGRESS",
+            Self::Initialized => "INITIALIZED",
+            Self::Active => "ACTIVE",
+            Self::UpdateInProgress => "UPDATE_IN_PROGRESS",
+            Self::DeleteInProgress => "DELETE_IN_PROGRESS",
+            Self::Deleted => "DELETED",
+            Self::Degraded => "DEGRADED",
+        }
+    }
+}
+
+impl HsmState {
+    /// The name on the wire.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CreateInProgress => "CREATE_IN_PROGRESS",
+            Self::Active => "ACTIVE",
+            Self::Degraded => "DEGRADED",
+            Self::DeleteInProgress => "DELETE_IN_PROGRESS",
+            Self::Deleted => "DELETED",
+        }
+    }
+}
+
 impl ClusterView {
     /// The HSMs in service.
     pub fn active_hsms(&self) -> impl Iterator<Item = &HsmView> {
@@ -108,8 +140,10 @@ impl ClusterView {
     /// In how many Availability Zones there is an HSM in service.
     #[must_use]
     pub fn active_zones(&self) -> usize {
-        let zones: std::collections::BTreeSet<&str> =
-            self.active_hsms().map(|hsm| hsm.availability_zone.as_str()).collect();
+        let zones: std::collections::BTreeSet<&str> = self
+            .active_hsms()
+            .map(|hsm| hsm.availability_zone.as_str())
+            .collect();
         zones.len()
     }
 }

@@ -1,0 +1,131 @@
+//! Controls for tests and chaos: what the real service does to its users without being asked.
+
+use std::fmt;
+
+use portcullis_api::{ClusterId, HsmId, Scope};
+
+use super::CloudHsm;
+use crate::record::Cluster;
+use crate::{HsmState, NetworkTrouble};
+
+/// Why a control did nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FaultError {
+    /// No cluster has the HSM.
+    NoSuchHsm(HsmId),
+    /// There is no such cluster.
+    NoSuchCluster(ClusterId),
+    /// It did not come back, or the change could not be stored.
+    Failed(String),
+}
+
+impl fmt::Display for FaultError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSuchHsm(id) => write!(
+                formatter,
+                "No cluster has an HSM {id}. Run DescribeClusters to see which there are."
+            ),
+            Self::NoSuchCluster(id) => write!(
+                formatter,
+                "There is no cluster {id}. Run DescribeClusters to see which there are."
+            ),
+            Self::Failed(why) => write!(formatter, "It could not be done: {why}."),
+        }
+    }
+}
+
+impl std::error::Error for FaultError {}
+
+impl CloudHsm {
+    /// Takes an HSM down as a power cut does: connections, sessions and memory are lost, the disk
+    /// stays. Its state in descriptions does not change: that an HSM is gone is for its clients
+    /// to find out.
+    ///
+    /// # Errors
+    /// When no cluster has it.
+    pub fn crash(&self, hsm: &HsmId) -> Result<(), FaultError> {
+        self.owner(hsm)?;
+        self.fleet.crash(hsm);
+        Ok(())
+    }
+
+    /// Starts an HSM from its disk, on the address it had, after it has caught up with the other
+    /// HSMs of its cluster. One that is up loses its connections and sessions.
+    ///
+    /// # Errors
+    /// When no cluster has it, or it does not start.
+    pub async fn restart(&self, hsm: &HsmId) -> Result<(), FaultError> {
+        let _one_at_a_time = self.control.lock().await;
+        let (scope, cluster) = self.owner(hsm)?;
+        let peers: Vec<HsmId> = cluster.hsms.keys().cloned().collect();
+        self.fleet
+            .restart(hsm, &peers)
+            .await
+            .map_err(|error| FaultError::Failed(error.to_string()))?;
+        if let Err(error) = self.synchronise(&cluster, None).await {
+            super::tend::warn(&cluster.id, &error);
+        }
+        self.refresh(&scope, &cluster.id);
+        Ok(())
+    }
+
+    /// Makes a cluster show an HSM in another state, such as DEGRADED.
+    ///
+    /// # Errors
+    /// When no cluster has it, or the change cannot be stored.
+    pub async fn set_hsm_state(&self, hsm: &HsmId, state: HsmState) -> Result<(), FaultError> {
+        let (scope, cluster) = self.owner(hsm)?;
+        self.amend(&scope, &cluster.id, |one| {
+            if let Some(record) = one.hsms.get_mut(hsm) {
+                record.state = state;
+            }
+        })
+        .await
+    }
+
+    /// Breaks or mends the network that a key store's connection needs.
+    ///
+    /// # Errors
+    /// When there is no such cluster, or the change cannot be stored.
+    pub async fn set_network_trouble(
+        &self,
+        scope: &Scope,
+        cluster: &ClusterId,
+        trouble: Option<NetworkTrouble>,
+    ) -> Result<(), FaultError> {
+        if !matches!(self.ledger.cluster(scope, cluster), Ok(Some(_))) {
+            return Err(FaultError::NoSuchCluster(cluster.clone()));
+        }
+        self.amend(scope, cluster, |one| {
+            one.network_trouble.clone_from(&trouble);
+        })
+        .await
+    }
+
+    async fn amend(
+        &self,
+        scope: &Scope,
+        cluster: &ClusterId,
+        amend: impl Fn(&mut Cluster),
+    ) -> Result<(), FaultError> {
+        let _one_at_a_time = self.control.lock().await;
+        self.ledger
+            .amend(scope, cluster, amend)
+            .await
+            .map_err(|error| FaultError::Failed(error.cause.unwrap_or(error.message)))?;
+        self.refresh(scope, cluster);
+        Ok(())
+    }
+
+    /// The cluster that has an HSM.
+    fn owner(&self, hsm: &HsmId) -> Result<(Scope, Cluster), FaultError> {
+        self.ledger
+            .clusters()
+            .into_iter()
+            .filter_map(|(scope, id)| Some((self.ledger.cluster(&scope, &id).ok()??, scope)))
+            .find(|(cluster, _)| cluster.hsms.contains_key(hsm))
+            .map(|(cluster, scope)| (scope, cluster))
+            .ok_or_else(|| FaultError::NoSuchHsm(hsm.clone()))
+    }
+}

@@ -1,0 +1,241 @@
+//! The operations of CloudHSM v2: a request is parsed, decided on, committed and carried out.
+
+use portcullis_api::cloudhsm::{
+    CreateClusterRequest, CreateClusterResponse, CreateHsmRequest, CreateHsmResponse,
+    DeleteClusterRequest, DeleteClusterResponse, DeleteHsmRequest, DeleteHsmResponse,
+    DescribeBackupsRequest, DescribeBackupsResponse, DescribeClustersRequest,
+    DescribeClustersResponse, InitializeClusterRequest, InitializeClusterResponse,
+};
+use portcullis_api::{ClusterId, Exception, HsmId, Scope};
+use portcullis_seam::draw;
+
+use super::CloudHsm;
+use super::tend::warn;
+use crate::decide::{
+    BackupFilters, ClusterFilters, CreateCluster, CreateHsm, DeleteCluster, DeleteHsm,
+    DescribeBackups, DescribeClusters, FreshHsm, InitializeCluster, PageRequest,
+};
+use crate::network::hex_id;
+use crate::record::{Cluster, State};
+use crate::shapes;
+
+impl CloudHsm {
+    /// CreateCluster.
+    ///
+    /// # Errors
+    /// CloudHsmInvalidRequestException, CloudHsmResourceNotFoundException for the source backup.
+    pub async fn create_cluster(
+        &self,
+        scope: &Scope,
+        request: CreateClusterRequest,
+    ) -> Result<CreateClusterResponse, Exception> {
+        let id = ClusterId::from_random(draw(&*self.entropy));
+        self.create_cluster_as(scope, id, request).await
+    }
+
+    /// CreateCluster with an ID of the caller's choice, for worlds.
+    ///
+    /// # Errors
+    /// As [`CloudHsm::create_cluster`], and when there is such a cluster already.
+    pub async fn create_cluster_as(
+        &self,
+        scope: &Scope,
+        id: ClusterId,
+        request: CreateClusterRequest,
+    ) -> Result<CreateClusterResponse, Exception> {
+        let command = CreateCluster::parse(request)?;
+        let now = self.clock.now().millis();
+        let decide = |state: &State| {
+            let cluster = command.decide(state, &scope.region, now, id.clone())?;
+            Ok((cluster, ()))
+        };
+        let (cluster, ()) = self.change(scope, &id, decide).await?;
+        Ok(CreateClusterResponse {
+            cluster: Some(shapes::cluster(&cluster)),
+        })
+    }
+
+    /// DescribeClusters, in the order of the IDs.
+    ///
+    /// # Errors
+    /// CloudHsmInvalidRequestException for an unknown filter or page size.
+    #[expect(clippy::unused_async, reason = "the form of all operations")]
+    pub async fn describe_clusters(
+        &self,
+        scope: &Scope,
+        request: DescribeClustersRequest,
+    ) -> Result<DescribeClustersResponse, Exception> {
+        let command = DescribeClusters {
+            filters: ClusterFilters::parse(request.filters.unwrap_or_default())?,
+            page: PageRequest {
+                max_results: request.max_results.map(i64::from),
+                next_token: request.next_token,
+            },
+        };
+        let page = command.decide(&self.ledger.state(scope)?)?;
+        Ok(DescribeClustersResponse {
+            clusters: Some(page.items.iter().map(shapes::cluster).collect()),
+            next_token: page.next_token,
+        })
+    }
+
+    /// InitializeCluster.
+    ///
+    /// # Errors
+    /// CloudHsmResourceNotFoundException; CloudHsmInvalidRequestException when the cluster is not
+    /// UNINITIALIZED or the certificates do not fit.
+    pub async fn initialize_cluster(
+        &self,
+        scope: &Scope,
+        request: InitializeClusterRequest,
+    ) -> Result<InitializeClusterResponse, Exception> {
+        let command = InitializeCluster {
+            cluster: shapes::cluster_id(&request.cluster_id)?,
+            signed_certificate: request.signed_cert,
+            trust_anchor: request.trust_anchor,
+        };
+        let decide = |state: &State| Ok((command.decide(state)?, ()));
+        let (cluster, ()) = self.change(scope, &command.cluster, decide).await?;
+        Ok(InitializeClusterResponse {
+            state: Some(cluster.state.name().to_owned()),
+            state_message: Some("The cluster certificate is being installed.".to_owned()),
+        })
+    }
+
+    /// CreateHsm.
+    ///
+    /// # Errors
+    /// CloudHsmResourceNotFoundException; CloudHsmInvalidRequestException for the zone, the
+    /// address or the state of the cluster.
+    pub async fn create_hsm(
+        &self,
+        scope: &Scope,
+        request: CreateHsmRequest,
+    ) -> Result<CreateHsmResponse, Exception> {
+        let id = HsmId::from_random(draw(&*self.entropy));
+        self.create_hsm_as(scope, id, request).await
+    }
+
+    /// CreateHsm with an ID of the caller's choice, for worlds.
+    ///
+    /// # Errors
+    /// As [`CloudHsm::create_hsm`].
+    pub async fn create_hsm_as(
+        &self,
+        scope: &Scope,
+        id: HsmId,
+        request: CreateHsmRequest,
+    ) -> Result<CreateHsmResponse, Exception> {
+        let command = CreateHsm::parse(request)?;
+        let fresh = FreshHsm {
+            eni: hex_id("eni", id.as_str()),
+            id: id.clone(),
+        };
+        let decide = |state: &State| Ok((command.decide(state, &scope.region, &fresh)?, ()));
+        let (cluster, ()) = self.change(scope, &command.cluster, decide).await?;
+        Ok(CreateHsmResponse {
+            hsm: cluster
+                .hsms
+                .get(&id)
+                .map(|hsm| shapes::hsm(&cluster, &id, hsm)),
+        })
+    }
+
+    /// DeleteHsm.
+    ///
+    /// # Errors
+    /// CloudHsmResourceNotFoundException; CloudHsmInvalidRequestException unless exactly one
+    /// identifier is given.
+    pub async fn delete_hsm(
+        &self,
+        scope: &Scope,
+        request: DeleteHsmRequest,
+    ) -> Result<DeleteHsmResponse, Exception> {
+        let command = DeleteHsm::parse(request)?;
+        let decide = |state: &State| command.decide(state);
+        let (_, hsm) = self.change(scope, &command.cluster, decide).await?;
+        Ok(DeleteHsmResponse {
+            hsm_id: Some(hsm.to_string()),
+        })
+    }
+
+    /// DeleteCluster.
+    ///
+    /// # Errors
+    /// CloudHsmResourceNotFoundException; CloudHsmInvalidRequestException while it has HSMs.
+    pub async fn delete_cluster(
+        &self,
+        scope: &Scope,
+        request: DeleteClusterRequest,
+    ) -> Result<DeleteClusterResponse, Exception> {
+        let command = DeleteCluster {
+            cluster: shapes::cluster_id(&request.cluster_id)?,
+        };
+        let decide = |state: &State| Ok((command.decide(state)?, ()));
+        let (cluster, ()) = self.change(scope, &command.cluster, decide).await?;
+        Ok(DeleteClusterResponse {
+            cluster: Some(shapes::cluster(&cluster)),
+        })
+    }
+
+    /// DescribeBackups, the newest first unless asked otherwise.
+    ///
+    /// # Errors
+    /// CloudHsmInvalidRequestException for an unknown filter or page size.
+    #[expect(clippy::unused_async, reason = "the form of all operations")]
+    pub async fn describe_backups(
+        &self,
+        scope: &Scope,
+        request: DescribeBackupsRequest,
+    ) -> Result<DescribeBackupsResponse, Exception> {
+        let command = DescribeBackups {
+            filters: BackupFilters::parse(request.filters.unwrap_or_default())?,
+            oldest_first: request.sort_ascending.unwrap_or(false),
+            page: PageRequest {
+                max_results: request.max_results.map(i64::from),
+                next_token: request.next_token,
+            },
+        };
+        let page = command.decide(&self.ledger.state(scope)?)?;
+        Ok(DescribeBackupsResponse {
+            backups: Some(
+                page.items
+                    .iter()
+                    .map(|backup| shapes::backup(scope, backup))
+                    .collect(),
+            ),
+            next_token: page.next_token,
+        })
+    }
+
+    /// Decides, commits, and carries the cluster on to its next lasting state.
+    ///
+    /// The answer shows the cluster as it was committed, in its passing state. When carrying on
+    /// fails, the change stays accepted, and the service tries again by itself.
+    async fn change<T>(
+        &self,
+        scope: &Scope,
+        id: &ClusterId,
+        decide: impl Fn(&State) -> Result<(Cluster, T), Exception>,
+    ) -> Result<(Cluster, T), Exception> {
+        let _one_at_a_time = self.control.lock().await;
+        // Whoever began something here may have stopped waiting for its end.
+        if let Err(error) = self.carry_on(scope, id).await {
+            warn(id, &error);
+        }
+        let decided = self.ledger.decide(scope, decide).await?;
+        self.refresh(scope, id);
+        if let Err(error) = self.carry_on(scope, id).await {
+            warn(id, &error);
+        }
+        Ok(decided)
+    }
+
+    /// Carries a cluster on after something happened on its HSMs that concerns it.
+    pub(crate) async fn settle(&self, scope: &Scope, id: &ClusterId) {
+        let _one_at_a_time = self.control.lock().await;
+        if let Err(error) = self.carry_on(scope, id).await {
+            warn(id, &error);
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! From a state that ends in `_IN_PROGRESS` to the state after it.
+//!
+//! ```text
+//! CREATE_IN_PROGRESS ───────────────────▶ UNINITIALIZED, or INITIALIZED from a backup
+//! INITIALIZE_IN_PROGRESS ─ install ─────▶ INITIALIZED ─ activation, backup ─▶ ACTIVE
+//! UPDATE_IN_PROGRESS ─ make or remove ──▶ ACTIVE
+//! DELETE_IN_PROGRESS ───────────────────▶ no record
+//! ```
+//!
+//! A step can be repeated: when the process ends, or whoever asked stops waiting, between a step
+//! and its commit, the next start or the next call takes the same step again.
+
+use portcullis_api::{ClusterId, Exception, HsmId, Scope};
+
+use super::CloudHsm;
+use crate::certificate::give_birth;
+use crate::fleet::{FleetError, KeptIdentity};
+use crate::record::{Certificates, Cluster, internal};
+use crate::{ClusterState, HsmState};
+
+/// What has to be done next.
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    /// Nothing but the change of state.
+    Settle(ClusterState),
+    /// Give every HSM the signed certificate.
+    Install,
+    MakeHsm(HsmId),
+    RemoveHsm(HsmId),
+    /// The first admin has set a password.
+    Activate(HsmId),
+    Forget,
+}
+
+/// The next step of a cluster. `activated` says whether an HSM has an admin.
+fn next_step(cluster: &Cluster, activated: impl Fn(&HsmId) -> bool) -> Option<Step> {
+    match cluster.state {
+        ClusterState::CreateInProgress if cluster.source_backup.is_some() => {
+            Some(Step::Settle(ClusterState::Initialized))
+        }
+        ClusterState::CreateInProgress => Some(Step::Settle(ClusterState::Uninitialized)),
+        ClusterState::InitializeInProgress => Some(Step::Install),
+        ClusterState::DeleteInProgress | ClusterState::Deleted => Some(Step::Forget),
+        ClusterState::Uninitialized
+        | ClusterState::Initialized
+        | ClusterState::Active
+        | ClusterState::UpdateInProgress
+        | ClusterState::Degraded => {
+            let first = |state| cluster.hsms_in(state).next().cloned();
+            if let Some(hsm) = first(HsmState::CreateInProgress) {
+                Some(Step::MakeHsm(hsm))
+            } else if let Some(hsm) = first(HsmState::DeleteInProgress) {
+                Some(Step::RemoveHsm(hsm))
+            } else if cluster.state == ClusterState::UpdateInProgress {
+                Some(Step::Settle(ClusterState::Active))
+            } else if cluster.state == ClusterState::Initialized {
+                let mut active = cluster.hsms_in(HsmState::Active);
+                active
+                    .find(|hsm| activated(hsm))
+                    .cloned()
+                    .map(Step::Activate)
+            } else {
+                None
+            }
+        }
+    }
+}
+
+impl CloudHsm {
+    /// Takes every step that a cluster waits for.
+    ///
+    /// Rule CL-16: what was begun is finished, also after a restart.
+    pub(super) async fn carry_on(&self, scope: &Scope, id: &ClusterId) -> Result<(), Exception> {
+        while let Some(cluster) = self.ledger.cluster(scope, id)? {
+            let Some(step) = next_step(&cluster, |hsm| self.fleet.is_activated(hsm)) else {
+                break;
+            };
+            tracing::debug!(cluster = %id, ?step, "next step");
+            self.take(scope, &cluster, &step).await?;
+            self.refresh(scope, id);
+        }
+        self.refresh(scope, id);
+        Ok(())
+    }
+
+    async fn take(&self, scope: &Scope, cluster: &Cluster, step: &Step) -> Result<(), Exception> {
+        let id = &cluster.id;
+        match step {
+            Step::Settle(state) => {
+                let state = *state;
+                self.ledger.amend(scope, id, |one| one.state = state).await
+            }
+            Step::Install => self.install(scope, cluster).await,
+            Step::MakeHsm(hsm) => self.make_hsm(scope, cluster, hsm).await,
+            Step::RemoveHsm(hsm) => self.remove_hsm(scope, cluster, hsm).await,
+            Step::Activate(hsm) => {
+                // Rule CL-07: activation makes the cluster ACTIVE, and a backup is taken. In a
+                // cluster made from a backup the HSM brings its admin along.
+                if cluster.source_backup.is_none() {
+                    self.take_backup(scope, cluster, hsm).await?;
+                }
+                let activate = |one: &mut Cluster| one.state = ClusterState::Active;
+                self.ledger.amend(scope, id, activate).await
+            }
+            Step::Forget => self.ledger.forget(scope, id).await,
+        }
+    }
+
+    async fn install(&self, scope: &Scope, cluster: &Cluster) -> Result<(), Exception> {
+        if let Some((certificate, _)) = cluster.issued() {
+            for hsm in cluster.hsms_in(HsmState::Active) {
+                self.fleet.install(hsm, certificate).await.map_err(failed)?;
+            }
+        }
+        let initialized = |one: &mut Cluster| one.state = ClusterState::Initialized;
+        self.ledger.amend(scope, &cluster.id, initialized).await
+    }
+
+    async fn make_hsm(
+        &self,
+        scope: &Scope,
+        cluster: &Cluster,
+        hsm: &HsmId,
+    ) -> Result<(), Exception> {
+        let mut certificates = None;
+        if cluster.issued().is_none() {
+            certificates = Some(self.make_first_hsm(hsm).await?);
+        } else {
+            let capture = self.content_for_new_hsm(scope, cluster).await?;
+            self.fleet.create_from(hsm, capture).await.map_err(failed)?;
+        }
+        let made = |one: &mut Cluster| {
+            if let Some(record) = one.hsms.get_mut(hsm) {
+                record.state = HsmState::Active;
+            }
+            if let Some(certificates) = &certificates {
+                one.certificates = certificates.clone();
+            }
+        };
+        self.ledger.amend(scope, &cluster.id, made).await?;
+        // What the others got while this one was being filled.
+        self.synchronise(cluster, Some(hsm)).await
+    }
+
+    /// The first HSM makes the cluster's key pair and asks for a certificate.
+    async fn make_first_hsm(&self, hsm: &HsmId) -> Result<Certificates, Exception> {
+        let now = self.clock.now();
+        let birth = give_birth(&self.makers, hsm, &*self.entropy, now).map_err(|error| {
+            internal("The HSM's certificates could not be made.").because(error)
+        })?;
+        let identity = KeptIdentity::unsigned(&birth.key);
+        self.fleet
+            .create_blank(hsm, &identity)
+            .await
+            .map_err(failed)?;
+        Ok(Certificates::Requested {
+            request: birth.request,
+            hsm: birth.hsm,
+            aws_hardware: birth.aws_hardware,
+            manufacturer_hardware: birth.manufacturer_hardware,
+        })
+    }
+
+    async fn remove_hsm(
+        &self,
+        scope: &Scope,
+        cluster: &Cluster,
+        hsm: &HsmId,
+    ) -> Result<(), Exception> {
+        if cluster.in_service() {
+            // Its keys that others lack must survive it, and so must its notes of deletions.
+            self.synchronise(cluster, Some(hsm)).await?;
+            self.take_backup(scope, cluster, hsm).await?;
+        }
+        self.fleet.remove(hsm).await.map_err(failed)?;
+        let removed = |one: &mut Cluster| {
+            one.hsms.remove(hsm);
+            // The private key of the request went with the HSM.
+            if one.state == ClusterState::Uninitialized {
+                one.certificates = Certificates::Nothing;
+            }
+        };
+        self.ledger.amend(scope, &cluster.id, removed).await
+    }
+
+    /// Brings the HSMs of a cluster in step, `also` one that is not in service.
+    pub(super) async fn synchronise(
+        &self,
+        cluster: &Cluster,
+        also: Option<&HsmId>,
+    ) -> Result<(), Exception> {
+        let mut hsms: Vec<HsmId> = cluster.hsms_in(HsmState::Active).cloned().collect();
+        hsms.extend(also.filter(|hsm| !hsms.contains(hsm)).cloned());
+        let copied = self.fleet.synchronise(&hsms).await.map_err(failed)?;
+        if copied > 0 {
+            tracing::info!(cluster = %cluster.id, copied, "copied keys to HSMs that lacked them");
+        }
+        Ok(())
+    }
+}
+
+/// What an operation answers with when the fleet fails.
+pub(super) fn failed(error: FleetError) -> Exception {
+    internal("An HSM of the cluster failed. The service tries again by itself.").because(error)
+}

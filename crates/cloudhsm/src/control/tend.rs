@@ -1,0 +1,67 @@
+//! What the service does by itself, every few seconds.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use portcullis_api::{ClusterId, Exception, Scope};
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+use super::CloudHsm;
+
+/// How often HSMs are brought in step and unfinished changes are tried again. Our choice: the
+/// documentation says "periodically".
+const TEND_EVERY: Duration = Duration::from_secs(10);
+
+/// Tends `cloud` until it is dropped.
+pub(super) fn start(cloud: &Arc<CloudHsm>) -> AbortHandle {
+    tokio::spawn(tend(Arc::downgrade(cloud))).abort_handle()
+}
+
+async fn tend(cloud: Weak<CloudHsm>) {
+    let mut ticks = interval_at(Instant::now() + TEND_EVERY, TEND_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let Some(cloud) = cloud.upgrade() else {
+            return;
+        };
+        cloud.tend_once().await;
+    }
+}
+
+impl CloudHsm {
+    /// One round over every cluster. What fails is logged and tried again in the next round.
+    pub(super) async fn tend_once(&self) {
+        let _one_at_a_time = self.control.lock().await;
+        let clusters = self.ledger.clusters();
+        for (scope, id) in &clusters {
+            if let Err(error) = self.tend_cluster(scope, id).await {
+                warn(id, &error);
+            }
+        }
+        let mut scopes: Vec<&Scope> = clusters.iter().map(|(scope, _)| scope).collect();
+        scopes.dedup();
+        for scope in scopes {
+            if let Err(error) = self.tend_backups(scope).await {
+                tracing::warn!(cause = error.cause, "backups wait for the next round");
+            }
+        }
+    }
+
+    async fn tend_cluster(&self, scope: &Scope, id: &ClusterId) -> Result<(), Exception> {
+        self.carry_on(scope, id).await?;
+        if let Some(cluster) = self.ledger.cluster(scope, id)? {
+            for hsm in cluster.hsms.keys() {
+                self.fleet.silence_if_down(hsm);
+            }
+            self.synchronise(&cluster, None).await?;
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn warn(cluster: &ClusterId, error: &Exception) {
+    let cause = error.cause.as_deref().unwrap_or("unknown");
+    tracing::warn!(%cluster, cause, "a change of the cluster waits for the next round");
+}

@@ -1,0 +1,88 @@
+//! What others see of clusters.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use portcullis_api::{ClusterId, Exception, HsmId, Scope};
+use tokio::sync::watch;
+
+use super::CloudHsm;
+use crate::record::{Cluster, HsmRecord};
+use crate::{ClusterView, Clusters, HsmView};
+
+impl CloudHsm {
+    /// Every cluster, in the order of account, Region and ID.
+    #[must_use]
+    pub fn clusters(&self) -> Vec<(Scope, Arc<ClusterView>)> {
+        let views = self.views.read();
+        views
+            .iter()
+            .map(|((scope, _), view)| (scope.clone(), Arc::clone(view)))
+            .collect()
+    }
+
+    /// Shows a cluster as it is; tells those who watch when that is a change.
+    pub(super) fn refresh(&self, scope: &Scope, id: &ClusterId) {
+        let key = (scope.clone(), id.clone());
+        let view = match self.ledger.cluster(scope, id) {
+            Ok(cluster) => cluster.map(|cluster| Arc::new(self.view(cluster))),
+            // Unreadable: whatever is shown stays until the record is repaired.
+            Err(_) => return,
+        };
+        let changed = {
+            let mut views = self.views.write();
+            let before = match &view {
+                Some(view) => views.insert(key, Arc::clone(view)),
+                None => views.remove(&key),
+            };
+            before != view
+        };
+        if changed {
+            self.changes.send_modify(|count| *count += 1);
+        }
+    }
+
+    /// The record of a cluster, with what its view leaves out.
+    pub(crate) fn record_of(
+        &self,
+        scope: &Scope,
+        id: &ClusterId,
+    ) -> Result<Option<Cluster>, Exception> {
+        self.ledger.cluster(scope, id)
+    }
+
+    /// Where an HSM listens.
+    pub(crate) fn address_of(&self, hsm: &HsmId) -> Option<SocketAddr> {
+        self.fleet.address(hsm)
+    }
+
+    fn view(&self, cluster: Cluster) -> ClusterView {
+        let issued = cluster.issued();
+        let hsm = |(id, hsm): (&HsmId, &HsmRecord)| HsmView {
+            id: id.clone(),
+            availability_zone: hsm.zone.clone(),
+            state: hsm.state,
+            address: self.fleet.address(id),
+        };
+        ClusterView {
+            state: cluster.state,
+            certificate: issued.map(|(certificate, _)| certificate.to_owned()),
+            trust_anchor: issued.map(|(_, anchor)| anchor.to_owned()),
+            hsms: cluster.hsms.iter().map(hsm).collect(),
+            id: cluster.id,
+            subnets: cluster.subnets,
+            network_trouble: cluster.network_trouble,
+        }
+    }
+}
+
+impl Clusters for CloudHsm {
+    fn cluster(&self, scope: &Scope, id: &ClusterId) -> Option<Arc<ClusterView>> {
+        let key = (scope.clone(), id.clone());
+        self.views.read().get(&key).cloned()
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+}

@@ -1,0 +1,91 @@
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use portcullis_api::Exception;
+
+use super::describe_clusters::names;
+use super::{Page, PageRequest, refuse};
+use crate::record::{Backup, State};
+
+/// DescribeBackups.
+#[derive(Debug, Default)]
+pub(crate) struct DescribeBackups {
+    pub(crate) filters: BackupFilters,
+    pub(crate) oldest_first: bool,
+    pub(crate) page: PageRequest,
+}
+
+/// The filters of DescribeBackups. A backup is shown when each filter given names it.
+#[derive(Debug, Default)]
+pub(crate) struct BackupFilters {
+    ids: Option<Vec<String>>,
+    sources: Option<Vec<String>>,
+    clusters: Option<Vec<String>>,
+    states: Option<Vec<String>>,
+    never_expires: Option<Vec<String>>,
+}
+
+/// `MaxResults` of the service model.
+const RESULTS_MAX: usize = 50;
+
+impl BackupFilters {
+    /// Parses the filters as they stand in the request.
+    ///
+    /// # Errors
+    /// When there is no such filter.
+    pub(crate) fn parse(filters: BTreeMap<String, Vec<String>>) -> Result<Self, Exception> {
+        let mut parsed = Self::default();
+        for (name, values) in filters {
+            let slot = match name.as_str() {
+                "backupIds" => &mut parsed.ids,
+                "sourceBackupIds" => &mut parsed.sources,
+                "clusterIds" => &mut parsed.clusters,
+                "states" => &mut parsed.states,
+                "neverExpires" => &mut parsed.never_expires,
+                _ => {
+                    return Err(refuse(format!(
+                        "There is no filter {name:?}. Give Filters backupIds, sourceBackupIds, \
+                         clusterIds, states or neverExpires."
+                    )));
+                }
+            };
+            *slot = Some(values);
+        }
+        Ok(parsed)
+    }
+
+    fn shows(&self, backup: &Backup) -> bool {
+        // Only a copy in another Region has a source backup, and copies are not made here.
+        self.sources.is_none()
+            && names(&self.ids, backup.id.as_str())
+            && names(&self.clusters, backup.cluster.as_str())
+            && names(&self.states, backup.state.name())
+            && names(&self.never_expires, &backup.never_expires.to_string())
+    }
+}
+
+impl DescribeBackups {
+    /// Rule BK-04: the newest backup comes first, unless SortAscending is given.
+    pub(crate) fn decide(self, state: &State) -> Result<Page<Backup>, Exception> {
+        let mut shown: Vec<Backup> = state
+            .backups
+            .values()
+            .filter(|backup| self.filters.shows(backup))
+            .cloned()
+            .collect();
+        if self.oldest_first {
+            shown.sort_by_key(mark);
+            self.page
+                .cut(shown, RESULTS_MAX, mark, |one, other| one < other)
+        } else {
+            shown.sort_by_key(|backup| Reverse(mark(backup)));
+            self.page
+                .cut(shown, RESULTS_MAX, mark, |one, other| one > other)
+        }
+    }
+}
+
+/// Sorts like the date of creation, then the id.
+fn mark(backup: &Backup) -> String {
+    format!("{:016x}-{}", backup.created, backup.id)
+}

@@ -1,0 +1,52 @@
+use std::sync::Arc;
+
+use portcullis_link::{Identity, pem_to_der};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::certificate::PrivateKey;
+use crate::record::{decode, encode};
+
+/// What an HSM keeps as its identity, in its own record and in every backup: the cluster's
+/// private key from the first HSM's birth on, and the certificate once there is one.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct KeptIdentity {
+    private_key: Zeroizing<Vec<u8>>,
+    certificate: Option<String>,
+}
+
+impl KeptIdentity {
+    /// Before the request is signed.
+    pub(crate) fn unsigned(key: &PrivateKey) -> Self {
+        Self {
+            private_key: key.pkcs8().clone(),
+            certificate: None,
+        }
+    }
+
+    /// With the signed cluster certificate (PEM).
+    pub(crate) fn signed(self, certificate: &str) -> Self {
+        Self {
+            certificate: Some(certificate.to_owned()),
+            ..self
+        }
+    }
+
+    pub(crate) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(encode(self))
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
+        decode(bytes)
+    }
+
+    /// What the HSM presents to whoever connects; none before the certificate is installed.
+    ///
+    /// Rule CL-10: every HSM of a cluster presents the cluster certificate.
+    pub(crate) fn presented(self) -> Option<Identity> {
+        Some(Identity {
+            certificate: pem_to_der(&self.certificate?).ok()?,
+            private_key: Arc::new(self.private_key),
+        })
+    }
+}

@@ -1,0 +1,334 @@
+//! The HSMs that run: one node each, with its own disk and listener.
+//!
+//! A member passes through three phases. *Attached*: its disk is open. *Running*: its HSM is in
+//! memory. *Listening*: it has the cluster certificate and answers on the link. A crash takes it
+//! back to the beginning; its address is kept for the restart.
+
+mod disk;
+mod disks;
+mod identity;
+mod node;
+mod rejoin;
+mod serve;
+mod synchronise;
+
+pub use disks::{Disks, FileDisks, MemoryDisks};
+pub(crate) use identity::KeptIdentity;
+pub(crate) use node::Capture;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use portcullis_api::HsmId;
+use portcullis_hsm::{Change, DeviceKey, Hsm, Image, Settings};
+use portcullis_link::{Listener, Listening, Transport};
+use portcullis_seam::{Entropy, WallClock, WorkPool};
+
+use disk::{Contents, Disk, Notes, Writes};
+use node::Node;
+
+/// What every node is made with.
+#[derive(Debug)]
+pub(crate) struct Equipment {
+    pub(crate) disks: Arc<dyn Disks>,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) clock: Arc<dyn WallClock>,
+    pub(crate) pool: Arc<dyn WorkPool>,
+    pub(crate) device_key: Arc<DeviceKey>,
+    pub(crate) settings: Settings,
+    pub(crate) bind_ip: IpAddr,
+}
+
+/// Every HSM of every cluster of this process.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    equipment: Equipment,
+    members: Mutex<BTreeMap<HsmId, Member>>,
+}
+
+#[derive(Debug, Default)]
+struct Member {
+    disk: Option<Disk>,
+    node: Option<Node>,
+    listening: Option<Box<dyn Listening>>,
+    /// Where it listens or listened.
+    address: Option<SocketAddr>,
+}
+
+/// Why an HSM does not run: for the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FleetError(String);
+
+impl FleetError {
+    fn of(hsm: &HsmId, what: &str, why: impl fmt::Display) -> Self {
+        Self(format!("{hsm}: {what}: {why}"))
+    }
+}
+
+impl fmt::Display for FleetError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl Fleet {
+    pub(crate) const fn new(equipment: Equipment) -> Self {
+        Self {
+            equipment,
+            members: Mutex::new(BTreeMap::new()),
+        }
+    }
+
+    pub(crate) fn address(&self, hsm: &HsmId) -> Option<SocketAddr> {
+        self.members.lock().get(hsm)?.address
+    }
+
+    /// The node of an HSM that is up.
+    fn node(&self, hsm: &HsmId) -> Option<Node> {
+        let node = self.members.lock().get(hsm)?.node.clone()?;
+        (!node.is_down()).then_some(node)
+    }
+
+    pub(crate) fn is_up(&self, hsm: &HsmId) -> bool {
+        self.node(hsm).is_some()
+    }
+
+    /// Whether the HSM is up and its first admin has set a password.
+    pub(crate) fn is_activated(&self, hsm: &HsmId) -> bool {
+        self.node(hsm).is_some_and(|node| node.is_activated())
+    }
+
+    /// A factory-new HSM that holds the key pair of a cluster to be initialised.
+    pub(crate) async fn create_blank(
+        &self,
+        id: &HsmId,
+        identity: &KeptIdentity,
+    ) -> Result<(), FleetError> {
+        let Equipment {
+            settings, entropy, ..
+        } = &self.equipment;
+        let hsm = Hsm::blank(*settings, Arc::clone(entropy));
+        let _in_records = hsm.set_identity(&identity.to_bytes());
+        self.create(id, &hsm, Notes::default()).await
+    }
+
+    /// An HSM with the content of a backup or of another HSM.
+    pub(crate) async fn create_from(&self, id: &HsmId, capture: Capture) -> Result<(), FleetError> {
+        let Equipment {
+            settings, entropy, ..
+        } = &self.equipment;
+        let hsm = Hsm::restore(*settings, Arc::clone(entropy), &capture.image)
+            .map_err(|error| FleetError::of(id, "the backup cannot be restored", error))?;
+        self.create(id, &hsm, capture.notes).await
+    }
+
+    /// Writes a new HSM to its disk and starts it from there, like any other start. An attempt
+    /// that was interrupted is wiped first.
+    async fn create(&self, id: &HsmId, hsm: &Hsm, notes: Notes) -> Result<(), FleetError> {
+        self.remove(id).await?;
+        let disk = self.attach(id)?;
+        let put = |(key, value)| Change {
+            key,
+            value: Some(value),
+        };
+        let writes = Writes {
+            records: hsm.records().into_iter().map(put).collect(),
+            notes,
+        };
+        disk.write(&writes)
+            .await
+            .map_err(|error| FleetError::of(id, "its disk failed", error))?;
+        self.start(id, &[]).await
+    }
+
+    /// Opens the disk of an HSM.
+    pub(crate) fn attach(&self, id: &HsmId) -> Result<Disk, FleetError> {
+        let store = self
+            .equipment
+            .disks
+            .open(id)
+            .map_err(|error| FleetError::of(id, "its disk cannot be opened", error))?;
+        let disk = Disk {
+            hsm: id.clone(),
+            store,
+            device_key: Arc::clone(&self.equipment.device_key),
+            entropy: Arc::clone(&self.equipment.entropy),
+        };
+        self.members.lock().entry(id.clone()).or_default().disk = Some(disk.clone());
+        Ok(disk)
+    }
+
+    /// Starts an HSM from its disk, after it has caught up with its attached peers, and listens
+    /// if it has the cluster certificate.
+    pub(crate) async fn start(&self, id: &HsmId, peers: &[HsmId]) -> Result<(), FleetError> {
+        let disk = match self.disk(id) {
+            Some(disk) => disk,
+            None => self.attach(id)?,
+        };
+        let unreadable = |error| FleetError::of(id, "its disk cannot be read", error);
+        let own = disk.read().map_err(unreadable)?;
+        let peers: Vec<Contents> = peers
+            .iter()
+            .filter(|peer| *peer != id)
+            .filter_map(|peer| self.disk(peer)?.read().ok())
+            .collect();
+        disk.write(&rejoin::catch_up(&own, &peers))
+            .await
+            .map_err(|error| FleetError::of(id, "its disk failed", error))?;
+        let records = disk.read().map_err(unreadable)?.records;
+        let Equipment {
+            settings,
+            entropy,
+            clock,
+            pool,
+            ..
+        } = &self.equipment;
+        let hsm = Hsm::load(*settings, Arc::clone(entropy), records)
+            .map_err(|error| FleetError::of(id, "it cannot be loaded", error))?;
+        let node = Node::start(hsm, disk, Arc::clone(clock), Arc::clone(pool));
+        self.members.lock().entry(id.clone()).or_default().node = Some(node);
+        self.listen(id).await
+    }
+
+    fn disk(&self, id: &HsmId) -> Option<Disk> {
+        self.members.lock().get(id)?.disk.clone()
+    }
+
+    /// Installs the signed cluster certificate (PEM) and starts to listen.
+    pub(crate) async fn install(&self, id: &HsmId, certificate: &str) -> Result<(), FleetError> {
+        let what = "the cluster certificate cannot be installed";
+        let Some(node) = self.node(id) else {
+            return Err(FleetError::of(id, what, "it is down"));
+        };
+        let kept = node
+            .identity()
+            .ok_or_else(|| FleetError::of(id, what, "it has no private key"))?;
+        let identity = KeptIdentity::from_bytes(&kept)
+            .map_err(|error| FleetError::of(id, what, error))?
+            .signed(certificate);
+        node.install(&identity.to_bytes())
+            .await
+            .map_err(|refusal| FleetError::of(id, what, refusal))?;
+        self.listen(id).await
+    }
+
+    /// Listens on the address it had before, or else on a free port.
+    async fn listen(&self, id: &HsmId) -> Result<(), FleetError> {
+        let Some(node) = self.node(id) else {
+            return Ok(());
+        };
+        let kept = node
+            .identity()
+            .and_then(|bytes| KeptIdentity::from_bytes(&bytes).ok());
+        let Some(identity) = kept.and_then(KeptIdentity::presented) else {
+            return Ok(());
+        };
+        let bind = self
+            .address(id)
+            .unwrap_or_else(|| SocketAddr::new(self.equipment.bind_ip, 0));
+        let listener = Listener {
+            name: id.to_string(),
+            bind,
+            identity,
+            service: Arc::new(node),
+        };
+        let listening = self
+            .equipment
+            .transport
+            .listen(listener)
+            .await
+            .map_err(|error| FleetError::of(id, "it cannot listen", error))?;
+        let mut members = self.members.lock();
+        let member = members.entry(id.clone()).or_default();
+        member.address = Some(listening.address());
+        member.listening = Some(listening);
+        Ok(())
+    }
+
+    /// Takes an HSM down as a power cut does: its memory and its connections are lost, its disk
+    /// and its address stay. False when it was down already.
+    pub(crate) fn crash(&self, id: &HsmId) -> bool {
+        let mut members = self.members.lock();
+        let Some(member) = members.get_mut(id) else {
+            return false;
+        };
+        let was_up = member.node.as_ref().is_some_and(|node| !node.is_down());
+        if let Some(node) = &member.node {
+            node.cut();
+        }
+        member.listening = None;
+        member.disk = None;
+        was_up
+    }
+
+    /// Starts an HSM that is down.
+    pub(crate) async fn restart(&self, id: &HsmId, peers: &[HsmId]) -> Result<(), FleetError> {
+        let before = self.members.lock().get(id).and_then(|one| one.node.clone());
+        if let Some(node) = before {
+            // A command that was under way may still reach the disk: it must be read after that.
+            node.stop().await;
+        }
+        self.crash(id);
+        self.attach(id)?;
+        self.start(id, peers).await
+    }
+
+    /// Destroys an HSM and its disk.
+    pub(crate) async fn remove(&self, id: &HsmId) -> Result<(), FleetError> {
+        let member = self.members.lock().remove(id);
+        if let Some(node) = member.as_ref().and_then(|member| member.node.as_ref()) {
+            node.stop().await;
+        }
+        drop(member);
+        self.equipment
+            .disks
+            .remove(id)
+            .map_err(|error| FleetError::of(id, "its disk cannot be removed", error))
+    }
+
+    /// The content of an HSM, from its memory when it is up and else from its disk.
+    pub(crate) async fn capture(&self, id: &HsmId) -> Result<Capture, FleetError> {
+        if let Some(node) = self.node(id) {
+            return Ok(node.capture().await);
+        }
+        let what = "its disk cannot be read";
+        let contents = self
+            .attach(id)?
+            .read()
+            .map_err(|error| FleetError::of(id, what, error))?;
+        let Equipment {
+            settings, entropy, ..
+        } = &self.equipment;
+        let hsm = Hsm::load(*settings, Arc::clone(entropy), contents.records)
+            .map_err(|error| FleetError::of(id, what, error))?;
+        Ok(Capture {
+            image: hsm.image(),
+            notes: contents.notes,
+        })
+    }
+
+    /// Takes down the listener of a node whose disk failed: it refuses everything already, and
+    /// clients should go elsewhere.
+    pub(crate) fn silence_if_down(&self, id: &HsmId) {
+        if let Some(member) = self.members.lock().get_mut(id)
+            && member.node.as_ref().is_some_and(Node::is_down)
+        {
+            member.listening = None;
+        }
+    }
+}
+
+impl Capture {
+    /// The content of a backup, which has no notes: in a cluster made from it, keys that were
+    /// deleted since are there again (CloudHSM User Guide, "Restoring from a backup").
+    pub(crate) fn of_backup(image: Image) -> Self {
+        Self {
+            image,
+            notes: Notes::default(),
+        }
+    }
+}

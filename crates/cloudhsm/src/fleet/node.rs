@@ -1,0 +1,358 @@
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+use portcullis_hsm::{
+    Answer, Change, Command, Hsm, HsmKeyId, Image, MaskedKey, Refusal, Reply, Role,
+};
+use portcullis_seam::{WallClock, WorkPool};
+use tokio::sync::oneshot;
+
+use super::disk::{Disk, Notes, Writes, key_of_record};
+use super::rejoin::{stamp, user_of_record};
+
+/// A running HSM: its logic, its own disk, and the order in which commands reach both.
+///
+/// Management commands are carried out one at a time, each in a task of its own: when whoever
+/// asked stops waiting, what the HSM has changed in memory still reaches the disk.
+#[derive(Clone)]
+pub(crate) struct Node {
+    pub(crate) core: Arc<Core>,
+}
+
+pub(crate) struct Core {
+    pub(super) hsm: Arc<Hsm>,
+    pub(super) pool: Arc<dyn WorkPool>,
+    disk: Disk,
+    clock: Arc<dyn WallClock>,
+    /// Held while a command is carried out, until it is durable.
+    managing: tokio::sync::Mutex<Notes>,
+    /// Which keys it has, as one number that is cheap to compare.
+    fingerprint: Mutex<Fingerprint>,
+    down: AtomicBool,
+}
+
+/// A set of keys: how many, and the exclusive or of their ids. Ids are random, so two sets that
+/// differ have the same fingerprint once in 2^128.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Fingerprint {
+    count: usize,
+    ids: u128,
+}
+
+/// An HSM at an instant, for a backup or a new HSM.
+#[derive(Debug)]
+pub(crate) struct Capture {
+    pub(crate) image: Image,
+    pub(crate) notes: Notes,
+}
+
+impl Fingerprint {
+    fn add(&mut self, id: HsmKeyId) {
+        self.count += 1;
+        self.ids ^= u128::from_be_bytes(id.0);
+    }
+
+    const fn remove(&mut self, id: HsmKeyId) {
+        self.count = self.count.saturating_sub(1);
+        self.ids ^= u128::from_be_bytes(id.0);
+    }
+}
+
+impl Node {
+    /// Starts `hsm` over the disk that holds its records.
+    pub(crate) fn start(
+        hsm: Hsm,
+        disk: Disk,
+        clock: Arc<dyn WallClock>,
+        pool: Arc<dyn WorkPool>,
+    ) -> Self {
+        let mut fingerprint = Fingerprint::default();
+        hsm.key_ids().into_iter().for_each(|id| fingerprint.add(id));
+        let core = Core {
+            hsm: Arc::new(hsm),
+            managing: tokio::sync::Mutex::new(disk.notes()),
+            fingerprint: Mutex::new(fingerprint),
+            down: AtomicBool::new(false),
+            disk,
+            clock,
+            pool,
+        };
+        Self {
+            core: Arc::new(core),
+        }
+    }
+
+    /// Carries out a command. Durable before it returns, also when the caller stops waiting.
+    pub(crate) async fn carry_out(&self, command: Command) -> Result<Reply, Refusal> {
+        let core = Arc::clone(&self.core);
+        let task = tokio::spawn(async move { core.carry_out(command).await });
+        // The task can end without an answer only when the runtime is being shut down.
+        task.await.unwrap_or(Err(Refusal::Busy))
+    }
+
+    /// Stops answering, and waits until what was begun has reached the disk or failed to.
+    pub(crate) async fn stop(&self) {
+        self.core.go_down();
+        drop(self.core.managing.lock().await);
+    }
+
+    /// Stops answering at once, as in a power cut.
+    pub(crate) fn cut(&self) {
+        self.core.go_down();
+    }
+
+    pub(crate) fn is_down(&self) -> bool {
+        self.core.is_down()
+    }
+
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        *self.core.fingerprint.lock()
+    }
+
+    pub(crate) fn key_ids(&self) -> Vec<HsmKeyId> {
+        self.core.hsm.key_ids()
+    }
+
+    pub(crate) fn export(&self, id: HsmKeyId) -> Option<MaskedKey> {
+        self.core.hsm.export_masked(id)
+    }
+
+    pub(crate) fn identity(&self) -> Option<zeroize::Zeroizing<Vec<u8>>> {
+        self.core.hsm.identity()
+    }
+
+    /// Whether its first admin has set a password.
+    pub(crate) fn is_activated(&self) -> bool {
+        match self.core.hsm.manage(Command::ListUsers).result {
+            Ok(Reply::Users(users)) => users.iter().any(|user| user.role == Role::Admin),
+            Ok(Reply::Done | Reply::Session(_) | Reply::Key(_) | Reply::Keys(_)) | Err(_) => false,
+        }
+    }
+
+    /// The keys it notes as deleted on purpose.
+    pub(crate) async fn notes(&self) -> Notes {
+        self.core.managing.lock().await.clone()
+    }
+
+    /// Its content at an instant between two commands.
+    pub(crate) async fn capture(&self) -> Capture {
+        let notes = self.core.managing.lock().await;
+        Capture {
+            image: self.core.hsm.image(),
+            notes: notes.clone(),
+        }
+    }
+
+    /// Installs the cluster certificate and private key.
+    pub(crate) async fn install(&self, identity: &[u8]) -> Result<(), Refusal> {
+        let mut notes = self.core.managing.lock().await;
+        let writes = Writes {
+            records: self.core.hsm.set_identity(identity),
+            ..Writes::default()
+        };
+        self.core.commit(&mut notes, writes).await
+    }
+
+    /// Takes over keys that other HSMs of the cluster have.
+    ///
+    /// Rule CL-13: a key that was deleted on purpose is not taken over.
+    pub(crate) async fn take_over(&self, keys: &[MaskedKey]) -> Result<(), Refusal> {
+        let mut notes = self.core.managing.lock().await;
+        let mut writes = Writes::default();
+        let mut full = Ok(());
+        for key in keys {
+            let answer = self.core.hsm.import_masked(key);
+            let result =
+                self.core
+                    .undo_revivals(&notes, answer.result, answer.changes, &mut writes);
+            match result {
+                Ok(_) | Err(Refusal::NoSuchKey) => (),
+                Err(refusal) => full = Err(refusal),
+            }
+        }
+        // What was taken over before a refusal is in memory and must be on disk too.
+        self.core.commit(&mut notes, writes).await?;
+        full
+    }
+
+    /// Deletes the keys that another HSM of the cluster notes as deleted.
+    pub(crate) async fn bury(&self, deleted: &[HsmKeyId]) -> Result<(), Refusal> {
+        let mut notes = self.core.managing.lock().await;
+        let mut writes = Writes::default();
+        for id in deleted.iter().filter(|id| !notes.deleted.contains(id)) {
+            writes.records.extend(self.core.hsm.remove_key(*id));
+            writes.notes.deleted.insert(*id);
+        }
+        self.core.commit(&mut notes, writes).await
+    }
+}
+
+/// What the service must note beside a command's own changes.
+enum Noted {
+    Nothing,
+    Deleted(HsmKeyId),
+    UsersChanged,
+}
+
+impl Noted {
+    const fn of(command: &Command) -> Self {
+        match command {
+            Command::DeleteKey { id, .. } => Self::Deleted(*id),
+            Command::Activate { .. }
+            | Command::CreateUser { .. }
+            | Command::ChangePassword { .. }
+            | Command::DeleteUser { .. } => Self::UsersChanged,
+            Command::Login { .. }
+            | Command::Logout { .. }
+            | Command::RaiseFence { .. }
+            | Command::ListUsers
+            | Command::GenerateKey { .. }
+            | Command::InsertMasked { .. }
+            | Command::ListKeys { .. } => Self::Nothing,
+        }
+    }
+}
+
+/// Whether a command hashes a password, which takes milliseconds.
+const fn is_slow(command: &Command) -> bool {
+    match command {
+        Command::Activate { .. }
+        | Command::Login { .. }
+        | Command::CreateUser { .. }
+        | Command::ChangePassword { .. } => true,
+        Command::Logout { .. }
+        | Command::RaiseFence { .. }
+        | Command::DeleteUser { .. }
+        | Command::ListUsers
+        | Command::GenerateKey { .. }
+        | Command::InsertMasked { .. }
+        | Command::DeleteKey { .. }
+        | Command::ListKeys { .. } => false,
+    }
+}
+
+impl Core {
+    pub(super) fn is_down(&self) -> bool {
+        self.down.load(Ordering::Acquire)
+    }
+
+    fn go_down(&self) {
+        self.down.store(true, Ordering::Release);
+    }
+
+    async fn carry_out(&self, command: Command) -> Result<Reply, Refusal> {
+        let mut notes = self.managing.lock().await;
+        if self.is_down() {
+            return Err(Refusal::DiskFailed);
+        }
+        let noted = Noted::of(&command);
+        let answer = self.run(command).await;
+        let mut writes = Writes::default();
+        let result = self.undo_revivals(&notes, answer.result, answer.changes, &mut writes);
+        if result.is_ok() {
+            self.note(&noted, &notes, &mut writes);
+        }
+        // Rule CL-15: an answer leaves only after what it says is on disk.
+        self.commit(&mut notes, writes).await?;
+        result
+    }
+
+    async fn run(&self, command: Command) -> Answer {
+        if !is_slow(&command) {
+            return self.hsm.manage(command);
+        }
+        let (tell, told) = oneshot::channel();
+        let hsm = Arc::clone(&self.hsm);
+        let job = Box::new(move || {
+            let _nobody_waits = tell.send(hsm.manage(command));
+        });
+        if let Err(job) = self.pool.submit(job) {
+            job();
+        }
+        told.await.unwrap_or_else(|_pool_ended| Answer {
+            result: Err(Refusal::Busy),
+            changes: Vec::new(),
+        })
+    }
+
+    /// Moves `changes` to `writes`, except keys that were deleted on purpose: a creation or copy
+    /// that comes late must not revive them (rule CL-13).
+    fn undo_revivals<T>(
+        &self,
+        notes: &Notes,
+        result: Result<T, Refusal>,
+        changes: Vec<Change>,
+        writes: &mut Writes,
+    ) -> Result<T, Refusal> {
+        let revives = |change: &Change| {
+            key_of_record(&change.key)
+                .filter(|id| change.value.is_some() && notes.deleted.contains(id))
+        };
+        let mut revived = false;
+        for change in changes {
+            if let Some(id) = revives(&change) {
+                let _never_written = self.hsm.remove_key(id);
+                revived = true;
+            } else {
+                writes.records.push(change);
+            }
+        }
+        if revived {
+            Err(Refusal::NoSuchKey)
+        } else {
+            result
+        }
+    }
+
+    fn note(&self, noted: &Noted, notes: &Notes, writes: &mut Writes) {
+        match noted {
+            Noted::Nothing => (),
+            Noted::Deleted(id) => {
+                writes.notes.deleted.insert(*id);
+            }
+            Noted::UsersChanged => {
+                let keys = writes.records.iter().map(|change| change.key.as_str());
+                let users = keys.filter_map(user_of_record).map(str::to_owned);
+                writes.notes = stamp(notes, users, self.clock.now().millis());
+            }
+        }
+    }
+
+    async fn commit(&self, notes: &mut Notes, writes: Writes) -> Result<(), Refusal> {
+        if let Err(error) = self.disk.write(&writes).await {
+            // The memory is ahead of the disk, and nobody may see that: only a restart helps.
+            tracing::error!(hsm = %self.disk.hsm, %error, "the disk failed; the HSM goes down");
+            self.go_down();
+            return Err(Refusal::DiskFailed);
+        }
+        let mut fingerprint = self.fingerprint.lock();
+        for change in &writes.records {
+            match (key_of_record(&change.key), &change.value) {
+                (Some(id), Some(_)) => fingerprint.add(id),
+                (Some(id), None) => fingerprint.remove(id),
+                (None, _) => (),
+            }
+        }
+        notes.deleted.extend(writes.notes.deleted);
+        notes.changed.extend(writes.notes.changed);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "Node({}, {:?})",
+            self.core.disk.hsm, self.core.hsm
+        )
+    }
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Core({})", self.disk.hsm)
+    }
+}

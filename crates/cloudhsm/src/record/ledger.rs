@@ -1,0 +1,185 @@
+use std::collections::BTreeMap;
+
+use portcullis_api::{BackupId, ClusterId, Code, Exception, Scope};
+use portcullis_store::{Expect, Store, StoreError, Transaction};
+use serde::de::DeserializeOwned;
+
+use super::{Backup, Cluster, State, decode, encode, layout};
+
+/// The records in the store, read and written as what they mean.
+#[derive(Debug, Clone)]
+pub(crate) struct Ledger {
+    pub(crate) store: Store,
+}
+
+/// Decisions on one record that lose a race: with a handful of facades on one store, more than
+/// this in a row means that something else is wrong.
+const ATTEMPTS_MAX: usize = 16;
+
+/// A part of a backup's image, well below the largest record of a store.
+const IMAGE_PART_BYTES: usize = 32 << 20;
+
+impl Ledger {
+    /// Everything in a scope.
+    pub(crate) fn state(&self, scope: &Scope) -> Result<State, Exception> {
+        self.read(scope).map(|(state, _)| state)
+    }
+
+    /// The same, with the revision of each cluster.
+    fn read(&self, scope: &Scope) -> Result<(State, BTreeMap<ClusterId, u64>), Exception> {
+        let mut state = State::default();
+        let mut revisions = BTreeMap::new();
+        for (key, record) in self.store.scan(&layout::clusters(scope), None, usize::MAX) {
+            let cluster: Cluster = parse(&key, &record.value)?;
+            revisions.insert(cluster.id.clone(), record.revision);
+            state.clusters.insert(cluster.id.clone(), cluster);
+        }
+        for (key, record) in self.store.scan(&layout::backups(scope), None, usize::MAX) {
+            let backup: Backup = parse(&key, &record.value)?;
+            state.backups.insert(backup.id.clone(), backup);
+        }
+        Ok((state, revisions))
+    }
+
+    /// Every cluster of every scope, in the order of Region, account and ID.
+    pub(crate) fn clusters(&self) -> Vec<(Scope, ClusterId)> {
+        let found = self.store.scan(layout::all_clusters(), None, usize::MAX);
+        let keys = found.iter().map(|(key, _)| key.as_str());
+        keys.filter_map(layout::scope_of_cluster).collect()
+    }
+
+    pub(crate) fn cluster(
+        &self,
+        scope: &Scope,
+        id: &ClusterId,
+    ) -> Result<Option<Cluster>, Exception> {
+        let key = layout::cluster(scope, id);
+        let record = self.store.get(&key);
+        record.map(|found| parse(&key, &found.value)).transpose()
+    }
+
+    /// Decides on what is there and commits the cluster that results, again from the beginning
+    /// while another decision came first.
+    pub(crate) async fn decide<T>(
+        &self,
+        scope: &Scope,
+        decide: impl Fn(&State) -> Result<(Cluster, T), Exception>,
+    ) -> Result<(Cluster, T), Exception> {
+        for _attempt in 0..ATTEMPTS_MAX {
+            let (state, revisions) = self.read(scope)?;
+            let (cluster, told) = decide(&state)?;
+            let key = layout::cluster(scope, &cluster.id);
+            let expect = revisions
+                .get(&cluster.id)
+                .map_or(Expect::Absent, |revision| Expect::Revision(*revision));
+            let transaction = Transaction::new()
+                .expect(&key, expect)
+                .put(&key, encode(&cluster));
+            if self.commit(transaction).await? {
+                return Ok((cluster, told));
+            }
+        }
+        Err(contended())
+    }
+
+    /// Changes a cluster that exists; nothing happens when it does not.
+    pub(crate) async fn amend(
+        &self,
+        scope: &Scope,
+        id: &ClusterId,
+        amend: impl Fn(&mut Cluster),
+    ) -> Result<(), Exception> {
+        let key = layout::cluster(scope, id);
+        for _attempt in 0..ATTEMPTS_MAX {
+            let Some(record) = self.store.get(&key) else {
+                return Ok(());
+            };
+            let mut cluster: Cluster = parse(&key, &record.value)?;
+            amend(&mut cluster);
+            let transaction = Transaction::new()
+                .expect(&key, Expect::Revision(record.revision))
+                .put(&key, encode(&cluster));
+            if self.commit(transaction).await? {
+                return Ok(());
+            }
+        }
+        Err(contended())
+    }
+
+    /// Removes the record of a deleted cluster. Its backups stay.
+    pub(crate) async fn forget(&self, scope: &Scope, id: &ClusterId) -> Result<(), Exception> {
+        let transaction = Transaction::new().delete(layout::cluster(scope, id));
+        self.commit(transaction).await.map(drop)
+    }
+
+    /// Writes a backup and its sealed image together.
+    pub(crate) async fn add_backup(
+        &self,
+        scope: &Scope,
+        backup: &Backup,
+        sealed: &[u8],
+    ) -> Result<(), Exception> {
+        let key = layout::backup(scope, &backup.id);
+        let mut transaction = Transaction::new().put(key, encode(backup));
+        for (number, part) in sealed.chunks(IMAGE_PART_BYTES).enumerate() {
+            let key = layout::image_part(scope, &backup.id, number);
+            transaction = transaction.put(key, part.to_vec());
+        }
+        self.commit(transaction).await.map(drop)
+    }
+
+    /// The sealed image of a backup; empty when there is none.
+    pub(crate) fn image(&self, scope: &Scope, id: &BackupId) -> Vec<u8> {
+        let prefix = layout::image(scope, id);
+        let parts = self.store.scan(&prefix, None, usize::MAX);
+        let mut sealed = Vec::new();
+        for (_, part) in parts {
+            sealed.extend_from_slice(&part.value);
+        }
+        sealed
+    }
+
+    pub(crate) async fn remove_backup(
+        &self,
+        scope: &Scope,
+        id: &BackupId,
+    ) -> Result<(), Exception> {
+        let parts = self
+            .store
+            .scan(&layout::image(scope, id), None, usize::MAX)
+            .into_iter();
+        let without = Transaction::new().delete(layout::backup(scope, id));
+        let transaction = parts.fold(without, |all, (key, _)| all.delete(key));
+        self.commit(transaction).await.map(drop)
+    }
+
+    /// Commits; false when a record was not as expected.
+    async fn commit(&self, transaction: Transaction) -> Result<bool, Exception> {
+        match self.store.commit(transaction).await {
+            Ok(_revision) => Ok(true),
+            Err(StoreError::Conflict { .. }) => Ok(false),
+            Err(
+                error @ (StoreError::TooLarge { .. }
+                | StoreError::Closed(_)
+                | StoreError::InUse(_)
+                | StoreError::Unreadable(_)),
+            ) => Err(internal("The change could not be stored. Try again.").because(error)),
+        }
+    }
+}
+
+fn parse<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, Exception> {
+    decode(value).map_err(|why| {
+        internal("A stored record cannot be read. The log of Portcullis says which.")
+            .because(format!("{key}: {why}"))
+    })
+}
+
+fn contended() -> Exception {
+    internal("Other changes to the same cluster came first each time. Try again.")
+}
+
+/// Our failure, not the caller's.
+pub(crate) fn internal(message: &str) -> Exception {
+    Exception::new(Code::CloudHsmInternalFailure, message)
+}

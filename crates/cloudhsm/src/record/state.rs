@@ -1,0 +1,81 @@
+use std::collections::BTreeMap;
+
+use portcullis_api::{BackupId, ClusterId};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{Backup, Cluster};
+
+/// The records of one account in one Region: what a decision may look at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct State {
+    pub(crate) clusters: BTreeMap<ClusterId, Cluster>,
+    pub(crate) backups: BTreeMap<BackupId, Backup>,
+}
+
+impl State {
+    /// The newest backup of a cluster.
+    pub(crate) fn newest_backup(&self, cluster: &ClusterId) -> Option<&Backup> {
+        let own = self.backups.values().filter(|one| one.cluster == *cluster);
+        own.max_by_key(|one| one.created)
+    }
+}
+
+/// The form in which a record is written: with the version of its shape, so that a later version
+/// can tell what it reads.
+#[derive(Debug, Serialize, Deserialize)]
+struct Versioned<T> {
+    version: u32,
+    record: T,
+}
+
+/// Raised when the shape of a record changes so that this code would misread it.
+const VERSION: u32 = 1;
+
+/// The bytes of a record.
+#[expect(
+    clippy::expect_used,
+    reason = "records have text keys only, the one thing JSON could refuse"
+)]
+pub(crate) fn encode<T: Serialize>(record: &T) -> Vec<u8> {
+    let versioned = Versioned {
+        version: VERSION,
+        record,
+    };
+    serde_json::to_vec(&versioned).expect("a record is JSON")
+}
+
+/// The record in `bytes`.
+///
+/// # Errors
+/// A sentence for the log when the bytes were written by a version that this one cannot read.
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    // The version first, alone: the rest of another version may have any shape.
+    let Version { version } =
+        serde_json::from_slice(bytes).map_err(|error| format!("not a record: {error}"))?;
+    if version != VERSION {
+        return Err(format!(
+            "a record of version {version}, and this version of Portcullis reads version {VERSION}"
+        ));
+    }
+    serde_json::from_slice(bytes)
+        .map(|versioned: Versioned<T>| versioned.record)
+        .map_err(|error| format!("not this record: {error}"))
+}
+
+#[derive(Deserialize)]
+struct Version {
+    version: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_of_another_version_is_not_guessed_at() {
+        assert_eq!(decode::<u8>(&encode(&7_u8)), Ok(7));
+        let refused = decode::<u8>(br#"{"version":2,"record":7}"#).unwrap_err();
+        assert!(refused.contains("version 2"), "{refused}");
+    }
+}

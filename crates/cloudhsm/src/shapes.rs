@@ -1,0 +1,192 @@
+//! Between the shapes of the API and what they mean here.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use portcullis_api::cloudhsm::{
+    self, BackupRetentionPolicy, CreateClusterRequest, CreateHsmRequest, DeleteHsmRequest, Tag,
+};
+use portcullis_api::{BackupId, ClusterId, EpochSeconds, Exception, HsmId, InvalidId, Scope};
+use portcullis_seam::Timestamp;
+
+use crate::HsmState;
+use crate::decide::{CreateCluster, CreateHsm, DeleteHsm, HsmSelector, refuse};
+use crate::record::{Backup, Certificates, Cluster, HsmRecord};
+
+pub(crate) fn cluster_id(text: &str) -> Result<ClusterId, Exception> {
+    text.parse()
+        .map_err(|error| malformed("ClusterId", text, &error))
+}
+
+fn malformed(member: &str, text: &str, error: &InvalidId) -> Exception {
+    refuse(format!("{member} {text:?} is {error}."))
+}
+
+fn address(member: &str, text: &str) -> Result<Ipv4Addr, Exception> {
+    text.parse().map_err(|_error| {
+        refuse(format!(
+            "{member} {text:?} is not an IPv4 address such as 172.31.0.10."
+        ))
+    })
+}
+
+impl CreateCluster {
+    pub(crate) fn parse(request: CreateClusterRequest) -> Result<Self, Exception> {
+        let source_backup = request.source_backup_id.as_deref();
+        Ok(Self {
+            hsm_type: request.hsm_type,
+            subnets: request.subnet_ids,
+            source_backup: source_backup.map(backup_id).transpose()?,
+            retention_days: request
+                .backup_retention_policy
+                .and_then(|policy| policy.value),
+            mode: request.mode,
+            network_type: request.network_type,
+            tags: request
+                .tag_list
+                .into_iter()
+                .flatten()
+                .map(|tag| (tag.key, tag.value))
+                .collect(),
+        })
+    }
+}
+
+/// A backup by its ID or its ARN.
+fn backup_id(text: &str) -> Result<BackupId, Exception> {
+    let id = match text.rsplit_once(":backup/") {
+        Some((arn, id)) if arn.starts_with("arn:") => id,
+        Some(_) | None => text,
+    };
+    id.parse()
+        .map_err(|error| malformed("SourceBackupId", text, &error))
+}
+
+impl CreateHsm {
+    pub(crate) fn parse(request: CreateHsmRequest) -> Result<Self, Exception> {
+        Ok(Self {
+            cluster: cluster_id(&request.cluster_id)?,
+            zone: request.availability_zone,
+            ip: request
+                .ip_address
+                .map(|text| address("IpAddress", &text))
+                .transpose()?,
+        })
+    }
+}
+
+impl DeleteHsm {
+    pub(crate) fn parse(request: DeleteHsmRequest) -> Result<Self, Exception> {
+        let id = |text: String| -> Result<HsmId, Exception> {
+            text.parse()
+                .map_err(|error| malformed("HsmId", &text, &error))
+        };
+        Ok(Self {
+            cluster: cluster_id(&request.cluster_id)?,
+            hsm: HsmSelector {
+                id: request.hsm_id.map(id).transpose()?,
+                eni: request.eni_id,
+                ip: request
+                    .eni_ip
+                    .map(|text| address("EniIp", &text))
+                    .transpose()?,
+            },
+        })
+    }
+}
+
+fn date(millis: u64) -> EpochSeconds {
+    EpochSeconds(Timestamp::from_millis(millis).seconds())
+}
+
+fn tags(tags: &BTreeMap<String, String>) -> Vec<Tag> {
+    let tag = |(key, value): (&String, &String)| Tag {
+        key: key.clone(),
+        value: value.clone(),
+    };
+    tags.iter().map(tag).collect()
+}
+
+pub(crate) fn cluster(cluster: &Cluster) -> cloudhsm::Cluster {
+    cloudhsm::Cluster {
+        backup_policy: Some("DEFAULT".to_owned()),
+        backup_retention_policy: Some(BackupRetentionPolicy {
+            r#type: Some("DAYS".to_owned()),
+            value: Some(cluster.retention_days.to_string()),
+        }),
+        cluster_id: Some(cluster.id.to_string()),
+        create_timestamp: Some(date(cluster.created)),
+        hsms: Some(
+            cluster
+                .hsms
+                .iter()
+                .map(|(id, one)| hsm(cluster, id, one))
+                .collect(),
+        ),
+        hsm_type: Some(cluster.hsm_type.clone()),
+        security_group: Some(cluster.security_group.clone()),
+        source_backup_id: cluster.source_backup.as_ref().map(ToString::to_string),
+        state: Some(cluster.state.name().to_owned()),
+        subnet_mapping: Some(cluster.subnets.clone()),
+        vpc_id: Some(cluster.vpc.clone()),
+        network_type: Some(cluster.network_type.clone()),
+        certificates: Some(certificates(&cluster.certificates)),
+        tag_list: Some(tags(&cluster.tags)),
+        mode: Some(cluster.mode.clone()),
+        ..cloudhsm::Cluster::default()
+    }
+}
+
+/// Rule CL-06: before the first HSM nothing; then the request and what proves the HSM genuine;
+/// then the cluster certificate alone. The trust anchor is never shown.
+fn certificates(certificates: &Certificates) -> cloudhsm::Certificates {
+    match certificates {
+        Certificates::Nothing => cloudhsm::Certificates::default(),
+        Certificates::Requested {
+            request,
+            hsm,
+            aws_hardware,
+            manufacturer_hardware,
+        } => cloudhsm::Certificates {
+            cluster_csr: Some(request.clone()),
+            hsm_certificate: Some(hsm.clone()),
+            aws_hardware_certificate: Some(aws_hardware.clone()),
+            manufacturer_hardware_certificate: Some(manufacturer_hardware.clone()),
+            cluster_certificate: None,
+        },
+        Certificates::Issued { cluster, .. } => cloudhsm::Certificates {
+            cluster_certificate: Some(cluster.clone()),
+            ..cloudhsm::Certificates::default()
+        },
+    }
+}
+
+pub(crate) fn hsm(cluster: &Cluster, id: &HsmId, hsm: &HsmRecord) -> cloudhsm::Hsm {
+    cloudhsm::Hsm {
+        availability_zone: Some(hsm.zone.clone()),
+        cluster_id: Some(cluster.id.to_string()),
+        subnet_id: Some(hsm.subnet.clone()),
+        eni_id: Some(hsm.eni.clone()),
+        eni_ip: Some(hsm.ip.to_string()),
+        hsm_id: Some(id.to_string()),
+        hsm_type: Some(cluster.hsm_type.clone()),
+        state: Some(hsm.state.name().to_owned()),
+        state_message: (hsm.state == HsmState::Active).then(|| "HSM created.".to_owned()),
+        ..cloudhsm::Hsm::default()
+    }
+}
+
+pub(crate) fn backup(scope: &Scope, backup: &Backup) -> cloudhsm::Backup {
+    cloudhsm::Backup {
+        backup_id: Some(backup.id.to_string()),
+        backup_arn: Some(scope.backup_arn(&backup.id)),
+        backup_state: Some(backup.state.name().to_owned()),
+        cluster_id: Some(backup.cluster.to_string()),
+        create_timestamp: Some(date(backup.created)),
+        never_expires: Some(backup.never_expires),
+        tag_list: Some(tags(&backup.tags)),
+        hsm_type: Some(backup.hsm_type.clone()),
+        mode: Some(backup.mode.clone()),
+        ..cloudhsm::Backup::default()
+    }
+}

@@ -1,0 +1,147 @@
+use std::fmt;
+
+use portcullis_api::{ClusterId, HsmId};
+use portcullis_hsm::Refusal;
+use portcullis_link::CallError;
+
+use crate::ClusterState;
+
+/// Why a user operation failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UserError {
+    /// There is no such cluster.
+    NoSuchCluster(ClusterId),
+    /// The cluster's state does not permit it.
+    WrongState {
+        /// Which.
+        cluster: ClusterId,
+        /// The state it is in.
+        state: ClusterState,
+    },
+    /// The cluster has no HSM in service.
+    NoHsm(ClusterId),
+    /// No HSM answered.
+    NoHsmReachable(Vec<(HsmId, CallError)>),
+    /// Every HSM that answered refused.
+    Refused(Refusal),
+    /// Some HSMs did it and some did not: they differ until it is repeated.
+    Partial {
+        /// The HSMs that did it.
+        done: Vec<HsmId>,
+        /// The HSMs that did not, and why.
+        failed: Vec<(HsmId, CallError)>,
+    },
+    /// The token is not one of an open session.
+    NoSession,
+    /// As many sessions are open as can be.
+    TooManySessions,
+}
+
+impl UserError {
+    /// The failure of an operation that no HSM carried out: an HSM's refusal says more than
+    /// another one's silence.
+    pub(super) fn from_all(failed: Vec<(HsmId, CallError)>) -> Self {
+        let refusals = failed.iter().filter_map(|(_, error)| match error {
+            CallError::Refused(refusal) => Some(*refusal),
+            CallError::Link(_) => None,
+        });
+        match refusals.into_iter().next() {
+            Some(refusal) => Self::Refused(refusal),
+            None => Self::NoHsmReachable(failed),
+        }
+    }
+}
+
+impl fmt::Display for UserError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSuchCluster(id) => write!(
+                formatter,
+                "There is no cluster {id} in this account and Region. Run DescribeClusters to see \
+                 which there are."
+            ),
+            Self::WrongState { cluster, state } => write!(
+                formatter,
+                "The cluster {cluster} is {}. {}",
+                state.name(),
+                advice(*state)
+            ),
+            Self::NoHsm(id) => write!(
+                formatter,
+                "The cluster {id} has no HSM in service. Run CreateHsm, then try again."
+            ),
+            Self::NoHsmReachable(tried) => {
+                formatter.write_str("No HSM of the cluster can be reached: ")?;
+                list(formatter, tried)?;
+                formatter.write_str(". Restart the HSMs, or wait until they are back.")
+            }
+            Self::Refused(refusal) => write!(formatter, "Refused: {refusal}. {}", remedy(*refusal)),
+            Self::Partial { done, failed } => {
+                let done: Vec<_> = done.iter().map(HsmId::as_str).collect();
+                write!(formatter, "Done on {}, but not on ", done.join(", "))?;
+                list(formatter, failed)?;
+                formatter.write_str(
+                    ". The HSMs of the cluster differ now; see `user list`. Log in again and \
+                     repeat it when all HSMs can be reached.",
+                )
+            }
+            Self::NoSession => {
+                formatter.write_str("Nobody is logged in under this token. Log in first.")
+            }
+            Self::TooManySessions => formatter
+                .write_str("Too many sessions are open. Log out of one that is no longer needed."),
+        }
+    }
+}
+
+fn list(formatter: &mut fmt::Formatter<'_>, failed: &[(HsmId, CallError)]) -> fmt::Result {
+    for (index, (hsm, why)) in failed.iter().enumerate() {
+        let separator = if index == 0 { "" } else { ", " };
+        write!(formatter, "{separator}{hsm} ({why})")?;
+    }
+    Ok(())
+}
+
+const fn advice(state: ClusterState) -> &'static str {
+    match state {
+        ClusterState::Uninitialized => {
+            "Create its first HSM, sign the ClusterCsr and run InitializeCluster first."
+        }
+        ClusterState::Initialized => "Activate it first (`cluster activate`).",
+        ClusterState::Active => "It was activated before; log in as admin.",
+        ClusterState::CreateInProgress
+        | ClusterState::InitializeInProgress
+        | ClusterState::UpdateInProgress => "Run DescribeClusters until that is done.",
+        ClusterState::DeleteInProgress | ClusterState::Deleted => "It cannot be used any more.",
+        ClusterState::Degraded => "Repair or replace its HSMs first.",
+    }
+}
+
+const fn remedy(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::NoSession | Refusal::Fenced => "Log in again.",
+        Refusal::NoSuchUser => "See `user list` for names and roles.",
+        Refusal::WrongPassword => "Five wrong passwords lock the user.",
+        Refusal::LockedOut => "An admin unlocks the user with `user change-password`.",
+        Refusal::LoggedIn => {
+            "Wait until that session has ended; KMS ends its own when the key \
+                              store is disconnected."
+        }
+        Refusal::UserExists => "Change its password, or choose another name.",
+        Refusal::NotPermitted => "Log in as an admin.",
+        Refusal::OwnsKeys => "Delete its keys first.",
+        Refusal::BadCredentials => {
+            "A user name has at most 31 letters, digits or underscores, a \
+                                    password 7 to 32 characters."
+        }
+        Refusal::WrongPhase => "A cluster is activated once; log in as admin.",
+        Refusal::Full => "Delete users or keys that are no longer needed.",
+        Refusal::Busy => "Try again.",
+        Refusal::DiskFailed => "Restart the HSM.",
+        Refusal::NoSuchKey | Refusal::NotAuthentic | Refusal::BadLength | Refusal::ForeignKey => {
+            "Check the request."
+        }
+    }
+}
+
+impl std::error::Error for UserError {}
