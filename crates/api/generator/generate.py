@@ -129,7 +129,7 @@ class Service:
         if kind == "list":
             return f"Vec<{self.rust_type(shape['member']['shape'])}>"
         if kind == "map":
-            return "BTreeMap<String, String>"
+            return f"BTreeMap<String, {self.rust_type(shape['value']['shape'])}>"
         return {"boolean": "bool", "integer": "i32", "long": "i64",
                 "timestamp": "EpochSeconds"}.get(kind, shape_name)
 

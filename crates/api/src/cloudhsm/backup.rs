@@ -27,7 +27,7 @@ pub struct DescribeBackupsRequest {
     pub max_results: Option<i32>,
     /// `Filters`: at most 30 entries.
     #[serde(rename = "Filters", skip_serializing_if = "Option::is_none")]
-    pub filters: Option<BTreeMap<String, String>>,
+    pub filters: Option<BTreeMap<String, Vec<String>>>,
     /// `Shared`.
     #[serde(rename = "Shared", skip_serializing_if = "Option::is_none")]
     pub shared: Option<bool>,

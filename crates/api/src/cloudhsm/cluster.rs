@@ -132,7 +132,7 @@ pub struct CreateClusterResponse {
 pub struct DescribeClustersRequest {
     /// `Filters`: at most 30 entries.
     #[serde(rename = "Filters", skip_serializing_if = "Option::is_none")]
-    pub filters: Option<BTreeMap<String, String>>,
+    pub filters: Option<BTreeMap<String, Vec<String>>>,
     /// `NextToken`: at most 256 characters.
     #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
