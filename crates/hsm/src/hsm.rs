@@ -249,6 +249,14 @@ impl Hsm {
         }
     }
 
+    /// Removes a key that was deleted on another HSM of the cluster: the appliance user's part of
+    /// a deletion that did not reach this HSM.
+    #[must_use]
+    pub fn remove_key(&self, id: HsmKeyId) -> Vec<Change> {
+        let removed = self.keys.remove(&id);
+        removed.map(|_key| record::remove(record::key_key(id))).into_iter().collect()
+    }
+
     /// Rule HSM-11: inserting a key that is there already changes nothing.
     pub(crate) fn insert(&self, id: HsmKeyId, key: Key) -> Answer {
         if self.keys.contains_key(&id) {
