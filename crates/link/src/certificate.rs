@@ -44,7 +44,7 @@ pub fn pem_to_der(pem: &str) -> Result<Vec<u8>, CertificateError> {
     Ok(block.contents)
 }
 
-/// Rule LINK-02: whether the key of `anchor` signed `certificate` (both DER).
+/// Rule LINK-03: whether the key of `anchor` signed `certificate` (both DER).
 ///
 /// Names, dates and extensions are not looked at: cluster certificates made with `openssl x509
 /// -req` are often of version 1 and have none, and both ends know the one certificate they expect.

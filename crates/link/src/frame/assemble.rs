@@ -16,7 +16,7 @@ impl Assembler {
     pub fn feed(
         &mut self,
         mut piece: &[u8],
-        mut complete: impl FnMut(Wiped) -> Result<(), FrameError>,
+        mut complete: impl FnMut(Wiped),
     ) -> Result<(), FrameError> {
         while !piece.is_empty() {
             piece = self.take_prefix(piece);
@@ -29,7 +29,7 @@ impl Assembler {
             self.partial.extend(here);
             piece = later;
             if self.partial.len() == total {
-                complete(std::mem::take(&mut self.partial))?;
+                complete(std::mem::take(&mut self.partial));
             }
         }
         Ok(())

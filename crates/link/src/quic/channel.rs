@@ -1,160 +1,44 @@
-use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 
-use parking_lot::Mutex;
+use bytes::Bytes;
 use portcullis_hsm::{Call, Command, Output, Reply};
-use quinn::{Connection, Endpoint, RecvStream, SendStream};
-use tokio::sync::{Notify, oneshot};
+use quinn::{Connection, RecvStream, SendStream};
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
-use zeroize::Zeroizing;
 
-use crate::frame::{Message, Order, Pushed, Replies, RequestFrame};
+use super::QuicSettings;
+use super::callers::Ticket;
+use super::connector::Connector;
+use super::queue::Queue;
+use super::stream::MessageReader;
+use crate::frame::{Message, Order};
 use crate::transport::BoxFuture;
 use crate::{CallError, Channel, LinkError, Target, Wiped};
 
-use super::QuicSettings;
-use super::connector::Connector;
-use super::stream::{Ended, MessageReader};
-
-/// Calls that may wait for one HSM: at a million a second, 16 ms of work.
-const WAITING_CALLS_MAX: usize = 16_384;
-
-/// Frames on their way at once. While one is in flight the next fills; a second keeps the HSM busy
-/// during the way back.
-const FRAMES_IN_FLIGHT_MAX: usize = 2;
-
-type Outcome = Result<Output, CallError>;
-
-/// Opens a channel whose task runs on the transport's runtime until the channel is dropped.
-pub(super) fn open(
-    endpoint: Endpoint,
-    settings: &QuicSettings,
-    target: Target,
-) -> Arc<dyn Channel> {
-    let connector = Arc::new(Connector::new(endpoint, settings.clone(), target));
-    let shared = Arc::new(Shared::default());
-    let task = settings
-        .runtime
-        .spawn(drive(Arc::clone(&connector), Arc::clone(&shared)));
+/// Opens a channel whose task runs on the caller's runtime until the channel is dropped.
+pub(super) fn open(settings: &QuicSettings, target: Target) -> Arc<dyn Channel> {
+    let Ok(runtime) = Handle::try_current() else {
+        return Arc::new(Homeless);
+    };
+    let connector = Arc::new(Connector::new(settings.clone(), target));
+    let queue = Arc::new(Queue::new(runtime.id()));
+    let task = runtime.spawn(drive(Arc::clone(&connector), Arc::clone(&queue)));
     Arc::new(QuicChannel {
         connector,
-        shared,
+        queue,
         task,
     })
 }
 
 struct QuicChannel {
     connector: Arc<Connector>,
-    shared: Arc<Shared>,
+    queue: Arc<Queue>,
     task: JoinHandle<()>,
-}
-
-/// What callers and the channel's task share.
-#[derive(Default)]
-struct Shared {
-    waiting: Mutex<Waiting>,
-    /// Calls that were accepted and not yet answered or abandoned.
-    in_flight: AtomicUsize,
-    filled: Notify,
-}
-
-/// Frames that are filling up; all but the last are full.
-#[derive(Default)]
-struct Waiting {
-    frames: VecDeque<Filling>,
-    calls: usize,
-}
-
-struct Filling {
-    frame: RequestFrame,
-    callers: Vec<oneshot::Sender<Outcome>>,
-    /// The latest of the callers' deadlines: how long the answer is of any use.
-    deadline: Instant,
-}
-
-/// A frame starts with room for some sixteen small calls.
-const FRAME_BYTES_FIRST: usize = 2048;
-
-impl Filling {
-    fn new(deadline: Instant) -> Self {
-        let frame = RequestFrame::with_capacity(FRAME_BYTES_FIRST);
-        Self {
-            frame,
-            callers: Vec::new(),
-            deadline,
-        }
-    }
-}
-
-impl Waiting {
-    /// Writes the call straight into the frame that is filling.
-    fn push(
-        &mut self,
-        call: &Call<'_>,
-        deadline: Instant,
-    ) -> Result<oneshot::Receiver<Outcome>, CallError> {
-        // Rule LINK-05: what waits is bounded; beyond it a call is refused and not sent.
-        if self.calls >= WAITING_CALLS_MAX {
-            return Err(LinkError::Overloaded.into());
-        }
-        let mut added = match self.frames.back_mut() {
-            Some(filling) => filling.frame.push(call)?,
-            None => Pushed::Full,
-        };
-        if added == Pushed::Full {
-            let mut fresh = Filling::new(deadline);
-            added = fresh.frame.push(call)?;
-            self.frames.push_back(fresh);
-        }
-        if added == Pushed::Full {
-            self.frames.pop_back();
-            let why = "the operation is larger than a frame".to_owned();
-            return Err(LinkError::Unusable(why).into());
-        }
-        let (caller, answer) = oneshot::channel();
-        if let Some(filling) = self.frames.back_mut() {
-            filling.callers.push(caller);
-            filling.deadline = filling.deadline.max(deadline);
-            self.calls += 1;
-        }
-        Ok(answer)
-    }
-
-    /// The next frame that somebody still waits for.
-    fn pop(&mut self) -> Option<Filling> {
-        while let Some(filling) = self.frames.pop_front() {
-            self.calls -= filling.callers.len();
-            if filling.callers.iter().any(|caller| !caller.is_closed()) {
-                return Some(filling);
-            }
-        }
-        None
-    }
-}
-
-impl Shared {
-    fn take_filled(&self) -> Option<Filling> {
-        self.waiting.lock().pop()
-    }
-}
-
-/// Counts a call for as long as its caller waits.
-struct InFlight<'a>(&'a AtomicUsize);
-
-impl<'a> InFlight<'a> {
-    fn enter(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 impl Channel for QuicChannel {
@@ -163,16 +47,11 @@ impl Channel for QuicChannel {
         call: Call<'a>,
         deadline: Instant,
     ) -> BoxFuture<'a, Result<Output, CallError>> {
-        Box::pin(async move {
-            let _counted = InFlight::enter(&self.shared.in_flight);
-            let answer = self.shared.waiting.lock().push(&call, deadline)?;
-            self.shared.filled.notify_one();
-            match timeout_at(deadline, answer).await {
-                Ok(Ok(outcome)) => outcome,
-                Ok(Err(_dropped)) => Err(no_answer("the channel was closed")),
-                // Rule LINK-06: a call ends at its deadline, answered or not.
-                Err(_elapsed) => Err(no_answer("the deadline passed")),
-            }
+        Box::pin(Execute {
+            queue: &self.queue,
+            call,
+            deadline,
+            ticket: None,
         })
     }
 
@@ -182,6 +61,7 @@ impl Channel for QuicChannel {
         deadline: Instant,
     ) -> BoxFuture<'_, Result<Reply, CallError>> {
         Box::pin(async move {
+            let connection = self.connector.connection_until(deadline).await?;
             let patience = deadline.saturating_duration_since(Instant::now());
             let frame = Order {
                 id: 0,
@@ -190,139 +70,163 @@ impl Channel for QuicChannel {
             }
             .encode()
             .map_err(|error| LinkError::Unusable(error.to_string()))?;
-            let connection = timeout_at(deadline, self.connector.connection())
-                .await
-                .map_err(|_elapsed| LinkError::Unreachable("the deadline passed".to_owned()))??;
-            timeout_at(deadline, ask(&connection, &frame))
-                .await
-                .map_err(|_elapsed| no_answer("the deadline passed"))?
+            let answer = timeout_at(deadline, ask(&connection, frame)).await;
+            let answer = answer.map_err(|_elapsed| no_answer("the deadline passed"))?;
+            match answer {
+                Err(CallError::Link(error)) => {
+                    Err(self.connector.why_broken(&connection, error).await.into())
+                }
+                answered => {
+                    self.connector.proven().await;
+                    answered
+                }
+            }
         })
     }
 
     fn in_flight(&self) -> usize {
-        self.shared.in_flight.load(Ordering::Relaxed)
+        self.queue.unanswered()
     }
 }
 
-fn no_answer(why: impl Into<String>) -> CallError {
-    CallError::Link(LinkError::NoAnswer(why.into()))
+/// One operation: written into a frame when first polled, then waiting for its answer.
+struct Execute<'a> {
+    queue: &'a Queue,
+    call: Call<'a>,
+    deadline: Instant,
+    ticket: Option<Ticket>,
 }
 
-/// Sends a command on a stream of its own and reads the answer.
-async fn ask(connection: &Connection, frame: &Wiped) -> Result<Reply, CallError> {
-    let broken = |error: &dyn fmt::Display| no_answer(error.to_string());
-    let (mut send, receive) = connection.open_bi().await.map_err(|error| broken(&error))?;
-    send.write_all(frame.as_ref())
+impl Future for Execute<'_> {
+    type Output = Result<Output, CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(ticket) = &mut self.ticket {
+            return ticket.poll(context);
+        }
+        match self.queue.submit(&self.call, self.deadline, context) {
+            Ok(ticket) => {
+                self.ticket = Some(ticket);
+                Poll::Pending
+            }
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+}
+
+fn no_answer(why: impl fmt::Display) -> LinkError {
+    LinkError::NoAnswer(why.to_string())
+}
+
+/// Sends a command on a stream of its own, so that it waits for no other, and reads the answer.
+async fn ask(connection: &Connection, frame: Wiped) -> Result<Reply, CallError> {
+    let (mut send, receive) = connection.open_bi().await.map_err(no_answer)?;
+    send.write_chunk(Bytes::from_owner(frame))
         .await
-        .map_err(|error| broken(&error))?;
-    send.finish().map_err(|error| broken(&error))?;
+        .map_err(no_answer)?;
+    send.finish().map_err(no_answer)?;
     match MessageReader::new(receive)
         .next()
         .await
-        .map_err(|ended| broken(&ended))?
+        .map_err(no_answer)?
     {
         Message::Answer(answer) => Ok(answer.result?),
-        Message::Request(_) | Message::Replies(_) | Message::Order(_) => {
-            Err(no_answer("the answer is of another kind"))
-        }
+        Message::Request(_) | Message::Replies(_) | Message::Order(_) => Err(wrong_kind().into()),
     }
 }
 
-/// Sends frames as they fill, over one connection after another.
-async fn drive(connector: Arc<Connector>, shared: Arc<Shared>) {
+fn wrong_kind() -> LinkError {
+    LinkError::NoAnswer("the HSM answered with another kind of frame".to_owned())
+}
+
+/// The channel's task: one connection after another while there is something to be sent.
+async fn drive(connector: Arc<Connector>, queue: Arc<Queue>) {
+    let closing = Closing(&queue);
+    tokio::select! {
+        biased;
+        () = exchange(&connector, closing.0) => {}
+        () = closing.0.expire() => {}
+    }
+}
+
+/// Lets everybody fail when the channel's task ends, also when its runtime does.
+struct Closing<'a>(&'a Queue);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0
+            .close(&LinkError::Unreachable("the channel was closed".to_owned()));
+    }
+}
+
+async fn exchange(connector: &Connector, queue: &Queue) {
     loop {
-        wait_for_work(&shared).await;
-        match connect(&connector).await {
-            Ok((send, receive)) => run(&shared, send, receive).await,
+        queue.work().await;
+        match connector.connection().await {
+            Ok(connection) => {
+                queue.connected();
+                let error = exchange_over(&connection, connector, queue).await;
+                let error = connector.why_broken(&connection, error).await;
+                tracing::debug!(hsm = connector.name(), %error, "the connection broke");
+                queue.broken(&error);
+            }
+            Err(LinkError::Unreachable(why)) => queue.no_connection(why),
             Err(error) => {
-                tracing::debug!(hsm = connector.name(), %error, "no connection");
-                fail_waiting(&shared, &error);
+                tracing::warn!(hsm = connector.name(), %error, "no connection");
+                queue.refuse_waiting(&error);
             }
         }
     }
 }
 
-async fn wait_for_work(shared: &Shared) {
-    loop {
-        let filled = shared.filled.notified();
-        if !shared.waiting.lock().frames.is_empty() {
-            return;
-        }
-        filled.await;
-    }
-}
-
-async fn connect(connector: &Connector) -> Result<(SendStream, RecvStream), LinkError> {
-    let connection = connector.connection().await?;
-    let opened = connection.open_bi().await;
-    opened.map_err(|error| LinkError::Unreachable(error.to_string()))
-}
-
-/// What could not be sent is refused at once: the caller tries another HSM.
-fn fail_waiting(shared: &Shared, error: &LinkError) {
-    while let Some(filling) = shared.take_filled() {
-        answer_all(filling.callers, || Err(CallError::Link(error.clone())));
-    }
-}
-
-fn answer_all(callers: Vec<oneshot::Sender<Outcome>>, outcome: impl Fn() -> Outcome) {
-    for caller in callers {
-        // A caller may have given up; its answer is wiped as it is dropped.
-        let _gave_up = caller.send(outcome());
-    }
-}
-
-/// What was sent and waits for its answer, by the id of the frame.
-type Sent = BTreeMap<u64, Vec<oneshot::Sender<Outcome>>>;
-
-/// Sends and receives until the connection breaks, then fails what was sent.
-async fn run(shared: &Shared, mut send: SendStream, receive: RecvStream) {
-    let mut sent = Sent::new();
-    let mut messages = MessageReader::new(receive);
-    let mut next_id = 0_u64;
-    let broken = loop {
-        if sent.len() < FRAMES_IN_FLIGHT_MAX
-            && let Some(filling) = shared.take_filled()
-        {
-            next_id += 1;
-            sent.insert(next_id, filling.callers);
-            let patience = filling.deadline.saturating_duration_since(Instant::now());
-            let frame = filling.frame.seal(next_id, patience);
-            match send.write_all(frame.as_ref()).await {
-                Ok(()) => continue,
-                Err(error) => break error.to_string(),
-            }
-        }
-        let may_send = sent.len() < FRAMES_IN_FLIGHT_MAX;
-        let read = tokio::select! {
-            biased;
-            read = messages.next() => read,
-            () = wait_for_work(shared), if may_send => continue,
-        };
-        match read {
-            Ok(Message::Replies(replies)) => deliver(&replies, &mut sent),
-            Ok(Message::Request(_) | Message::Order(_) | Message::Answer(_)) => {
-                break "the answer is of another kind".to_owned();
-            }
-            Err(Ended::Stream(why)) => break why,
-            Err(Ended::Frame(error)) => break error.to_string(),
-        }
+/// Sends and receives until something fails, and says what.
+async fn exchange_over(connection: &Connection, connector: &Connector, queue: &Queue) -> LinkError {
+    let (send, receive) = match connection.open_bi().await {
+        Ok(streams) => streams,
+        Err(error) => return no_answer(error),
     };
-    for callers in sent.into_values() {
-        answer_all(callers, || Err(no_answer(broken.clone())));
+    tokio::select! {
+        biased;
+        error = receive_answers(receive, connector, queue) => error,
+        error = send_frames(send, queue) => error,
     }
 }
 
-fn deliver(replies: &Replies, sent: &mut Sent) {
-    let callers = sent.remove(&replies.id()).unwrap_or_default();
-    for (caller, outcome) in callers.into_iter().zip(replies.iter()) {
-        let outcome = outcome.map(|bytes| Output(Zeroizing::new(bytes.to_vec())));
-        let _gave_up = caller.send(outcome.map_err(CallError::Refused));
+async fn send_frames(mut send: SendStream, queue: &Queue) -> LinkError {
+    loop {
+        let frame = queue.next_frame().await;
+        // Not copied: it is wiped when the HSM has acknowledged its last packet.
+        if let Err(error) = send.write_chunk(Bytes::from_owner(frame)).await {
+            return no_answer(error);
+        }
+    }
+}
+
+async fn receive_answers(receive: RecvStream, connector: &Connector, queue: &Queue) -> LinkError {
+    let mut messages = MessageReader::new(receive);
+    let mut proven = false;
+    loop {
+        match messages.next().await {
+            Ok(Message::Replies(replies)) => {
+                if let Err(error) = queue.answer(replies) {
+                    return error;
+                }
+            }
+            Ok(Message::Request(_) | Message::Order(_) | Message::Answer(_)) => {
+                return wrong_kind();
+            }
+            Err(ended) => return no_answer(ended),
+        }
+        if !proven {
+            connector.proven().await;
+            proven = true;
+        }
     }
 }
 
 impl Drop for QuicChannel {
     fn drop(&mut self) {
+        self.connector.close();
         self.task.abort();
     }
 }
@@ -335,5 +239,37 @@ impl fmt::Debug for QuicChannel {
             self.connector.name(),
             self.in_flight()
         )
+    }
+}
+
+/// A channel that was opened where no runtime could host it.
+#[derive(Debug)]
+struct Homeless;
+
+impl Homeless {
+    fn error() -> CallError {
+        LinkError::Unusable("the channel was opened outside of a tokio runtime".to_owned()).into()
+    }
+}
+
+impl Channel for Homeless {
+    fn execute<'a>(
+        &'a self,
+        _call: Call<'a>,
+        _deadline: Instant,
+    ) -> BoxFuture<'a, Result<Output, CallError>> {
+        Box::pin(async { Err(Self::error()) })
+    }
+
+    fn manage(
+        &self,
+        _command: Command,
+        _deadline: Instant,
+    ) -> BoxFuture<'_, Result<Reply, CallError>> {
+        Box::pin(async { Err(Self::error()) })
+    }
+
+    fn in_flight(&self) -> usize {
+        0
     }
 }

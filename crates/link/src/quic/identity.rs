@@ -31,6 +31,29 @@ impl ClientIdentity {
             private_key: Arc::new(Zeroizing::new(key.serialize_der())),
         })
     }
+
+    /// Both in a form to be kept. Wiped when dropped; it must lie sealed or be readable by its
+    /// owner only.
+    #[must_use]
+    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        let length = u32::try_from(self.certificate.len())
+            .unwrap_or(u32::MAX)
+            .to_be_bytes();
+        let parts: [&[u8]; 3] = [&length, &self.certificate, &self.private_key];
+        Zeroizing::new(parts.concat())
+    }
+
+    /// What [`ClientIdentity::to_bytes`] made.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (length, rest) = bytes.split_first_chunk()?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+        let (certificate, private_key) = rest.split_at_checked(length)?;
+        Some(Self {
+            certificate: certificate.to_vec(),
+            private_key: Arc::new(Zeroizing::new(private_key.to_vec())),
+        })
+    }
 }
 
 impl fmt::Debug for ClientIdentity {

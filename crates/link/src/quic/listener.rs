@@ -1,45 +1,59 @@
+use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
+use portcullis_hsm::Refusal;
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{Connection, Endpoint, Incoming, RecvStream, SendStream, VarInt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
-
-use crate::frame::{Answer, FrameError, Message, Order, ReplyFrame, Request};
-use crate::{LinkError, Listener, Listening, Service};
+use tokio::time::{Instant, sleep};
 
 use super::stream::{Ended, MessageReader};
-use super::{QuicSettings, endpoint, transport_config, verifier};
+use super::{QuicSettings, bind_endpoint, transport_config, verifier};
+use crate::frame::{Answer, FrameError, Message, Order, ReplyFrame, Request};
+use crate::{LinkError, Listener, Listening, Service, Wiped};
 
 /// Frames of one connection that are being answered. Beyond it nothing is read: back-pressure.
 const FRAMES_IN_WORK_MAX: usize = 16;
 
-/// Facades of one HSM; a CloudHSM cluster takes 900 client connections.
+/// Facades of one HSM (AWS CloudHSM quotas: 900 client connections).
 const CONNECTIONS_MAX: usize = 900;
 
-/// Sent to a peer whose bytes are not frames.
-const MALFORMED: VarInt = VarInt::from_u32(1);
+/// Answers written under one lock of quinn's.
+const WRITTEN_TOGETHER: usize = FRAMES_IN_WORK_MAX;
 
-/// Sent to everybody when the HSM goes away.
+/// Application error codes with which a connection is closed.
+const MALFORMED: VarInt = VarInt::from_u32(1);
 const GONE: VarInt = VarInt::from_u32(2);
+const UNANSWERED: VarInt = VarInt::from_u32(3);
+
+/// An HSM that restarts finds its own port taken until the connections of its predecessor have
+/// been closed, which takes three times their round trip and acknowledgement delay.
+const BIND_ATTEMPTS: u32 = 40;
+const BIND_PAUSE: Duration = Duration::from_millis(25);
 
 /// Starts to serve.
-pub(super) fn start(
+pub(super) async fn start(
     settings: &QuicSettings,
     listener: Listener,
 ) -> Result<Box<dyn Listening>, LinkError> {
-    let tls = verifier::server_config(&listener.identity, &settings.client)?;
-    let tls =
-        QuicServerConfig::try_from(tls).map_err(|error| LinkError::Unusable(error.to_string()))?;
+    let unusable = |why: String| LinkError::Unusable(format!("{}: {why}", listener.bind));
+    let tls = verifier::server_config(&listener.identity, &settings.accepted_clients)?;
+    let tls = QuicServerConfig::try_from(tls).map_err(|error| unusable(error.to_string()))?;
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls));
     config.transport_config(Arc::new(transport_config(listener.bind.ip().is_loopback())));
-    let endpoint = endpoint(&settings.runtime, listener.bind, Some(config))?;
+    let endpoint = bind(listener.bind, &config)
+        .await
+        .map_err(|error| unusable(error.to_string()))?;
     let address = endpoint
         .local_addr()
-        .map_err(|error| LinkError::Unusable(error.to_string()))?;
+        .map_err(|error| unusable(error.to_string()))?;
     tracing::debug!(hsm = listener.name, %address, "listening");
-    let accepting = settings.runtime.spawn(accept(endpoint.clone(), listener));
+    let accepting = tokio::spawn(accept(endpoint.clone(), listener));
     Ok(Box::new(QuicListening {
         endpoint,
         address,
@@ -47,7 +61,16 @@ pub(super) fn start(
     }))
 }
 
-#[derive(Debug)]
+async fn bind(address: SocketAddr, config: &quinn::ServerConfig) -> io::Result<Endpoint> {
+    for _ in 1..BIND_ATTEMPTS {
+        match bind_endpoint(address, Some(config.clone())) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => sleep(BIND_PAUSE).await,
+            outcome => return outcome,
+        }
+    }
+    bind_endpoint(address, Some(config.clone()))
+}
+
 struct QuicListening {
     endpoint: Endpoint,
     address: SocketAddr,
@@ -57,6 +80,12 @@ struct QuicListening {
 impl Listening for QuicListening {
     fn address(&self) -> SocketAddr {
         self.address
+    }
+}
+
+impl fmt::Debug for QuicListening {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "QuicListening({})", self.address)
     }
 }
 
@@ -97,20 +126,18 @@ async fn serve(incoming: Incoming, service: Arc<dyn Service>, name: String) {
         let (service, connection) = (Arc::clone(&service), connection.clone());
         let name = name.clone();
         streams.spawn(async move {
-            if let Err(Ended::Frame(error)) = serve_stream(send, receive, service).await {
+            let served = serve_stream(&connection, send, receive, service).await;
+            if let Err(Ended::Frame(error)) = served {
                 // Rule LINK-01: what is not a frame ends that connection and nothing else.
-                tracing::warn!(hsm = name, %error, "malformed bytes; closing the connection");
-                close_malformed(&connection, &error.to_string());
+                tracing::warn!(hsm = name, %error, "closing a connection");
+                connection.close(MALFORMED, error.to_string().as_bytes());
             }
         });
     }
 }
 
-fn close_malformed(connection: &Connection, why: &str) {
-    connection.close(MALFORMED, why.as_bytes());
-}
-
 async fn serve_stream(
+    connection: &Connection,
     send: SendStream,
     receive: RecvStream,
     service: Arc<dyn Service>,
@@ -118,57 +145,115 @@ async fn serve_stream(
     let mut messages = MessageReader::new(receive);
     match messages.next().await? {
         Message::Order(order) => serve_order(send, order, service).await,
-        Message::Request(first) => serve_requests(send, messages, first, service).await,
+        Message::Request(first) => {
+            let (finished, queue) = mpsc::unbounded_channel();
+            let mut writer = JoinSet::new();
+            writer.spawn(write_answers(send, queue));
+            let desk = Desk {
+                connection: connection.clone(),
+                room: Arc::new(Semaphore::new(FRAMES_IN_WORK_MAX)),
+                finished,
+                service,
+            };
+            desk.serve(messages, first).await
+        }
         Message::Replies(_) | Message::Answer(_) => Err(Ended::Frame(FrameError::Kind)),
     }
 }
 
-/// Answers frames of operations until the stream ends.
-async fn serve_requests(
-    send: SendStream,
-    mut messages: MessageReader,
-    first: Request,
+/// An answer on its way out, and the room it takes until it is written.
+type Finished = (Wiped, OwnedSemaphorePermit);
+
+/// Where the frames of one stream are answered.
+struct Desk {
+    connection: Connection,
+    room: Arc<Semaphore>,
+    /// Bounded by the permits that travel with the answers.
+    finished: mpsc::UnboundedSender<Finished>,
     service: Arc<dyn Service>,
-) -> Result<(), Ended> {
-    let room = Arc::new(Semaphore::new(FRAMES_IN_WORK_MAX));
-    let (replies, queue) = mpsc::unbounded_channel();
-    let mut writer = JoinSet::new();
-    writer.spawn(write_replies(send, queue));
-    let mut request = first;
-    loop {
-        // The semaphore is never closed, so a permit always comes.
-        if let Ok(permit) = Arc::clone(&room).acquire_owned().await {
-            let replies = replies.clone();
-            let done = move |reply: ReplyFrame| {
-                // The peer may be gone; then nobody waits for the answer.
-                let _nobody_waits = replies.send((reply, permit));
+}
+
+impl Desk {
+    /// Answers frames until the stream ends.
+    async fn serve(self, mut messages: MessageReader, first: Request) -> Result<(), Ended> {
+        let mut request = first;
+        loop {
+            let arrived = Instant::now();
+            let room = Arc::clone(&self.room).acquire_owned().await;
+            let Ok(permit) = room else {
+                return Err(Ended::Stream("the room is closed".to_owned()));
             };
-            Arc::clone(&service).execute(request, Box::new(done));
+            self.execute(request, arrived, permit);
+            request = match messages.next().await? {
+                Message::Request(request) => request,
+                Message::Replies(_) | Message::Order(_) | Message::Answer(_) => {
+                    return Err(Ended::Frame(FrameError::Kind));
+                }
+            };
         }
-        request = match messages.next().await? {
-            Message::Request(request) => request,
-            Message::Replies(_) | Message::Order(_) | Message::Answer(_) => {
-                return Err(Ended::Frame(FrameError::Kind));
-            }
+    }
+
+    fn execute(&self, request: Request, arrived: Instant, permit: OwnedSemaphorePermit) {
+        let answering = Answering {
+            open: Some((self.finished.clone(), permit)),
+            connection: self.connection.clone(),
         };
+        if arrived.elapsed() > request.patience() {
+            // Nobody waits for it any longer: it is not begun, so that the HSM catches up.
+            let mut busy = ReplyFrame::answering(&request);
+            request
+                .calls()
+                .for_each(|_| busy.push(|_| Err(Refusal::Busy)));
+            answering.finish(busy);
+            return;
+        }
+        let done = move |reply: ReplyFrame| answering.finish(reply);
+        Arc::clone(&self.service).execute(request, Box::new(done));
     }
 }
 
-type Written = (ReplyFrame, OwnedSemaphorePermit);
+/// The duty to answer a frame. Whoever lets it fall ends the connection, since the facade would
+/// wait in vain.
+struct Answering {
+    open: Option<(mpsc::UnboundedSender<Finished>, OwnedSemaphorePermit)>,
+    connection: Connection,
+}
 
-/// Bounded by the permits that travel with the frames.
-async fn write_replies(mut send: SendStream, mut queue: mpsc::UnboundedReceiver<Written>) {
-    while let Some((reply, _permit)) = queue.recv().await {
-        let frame = match reply.seal() {
-            Ok(frame) => frame,
-            Err(error) => {
-                tracing::error!(%error, "an answer does not answer its frame");
-                return;
+impl Answering {
+    fn finish(mut self, reply: ReplyFrame) {
+        match reply.seal() {
+            Ok(frame) => {
+                if let Some((finished, permit)) = self.open.take() {
+                    // The facade may be gone; then nobody waits for the answer.
+                    let _gone = finished.send((frame, permit));
+                }
             }
-        };
-        if send.write_all(frame.as_ref()).await.is_err() {
+            Err(error) => tracing::error!(%error, "an answer does not fit its frame"),
+        }
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        if self.open.is_some() {
+            self.connection
+                .close(UNANSWERED, b"the HSM did not answer a frame");
+        }
+    }
+}
+
+/// Writes whatever is finished, together. Frames are wiped when the facade has acknowledged them.
+async fn write_answers(mut send: SendStream, mut queue: mpsc::UnboundedReceiver<Finished>) {
+    let mut finished = Vec::with_capacity(WRITTEN_TOGETHER);
+    while queue.recv_many(&mut finished, WRITTEN_TOGETHER).await > 0 {
+        let (mut frames, permits): (Vec<Bytes>, Vec<_>) = finished
+            .drain(..)
+            .map(|(frame, permit)| (Bytes::from_owner(frame), permit))
+            .unzip();
+        if send.write_all_chunks(&mut frames).await.is_err() {
             return;
         }
+        drop(permits);
     }
 }
 
@@ -177,14 +262,23 @@ async fn serve_order(
     order: Order,
     service: Arc<dyn Service>,
 ) -> Result<(), Ended> {
-    let result = service.manage(order.command).await;
-    let answer = Answer {
+    // A task of its own: a command that has begun ends, although whoever gave it went away.
+    let command = order.command;
+    let managed = tokio::spawn(async move { service.manage(command).await }).await;
+    let result = managed.map_err(|error| Ended::Stream(error.to_string()))?;
+    let answer = match (Answer {
         id: order.id,
         result,
-    }
+    })
     .encode()
-    .map_err(Ended::Frame)?;
-    let written = send.write_all(answer.as_ref()).await;
+    {
+        Ok(answer) => answer,
+        Err(error) => {
+            tracing::error!(%error, "an answer is too large");
+            return Ok(());
+        }
+    };
+    let written = send.write_chunk(Bytes::from_owner(answer)).await;
     written.map_err(|error| Ended::Stream(error.to_string()))?;
     // Finishing fails only on a stream that was reset: then nobody waits.
     let _reset = send.finish();

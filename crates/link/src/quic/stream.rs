@@ -1,9 +1,10 @@
 use std::collections::VecDeque;
 
+use bytes::Bytes;
 use quinn::RecvStream;
 
 use crate::Wiped;
-use crate::frame::{Assembler, FRAME_BYTES_MAX, FrameError, Message, decode};
+use crate::frame::{Assembler, FrameError, Message, decode};
 
 /// Why there is no further message.
 #[derive(Debug)]
@@ -31,6 +32,9 @@ pub(super) struct MessageReader {
     complete: VecDeque<Wiped>,
 }
 
+/// Chunks taken from quinn under one lock; a frame of 64 operations is two or three packets.
+const CHUNKS: usize = 16;
+
 impl MessageReader {
     pub(super) fn new(stream: RecvStream) -> Self {
         Self {
@@ -46,19 +50,16 @@ impl MessageReader {
             if let Some(frame) = self.complete.pop_front() {
                 return decode(frame).map_err(Ended::Frame);
             }
-            let chunk = match self.stream.read_chunk(FRAME_BYTES_MAX, true).await {
-                Ok(Some(chunk)) => chunk,
+            let mut chunks: [Bytes; CHUNKS] = std::array::from_fn(|_| Bytes::new());
+            let read = match self.stream.read_chunks(&mut chunks).await {
+                Ok(Some(read)) => read,
                 Ok(None) => return Err(self.finished()),
                 Err(error) => return Err(Ended::Stream(error.to_string())),
             };
-            let complete = &mut self.complete;
-            let keep = |frame| {
-                complete.push_back(frame);
-                Ok(())
-            };
-            self.assembler
-                .feed(&chunk.bytes, keep)
-                .map_err(Ended::Frame)?;
+            for chunk in chunks.iter().take(read) {
+                let keep = |frame| self.complete.push_back(frame);
+                self.assembler.feed(chunk, keep).map_err(Ended::Frame)?;
+            }
         }
     }
 

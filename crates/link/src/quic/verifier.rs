@@ -64,14 +64,14 @@ pub(super) fn client_config(
     Ok(config)
 }
 
-/// TLS for an HSM: it presents the cluster certificate and admits the one facade.
+/// TLS for an HSM: it presents the cluster certificate and admits the facades it was given.
 pub(super) fn server_config(
     identity: &Identity,
-    client: &ClientIdentity,
+    accepted: &[Vec<u8>],
 ) -> Result<rustls::ServerConfig, LinkError> {
     let provider = provider();
     let verifier = FacadeVerifier {
-        expected: client.certificate.clone(),
+        accepted: accepted.to_vec(),
         algorithms: provider.signature_verification_algorithms,
     };
     let key = PrivatePkcs8KeyDer::from(identity.private_key.to_vec());
@@ -79,6 +79,12 @@ pub(super) fn server_config(
         .key_provider
         .load_private_key(key.into())
         .map_err(unusable)?;
+    let certified = public_key(&identity.certificate).map_err(unusable)?;
+    if key.public_key().is_some_and(|own| *own != *certified) {
+        return Err(unusable(
+            "the certificate holds another key than the private one",
+        ));
+    }
     let chain = vec![CertificateDer::from(identity.certificate.clone())];
     // Not `with_single_cert`: that parses the certificate, and refuses X.509 version 1, which
     // `openssl x509 -req` makes.
@@ -165,10 +171,10 @@ impl ServerCertVerifier for ClusterVerifier {
     }
 }
 
-/// Rule LINK-04: an HSM admits only the facade whose certificate it was given.
+/// Rule LINK-04: an HSM admits only facades whose certificates it was given.
 #[derive(Debug)]
 struct FacadeVerifier {
-    expected: Vec<u8>,
+    accepted: Vec<Vec<u8>>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
@@ -183,7 +189,11 @@ impl ClientCertVerifier for FacadeVerifier {
         _intermediates: &[CertificateDer<'_>],
         _now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        if **end_entity == *self.expected {
+        if self
+            .accepted
+            .iter()
+            .any(|accepted| *accepted == **end_entity)
+        {
             Ok(ClientCertVerified::assertion())
         } else {
             Err(Error::InvalidCertificate(

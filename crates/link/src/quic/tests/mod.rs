@@ -1,0 +1,6 @@
+//! Real sockets on loopback.
+
+mod identity;
+mod misbehave;
+mod operate;
+mod support;
