@@ -1,1 +1,33 @@
-//! KMS keys and custom key stores, and the gate in front of them
+//! KMS: custom key stores and the gate in front of them, keys, aliases, cryptographic operations.
+//!
+//! Two planes meet here. The control plane (`key_store`, `key`, `alias`) decides by pure functions
+//! over records and commits what it decided. The data plane (`crypto`, `gate`) has no rule beyond
+//! which key, in which state, is the gate open. They meet in two types: the gate word, and the
+//! immutable snapshot of a key.
+//!
+//! This crate sees clusters through `Clusters` and HSMs through the link, and knows no HTTP.
+//! Start reading at [`Kms`], then `key_store::lifecycle` and `gate`.
+//!
+//! ```
+//! use portcullis_kms::{Connection, Event, next};
+//!
+//! let (state, _actions) = next(Connection::Connected, Event::DisconnectRequested).unwrap();
+//! assert_eq!(state, Connection::Disconnecting);
+//! ```
+
+mod alias;
+mod catalogue;
+mod crypto;
+mod fleet;
+mod gate;
+mod key;
+mod key_store;
+mod kms;
+mod paging;
+mod translate;
+
+pub use gate::{Gate, Passage};
+pub use key_store::{
+    Action, Connection, ConnectionError, Event, KeyStoreStatus, Kind, TRANSITIONS, Transition, next,
+};
+pub use kms::{Kms, KmsConfig, OpenError};

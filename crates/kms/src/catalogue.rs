@@ -1,0 +1,92 @@
+//! What is known of keys, aliases and key stores, by account and Region.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+
+use dashmap::DashMap;
+use parking_lot::RwLock;
+use portcullis_api::{KeyId, KeyStoreId, Scope};
+use tokio::sync::Mutex;
+
+use crate::key::Snapshot;
+use crate::key_store::KeyStore;
+
+/// A key ID is random, so its own bits are its hash: half the cost of hashing it again.
+#[derive(Debug, Default)]
+pub(crate) struct IdBits(u64);
+
+impl Hasher for IdBits {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            if let Some(start) = word.get_mut(..chunk.len()) {
+                start.copy_from_slice(chunk);
+            }
+            self.0 = self.0.rotate_left(32) ^ u64::from_le_bytes(word);
+        }
+    }
+
+    fn write_usize(&mut self, _length: usize) {}
+}
+
+const SHARDS: usize = 128;
+
+/// Everything of one account in one Region.
+#[derive(Debug)]
+pub(crate) struct Partition {
+    pub(crate) scope: Scope,
+    /// Held by every change of the control plane, so that each decides on what the last one left.
+    pub(crate) control: Mutex<()>,
+    pub(crate) stores: RwLock<BTreeMap<KeyStoreId, Arc<KeyStore>>>,
+    pub(crate) keys: DashMap<KeyId, Arc<Snapshot>, BuildHasherDefault<IdBits>>,
+    /// By name, `alias/` included.
+    pub(crate) aliases: DashMap<String, KeyId>,
+}
+
+impl Partition {
+    fn new(scope: Scope) -> Self {
+        Self {
+            scope,
+            control: Mutex::default(),
+            stores: RwLock::default(),
+            keys: DashMap::with_hasher_and_shard_amount(BuildHasherDefault::default(), SHARDS),
+            aliases: DashMap::new(),
+        }
+    }
+
+    pub(crate) fn store(&self, id: &str) -> Option<Arc<KeyStore>> {
+        let id: KeyStoreId = id.parse().ok()?;
+        self.stores.read().get(&id).cloned()
+    }
+}
+
+/// All partitions.
+#[derive(Debug, Default)]
+pub(crate) struct Catalogue(DashMap<Scope, Arc<Partition>>);
+
+impl Catalogue {
+    /// The partition of `scope`, made when it is new.
+    pub(crate) fn of(&self, scope: &Scope) -> Arc<Partition> {
+        if let Some(partition) = self.0.get(scope) {
+            return Arc::clone(&partition);
+        }
+        let fresh = || Arc::new(Partition::new(scope.clone()));
+        Arc::clone(&self.0.entry(scope.clone()).or_insert_with(fresh))
+    }
+
+    /// Every partition, ordered.
+    pub(crate) fn all(&self) -> Vec<Arc<Partition>> {
+        let mut all: Vec<_> = self
+            .0
+            .iter()
+            .map(|entry| Arc::clone(entry.value()))
+            .collect();
+        all.sort_by(|one, other| one.scope.cmp(&other.scope));
+        all
+    }
+}

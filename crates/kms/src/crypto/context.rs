@@ -1,0 +1,45 @@
+//! What is bound to a ciphertext: the key and the encryption context, in canonical form.
+
+use std::collections::BTreeMap;
+
+use portcullis_api::{Code, Exception};
+
+use crate::key::Snapshot;
+
+/// An encryption context is part of every audit record; 8 KiB of it is more than anybody needs
+/// and keeps a request within a frame (assumption: the service documents no bound).
+const CONTEXT_BYTES_MAX: usize = 8192;
+
+/// Keeps these bytes apart from whatever else is ever sealed under the key.
+const DOMAIN: &[u8] = b"portcullis-ciphertext-1";
+
+/// The additional data of a ciphertext under `key`.
+///
+/// Rule CR-01: the order of an encryption context's pairs does not matter, and an empty one equals
+/// none: pairs are sorted, and each text has its length before it.
+pub(crate) fn additional_data(
+    key: &Snapshot,
+    context: Option<&BTreeMap<String, String>>,
+) -> Result<Vec<u8>, Exception> {
+    let mut data = Vec::with_capacity(256);
+    data.extend_from_slice(DOMAIN);
+    push(&mut data, key.arn.as_bytes());
+    data.extend_from_slice(&key.record.material.0);
+    for (name, value) in context.into_iter().flatten() {
+        push(&mut data, name.as_bytes());
+        push(&mut data, value.as_bytes());
+        if data.len() > CONTEXT_BYTES_MAX {
+            return Err(Exception::new(
+                Code::Validation,
+                format!("The encryption context is larger than {CONTEXT_BYTES_MAX} bytes."),
+            ));
+        }
+    }
+    Ok(data)
+}
+
+fn push(data: &mut Vec<u8>, text: &[u8]) {
+    let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
+    data.extend_from_slice(&length.to_le_bytes());
+    data.extend_from_slice(text);
+}

@@ -1,0 +1,188 @@
+//! The built-in fleet: the HSM behind keys of origin AWS_KMS, called in process.
+
+use std::fmt;
+use std::sync::Arc;
+
+use portcullis_hsm::{
+    Answer, Call, Change, Command, Hsm, HsmKeyId, Operation, Output, Reply, Role, Secret, SessionId,
+};
+use portcullis_seam::draw;
+use portcullis_store::{StoreError, Transaction};
+use zeroize::Zeroizing;
+
+use crate::key_store::Failure;
+use crate::kms::{KmsConfig, OpenError};
+
+/// Its records in KMS's own store, each sealed under the device key.
+const PREFIX: &str = "fleet/";
+
+/// Where the password of its one user is.
+const PASSWORD: &str = "fleet-password";
+
+const USER: &str = "kms";
+
+/// The fleet.
+pub(crate) struct Fleet {
+    hsm: Arc<Hsm>,
+    session: SessionId,
+    /// Commands one at a time, as an HSM wants them.
+    managing: tokio::sync::Mutex<()>,
+}
+
+impl Fleet {
+    /// Loads the fleet, or makes it the first time.
+    pub(crate) async fn open(config: &KmsConfig) -> Result<Self, OpenError> {
+        let (hsm, password) = match config.store.get(PASSWORD) {
+            Some(record) => {
+                let opened = config.device_key.open(PASSWORD, &record.value);
+                let password = opened.map_err(OpenError::new)?;
+                (load(config)?, password)
+            }
+            None => make(config).await?,
+        };
+        let password = std::str::from_utf8(&password).map_err(OpenError::new)?;
+        let login = Command::Login {
+            username: USER.to_owned(),
+            role: Role::CryptoUser,
+            password: Secret::new(password),
+            fence: None,
+            exclusive: false,
+        };
+        match hsm.manage(login).result {
+            Ok(Reply::Session(session)) => Ok(Self {
+                hsm: Arc::new(hsm),
+                session,
+                managing: tokio::sync::Mutex::default(),
+            }),
+            other => Err(OpenError::new(format!(
+                "the built-in fleet refuses: {other:?}"
+            ))),
+        }
+    }
+
+    /// Makes a key.
+    pub(crate) async fn create_key(
+        &self,
+        config: &KmsConfig,
+        id: HsmKeyId,
+        label: String,
+    ) -> Result<(), Failure> {
+        let session = self.session;
+        self.manage(config, Command::GenerateKey { session, id, label })
+            .await
+    }
+
+    /// Deletes a key.
+    pub(crate) async fn delete_key(&self, config: &KmsConfig, id: HsmKeyId) -> Result<(), Failure> {
+        let session = self.session;
+        self.manage(config, Command::DeleteKey { session, id })
+            .await
+    }
+
+    async fn manage(&self, config: &KmsConfig, command: Command) -> Result<(), Failure> {
+        let _one_at_a_time = self.managing.lock().await;
+        let Answer { result, changes } = self.hsm.manage(command);
+        write(config, changes)
+            .await
+            .map_err(|error| Failure::Unreachable(error.to_string()))?;
+        result.map(|_reply| ()).map_err(Failure::Refused)
+    }
+
+    /// Runs an operation here and now.
+    pub(crate) fn execute(&self, operation: Operation<'_>) -> Result<Output, Failure> {
+        let mut out = Zeroizing::new(Vec::new());
+        let call = Call {
+            session: self.session,
+            operation,
+        };
+        self.hsm
+            .batch()
+            .run(&call, &mut out)
+            .map_err(Failure::Refused)?;
+        Ok(Output(out))
+    }
+}
+
+impl fmt::Debug for Fleet {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Fleet({:?})", self.hsm)
+    }
+}
+
+/// A password and the HSM whose user has it.
+type Made = (Hsm, Zeroizing<Vec<u8>>);
+
+async fn make(config: &KmsConfig) -> Result<Made, OpenError> {
+    let hsm = Hsm::blank(config.hsm_settings, Arc::clone(&config.entropy));
+    let bits: Zeroizing<[u8; 16]> = Zeroizing::new(draw(&*config.entropy));
+    let hex: String = bits.iter().map(|byte| format!("{byte:02x}")).collect();
+    let password = Zeroizing::new(hex.into_bytes());
+    let secret = || Secret::new(String::from_utf8_lossy(&password));
+    let refused = |why| OpenError::new(format!("the built-in fleet refuses: {why}"));
+    hsm.manage(Command::Activate { password: secret() })
+        .result
+        .map_err(refused)?;
+    let login = Command::Login {
+        username: "admin".to_owned(),
+        role: Role::Admin,
+        password: secret(),
+        fence: None,
+        exclusive: false,
+    };
+    if let Reply::Session(session) = hsm.manage(login).result.map_err(refused)? {
+        let create = Command::CreateUser {
+            session,
+            username: USER.to_owned(),
+            role: Role::CryptoUser,
+            password: secret(),
+        };
+        hsm.manage(create).result.map_err(refused)?;
+    }
+    let records = hsm.records().into_iter();
+    let changes = records
+        .map(|(key, value)| Change {
+            key,
+            value: Some(value),
+        })
+        .collect();
+    write(config, changes).await?;
+    let sealed = config
+        .device_key
+        .seal(PASSWORD, &password, &*config.entropy);
+    config
+        .store
+        .commit(Transaction::new().put(PASSWORD, sealed))
+        .await?;
+    Ok((hsm, password))
+}
+
+fn load(config: &KmsConfig) -> Result<Hsm, OpenError> {
+    let mut records = Vec::new();
+    for (name, record) in config.store.scan(PREFIX, None, usize::MAX) {
+        let opened = config
+            .device_key
+            .open(&name, &record.value)
+            .map_err(OpenError::new)?;
+        let key = name.strip_prefix(PREFIX).unwrap_or(&name).to_owned();
+        records.push((key, opened));
+    }
+    Hsm::load(config.hsm_settings, Arc::clone(&config.entropy), records).map_err(OpenError::new)
+}
+
+async fn write(config: &KmsConfig, changes: Vec<Change>) -> Result<(), StoreError> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let mut transaction = Transaction::new();
+    for change in changes {
+        let name = format!("{PREFIX}{}", change.key);
+        transaction = match change.value {
+            Some(value) => {
+                let sealed = config.device_key.seal(&name, &value, &*config.entropy);
+                transaction.put(name, sealed)
+            }
+            None => transaction.delete(name),
+        };
+    }
+    config.store.commit(transaction).await.map(|_revision| ())
+}

@@ -1,0 +1,77 @@
+use portcullis_api::kms::{DescribeKeyRequest, DescribeKeyResponse, KeyMetadata, KeyState};
+use portcullis_api::{EpochSeconds, Exception, Scope};
+use portcullis_seam::Timestamp;
+
+use super::{Home, Requested, Snapshot, find_for_use};
+use crate::kms::Kms;
+
+impl Kms {
+    /// DescribeKey. Works in every state.
+    ///
+    /// # Errors
+    /// NotFoundException, InvalidArnException.
+    pub async fn describe_key(
+        &self,
+        scope: &Scope,
+        input: DescribeKeyRequest,
+    ) -> Result<DescribeKeyResponse, Exception> {
+        let key = find_for_use(&self.partition(scope), &input.key_id)?;
+        Ok(DescribeKeyResponse {
+            key_metadata: Some(metadata(scope, &key)),
+        })
+    }
+}
+
+/// The material's identity in replies: 64 hexadecimal digits, for AWS_KMS keys only.
+pub(crate) fn material_id(key: &Snapshot) -> Option<String> {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &key.record.material.0);
+    let hex = || {
+        digest
+            .as_ref()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    };
+    (key.record.home == Home::Fleet).then(hex)
+}
+
+fn date(millis: u64) -> EpochSeconds {
+    EpochSeconds(Timestamp::from_millis(millis).seconds())
+}
+
+/// Rule KEY-07: a key of a key store shows its store and the store's present cluster, and no
+/// material ID.
+pub(crate) fn metadata(scope: &Scope, key: &Snapshot) -> KeyMetadata {
+    let state = key.state();
+    let (origin, store) = match &key.record.home {
+        Home::Fleet => ("AWS_KMS", None),
+        Home::Store(id) => ("AWS_CLOUDHSM", Some(id.to_string())),
+    };
+    KeyMetadata {
+        aws_account_id: Some(scope.account.to_string()),
+        key_id: Some(key.record.id.to_string()),
+        arn: Some(key.arn.clone()),
+        creation_date: Some(date(key.record.created_ms)),
+        enabled: Some(state == KeyState::Enabled),
+        description: Some(key.record.description.clone()),
+        key_usage: Some("ENCRYPT_DECRYPT".to_owned()),
+        key_state: Some(state.as_str().to_owned()),
+        deletion_date: match key.record.requested {
+            Requested::PendingDeletion { at_ms } => Some(date(at_ms)),
+            Requested::Enabled | Requested::Disabled => None,
+        },
+        origin: Some(origin.to_owned()),
+        custom_key_store_id: store,
+        cloud_hsm_cluster_id: key
+            .store
+            .as_ref()
+            .map(|store| store.record().cluster.to_string()),
+        key_manager: Some("CUSTOMER".to_owned()),
+        customer_master_key_spec: Some("SYMMETRIC_DEFAULT".to_owned()),
+        key_spec: Some("SYMMETRIC_DEFAULT".to_owned()),
+        encryption_algorithms: Some(vec!["SYMMETRIC_DEFAULT".to_owned()]),
+        multi_region: Some(false),
+        current_key_material_id: material_id(key),
+        ..KeyMetadata::default()
+    }
+}

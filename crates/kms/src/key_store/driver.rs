@@ -1,0 +1,89 @@
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use parking_lot::Mutex;
+use portcullis_api::{KeyStoreId, Scope};
+use portcullis_hsm::{Epoch, Fence};
+
+use super::connection::LiveConnection;
+use super::record::KeyStoreRecord;
+use crate::gate::Gate;
+
+/// A key store at run time: its gate, its record as last committed, its connection.
+pub(crate) struct KeyStore {
+    pub(crate) scope: Scope,
+    pub(crate) id: KeyStoreId,
+    pub(crate) gate: Gate,
+    pub(crate) live: ArcSwapOption<LiveConnection>,
+    stored: Mutex<Stored>,
+}
+
+/// The record and the revision under which it was committed.
+#[derive(Clone)]
+struct Stored {
+    record: KeyStoreRecord,
+    revision: u64,
+}
+
+impl KeyStore {
+    pub(crate) fn new(scope: Scope, record: KeyStoreRecord, revision: u64) -> Self {
+        Self {
+            scope,
+            id: record.id.clone(),
+            gate: Gate::default(),
+            live: ArcSwapOption::empty(),
+            stored: Mutex::new(Stored { record, revision }),
+        }
+    }
+
+    pub(crate) fn record(&self) -> KeyStoreRecord {
+        self.stored.lock().record.clone()
+    }
+
+    pub(crate) fn revision(&self) -> u64 {
+        self.stored.lock().revision
+    }
+
+    pub(crate) fn committed(&self, record: KeyStoreRecord, revision: u64) {
+        *self.stored.lock() = Stored { record, revision };
+    }
+
+    /// The store's scope on the fences of its HSMs: its ID's characters, folded to 16 bytes, and
+    /// told apart from the same ID in another account.
+    pub(crate) fn fence(&self, epoch: Epoch) -> Fence {
+        let name = format!("{}/{}/{}", self.id, self.scope.account, self.scope.region);
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, name.as_bytes());
+        let mut scope = [0; 16];
+        for (slot, byte) in scope.iter_mut().zip(digest.as_ref()) {
+            *slot = *byte;
+        }
+        Fence { scope, epoch }
+    }
+
+    /// Where its record stands.
+    pub(crate) fn record_key(scope: &Scope, id: &KeyStoreId) -> String {
+        format!("kms/{}/{}/store/{id}", scope.account, scope.region)
+    }
+
+    /// Lets nothing pass and gives up the connection, whose HSM sessions the caller ends.
+    pub(crate) fn take_down(&self, epoch: Epoch) -> Option<Arc<LiveConnection>> {
+        self.gate.close(epoch);
+        let live = self.live.swap(None);
+        if let Some(live) = &live {
+            live.stop();
+        }
+        live
+    }
+}
+
+impl fmt::Debug for KeyStore {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "KeyStore({}, {})",
+            self.id,
+            self.record().connection.name()
+        )
+    }
+}

@@ -1,0 +1,26 @@
+//! Custom key stores: their records, their lifecycle, and the six operations on them.
+
+mod connect;
+mod connection;
+mod create;
+mod delete;
+mod describe;
+mod disconnect;
+mod driver;
+mod lifecycle;
+mod login;
+mod operations;
+mod record;
+mod requirement;
+mod update;
+
+pub use describe::KeyStoreStatus;
+pub use lifecycle::{
+    Action, Connection, ConnectionError, Event, Kind, TRANSITIONS, Transition, next,
+};
+
+pub(crate) use connection::{Failure, NewKey};
+pub(crate) use driver::KeyStore;
+pub(crate) use operations::find;
+pub(crate) use record::KeyStoreRecord;
+pub(crate) use requirement::{found, two_zones};

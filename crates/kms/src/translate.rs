@@ -1,0 +1,108 @@
+//! What lower layers say, in the words of the service.
+
+use portcullis_api::{Code, Exception};
+use portcullis_hsm::Refusal;
+use portcullis_link::{CallError, LinkError};
+use portcullis_store::StoreError;
+
+use crate::key_store::{ConnectionError, Failure};
+
+/// A commit that did not happen.
+pub(crate) fn store(error: StoreError) -> Exception {
+    Exception::new(
+        Code::KmsInternal,
+        "The service could not store the change. Try again.",
+    )
+    .because(error)
+}
+
+/// Why a login, and with it a connect, failed.
+pub(crate) fn login(error: &CallError) -> ConnectionError {
+    match error {
+        CallError::Refused(refusal) => match refusal {
+            Refusal::WrongPassword | Refusal::NotPermitted => ConnectionError::InvalidCredentials,
+            Refusal::LockedOut => ConnectionError::UserLockedOut,
+            Refusal::LoggedIn => ConnectionError::UserLoggedIn,
+            Refusal::NoSuchUser => ConnectionError::UserNotFound,
+            Refusal::NoSession
+            | Refusal::Fenced
+            | Refusal::NoSuchKey
+            | Refusal::NotAuthentic
+            | Refusal::BadLength
+            | Refusal::Full
+            | Refusal::Busy
+            | Refusal::UserExists
+            | Refusal::OwnsKeys
+            | Refusal::BadCredentials
+            | Refusal::WrongPhase
+            | Refusal::ForeignKey
+            | Refusal::DiskFailed => ConnectionError::InternalError,
+        },
+        CallError::Link(link) => match link {
+            LinkError::Unreachable(_)
+            | LinkError::Untrusted(_)
+            | LinkError::NoAnswer(_)
+            | LinkError::Overloaded => ConnectionError::NetworkErrors,
+            LinkError::Unusable(_) => ConnectionError::InternalError,
+        },
+    }
+}
+
+/// Why an operation with a key of a key store failed (Developer Guide, key states and
+/// troubleshooting a custom key store). Rule CR-10: trouble of a CONNECTED store is
+/// KMSInvalidStateException, though retrying may help.
+pub(crate) fn operation(failure: &Failure, key_arn: &str) -> Exception {
+    let unreachable = "KMS cannot communicate with your CloudHSM cluster. This can be a transient \
+                       network issue; try again.";
+    match failure {
+        Failure::Disconnected => unavailable(key_arn),
+        Failure::NoHsm => Exception::new(
+            Code::KmsInvalidState,
+            format!(
+                "{unreachable} No HSM of the cluster is active and logged in. If that persists, \
+                 add an HSM to the cluster or substitute a cluster restored from a backup."
+            ),
+        ),
+        Failure::Unreachable(cause) => {
+            Exception::new(Code::KmsInvalidState, unreachable).because(cause)
+        }
+        Failure::NoMaterial => Exception::new(
+            Code::KmsInvalidState,
+            format!(
+                "{key_arn}: its key material is not in the CloudHSM cluster. It may be newer than \
+                 the backup from which the cluster was made; substitute a cluster that has it."
+            ),
+        ),
+        Failure::Busy => Exception::new(
+            Code::Throttling,
+            "The CloudHSM cluster has more work than it takes at once. Try again more slowly, or \
+             add an HSM.",
+        ),
+        Failure::Refused(Refusal::NotAuthentic) => invalid_ciphertext(),
+        Failure::Refused(refusal) => Exception::new(
+            Code::KmsInternal,
+            "The HSM refused the operation. Try again.",
+        )
+        .because(refusal),
+    }
+}
+
+/// A key whose store is not CONNECTED.
+pub(crate) fn unavailable(key_arn: &str) -> Exception {
+    Exception::new(
+        Code::KmsInvalidState,
+        format!(
+            "{key_arn} is unavailable, because its custom key store is not CONNECTED. Run \
+             ConnectCustomKeyStore, wait until it is CONNECTED, then try again."
+        ),
+    )
+}
+
+/// Rule CR-11: a ciphertext that does not open gives nothing away.
+pub(crate) fn invalid_ciphertext() -> Exception {
+    Exception::new(
+        Code::InvalidCiphertext,
+        "The ciphertext cannot be decrypted: it was changed, or its encryption context is not the \
+         one it was encrypted with. Give exactly the same encryption context.",
+    )
+}
