@@ -15,7 +15,8 @@ use crate::record::{Backup, BackupState, Cluster, State, internal, layout};
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl CloudHsm {
-    /// Takes a backup from one HSM of an initialised cluster, and gives what it holds.
+    /// Takes a backup from one HSM of an initialised cluster, and gives what it holds. The HSM is
+    /// brought in step first, so that no key is missing that another one has.
     ///
     /// Rule BK-06: only the sealed form is stored.
     pub(super) async fn take_backup(
@@ -27,6 +28,7 @@ impl CloudHsm {
         let Some((certificate, trust_anchor)) = cluster.issued() else {
             return Err(internal("The cluster has no certificate to back up."));
         };
+        self.synchronise(cluster, Some(hsm)).await?;
         let capture = self.fleet.capture(hsm).await.map_err(failed)?;
         let id = BackupId::from_random(draw(&*self.entropy));
         let newest = self
@@ -66,7 +68,7 @@ impl CloudHsm {
     ) -> Result<Capture, Exception> {
         let mut present = cluster.hsms_in(HsmState::Active);
         if let Some(hsm) = present.find(|hsm| self.fleet.is_up(hsm)) {
-            // Rule BK-01: an HSM is added.
+            // Rule BK-07: an HSM is added.
             let (_, capture) = self.take_backup(scope, cluster, hsm).await?;
             return Ok(capture);
         }
@@ -91,7 +93,7 @@ impl CloudHsm {
 
     /// Takes the backups that are due and lets the expired ones go.
     ///
-    /// Rule BK-01: at least one backup a day of every cluster in service.
+    /// Rule BK-07: at least one backup a day of every cluster in service.
     pub(super) async fn tend_backups(&self, scope: &Scope) -> Result<(), Exception> {
         let now = self.clock.now().millis();
         let state = self.ledger.state(scope)?;

@@ -168,8 +168,7 @@ impl CloudHsm {
         hsm: &HsmId,
     ) -> Result<(), Exception> {
         if cluster.in_service() {
-            // Its keys that others lack must survive it, and so must its notes of deletions.
-            self.synchronise(cluster, Some(hsm)).await?;
+            // This also brings the HSMs in step: the keys that only this one has must survive it.
             self.take_backup(scope, cluster, hsm).await?;
         }
         self.fleet.remove(hsm).await.map_err(failed)?;

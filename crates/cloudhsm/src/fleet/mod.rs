@@ -265,14 +265,19 @@ impl Fleet {
         was_up
     }
 
-    /// Starts an HSM that is down.
+    /// Starts an HSM anew, whether it is down or not.
     pub(crate) async fn restart(&self, id: &HsmId, peers: &[HsmId]) -> Result<(), FleetError> {
-        let before = self.members.lock().get(id).and_then(|one| one.node.clone());
+        self.crash(id);
+        let before = self
+            .members
+            .lock()
+            .get_mut(id)
+            .and_then(|member| member.node.take());
         if let Some(node) = before {
-            // A command that was under way may still reach the disk: it must be read after that.
+            // A command that was under way may still reach the disk: it must be read after that,
+            // and be open once only.
             node.stop().await;
         }
-        self.crash(id);
         self.attach(id)?;
         self.start(id, peers).await
     }
@@ -323,8 +328,9 @@ impl Fleet {
 }
 
 impl Capture {
-    /// The content of a backup, which has no notes: in a cluster made from it, keys that were
-    /// deleted since are there again (CloudHSM User Guide, "Restoring from a backup").
+    /// The content of a backup, which has no notes of deletions.
+    ///
+    /// Rule BK-02: in a cluster made from it, keys that were deleted since are there again.
     pub(crate) fn of_backup(image: Image) -> Self {
         Self {
             image,

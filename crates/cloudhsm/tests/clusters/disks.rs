@@ -1,0 +1,91 @@
+//! Disks in memory of which one can be made to fail.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use portcullis_api::HsmId;
+use portcullis_cloudhsm::Disks;
+use portcullis_store::{StorageBackend, Store, StoreError};
+
+#[derive(Debug, Default)]
+pub(crate) struct FailingDisks {
+    bytes: Mutex<BTreeMap<HsmId, Arc<Mutex<Vec<u8>>>>>,
+    failing: Arc<Mutex<Option<HsmId>>>,
+}
+
+impl FailingDisks {
+    pub(crate) fn fail(&self, hsm: &HsmId) {
+        *self.failing.lock() = Some(hsm.clone());
+    }
+
+    pub(crate) fn mend(&self) {
+        *self.failing.lock() = None;
+    }
+}
+
+impl Disks for FailingDisks {
+    fn open(&self, hsm: &HsmId) -> Result<Store, StoreError> {
+        let bytes = Arc::clone(self.bytes.lock().entry(hsm.clone()).or_default());
+        Store::on_backend(Platter {
+            hsm: hsm.clone(),
+            bytes,
+            failing: Arc::clone(&self.failing),
+        })
+    }
+
+    fn remove(&self, hsm: &HsmId) -> Result<(), StoreError> {
+        self.bytes.lock().remove(hsm);
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct Platter {
+    hsm: HsmId,
+    bytes: Arc<Mutex<Vec<u8>>>,
+    failing: Arc<Mutex<Option<HsmId>>>,
+}
+
+impl Platter {
+    fn check(&self) -> io::Result<()> {
+        if self.failing.lock().as_ref() == Some(&self.hsm) {
+            return Err(io::Error::other("the disk is broken"));
+        }
+        Ok(())
+    }
+}
+
+fn index(offset: u64) -> usize {
+    usize::try_from(offset).unwrap()
+}
+
+impl StorageBackend for Platter {
+    fn len(&self) -> io::Result<u64> {
+        Ok(u64::try_from(self.bytes.lock().len()).unwrap())
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let start = index(offset);
+        out.copy_from_slice(&self.bytes.lock()[start..start + out.len()]);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.check()?;
+        self.bytes.lock().resize(index(len), 0);
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.check()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.check()?;
+        let start = index(offset);
+        self.bytes.lock()[start..start + data.len()].copy_from_slice(data);
+        Ok(())
+    }
+}
