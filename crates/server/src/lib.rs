@@ -1,1 +1,39 @@
-//! The edge: HTTP, AWS JSON 1.1, SigV4, admin API and metrics
+//! The edge: HTTP, AWS JSON 1.1, SigV4, the admin API and metrics.
+//!
+//! A [`Server`] turns requests into calls of [`Kms`](portcullis_kms::Kms) and
+//! [`CloudHsm`](portcullis_cloudhsm::CloudHsm) and their outcomes into replies. It knows how
+//! requests look, who may send them and how large they may be, and deliberately no rule of
+//! either service.
+//!
+//! The life of a call: `http/core.rs` accepts, `http/edge.rs` reads and verifies, [`decode`]
+//! makes a call of the bytes, `dispatch.rs` hands it to the service, `http/reply.rs` writes the
+//! answer. `built.rs` lists the operations. Everything but `POST /` goes to the routers of
+//! `admin/`.
+//!
+//! ```
+//! use portcullis_server::decode;
+//!
+//! let defaults = portcullis_server::ServerConfig::default().defaults;
+//! let body = br#"{"KeyId": "alias/quickstart", "Plaintext": "aGVsbG8="}"#;
+//! let call = decode::request(Some("TrentService.Encrypt"), None, body, &defaults).unwrap();
+//! assert_eq!(call.input.operation().name(), "Encrypt");
+//! assert_eq!(call.scope.region.as_str(), "us-east-1");
+//! ```
+
+mod admin;
+mod built;
+mod config;
+pub mod decode;
+mod dispatch;
+mod handle;
+mod http;
+mod input;
+mod metrics;
+mod running;
+mod server;
+#[cfg(test)]
+mod tests;
+
+pub use config::{Auth, Credentials, Limits, ServerConfig};
+pub use running::Running;
+pub use server::{Server, Services};

@@ -1,0 +1,23 @@
+//! HSM controls for chaos: what the real service does to its users without being asked.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use serde_json::json;
+
+use super::Admin;
+use super::reply::{Answer, Done};
+
+/// Takes an HSM down as a power cut does.
+pub(super) async fn crash(State(admin): State<Arc<Admin>>, Path(id): Path<String>) -> Answer {
+    let id = id.parse()?;
+    admin.cloudhsm.crash(&id)?;
+    Ok(Done(json!("HSM crashed")))
+}
+
+/// Starts an HSM from its disk.
+pub(super) async fn restart(State(admin): State<Arc<Admin>>, Path(id): Path<String>) -> Answer {
+    let id = id.parse()?;
+    admin.cloudhsm.restart(&id).await?;
+    Ok(Done(json!("HSM restarted")))
+}

@@ -1,0 +1,83 @@
+//! What is not the AWS endpoint: health, metrics, status, HSM controls and the users of clusters.
+
+mod health;
+mod hsm;
+mod reply;
+mod status;
+mod users;
+
+use std::sync::Arc;
+
+use axum::http::{Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use portcullis_api::Scope;
+use portcullis_cloudhsm::CloudHsm;
+use portcullis_kms::Kms;
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::metrics::CoreMetrics;
+use crate::server::Services;
+
+/// What the admin API works on.
+#[derive(Debug)]
+pub(crate) struct Admin {
+    kms: Arc<Kms>,
+    cloudhsm: Arc<CloudHsm>,
+    defaults: Scope,
+    cores: Vec<Arc<CoreMetrics>>,
+    began: Instant,
+}
+
+impl Admin {
+    pub(crate) fn new(services: &Services, defaults: Scope, cores: Vec<Arc<CoreMetrics>>) -> Self {
+        Self {
+            kms: Arc::clone(&services.kms),
+            cloudhsm: Arc::clone(&services.cloudhsm),
+            defaults,
+            cores,
+            began: Instant::now(),
+        }
+    }
+}
+
+/// Every path but that of the AWS endpoint.
+pub(crate) fn router(admin: Admin) -> Router {
+    let cluster = Router::new()
+        .route("/activate", post(users::activate))
+        .route("/login", post(users::login))
+        .route("/logout", post(users::logout))
+        .route("/users", post(users::create).get(users::list))
+        .route("/users/change-password", post(users::change_password))
+        .route("/users/delete", post(users::delete))
+        .route("/hsm-info", get(users::hsm_info));
+    let routes = Router::new()
+        // Rule WIRE-13: also where scripts written for LocalStack look for the health.
+        .route("/_portcullis/health", get(health::health))
+        .route("/_localstack/health", get(health::health))
+        .route("/metrics", get(health::metrics))
+        .route("/_portcullis/status", get(status::status))
+        .route("/_portcullis/hsm/{id}/crash", post(hsm::crash))
+        .route("/_portcullis/hsm/{id}/restart", post(hsm::restart))
+        .nest("/_portcullis/cloudhsm/{cluster}", cluster);
+    nowhere(routes).with_state(Arc::new(admin))
+}
+
+/// The router's last resort.
+///
+/// Rule WIRE-14: what is nowhere is answered with where the AWS endpoint and the health are.
+pub(crate) fn nowhere<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
+    async fn not_found(method: Method, uri: Uri) -> Response {
+        let message = format!(
+            "There is nothing at {method} {}. AWS calls go to POST / with X-Amz-Target; health is \
+             at GET /_portcullis/health.",
+            uri.path()
+        );
+        (StatusCode::NOT_FOUND, Json(json!({ "message": message }))).into_response()
+    }
+    router
+        .fallback(not_found)
+        .method_not_allowed_fallback(not_found)
+}

@@ -1,0 +1,46 @@
+/// The one table of the operations that Portcullis builds: operation, method, input, whether it
+/// changes something, and whether the reply is an object or empty.
+///
+/// `$then` is a macro that takes the rows; `input.rs` makes the inputs of them, `dispatch.rs` the
+/// calls.
+macro_rules! built_operations {
+    ($then:ident) => {
+        $then! {
+            CreateCustomKeyStore kms.create_custom_key_store(kms::CreateCustomKeyStoreRequest) changes object;
+            ConnectCustomKeyStore kms.connect_custom_key_store(kms::ConnectCustomKeyStoreRequest) changes object;
+            DisconnectCustomKeyStore kms.disconnect_custom_key_store(kms::DisconnectCustomKeyStoreRequest) changes object;
+            UpdateCustomKeyStore kms.update_custom_key_store(kms::UpdateCustomKeyStoreRequest) changes object;
+            DeleteCustomKeyStore kms.delete_custom_key_store(kms::DeleteCustomKeyStoreRequest) changes object;
+            DescribeCustomKeyStores kms.describe_custom_key_stores(kms::DescribeCustomKeyStoresRequest) reads object;
+
+            CreateKey kms.create_key(kms::CreateKeyRequest) changes object;
+            DescribeKey kms.describe_key(kms::DescribeKeyRequest) reads object;
+            ListKeys kms.list_keys(kms::ListKeysRequest) reads object;
+            EnableKey kms.enable_key(kms::EnableKeyRequest) changes empty;
+            DisableKey kms.disable_key(kms::DisableKeyRequest) changes empty;
+            ScheduleKeyDeletion kms.schedule_key_deletion(kms::ScheduleKeyDeletionRequest) changes object;
+            CancelKeyDeletion kms.cancel_key_deletion(kms::CancelKeyDeletionRequest) changes object;
+
+            CreateAlias kms.create_alias(kms::CreateAliasRequest) changes empty;
+            UpdateAlias kms.update_alias(kms::UpdateAliasRequest) changes empty;
+            DeleteAlias kms.delete_alias(kms::DeleteAliasRequest) changes empty;
+            ListAliases kms.list_aliases(kms::ListAliasesRequest) reads object;
+
+            Encrypt kms.encrypt(kms::EncryptRequest) reads object;
+            Decrypt kms.decrypt(kms::DecryptRequest) reads object;
+            ReEncrypt kms.re_encrypt(kms::ReEncryptRequest) reads object;
+            GenerateDataKey kms.generate_data_key(kms::GenerateDataKeyRequest) reads object;
+            GenerateDataKeyWithoutPlaintext kms.generate_data_key_without_plaintext(kms::GenerateDataKeyWithoutPlaintextRequest) reads object;
+            GenerateRandom kms.generate_random(kms::GenerateRandomRequest) reads object;
+
+            CreateCluster cloudhsm.create_cluster(cloudhsm::CreateClusterRequest) changes object;
+            DescribeClusters cloudhsm.describe_clusters(cloudhsm::DescribeClustersRequest) reads object;
+            InitializeCluster cloudhsm.initialize_cluster(cloudhsm::InitializeClusterRequest) changes object;
+            CreateHsm cloudhsm.create_hsm(cloudhsm::CreateHsmRequest) changes object;
+            DeleteHsm cloudhsm.delete_hsm(cloudhsm::DeleteHsmRequest) changes object;
+            DeleteCluster cloudhsm.delete_cluster(cloudhsm::DeleteClusterRequest) changes object;
+            DescribeBackups cloudhsm.describe_backups(cloudhsm::DescribeBackupsRequest) reads object;
+        }
+    };
+}
+pub(crate) use built_operations;

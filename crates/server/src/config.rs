@@ -1,0 +1,167 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use portcullis_api::{AccountId, Region, Scope};
+use zeroize::Zeroizing;
+
+/// How the edge is set up.
+#[derive(Debug)]
+pub struct ServerConfig {
+    /// Where to listen; port 0 chooses a free one.
+    pub bind: SocketAddr,
+    /// Whose requests are accepted.
+    pub auth: Auth,
+    /// The account and Region of a request that names none.
+    pub defaults: Scope,
+    /// How many threads serve; each has its own runtime and its own socket on the same port.
+    pub cores: NonZeroUsize,
+    /// What one client may take.
+    pub limits: Limits,
+}
+
+impl Default for ServerConfig {
+    /// Port 4566 of the loopback interface, open to everybody who reaches it, account
+    /// 000000000000, us-east-1, one thread for each core.
+    fn default() -> Self {
+        Self {
+            bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 4566)),
+            auth: Auth::Open,
+            defaults: default_scope(),
+            cores: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            limits: Limits::default(),
+        }
+    }
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "both constants have the form of their type"
+)]
+fn default_scope() -> Scope {
+    let account: AccountId = "000000000000".parse().expect("twelve digits");
+    let region: Region = "us-east-1".parse().expect("a Region");
+    Scope { account, region }
+}
+
+/// Bounds of what a client may take.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Bytes of a body. The largest request of both services, a CreateCustomKeyStore or PutKeyPolicy, has
+    /// under 64 KiB; 1 MiB leaves room for what must be answered with a validation error.
+    pub body_bytes_max: usize,
+    /// Bytes of a request's head.
+    pub head_bytes_max: usize,
+    /// How long a client may take to send a head, idle time on a kept connection included.
+    pub head_timeout: Duration,
+    /// How long a client may take to send a body.
+    pub body_timeout: Duration,
+    /// Connections of one core.
+    pub connections_per_core_max: u32,
+    /// How long a shutdown waits for requests in flight.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes_max: 1 << 20,
+            // A head with a session token of 4 KiB has some 6 KiB.
+            head_bytes_max: 64 << 10,
+            // Longer than the 50 s for which SDKs keep an idle connection.
+            head_timeout: Duration::from_secs(75),
+            body_timeout: Duration::from_secs(30),
+            connections_per_core_max: 4096,
+            drain: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Whose requests are accepted.
+#[derive(Debug)]
+pub enum Auth {
+    /// Everybody's, signed or not, as other emulators do.
+    Open,
+    /// Those with a right signature of a known access key.
+    Verify(Credentials),
+}
+
+/// Known access keys and their secrets.
+pub struct Credentials {
+    secrets: BTreeMap<String, Zeroizing<String>>,
+    every_account: Option<Zeroizing<String>>,
+}
+
+impl Credentials {
+    /// Nobody.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self {
+            secrets: BTreeMap::new(),
+            every_account: None,
+        }
+    }
+
+    /// Adds an access key.
+    pub fn insert(&mut self, access_key: impl Into<String>, secret: impl Into<String>) {
+        self.secrets
+            .insert(access_key.into(), Zeroizing::new(secret.into()));
+    }
+
+    /// Makes every account ID of twelve digits an access key with this secret.
+    pub fn insert_every_account(&mut self, secret: impl Into<String>) {
+        self.every_account = Some(Zeroizing::new(secret.into()));
+    }
+
+    /// The secret of an access key.
+    pub(crate) fn secret(&self, access_key: &str) -> Option<&str> {
+        let of_account = || {
+            self.every_account
+                .as_ref()
+                .filter(|_| access_key.parse::<AccountId>().is_ok())
+        };
+        self.secrets
+            .get(access_key)
+            .or_else(of_account)
+            .map(|secret| secret.as_str())
+    }
+}
+
+impl Default for Credentials {
+    /// Access key `test` with secret `test`, and every account ID with secret `test`.
+    fn default() -> Self {
+        let mut credentials = Self::none();
+        credentials.insert("test", "test");
+        credentials.insert_every_account("test");
+        credentials
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Credentials({} access keys)", self.secrets.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_known_access_keys_have_a_secret() {
+        let credentials = Credentials::default();
+        assert_eq!(credentials.secret("test"), Some("test"));
+        assert_eq!(credentials.secret("111122223333"), Some("test"));
+        assert_eq!(credentials.secret("AKIAIOSFODNN7EXAMPLE"), None);
+        assert_eq!(Credentials::none().secret("111122223333"), None);
+    }
+
+    #[test]
+    fn credentials_are_not_printed() {
+        let mut credentials = Credentials::none();
+        credentials.insert("user", "hidden");
+        assert_eq!(format!("{credentials:?}"), "Credentials(1 access keys)");
+    }
+}

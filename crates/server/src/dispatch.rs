@@ -1,0 +1,61 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+use portcullis_api::{Code, Exception, Scope};
+use portcullis_cloudhsm::CloudHsm;
+use portcullis_kms::Kms;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::built::built_operations;
+use crate::handle::{Answer, Handle};
+use crate::input::Input;
+
+/// The two services behind the AWS endpoint.
+#[derive(Debug)]
+pub(crate) struct Dispatch {
+    pub(crate) kms: Arc<Kms>,
+    pub(crate) cloudhsm: Arc<CloudHsm>,
+}
+
+macro_rules! dispatch {
+    ($($operation:ident $service:ident.$method:ident($input:ty) $effect:ident $reply:ident;)*) => {
+        impl Handle for Dispatch {
+            // Each arm is a future of its own, so that an Encrypt does not carry room for the
+            // longest operation.
+            fn call<'a>(&'a self, scope: &'a Scope, input: Input) -> Answer<'a> {
+                match input {
+                    $(Input::$operation(input) => Box::pin(async move {
+                        let output = self.$service.$method(scope, input).await?;
+                        dispatch!(@$reply output)
+                    }),)*
+                }
+            }
+        }
+    };
+    (@object $output:ident) => { object(&$output) };
+    (@empty $output:ident) => {{
+        let () = $output;
+        // Rule WIRE-19: where the model has no output shape, the body is empty.
+        Ok(Bytes::new())
+    }};
+}
+
+built_operations!(dispatch);
+
+/// Most replies fit: an Encrypt of 4 KiB gives about 6 KiB, most others a few hundred bytes.
+const REPLY_BYTES: usize = 1024;
+
+/// An output as JSON. The buffer is wiped when the reply has been sent, because it may hold a
+/// plaintext.
+fn object(output: &impl Serialize) -> Result<Bytes, Exception> {
+    let mut body = Zeroizing::new(Vec::with_capacity(REPLY_BYTES));
+    sonic_rs::to_writer(&mut *body, output).map_err(|error| {
+        Exception::new(
+            Code::InternalFailure,
+            "The reply cannot be written as JSON. Please report it.",
+        )
+        .because(error)
+    })?;
+    Ok(Bytes::from_owner(body))
+}

@@ -1,0 +1,17 @@
+use std::fmt::Debug;
+use std::future::Future;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use portcullis_api::{Exception, Scope};
+
+use crate::input::Input;
+
+/// An answer on its way: the body of the reply.
+pub(crate) type Answer<'a> = Pin<Box<dyn Future<Output = Result<Bytes, Exception>> + Send + 'a>>;
+
+/// What stands behind the AWS endpoint.
+pub(crate) trait Handle: Send + Sync + Debug {
+    /// Carries out one call.
+    fn call<'a>(&'a self, scope: &'a Scope, input: Input) -> Answer<'a>;
+}

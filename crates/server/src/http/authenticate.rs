@@ -1,0 +1,103 @@
+use http::request::Parts;
+use portcullis_api::{Code, Exception};
+use portcullis_seam::Timestamp;
+use portcullis_sigv4::{Authorization, Date, Headers, Refusal, Request, Verifier};
+
+use crate::config::Credentials;
+
+/// Checks that a known access key signed the request for this service, in the order in which
+/// "Troubleshoot Signature Version 4" of the IAM User Guide lists the errors.
+pub(crate) fn authenticate(
+    head: &Parts,
+    body: &[u8],
+    service: &str,
+    judge: (&mut Verifier, &Credentials, Timestamp),
+) -> Result<(), Exception> {
+    let (verifier, credentials, now) = judge;
+    // Rule WIRE-08: with verification on, an unsigned request is refused.
+    let header = head
+        .headers
+        .get(http::header::AUTHORIZATION)
+        .ok_or_else(unsigned)?;
+    // Rule WIRE-09: a header that lacks a part is answered with what it lacks.
+    let authorization = header
+        .to_str()
+        .map_err(|_not_text| incomplete("its header is not plain text"))
+        .and_then(|text| Authorization::parse(text).map_err(incomplete))?;
+    let credential = authorization.credential;
+    if credential.service != service {
+        return Err(invalid(format!(
+            "it is for the service {}, and this call belongs to {service}",
+            credential.service
+        )));
+    }
+    // Rule WIRE-10: an access key that is not known is refused.
+    let secret = credentials
+        .secret(credential.access_key)
+        .ok_or_else(unknown)?;
+    let request = Request {
+        method: head.method.as_str(),
+        path: head.uri.path(),
+        query: head.uri.query().unwrap_or_default(),
+        headers: &HeaderMap(&head.headers),
+        body,
+    };
+    // Rule WIRE-11: a signature of something else, by another secret or older than 15 minutes is
+    // refused.
+    let now = Date::from_unix_seconds(now.millis() / 1000);
+    verifier
+        .verify(&request, &authorization, secret, now)
+        .map_err(|refusal: Refusal| invalid(refusal.to_string()))
+}
+
+fn unsigned() -> Exception {
+    Exception::new(
+        Code::MissingAuthenticationToken,
+        "The request is not signed, and this Portcullis verifies signatures. Configure an access \
+         key that it knows (test with secret test, unless set otherwise), or start it with \
+         --auth open.",
+    )
+}
+
+fn incomplete(why: impl std::fmt::Display) -> Exception {
+    Exception::new(
+        Code::IncompleteSignature,
+        format!(
+            "The signature is incomplete: {why}. Send Authorization: AWS4-HMAC-SHA256 \
+             Credential=<access key>/<day>/<Region>/<service>/aws4_request, SignedHeaders=..., \
+             Signature=..."
+        ),
+    )
+}
+
+fn unknown() -> Exception {
+    Exception::new(
+        Code::UnrecognizedClient,
+        "The security token included in the request is invalid: this Portcullis does not know the \
+         access key. Use test with secret test, an account ID with secret test, or the access \
+         keys it was started with.",
+    )
+}
+
+fn invalid(why: impl std::fmt::Display) -> Exception {
+    Exception::new(
+        Code::InvalidSignature,
+        format!(
+            "The signature is not valid: {why}. Check the secret access key, the clock and the \
+             signing method, and that nothing changes the request on its way."
+        ),
+    )
+}
+
+/// hyper's headers as `sigv4` reads them.
+struct HeaderMap<'a>(&'a http::HeaderMap);
+
+impl Headers for HeaderMap<'_> {
+    fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        self.0.get_all(name).iter().map(http::HeaderValue::as_bytes)
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(http::HeaderName::as_str)
+    }
+}

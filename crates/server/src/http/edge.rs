@@ -1,0 +1,169 @@
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use axum::Router;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::request::Parts;
+use http::{HeaderMap, Method, Request, Response};
+use http_body_util::{Either, Full};
+use hyper::body::Incoming;
+use parking_lot::Mutex;
+use portcullis_api::{Code, Exception, Operation, Scope, Service};
+use portcullis_seam::{Entropy, WallClock};
+use portcullis_sigv4::Verifier;
+use tower::Service as _;
+
+use super::{authenticate, body, reply};
+use crate::config::{Auth, Limits};
+use crate::decode::{self, Call};
+use crate::handle::Handle;
+use crate::metrics::CoreMetrics;
+
+/// What all cores have in common.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) auth: Auth,
+    pub(crate) defaults: Scope,
+    pub(crate) limits: Limits,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) wall: Arc<dyn WallClock>,
+    pub(crate) services: Arc<dyn Handle>,
+    /// Where calls that change something run. What they leave running, such as a connection to a
+    /// cluster, must outlive the core that read the request.
+    pub(crate) background: tokio::runtime::Handle,
+    pub(crate) router: Router,
+}
+
+/// One core's way from a request to its reply.
+#[derive(Debug)]
+pub(crate) struct Edge {
+    shared: Arc<Shared>,
+    /// Locked by one thread only, and never across an `await`: it costs no more than a cell.
+    verifier: Mutex<Verifier>,
+    metrics: Arc<CoreMetrics>,
+}
+
+type Body = Either<Full<Bytes>, axum::body::Body>;
+
+impl Edge {
+    pub(crate) fn new(shared: Arc<Shared>, metrics: Arc<CoreMetrics>) -> Self {
+        Self {
+            shared,
+            verifier: Mutex::default(),
+            metrics,
+        }
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.shared.limits
+    }
+
+    /// Answers one request: `POST /` is the AWS endpoint, everything else goes to the router.
+    pub(crate) async fn answer(
+        &self,
+        request: Request<Incoming>,
+    ) -> Result<Response<Body>, Infallible> {
+        if request.method() == Method::POST && request.uri().path() == "/" {
+            return Ok(self.answer_aws(request).await.map(Either::Left));
+        }
+        // On the background runtime, because what these calls leave running must outlive the core,
+        // and because they are carried to their end although the client leaves.
+        let mut router = self.shared.router.clone();
+        let run = async move { router.call(request.map(axum::body::Body::new)).await };
+        match self.shared.background.spawn(run).await {
+            Ok(Ok(response)) => Ok(response.map(Either::Right)),
+            Ok(Err(never)) => match never {},
+            Err(_panic) => {
+                let id = reply::request_id(&*self.shared.entropy);
+                let failure = reply::failure(id, &unexpected(), Service::Kms);
+                Ok(failure.map(Either::Left))
+            }
+        }
+    }
+
+    async fn answer_aws(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let measured = self.metrics.begin();
+        let (head, body) = request.into_parts();
+        let target = text(&head.headers, "x-amz-target");
+        // Rule WIRE-17: a defect that panics is answered with InternalFailure; the core goes on.
+        let outcome = AssertUnwindSafe(self.outcome(&head, target, body))
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_panic| Err(unexpected()));
+        measured.end(
+            target.and_then(Operation::from_target),
+            outcome.as_ref().err(),
+        );
+        let id = reply::request_id(&*self.shared.entropy);
+        match outcome {
+            Ok(body) => reply::success(id, body),
+            Err(exception) => {
+                log(target, &exception);
+                reply::failure(id, &exception, decode::service(target))
+            }
+        }
+    }
+
+    async fn outcome(
+        &self,
+        head: &Parts,
+        target: Option<&str>,
+        body: Incoming,
+    ) -> Result<Bytes, Exception> {
+        let body = body::read(body, &self.shared.limits).await?;
+        decode::content_type(text(&head.headers, "content-type"))?;
+        if let Auth::Verify(credentials) = &self.shared.auth {
+            let now = self.shared.wall.now();
+            let service = decode::service(target).signing_name();
+            let judge = (&mut *self.verifier.lock(), credentials, now);
+            authenticate(head, &body, service, judge)?;
+        }
+        let authorization = text(&head.headers, "authorization");
+        let call = decode::request(target, authorization, &body, &self.shared.defaults)?;
+        drop(body);
+        self.carry_out(call).await
+    }
+
+    /// Rule WIRE-18: a call that changes something runs to its end although its client went away;
+    /// one that does not is dropped with its connection.
+    async fn carry_out(&self, call: Call) -> Result<Bytes, Exception> {
+        if !call.input.changes_something() {
+            return self.shared.services.call(&call.scope, call.input).await;
+        }
+        let services = Arc::clone(&self.shared.services);
+        let run = async move { services.call(&call.scope, call.input).await };
+        self.shared
+            .background
+            .spawn(run)
+            .await
+            .unwrap_or_else(|_panic| Err(unexpected()))
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+fn unexpected() -> Exception {
+    Exception::new(
+        Code::InternalFailure,
+        "Portcullis failed in a way it did not expect. Its log says where; please report it.",
+    )
+}
+
+fn log(target: Option<&str>, exception: &Exception) {
+    let target = target.unwrap_or("-");
+    let cause = exception.cause.as_deref().unwrap_or("-");
+    if exception.code.status() >= 500 {
+        tracing::warn!(target, code = exception.code.name(), cause, "a call failed");
+    } else {
+        tracing::debug!(
+            target,
+            code = exception.code.name(),
+            cause,
+            "a call was refused"
+        );
+    }
+}

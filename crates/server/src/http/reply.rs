@@ -1,0 +1,86 @@
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName};
+use http::{HeaderValue, Response, StatusCode};
+use http_body_util::Full;
+use portcullis_api::{Exception, Service};
+use portcullis_seam::{Entropy, draw};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
+
+/// A request ID: a version-4 UUID as text.
+///
+/// Rule WIRE-05: every reply of the AWS endpoint has an ID of its own in `x-amzn-RequestId`.
+pub(crate) fn request_id(entropy: &dyn Entropy) -> HeaderValue {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut bits: [u8; 16] = draw(entropy);
+    bits[6] = (bits[6] & 0x0f) | 0x40;
+    bits[8] = (bits[8] & 0x3f) | 0x80;
+    let mut text = Vec::with_capacity(36);
+    for (index, byte) in bits.iter().enumerate() {
+        if matches!(index, 4 | 6 | 8 | 10) {
+            text.push(b'-');
+        }
+        let digits = [byte >> 4, byte & 15];
+        text.extend(
+            digits
+                .iter()
+                .filter_map(|digit| DIGITS.get(usize::from(*digit))),
+        );
+    }
+    HeaderValue::from_maybe_shared(Bytes::from(text)).unwrap_or(HeaderValue::from_static("-"))
+}
+
+/// The answer to a call that succeeded; an operation without output shape has an empty body.
+pub(crate) fn success(id: HeaderValue, body: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body));
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, id);
+    headers.insert(CONTENT_TYPE, JSON);
+    response
+}
+
+/// The answer to a call that failed.
+///
+/// Rule WIRE-06: an error names its exception in `__type` and in `x-amzn-ErrorType`; its text is
+/// in `message` from KMS and in `Message` from CloudHSM, as the two service models spell it.
+pub(crate) fn failure(
+    id: HeaderValue,
+    exception: &Exception,
+    service: Service,
+) -> Response<Full<Bytes>> {
+    let name = exception.code.name();
+    let member = service.message_member();
+    let text = sonic_rs::to_string(&exception.message).unwrap_or_else(|_never| "\"\"".to_owned());
+    let body = format!("{{\"__type\":\"{name}\",\"{member}\":{text}}}");
+    let mut response = success(id, Bytes::from(body));
+    response
+        .headers_mut()
+        .insert(ERROR_TYPE, HeaderValue::from_static(name));
+    *response.status_mut() =
+        StatusCode::from_u16(exception.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use portcullis_seam::SystemEntropy;
+
+    use super::*;
+
+    /// Rule WIRE-05.
+    #[test]
+    fn request_ids_are_distinct_uuids() {
+        let ids: BTreeSet<String> = (0..1000)
+            .map(|_| request_id(&SystemEntropy).to_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(ids.len(), 1000);
+        for id in ids {
+            assert_eq!(id.len(), 36);
+            assert_eq!(&id[14..15], "4", "{id}");
+        }
+    }
+}

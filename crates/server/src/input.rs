@@ -1,0 +1,101 @@
+use portcullis_api::{Code, Exception, Operation, cloudhsm, kms, validate};
+
+use crate::built::built_operations;
+use crate::decode::json;
+
+macro_rules! inputs {
+    ($($operation:ident $service:ident.$method:ident($input:ty) $effect:ident $reply:ident;)*) => {
+        /// A built operation with its input, whose form is permitted.
+        #[derive(Debug)]
+        pub enum Input {
+            $(
+                #[doc = concat!("The input of ", stringify!($operation), ".")]
+                $operation($input),
+            )*
+        }
+
+        impl Input {
+            /// Reads the input of `operation` from a body and checks its constraints.
+            ///
+            /// # Errors
+            /// UnsupportedOperationException, SerializationException, ValidationException.
+            pub(crate) fn decode(operation: Operation, body: &[u8]) -> Result<Self, Exception> {
+                match operation {
+                    $(Operation::$operation => {
+                        let input: $input = json(operation.name(), body)?;
+                        validate(&input)?;
+                        Ok(Self::$operation(input))
+                    })*
+                    other => Err(not_built(other)),
+                }
+            }
+
+            /// The operation.
+            #[must_use]
+            pub const fn operation(&self) -> Operation {
+                match self { $(Self::$operation(_) => Operation::$operation,)* }
+            }
+
+            /// Whether a call leaves something changed.
+            #[must_use]
+            pub const fn changes_something(&self) -> bool {
+                match self { $(Self::$operation(_) => inputs!(@changes $effect),)* }
+            }
+        }
+
+        /// The operations of the table, with whether the reply is an object.
+        #[cfg(test)]
+        const BUILT: &[(Operation, bool)] =
+            &[$((Operation::$operation, inputs!(@object $reply)),)*];
+    };
+    (@changes changes) => { true };
+    (@changes reads) => { false };
+    (@object object) => { true };
+    (@object empty) => { false };
+}
+
+built_operations!(inputs);
+
+/// Rule WIRE-12: an operation that Portcullis does not build is answered with
+/// UnsupportedOperationException.
+fn not_built(operation: Operation) -> Exception {
+    let name = operation.name();
+    Exception::new(
+        Code::UnsupportedOperation,
+        format!("Portcullis does not build {name} yet."),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_api::Reply;
+
+    use super::*;
+
+    /// Rule WIRE-19.
+    #[test]
+    fn each_built_operation_replies_as_its_model_says() {
+        for (operation, object) in BUILT {
+            assert_eq!(operation.reply() == Reply::Shape, *object, "{operation:?}");
+        }
+        assert_eq!(BUILT.len(), 30);
+    }
+
+    /// Rule WIRE-12.
+    #[test]
+    fn an_operation_that_is_not_built_says_so() {
+        let built = |operation| BUILT.iter().any(|(found, _)| *found == operation);
+        for operation in Operation::ALL
+            .iter()
+            .copied()
+            .filter(|operation| !built(*operation))
+        {
+            let refused = Input::decode(operation, b"{}").unwrap_err();
+            assert!(
+                refused.message.contains("does not build"),
+                "{operation:?}: {refused}"
+            );
+            assert_eq!(refused.code, Code::UnsupportedOperation);
+        }
+    }
+}

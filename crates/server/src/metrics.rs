@@ -1,0 +1,273 @@
+//! Counters in the text form of Prometheus.
+//!
+//! Each core has counters of its own, so that counting touches no line of memory that another
+//! core writes; a scrape adds them up.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use portcullis_api::{Code, Exception, Operation};
+use tokio::time::Instant;
+
+/// Upper bounds of the latency buckets, in microseconds: from a call answered at the edge to one
+/// that waits for a cluster.
+const BOUNDS_US: [u64; 15] = [
+    50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
+    1_000_000, 10_000_000,
+];
+
+/// One row for each operation and one for calls of no known operation.
+const ROWS: usize = Operation::ALL.len() + 1;
+
+/// One outcome for each exception and one for success.
+const OUTCOMES: usize = Code::ALL.len() + 1;
+
+/// One core's counters.
+#[derive(Debug)]
+pub(crate) struct CoreMetrics {
+    rows: Box<[Row]>,
+    in_flight: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Row {
+    outcomes: Box<[AtomicU64]>,
+    buckets: [AtomicU64; BOUNDS_US.len() + 1],
+    microseconds: AtomicU64,
+}
+
+impl Row {
+    fn new() -> Self {
+        Self {
+            outcomes: (0..OUTCOMES).map(|_| AtomicU64::new(0)).collect(),
+            buckets: std::array::from_fn(|_| AtomicU64::new(0)),
+            microseconds: AtomicU64::new(0),
+        }
+    }
+}
+
+impl CoreMetrics {
+    pub(crate) fn new() -> Self {
+        Self {
+            rows: (0..ROWS).map(|_| Row::new()).collect(),
+            in_flight: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts a call as in flight until the result is dropped.
+    pub(crate) fn begin(self: &Arc<Self>) -> Measured {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        Measured {
+            metrics: Arc::clone(self),
+            began: Instant::now(),
+        }
+    }
+
+    /// Calls being answered.
+    pub(crate) fn in_flight(&self) -> u64 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    fn record(&self, operation: Option<Operation>, failed: Option<&Exception>, took: Duration) {
+        let row = operation.map_or(Operation::ALL.len(), |known| known as usize);
+        let outcome = failed.map_or(Code::ALL.len(), |exception| exception.code as usize);
+        let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let bucket = BOUNDS_US.iter().position(|bound| took <= *bound);
+        let Some(row) = self.rows.get(row) else {
+            return;
+        };
+        row.microseconds.fetch_add(took, Ordering::Relaxed);
+        for counter in [
+            row.outcomes.get(outcome),
+            row.buckets.get(bucket.unwrap_or(BOUNDS_US.len())),
+        ] {
+            counter.inspect(|counter| _ = counter.fetch_add(1, Ordering::Relaxed));
+        }
+    }
+}
+
+/// A call in flight.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    metrics: Arc<CoreMetrics>,
+    began: Instant,
+}
+
+impl Measured {
+    /// Counts how the call ended.
+    pub(crate) fn end(self, operation: Option<Operation>, failed: Option<&Exception>) {
+        self.metrics.record(operation, failed, self.began.elapsed());
+    }
+}
+
+impl Drop for Measured {
+    fn drop(&mut self) {
+        self.metrics.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// All cores' counters as a page of text. The order of the lines is that of the operation table.
+pub(crate) fn page(cores: &[Arc<CoreMetrics>]) -> String {
+    let mut page = String::new();
+    let in_flight: u64 = cores.iter().map(|core| core.in_flight()).sum();
+    header(
+        &mut page,
+        "portcullis_requests_in_flight",
+        "gauge",
+        "Calls being answered",
+    );
+    line(&mut page, "portcullis_requests_in_flight", "", in_flight);
+    header(
+        &mut page,
+        "portcullis_requests_total",
+        "counter",
+        "Calls by operation and outcome",
+    );
+    for row in 0..ROWS {
+        requests_of(&mut page, cores, row);
+    }
+    let latency = "portcullis_request_duration_seconds";
+    header(
+        &mut page,
+        latency,
+        "histogram",
+        "Time from head to reply, by operation",
+    );
+    for row in 0..ROWS {
+        latency_of(&mut page, cores, row);
+    }
+    page
+}
+
+fn requests_of(page: &mut String, cores: &[Arc<CoreMetrics>], row: usize) {
+    for outcome in 0..OUTCOMES {
+        let count = sum(cores, row, |row| row.outcomes.get(outcome));
+        let outcome = Code::ALL.get(outcome).map_or("success", |code| code.name());
+        if count > 0 {
+            let labels = format!("{},outcome=\"{outcome}\"", labels(row));
+            line(page, "portcullis_requests_total", &labels, count);
+        }
+    }
+}
+
+fn latency_of(page: &mut String, cores: &[Arc<CoreMetrics>], row: usize) {
+    let buckets = (0..=BOUNDS_US.len()).map(|at| sum(cores, row, |row| row.buckets.get(at)));
+    let buckets: Vec<u64> = buckets.collect();
+    let count: u64 = buckets.iter().sum();
+    if count == 0 {
+        return;
+    }
+    let labels = labels(row);
+    let mut below = 0;
+    for (at, in_bucket) in buckets.iter().enumerate() {
+        below += in_bucket;
+        let bound = BOUNDS_US
+            .get(at)
+            .map_or_else(|| "+Inf".to_owned(), |bound| seconds(*bound));
+        let labels = format!("{labels},le=\"{bound}\"");
+        line(
+            page,
+            "portcullis_request_duration_seconds_bucket",
+            &labels,
+            below,
+        );
+    }
+    let total = sum(cores, row, |row| Some(&row.microseconds));
+    line(
+        page,
+        "portcullis_request_duration_seconds_sum",
+        &labels,
+        seconds(total),
+    );
+    line(
+        page,
+        "portcullis_request_duration_seconds_count",
+        &labels,
+        count,
+    );
+}
+
+/// Microseconds as a decimal number of seconds, exactly.
+fn seconds(microseconds: u64) -> String {
+    format!(
+        "{}.{:06}",
+        microseconds / 1_000_000,
+        microseconds % 1_000_000
+    )
+}
+
+fn labels(row: usize) -> String {
+    Operation::ALL.get(row).map_or_else(
+        || "service=\"none\",operation=\"Unknown\"".to_owned(),
+        |known| {
+            let service = known.service().signing_name();
+            format!("service=\"{service}\",operation=\"{}\"", known.name())
+        },
+    )
+}
+
+fn sum(
+    cores: &[Arc<CoreMetrics>],
+    row: usize,
+    counter: impl Fn(&Row) -> Option<&AtomicU64>,
+) -> u64 {
+    let of_core = |core: &Arc<CoreMetrics>| {
+        core.rows
+            .get(row)
+            .and_then(&counter)
+            .map_or(0, |found| found.load(Ordering::Relaxed))
+    };
+    cores.iter().map(of_core).sum()
+}
+
+/// Starts a metric.
+pub(crate) fn header(page: &mut String, name: &str, kind: &str, help: &str) {
+    // Writing to a string does not fail.
+    let _written = write!(page, "# HELP {name} {help}.\n# TYPE {name} {kind}\n");
+}
+
+/// One sample.
+pub(crate) fn line(page: &mut String, name: &str, labels: &str, value: impl std::fmt::Display) {
+    let _written = if labels.is_empty() {
+        writeln!(page, "{name} {value}")
+    } else {
+        writeln!(page, "{name}{{{labels}}} {value}")
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rule WIRE-15.
+    #[test]
+    fn the_counters_of_all_cores_are_added_up() {
+        let cores = [Arc::new(CoreMetrics::new()), Arc::new(CoreMetrics::new())];
+        let encrypt = Operation::from_target("TrentService.Encrypt");
+        let failed = Exception::new(Code::KmsInvalidState, "disconnected");
+        cores[0].record(encrypt, None, Duration::from_micros(60));
+        cores[1].record(encrypt, None, Duration::from_secs(20));
+        cores[1].record(encrypt, Some(&failed), Duration::from_micros(10));
+        cores[1].record(None, Some(&failed), Duration::ZERO);
+        let in_flight = cores[0].begin();
+        let page = page(&cores);
+        drop(in_flight);
+        for expected in [
+            "portcullis_requests_in_flight 1\n",
+            "portcullis_requests_total{service=\"kms\",operation=\"Encrypt\",outcome=\"success\"} 2\n",
+            "operation=\"Encrypt\",outcome=\"KMSInvalidStateException\"} 1\n",
+            "operation=\"Unknown\",outcome=\"KMSInvalidStateException\"} 1\n",
+            "operation=\"Encrypt\",le=\"0.000050\"} 1\n",
+            "operation=\"Encrypt\",le=\"0.000100\"} 2\n",
+            "operation=\"Encrypt\",le=\"10.000000\"} 2\n",
+            "operation=\"Encrypt\",le=\"+Inf\"} 3\n",
+            "duration_seconds_sum{service=\"kms\",operation=\"Encrypt\"} 20.000070\n",
+            "duration_seconds_count{service=\"kms\",operation=\"Encrypt\"} 3\n",
+        ] {
+            assert!(page.contains(expected), "{expected} is missing in\n{page}");
+        }
+        assert!(super::page(&cores).contains("portcullis_requests_in_flight 0\n"));
+    }
+}

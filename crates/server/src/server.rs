@@ -1,0 +1,64 @@
+use std::io;
+use std::sync::Arc;
+
+use portcullis_cloudhsm::CloudHsm;
+use portcullis_kms::Kms;
+use portcullis_seam::{Entropy, WallClock};
+
+use crate::admin::{self, Admin};
+use crate::config::ServerConfig;
+use crate::dispatch::Dispatch;
+use crate::http::Shared;
+use crate::metrics::CoreMetrics;
+use crate::running::{self, Running};
+
+/// What stands behind the edge.
+#[derive(Debug)]
+pub struct Services {
+    /// KMS.
+    pub kms: Arc<Kms>,
+    /// CloudHSM.
+    pub cloudhsm: Arc<CloudHsm>,
+    /// Where request IDs come from.
+    pub entropy: Arc<dyn Entropy>,
+    /// Judges the dates of signatures. Clients sign with the machine's time, so this is the
+    /// machine's clock also where the services live on a faster one.
+    pub wall: Arc<dyn WallClock>,
+}
+
+/// The edge, not yet started.
+#[derive(Debug, Clone, Copy)]
+pub struct Server;
+
+impl Server {
+    /// Binds the address and serves on threads of its own until [`Running::shutdown`].
+    ///
+    /// Calls that change something run on the tokio runtime this is called in, which must outlive
+    /// the server: what they leave running, such as a connection to a cluster, stays there.
+    ///
+    /// # Errors
+    /// When the address cannot be bound or the operating system gives no thread.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn start(config: ServerConfig, services: Services) -> io::Result<Running> {
+        let cores: Vec<Arc<CoreMetrics>> = (0..config.cores.get())
+            .map(|_| Arc::new(CoreMetrics::new()))
+            .collect();
+        let admin = Admin::new(&services, config.defaults.clone(), cores.clone());
+        let shared = Shared {
+            router: admin::router(admin),
+            services: Arc::new(Dispatch {
+                kms: services.kms,
+                cloudhsm: services.cloudhsm,
+            }),
+            background: tokio::runtime::Handle::current(),
+            entropy: services.entropy,
+            wall: services.wall,
+            auth: config.auth,
+            defaults: config.defaults,
+            limits: config.limits,
+        };
+        running::start(config.bind, shared, &cores)
+    }
+}

@@ -1,0 +1,6 @@
+//! The edge in front of a service that answers by the book (`edge`), and the real services behind
+//! the real edge (`story`).
+
+mod client;
+mod edge;
+mod story;
