@@ -1,7 +1,7 @@
 use std::fmt;
 
 use portcullis_seam::{Entropy, draw};
-use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
+use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData, SignatureAlgorithm, SigningKey};
 use zeroize::Zeroizing;
 
 /// A P-256 private key as PKCS #8 DER.
@@ -37,13 +37,50 @@ impl PrivateKey {
         &self.0
     }
 
-    pub(crate) fn pair(&self) -> Result<KeyPair, rcgen::Error> {
-        KeyPair::from_pkcs8_der_and_sign_algo(&self.0.as_slice().into(), &PKCS_ECDSA_P256_SHA256)
+    pub(crate) fn pair(&self) -> Result<Signer, rcgen::Error> {
+        let pkcs8 = self.0.as_slice().into();
+        KeyPair::from_pkcs8_der_and_sign_algo(&pkcs8, &PKCS_ECDSA_P256_SHA256).map(Signer)
     }
 }
 
 impl fmt::Debug for PrivateKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("PrivateKey(..)")
+    }
+}
+
+/// Signs such that every signature has the same length.
+///
+/// An ECDSA signature is random and in DER some 70 to 72 bytes long. With one length, records and
+/// frames that hold certificates have the same sizes in every run of a seed, though not the same
+/// bytes.
+#[derive(Debug)]
+pub(crate) struct Signer(KeyPair);
+
+/// Every second signature has this length.
+const SIGNATURE_BYTES: usize = 71;
+
+/// Never needed: the chance that none of these fits is one in 2^64.
+const SIGNINGS_MAX: usize = 64;
+
+impl PublicKeyData for Signer {
+    fn der_bytes(&self) -> &[u8] {
+        self.0.der_bytes()
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        PublicKeyData::algorithm(&self.0)
+    }
+}
+
+impl SigningKey for Signer {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        for _signing in 1..SIGNINGS_MAX {
+            let signature = self.0.sign(message)?;
+            if signature.len() == SIGNATURE_BYTES {
+                return Ok(signature);
+            }
+        }
+        self.0.sign(message)
     }
 }

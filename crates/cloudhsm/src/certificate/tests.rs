@@ -108,6 +108,32 @@ fn certificates_that_do_not_fit_are_refused_with_the_reason() {
     }
 }
 
+/// A seed replays the sizes of what it writes.
+#[test]
+fn the_same_randomness_makes_the_same_keys_and_certificates_of_the_same_length() {
+    #[derive(Debug)]
+    struct Counter(std::sync::atomic::AtomicU8);
+    impl portcullis_seam::Entropy for Counter {
+        fn fill(&self, out: &mut [u8]) {
+            out.fill(self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+        }
+    }
+    let made = || {
+        let entropy = Counter(1.into());
+        let makers = Makers::generate(&entropy, NOW).unwrap();
+        let hsm = "hsm-abcdefghijk".parse().unwrap();
+        give_birth(&makers, &hsm, &entropy, NOW).unwrap()
+    };
+    let first = made();
+    for _run in 0..20 {
+        let again = made();
+        assert_eq!(again.key.pkcs8(), first.key.pkcs8());
+        assert_eq!(again.request.len(), first.request.len());
+        assert_eq!(again.hsm.len(), first.hsm.len());
+        assert_eq!(again.aws_hardware.len(), first.aws_hardware.len());
+    }
+}
+
 #[test]
 fn a_key_pair_is_never_printed() {
     let key = PrivateKey::generate(&SystemEntropy);

@@ -103,6 +103,29 @@ impl CloudHsm {
         .await
     }
 
+    /// Makes a cluster vanish with its HSMs, without a last backup. Its earlier backups stay.
+    ///
+    /// # Errors
+    /// When there is no such cluster, or its disks or records cannot be removed.
+    pub async fn destroy_cluster(
+        &self,
+        scope: &Scope,
+        cluster: &ClusterId,
+    ) -> Result<(), FaultError> {
+        let _one_at_a_time = self.control.lock().await;
+        let Ok(Some(found)) = self.ledger.cluster(scope, cluster) else {
+            return Err(FaultError::NoSuchCluster(cluster.clone()));
+        };
+        for hsm in found.hsms.keys() {
+            let removed = self.fleet.remove(hsm).await;
+            removed.map_err(|error| FaultError::Failed(error.to_string()))?;
+        }
+        let forgotten = self.ledger.forget(scope, cluster).await;
+        forgotten.map_err(|error| FaultError::Failed(error.cause.unwrap_or(error.message)))?;
+        self.refresh(scope, cluster);
+        Ok(())
+    }
+
     async fn amend(
         &self,
         scope: &Scope,

@@ -2,6 +2,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis_api::HsmId;
+use portcullis_api::cloudhsm::CreateHsmRequest;
 use portcullis_cloudhsm::{
     CloudHsm, ClusterState, Disks, FileDisks, HsmState, NetworkTrouble, OpenError,
 };
@@ -255,7 +257,7 @@ async fn another_device_key_opens_nothing() {
 }
 
 #[tokio::test]
-async fn chaos_can_degrade_an_hsm_and_break_the_network() {
+async fn chaos_can_degrade_an_hsm_break_the_network_and_destroy_a_cluster() {
     let world = World::new().await;
     let (cluster, hsms) = world.active_cluster(&["a", "b"]).await;
     world
@@ -285,6 +287,14 @@ async fn chaos_can_degrade_an_hsm_and_break_the_network() {
         .await;
     set.unwrap();
     assert_eq!(world.view(&cluster).network_trouble, trouble);
+    world
+        .cloud
+        .destroy_cluster(&world.scope, &cluster)
+        .await
+        .unwrap();
+    assert!(world.cloud.clusters().is_empty());
+    assert_eq!(world.transport.listening(), 0);
+    assert!(!world.backups().await.is_empty());
     let unknown = "hsm-nosuchone222".parse().unwrap();
     assert!(
         world
@@ -330,4 +340,31 @@ async fn what_an_impatient_client_left_is_finished_by_the_next_call() {
     for hsm in &view.hsms {
         world.client(&cluster, &hsm.id).await;
     }
+}
+
+/// Rule CL-16: an HSM that cannot be made at first is made when its disk works.
+#[tokio::test(start_paused = true)]
+async fn an_hsm_that_could_not_be_made_is_made_later_without_being_asked_again() {
+    let mut world = World::new().await;
+    let disks = Arc::new(FailingDisks::default());
+    world.disks = Arc::clone(&disks) as Arc<dyn Disks>;
+    world.start().await;
+    let (cluster, _) = world.active_cluster(&["a"]).await;
+    let id: HsmId = "hsm-abcdefghijk".parse().unwrap();
+    disks.fail(&id);
+    let request = CreateHsmRequest {
+        cluster_id: cluster.to_string(),
+        availability_zone: "us-east-1b".to_owned(),
+        ip_address: None,
+    };
+    world
+        .cloud
+        .create_hsm_as(&world.scope, id.clone(), request)
+        .await
+        .unwrap();
+    assert_eq!(world.view(&cluster).state, ClusterState::UpdateInProgress);
+    disks.mend();
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    assert_eq!(world.view(&cluster).state, ClusterState::Active);
+    world.client(&cluster, &id).await;
 }
