@@ -1,6 +1,9 @@
 use super::{FRAME_BYTES_MAX, FrameError, HEADER_BYTES, PREFIX_BYTES};
 use crate::Wiped;
 
+/// What an announced length reserves before its bytes have arrived (Rule LINK-02).
+const RESERVED_MAX: usize = 64 << 10;
+
 /// Puts frames together from the pieces in which a stream delivers them.
 #[derive(Debug, Default)]
 pub struct Assembler {
@@ -11,8 +14,7 @@ impl Assembler {
     /// Takes the next piece of the stream and hands every frame that it completes to `complete`.
     ///
     /// # Errors
-    /// When a length prefix is out of range; the stream cannot be followed from there on. Nothing
-    /// of the announced length is reserved before it has arrived.
+    /// When a length prefix is out of range; the stream cannot be followed from there on.
     pub fn feed(
         &mut self,
         mut piece: &[u8],
@@ -25,7 +27,9 @@ impl Assembler {
             };
             let missing = total.saturating_sub(self.partial.len());
             let (here, later) = piece.split_at(missing.min(piece.len()));
-            // One allocation for a frame that is here whole, which most are.
+            // One allocation for most frames, although they arrive in several packets.
+            self.partial
+                .reserve(missing.min(RESERVED_MAX.max(here.len())));
             self.partial.extend(here);
             piece = later;
             if self.partial.len() == total {

@@ -50,7 +50,7 @@ pub use request::{Pushed, Request, RequestFrame};
 use crate::Wiped;
 use cursor::Cursor;
 
-/// The largest frame, prefix included: some 120 operations with the largest plaintext.
+/// The largest frame, prefix included (Rule LINK-02): some 120 operations with the largest plaintext.
 pub const FRAME_BYTES_MAX: usize = 1 << 20;
 
 /// The most operations in a frame: beyond some 64 larger frames gain nothing, and one frame holds

@@ -159,6 +159,12 @@ impl RequestFrame {
         self.calls
     }
 
+    /// How many bytes it takes.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.frame.len()
+    }
+
     /// Whether it holds none yet.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

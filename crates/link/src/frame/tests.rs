@@ -285,3 +285,29 @@ fn an_answer_of_the_wrong_length_or_number_does_not_leave() {
     assert!(complete.seal().is_ok());
     assert_eq!(reply.seal().unwrap_err(), FrameError::Count);
 }
+
+/// Rule LINK-01: what the fuzzer has found interesting, and the seeds it started from.
+#[test]
+fn the_corpus_of_the_fuzzer_is_read_without_a_panic() {
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/frame");
+    let mut accepted = 0;
+    for file in std::fs::read_dir(corpus).unwrap() {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        let Some((pace, stream)) = bytes.split_first() else {
+            continue;
+        };
+        let mut assembler = Assembler::default();
+        for piece in stream.chunks(usize::from(*pace).max(1)) {
+            let fed = assembler.feed(piece, |frame| {
+                if let Ok(Message::Request(request)) = decode(frame) {
+                    assert_eq!(request.calls().count(), request.len());
+                    accepted += 1;
+                }
+            });
+            if fed.is_err() {
+                break;
+            }
+        }
+    }
+    assert!(accepted > 0, "the corpus holds requests");
+}

@@ -36,7 +36,8 @@ struct Caller {
     expired: Option<LinkError>,
 }
 
-/// One caller's claim to its answer. Dropping it abandons the answer.
+/// One caller's claim to its answer. Rule LINK-11: dropping it abandons the answer, which is wiped
+/// with the others of its frame.
 #[derive(Debug)]
 pub(super) struct Ticket {
     callers: Arc<Callers>,

@@ -24,8 +24,10 @@ const WAITING_FRAMES_MAX: usize = 16;
 /// the next fills: what arrives when all are out is sent together. Measured by `benches/link.rs`.
 const FRAMES_IN_FLIGHT_MAX: usize = 4;
 
-/// A frame starts with room for some sixteen small calls.
-const FRAME_BYTES_FIRST: usize = 2048;
+/// A frame starts with room for as much as the last one held, within these bounds: growing means
+/// copying and wiping. The smaller one holds some sixteen small calls.
+const ROOM_MIN: usize = 2 << 10;
+const ROOM_MAX: usize = 128 << 10;
 
 /// What callers and the channel's task share: what waits to be sent, and what was sent.
 ///
@@ -49,6 +51,7 @@ struct State {
     waiting_calls: usize,
     sent: BTreeMap<u64, Arc<Callers>>,
     last_id: u64,
+    last_bytes: usize,
     earliest_deadline: Option<Instant>,
     /// Why there is no connection, for those who have waited for one in vain.
     trouble: Option<String>,
@@ -158,7 +161,7 @@ impl Queue {
         })
     }
 
-    /// Gives the answers to those who wait for them. Each frame is answered once.
+    /// Gives the answers to those who wait for them. Rule LINK-09: each frame is answered once.
     pub(super) fn answer(&self, replies: Replies) -> Result<(), LinkError> {
         let mut state = self.state.lock();
         let Some(callers) = state.sent.remove(&replies.id()) else {
@@ -283,8 +286,9 @@ impl State {
             if self.waiting.len() >= WAITING_FRAMES_MAX {
                 return Err(LinkError::Overloaded.into());
             }
+            let room = self.last_bytes.clamp(ROOM_MIN, ROOM_MAX);
             self.waiting
-                .push_back(Waiting::starting_with(call, deadline)?);
+                .push_back(Waiting::starting_with(call, deadline, room)?);
         }
         let Some(last) = self.waiting.back_mut() else {
             return Err(LinkError::Overloaded.into());
@@ -298,6 +302,7 @@ impl State {
     fn send(&mut self, next: Waiting) -> (RequestFrame, u64, Instant) {
         self.waiting_calls -= next.frame.len();
         self.last_id += 1;
+        self.last_bytes = next.frame.bytes();
         self.sent.insert(self.last_id, next.callers);
         (next.frame, self.last_id, next.latest_deadline)
     }
@@ -330,8 +335,8 @@ impl State {
 }
 
 impl Waiting {
-    fn starting_with(call: &Call<'_>, deadline: Instant) -> Result<Self, CallError> {
-        let mut frame = RequestFrame::with_capacity(FRAME_BYTES_FIRST);
+    fn starting_with(call: &Call<'_>, deadline: Instant, room: usize) -> Result<Self, CallError> {
+        let mut frame = RequestFrame::with_capacity(room);
         match frame.push(call)? {
             Pushed::Added => Ok(Self {
                 frame,
