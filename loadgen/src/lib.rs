@@ -1,1 +1,61 @@
-//! Open-loop load against a KMS endpoint, measured through edit and reconnect cycles
+//! Open-loop load against a KMS endpoint, measured through edit and reconnect cycles.
+//!
+//! A run sends Encrypt, Decrypt and GenerateDataKey at an intended rate, and measures each from
+//! the instant at which it was *meant* to be sent: a server that stalls is seen to stall. With the
+//! scenario `edit-cycle` it disconnects, edits and reconnects the custom key store meanwhile, and
+//! holds every answer against what a disconnected key store may answer: a success is a *gate
+//! leak*. Ciphertexts are kept and decrypted later, so that a wrong plaintext is found.
+//!
+//! It is a client and nothing else: it knows HTTP, Signature Version 4 and the documented API,
+//! but no other part of Portcullis, so that it judges any KMS endpoint by the same measure. It
+//! runs on one thread, therefore its records need no lock and it needs one core.
+//!
+//! Start reading at `run.rs` (a run from start to end), then `judge/gate.rs` (what counts as a
+//! leak) and `pace.rs` (intended send times).
+//!
+//! ```
+//! use clap::Parser;
+//! use portcullis_loadgen::LoadCommand;
+//!
+//! #[derive(Parser)]
+//! struct Arguments {
+//!     #[command(subcommand)]
+//!     command: LoadCommand,
+//! }
+//!
+//! let line = ["loadgen", "run", "--rate", "2000/s", "--duration", "20s", "--threshold", "p99<50ms"];
+//! assert!(matches!(Arguments::try_parse_from(line).unwrap().command, LoadCommand::Run(_)));
+//! ```
+
+mod args;
+mod command;
+mod failure;
+mod quantity;
+mod threshold;
+
+mod client;
+mod cycle;
+mod find;
+mod judge;
+mod operation;
+mod pace;
+mod phase;
+mod plan;
+mod random;
+mod record;
+mod run;
+mod worker;
+
+mod compare;
+mod output;
+mod report;
+mod summary;
+
+pub use args::{
+    CompareArguments, Credentials, CycleArguments, EditKind, LoadCommand, Output, ReportArguments,
+    RunArguments, Scenario, Secret,
+};
+pub use command::run;
+pub use operation::{Mix, Operation};
+pub use quantity::Rate;
+pub use threshold::Threshold;

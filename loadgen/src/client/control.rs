@@ -1,0 +1,276 @@
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HOST};
+use http::{HeaderValue, Method, Request, StatusCode};
+use http_body_util::Full;
+use serde_json::{Value, json};
+
+use super::{Answer, Broken, Caller, Endpoint, Line, Prepared, Service, exception_name};
+use crate::failure::Unusable;
+
+/// Why a control-plane call failed.
+#[derive(Debug)]
+pub(crate) struct CallError {
+    /// What was called.
+    call: String,
+    /// The exception's name, or a name of [`Broken`].
+    pub(crate) name: String,
+    message: String,
+    /// Whether nothing answered, or something that is no KMS.
+    unreachable: bool,
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} failed with {}", self.call, self.name)?;
+        if self.message.is_empty() {
+            Ok(())
+        } else {
+            write!(formatter, ": {}", self.message)
+        }
+    }
+}
+
+impl CallError {
+    fn broken(call: &str, broken: Broken) -> Self {
+        Self {
+            call: call.to_owned(),
+            name: broken.name().to_owned(),
+            message: String::new(),
+            unreachable: true,
+        }
+    }
+
+    /// What to tell somebody whose run cannot start because of this.
+    pub(crate) fn unusable(&self, endpoint: &Endpoint) -> Unusable {
+        if self.unreachable {
+            return endpoint.unreachable(&self.to_string());
+        }
+        Unusable(format!(
+            "{self} Check --endpoint, --region, --key-id and the credentials."
+        ))
+    }
+
+    /// Whether the same question may be answered in a moment.
+    pub(crate) fn is_passing(&self) -> bool {
+        self.unreachable
+            || matches!(
+                self.name.as_str(),
+                "ThrottlingException" | "KMSInternalException"
+            )
+    }
+}
+
+/// A custom key store as DescribeCustomKeyStores shows it.
+#[derive(Debug, Clone)]
+pub(crate) struct KeyStore {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    /// Absent in an external key store.
+    pub(crate) cluster_id: Option<String>,
+    pub(crate) state: String,
+    pub(crate) error_code: Option<String>,
+}
+
+impl KeyStore {
+    fn read(entry: &Value) -> Option<Self> {
+        let text = |name: &str| entry.get(name).and_then(Value::as_str).map(str::to_owned);
+        Some(Self {
+            id: text("CustomKeyStoreId")?,
+            name: text("CustomKeyStoreName")?,
+            cluster_id: text("CloudHsmClusterId"),
+            state: text("ConnectionState")?,
+            error_code: text("ConnectionErrorCode"),
+        })
+    }
+}
+
+/// The control plane over a connection of its own, so that it never queues behind the load.
+#[derive(Debug)]
+pub(crate) struct Control {
+    line: Line,
+    caller: Rc<Caller>,
+}
+
+/// Control-plane calls may start HSMs; a minute means that something hangs.
+const CONTROL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Pages that are read of a list; with pages of 100 to 1,000 entries this ends every listing.
+const PAGES_MAX: usize = 100;
+
+impl Control {
+    pub(crate) fn new(endpoint: Endpoint, caller: Rc<Caller>) -> Self {
+        Self {
+            line: Line::new(endpoint, CONTROL_TIMEOUT),
+            caller,
+        }
+    }
+
+    pub(crate) const fn endpoint(&self) -> &Endpoint {
+        self.line.endpoint()
+    }
+
+    /// Calls `operation` of KMS.
+    pub(crate) async fn kms(&mut self, operation: &str, input: &Value) -> Result<Value, CallError> {
+        self.call(Service::Kms, operation, input).await
+    }
+
+    async fn call(
+        &mut self,
+        service: Service,
+        operation: &str,
+        input: &Value,
+    ) -> Result<Value, CallError> {
+        let prefix = match service {
+            Service::Kms => "TrentService",
+            Service::CloudHsm => "BaldrApiService",
+        };
+        let body = Bytes::from(input.to_string());
+        let request = self
+            .caller
+            .call(service, &format!("{prefix}.{operation}"), body);
+        let answer = self.line.exchange(request).await;
+        read_answer(operation, answer)
+    }
+
+    /// Sends one call of the load, outside the measurement.
+    pub(crate) async fn send(&mut self, prepared: &Prepared) -> Result<Bytes, CallError> {
+        let call = prepared.operation.name();
+        let answer = self.line.exchange(prepared.call(&self.caller)).await;
+        let answer = answer.map_err(|broken| CallError::broken(call, broken))?;
+        if answer.status == StatusCode::OK {
+            Ok(answer.body)
+        } else {
+            Err(refused(call, &answer))
+        }
+    }
+
+    /// POSTs `input` to the admin API of a Portcullis and gives its `data`.
+    pub(crate) async fn admin(&mut self, path: &str, input: &Value) -> Result<Value, CallError> {
+        let mut request = Request::new(Full::new(Bytes::from(input.to_string())));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = path.parse().map_err(|_not_a_path| CallError {
+            call: path.to_owned(),
+            name: "not a path".to_owned(),
+            message: String::new(),
+            unreachable: false,
+        })?;
+        let headers = request.headers_mut();
+        headers.insert(HOST, self.line.endpoint().host.clone());
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let answer = self.line.exchange(request).await;
+        let answer = answer.map_err(|broken| CallError::broken(path, broken))?;
+        read_admin(path, &answer)
+    }
+
+    /// All entries of a paginated list of KMS, at most [`PAGES_MAX`] pages.
+    pub(crate) async fn list(
+        &mut self,
+        operation: &str,
+        member: &str,
+    ) -> Result<Vec<Value>, CallError> {
+        let mut entries = Vec::new();
+        let mut input = json!({});
+        for _ in 0..PAGES_MAX {
+            let mut page = self.kms(operation, &input).await?;
+            if let Some(Value::Array(found)) = page.get_mut(member).map(Value::take) {
+                entries.extend(found);
+            }
+            match page.get("NextMarker").and_then(Value::as_str) {
+                Some(marker) => input = json!({ "Marker": marker }),
+                None => break,
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Every custom key store, in the order of the service.
+    pub(crate) async fn key_stores(&mut self) -> Result<Vec<KeyStore>, CallError> {
+        let entries = self
+            .list("DescribeCustomKeyStores", "CustomKeyStores")
+            .await?;
+        Ok(entries.iter().filter_map(KeyStore::read).collect())
+    }
+
+    pub(crate) async fn key_store(&mut self, id: &str) -> Result<KeyStore, CallError> {
+        let input = json!({ "CustomKeyStoreId": id });
+        let reply = self.kms("DescribeCustomKeyStores", &input).await?;
+        let entry = reply.pointer("/CustomKeyStores/0").and_then(KeyStore::read);
+        entry.ok_or_else(|| not_understood("DescribeCustomKeyStores", "no entry in the answer"))
+    }
+
+    /// Every cluster: DescribeClusters of the CloudHSM API.
+    pub(crate) async fn clusters(&mut self) -> Result<Vec<Value>, CallError> {
+        let mut clusters = Vec::new();
+        let mut input = json!({});
+        for _ in 0..PAGES_MAX {
+            let mut page = self
+                .call(Service::CloudHsm, "DescribeClusters", &input)
+                .await?;
+            if let Some(Value::Array(found)) = page.get_mut("Clusters").map(Value::take) {
+                clusters.extend(found);
+            }
+            match page.get("NextToken").and_then(Value::as_str) {
+                Some(token) => input = json!({ "NextToken": token }),
+                None => break,
+            }
+        }
+        Ok(clusters)
+    }
+}
+
+fn read_answer(call: &str, answer: Result<Answer, Broken>) -> Result<Value, CallError> {
+    let answer = answer.map_err(|broken| CallError::broken(call, broken))?;
+    if answer.status != StatusCode::OK {
+        return Err(refused(call, &answer));
+    }
+    if answer.body.is_empty() {
+        return Ok(json!({}));
+    }
+    serde_json::from_slice(&answer.body)
+        .map_err(|_not_json| not_understood(call, "the answer is not JSON"))
+}
+
+fn refused(call: &str, answer: &Answer) -> CallError {
+    match exception_name(&answer.body) {
+        Some((name, message)) => CallError {
+            call: call.to_owned(),
+            name,
+            message,
+            unreachable: false,
+        },
+        None => not_understood(call, &format!("status {} and no exception", answer.status)),
+    }
+}
+
+fn not_understood(call: &str, why: &str) -> CallError {
+    CallError {
+        call: call.to_owned(),
+        name: "an answer that no KMS gives".to_owned(),
+        message: why.to_owned(),
+        unreachable: true,
+    }
+}
+
+/// `{"error_code": 0, "data": …}`; any other code comes with a text.
+fn read_admin(path: &str, answer: &Answer) -> Result<Value, CallError> {
+    let mut reply: Value = serde_json::from_slice(&answer.body)
+        .map_err(|_not_json| not_understood(path, &format!("status {}", answer.status)))?;
+    let data = reply.get_mut("data").map(Value::take).unwrap_or_default();
+    if reply.get("error_code").and_then(Value::as_u64) == Some(0) {
+        return Ok(data);
+    }
+    let message = data
+        .as_str()
+        .map_or_else(|| data.to_string(), str::to_owned);
+    let name = "an error of the cluster".to_owned();
+    Err(CallError {
+        call: path.to_owned(),
+        name,
+        message,
+        unreachable: false,
+    })
+}

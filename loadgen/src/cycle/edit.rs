@@ -1,0 +1,264 @@
+use serde_json::{Value, json};
+
+use super::password::Passwords;
+use crate::args::{EditKind, RunArguments};
+use crate::client::{CallError, Control, KeyStore};
+use crate::failure::Unusable;
+
+/// The edits of a run: their kinds in turn, and what is needed to make them.
+#[derive(Debug)]
+pub(crate) struct Edits {
+    /// Not empty.
+    kinds: Vec<EditKind>,
+    passwords: Option<Passwords>,
+    /// Related clusters, the key store's own among them, in a fixed order.
+    clusters: Vec<String>,
+    made: u32,
+}
+
+/// Finds out which edits can be made. Gives the edits and, for each kind that nobody asked for
+/// and that cannot be made, a note that says why.
+///
+/// # Errors
+/// When a kind that was asked for cannot be made.
+// Rule LG-09: an edit that was asked for and cannot be made is refused before the load begins.
+pub(crate) async fn prepare(
+    control: &mut Control,
+    arguments: &RunArguments,
+    key_store: &KeyStore,
+) -> Result<(Edits, Vec<String>), Unusable> {
+    let passwords = Passwords::of(&arguments.cycle, &arguments.credentials);
+    let wanted = &arguments.cycle.edits;
+    let clusters = if wanted.is_empty() || wanted.contains(&EditKind::Cluster) {
+        related_clusters(control, &arguments.cycle.clusters, key_store).await
+    } else {
+        Ok(Vec::new())
+    };
+    let missing = |kind: EditKind| match kind {
+        EditKind::Name => None,
+        EditKind::Password => passwords.is_none().then(|| NO_PASSWORD.to_owned()),
+        EditKind::Cluster => match &clusters {
+            Err(error) => Some(error.clone()),
+            Ok(_) => passwords.is_none().then(|| NO_PASSWORD.to_owned()),
+        },
+    };
+    if wanted.is_empty() {
+        let all = [EditKind::Name, EditKind::Password, EditKind::Cluster];
+        let notes = all
+            .into_iter()
+            .filter_map(|kind| Some(format!("No {} edits: {}", kind.word(), missing(kind)?)));
+        let notes = notes.collect();
+        let kinds = all
+            .into_iter()
+            .filter(|kind| missing(*kind).is_none())
+            .collect();
+        let clusters = clusters.unwrap_or_default();
+        return Ok((
+            Edits {
+                kinds,
+                passwords,
+                clusters,
+                made: 0,
+            },
+            notes,
+        ));
+    }
+    if let Some((kind, why)) = wanted.iter().find_map(|kind| Some((kind, missing(*kind)?))) {
+        return Err(Unusable(format!(
+            "--edits {} is not possible: {why}",
+            kind.word()
+        )));
+    }
+    let clusters = clusters.unwrap_or_default();
+    Ok((
+        Edits {
+            kinds: wanted.clone(),
+            passwords,
+            clusters,
+            made: 0,
+        },
+        Vec::new(),
+    ))
+}
+
+const NO_PASSWORD: &str = "nothing here can reset the password of kmsuser in the cluster, which \
+    KMS changes at every connect. Give --admin-password (of a Portcullis), --password-command or \
+    --kmsuser-password.";
+
+/// The clusters to switch between, or why there are none.
+async fn related_clusters(
+    control: &mut Control,
+    named: &[String],
+    key_store: &KeyStore,
+) -> Result<Vec<String>, String> {
+    let own = key_store.cluster_id.as_deref().unwrap_or_default();
+    let mut clusters = named.to_vec();
+    if clusters.is_empty() {
+        let all = control
+            .clusters()
+            .await
+            .map_err(|error: CallError| error.to_string())?;
+        clusters = with_the_certificate_of(own, &all);
+    }
+    if clusters.iter().any(|cluster| cluster != own) {
+        return Ok(clusters);
+    }
+    Err(format!(
+        "no other active cluster with the certificate of {own} is known. Restore one from a backup \
+         of it, or name clusters with --clusters."
+    ))
+}
+
+fn with_the_certificate_of(own: &str, clusters: &[Value]) -> Vec<String> {
+    let text = |cluster: &Value, path: &str| {
+        cluster
+            .pointer(path)
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+    };
+    let certificate = |cluster: &Value| text(cluster, "/Certificates/ClusterCertificate");
+    let is_own = |cluster: &&Value| text(cluster, "/ClusterId").as_deref() == Some(own);
+    let Some(anchor) = clusters.iter().find(is_own).and_then(certificate) else {
+        return Vec::new();
+    };
+    clusters
+        .iter()
+        .filter(|cluster| certificate(cluster).as_ref() == Some(&anchor))
+        .filter(|cluster| text(cluster, "/State").as_deref() == Some("ACTIVE"))
+        .filter_map(|cluster| text(cluster, "/ClusterId"))
+        .collect()
+}
+
+impl Edits {
+    /// The kind of edit of cycle `cycle`, counted from 0.
+    pub(crate) fn kind_of(&self, cycle: u32) -> EditKind {
+        let cycle = usize::try_from(cycle).unwrap_or(0);
+        let kind = self.kinds.get(cycle % self.kinds.len().max(1));
+        kind.copied().unwrap_or(EditKind::Name)
+    }
+
+    /// How many edits were made.
+    pub(crate) const fn made(&self) -> u32 {
+        self.made
+    }
+
+    /// Makes an edit of a disconnected key store.
+    pub(crate) async fn make(
+        &mut self,
+        kind: EditKind,
+        control: &mut Control,
+        key_store: &mut KeyStore,
+    ) -> Result<(), Unusable> {
+        self.made += 1;
+        match kind {
+            EditKind::Name => {
+                let name = format!("loadgen-{}-{}", key_store.id, self.made);
+                update(control, key_store, json!({ "NewCustomKeyStoreName": name })).await?;
+                update(
+                    control,
+                    key_store,
+                    json!({ "NewCustomKeyStoreName": key_store.name }),
+                )
+                .await
+            }
+            EditKind::Password => {
+                let cluster = key_store.cluster_id.clone().unwrap_or_default();
+                let password = self.password(control, &cluster).await?;
+                update(control, key_store, password).await
+            }
+            EditKind::Cluster => {
+                let cluster = self.next_cluster(key_store.cluster_id.as_deref());
+                let mut change = self.password(control, &cluster).await?;
+                set(&mut change, "CloudHsmClusterId", &cluster);
+                update(control, key_store, change).await?;
+                key_store.cluster_id = Some(cluster);
+                Ok(())
+            }
+        }
+    }
+
+    async fn password(&self, control: &mut Control, cluster: &str) -> Result<Value, Unusable> {
+        let Some(passwords) = &self.passwords else {
+            return Err(Unusable(NO_PASSWORD.to_owned()));
+        };
+        let password = passwords.obtain(control, cluster).await?;
+        Ok(json!({ "KeyStorePassword": password.reveal() }))
+    }
+
+    /// The cluster after `present` in their fixed order.
+    fn next_cluster(&self, present: Option<&str>) -> String {
+        let place = self
+            .clusters
+            .iter()
+            .position(|cluster| Some(cluster.as_str()) == present);
+        let next = place.map_or(0, |place| (place + 1) % self.clusters.len().max(1));
+        self.clusters.get(next).cloned().unwrap_or_default()
+    }
+}
+
+fn set(change: &mut Value, member: &str, text: &str) {
+    if let Some(members) = change.as_object_mut() {
+        members.insert(member.to_owned(), Value::from(text));
+    }
+}
+
+async fn update(
+    control: &mut Control,
+    key_store: &KeyStore,
+    mut change: Value,
+) -> Result<(), Unusable> {
+    set(&mut change, "CustomKeyStoreId", &key_store.id);
+    control
+        .kms("UpdateCustomKeyStore", &change)
+        .await
+        .map(drop)
+        .map_err(|error| {
+            Unusable(format!(
+                "The edit cycle stopped: {error} The key store {} (was called {:?}) is left \
+             disconnected; connect it before the next run.",
+                key_store.id, key_store.name
+            ))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn related_clusters_have_the_same_certificate_and_are_active() {
+        let cluster = |id: &str, state: &str, certificate: &str| {
+            json!({
+                "ClusterId": id,
+                "State": state,
+                "Certificates": { "ClusterCertificate": certificate },
+            })
+        };
+        let clusters = [
+            cluster("cluster-a", "ACTIVE", "one"),
+            cluster("cluster-b", "ACTIVE", "two"),
+            cluster("cluster-c", "ACTIVE", "one"),
+            cluster("cluster-d", "DEGRADED", "one"),
+            json!({ "ClusterId": "cluster-e", "State": "UNINITIALIZED" }),
+        ];
+        assert_eq!(
+            with_the_certificate_of("cluster-a", &clusters),
+            ["cluster-a", "cluster-c"]
+        );
+        assert!(with_the_certificate_of("cluster-e", &clusters).is_empty());
+    }
+
+    #[test]
+    fn clusters_are_taken_in_turn() {
+        let edits = Edits {
+            kinds: vec![EditKind::Cluster, EditKind::Name],
+            passwords: None,
+            clusters: vec!["a".to_owned(), "b".to_owned(), "c".to_owned()],
+            made: 0,
+        };
+        assert_eq!(edits.next_cluster(Some("a")), "b");
+        assert_eq!(edits.next_cluster(Some("c")), "a");
+        assert_eq!(edits.next_cluster(Some("elsewhere")), "a");
+        assert_eq!(edits.kind_of(3), EditKind::Name);
+    }
+}

@@ -1,0 +1,214 @@
+use std::process::{Command, Stdio};
+
+use portcullis_seam::{SystemEntropy, draw};
+use serde_json::{Value, json};
+
+use crate::args::{Credentials, CycleArguments, Secret};
+use crate::client::Control;
+use crate::failure::Unusable;
+
+/// How the password of `kmsuser` comes to be known.
+///
+/// KMS changes it at every connect, to one that nobody else knows. So whoever wants to hand it a
+/// password, or points it at another cluster, must have it reset in the cluster first.
+#[derive(Debug)]
+pub(crate) enum Passwords {
+    /// An admin of the cluster resets it, through the admin API of a Portcullis.
+    Admin {
+        user: String,
+        password: Secret,
+        fixed: Option<Secret>,
+        query: String,
+    },
+    /// A command of the user's resets it and prints it.
+    Command(String),
+    /// The user says what it is.
+    Known(Secret),
+}
+
+const KMSUSER: &str = "kmsuser";
+
+impl Passwords {
+    /// The means that the command line gives, if any.
+    pub(crate) fn of(arguments: &CycleArguments, credentials: &Credentials) -> Option<Self> {
+        if let Some(password) = &arguments.admin_password {
+            return Some(Self::Admin {
+                user: arguments.admin_user.clone(),
+                password: password.clone(),
+                fixed: arguments.kmsuser_password.clone(),
+                query: query(credentials),
+            });
+        }
+        match &arguments.password_command {
+            Some(command) => Some(Self::Command(command.clone())),
+            None => arguments.kmsuser_password.clone().map(Self::Known),
+        }
+    }
+
+    /// The password of `kmsuser` in `cluster_id`, reset if that is in our power.
+    pub(crate) async fn obtain(
+        &self,
+        control: &mut Control,
+        cluster_id: &str,
+    ) -> Result<Secret, Unusable> {
+        match self {
+            Self::Known(password) => Ok(password.clone()),
+            Self::Command(command) => run(command.clone(), cluster_id.to_owned()).await,
+            Self::Admin {
+                user,
+                password,
+                fixed,
+                query,
+            } => {
+                let admin = Admin {
+                    control,
+                    cluster_id,
+                    query,
+                };
+                let fresh = fixed.clone().unwrap_or_else(generate);
+                admin.reset(user, password, &fresh).await?;
+                Ok(fresh)
+            }
+        }
+    }
+}
+
+/// 24 hexadecimal digits: within the 7 to 32 characters that a key store's password may have.
+fn generate() -> Secret {
+    let bytes: [u8; 12] = draw(&SystemEntropy);
+    Secret::new(
+        bytes
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>(),
+    )
+}
+
+/// The account and Region of the caller, as the admin API takes them.
+fn query(credentials: &Credentials) -> String {
+    let key = &credentials.access_key;
+    let is_account = key.len() == 12 && key.bytes().all(|byte| byte.is_ascii_digit());
+    let account = if is_account {
+        format!("&account={key}")
+    } else {
+        String::new()
+    };
+    format!("?region={}{account}", credentials.region)
+}
+
+/// A cluster's users, as the CloudHSM CLI's verbs reach them.
+struct Admin<'a> {
+    control: &'a mut Control,
+    cluster_id: &'a str,
+    query: &'a str,
+}
+
+impl Admin<'_> {
+    async fn reset(
+        mut self,
+        user: &str,
+        password: &Secret,
+        fresh: &Secret,
+    ) -> Result<(), Unusable> {
+        let login = json!({ "username": user, "role": "admin", "password": password.reveal() });
+        let session = self.post("login", &login).await?;
+        let Some(token) = session.get("token").and_then(Value::as_str) else {
+            return Err(Unusable(format!(
+                "The admin API of cluster {} opened no session for {user}. Is the endpoint a \
+                 Portcullis?",
+                self.cluster_id
+            )));
+        };
+        let change = json!({
+            "token": token,
+            "username": KMSUSER,
+            "role": "crypto-user",
+            "password": fresh.reveal(),
+        });
+        let changed = self.post("users/change-password", &change).await;
+        self.post("logout", &json!({ "token": token })).await?;
+        changed.map(drop)
+    }
+
+    async fn post(&mut self, verb: &str, input: &Value) -> Result<Value, Unusable> {
+        let path = format!(
+            "/_portcullis/cloudhsm/{}/{verb}{}",
+            self.cluster_id, self.query
+        );
+        self.control.admin(&path, input).await.map_err(|error| {
+            Unusable(format!(
+                "The password of {KMSUSER} in cluster {} could not be reset: {error} Check \
+                 --admin-user and --admin-password, or use --password-command.",
+                self.cluster_id
+            ))
+        })
+    }
+}
+
+/// Runs `command` in a shell beside the load; the last line of its stdout is the password.
+async fn run(command: String, cluster_id: String) -> Result<Secret, Unusable> {
+    let shown = command.clone();
+    let wrong = move |why: &str| {
+        Unusable(format!(
+            "The command {shown:?} gave no password: {why}. It must end with 0 and print the \
+             password as its last line."
+        ))
+    };
+    let ran = tokio::task::spawn_blocking(move || {
+        let mut shell = Command::new("sh");
+        shell
+            .arg("-c")
+            .arg(command)
+            .env("CLUSTER_ID", cluster_id)
+            .stderr(Stdio::inherit());
+        shell.stdin(Stdio::null()).output()
+    });
+    let output = match ran.await {
+        Ok(Ok(output)) => output,
+        Ok(Err(error)) => return Err(wrong(&error.to_string())),
+        Err(_panicked) => return Err(wrong("it could not be run")),
+    };
+    if !output.status.success() {
+        return Err(wrong(&output.status.to_string()));
+    }
+    let printed = zeroize::Zeroizing::new(output.stdout);
+    let last = printed
+        .trim_ascii_end()
+        .split(|byte| *byte == b'\n')
+        .next_back();
+    match last.map(std::str::from_utf8) {
+        Some(Ok(password)) if !password.trim().is_empty() => Ok(Secret::new(password.trim())),
+        Some(_) | None => Err(wrong("its last line is empty")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_last_line_of_a_command_is_the_password() {
+        let password = run(
+            "echo resetting $CLUSTER_ID; echo secret-1".into(),
+            "cluster-x".into(),
+        );
+        assert_eq!(password.await.unwrap().reveal(), "secret-1");
+    }
+
+    #[tokio::test]
+    async fn a_command_that_fails_or_prints_nothing_gives_no_password() {
+        for command in ["exit 3", "true", "echo"] {
+            let error = run(command.to_owned(), String::new())
+                .await
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains("must end with 0"), "{command}: {error}");
+        }
+    }
+
+    #[test]
+    fn generated_passwords_fit_a_key_store_and_differ() {
+        assert_eq!(generate().reveal().len(), 24);
+        assert_ne!(generate().reveal(), generate().reveal());
+    }
+}

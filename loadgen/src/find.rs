@@ -1,0 +1,245 @@
+//! What the load is sent to, when the command line does not say it.
+
+use serde_json::{Value, json};
+
+use crate::args::{RunArguments, Scenario};
+use crate::client::{CallError, Control, KeyStore};
+use crate::failure::Unusable;
+
+/// A key, and the key store that it is in.
+#[derive(Debug)]
+pub(crate) struct Target {
+    /// The key's ARN.
+    pub(crate) key_id: String,
+    /// Absent for a key of the Region's own.
+    pub(crate) key_store: Option<KeyStore>,
+    /// Whether the key was made for this run.
+    pub(crate) created: bool,
+}
+
+/// Keys that are looked at to find one. A key store has one among its first, or gets one.
+const KEYS_MAX: usize = 1000;
+
+pub(crate) async fn target(
+    control: &mut Control,
+    arguments: &RunArguments,
+) -> Result<Target, Unusable> {
+    let found = match &arguments.key_id {
+        Some(key_id) => named(control, key_id, arguments).await,
+        None => unnamed(control, arguments).await,
+    };
+    let endpoint = control.endpoint().clone();
+    let target = found.map_err(|problem| match problem {
+        Problem::Call(error) => error.unusable(&endpoint),
+        Problem::Refused(text) => Unusable(text),
+    })?;
+    if arguments.scenario == Scenario::EditCycle {
+        check_that_it_can_be_edited(&target)?;
+    }
+    Ok(target)
+}
+
+enum Problem {
+    Call(CallError),
+    Refused(String),
+}
+
+impl From<CallError> for Problem {
+    fn from(error: CallError) -> Self {
+        Self::Call(error)
+    }
+}
+
+fn check_that_it_can_be_edited(target: &Target) -> Result<(), Unusable> {
+    match &target.key_store {
+        Some(store) if store.cluster_id.is_some() && store.state == "CONNECTED" => Ok(()),
+        Some(store) if store.cluster_id.is_some() => Err(Unusable(format!(
+            "The key store {} is {}, and an edit cycle begins with a CONNECTED one. Run \
+             ConnectCustomKeyStore, then try again.",
+            store.id, store.state
+        ))),
+        Some(_) | None => Err(Unusable(format!(
+            "The key {} is not in a CloudHSM key store, so there is nothing to edit. Name a key \
+             of one, or leave --key-id out.",
+            target.key_id
+        ))),
+    }
+}
+
+async fn named(
+    control: &mut Control,
+    key_id: &str,
+    arguments: &RunArguments,
+) -> Result<Target, Problem> {
+    let reply = control
+        .kms("DescribeKey", &json!({ "KeyId": key_id }))
+        .await?;
+    let key = Key::read(&reply).ok_or_else(|| not_usable(key_id))?;
+    let key_store = match &key.key_store_id {
+        Some(id) => Some(control.key_store(id).await?),
+        None => None,
+    };
+    let wanted = arguments.key_store.as_deref();
+    if wanted.is_some_and(|wanted| !key_store.as_ref().is_some_and(|it| is_called(it, wanted))) {
+        return Err(Problem::Refused(format!(
+            "The key {key_id} is not in the key store {}. Leave one of --key-id and --key-store \
+             out.",
+            wanted.unwrap_or_default()
+        )));
+    }
+    Ok(Target {
+        key_id: key.arn,
+        key_store,
+        created: false,
+    })
+}
+
+fn not_usable(key_id: &str) -> Problem {
+    Problem::Refused(format!(
+        "The key {key_id} cannot encrypt and decrypt: it must be an enabled symmetric key. Name \
+         another, or leave --key-id out."
+    ))
+}
+
+fn is_called(key_store: &KeyStore, wanted: &str) -> bool {
+    key_store.id == wanted || key_store.name == wanted
+}
+
+async fn unnamed(control: &mut Control, arguments: &RunArguments) -> Result<Target, Problem> {
+    let stores = candidate_stores(control, arguments).await?;
+    let mut keys = keys(control).await?;
+    // The oldest key first: it is the one that a cluster restored from a backup has, too.
+    keys.sort_by(|one, other| one.created.total_cmp(&other.created));
+    for store in &stores {
+        let in_store = |key: &&Key| key.key_store_id.as_deref() == Some(store.id.as_str());
+        if let Some(key) = keys.iter().find(in_store) {
+            let key_store = Some(store.clone());
+            return Ok(Target {
+                key_id: key.arn.clone(),
+                key_store,
+                created: false,
+            });
+        }
+    }
+    match stores.into_iter().next() {
+        Some(store) => {
+            let input = json!({
+                "Origin": "AWS_CLOUDHSM",
+                "CustomKeyStoreId": store.id,
+                "Description": "Made by the load generator",
+            });
+            create(control, &input, Some(store)).await
+        }
+        None => match keys.into_iter().find(|key| key.key_store_id.is_none()) {
+            Some(key) => Ok(Target {
+                key_id: key.arn,
+                key_store: None,
+                created: false,
+            }),
+            None => {
+                let input = json!({ "Description": "Made by the load generator" });
+                create(control, &input, None).await
+            }
+        },
+    }
+}
+
+/// The key stores in which a key may be used: the one that is named, or every connected one.
+async fn candidate_stores(
+    control: &mut Control,
+    arguments: &RunArguments,
+) -> Result<Vec<KeyStore>, Problem> {
+    let mut stores = control.key_stores().await?;
+    if let Some(wanted) = &arguments.key_store {
+        stores.retain(|store| is_called(store, wanted));
+        if stores.is_empty() {
+            return Err(Problem::Refused(format!(
+                "There is no key store {wanted} in this account and Region. \
+                 DescribeCustomKeyStores lists those there are."
+            )));
+        }
+        return Ok(stores);
+    }
+    stores.retain(|store| store.cluster_id.is_some() && store.state == "CONNECTED");
+    if stores.is_empty() && arguments.scenario == Scenario::EditCycle {
+        return Err(Problem::Refused(
+            "There is no CONNECTED CloudHSM key store in this account and Region, so there is \
+             nothing to edit. Connect one, or name it with --key-store to see why not."
+                .to_owned(),
+        ));
+    }
+    Ok(stores)
+}
+
+async fn create(
+    control: &mut Control,
+    input: &Value,
+    key_store: Option<KeyStore>,
+) -> Result<Target, Problem> {
+    let reply = control.kms("CreateKey", input).await?;
+    let key = Key::read(&reply).ok_or_else(|| not_usable("that CreateKey made"))?;
+    Ok(Target {
+        key_id: key.arn,
+        key_store,
+        created: true,
+    })
+}
+
+/// A key that can encrypt and decrypt.
+struct Key {
+    arn: String,
+    created: f64,
+    key_store_id: Option<String>,
+}
+
+impl Key {
+    /// Reads the answer of DescribeKey or CreateKey.
+    fn read(reply: &Value) -> Option<Self> {
+        let metadata = reply.get("KeyMetadata")?;
+        let text = |name: &str| metadata.get(name).and_then(Value::as_str);
+        let is = |name: &str, value: &str| text(name).is_none_or(|found| found == value);
+        // Unavailable, as in a disconnected key store, is left for the first Encrypt to explain.
+        let in_use = matches!(text("KeyState"), None | Some("Enabled" | "Unavailable"));
+        let symmetric = is("KeySpec", "SYMMETRIC_DEFAULT") && is("KeyUsage", "ENCRYPT_DECRYPT");
+        (in_use && symmetric && is("KeyManager", "CUSTOMER")).then_some(())?;
+        Some(Self {
+            arn: text("Arn")?.to_owned(),
+            created: metadata
+                .get("CreationDate")
+                .and_then(Value::as_f64)
+                .unwrap_or_default(),
+            key_store_id: text("CustomKeyStoreId").map(str::to_owned),
+        })
+    }
+}
+
+async fn keys(control: &mut Control) -> Result<Vec<Key>, CallError> {
+    let listed = control.list("ListKeys", "Keys").await?;
+    let mut keys = Vec::new();
+    for entry in listed.iter().take(KEYS_MAX) {
+        if let Some(id) = entry.get("KeyId") {
+            let reply = control.kms("DescribeKey", &json!({ "KeyId": id })).await?;
+            keys.extend(Key::read(&reply));
+        }
+    }
+    Ok(keys)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_enabled_symmetric_key_of_the_customer_is_taken() {
+        let key = |member: &str, value: &str| {
+            let mut metadata = json!({ "Arn": "arn", "KeyState": "Enabled" });
+            metadata[member] = Value::from(value);
+            Key::read(&json!({ "KeyMetadata": metadata })).is_some()
+        };
+        assert!(key("KeySpec", "SYMMETRIC_DEFAULT"));
+        assert!(key("CustomKeyStoreId", "cks-1"));
+        assert!(!key("KeySpec", "RSA_2048"));
+        assert!(!key("KeyState", "Disabled"));
+        assert!(!key("KeyManager", "AWS"));
+    }
+}

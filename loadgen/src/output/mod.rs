@@ -1,0 +1,37 @@
+//! What a run leaves: lines on the terminal and files in a folder.
+
+mod files;
+mod hgrm;
+pub(crate) mod print;
+mod progress;
+mod table;
+
+pub(crate) use files::{Files, read_summary, read_timeline, write};
+pub(crate) use progress::Progress;
+pub(crate) use table::{measured, millis, result_table};
+
+use crate::failure::Unusable;
+use crate::report;
+use crate::summary::Summary;
+use crate::worker::Load;
+
+/// Writes what is left of the timeline, the summary, the distributions and the report.
+pub(crate) fn write_results(
+    progress: &mut Progress,
+    summary: &Summary,
+    load: &Load,
+) -> Result<(), Unusable> {
+    let mut journal = load.journal.borrow_mut();
+    progress.note_all(&mut journal);
+    let Some(files) = progress.finish() else {
+        return Ok(());
+    };
+    let folder = files.close(summary)?;
+    for (operation, totals) in journal.recorder.operations.iter() {
+        if !totals.succeeded.is_empty() {
+            let path = folder.join(format!("{}.hgrm", operation.word()));
+            write(&path, &hgrm::distribution(&totals.succeeded))?;
+        }
+    }
+    report::remake(&folder).map(drop)
+}

@@ -1,0 +1,140 @@
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::args::EditKind;
+use crate::quantity::micros;
+
+/// A stretch of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Phase {
+    /// Seen CONNECTED, until DisconnectCustomKeyStore is called.
+    Connected,
+    /// Until DISCONNECTED is seen.
+    Disconnecting,
+    /// Until the edit begins.
+    Disconnected,
+    /// Until ConnectCustomKeyStore is called.
+    Editing,
+    /// Until CONNECTED is seen.
+    Connecting,
+}
+
+impl Phase {
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Connected,
+        Self::Disconnecting,
+        Self::Disconnected,
+        Self::Editing,
+        Self::Connecting,
+    ];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Connected => "connected",
+            Self::Disconnecting => "disconnecting",
+            Self::Disconnected => "disconnected",
+            Self::Editing => "editing",
+            Self::Connecting => "connecting",
+        }
+    }
+}
+
+/// A phase with its exact start and end, in microseconds since the load began.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Span {
+    /// 0 before the first cycle.
+    pub(crate) cycle: u32,
+    pub(crate) phase: Phase,
+    /// What is edited in this cycle.
+    pub(crate) edit: Option<EditKind>,
+    pub(crate) start_us: u64,
+    pub(crate) end_us: u64,
+}
+
+/// The phases of a run, without gaps.
+#[derive(Debug)]
+pub(crate) struct Phases {
+    ended: Vec<Span>,
+    present: Span,
+}
+
+impl Phases {
+    /// Begins with a connected key store.
+    pub(crate) const fn new() -> Self {
+        Self {
+            ended: Vec::new(),
+            present: Span {
+                cycle: 0,
+                phase: Phase::Connected,
+                edit: None,
+                start_us: 0,
+                end_us: 0,
+            },
+        }
+    }
+
+    pub(crate) const fn present(&self) -> Phase {
+        self.present.phase
+    }
+
+    /// Ends the present phase at `at`, where the next begins. Gives the span that ended.
+    // Rule LG-11: a phase ends where the next begins, to the microsecond.
+    pub(crate) fn enter(
+        &mut self,
+        phase: Phase,
+        cycle: u32,
+        edit: Option<EditKind>,
+        at: Duration,
+    ) -> Span {
+        let at = micros(at);
+        let next = Span {
+            cycle,
+            phase,
+            edit,
+            start_us: at,
+            end_us: at,
+        };
+        let mut span = std::mem::replace(&mut self.present, next);
+        span.end_us = at;
+        self.ended.push(span.clone());
+        span
+    }
+
+    /// Every phase, the present one as if it ended at `at`.
+    pub(crate) fn until(mut self, at: Duration) -> (Vec<Span>, Span) {
+        self.present.end_us = micros(at).max(self.present.start_us);
+        self.ended.push(self.present.clone());
+        (self.ended, self.present)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rule LG-11.
+    #[test]
+    fn phases_follow_each_other_without_gaps() {
+        let mut phases = Phases::new();
+        let at = Duration::from_micros;
+        phases.enter(Phase::Disconnecting, 1, Some(EditKind::Name), at(100));
+        phases.enter(Phase::Disconnected, 1, Some(EditKind::Name), at(130));
+        assert_eq!(phases.present(), Phase::Disconnected);
+        let (spans, last) = phases.until(at(200));
+        let times: Vec<(Phase, u64, u64)> = spans
+            .iter()
+            .map(|span| (span.phase, span.start_us, span.end_us))
+            .collect();
+        assert_eq!(
+            times,
+            [
+                (Phase::Connected, 0, 100),
+                (Phase::Disconnecting, 100, 130),
+                (Phase::Disconnected, 130, 200)
+            ]
+        );
+        assert_eq!(last.cycle, 1);
+    }
+}

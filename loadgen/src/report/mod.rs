@@ -1,0 +1,26 @@
+//! `report.html`: one page without scripts, fonts or anything else from elsewhere.
+
+mod chart;
+mod page;
+mod scale;
+
+use std::path::{Path, PathBuf};
+
+use crate::failure::Unusable;
+use crate::output::{read_summary, read_timeline, write};
+use crate::record::{Second, TimelineLine};
+
+/// Makes `report.html` from the timeline and the summary in `folder`. Gives its path.
+pub(crate) fn remake(folder: &Path) -> Result<PathBuf, Unusable> {
+    let summary = read_summary(folder)?;
+    let seconds: Vec<Second> = read_timeline(folder)?
+        .into_iter()
+        .filter_map(|line| match line {
+            TimelineLine::Second(second) => Some(second),
+            TimelineLine::Phase(_) => None,
+        })
+        .collect();
+    let path = folder.join("report.html");
+    write(&path, &page::page(&summary, &seconds))?;
+    Ok(path)
+}

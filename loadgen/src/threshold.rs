@@ -1,0 +1,347 @@
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::operation::Operation;
+use crate::quantity::{parse_number, parse_seconds};
+use crate::record::Latency;
+use crate::summary::Summary;
+
+/// What a good result is: `p99<50ms`, `errors<1%`, `gate_leaks=0`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Threshold {
+    text: String,
+    metric: Metric,
+    comparison: Comparison,
+    /// In the unit of the metric: microseconds, a share, or a number.
+    limit: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Metric {
+    Latency(Option<Operation>, Statistic),
+    Share(Counter),
+    Count(Counter),
+    Rate,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Statistic {
+    Mean,
+    P50,
+    P90,
+    P99,
+    P999,
+    P9999,
+    Max,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Counter {
+    Errors,
+    UnexpectedErrors,
+    GateLeaks,
+    WrongPlaintexts,
+    Undecryptable,
+    Shed,
+    Abandoned,
+    WrongErrorsWhileDisconnected,
+    DisconnectedErrorsWhileConnected,
+}
+
+const STATISTICS: [(&str, Statistic); 7] = [
+    ("mean", Statistic::Mean),
+    ("p50", Statistic::P50),
+    ("p90", Statistic::P90),
+    ("p99", Statistic::P99),
+    ("p99.9", Statistic::P999),
+    ("p99.99", Statistic::P9999),
+    ("max", Statistic::Max),
+];
+
+const COUNTERS: [(&str, Counter); 9] = [
+    ("errors", Counter::Errors),
+    ("unexpected_errors", Counter::UnexpectedErrors),
+    ("gate_leaks", Counter::GateLeaks),
+    ("wrong_plaintexts", Counter::WrongPlaintexts),
+    ("undecryptable", Counter::Undecryptable),
+    ("shed", Counter::Shed),
+    ("abandoned", Counter::Abandoned),
+    (
+        "wrong_errors_while_disconnected",
+        Counter::WrongErrorsWhileDisconnected,
+    ),
+    (
+        "disconnected_errors_while_connected",
+        Counter::DisconnectedErrorsWhileConnected,
+    ),
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Comparison {
+    Less,
+    AtMost,
+    Equal,
+    AtLeast,
+    More,
+}
+
+/// Longer ones first, so that `<=` is not read as `<`.
+const COMPARISONS: [(&str, Comparison); 5] = [
+    ("<=", Comparison::AtMost),
+    (">=", Comparison::AtLeast),
+    ("<", Comparison::Less),
+    (">", Comparison::More),
+    ("=", Comparison::Equal),
+];
+
+impl Comparison {
+    #[expect(clippy::float_cmp, reason = "equality is asked of whole numbers")]
+    fn holds(self, measured: f64, limit: f64) -> bool {
+        match self {
+            Self::Less => measured < limit,
+            Self::AtMost => measured <= limit,
+            Self::Equal => measured == limit,
+            Self::AtLeast => measured >= limit,
+            Self::More => measured > limit,
+        }
+    }
+}
+
+/// A threshold after the run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Judged {
+    /// As the user wrote it.
+    pub(crate) threshold: String,
+    /// The measured value; absent when nothing was measured.
+    pub(crate) measured: Option<f64>,
+    /// microseconds, share, count or per second.
+    pub(crate) unit: String,
+    pub(crate) passed: bool,
+}
+
+impl FromStr for Threshold {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = |why: &str| {
+            format!("{text:?} is not a threshold: {why}. Write one such as p99<50ms or errors<1%.")
+        };
+        let compact: String = text.chars().filter(|char| !char.is_whitespace()).collect();
+        let (at, sign, comparison) = COMPARISONS
+            .iter()
+            .filter_map(|(sign, comparison)| Some((compact.find(sign)?, *sign, *comparison)))
+            .min_by_key(|(at, sign, _)| (*at, std::cmp::Reverse(sign.len())))
+            .ok_or_else(|| wrong("it compares nothing"))?;
+        let (name, value) = compact.split_at(at);
+        let value = value.strip_prefix(sign).unwrap_or(value);
+        let (metric, limit) = parse(name, value).map_err(|why| wrong(&why))?;
+        Ok(Self {
+            text: text.to_owned(),
+            metric,
+            comparison,
+            limit,
+        })
+    }
+}
+
+fn parse(name: &str, value: &str) -> Result<(Metric, f64), String> {
+    if matches!(name, "rate" | "achieved_rate") {
+        let number = value.strip_suffix("/s").unwrap_or(value);
+        let limit = parse_number(number).ok_or("a rate is a number such as 1900/s")?;
+        return Ok((Metric::Rate, limit));
+    }
+    if let Some((_, counter)) = COUNTERS.iter().find(|(known, _)| *known == name) {
+        return match value.strip_suffix('%') {
+            Some(percent) => {
+                let limit = parse_number(percent).ok_or("a share is a number such as 1%")?;
+                Ok((Metric::Share(*counter), limit / 100.0))
+            }
+            None => {
+                let limit = parse_number(value).ok_or("a count is a number such as 0")?;
+                Ok((Metric::Count(*counter), limit))
+            }
+        };
+    }
+    let (operation, statistic) = parse_statistic(name)
+        .ok_or_else(|| format!("{name:?} is not measured; `load run --help` lists what is"))?;
+    let limit = parse_seconds(value).ok_or("a latency is a time such as 50ms")?;
+    Ok((Metric::Latency(operation, statistic), limit * 1e6))
+}
+
+/// `p99`, or `decrypt.p99`.
+fn parse_statistic(name: &str) -> Option<(Option<Operation>, Statistic)> {
+    let find = |name: &str| {
+        STATISTICS
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, statistic)| *statistic)
+    };
+    if let Some(statistic) = find(name) {
+        return Some((None, statistic));
+    }
+    let (word, statistic) = name.split_once('.')?;
+    Some((Some(Operation::from_word(word)?), find(statistic)?))
+}
+
+impl Threshold {
+    /// Holds a run against this.
+    // Rule LG-12: a threshold on something that was not measured is missed.
+    pub(crate) fn judge(&self, summary: &Summary) -> Judged {
+        let (measured, unit) = match self.metric {
+            Metric::Latency(operation, statistic) => (
+                latency(summary, operation).map(|it| it.statistic(statistic)),
+                "microseconds",
+            ),
+            Metric::Share(counter) => (summary.share(counter.read(summary)), "share"),
+            Metric::Count(counter) => (Some(counter.number(summary)), "count"),
+            Metric::Rate => (Some(summary.achieved_rate), "per second"),
+        };
+        let passed = measured.is_some_and(|value| self.comparison.holds(value, self.limit));
+        Judged {
+            threshold: self.text.clone(),
+            measured,
+            unit: unit.to_owned(),
+            passed,
+        }
+    }
+}
+
+fn latency(summary: &Summary, operation: Option<Operation>) -> Option<Latency> {
+    match operation {
+        None => summary.latency,
+        Some(operation) => summary.operations.get(operation.name())?.latency,
+    }
+}
+
+impl Latency {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "at most ten minutes in microseconds"
+    )]
+    const fn statistic(&self, statistic: Statistic) -> f64 {
+        match statistic {
+            Statistic::Mean => self.latency_us_mean,
+            Statistic::P50 => self.latency_us_p50 as f64,
+            Statistic::P90 => self.latency_us_p90 as f64,
+            Statistic::P99 => self.latency_us_p99 as f64,
+            Statistic::P999 => self.latency_us_p99_9 as f64,
+            Statistic::P9999 => self.latency_us_p99_99 as f64,
+            Statistic::Max => self.latency_us_max as f64,
+        }
+    }
+}
+
+impl Counter {
+    fn read(self, summary: &Summary) -> u64 {
+        match self {
+            Self::Errors => summary.failed,
+            Self::UnexpectedErrors => summary.unexpected_errors,
+            Self::GateLeaks => summary.gate_leaks,
+            Self::WrongPlaintexts => summary.wrong_plaintexts,
+            Self::Undecryptable => summary.undecryptable_in_all(),
+            Self::Shed => summary.shed,
+            Self::Abandoned => summary.abandoned,
+            Self::WrongErrorsWhileDisconnected => summary.wrong_errors_while_disconnected,
+            Self::DisconnectedErrorsWhileConnected => summary.disconnected_errors_while_connected,
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 calls")]
+    fn number(self, summary: &Summary) -> f64 {
+        self.read(summary) as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thresholds_read_as_people_write_them() {
+        let latency = |operation, statistic| Metric::Latency(operation, statistic);
+        for (text, metric, comparison, limit) in [
+            (
+                "p99<50ms",
+                latency(None, Statistic::P99),
+                Comparison::Less,
+                50_000.0,
+            ),
+            (
+                "p99.9 <= 1s",
+                latency(None, Statistic::P999),
+                Comparison::AtMost,
+                1_000_000.0,
+            ),
+            (
+                "decrypt.p50<200us",
+                latency(Some(Operation::Decrypt), Statistic::P50),
+                Comparison::Less,
+                200.0,
+            ),
+            (
+                "errors<1%",
+                Metric::Share(Counter::Errors),
+                Comparison::Less,
+                0.01,
+            ),
+            (
+                "gate_leaks=0",
+                Metric::Count(Counter::GateLeaks),
+                Comparison::Equal,
+                0.0,
+            ),
+            ("rate>=1900/s", Metric::Rate, Comparison::AtLeast, 1900.0),
+            (
+                "shed=0",
+                Metric::Count(Counter::Shed),
+                Comparison::Equal,
+                0.0,
+            ),
+        ] {
+            let threshold: Threshold = text.parse().unwrap();
+            assert_eq!(
+                (threshold.metric, threshold.comparison),
+                (metric, comparison),
+                "{text}"
+            );
+            assert!(
+                (threshold.limit - limit).abs() < limit * 1e-9 + 1e-12,
+                "{text}"
+            );
+        }
+        let tiny: Threshold = "p99<0.000001ms".parse().unwrap();
+        assert!(tiny.limit < 0.01 && tiny.limit > 0.0);
+    }
+
+    #[test]
+    fn a_threshold_that_makes_no_sense_says_what_would() {
+        for text in [
+            "",
+            "p99",
+            "p99<fast",
+            "p98<1ms",
+            "errors<x%",
+            "sign.p50<1ms",
+            "rate>x",
+            "<1",
+        ] {
+            let error = text.parse::<Threshold>().unwrap_err();
+            assert!(error.contains("p99<50ms"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn comparisons_are_exact_at_their_limit() {
+        for (comparison, below, at, above) in [
+            (Comparison::Less, true, false, false),
+            (Comparison::AtMost, true, true, false),
+            (Comparison::Equal, false, true, false),
+            (Comparison::AtLeast, false, true, true),
+            (Comparison::More, false, false, true),
+        ] {
+            let held = [1.0, 2.0, 3.0].map(|measured| comparison.holds(measured, 2.0));
+            assert_eq!(held, [below, at, above], "{comparison:?}");
+        }
+    }
+}
