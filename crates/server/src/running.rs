@@ -26,6 +26,8 @@ struct Core {
 
 impl Running {
     /// Stops accepting, answers what is in flight, closes every connection and returns.
+    ///
+    /// Rule WIRE-16: a shutdown answers the requests in flight and accepts no more.
     pub async fn shutdown(self) {
         // Nobody listens any more when every core has failed; then there is nothing to stop.
         let _nobody = self.stop.send(true);

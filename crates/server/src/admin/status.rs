@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use portcullis_api::Scope;
-use portcullis_cloudhsm::ClusterView;
+use portcullis_api::{Region, Scope};
+use portcullis_cloudhsm::{ClusterView, default_subnets};
 use portcullis_kms::{Connection, KeyStoreStatus, Kms};
 use serde_json::{Value, json};
 
@@ -18,7 +18,22 @@ pub(super) async fn status(State(admin): State<Arc<Admin>>) -> Json<Value> {
         .iter()
         .map(|(scope, view)| cluster(scope, view))
         .collect();
-    Json(json!({ "key_stores": key_stores, "clusters": clusters }))
+    Json(json!({
+        "key_stores": key_stores,
+        "clusters": clusters,
+        "subnets": subnets(&admin),
+    }))
+}
+
+/// The subnets of the default VPC, by Region and Availability Zone: what CreateCluster wants. The
+/// default Region's, and those of every Region that has a cluster.
+fn subnets(admin: &Admin) -> Value {
+    let mut regions = vec![admin.defaults.region.clone()];
+    regions.extend(admin.cloudhsm.clusters().into_iter().map(|(scope, _)| scope.region));
+    regions.sort();
+    regions.dedup();
+    let of = |region: &Region| (region.to_string(), json!(default_subnets(region)));
+    Value::Object(regions.iter().map(of).collect())
 }
 
 fn key_store(store: &KeyStoreStatus) -> Value {
