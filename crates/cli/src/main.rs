@@ -1,1 +1,72 @@
-fn main() {}
+//! `portcullis`: the command line.
+
+mod args;
+mod client;
+mod cloudhsm_cli;
+mod env;
+mod print;
+mod status;
+mod system;
+mod up;
+mod world;
+
+use std::future::Future;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use crate::args::{Arguments, Command};
+use crate::client::ClientError;
+
+/// The exit code of a command that could not be carried out; 1 is left for "carried out, and the
+/// answer is no".
+const UNUSABLE: u8 = 2;
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Up(arguments) => return up::run(&arguments),
+        Command::Load { command } => return portcullis_loadgen::run(command),
+        Command::Env(endpoint) => {
+            env::run(&endpoint);
+            return ExitCode::SUCCESS;
+        }
+        Command::Completions { shell } => {
+            let mut command = Arguments::command();
+            clap_complete::generate(shell, &mut command, "portcullis", &mut std::io::stdout());
+            return ExitCode::SUCCESS;
+        }
+        Command::Status(arguments) => wait_for(status::status(&arguments)),
+        Command::Wait(arguments) => wait_for(status::wait(&arguments)),
+        Command::Hsm(arguments) => wait_for(status::hsm(&arguments)),
+        Command::CloudhsmCli(arguments) => wait_for(cloudhsm_cli::run(arguments)),
+    };
+    outcome.unwrap_or_else(|error| {
+        print::note(&error.0);
+        ExitCode::from(UNUSABLE)
+    })
+}
+
+/// Runs a client command on a runtime of its own.
+fn wait_for(
+    command: impl Future<Output = Result<ExitCode, ClientError>>,
+) -> Result<ExitCode, ClientError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            ClientError(format!(
+                "The operating system gives no event queue: {error}."
+            ))
+        })?
+        .block_on(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,1 +1,34 @@
-//! Seeded network, disk and clock, worlds, and the history checker
+//! Seeded worlds: the product's own code over a network, disks and a clock that a seed decides.
+//!
+//! A world has two Availability Zones, clusters of real HSMs, one facade, clients and an operator.
+//! While clients call, an HSM loses its power, a zone is cut off, messages are late or break their
+//! connection, and the operator disconnects, edits and reconnects the key store. Then everything is
+//! healed. The history of all calls goes to a checker of pure functions; a seed replays exactly.
+//!
+//! This crate has no model of the product. It knows what must always be true and reads histories;
+//! how the product keeps its promises is not its business. Planted bugs prove that it would notice.
+//!
+//! Start reading at [`run`], then `world` for what happens and [`check`](mod@check) for what must be true.
+//!
+//! ```
+//! let verdict = portcullis_sim::run(7, None, portcullis_sim::Lines::Dropped).unwrap();
+//! assert!(verdict.violations.is_empty(), "{:?}", verdict.violations);
+//! ```
+
+pub mod check;
+mod clock;
+mod dice;
+mod disk;
+pub mod history;
+mod network;
+mod record;
+mod run;
+mod world;
+
+pub use clock::SimClock;
+pub use dice::{Dice, SimEntropy};
+pub use disk::{Attached, SimDisk, SimDisks};
+pub use network::{BIND_IP, Counts, Network, Way, Weather};
+pub use record::{Lines, Record, Recorder};
+pub use run::{Coverage, Verdict, run, run_twice};
+pub use world::{Crash, EditKind, Partition, Plan, Storm, WorldError};

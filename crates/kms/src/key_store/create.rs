@@ -19,7 +19,7 @@ pub(crate) struct World<'a> {
     pub(crate) cluster: Option<Arc<ClusterView>>,
     /// Whether the password given is a store's present one; only asked for a store that is
     /// otherwise the same.
-    pub(crate) same_password: &'a dyn Fn(&KeyStoreRecord) -> bool,
+    pub(crate) same_password: &'a (dyn Fn(&KeyStoreRecord) -> bool + Sync),
 }
 
 /// A request with every required member.

@@ -1,0 +1,174 @@
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use portcullis_loadgen::LoadCommand;
+
+use crate::cloudhsm_cli::CloudHsmCli;
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "portcullis",
+    version,
+    about = "CloudHSM clusters and a KMS facade, for people who use KMS custom key stores",
+    after_help = "Examples:
+  portcullis up                          start the quickstart world on 127.0.0.1:4566
+  portcullis up --world guide            the AWS page's own identifiers
+  eval \"$(portcullis env)\"               point the AWS CLI and SDKs at it
+  portcullis status                      what exists and how it is
+  portcullis load run --scenario edit-cycle --rate 2000/s --duration 20s --out out"
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start Portcullis and print its endpoint as one JSON line when it is ready
+    Up(Up),
+    /// Print the environment variables that point AWS clients at a running Portcullis
+    Env(Endpoint),
+    /// Show the key stores, clusters and HSMs of a running Portcullis
+    Status(Status),
+    /// Wait until a running Portcullis is ready, or a key store is in a state
+    Wait(Wait),
+    /// Show the HSMs of a running Portcullis, or crash and restart one
+    Hsm(Hsm),
+    /// The CloudHSM CLI's verbs: activate a cluster, manage its users
+    CloudhsmCli(CloudHsmCli),
+    /// Measure throughput and latency, also through disconnect, edit and reconnect
+    Load {
+        #[command(subcommand)]
+        command: LoadCommand,
+    },
+    /// Print a completion script for your shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// How requests are authenticated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AuthMode {
+    /// Accept everybody, signed or not
+    Open,
+    /// Verify Signature Version 4; access key `test` or a 12-digit account ID, secret `test`
+    Verify,
+}
+
+/// `portcullis up`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  portcullis up
+  portcullis up --world guide --ephemeral
+  portcullis up --world my-world.toml --data ./state --port 0
+  portcullis up --auth verify")]
+pub(crate) struct Up {
+    /// quickstart, guide, empty, or the path of a TOML file
+    #[arg(long, default_value = "quickstart")]
+    pub(crate) world: String,
+    /// Keep nothing on disk
+    #[arg(long, conflicts_with = "data")]
+    pub(crate) ephemeral: bool,
+    /// Where to keep state [default: the user's data folder, one folder per world]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// The port of the endpoint; 0 takes a free one
+    #[arg(long, default_value_t = 4566)]
+    pub(crate) port: u16,
+    /// The address to listen on; anything but loopback can be reached by others
+    #[arg(long, default_value = "127.0.0.1")]
+    pub(crate) bind: IpAddr,
+    /// Who may call
+    #[arg(long, value_enum, default_value_t = AuthMode::Open)]
+    pub(crate) auth: AuthMode,
+}
+
+/// A running Portcullis.
+#[derive(Debug, Args, Clone)]
+pub(crate) struct Endpoint {
+    /// Its endpoint
+    #[arg(
+        long = "endpoint",
+        env = "AWS_ENDPOINT_URL",
+        default_value = "http://127.0.0.1:4566",
+        value_name = "URL"
+    )]
+    pub(crate) url: String,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people
+    Table,
+    /// For scripts
+    Json,
+}
+
+/// `portcullis status`.
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    pub(crate) endpoint: Endpoint,
+    /// table or json
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    pub(crate) output: Output,
+}
+
+/// `portcullis wait`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  portcullis wait
+  portcullis wait --key-store ExampleKeyStore --state CONNECTED --timeout 60")]
+pub(crate) struct Wait {
+    #[command(flatten)]
+    pub(crate) endpoint: Endpoint,
+    /// The name or ID of a key store
+    #[arg(long, requires = "state")]
+    pub(crate) key_store: Option<String>,
+    /// The connection state to wait for
+    #[arg(long, requires = "key_store")]
+    pub(crate) state: Option<String>,
+    /// Seconds to wait at the most
+    #[arg(long, default_value_t = 30)]
+    pub(crate) timeout: u64,
+}
+
+/// `portcullis hsm`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  portcullis hsm list
+  portcullis hsm crash hsm-abcdefghijk
+  portcullis hsm restart hsm-abcdefghijk")]
+pub(crate) struct Hsm {
+    #[command(flatten)]
+    pub(crate) endpoint: Endpoint,
+    #[command(subcommand)]
+    pub(crate) command: HsmCommand,
+}
+
+/// What to do with HSMs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum HsmCommand {
+    /// List every HSM with its zone, state and address
+    List {
+        /// table or json
+        #[arg(long, value_enum, default_value_t = Output::Table)]
+        output: Output,
+    },
+    /// Stop an HSM at once, as a power cut would; its disk stays
+    Crash {
+        /// The HSM's ID
+        id: String,
+    },
+    /// Start a crashed HSM from its disk
+    Restart {
+        /// The HSM's ID
+        id: String,
+    },
+}

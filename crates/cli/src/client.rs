@@ -1,0 +1,157 @@
+//! A small HTTP client for the admin API of a running Portcullis.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::{Method, Request, Uri};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+/// A reply of the admin API is a page of text, never more.
+const REPLY_BYTES_MAX: usize = 4 << 20;
+
+/// The admin API answers at memory speed; ten seconds mean that something hangs.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) struct ClientError(pub(crate) String);
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ClientError {}
+
+/// A running Portcullis.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    authority: String,
+    url: String,
+}
+
+impl Client {
+    /// The client of the Portcullis at `url`. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// When `url` is not an `http://` URL with a host.
+    pub(crate) fn new(url: &str) -> Result<Self, ClientError> {
+        let uri: Uri = url
+            .parse()
+            .map_err(|error| ClientError(format!("{url:?} is not a URL: {error}.")))?;
+        let (Some("http"), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+            return Err(ClientError(format!(
+                "{url:?} is not an http:// URL. Give one such as http://127.0.0.1:4566."
+            )));
+        };
+        let port = authority.port_u16().unwrap_or(80);
+        Ok(Self {
+            authority: format!("{}:{port}", authority.host()),
+            url: url.to_owned(),
+        })
+    }
+
+    /// GETs `path`.
+    pub(crate) async fn get(&self, path: &str) -> Result<Value, ClientError> {
+        self.send(Method::GET, path, Bytes::new()).await
+    }
+
+    /// POSTs `body` to `path`.
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, ClientError> {
+        self.send(Method::POST, path, Bytes::from(body.to_string()))
+            .await
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Value, ClientError> {
+        let exchange = self.exchange(method, path, body);
+        tokio::time::timeout(DEADLINE, exchange)
+            .await
+            .unwrap_or_else(|_elapsed| {
+                Err(ClientError(format!(
+                    "{} did not answer within 10 seconds.",
+                    self.url
+                )))
+            })
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<Value, ClientError> {
+        let stream = TcpStream::connect(&self.authority).await.map_err(|error| {
+            ClientError(format!(
+                "Nothing answers at {} ({error}). Start it with `portcullis up`, or name another \
+                 endpoint with --endpoint.",
+                self.url
+            ))
+        })?;
+        let broken = |error: hyper::Error| {
+            ClientError(format!(
+                "The exchange with {} broke off: {error}.",
+                self.url
+            ))
+        };
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(broken)?;
+        let driver = tokio::spawn(connection);
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", &self.authority)
+            .header("content-type", "application/json")
+            .body(Full::new(body))
+            .map_err(|error| ClientError(format!("{path:?} is not a path: {error}.")))?;
+        let response = sender.send_request(request).await.map_err(broken)?;
+        let status = response.status();
+        let bytes = Limited::new(response.into_body(), REPLY_BYTES_MAX)
+            .collect()
+            .await
+            .map_err(|error| ClientError(format!("{} sent no whole reply: {error}.", self.url)))?
+            .to_bytes();
+        driver.abort();
+        serde_json::from_slice(&bytes).map_err(|_not_json| {
+            ClientError(format!(
+                "{} answered {status} with something that is not Portcullis's. Is the endpoint \
+                 right?",
+                self.url
+            ))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_that_cannot_be_called_is_refused_with_the_form_that_can() {
+        for url in [
+            "https://127.0.0.1:4566",
+            "127.0.0.1:4566",
+            "http://",
+            "nonsense url",
+        ] {
+            let error = Client::new(url).unwrap_err().to_string();
+            assert!(error.contains("is not a"), "{url}: {error}");
+        }
+        assert_eq!(
+            Client::new("http://localhost").unwrap().authority,
+            "localhost:80"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_where_nothing_listens_says_how_to_start_one() {
+        let client = Client::new("http://127.0.0.1:1").unwrap();
+        let error = client.get("/").await.unwrap_err().to_string();
+        assert!(error.contains("portcullis up"), "{error}");
+    }
+}

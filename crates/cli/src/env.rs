@@ -1,0 +1,40 @@
+//! `portcullis env`: the variables that point AWS clients at a running Portcullis.
+
+use crate::args::Endpoint;
+use crate::print;
+
+/// Prints `export` lines for a shell's `eval`.
+///
+/// The credentials are the ones that `--auth verify` knows too.
+pub(crate) fn run(endpoint: &Endpoint) {
+    for (name, value) in [
+        ("AWS_ENDPOINT_URL", endpoint.url.as_str()),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+    ] {
+        print::line(&format!("export {name}={}", quoted(value)));
+    }
+}
+
+/// `text` as one word of a POSIX shell.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._:/".contains(c);
+    if text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_cannot_end_its_quotes() {
+        assert_eq!(quoted("http://127.0.0.1:4566"), "http://127.0.0.1:4566");
+        assert_eq!(quoted("a'; rm b"), r"'a'\''; rm b'");
+    }
+}

@@ -1,0 +1,173 @@
+//! `portcullis status`, `wait` and `hsm`: what a running Portcullis says of itself.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::args::{Hsm, HsmCommand, Output, Status, Wait};
+use crate::client::{Client, ClientError};
+use crate::print;
+
+const STATUS: &str = "/_portcullis/status";
+
+/// How often `wait` asks. Short, since state changes take milliseconds by default.
+const WAIT_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Shows key stores, clusters and HSMs.
+pub(crate) async fn status(arguments: &Status) -> Result<ExitCode, ClientError> {
+    let found = Client::new(&arguments.endpoint.url)?.get(STATUS).await?;
+    match arguments.output {
+        Output::Json => print::json_pretty(&found),
+        Output::Table => {
+            print::table(&key_store_rows(&found));
+            print::line("");
+            print::table(&hsm_rows(&found));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Waits until the endpoint answers and, if asked, until a key store is in a state.
+pub(crate) async fn wait(arguments: &Wait) -> Result<ExitCode, ClientError> {
+    let client = Client::new(&arguments.endpoint.url)?;
+    let deadline = Instant::now() + Duration::from_secs(arguments.timeout);
+    loop {
+        let last = match client.get(STATUS).await {
+            Ok(found) => match (&arguments.key_store, &arguments.state) {
+                (Some(key_store), Some(state)) => match state_of(&found, key_store) {
+                    Some(present) if present == *state => return Ok(ExitCode::SUCCESS),
+                    Some(present) => format!("{key_store} is {present}"),
+                    None => format!("there is no key store {key_store}"),
+                },
+                _ => return Ok(ExitCode::SUCCESS),
+            },
+            Err(error) => error.0,
+        };
+        if Instant::now() >= deadline {
+            let seconds = arguments.timeout;
+            return Err(ClientError(format!(
+                "Waited {seconds} seconds in vain: {last}."
+            )));
+        }
+        tokio::time::sleep(WAIT_INTERVAL).await;
+    }
+}
+
+/// Lists, crashes or restarts HSMs.
+pub(crate) async fn hsm(arguments: &Hsm) -> Result<ExitCode, ClientError> {
+    let client = Client::new(&arguments.endpoint.url)?;
+    let (id, verb) = match &arguments.command {
+        HsmCommand::List { output } => {
+            let found = client.get(STATUS).await?;
+            match output {
+                Output::Json => print::json_pretty(&json!(list(&found, "clusters"))),
+                Output::Table => print::table(&hsm_rows(&found)),
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
+        HsmCommand::Crash { id } => (id, "crash"),
+        HsmCommand::Restart { id } => (id, "restart"),
+    };
+    let reply = client
+        .post(&format!("/_portcullis/hsm/{id}/{verb}"), &json!({}))
+        .await?;
+    print::json_pretty(&reply);
+    let done = reply.get("error_code").and_then(Value::as_i64) == Some(0);
+    Ok(if done {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn list<'a>(of: &'a Value, member: &str) -> &'a [Value] {
+    of.get(member)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
+}
+
+fn text(of: &Value, member: &str) -> String {
+    of.get(member)
+        .and_then(Value::as_str)
+        .unwrap_or("-")
+        .to_owned()
+}
+
+fn state_of(found: &Value, key_store: &str) -> Option<String> {
+    list(found, "key_stores")
+        .iter()
+        .find(|entry| text(entry, "id") == key_store || text(entry, "name") == key_store)
+        .map(|entry| text(entry, "state"))
+}
+
+fn key_store_rows(found: &Value) -> Vec<Vec<String>> {
+    let heading = [
+        "KEY STORE",
+        "NAME",
+        "STATE",
+        "ERROR",
+        "CLUSTER",
+        "ACCOUNT",
+        "REGION",
+    ];
+    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+    for entry in list(found, "key_stores") {
+        let members = [
+            "id",
+            "name",
+            "state",
+            "error_code",
+            "cluster_id",
+            "account",
+            "region",
+        ];
+        rows.push(members.map(|member| text(entry, member)).to_vec());
+    }
+    rows
+}
+
+fn hsm_rows(found: &Value) -> Vec<Vec<String>> {
+    let heading = ["CLUSTER", "STATE", "HSM", "ZONE", "HSM STATE", "ADDRESS"];
+    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+    for cluster in list(found, "clusters") {
+        let (id, state) = (text(cluster, "id"), text(cluster, "state"));
+        let hsms = list(cluster, "hsms");
+        if hsms.is_empty() {
+            rows.push(vec![
+                id.clone(),
+                state.clone(),
+                "-".into(),
+                "-".into(),
+                "-".into(),
+                "-".into(),
+            ]);
+        }
+        for hsm in hsms {
+            let of_hsm = ["id", "availability_zone", "state", "address"];
+            let cells = of_hsm.map(|member| text(hsm, member));
+            rows.push([vec![id.clone(), state.clone()], cells.to_vec()].concat());
+        }
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_store_is_found_by_name_and_by_id() {
+        let found = json!({"key_stores": [{"id": "cks-1", "name": "Keys", "state": "FAILED"}]});
+        assert_eq!(state_of(&found, "Keys").as_deref(), Some("FAILED"));
+        assert_eq!(state_of(&found, "cks-1").as_deref(), Some("FAILED"));
+        assert_eq!(state_of(&found, "other"), None);
+    }
+
+    #[test]
+    fn a_cluster_without_hsms_still_has_a_row() {
+        let found = json!({"clusters": [{"id": "cluster-x", "state": "ACTIVE", "hsms": []}]});
+        assert_eq!(hsm_rows(&found).len(), 2);
+    }
+}

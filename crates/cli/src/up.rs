@@ -1,0 +1,159 @@
+//! `portcullis up`: puts the parts together, makes the world, serves until told to stop.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use portcullis_server::{Auth, Credentials};
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
+use tracing_subscriber::EnvFilter;
+
+use crate::args::{AuthMode, Up};
+use crate::print;
+use crate::system::{Data, System};
+use crate::world::{World, seed};
+
+/// Runs until SIGTERM or SIGINT.
+pub(crate) fn run(arguments: &Up) -> ExitCode {
+    start_logging();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(serve(arguments)),
+        Err(error) => Err(format!("The operating system gives no threads: {error}.")),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            print::note(&why);
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Logs to stderr; `PORTCULLIS_LOG` chooses, e.g. `debug` or `portcullis_kms=trace`.
+fn start_logging() {
+    let filter =
+        EnvFilter::try_from_env("PORTCULLIS_LOG").unwrap_or_else(|_unset| EnvFilter::new("warn"));
+    let stderr = std::io::stderr;
+    let coloured = std::io::IsTerminal::is_terminal(&stderr());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(coloured)
+        .with_writer(stderr)
+        .init();
+}
+
+async fn serve(arguments: &Up) -> Result<(), String> {
+    let started = Instant::now();
+    let world = World::find(&arguments.world).map_err(|error| error.to_string())?;
+    tracing::info!(world = arguments.world, "{}", world.description);
+    let data = data(arguments)?;
+    let system = System::open(&data, &world).await?;
+    let seeded = seed(&system, &world).await?;
+    let bind = SocketAddr::new(arguments.bind, arguments.port);
+    let auth = match arguments.auth {
+        AuthMode::Open => Auth::Open,
+        AuthMode::Verify => Auth::Verify(Credentials::default()),
+    };
+    // Before the first line on stdout: whoever waits for that line may stop us at once.
+    let mut signals = Signals::listen()?;
+    let running = system.serve(bind, auth, world.scope())?;
+    let endpoint = format!("http://{}", running.address);
+    let ready_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    print::json_line(&json!({
+        "endpoint": endpoint,
+        "world": arguments.world,
+        "account": world.account,
+        "region": world.region,
+        "data": folder(&data),
+        "pid": std::process::id(),
+        "ready_ms": ready_ms,
+    }));
+    hints(&endpoint, &arguments.world, &data, seeded);
+    signals.next().await;
+    print::note("Stopping: answering what is under way ...");
+    running.shutdown().await;
+    Ok(())
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, String> {
+        let unheard = |error| format!("Signals cannot be listened for: {error}.");
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).map_err(unheard)?,
+            interrupt: signal(SignalKind::interrupt()).map_err(unheard)?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            biased;
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+fn folder(data: &Data) -> Option<&Path> {
+    match data {
+        Data::Memory => None,
+        Data::Folder(folder) => Some(folder),
+    }
+}
+
+/// Where the state of this world is kept.
+fn data(arguments: &Up) -> Result<Data, String> {
+    if arguments.ephemeral {
+        return Ok(Data::Memory);
+    }
+    if let Some(folder) = &arguments.data {
+        return Ok(Data::Folder(folder.clone()));
+    }
+    let home = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from);
+    let home = home
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share")));
+    let name = Path::new(&arguments.world).file_stem().unwrap_or_default();
+    home.map(|home| Data::Folder(home.join("portcullis").join(name)))
+        .ok_or_else(|| {
+            "There is no HOME to keep state in. Give a folder with --data, or use --ephemeral."
+                .to_owned()
+        })
+}
+
+/// What to try, on stderr: stdout is for scripts.
+fn hints(endpoint: &str, world: &str, data: &Data, seeded: bool) {
+    let state = match (data, seeded) {
+        (Data::Memory, _) => "nothing is kept".to_owned(),
+        (Data::Folder(folder), true) => format!("made in {}", folder.display()),
+        (Data::Folder(folder), false) => format!("as it was left in {}", folder.display()),
+    };
+    print::note(&format!(
+        "Portcullis is ready at {endpoint}: world {world}, {state}."
+    ));
+    let alias = match world {
+        "quickstart" => "alias/quickstart",
+        "guide" => "alias/guide",
+        _ => return,
+    };
+    print::note("Try, in another shell:");
+    for command in [
+        format!("eval \"$(portcullis env --endpoint {endpoint})\""),
+        "portcullis status".to_owned(),
+        "aws kms describe-custom-key-stores".to_owned(),
+        format!("aws kms encrypt --key-id {alias} --plaintext hello"),
+        "portcullis load run --scenario edit-cycle --edits name --rate 500/s --duration 10s --out out"
+            .to_owned(),
+    ] {
+        print::note(&format!("  {command}"));
+    }
+}

@@ -1,0 +1,272 @@
+use std::fmt;
+use std::path::Path;
+
+use portcullis_api::{AccountId, ClusterId, KeyId, KeyStoreId, Region, Scope};
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+/// A world file. Everything is optional: an empty file is an empty world.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct World {
+    /// One sentence for `--help` and the log.
+    #[serde(default)]
+    pub(crate) description: String,
+    /// The account everything below belongs to, and that requests without one get.
+    #[serde(default = "default_account")]
+    pub(crate) account: AccountId,
+    /// The Region everything below is in, and that requests without one get.
+    #[serde(default = "default_region")]
+    pub(crate) region: Region,
+    /// Permit renaming a CONNECTED key store, as today's API does. The Developer Guide's rule,
+    /// and the default, is that every edit needs DISCONNECTED.
+    #[serde(default)]
+    pub(crate) rename_while_connected: bool,
+    /// How long a connect and a disconnect take at least.
+    #[serde(default)]
+    pub(crate) connect_delay_ms: u64,
+    /// Clusters. Those with `restored_from` are made last, from a backup taken at that time.
+    #[serde(default)]
+    pub(crate) clusters: Vec<ClusterEntry>,
+    /// Custom key stores.
+    #[serde(default)]
+    pub(crate) key_stores: Vec<KeyStoreEntry>,
+    /// KMS keys.
+    #[serde(default)]
+    pub(crate) keys: Vec<KeyEntry>,
+}
+
+/// A cluster of a world.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ClusterEntry {
+    /// How the rest of the file calls it.
+    pub(crate) name: String,
+    /// Its ID; a fresh one when absent.
+    pub(crate) id: Option<ClusterId>,
+    /// An HSM in each of these zones: `a`, `b` or `c`; a zone may stand here more than once.
+    #[serde(default)]
+    pub(crate) hsm_zones: Vec<String>,
+    /// Made from a new backup of this cluster.
+    pub(crate) restored_from: Option<String>,
+    /// Activates the cluster with this password; for a restored cluster, the admin's password as
+    /// the backup has it.
+    pub(crate) admin_password: Option<Password>,
+    /// Creates `kmsuser` with this password; in a restored cluster it is reset to this one.
+    pub(crate) kmsuser_password: Option<Password>,
+}
+
+/// A key store of a world.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KeyStoreEntry {
+    /// Its ID; a fresh one when absent.
+    pub(crate) id: Option<KeyStoreId>,
+    /// Its friendly name.
+    pub(crate) name: String,
+    /// The name of its cluster in this file.
+    pub(crate) cluster: String,
+    /// Connect it.
+    #[serde(default)]
+    pub(crate) connect: bool,
+}
+
+/// A KMS key of a world.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KeyEntry {
+    /// Its ID; a fresh one when absent.
+    pub(crate) id: Option<KeyId>,
+    /// Its description.
+    #[serde(default)]
+    pub(crate) description: String,
+    /// The name of its key store; a key of origin AWS_KMS when absent.
+    pub(crate) key_store: Option<String>,
+    /// Its aliases, each starting with `alias/`.
+    #[serde(default)]
+    pub(crate) aliases: Vec<String>,
+}
+
+/// A password in a world file. Not printed.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Password(Zeroizing<String>);
+
+impl Password {
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Password(..)")
+    }
+}
+
+#[expect(clippy::expect_used, reason = "the literal is an account")]
+fn default_account() -> AccountId {
+    "000000000000".parse().expect("twelve digits")
+}
+
+#[expect(clippy::expect_used, reason = "the literal is a Region")]
+fn default_region() -> Region {
+    "us-east-1".parse().expect("a Region")
+}
+
+/// Why there is no such world.
+#[derive(Debug)]
+pub(crate) struct WorldError(String);
+
+impl fmt::Display for WorldError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for WorldError {}
+
+/// The worlds that Portcullis brings along.
+pub(crate) const BUILT_IN: [(&str, &str); 3] = [
+    ("quickstart", include_str!("../../worlds/quickstart.toml")),
+    ("guide", include_str!("../../worlds/guide.toml")),
+    ("empty", include_str!("../../worlds/empty.toml")),
+];
+
+impl World {
+    /// A built-in world by its name, or a world file by its path.
+    ///
+    /// # Errors
+    /// When there is neither, or the file is not a world.
+    pub(crate) fn find(name_or_path: &str) -> Result<Self, WorldError> {
+        if let Some((_, text)) = BUILT_IN.iter().find(|(name, _)| *name == name_or_path) {
+            return Self::parse(name_or_path, text);
+        }
+        let text = std::fs::read_to_string(Path::new(name_or_path)).map_err(|error| {
+            WorldError(format!(
+                "There is no world {name_or_path:?}: it is neither quickstart, guide nor empty, \
+                 and as a file it cannot be read ({error}). Give one of the three names or the \
+                 path of a TOML file."
+            ))
+        })?;
+        Self::parse(name_or_path, &text)
+    }
+
+    fn parse(name: &str, text: &str) -> Result<Self, WorldError> {
+        let world: Self = toml::from_str(text).map_err(|error| {
+            WorldError(format!(
+                "The world {name} is not valid: {error}See docs/worlds.md."
+            ))
+        })?;
+        world
+            .check()
+            .map_err(|why| WorldError(format!("The world {name} is not valid: {why}")))?;
+        Ok(world)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        for cluster in &self.clusters {
+            if let Some(source) = &cluster.restored_from {
+                self.expect_cluster(source, "restored_from")?;
+            }
+            if let Some(zone) = cluster.hsm_zones.iter().find(|zone| !is_zone(zone)) {
+                return Err(format!(
+                    "hsm_zones has {zone:?}; a zone is \"a\", \"b\" or \"c\"."
+                ));
+            }
+            if cluster.kmsuser_password.is_some() && cluster.admin_password.is_none() {
+                return Err(format!(
+                    "the cluster {:?} has a kmsuser_password but no admin_password, which \
+                     creating kmsuser needs.",
+                    cluster.name
+                ));
+            }
+        }
+        for key_store in &self.key_stores {
+            self.expect_cluster(&key_store.cluster, "cluster")?;
+        }
+        for name in self.keys.iter().filter_map(|key| key.key_store.as_ref()) {
+            if !self
+                .key_stores
+                .iter()
+                .any(|key_store| key_store.name == *name)
+            {
+                return Err(format!(
+                    "a key names the key store {name:?}, which is not here."
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn expect_cluster(&self, name: &str, member: &str) -> Result<(), String> {
+        if self.clusters.iter().any(|cluster| cluster.name == name) {
+            return Ok(());
+        }
+        Err(format!(
+            "{member} names the cluster {name:?}, which is not here."
+        ))
+    }
+
+    /// Where its resources are.
+    pub(crate) fn scope(&self) -> Scope {
+        Scope {
+            account: self.account.clone(),
+            region: self.region.clone(),
+        }
+    }
+}
+
+fn is_zone(zone: &str) -> bool {
+    matches!(zone, "a" | "b" | "c")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_built_in_world_is_valid_and_says_what_it_is() {
+        for (name, _) in BUILT_IN {
+            let world = World::find(name).unwrap();
+            assert!(!world.description.is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_mistake_in_a_world_is_named() {
+        for (text, part) in [
+            ("colour = 1", "unknown field"),
+            (
+                "[[key_stores]]\nname='x'\ncluster='nowhere'",
+                "names the cluster \"nowhere\"",
+            ),
+            (
+                "[[keys]]\nkey_store='nowhere'",
+                "names the key store \"nowhere\"",
+            ),
+            ("[[clusters]]\nname='x'\nhsm_zones=['q']", "a zone is"),
+            (
+                "[[clusters]]\nname='x'\nkmsuser_password='1234567'",
+                "no admin_password",
+            ),
+            ("[[clusters]]\nname='x'\nid='cluster-?'", "not a cluster ID"),
+            ("account = '12'", "not an account ID"),
+        ] {
+            let error = World::parse("test", text).unwrap_err().to_string();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_world_says_which_there_are() {
+        let error = World::find("/does/not/exist.toml").unwrap_err().to_string();
+        assert!(error.contains("quickstart, guide nor empty"), "{error}");
+    }
+
+    #[test]
+    fn passwords_are_not_printed() {
+        let world = World::find("guide").unwrap();
+        assert!(!format!("{world:?}").contains("ExamplePassword"));
+    }
+}

@@ -1,0 +1,7 @@
+//! Worlds: what exists when Portcullis starts, as plain TOML.
+
+mod file;
+mod seed;
+
+pub(crate) use file::World;
+pub(crate) use seed::seed;

@@ -1,0 +1,292 @@
+//! Makes a world, by the same operations that a user would call.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use portcullis_api::cloudhsm::{CreateClusterRequest, CreateHsmRequest};
+use portcullis_api::kms::{
+    ConnectCustomKeyStoreRequest, CreateAliasRequest, CreateCustomKeyStoreRequest, CreateKeyRequest,
+};
+use portcullis_api::{ClusterId, Exception, KeyId, KeyStoreId, Scope, SecretText};
+use portcullis_cloudhsm::{Clusters, default_subnets};
+use portcullis_hsm::{Role, Secret};
+use portcullis_kms::Connection;
+use portcullis_seam::draw;
+use portcullis_store::{Expect, Transaction};
+use tokio::time::Instant;
+
+use super::World;
+use super::file::{ClusterEntry, KeyEntry, KeyStoreEntry, Password};
+use crate::system::System;
+
+/// The crypto user that KMS logs in as.
+const KMSUSER: &str = "kmsuser";
+
+/// The first admin's name.
+const ADMIN: &str = "admin";
+
+/// Marks a data folder whose world has been made.
+const SEEDED: &str = "world/seeded";
+
+/// A cluster or key store comes into its state within milliseconds, plus the world's delay.
+const PATIENCE: Duration = Duration::from_secs(60);
+const LOOK_INTERVAL: Duration = Duration::from_millis(2);
+
+/// Makes `world` in `system`, unless its data folder has been seeded before.
+///
+/// # Errors
+/// A text for the user.
+pub(crate) async fn seed(system: &System, world: &World) -> Result<bool, String> {
+    if system.store.get(SEEDED).is_some() {
+        return Ok(false);
+    }
+    let mut seeder = Seeder {
+        system,
+        scope: world.scope(),
+        clusters: BTreeMap::new(),
+    };
+    let (restored, fresh): (Vec<_>, Vec<_>) = world
+        .clusters
+        .iter()
+        .partition(|cluster| cluster.restored_from.is_some());
+    for cluster in fresh {
+        seeder.cluster(cluster, None).await?;
+    }
+    let mut stores = BTreeMap::new();
+    for key_store in &world.key_stores {
+        let id = seeder.key_store(world, key_store).await?;
+        stores.insert(key_store.name.as_str(), id);
+    }
+    for key in &world.keys {
+        let store = key.key_store.as_deref().and_then(|name| stores.get(name));
+        seeder.key(key, store).await?;
+    }
+    for cluster in restored {
+        let source = cluster
+            .restored_from
+            .as_deref()
+            .and_then(|name| seeder.clusters.get(name));
+        let backup = match source {
+            Some(source) => system
+                .cloudhsm
+                .back_up(&seeder.scope, source)
+                .await
+                .map_err(told)?,
+            None => {
+                return Err(format!(
+                    "The cluster {} is restored too early.",
+                    cluster.name
+                ));
+            }
+        };
+        seeder.cluster(cluster, Some(backup.to_string())).await?;
+    }
+    let mark = Transaction::new()
+        .expect(SEEDED, Expect::Absent)
+        .put(SEEDED, Vec::new());
+    system
+        .store
+        .commit(mark)
+        .await
+        .map_err(|error| error.to_string())?;
+    Ok(true)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the form that map_err wants")]
+fn told(exception: Exception) -> String {
+    format!("The world cannot be made: {exception}")
+}
+
+fn failed(error: impl std::fmt::Display) -> String {
+    format!("The world cannot be made: {error}")
+}
+
+/// A world on its way.
+#[derive(Debug)]
+struct Seeder<'a> {
+    system: &'a System,
+    scope: Scope,
+    /// IDs by the names of the file.
+    clusters: BTreeMap<String, ClusterId>,
+}
+
+impl Seeder<'_> {
+    async fn cluster(
+        &mut self,
+        entry: &ClusterEntry,
+        backup: Option<String>,
+    ) -> Result<(), String> {
+        let cloudhsm = &self.system.cloudhsm;
+        let fresh = || ClusterId::from_random(draw(&*self.system.entropy));
+        let id = entry.id.clone().unwrap_or_else(fresh);
+        let restored = backup.is_some();
+        let request = CreateClusterRequest {
+            hsm_type: "hsm2m.medium".to_owned(),
+            mode: Some("FIPS".to_owned()),
+            subnet_ids: default_subnets(&self.scope.region).into_values().collect(),
+            source_backup_id: backup,
+            ..CreateClusterRequest::default()
+        };
+        cloudhsm
+            .create_cluster_as(&self.scope, id.clone(), request)
+            .await
+            .map_err(told)?;
+        self.clusters.insert(entry.name.clone(), id.clone());
+        let mut zones = entry.hsm_zones.iter();
+        let Some(first) = zones.next() else {
+            return Ok(());
+        };
+        self.hsm(&id, first).await?;
+        if !restored {
+            let Some(password) = &entry.admin_password else {
+                return Ok(());
+            };
+            cloudhsm
+                .issue_certificates(&self.scope, &id)
+                .await
+                .map_err(told)?;
+            let password = Secret::new(password.reveal());
+            cloudhsm
+                .activate(&self.scope, &id, password)
+                .await
+                .map_err(failed)?;
+        }
+        for zone in zones {
+            self.hsm(&id, zone).await?;
+        }
+        if let (Some(admin), Some(kmsuser)) = (&entry.admin_password, &entry.kmsuser_password) {
+            self.kmsuser(&id, admin, kmsuser, restored).await?;
+        }
+        Ok(())
+    }
+
+    async fn hsm(&self, cluster: &ClusterId, zone: &str) -> Result<(), String> {
+        let request = CreateHsmRequest {
+            cluster_id: cluster.to_string(),
+            availability_zone: format!("{}{zone}", self.scope.region),
+            ..CreateHsmRequest::default()
+        };
+        self.system
+            .cloudhsm
+            .create_hsm(&self.scope, request)
+            .await
+            .map(drop)
+            .map_err(told)
+    }
+
+    /// Creates `kmsuser`, or resets its password in a restored cluster.
+    async fn kmsuser(
+        &self,
+        cluster: &ClusterId,
+        admin: &Password,
+        kmsuser: &Password,
+        restored: bool,
+    ) -> Result<(), String> {
+        let cloudhsm = &self.system.cloudhsm;
+        let secret = Secret::new(admin.reveal());
+        let login = cloudhsm.login(&self.scope, cluster, ADMIN, Role::Admin, secret);
+        let token = login.await.map_err(failed)?;
+        let (role, password) = (Role::CryptoUser, Secret::new(kmsuser.reveal()));
+        let set = if restored {
+            cloudhsm
+                .change_password(&token, KMSUSER, role, password)
+                .await
+        } else {
+            cloudhsm.create_user(&token, KMSUSER, role, password).await
+        };
+        set.map_err(failed)?;
+        cloudhsm.logout(&token).await.map_err(failed)
+    }
+
+    async fn key_store(&self, world: &World, entry: &KeyStoreEntry) -> Result<KeyStoreId, String> {
+        let kms = &self.system.kms;
+        let cluster = self.clusters.get(&entry.cluster);
+        let cluster = cluster.ok_or_else(|| {
+            format!(
+                "The key store {} needs a cluster that is not restored.",
+                entry.name
+            )
+        })?;
+        let view = self.system.cloudhsm.cluster(&self.scope, cluster);
+        let anchor = view.and_then(|view| view.trust_anchor.clone());
+        let named = world
+            .clusters
+            .iter()
+            .find(|cluster| cluster.name == entry.cluster);
+        let password = named.and_then(|cluster| cluster.kmsuser_password.as_ref());
+        let password = password.ok_or_else(|| {
+            format!(
+                "The cluster of the key store {} needs a kmsuser_password.",
+                entry.name
+            )
+        })?;
+        let fresh = || KeyStoreId::from_random(draw(&*self.system.entropy));
+        let id = entry.id.clone().unwrap_or_else(fresh);
+        let request = CreateCustomKeyStoreRequest {
+            custom_key_store_name: entry.name.clone(),
+            cloud_hsm_cluster_id: Some(cluster.to_string()),
+            trust_anchor_certificate: anchor,
+            key_store_password: Some(SecretText::new(password.reveal())),
+            ..CreateCustomKeyStoreRequest::default()
+        };
+        kms.create_custom_key_store_as(&self.scope, id.clone(), request)
+            .await
+            .map_err(told)?;
+        if entry.connect {
+            let request = ConnectCustomKeyStoreRequest {
+                custom_key_store_id: id.to_string(),
+            };
+            kms.connect_custom_key_store(&self.scope, request)
+                .await
+                .map_err(told)?;
+            self.connected(&id).await?;
+        }
+        Ok(id)
+    }
+
+    /// Waits until a key store is connected.
+    async fn connected(&self, id: &KeyStoreId) -> Result<(), String> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let stores = self.system.kms.key_stores();
+            let found = stores.iter().find(|store| store.id == id.as_str());
+            match found.map(|store| store.connection) {
+                Some(Connection::Connected) => return Ok(()),
+                Some(Connection::Failed(error)) => {
+                    let (code, repair) = (error.name(), error.repair());
+                    return Err(format!(
+                        "The key store {id} does not connect: {code}. {repair}"
+                    ));
+                }
+                _ if Instant::now() > deadline => {
+                    return Err(format!("The key store {id} does not connect in time."));
+                }
+                _ => tokio::time::sleep(LOOK_INTERVAL).await,
+            }
+        }
+    }
+
+    async fn key(&self, entry: &KeyEntry, store: Option<&KeyStoreId>) -> Result<(), String> {
+        let kms = &self.system.kms;
+        let id = entry
+            .id
+            .unwrap_or_else(|| KeyId::from_random(draw(&*self.system.entropy)));
+        let request = CreateKeyRequest {
+            description: Some(entry.description.clone()),
+            origin: store.map(|_| "AWS_CLOUDHSM".to_owned()),
+            custom_key_store_id: store.map(ToString::to_string),
+            ..CreateKeyRequest::default()
+        };
+        kms.create_key_as(&self.scope, id, request)
+            .await
+            .map_err(told)?;
+        for alias in &entry.aliases {
+            let request = CreateAliasRequest {
+                alias_name: alias.clone(),
+                target_key_id: id.to_string(),
+            };
+            kms.create_alias(&self.scope, request).await.map_err(told)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,115 @@
+//! I3: what ciphertexts open to.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use portcullis_api::Code;
+
+use super::{Invariant, Violation};
+use crate::history::{Answer, Call, Context, Event, History, Request, nonce_of};
+
+/// What a ciphertext was made from.
+struct Origin<'a> {
+    context: &'a Context,
+    plaintext: &'a [u8],
+}
+
+pub(super) fn check(history: &History, found: &mut Vec<Violation>) {
+    let mut origins: BTreeMap<&[u8], Origin<'_>> = BTreeMap::new();
+    let mut nonces = BTreeSet::new();
+    for event in &history.events {
+        if let Event::Sealed { at, hsm, key, text } = event
+            && let Some(nonce) = nonce_of(text)
+            && !nonces.insert((*key, nonce))
+        {
+            let what = format!("{hsm} used a nonce again under {key}");
+            found.push(Violation::new(Invariant::I3, *at, what));
+        }
+        if let Event::Call(call) = event {
+            check_opening(call, &origins, found);
+            remember(call, &mut origins, found);
+        }
+    }
+}
+
+/// What a call opened must be what was sealed, under the context it was sealed with.
+fn check_opening(call: &Call, origins: &BTreeMap<&[u8], Origin<'_>>, found: &mut Vec<Violation>) {
+    let (ciphertext, context) = match &call.request {
+        Request::Decrypt {
+            ciphertext,
+            context,
+        } => (ciphertext, context),
+        Request::ReEncrypt {
+            ciphertext,
+            source_context,
+            ..
+        } => (ciphertext, source_context),
+        Request::Encrypt { .. }
+        | Request::GenerateDataKey { .. }
+        | Request::CreateKey
+        | Request::DescribeKey { .. }
+        | Request::Connect
+        | Request::Disconnect
+        | Request::Update(_) => return,
+    };
+    let Some(origin) = origins.get(ciphertext.as_slice()) else {
+        return;
+    };
+    let is_right = origin.context == context;
+    let violation = match &call.outcome {
+        Ok(_) if !is_right => "opened under another context than it was made with",
+        Ok(Answer::Plaintext(plaintext)) if plaintext != origin.plaintext => {
+            "opened to something else"
+        }
+        Err(Code::InvalidCiphertext | Code::IncorrectKey | Code::NotFound) if is_right => {
+            "did not open, although nothing about it is wrong"
+        }
+        Ok(_) | Err(_) => return,
+    };
+    found.push(Violation::of_call(Invariant::I3, call, violation));
+}
+
+fn remember<'a>(
+    call: &'a Call,
+    origins: &mut BTreeMap<&'a [u8], Origin<'a>>,
+    found: &mut Vec<Violation>,
+) {
+    let Ok(answer) = &call.outcome else { return };
+    let Some(ciphertext) = answer.ciphertext() else {
+        return;
+    };
+    let origin = match (&call.request, answer) {
+        (
+            Request::Encrypt {
+                context, plaintext, ..
+            },
+            _,
+        ) => Origin { context, plaintext },
+        (Request::GenerateDataKey { context, .. }, Answer::DataKey { plaintext, .. }) => {
+            Origin { context, plaintext }
+        }
+        (
+            Request::ReEncrypt {
+                ciphertext,
+                context,
+                ..
+            },
+            _,
+        ) => {
+            let Some(source) = origins.get(ciphertext.as_slice()) else {
+                return;
+            };
+            Origin {
+                context,
+                plaintext: source.plaintext,
+            }
+        }
+        _ => return,
+    };
+    if origins.insert(ciphertext, origin).is_some() {
+        found.push(Violation::of_call(
+            Invariant::I3,
+            call,
+            "the same ciphertext came twice",
+        ));
+    }
+}

@@ -1,0 +1,204 @@
+//! I1 and I2: when operations pass, and when they do not.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use portcullis_api::{Code, KeyId};
+use portcullis_hsm::HsmKeyId;
+
+use super::{Invariant, Violation};
+use crate::history::{Answer, Call, Event, History, Moment, Request};
+
+/// A time in which the store had no connection: from the end of a Disconnect to the beginning of
+/// the next Connect.
+#[derive(Debug, Clone, Copy)]
+struct Gap {
+    asked: Moment,
+    from: Moment,
+    to: Moment,
+}
+
+pub(super) fn check(history: &History, found: &mut Vec<Violation>) {
+    closed_gates(history, found);
+    open_gates(history, found);
+}
+
+/// I1. The gate is down when a Disconnect has been acknowledged, so no reply leaves after that;
+/// and a reply of the old connection does not leave under the next one either.
+fn closed_gates(history: &History, found: &mut Vec<Violation>) {
+    let gaps = gaps(history);
+    for call in history.calls().filter(|call| call.succeeded()) {
+        if !call.request.needs_connection() {
+            continue;
+        }
+        for gap in &gaps {
+            let violation = if call.completed > gap.from && call.completed < gap.to {
+                "succeeded while the store was disconnected"
+            } else if call.invoked < gap.asked
+                && call.completed > gap.to
+                && call.request != Request::CreateKey
+            {
+                "a reply of an earlier connection left"
+            } else {
+                continue;
+            };
+            found.push(Violation::of_call(Invariant::I1, call, violation));
+        }
+    }
+}
+
+fn gaps(history: &History) -> Vec<Gap> {
+    let end = Moment {
+        step: u64::MAX,
+        millis: u64::MAX,
+    };
+    let calls = || history.calls().filter(|call| call.succeeded());
+    let disconnects = calls().filter(|call| call.request == Request::Disconnect);
+    disconnects
+        .map(|disconnect| {
+            let connects = history
+                .calls()
+                .filter(|call| call.request == Request::Connect);
+            let later = connects
+                .map(|call| call.invoked)
+                .filter(|at| *at > disconnect.completed);
+            Gap {
+                asked: disconnect.invoked,
+                from: disconnect.completed,
+                to: later.min().unwrap_or(end),
+            }
+        })
+        .collect()
+}
+
+/// A time in which everything should work.
+#[derive(Debug, Default)]
+struct Window {
+    calm: Option<Moment>,
+    connected: Option<Moment>,
+    keys: BTreeSet<KeyId>,
+}
+
+/// The key that each ciphertext was made under.
+type MadeUnder<'a> = BTreeMap<&'a [u8], KeyId>;
+
+impl Window {
+    fn since(&self) -> Option<Moment> {
+        Some(self.calm?.max(self.connected?))
+    }
+}
+
+/// I2, read in the order of the events.
+fn open_gates(history: &History, found: &mut Vec<Violation>) {
+    let mut window = Window {
+        calm: Some(Moment::default()),
+        ..Window::default()
+    };
+    let mut labels = BTreeMap::new();
+    let mut made_under = MadeUnder::new();
+    let disconnects: Vec<&Call> = history
+        .calls()
+        .filter(|call| call.request == Request::Disconnect)
+        .collect();
+    for event in &history.events {
+        match event {
+            Event::Made { id, label, .. } => {
+                if let Some(key) = key_of(label) {
+                    labels.insert(*id, key);
+                }
+            }
+            Event::Holds { at, keys } => {
+                window.connected = Some(*at);
+                window.keys = named(keys, &labels);
+            }
+            Event::FaultBegins { .. } => window.calm = None,
+            Event::Calm { at } => window.calm = Some(*at),
+            Event::Call(call) => {
+                if let (Request::CreateKey, Ok(Answer::Key(key))) = (&call.request, &call.outcome) {
+                    window.keys.insert(*key);
+                }
+                remember(call, &mut made_under);
+                if call.request == Request::Disconnect {
+                    window.connected = None;
+                }
+                let during = |other: &&&Call| {
+                    other.invoked < call.completed && other.completed > call.invoked
+                };
+                let is_inside = window.since().is_some_and(|since| since < call.invoked)
+                    && disconnects.iter().find(during).is_none();
+                if is_inside
+                    && failed_as_disconnected(call)
+                    && has_keys(call, &window.keys, &made_under)
+                {
+                    let what = "failed as disconnected while all was well";
+                    found.push(Violation::of_call(Invariant::I2, call, what));
+                }
+            }
+            Event::Seen { .. }
+            | Event::Uses { .. }
+            | Event::Healed { .. }
+            | Event::Well { .. }
+            | Event::Placed { .. }
+            | Event::Asked { .. }
+            | Event::Sealed { .. }
+            | Event::Login { .. }
+            | Event::Member { .. } => (),
+        }
+    }
+}
+
+fn failed_as_disconnected(call: &Call) -> bool {
+    call.request.needs_connection()
+        && matches!(
+            call.outcome,
+            Err(Code::KmsInvalidState | Code::CustomKeyStoreInvalidState)
+        )
+}
+
+fn remember<'a>(call: &'a Call, made_under: &mut MadeUnder<'a>) {
+    let ciphertext = call
+        .outcome
+        .as_ref()
+        .ok()
+        .and_then(|answer| answer.ciphertext());
+    if let (
+        Some(ciphertext),
+        Request::Encrypt { key, .. }
+        | Request::GenerateDataKey { key, .. }
+        | Request::ReEncrypt { key, .. },
+    ) = (ciphertext, &call.request)
+    {
+        made_under.insert(ciphertext, *key);
+    }
+}
+
+/// Whether the connected cluster has the keys that `call` uses.
+fn has_keys(call: &Call, keys: &BTreeSet<KeyId>, made_under: &MadeUnder<'_>) -> bool {
+    let opens = |ciphertext: &Vec<u8>| {
+        made_under
+            .get(ciphertext.as_slice())
+            .is_some_and(|key| keys.contains(key))
+    };
+    match &call.request {
+        Request::Encrypt { key, .. } | Request::GenerateDataKey { key, .. } => keys.contains(key),
+        Request::Decrypt { ciphertext, .. } => opens(ciphertext),
+        Request::ReEncrypt {
+            ciphertext, key, ..
+        } => opens(ciphertext) && keys.contains(key),
+        Request::CreateKey => true,
+        Request::DescribeKey { .. }
+        | Request::Connect
+        | Request::Disconnect
+        | Request::Update(_) => false,
+    }
+}
+
+fn named(ids: &BTreeSet<HsmKeyId>, labels: &BTreeMap<HsmKeyId, KeyId>) -> BTreeSet<KeyId> {
+    ids.iter()
+        .filter_map(|id| labels.get(id).copied())
+        .collect()
+}
+
+/// The KMS key whose material carries `label`, its ARN.
+pub(super) fn key_of(label: &str) -> Option<KeyId> {
+    label.rsplit('/').next()?.parse().ok()
+}

@@ -1,0 +1,81 @@
+//! I6: the states that DescribeCustomKeyStores tells, against the product's own table.
+
+use std::collections::BTreeSet;
+
+use portcullis_kms::{Event as Cause, TRANSITIONS};
+
+use super::{Invariant, Violation};
+use crate::history::{Event, History, Moment, Request};
+
+pub(super) fn check(history: &History, found: &mut Vec<Violation>) {
+    let mut last: Option<(Moment, &str)> = None;
+    for event in &history.events {
+        let Event::Seen { invoked, at, state } = event else {
+            continue;
+        };
+        let (since, before) = last.unwrap_or((Moment::default(), "DISCONNECTED"));
+        if !reachable(before, &permitted(history, since, *at)).contains(state.as_str()) {
+            let what = format!("the store was {before} at {since} and is {state}");
+            found.push(Violation::new(Invariant::I6, *at, what));
+        }
+        last = Some((*invoked, state));
+    }
+}
+
+/// Which requests may have had an effect between two looks: those that were under way.
+fn permitted(history: &History, since: Moment, until: Moment) -> Vec<Cause> {
+    let asked = |request: &Request| {
+        let mut calls = history.calls();
+        calls.any(|call| call.request == *request && call.invoked < until && call.completed > since)
+    };
+    let mut causes = Vec::new();
+    if asked(&Request::Connect) {
+        causes.push(Cause::ConnectRequested);
+    }
+    if asked(&Request::Disconnect) {
+        causes.push(Cause::DisconnectRequested);
+    }
+    causes
+}
+
+/// Every state that the table leads to from `state`, when nothing but `causes` was requested.
+fn reachable<'a>(state: &'a str, causes: &[Cause]) -> BTreeSet<&'a str> {
+    let may = |event: Cause| match event {
+        Cause::ConnectRequested | Cause::DisconnectRequested => causes.contains(&event),
+        Cause::ConnectSucceeded | Cause::ConnectFailed(_) | Cause::DisconnectFinished => true,
+    };
+    let mut reached = BTreeSet::from([state]);
+    let mut grown = true;
+    while grown {
+        grown = false;
+        for row in TRANSITIONS.iter().filter(|row| may(row.event)) {
+            if reached.contains(row.from.name()) {
+                grown |= reached.insert(row.to.name());
+            }
+        }
+    }
+    reached
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_request_a_store_only_finishes_what_it_began() {
+        let cases: [(&str, &[Cause], &[&str]); 4] = [
+            ("CONNECTED", &[], &["CONNECTED"]),
+            ("CONNECTING", &[], &["CONNECTED", "CONNECTING", "FAILED"]),
+            ("DISCONNECTING", &[], &["DISCONNECTED", "DISCONNECTING"]),
+            (
+                "CONNECTED",
+                &[Cause::DisconnectRequested],
+                &["CONNECTED", "DISCONNECTED", "DISCONNECTING"],
+            ),
+        ];
+        for (from, causes, expected) in cases {
+            let expected: BTreeSet<&str> = expected.iter().copied().collect();
+            assert_eq!(reachable(from, causes), expected, "{from} {causes:?}");
+        }
+    }
+}

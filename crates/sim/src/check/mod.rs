@@ -1,0 +1,94 @@
+//! The checker: pure functions from a history to what it violates.
+//!
+//! Each file keeps one group of invariants and knows nothing of the world that made the history.
+//! Two are checked elsewhere: that acknowledged writes survive a power cut (I8) by the tests of
+//! the disk, and that a seed replays exactly (I12) by running it twice.
+
+mod cipher;
+mod connection;
+mod fence;
+mod lifecycle;
+mod placement;
+mod recovery;
+mod substitution;
+
+use std::fmt;
+
+use crate::history::{Call, History, Moment};
+
+/// What must always be true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Invariant {
+    /// No operation succeeds between a completed Disconnect and the next Connect call.
+    I1,
+    /// In a connected, fault-free window none fails as disconnected.
+    I2,
+    /// Every ciphertext returned decrypts to its plaintext while its key is in the connected
+    /// cluster, and never to anything else.
+    I3,
+    /// An acknowledged CreateKey is on disk on two HSMs in two Availability Zones.
+    I4,
+    /// Substitution only to the same certificate; afterwards the old cluster serves nothing.
+    I5,
+    /// Observed states follow the transition table.
+    I6,
+    /// An HSM never goes back behind an epoch that it has refused.
+    Fence,
+    /// After healing, Connect and all operations succeed within five seconds.
+    I11,
+    /// A seed replays exactly.
+    I12,
+}
+
+/// An invariant that did not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Which.
+    pub invariant: Invariant,
+    /// When that was plain to see.
+    pub at: Moment,
+    /// What happened.
+    pub what: String,
+}
+
+/// Everything that `history` violates, in order of time.
+#[must_use]
+pub fn check(history: &History) -> Vec<Violation> {
+    let mut found = Vec::new();
+    connection::check(history, &mut found);
+    cipher::check(history, &mut found);
+    placement::check(history, &mut found);
+    substitution::check(history, &mut found);
+    lifecycle::check(history, &mut found);
+    fence::check(history, &mut found);
+    recovery::check(history, &mut found);
+    found.sort_by_key(|violation| violation.at);
+    found
+}
+
+impl Violation {
+    pub(crate) fn new(invariant: Invariant, at: Moment, what: impl Into<String>) -> Self {
+        Self {
+            invariant,
+            at,
+            what: what.into(),
+        }
+    }
+
+    fn of_call(invariant: Invariant, call: &Call, what: &str) -> Self {
+        Self::new(invariant, call.completed, format!("{what}: {call}"))
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "{:?} at {}: {}",
+            self.invariant, self.at, self.what
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests;

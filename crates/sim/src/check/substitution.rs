@@ -1,0 +1,96 @@
+//! I5: which clusters a store may have, and that the one before serves nothing any more.
+
+use std::collections::BTreeMap;
+
+use portcullis_api::{ClusterId, HsmId};
+
+use super::{Invariant, Violation};
+use crate::history::{Call, Edit, Event, History, Moment, Request};
+
+pub(super) fn check(history: &History, found: &mut Vec<Violation>) {
+    let mut reader = Reader::default();
+    for event in &history.events {
+        match event {
+            Event::Member { hsm, cluster, .. } => {
+                reader.members.insert(hsm, cluster);
+            }
+            Event::Uses { cluster, .. } => reader.uses = Some(cluster),
+            Event::Sealed { hsm, text, .. } => {
+                reader.sealed.push((text, hsm));
+            }
+            Event::Asked { at, hsm } => reader.check_asked(history, *at, hsm, found),
+            Event::Call(call) => reader.check_call(call, found),
+            Event::Seen { .. }
+            | Event::Holds { .. }
+            | Event::FaultBegins { .. }
+            | Event::Calm { .. }
+            | Event::Healed { .. }
+            | Event::Well { .. }
+            | Event::Placed { .. }
+            | Event::Login { .. }
+            | Event::Made { .. } => (),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Reader<'a> {
+    members: BTreeMap<&'a HsmId, &'a ClusterId>,
+    uses: Option<&'a ClusterId>,
+    sealed: Vec<(&'a [u8], &'a HsmId)>,
+    /// When the present cluster was accepted.
+    since: Moment,
+}
+
+impl<'a> Reader<'a> {
+    fn check_call(&mut self, call: &'a Call, found: &mut Vec<Violation>) {
+        if let (Request::Update(Edit::Cluster { to, related }), true) =
+            (&call.request, call.succeeded())
+        {
+            if !related {
+                let what = "a cluster with another certificate was accepted";
+                found.push(Violation::of_call(Invariant::I5, call, what));
+            }
+            self.uses = Some(to);
+            self.since = call.completed;
+        }
+        let ciphertext = call
+            .outcome
+            .as_ref()
+            .ok()
+            .and_then(|answer| answer.ciphertext());
+        if let Some(hsm) = ciphertext.and_then(|ciphertext| self.sealed_by(ciphertext))
+            && self.is_foreign(hsm)
+        {
+            let what = format!("{hsm} of another cluster made a reply that left");
+            found.push(Violation::of_call(Invariant::I5, call, &what));
+        }
+    }
+
+    /// What was asked before the edit may still be on its way to the old cluster, or be tried
+    /// there once more: no reply to it leaves. What is asked afterwards never goes there.
+    fn check_asked(&self, history: &History, at: Moment, hsm: &HsmId, found: &mut Vec<Violation>) {
+        let is_of_before = |call: &Call| {
+            call.request.needs_connection() && call.invoked < self.since && call.completed > at
+        };
+        if self.is_foreign(hsm) && !history.calls().any(is_of_before) {
+            let what = format!("{hsm} was asked, which is not of the store's cluster");
+            found.push(Violation::new(Invariant::I5, at, what));
+        }
+    }
+
+    /// Newest first: a ciphertext is returned soon after it was sealed.
+    fn sealed_by(&self, ciphertext: &[u8]) -> Option<&'a HsmId> {
+        let contains = |text: &[u8]| ciphertext.windows(text.len().max(1)).any(|it| it == text);
+        self.sealed
+            .iter()
+            .rev()
+            .find(|(text, _)| contains(text))
+            .map(|(_, hsm)| *hsm)
+    }
+
+    fn is_foreign(&self, hsm: &HsmId) -> bool {
+        let cluster = self.members.get(hsm);
+        cluster.is_some_and(|cluster| Some(*cluster) != self.uses)
+    }
+}

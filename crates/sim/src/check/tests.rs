@@ -1,0 +1,313 @@
+//! For each invariant one history that keeps it and one that does not.
+
+use std::collections::BTreeMap;
+
+use portcullis_api::{ClusterId, Code, HsmId, KeyId};
+use portcullis_hsm::{Epoch, HsmKeyId};
+
+use super::*;
+use crate::history::{Answer, Context, Edit, Event, LoginAnswer, Request};
+
+const KEY: KeyId = KeyId::from_bytes([1; 16]);
+
+fn moment(step: u64) -> Moment {
+    Moment { step, millis: step }
+}
+
+fn call(invoked: u64, completed: u64, request: Request, outcome: Result<Answer, Code>) -> Event {
+    Event::Call(Call {
+        client: 0,
+        invoked: moment(invoked),
+        completed: moment(completed),
+        request,
+        outcome,
+    })
+}
+
+fn encrypt(invoked: u64, completed: u64, outcome: Result<Vec<u8>, Code>) -> Event {
+    let request = Request::Encrypt {
+        key: KEY,
+        context: context("a"),
+        plaintext: b"text".to_vec(),
+    };
+    call(invoked, completed, request, outcome.map(Answer::Ciphertext))
+}
+
+fn decrypt(at: u64, name: &str, outcome: Result<&[u8], Code>) -> Event {
+    let request = Request::Decrypt {
+        ciphertext: vec![9],
+        context: context(name),
+    };
+    call(
+        at,
+        at + 1,
+        request,
+        outcome.map(|text| Answer::Plaintext(text.to_vec())),
+    )
+}
+
+fn done(invoked: u64, request: Request) -> Event {
+    call(invoked, invoked + 1, request, Ok(Answer::Done))
+}
+
+fn context(name: &str) -> Context {
+    Context::from([("name".to_owned(), name.to_owned())])
+}
+
+fn hsm(letter: char) -> HsmId {
+    format!("hsm-{}", letter.to_string().repeat(11))
+        .parse()
+        .unwrap()
+}
+
+fn cluster(letter: char) -> ClusterId {
+    format!("cluster-{}", letter.to_string().repeat(11))
+        .parse()
+        .unwrap()
+}
+
+#[track_caller]
+fn expect(events: Vec<Event>, violated: &[Invariant]) {
+    let found = check(&History { events });
+    let invariants: Vec<Invariant> = found.iter().map(|violation| violation.invariant).collect();
+    assert_eq!(invariants, violated, "{found:?}");
+}
+
+#[test]
+fn nothing_succeeds_between_disconnect_and_connect() {
+    let gap = |events: Vec<Event>| {
+        [
+            vec![done(10, Request::Disconnect)],
+            events,
+            vec![done(20, Request::Connect)],
+        ]
+        .concat()
+    };
+    expect(gap(vec![encrypt(12, 13, Err(Code::KmsInvalidState))]), &[]);
+    expect(gap(vec![encrypt(12, 13, Ok(vec![1]))]), &[Invariant::I1]);
+    expect(gap(vec![encrypt(5, 13, Ok(vec![1]))]), &[Invariant::I1]);
+    let late = |invoked| {
+        let mut events = gap(Vec::new());
+        events.push(encrypt(invoked, 30, Ok(vec![1])));
+        events
+    };
+    expect(late(5), &[Invariant::I1]);
+    expect(late(22), &[]);
+}
+
+#[test]
+fn nothing_fails_as_disconnected_while_all_is_well() {
+    let id = HsmKeyId([2; 16]);
+    let made = Event::Made {
+        at: moment(1),
+        id,
+        label: format!("arn:aws:kms:eu-west-1:111122223333:key/{KEY}"),
+    };
+    let holds = Event::Holds {
+        at: moment(2),
+        keys: [id].into(),
+    };
+    let failed = || encrypt(5, 6, Err(Code::KmsInvalidState));
+    let start = || vec![made.clone(), holds.clone()];
+    expect([start(), vec![failed()]].concat(), &[Invariant::I2]);
+    let fault = Event::FaultBegins {
+        at: moment(3),
+        what: "crash",
+    };
+    expect([start(), vec![fault.clone(), failed()]].concat(), &[]);
+    let calm = |at| Event::Calm { at: moment(at) };
+    expect(
+        [start(), vec![fault.clone(), calm(4), failed()]].concat(),
+        &[Invariant::I2],
+    );
+    expect([start(), vec![fault, calm(5), failed()]].concat(), &[]);
+    expect(
+        [start(), vec![done(4, Request::Disconnect), failed()]].concat(),
+        &[],
+    );
+    expect(
+        vec![
+            made,
+            Event::Holds {
+                at: moment(2),
+                keys: [].into(),
+            },
+            failed(),
+        ],
+        &[],
+    );
+}
+
+#[test]
+fn a_ciphertext_opens_to_its_plaintext_in_its_context_only() {
+    let made = || encrypt(1, 2, Ok(vec![9]));
+    expect(vec![made(), decrypt(3, "a", Ok(b"text"))], &[]);
+    expect(
+        vec![made(), decrypt(3, "b", Err(Code::InvalidCiphertext))],
+        &[],
+    );
+    expect(
+        vec![made(), decrypt(3, "a", Err(Code::KmsInvalidState))],
+        &[],
+    );
+    expect(vec![made(), decrypt(3, "a", Ok(b"else"))], &[Invariant::I3]);
+    expect(vec![made(), decrypt(3, "b", Ok(b"text"))], &[Invariant::I3]);
+    expect(
+        vec![made(), decrypt(3, "a", Err(Code::InvalidCiphertext))],
+        &[Invariant::I3],
+    );
+}
+
+#[test]
+fn no_nonce_comes_twice_under_a_key() {
+    let sealed = |step, key, nonce| Event::Sealed {
+        at: moment(step),
+        hsm: hsm('a'),
+        key: HsmKeyId([key; 16]),
+        text: vec![nonce; 40],
+    };
+    expect(vec![sealed(1, 1, 1), sealed(2, 1, 2), sealed(3, 2, 1)], &[]);
+    expect(vec![sealed(1, 1, 1), sealed(2, 1, 1)], &[Invariant::I3]);
+}
+
+#[test]
+fn an_acknowledged_key_is_in_two_zones() {
+    let placed = |zones: [&str; 2]| {
+        let on = BTreeMap::from([
+            (hsm('a'), zones[0].to_owned()),
+            (hsm('b'), zones[1].to_owned()),
+        ]);
+        vec![Event::Placed {
+            at: moment(1),
+            key: KEY,
+            on,
+        }]
+    };
+    expect(placed(["a", "b"]), &[]);
+    expect(placed(["a", "a"]), &[Invariant::I4]);
+}
+
+#[test]
+fn only_a_related_cluster_is_accepted_and_the_old_one_serves_nothing() {
+    let start = || {
+        let member = |letter| Event::Member {
+            at: moment(1),
+            hsm: hsm(letter),
+            cluster: cluster(letter),
+        };
+        vec![
+            member('a'),
+            member('b'),
+            Event::Uses {
+                at: moment(1),
+                cluster: cluster('a'),
+            },
+        ]
+    };
+    let edit = |related| {
+        let request = Request::Update(Edit::Cluster {
+            to: cluster('b'),
+            related,
+        });
+        vec![done(10, request)]
+    };
+    let asked = |step, letter| Event::Asked {
+        at: moment(step),
+        hsm: hsm(letter),
+    };
+    expect(
+        [
+            start(),
+            vec![asked(5, 'a')],
+            edit(true),
+            vec![asked(15, 'b')],
+        ]
+        .concat(),
+        &[],
+    );
+    expect(
+        [start(), edit(true), vec![asked(15, 'a')]].concat(),
+        &[Invariant::I5],
+    );
+    let of_before = encrypt(5, 20, Err(Code::KmsInvalidState));
+    expect(
+        [start(), edit(true), vec![asked(15, 'a'), of_before]].concat(),
+        &[],
+    );
+    expect([start(), edit(false)].concat(), &[Invariant::I5]);
+    let sealed = Event::Sealed {
+        at: moment(6),
+        hsm: hsm('a'),
+        key: HsmKeyId([1; 16]),
+        text: vec![7; 30],
+    };
+    let reply = |at| encrypt(5, at, Ok([vec![0; 4], vec![7; 30]].concat()));
+    expect(
+        [start(), vec![sealed.clone(), reply(8)], edit(true)].concat(),
+        &[],
+    );
+    expect(
+        [start(), vec![sealed], edit(true), vec![reply(12)]].concat(),
+        &[Invariant::I5],
+    );
+}
+
+#[test]
+fn a_store_does_not_leave_a_state_by_itself() {
+    let seen = |step, state: &str| Event::Seen {
+        invoked: moment(step),
+        at: moment(step + 1),
+        state: state.to_owned(),
+    };
+    let connect = || done(1, Request::Connect);
+    expect(
+        vec![connect(), seen(3, "CONNECTING"), seen(5, "CONNECTED")],
+        &[],
+    );
+    expect(
+        vec![connect(), seen(3, "CONNECTED"), seen(5, "FAILED")],
+        &[Invariant::I6],
+    );
+    expect(vec![seen(3, "CONNECTED")], &[Invariant::I6]);
+    let disconnect = || done(6, Request::Disconnect);
+    let ended = vec![
+        connect(),
+        seen(3, "CONNECTED"),
+        disconnect(),
+        seen(9, "DISCONNECTED"),
+    ];
+    expect(ended, &[]);
+}
+
+#[test]
+fn an_hsm_does_not_go_back_behind_an_epoch() {
+    let login = |step, epoch, answer| Event::Login {
+        at: moment(step),
+        hsm: hsm('a'),
+        scope: [0; 16],
+        epoch: Epoch(epoch),
+        answer,
+    };
+    let first = || login(1, 5, LoginAnswer::Accepted);
+    expect(vec![first(), login(2, 4, LoginAnswer::Fenced)], &[]);
+    expect(vec![first(), login(2, 5, LoginAnswer::Refused)], &[]);
+    expect(
+        vec![first(), login(2, 4, LoginAnswer::Accepted)],
+        &[Invariant::Fence],
+    );
+    expect(
+        vec![first(), login(2, 4, LoginAnswer::Refused)],
+        &[Invariant::Fence],
+    );
+}
+
+#[test]
+fn all_is_well_five_seconds_after_healing() {
+    let healed = || Event::Healed { at: moment(100) };
+    expect(vec![healed(), Event::Well { at: moment(5_100) }], &[]);
+    expect(
+        vec![healed(), Event::Well { at: moment(5_101) }],
+        &[Invariant::I11],
+    );
+    expect(vec![healed()], &[Invariant::I11]);
+}

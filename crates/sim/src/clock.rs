@@ -1,0 +1,42 @@
+use portcullis_seam::{Timestamp, WallClock};
+use tokio::time::Instant;
+
+/// Where every world's calendar begins: 2026-01-01 00:00 UTC.
+const EPOCH: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+
+/// Dates that advance with tokio's clock, which a world holds.
+#[derive(Debug, Clone, Copy)]
+pub struct SimClock {
+    began: Instant,
+}
+
+impl SimClock {
+    /// A calendar that begins at this instant of tokio's clock.
+    #[must_use]
+    pub fn start() -> Self {
+        Self {
+            began: Instant::now(),
+        }
+    }
+}
+
+impl WallClock for SimClock {
+    fn now(&self) -> Timestamp {
+        EPOCH.plus(self.began.elapsed())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_calendar_advances_with_the_held_clock_only() {
+        let clock = SimClock::start();
+        assert_eq!(clock.now(), EPOCH);
+        tokio::time::sleep(Duration::from_hours(24)).await;
+        assert_eq!(clock.now().since(EPOCH), Duration::from_hours(24));
+    }
+}

@@ -1,0 +1,338 @@
+//! A disk in memory that loses and tears what was not synced when its power is cut.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use portcullis_api::HsmId;
+use portcullis_cloudhsm::Disks;
+use portcullis_hsm::HsmKeyId;
+use portcullis_store::{StorageBackend, Store, StoreError};
+
+use crate::Dice;
+
+/// What a disk writes in one piece; a write that is cut off ends at such a boundary.
+const SECTOR_BYTES: usize = 512;
+
+/// The medium. What was synced survives every power cut.
+#[derive(Debug, Clone)]
+pub struct SimDisk(Arc<Mutex<Platter>>);
+
+#[derive(Debug)]
+struct Platter {
+    dice: Dice,
+    bytes: Vec<u8>,
+    /// What was done since the last sync, with what was there before.
+    unsynced: Vec<Undo>,
+    /// Raised by every power cut: a host that was cut off can neither read nor write.
+    power: u64,
+    /// Writes until the power fails by itself.
+    fuse: Option<u64>,
+}
+
+#[derive(Debug)]
+enum Undo {
+    Wrote {
+        at: usize,
+        before: Vec<u8>,
+        after: Vec<u8>,
+    },
+    Resized {
+        before: usize,
+        after: usize,
+    },
+}
+
+impl SimDisk {
+    /// An empty disk whose misfortunes are drawn from `dice`.
+    #[must_use]
+    pub fn new(dice: Dice) -> Self {
+        Self(Arc::new(Mutex::new(Platter {
+            dice,
+            bytes: Vec::new(),
+            unsynced: Vec::new(),
+            power: 0,
+            fuse: None,
+        })))
+    }
+
+    /// Connects a host: its reads and writes fail from the next power cut on.
+    #[must_use]
+    pub fn attach(&self) -> Attached {
+        let power = self.0.lock().power;
+        Attached {
+            disk: self.clone(),
+            power,
+        }
+    }
+
+    /// Cuts the power at once. Unsynced writes may each be there, torn or lost.
+    pub fn cut_power(&self) {
+        self.0.lock().cut_power();
+    }
+
+    /// Cuts the power in the middle of the write after `writes` more.
+    pub fn cut_power_after(&self, writes: u64) {
+        self.0.lock().fuse = Some(writes);
+    }
+}
+
+impl Platter {
+    fn cut_power(&mut self) {
+        self.power += 1;
+        self.fuse = None;
+        let unsynced = std::mem::take(&mut self.unsynced);
+        for undo in unsynced.iter().rev() {
+            match undo {
+                Undo::Wrote { at, before, .. } => self.put(*at, before),
+                Undo::Resized { before, .. } => self.bytes.resize(*before, 0),
+            }
+        }
+        for undo in unsynced {
+            match undo {
+                Undo::Wrote { at, after, .. } => self.put_what_survives(at, &after),
+                Undo::Resized { after, .. } if self.dice.chance(50) => self.bytes.resize(after, 0),
+                Undo::Resized { .. } => (),
+            }
+        }
+    }
+
+    /// Each sector of a write reaches the medium or does not.
+    fn put_what_survives(&mut self, at: usize, data: &[u8]) {
+        for (index, sector) in data.chunks(SECTOR_BYTES).enumerate() {
+            if self.dice.chance(50) {
+                self.put(at + index * SECTOR_BYTES, sector);
+            }
+        }
+    }
+
+    /// Writes what lies within the medium.
+    fn put(&mut self, at: usize, data: &[u8]) {
+        let end = self.bytes.len().min(at.saturating_add(data.len()));
+        if let Some(room) = self.bytes.get_mut(at..end) {
+            room.copy_from_slice(data.get(..room.len()).unwrap_or_default());
+        }
+    }
+
+    fn burn(&mut self) -> io::Result<()> {
+        match &mut self.fuse {
+            Some(0) => {
+                self.cut_power();
+                Err(no_power())
+            }
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// A host's connection to a [`SimDisk`].
+#[derive(Debug)]
+pub struct Attached {
+    disk: SimDisk,
+    power: u64,
+}
+
+impl Attached {
+    fn with<T>(&self, run: impl FnOnce(&mut Platter) -> io::Result<T>) -> io::Result<T> {
+        let mut platter = self.disk.0.lock();
+        if platter.power == self.power {
+            run(&mut platter)
+        } else {
+            Err(no_power())
+        }
+    }
+}
+
+impl StorageBackend for Attached {
+    fn len(&self) -> io::Result<u64> {
+        self.with(|platter| u64::try_from(platter.bytes.len()).map_err(io::Error::other))
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let at = usize::try_from(offset).map_err(io::Error::other)?;
+        self.with(|platter| {
+            let found = platter.bytes.get(at..at.saturating_add(out.len()));
+            out.copy_from_slice(found.ok_or(io::ErrorKind::UnexpectedEof)?);
+            Ok(())
+        })
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let after = usize::try_from(len).map_err(io::Error::other)?;
+        self.with(|platter| {
+            let before = platter.bytes.len();
+            platter.unsynced.push(Undo::Resized { before, after });
+            platter.bytes.resize(after, 0);
+            Ok(())
+        })
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.with(|platter| {
+            platter.unsynced.clear();
+            Ok(())
+        })
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let at = usize::try_from(offset).map_err(io::Error::other)?;
+        self.with(|platter| {
+            let before = platter.bytes.get(at..at.saturating_add(data.len()));
+            let before = before.ok_or(io::ErrorKind::UnexpectedEof)?.to_vec();
+            platter.unsynced.push(Undo::Wrote {
+                at,
+                before,
+                after: data.to_vec(),
+            });
+            platter.burn()?;
+            platter.put(at, data);
+            Ok(())
+        })
+    }
+}
+
+fn no_power() -> io::Error {
+    io::Error::other("the power is off")
+}
+
+/// The disks of all HSMs of a world.
+#[derive(Debug)]
+pub struct SimDisks {
+    seed: u64,
+    slots: Mutex<BTreeMap<HsmId, Slot>>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    disk: SimDisk,
+    /// What the HSM has open; none after a power cut.
+    store: Option<Store>,
+}
+
+impl SimDisks {
+    /// No disks yet.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            slots: Mutex::new(BTreeMap::new()),
+        }
+    }
+
+    /// Cuts the power of one HSM's disk. The HSM itself must be crashed with it.
+    pub fn cut_power(&self, hsm: &HsmId) {
+        if let Some(slot) = self.slots.lock().get_mut(hsm) {
+            slot.disk.cut_power();
+            slot.store = None;
+        }
+    }
+
+    /// Lets the power fail in the middle of a later write: the HSM's disk fails under it.
+    pub fn cut_power_after(&self, hsm: &HsmId, writes: u64) {
+        if let Some(slot) = self.slots.lock().get(hsm) {
+            slot.disk.cut_power_after(writes);
+        }
+    }
+
+    /// The keys that are durable on the disk of an HSM, whether it is up or not.
+    ///
+    /// # Errors
+    /// When the disk cannot be read.
+    pub fn keys(&self, hsm: &HsmId) -> Result<BTreeSet<HsmKeyId>, StoreError> {
+        const KEYS: &str = "hsm/key/";
+        let names = self.open(hsm)?.scan(KEYS, None, usize::MAX);
+        let id = |name: &str| u128::from_str_radix(name.strip_prefix(KEYS)?, 16).ok();
+        let ids = names.iter().filter_map(|(name, _)| id(name));
+        Ok(ids.map(|number| HsmKeyId(number.to_be_bytes())).collect())
+    }
+}
+
+impl Disks for SimDisks {
+    fn open(&self, hsm: &HsmId) -> Result<Store, StoreError> {
+        let mut slots = self.slots.lock();
+        let slot = slots.entry(hsm.clone()).or_insert_with(|| Slot {
+            disk: SimDisk::new(Dice::new(self.seed, hsm.as_str())),
+            store: None,
+        });
+        if let Some(store) = &slot.store {
+            return Ok(store.clone());
+        }
+        let store = Store::on_backend(slot.disk.attach())?;
+        slot.store = Some(store.clone());
+        Ok(store)
+    }
+
+    fn remove(&self, hsm: &HsmId) -> Result<(), StoreError> {
+        self.slots.lock().remove(hsm);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_store::Transaction;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn commit(store: &Store, key: &str, value: Vec<u8>) -> Result<u64, StoreError> {
+        tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap()
+            .block_on(store.commit(Transaction::new().put(key, value)))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+
+        #[test]
+        fn what_was_acknowledged_survives_a_power_cut_in_any_write(
+            seed: u64,
+            writes in prop::collection::vec((0_u8..5, 0_usize..3000), 1..20),
+            fuse in 0_u64..60,
+        ) {
+            let disk = SimDisk::new(Dice::new(seed, "disk"));
+            let store = Store::on_backend(disk.attach()).unwrap();
+            let mut acknowledged = BTreeMap::new();
+            let mut unknown = None;
+            disk.cut_power_after(fuse);
+            for (key, size) in writes {
+                let (key, value) = (format!("k{key}"), vec![key; size]);
+                match commit(&store, &key, value.clone()) {
+                    Ok(_) => { acknowledged.insert(key, value); }
+                    Err(_) => { unknown = Some((key, value)); break; }
+                }
+            }
+            disk.cut_power();
+            drop(store);
+            let again = Store::on_backend(disk.attach()).unwrap();
+            let found: BTreeMap<String, Vec<u8>> = again
+                .scan("", None, 100)
+                .into_iter()
+                .map(|(key, record)| (key, record.value.to_vec()))
+                .collect();
+            let mut with_unknown = acknowledged.clone();
+            with_unknown.extend(unknown);
+            prop_assert!(found == acknowledged || found == with_unknown);
+        }
+    }
+
+    #[test]
+    fn a_host_that_was_cut_off_reads_and_writes_no_more() {
+        let disks = SimDisks::new(1);
+        let hsm: HsmId = "hsm-abcdefghijk".parse().unwrap();
+        let store = disks.open(&hsm).unwrap();
+        commit(&store, "a", vec![1]).unwrap();
+        disks.cut_power(&hsm);
+        assert!(matches!(
+            commit(&store, "a", vec![2]),
+            Err(StoreError::Closed(_))
+        ));
+        assert_eq!(&*disks.open(&hsm).unwrap().get("a").unwrap().value, [1]);
+    }
+}

@@ -1,0 +1,382 @@
+//! The network between a facade and its HSMs: seeded delays, lost connections, partitions.
+//!
+//! Messages are the very bytes that QUIC carries, decoded again at the other end. A connection
+//! is made the same way: the peer must present the certificate that is expected, signed by the
+//! trust anchor. What QUIC hides from its users is hidden here: a lost packet is a delay. What it
+//! does not hide is a connection that breaks, after which nobody knows what was carried out.
+
+mod channel;
+mod observe;
+mod wire;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
+use parking_lot::Mutex;
+use portcullis_hsm::{Fence, HsmKeyId};
+use portcullis_link::{
+    BoxFuture, Channel, Identity, LinkError, Listener, Listening, Service, Target, Transport,
+    verify_certificate_signed_by,
+};
+use portcullis_seam::plant::{Bug, planted};
+
+use crate::record::Recorder;
+use crate::{Dice, history::Event};
+
+/// How long a message that nobody acknowledges keeps its connection: as in the product.
+pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The first port that a listener gets.
+const FIRST_PORT: u16 = 20_000;
+
+/// Which way a link is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Way {
+    /// What the facade sends does not arrive.
+    ToHsm,
+    /// What the HSM sends does not arrive.
+    FromHsm,
+}
+
+/// What happens to messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Weather {
+    /// Milliseconds on the way.
+    pub delay: RangeInclusive<u64>,
+    /// How many in a hundred are late.
+    pub late_percent: u64,
+    /// Milliseconds on the way for those.
+    pub late: RangeInclusive<u64>,
+    /// How many in a hundred break the connection instead of arriving.
+    pub lost_percent: u64,
+}
+
+impl Weather {
+    /// Nothing is late and nothing is lost.
+    #[must_use]
+    pub const fn fair() -> Self {
+        Self {
+            delay: 0..=2,
+            late_percent: 0,
+            late: 0..=0,
+            lost_percent: 0,
+        }
+    }
+}
+
+/// What becomes of one message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Arrives(Duration),
+    Lost,
+}
+
+/// What is at the other end of a connection.
+enum FarEnd {
+    Here(Arc<dyn Service>),
+    /// It has forgotten the connection, and says so.
+    Restarted,
+    /// Its operating system says that nobody is there.
+    Closed,
+    /// Nobody says anything.
+    Silent,
+}
+
+/// A network of a world. Clones are the same network.
+#[derive(Clone)]
+pub struct Network(Arc<Shared>);
+
+pub(crate) struct Shared {
+    recorder: Arc<Recorder>,
+    state: Mutex<State>,
+}
+
+struct State {
+    dice: Dice,
+    weather: Weather,
+    next_port: u16,
+    next_incarnation: u64,
+    listeners: BTreeMap<SocketAddr, Served>,
+    cut: BTreeSet<(String, Way)>,
+    /// Pairs of certificate and trust anchor that verify: the signature is checked once.
+    verified: BTreeSet<(Vec<u8>, Vec<u8>)>,
+    /// The connection that each HSM accepted last.
+    fences: BTreeMap<String, Fence>,
+    /// The id inside HSMs of each key, by its label.
+    materials: BTreeMap<String, HsmKeyId>,
+    counts: Counts,
+}
+
+/// One start of one HSM's listener.
+#[derive(Clone)]
+struct Served {
+    incarnation: u64,
+    certificate: Vec<u8>,
+    service: Arc<dyn Service>,
+}
+
+/// What the network did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Messages that arrived.
+    pub messages: u64,
+    /// Messages that broke their connection.
+    pub lost: u64,
+    /// Messages that were late.
+    pub late: u64,
+    /// Connections that were made.
+    pub connections: u64,
+    /// Connections refused because the peer did not prove its identity.
+    pub distrusted: u64,
+    /// Operations whose answer never reached the facade.
+    pub unanswered: u64,
+}
+
+impl Network {
+    /// A network whose fates are drawn from `seed`.
+    #[must_use]
+    pub fn new(seed: u64, recorder: Arc<Recorder>) -> Self {
+        let state = State {
+            dice: Dice::new(seed, "network"),
+            weather: Weather::fair(),
+            next_port: FIRST_PORT,
+            next_incarnation: 1,
+            listeners: BTreeMap::new(),
+            cut: BTreeSet::new(),
+            verified: BTreeSet::new(),
+            fences: BTreeMap::new(),
+            materials: BTreeMap::new(),
+            counts: Counts::default(),
+        };
+        Self(Arc::new(Shared {
+            recorder,
+            state: Mutex::new(state),
+        }))
+    }
+
+    /// What happens to messages from now on.
+    pub fn set_weather(&self, weather: Weather) {
+        self.0.state.lock().weather = weather;
+    }
+
+    /// Cuts the link to an HSM one way.
+    pub fn cut(&self, hsm: &str, way: Way) {
+        self.0.recorder.note(format_args!("cut {hsm} {way:?}"));
+        self.0.state.lock().cut.insert((hsm.to_owned(), way));
+    }
+
+    /// Mends every link.
+    pub fn mend(&self) {
+        self.0.recorder.note(format_args!("all links are mended"));
+        self.0.state.lock().cut.clear();
+    }
+
+    /// The connection whose login an HSM accepted last.
+    #[must_use]
+    pub fn last_fence(&self, hsm: &str) -> Option<Fence> {
+        self.0.state.lock().fences.get(hsm).copied()
+    }
+
+    /// The id inside HSMs of the key with this label.
+    #[must_use]
+    pub fn material(&self, label: &str) -> Option<HsmKeyId> {
+        self.0.state.lock().materials.get(label).copied()
+    }
+
+    /// What it did so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.0.state.lock().counts
+    }
+}
+
+impl Transport for Network {
+    fn dial(&self, target: Target) -> Arc<dyn Channel> {
+        channel::open(Arc::clone(&self.0), target)
+    }
+
+    fn listen(&self, listener: Listener) -> BoxFuture<'_, Result<Box<dyn Listening>, LinkError>> {
+        Box::pin(async move { self.0.listen(listener) })
+    }
+}
+
+impl Shared {
+    fn listen(self: &Arc<Self>, listener: Listener) -> Result<Box<dyn Listening>, LinkError> {
+        check_key(&listener.identity)?;
+        let mut state = self.state.lock();
+        let address = state.free_address(listener.bind)?;
+        let incarnation = state.next_incarnation;
+        state.next_incarnation += 1;
+        let served = Served {
+            incarnation,
+            certificate: listener.identity.certificate,
+            service: listener.service,
+        };
+        state.listeners.insert(address, served);
+        drop(state);
+        self.recorder
+            .note(format_args!("{} listens on {address}", listener.name));
+        Ok(Box::new(SimListening {
+            network: Arc::clone(self),
+            address,
+            incarnation,
+        }))
+    }
+
+    /// Shakes hands with whoever listens, as TLS does on both ends.
+    fn shake_hands(&self, target: &Target) -> Result<u64, LinkError> {
+        let mut state = self.state.lock();
+        let Some(served) = state.listeners.get(&target.address).cloned() else {
+            return Err(LinkError::Unreachable("nobody listens there".to_owned()));
+        };
+        match state.verify(&served.certificate, target) {
+            Ok(()) => {
+                state.counts.connections += 1;
+                Ok(served.incarnation)
+            }
+            Err(why) => {
+                state.counts.distrusted += 1;
+                Err(LinkError::Untrusted(why))
+            }
+        }
+    }
+
+    fn is_cut(&self, hsm: &str, way: Way) -> bool {
+        self.state.lock().cut.contains(&(hsm.to_owned(), way))
+    }
+
+    /// Who serves a connection that leads to `incarnation`.
+    fn far_end(&self, address: SocketAddr, incarnation: u64) -> FarEnd {
+        let state = &mut *self.state.lock();
+        match state.listeners.get(&address) {
+            Some(served) if served.incarnation == incarnation => {
+                FarEnd::Here(Arc::clone(&served.service))
+            }
+            Some(_) => FarEnd::Restarted,
+            None if state.dice.chance(50) => FarEnd::Closed,
+            None => FarEnd::Silent,
+        }
+    }
+
+    fn fate(&self) -> Fate {
+        let State {
+            dice,
+            weather,
+            counts,
+            ..
+        } = &mut *self.state.lock();
+        if dice.chance(weather.lost_percent) {
+            counts.lost += 1;
+            return Fate::Lost;
+        }
+        counts.messages += 1;
+        let millis = if dice.chance(weather.late_percent) {
+            counts.late += 1;
+            dice.within(&weather.late)
+        } else {
+            dice.within(&weather.delay)
+        };
+        Fate::Arrives(Duration::from_millis(millis))
+    }
+
+    fn tell(&self, event: impl FnOnce(crate::history::Moment) -> Event) {
+        self.recorder.tell(event);
+    }
+}
+
+impl State {
+    fn free_address(&mut self, bind: SocketAddr) -> Result<SocketAddr, LinkError> {
+        if bind.port() != 0 {
+            return if self.listeners.contains_key(&bind) {
+                Err(LinkError::Unusable(format!("{bind} is in use")))
+            } else {
+                Ok(bind)
+            };
+        }
+        let address = SocketAddr::new(bind.ip(), self.next_port);
+        self.next_port += 1;
+        Ok(address)
+    }
+
+    /// The checks of the product's verifier, in its order.
+    fn verify(&mut self, presented: &[u8], target: &Target) -> Result<(), String> {
+        if planted(Bug::CertificateCheckSkipped) {
+            return Ok(());
+        }
+        if presented != target.cluster_certificate {
+            return Err("it presents another certificate than its cluster's".to_owned());
+        }
+        let pair = (presented.to_vec(), target.trust_anchor.clone());
+        if !self.verified.contains(&pair) {
+            verify_certificate_signed_by(presented, &target.trust_anchor)
+                .map_err(|error| error.to_string())?;
+            self.verified.insert(pair);
+        }
+        Ok(())
+    }
+}
+
+/// Whoever presents a certificate must have its private key.
+fn check_key(identity: &Identity) -> Result<(), LinkError> {
+    let unusable = |why: &str| LinkError::Unusable(format!("the private key {why}"));
+    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &identity.private_key)
+        .map_err(|_rejected| unusable("cannot be read"))?;
+    let public = pair.public_key().as_ref();
+    let mut windows = identity.certificate.windows(public.len());
+    if windows.any(|window| window == public) {
+        Ok(())
+    } else {
+        Err(unusable("is not that of the certificate"))
+    }
+}
+
+#[derive(Debug)]
+struct SimListening {
+    network: Arc<Shared>,
+    address: SocketAddr,
+    incarnation: u64,
+}
+
+impl Listening for SimListening {
+    fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for SimListening {
+    fn drop(&mut self) {
+        let mut state = self.network.state.lock();
+        if let Some(served) = state.listeners.get(&self.address)
+            && served.incarnation == self.incarnation
+        {
+            state.listeners.remove(&self.address);
+        }
+    }
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, formatter)
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "Network({} listeners)",
+            self.state.lock().listeners.len()
+        )
+    }
+}
+
+/// Where all HSMs of a world listen.
+pub const BIND_IP: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
+
+#[cfg(test)]
+mod tests;

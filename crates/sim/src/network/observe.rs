@@ -1,0 +1,105 @@
+//! What the world learns by reading along: facts about HSMs that no client could tell.
+
+use portcullis_hsm::{Command, Fence, HsmKeyId, Operation, Refusal, Reply};
+use portcullis_link::frame::{Message, decode};
+use portcullis_link::{Request, Wiped};
+
+use super::Shared;
+use crate::history::{Event, LoginAnswer};
+
+/// For each operation of a frame: under which key its output is sealed, and where that begins.
+pub(super) struct Sealings(Vec<Option<(HsmKeyId, usize)>>);
+
+impl Sealings {
+    pub(super) fn of(request: &Request) -> Self {
+        let of = |operation| match operation {
+            Operation::Encrypt { key, .. } => Some((key, 0)),
+            Operation::GenerateDataKey { key, bytes, .. } => Some((key, usize::from(bytes))),
+            Operation::ReEncrypt { destination, .. } => Some((destination, 0)),
+            Operation::Decrypt { .. } | Operation::Random { .. } => None,
+        };
+        Self(request.calls().map(|call| of(call.operation)).collect())
+    }
+}
+
+/// A command that the checker wants to know of.
+pub(super) enum Order {
+    Login(Fence),
+    GenerateKey(HsmKeyId, String),
+    Other,
+}
+
+impl Order {
+    pub(super) fn of(command: &Command) -> Self {
+        match command {
+            Command::Login {
+                fence: Some(fence), ..
+            } => Self::Login(*fence),
+            Command::GenerateKey { id, label, .. } => Self::GenerateKey(*id, label.clone()),
+            Command::Activate { .. }
+            | Command::Login { .. }
+            | Command::Logout { .. }
+            | Command::RaiseFence { .. }
+            | Command::CreateUser { .. }
+            | Command::ChangePassword { .. }
+            | Command::DeleteUser { .. }
+            | Command::ListUsers
+            | Command::InsertMasked { .. }
+            | Command::DeleteKey { .. }
+            | Command::ListKeys { .. } => Self::Other,
+        }
+    }
+}
+
+impl Shared {
+    pub(super) fn tell_sealed(&self, hsm: &str, sealings: &Sealings, answer: &Wiped) {
+        let copy = Wiped::from(answer.as_ref().to_vec());
+        let (Ok(Message::Replies(replies)), Ok(hsm)) = (decode(copy), hsm.parse()) else {
+            return;
+        };
+        for (output, sealing) in replies.iter().zip(&sealings.0) {
+            if let (Ok(output), Some((key, start))) = (output, sealing) {
+                let text = output.get(*start..).unwrap_or_default().to_vec();
+                let hsm = portcullis_api::HsmId::clone(&hsm);
+                self.tell(|at| Event::Sealed {
+                    at,
+                    hsm,
+                    key: *key,
+                    text,
+                });
+            }
+        }
+    }
+
+    pub(super) fn tell_ordered(&self, hsm: &str, order: Order, result: &Result<Reply, Refusal>) {
+        let name = hsm.to_owned();
+        let Ok(hsm) = hsm.parse() else { return };
+        match order {
+            Order::Login(Fence { scope, epoch }) => {
+                if result.is_ok() {
+                    self.state
+                        .lock()
+                        .fences
+                        .insert(name, Fence { scope, epoch });
+                }
+                let answer = match result {
+                    Ok(_) => LoginAnswer::Accepted,
+                    Err(Refusal::Fenced) => LoginAnswer::Fenced,
+                    Err(_) => LoginAnswer::Refused,
+                };
+                self.tell(|at| Event::Login {
+                    at,
+                    hsm,
+                    scope,
+                    epoch,
+                    answer,
+                });
+            }
+            Order::GenerateKey(id, label) if result.is_ok() => {
+                self.state.lock().materials.insert(label.clone(), id);
+                self.tell(|at| Event::Made { at, id, label });
+            }
+            Order::GenerateKey(..) | Order::Other => (),
+        }
+    }
+}

@@ -1,0 +1,223 @@
+use std::net::SocketAddr;
+
+use portcullis_hsm::{Call, Command, Operation, Refusal, Reply, SessionId};
+use portcullis_link::{CallError, Done, ReplyFrame, Request};
+use rcgen::{CertificateParams, KeyPair};
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+use super::*;
+use crate::record::Lines;
+
+/// Answers every operation with one byte and every command with done.
+#[derive(Debug)]
+struct Yes;
+
+impl Service for Yes {
+    fn execute(self: Arc<Self>, request: Request, done: Done) {
+        let mut reply = ReplyFrame::answering(&request);
+        for _ in request.calls() {
+            reply.push(|out| {
+                out.push(7);
+                Ok(())
+            });
+        }
+        done(reply);
+    }
+
+    fn manage(&self, _command: Command) -> BoxFuture<'_, Result<Reply, Refusal>> {
+        Box::pin(async { Ok(Reply::Done) })
+    }
+}
+
+fn identity() -> Identity {
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::default().self_signed(&key).unwrap();
+    Identity {
+        certificate: certificate.der().to_vec(),
+        private_key: Arc::new(Zeroizing::new(key.serialize_der())),
+    }
+}
+
+struct World {
+    network: Network,
+    recorder: Arc<Recorder>,
+    listening: Box<dyn Listening>,
+    target: Target,
+    identity: Identity,
+}
+
+const NAME: &str = "hsm-abcdefghijk";
+
+async fn world() -> World {
+    let recorder = Arc::new(Recorder::start(Lines::Kept));
+    let network = Network::new(1, Arc::clone(&recorder));
+    let identity = identity();
+    let listening = listen(&network, SocketAddr::new(BIND_IP, 0), &identity).await;
+    let target = Target {
+        name: NAME.to_owned(),
+        address: listening.address(),
+        trust_anchor: identity.certificate.clone(),
+        cluster_certificate: identity.certificate.clone(),
+    };
+    World {
+        network,
+        recorder,
+        listening,
+        target,
+        identity,
+    }
+}
+
+async fn listen(network: &Network, bind: SocketAddr, identity: &Identity) -> Box<dyn Listening> {
+    let listener = Listener {
+        name: NAME.to_owned(),
+        bind,
+        identity: identity.clone(),
+        service: Arc::new(Yes),
+    };
+    network.listen(listener).await.unwrap()
+}
+
+async fn ask(channel: &Arc<dyn Channel>, within: Duration) -> Result<Vec<u8>, CallError> {
+    let call = Call {
+        session: SessionId(1),
+        operation: Operation::Random { bytes: 1 },
+    };
+    let output = channel.execute(call, Instant::now() + within).await?;
+    Ok(output.0.to_vec())
+}
+
+const LONG: Duration = Duration::from_secs(60);
+
+#[tokio::test(start_paused = true)]
+async fn operations_of_one_instant_share_a_frame() {
+    let world = world().await;
+    let channel = world.network.dial(world.target.clone());
+    let (one, two) = tokio::join!(ask(&channel, LONG), ask(&channel, LONG));
+    assert_eq!((one, two), (Ok(vec![7]), Ok(vec![7])));
+    let history = world.recorder.finish().history;
+    let asked = history
+        .events
+        .iter()
+        .filter(|event| matches!(event, Event::Asked { .. }));
+    assert_eq!(asked.count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_expected_certificate_with_its_key_is_spoken_to() {
+    let world = world().await;
+    let other = identity();
+    let untrusted = [
+        Target {
+            cluster_certificate: other.certificate.clone(),
+            ..world.target.clone()
+        },
+        Target {
+            trust_anchor: other.certificate.clone(),
+            ..world.target.clone()
+        },
+    ];
+    for target in untrusted {
+        let answer = ask(&world.network.dial(target), LONG).await;
+        assert!(
+            matches!(answer, Err(CallError::Link(LinkError::Untrusted(_)))),
+            "{answer:?}"
+        );
+    }
+    let stolen = Identity {
+        private_key: other.private_key,
+        ..world.identity.clone()
+    };
+    let listener = Listener {
+        name: "hsm-stolen".to_owned(),
+        bind: SocketAddr::new(BIND_IP, 0),
+        identity: stolen,
+        service: Arc::new(Yes),
+    };
+    assert!(matches!(
+        world.network.listen(listener).await,
+        Err(LinkError::Unusable(_))
+    ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cut_either_way_ends_without_an_answer_and_mending_brings_it_back() {
+    let world = world().await;
+    for way in [Way::ToHsm, Way::FromHsm] {
+        let channel = world.network.dial(world.target.clone());
+        assert!(ask(&channel, LONG).await.is_ok());
+        world.network.cut(NAME, way);
+        let began = Instant::now();
+        let answer = ask(&channel, LONG).await;
+        assert!(
+            matches!(answer, Err(CallError::Link(LinkError::NoAnswer(_)))),
+            "{answer:?}"
+        );
+        assert!(began.elapsed() < Duration::from_secs(4));
+        let answer = ask(&channel, LONG).await;
+        assert!(
+            matches!(answer, Err(CallError::Link(LinkError::Unreachable(_)))),
+            "{answer:?}"
+        );
+        world.network.mend();
+        assert!(ask(&channel, LONG).await.is_ok());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_ends_a_call_and_a_short_cut_only_delays_it() {
+    let world = world().await;
+    let channel = world.network.dial(world.target.clone());
+    assert!(ask(&channel, LONG).await.is_ok());
+    world.network.cut(NAME, Way::ToHsm);
+    let answer = ask(&channel, Duration::from_millis(500)).await;
+    assert!(
+        matches!(answer, Err(CallError::Link(LinkError::NoAnswer(_)))),
+        "{answer:?}"
+    );
+    let network = world.network.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        network.mend();
+    });
+    assert!(ask(&channel, LONG).await.is_ok());
+    assert_eq!(world.network.counts().unanswered, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restarted_hsm_is_connected_to_anew() {
+    let World {
+        network,
+        listening,
+        target,
+        identity,
+        ..
+    } = world().await;
+    let address = listening.address();
+    let channel = network.dial(target);
+    assert!(ask(&channel, LONG).await.is_ok());
+    drop(listening);
+    assert!(ask(&channel, LONG).await.is_err());
+    let _again = listen(&network, address, &identity).await;
+    assert!(ask(&channel, LONG).await.is_ok());
+    assert_eq!(network.counts().connections, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_message_breaks_its_connection_after_the_idle_timeout() {
+    let world = world().await;
+    let channel = world.network.dial(world.target.clone());
+    assert!(ask(&channel, LONG).await.is_ok());
+    world.network.set_weather(Weather {
+        lost_percent: 100,
+        ..Weather::fair()
+    });
+    let began = Instant::now();
+    let answer = channel.manage(Command::ListUsers, began + LONG).await;
+    assert!(
+        matches!(answer, Err(CallError::Link(LinkError::NoAnswer(_)))),
+        "{answer:?}"
+    );
+    assert_eq!(began.elapsed(), IDLE_TIMEOUT);
+}

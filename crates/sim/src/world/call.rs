@@ -1,0 +1,300 @@
+//! Calls of the API, with their place in the history.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use portcullis_api::kms::{
+    ConnectCustomKeyStoreRequest, CreateKeyRequest, DecryptRequest, DescribeCustomKeyStoresRequest,
+    DescribeKeyRequest, DisconnectCustomKeyStoreRequest, EncryptRequest, GenerateDataKeyRequest,
+    ReEncryptRequest, UpdateCustomKeyStoreRequest,
+};
+use portcullis_api::{Blob, Exception, HsmId, KeyId, SecretBlob};
+use portcullis_hsm::HsmKeyId;
+use zeroize::Zeroizing;
+
+use super::{OPERATOR, World};
+use crate::history::{Answer, Call, Context, Event, Request};
+
+impl World {
+    /// Carries out a call and writes it down. Whether it succeeded.
+    async fn record(
+        &self,
+        client: u8,
+        request: Request,
+        call: impl Future<Output = Result<Answer, Exception>>,
+    ) -> Option<Answer> {
+        let invoked = self
+            .recorder
+            .note(format_args!("client {client}: {}", request.name()));
+        let outcome = call.await;
+        let answer = outcome.as_ref().ok().cloned();
+        let outcome = outcome.map_err(|exception| exception.code);
+        self.recorder.tell(|completed| {
+            Event::Call(Call {
+                client,
+                invoked,
+                completed,
+                request,
+                outcome,
+            })
+        });
+        answer
+    }
+
+    pub(super) async fn encrypt(&self, client: u8, key: KeyId, context: Context, text: Vec<u8>) {
+        let input = EncryptRequest {
+            key_id: key.to_string(),
+            plaintext: SecretBlob(Zeroizing::new(text.clone())),
+            encryption_context: Some(context.clone()),
+            ..EncryptRequest::default()
+        };
+        let call = async {
+            let answer = self.kms.encrypt(&self.scope, input).await?;
+            Ok(Answer::Ciphertext(bytes(answer.ciphertext_blob)))
+        };
+        let request = Request::Encrypt {
+            key,
+            context: context.clone(),
+            plaintext: text,
+        };
+        let answer = self.record(client, request, call).await;
+        self.keep(answer, context);
+    }
+
+    pub(super) async fn decrypt(
+        &self,
+        client: u8,
+        ciphertext: Vec<u8>,
+        context: Context,
+    ) -> Option<Answer> {
+        let input = DecryptRequest {
+            ciphertext_blob: Some(Blob(ciphertext.clone())),
+            encryption_context: Some(context.clone()),
+            ..DecryptRequest::default()
+        };
+        let call = async {
+            let answer = self.kms.decrypt(&self.scope, input).await?;
+            let plaintext = answer.plaintext.map(|text| text.0.to_vec());
+            Ok(Answer::Plaintext(plaintext.unwrap_or_default()))
+        };
+        self.record(
+            client,
+            Request::Decrypt {
+                ciphertext,
+                context,
+            },
+            call,
+        )
+        .await
+    }
+
+    pub(super) async fn generate_data_key(&self, client: u8, key: KeyId, context: Context) {
+        let input = GenerateDataKeyRequest {
+            key_id: key.to_string(),
+            encryption_context: Some(context.clone()),
+            key_spec: Some("AES_256".to_owned()),
+            ..GenerateDataKeyRequest::default()
+        };
+        let call = async {
+            let answer = self.kms.generate_data_key(&self.scope, input).await?;
+            let plaintext = answer
+                .plaintext
+                .map(|text| text.0.to_vec())
+                .unwrap_or_default();
+            Ok(Answer::DataKey {
+                plaintext,
+                ciphertext: bytes(answer.ciphertext_blob),
+            })
+        };
+        let request = Request::GenerateDataKey {
+            key,
+            context: context.clone(),
+        };
+        let answer = self.record(client, request, call).await;
+        self.keep(answer, context);
+    }
+
+    pub(super) async fn re_encrypt(
+        &self,
+        client: u8,
+        (ciphertext, source_context): (Vec<u8>, Context),
+        key: KeyId,
+        context: Context,
+    ) -> Option<Answer> {
+        let input = ReEncryptRequest {
+            ciphertext_blob: Some(Blob(ciphertext.clone())),
+            source_encryption_context: Some(source_context.clone()),
+            destination_key_id: key.to_string(),
+            destination_encryption_context: Some(context.clone()),
+            ..ReEncryptRequest::default()
+        };
+        let call = async {
+            let answer = self.kms.re_encrypt(&self.scope, input).await?;
+            Ok(Answer::Ciphertext(bytes(answer.ciphertext_blob)))
+        };
+        let kept = context.clone();
+        let request = Request::ReEncrypt {
+            ciphertext,
+            source_context,
+            key,
+            context,
+        };
+        let answer = self.record(client, request, call).await;
+        self.keep(answer.clone(), kept);
+        answer
+    }
+
+    pub(super) async fn create_key(&self, client: u8) {
+        let input = CreateKeyRequest {
+            origin: Some("AWS_CLOUDHSM".to_owned()),
+            custom_key_store_id: Some(self.store.clone()),
+            ..CreateKeyRequest::default()
+        };
+        let call = async {
+            let answer = self.kms.create_key(&self.scope, input).await?;
+            let id = answer
+                .key_metadata
+                .and_then(|metadata| metadata.key_id?.parse().ok());
+            Ok(id.map_or(Answer::Done, Answer::Key))
+        };
+        if let Some(Answer::Key(key)) = self.record(client, Request::CreateKey, call).await {
+            let on = self.disks_with(key);
+            self.recorder.tell(|at| Event::Placed { at, key, on });
+            self.known.lock().keys.push(key);
+        }
+    }
+
+    pub(super) async fn describe_key(&self, client: u8, key: KeyId) {
+        let input = DescribeKeyRequest {
+            key_id: key.to_string(),
+            ..DescribeKeyRequest::default()
+        };
+        let call = async {
+            self.kms.describe_key(&self.scope, input).await?;
+            Ok(Answer::Done)
+        };
+        self.record(client, Request::DescribeKey { key }, call)
+            .await;
+    }
+
+    pub(super) async fn connect(self: &Arc<Self>) -> bool {
+        let input = ConnectCustomKeyStoreRequest {
+            custom_key_store_id: self.store.clone(),
+        };
+        let call = async {
+            self.kms
+                .connect_custom_key_store(&self.scope, input)
+                .await?;
+            Ok(Answer::Done)
+        };
+        self.record(OPERATOR, Request::Connect, call)
+            .await
+            .is_some()
+    }
+
+    pub(super) async fn disconnect(self: &Arc<Self>) -> bool {
+        let input = DisconnectCustomKeyStoreRequest {
+            custom_key_store_id: self.store.clone(),
+        };
+        let call = async {
+            self.kms
+                .disconnect_custom_key_store(&self.scope, input)
+                .await?;
+            self.connected.store(false, Ordering::Relaxed);
+            Ok(Answer::Done)
+        };
+        self.record(OPERATOR, Request::Disconnect, call)
+            .await
+            .is_some()
+    }
+
+    pub(super) async fn update(
+        &self,
+        edit: crate::history::Edit,
+        input: UpdateCustomKeyStoreRequest,
+    ) -> bool {
+        let input = UpdateCustomKeyStoreRequest {
+            custom_key_store_id: self.store.clone(),
+            ..input
+        };
+        let call = async {
+            self.kms.update_custom_key_store(&self.scope, input).await?;
+            Ok(Answer::Done)
+        };
+        self.record(OPERATOR, Request::Update(edit), call)
+            .await
+            .is_some()
+    }
+
+    /// Looks at the connection state. The first look at a new connection also notes which keys
+    /// are there.
+    pub(super) async fn see(&self) -> String {
+        let input = DescribeCustomKeyStoresRequest {
+            custom_key_store_id: Some(self.store.clone()),
+            ..DescribeCustomKeyStoresRequest::default()
+        };
+        let invoked = self.recorder.note(format_args!("DescribeCustomKeyStores"));
+        let described = self
+            .kms
+            .describe_custom_key_stores(&self.scope, input)
+            .await;
+        let stores = described.ok().and_then(|answer| answer.custom_key_stores);
+        let state = stores.and_then(|stores| stores.into_iter().next()?.connection_state);
+        let state = state.unwrap_or_default();
+        self.recorder.tell(|at| Event::Seen {
+            invoked,
+            at,
+            state: state.clone(),
+        });
+        if state == "CONNECTED" && !self.connected.swap(true, Ordering::Relaxed) {
+            let keys = self.materials_present();
+            self.recorder.tell(|at| Event::Holds { at, keys });
+        }
+        state
+    }
+
+    /// The keys that are durable on an HSM of the store's cluster.
+    pub(super) fn materials_present(&self) -> BTreeSet<HsmKeyId> {
+        let hsms = self.hsms();
+        hsms.keys()
+            .filter_map(|hsm| self.disks.keys(hsm).ok())
+            .flatten()
+            .collect()
+    }
+
+    pub(super) fn is_present(&self, key: KeyId, present: &BTreeSet<HsmKeyId>) -> bool {
+        let material = self.network.material(&self.scope.key_arn(&key));
+        material.is_some_and(|material| present.contains(&material))
+    }
+
+    /// The HSMs that have a key on disk, with their zones.
+    fn disks_with(&self, key: KeyId) -> BTreeMap<HsmId, String> {
+        let Some(material) = self.network.material(&self.scope.key_arn(&key)) else {
+            return BTreeMap::new();
+        };
+        let has = |hsm: &HsmId| {
+            self.disks
+                .keys(hsm)
+                .is_ok_and(|keys| keys.contains(&material))
+        };
+        self.hsms()
+            .into_iter()
+            .filter(|(hsm, _)| has(hsm))
+            .collect()
+    }
+
+    fn keep(&self, answer: Option<Answer>, context: Context) {
+        let ciphertext = answer.as_ref().and_then(Answer::ciphertext);
+        if let Some(ciphertext) = ciphertext {
+            self.known
+                .lock()
+                .ciphertexts
+                .push((ciphertext.to_vec(), context));
+        }
+    }
+}
+
+fn bytes(blob: Option<Blob>) -> Vec<u8> {
+    blob.map(|blob| blob.0).unwrap_or_default()
+}

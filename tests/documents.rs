@@ -1,0 +1,54 @@
+//! What the documents show is what happens: their marked blocks are run as they stand.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests fail loudly")]
+
+use portcullis_tests::{Portcullis, root};
+
+/// The shell blocks of `document` that follow `<!-- run: MARK -->`, as one script.
+fn script(document: &str, mark: &str) -> String {
+    let text = std::fs::read_to_string(root().join(document)).unwrap();
+    let marker = format!("<!-- run: {mark} -->\n```\n");
+    let blocks: Vec<&str> =
+        text.split(&marker).skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(!blocks.is_empty(), "{document} has no block {mark}");
+    blocks.concat()
+}
+
+#[test]
+fn the_tour_of_the_readme_works_as_printed() {
+    let portcullis = Portcullis::up(&["--world", "guide", "--ephemeral"]);
+    let printed = portcullis.shell(&script("README.md", "tour"));
+    assert!(printed.contains("the gate is down"), "{printed}");
+    assert!(printed.contains("attack at dawn"), "{printed}");
+    let summary = std::fs::read_to_string(portcullis.home().join("out/summary.json")).unwrap();
+    let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
+    assert_eq!(summary.get("gate_leaks"), Some(&0.into()));
+    assert_eq!(summary.get("wrong_plaintexts"), Some(&0.into()));
+}
+
+#[test]
+fn a_key_store_is_built_from_nothing_as_the_chapter_says() {
+    let portcullis = Portcullis::up(&["--world", "empty", "--ephemeral"]);
+    let users = portcullis.shell(&script("docs/from-empty.md", "from-empty"));
+    assert!(users.contains("kmsuser"), "{users}");
+    assert!(users.contains("\"cluster-coverage\": \"full\""), "{users}");
+}
+
+#[test]
+fn the_world_of_the_chapter_on_worlds_starts() {
+    let text = std::fs::read_to_string(root().join("docs/worlds.md")).unwrap();
+    let world = text
+        .split("<!-- world -->\n```toml\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .expect("the chapter shows a world");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("world.toml");
+    std::fs::write(&file, world).unwrap();
+    let portcullis = Portcullis::up(&["--world", file.to_str().unwrap(), "--ephemeral"]);
+    let stores = portcullis.shell(
+        "AWS_ACCESS_KEY_ID=111122223333 AWS_REGION=eu-west-1 AWS_DEFAULT_REGION=eu-west-1 \
+         aws kms describe-custom-key-stores --custom-key-store-name Payments",
+    );
+    assert!(stores.contains("cks-0123456789abcdef0"), "{stores}");
+    assert!(stores.contains("CONNECTED"), "{stores}");
+}
