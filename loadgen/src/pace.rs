@@ -69,7 +69,10 @@ pub(crate) struct Arrivals {
 pub(crate) struct Released {
     pub(crate) arrived: u64,
     pub(crate) shed: u64,
+    /// How many wait, from before too.
     pub(crate) late: u64,
+    /// How many fell due unnoticed before the end, and are never sent.
+    pub(crate) abandoned: u64,
 }
 
 impl Arrivals {
@@ -91,7 +94,7 @@ impl Arrivals {
         }
     }
 
-    pub(crate) const fn is_unlimited(&self) -> bool {
+    const fn is_unlimited(&self) -> bool {
         self.late_max.is_none()
     }
 
@@ -101,6 +104,7 @@ impl Arrivals {
             if self.ended.get() {
                 return None;
             }
+            // Rule LG-04: without a schedule, whoever is free sends the next call.
             if self.is_unlimited() {
                 return Some(Instant::now());
             }
@@ -140,6 +144,7 @@ impl Arrivals {
             arrived: 0,
             shed: 0,
             late: 0,
+            abandoned: 0,
         };
         for call in from..schedule.due(now) {
             released.arrived += 1;
@@ -173,6 +178,13 @@ pub(crate) async fn pace(
         note(released);
         ticker.tick.notified().await;
     }
+    let unnoticed = schedule.due(Instant::now()).saturating_sub(next);
+    note(Released {
+        arrived: unnoticed,
+        shed: 0,
+        late: 0,
+        abandoned: unnoticed,
+    });
 }
 
 /// Wakes the pacing task when a call falls due.
@@ -265,7 +277,8 @@ mod tests {
             Released {
                 arrived: 1001,
                 shed: 901,
-                late: 100
+                late: 100,
+                abandoned: 0
             }
         );
         assert_eq!(arrivals.end(), 100);

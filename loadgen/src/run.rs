@@ -108,17 +108,23 @@ async fn edits(
     }
 }
 
-/// A run that cannot encrypt ends here, with the service's own words.
+/// Fills the samples, so that a Decrypt has something to open. A run that can encrypt nothing ends
+/// here, with the service's own words.
 async fn fill_samples(control: &mut Control, plan: &mut Plan) -> Result<(), Unusable> {
+    let mut why_not = None;
     for job in plan.first_jobs() {
-        let answer = control.send(job.call()).await;
-        let body = answer.map_err(|error| error.unusable(control.endpoint()))?;
-        let outcome = plan.read(&job, &body);
-        if let Some(name) = outcome.error() {
-            return Err(control.endpoint().unreachable(name));
+        match control.send(job.call()).await {
+            Ok(body) => match plan.read(&job, &body).error() {
+                None => {}
+                Some(name) => return Err(control.endpoint().unreachable(name)),
+            },
+            Err(error) => why_not = Some(error),
         }
     }
-    Ok(())
+    match why_not {
+        Some(error) if plan.samples.is_empty() => Err(error.unusable(control.endpoint())),
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn header(arguments: &RunArguments, target: &Target, seed: u64) -> Header {
@@ -208,7 +214,7 @@ async fn drive(
         drop(worker.await);
     }
     if let Some(pacing) = pacing {
-        pacing.abort();
+        drop(pacing.await);
     }
     Driven {
         sent_for,
@@ -275,7 +281,7 @@ async fn check_samples(control: &mut Control, load: &Load) -> u64 {
         if Instant::now() >= deadline {
             return u64::try_from(samples.len() - checked).unwrap_or(u64::MAX);
         }
-        let answer = control.send(&sample.call).await;
+        let answer = control.send_patiently(&sample.call).await;
         let findings = &mut load.journal.borrow_mut().findings;
         match answer {
             Ok(body) => findings.compared(sample.compare(&body)),

@@ -79,17 +79,27 @@ impl Load {
         }
         let abandoned = self.arrivals.end();
         let mut journal = self.journal.borrow_mut();
-        journal.abandoned = abandoned;
+        if self.from == Origin::IntendedSend {
+            journal.abandoned = abandoned;
+        }
         journal.answered_in_time =
             journal.recorder.all.succeeded.len() + journal.recorder.all.failed.len();
     }
 
-    /// Notes the calls that fell due.
+    /// Notes the calls that fell due. In a closed loop they are permits, and no call arrives
+    /// before it is sent.
     pub(crate) fn released(&self, released: Released) {
-        let mut journal = self.journal.borrow_mut();
-        journal
-            .recorder
-            .arrived(released.arrived, released.shed, released.late);
+        if self.from == Origin::IntendedSend {
+            let Released {
+                arrived,
+                shed,
+                late,
+                abandoned,
+            } = released;
+            let mut journal = self.journal.borrow_mut();
+            journal.recorder.arrived(arrived, shed, late);
+            journal.abandoned += abandoned;
+        }
     }
 
     /// Begins a phase, and says what is certain about the gate from here on.
@@ -110,14 +120,9 @@ impl Load {
         observe(&mut self.journal.borrow_mut().lag, lag);
     }
 
-    /// In a loop without a schedule, a call arrives when it is sent.
     fn begun(&self) {
-        if self.arrivals.is_unlimited() {
-            self.released(Released {
-                arrived: 1,
-                shed: 0,
-                late: 0,
-            });
+        if self.from == Origin::RealSend {
+            self.journal.borrow_mut().recorder.arrived(1, 0, 0);
         }
     }
 

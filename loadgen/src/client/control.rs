@@ -26,10 +26,9 @@ pub(crate) struct CallError {
 impl fmt::Display for CallError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} failed with {}", self.call, self.name)?;
-        if self.message.is_empty() {
-            Ok(())
-        } else {
-            write!(formatter, ": {}", self.message)
+        match self.message.trim_end_matches('.') {
+            "" => formatter.write_str("."),
+            message => write!(formatter, ": {message}."),
         }
     }
 }
@@ -98,6 +97,10 @@ pub(crate) struct Control {
 /// Control-plane calls may start HSMs; a minute means that something hangs.
 const CONTROL_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// As often as the AWS SDKs try, in their standard mode.
+const TRIES: u32 = 3;
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(100);
+
 /// Pages that are read of a list; with pages of 100 to 1,000 entries this ends every listing.
 const PAGES_MAX: usize = 100;
 
@@ -146,6 +149,17 @@ impl Control {
         } else {
             Err(refused(call, &answer))
         }
+    }
+
+    /// As [`Self::send`], and again when the failure may have passed.
+    pub(crate) async fn send_patiently(&mut self, prepared: &Prepared) -> Result<Bytes, CallError> {
+        for _ in 1..TRIES {
+            match self.send(prepared).await {
+                Err(error) if error.is_passing() => tokio::time::sleep(TRY_AGAIN_AFTER).await,
+                done => return done,
+            }
+        }
+        self.send(prepared).await
     }
 
     /// POSTs `input` to the admin API of a Portcullis and gives its `data`.

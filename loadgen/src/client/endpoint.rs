@@ -53,7 +53,8 @@ impl Endpoint {
         Unusable(format!(
             "Nothing usable answers at {} ({reason}). Start it, e.g. with `portcullis up`, or name \
              another endpoint with --endpoint.",
-            self.url
+            self.url,
+            reason = reason.trim_end_matches('.'),
         ))
     }
 }

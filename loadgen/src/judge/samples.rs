@@ -79,6 +79,10 @@ impl Samples {
         }
     }
 
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
     pub(crate) fn any(&self, sequence: &mut Sequence) -> Option<Rc<Sample>> {
         self.kept
             .get(sequence.below(self.kept.len()))

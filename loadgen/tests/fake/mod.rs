@@ -18,34 +18,35 @@ use tokio::time::Instant;
 
 /// What is wrong with it.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Faults {
+pub(crate) struct Faults {
     /// Operations go through although the key store is disconnected.
-    pub leaks: bool,
+    pub(crate) leaks: bool,
     /// Every so many Decrypts give another plaintext.
-    pub wrong_plaintext_every: Option<u64>,
+    pub(crate) wrong_plaintext_every: Option<u64>,
     /// Operations fail otherwise than as disconnected while the key store is disconnected.
-    pub wrong_error: bool,
+    pub(crate) wrong_error: bool,
     /// Every so many operations fail as disconnected while the key store is connected.
-    pub disconnected_every: Option<u64>,
+    pub(crate) disconnected_every: Option<u64>,
     /// Every so many operations fail with KMSInternalException.
-    pub internal_error_every: Option<u64>,
+    pub(crate) internal_error_every: Option<u64>,
     /// After this many operations, all of them wait until the stall is over, once.
-    pub stall: Option<(u64, Duration)>,
+    pub(crate) stall: Option<(u64, Duration)>,
     /// Each operation takes this long.
-    pub takes: Duration,
+    pub(crate) takes: Duration,
     /// Only one cluster exists.
-    pub lonely: bool,
+    pub(crate) lonely: bool,
 }
 
-pub const KEY: &str = "arn:aws:kms:us-east-1:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab";
-pub const STORE: &str = "cks-1234567890abcdef0";
-pub const ADMIN_PASSWORD: &str = "admin-password";
+pub(crate) const KEY: &str =
+    "arn:aws:kms:us-east-1:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+pub(crate) const STORE: &str = "cks-1234567890abcdef0";
+pub(crate) const ADMIN_PASSWORD: &str = "admin-password";
 const CLUSTERS: [&str; 2] = ["cluster-aaaaaaaaaaa", "cluster-bbbbbbbbbbb"];
 
 /// A running fake. It ends with the process.
 #[derive(Debug)]
-pub struct Fake {
-    pub endpoint: String,
+pub(crate) struct Fake {
+    pub(crate) endpoint: String,
     state: Arc<Mutex<State>>,
 }
 
@@ -76,7 +77,7 @@ enum Connection {
 }
 
 impl Fake {
-    pub fn start(faults: Faults) -> Self {
+    pub(crate) fn start(faults: Faults) -> Self {
         let clusters: &[&str] = if faults.lonely {
             &CLUSTERS[..1]
         } else {
@@ -108,26 +109,27 @@ impl Fake {
                 .enable_all()
                 .build()
                 .unwrap();
-            runtime.block_on(async { serve(TcpListener::from_std(listener).unwrap(), shared).await });
+            runtime
+                .block_on(async { serve(TcpListener::from_std(listener).unwrap(), shared).await });
         });
         Self { endpoint, state }
     }
 
     /// Every name that the key store was given.
-    pub fn names_seen(&self) -> Vec<String> {
+    pub(crate) fn names_seen(&self) -> Vec<String> {
         self.state.lock().unwrap().names_seen.clone()
     }
 
     /// Every cluster that the key store was pointed at.
-    pub fn clusters_seen(&self) -> Vec<String> {
+    pub(crate) fn clusters_seen(&self) -> Vec<String> {
         self.state.lock().unwrap().clusters_seen.clone()
     }
 
-    pub fn is_connected(&self) -> bool {
+    pub(crate) fn is_connected(&self) -> bool {
         self.state.lock().unwrap().present() == Connection::Connected
     }
 
-    pub fn disconnect(&self) {
+    pub(crate) fn disconnect(&self) {
         self.state.lock().unwrap().connection = Connection::Disconnected;
     }
 }
@@ -284,7 +286,8 @@ impl State {
 
     fn gate(&mut self) -> Result<(), (&'static str, &'static str)> {
         const DISCONNECTED: (&str, &str) = ("KMSInvalidStateException", "the key is unavailable");
-        let nth = |every: Option<u64>| every.is_some_and(|every| self.operations % every == 0);
+        let nth =
+            |every: Option<u64>| every.is_some_and(|every| self.operations.is_multiple_of(every));
         let (disconnected, internal) = (
             nth(self.faults.disconnected_every),
             nth(self.faults.internal_error_every),
@@ -321,7 +324,7 @@ impl State {
         if self
             .faults
             .wrong_plaintext_every
-            .is_some_and(|every| self.decrypts % every == 0)
+            .is_some_and(|every| self.decrypts.is_multiple_of(every))
         {
             return Ok(json!({ "KeyId": KEY, "Plaintext": "d3Jvbmc=" }));
         }
