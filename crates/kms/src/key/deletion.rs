@@ -116,7 +116,7 @@ impl Kms {
         }
     }
 
-    /// Rule KEY-17: at its day a key's record and aliases go first; then its material is deleted
+    /// At its day a key's record and aliases go first; then its material is deleted
     /// once, best effort. What cannot be reached keeps an orphan.
     async fn delete(&self, partition: &Partition, key: &Snapshot) -> Result<(), Exception> {
         let name = Snapshot::record_key(&partition.scope, &key.record.id);
