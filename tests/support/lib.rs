@@ -3,7 +3,6 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::print_stderr,
     clippy::disallowed_methods,
     clippy::missing_panics_doc,
     reason = "the support of tests fails loudly, and waits on the machine's own clock"

@@ -48,8 +48,8 @@ impl Member {
 
     /// The session has ended on the HSM's side, unless another has begun meanwhile.
     pub(super) fn lost(&self, session: SessionId) {
-        let order = Ordering::AcqRel;
-        let _newer_stays = self.session.compare_exchange(session.0, 0, order, order);
+        let (won, kept) = (Ordering::AcqRel, Ordering::Acquire);
+        let _newer_stays = self.session.compare_exchange(session.0, 0, won, kept);
     }
 
     pub(super) fn wants_login(&self) -> bool {
