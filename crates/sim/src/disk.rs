@@ -15,7 +15,7 @@ use crate::Dice;
 /// What a disk writes in one piece; a write that is cut off ends at such a boundary.
 const SECTOR_BYTES: usize = 512;
 
-/// The medium. What was synced survives every power cut.
+/// The medium. Rule SIM-04: what was synced survives every power cut.
 #[derive(Debug, Clone)]
 pub struct SimDisk(Arc<Mutex<Platter>>);
 
@@ -290,6 +290,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(60))]
 
+        /// Rule SIM-04
         #[test]
         fn what_was_acknowledged_survives_a_power_cut_in_any_write(
             seed: u64,

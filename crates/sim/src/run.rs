@@ -48,7 +48,7 @@ impl Coverage {
     }
 }
 
-/// Runs `seed`, with a bug planted or without.
+/// Runs `seed`, with a bug planted or without. Rule SIM-03: the checker finds what was planted.
 ///
 /// # Errors
 /// When the world itself could not be set up or repaired: that is no verdict on the product.
@@ -80,7 +80,7 @@ async fn live(seed: u64, lines: Lines) -> Result<Verdict, WorldError> {
     })
 }
 
-/// Runs `seed` twice and adds a violation of I12 when the runs differ.
+/// Rule SIM-02: runs `seed` twice and adds a violation of I12 when the runs differ.
 ///
 /// # Errors
 /// As [`run`].

@@ -1,5 +1,4 @@
 //! Without a planted bug every schedule is clean, whatever befalls its world.
-#![expect(clippy::unwrap_used, reason = "tests fail loudly")]
 
 use portcullis_sim::{Coverage, Lines, run, run_twice};
 

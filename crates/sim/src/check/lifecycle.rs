@@ -13,7 +13,7 @@ pub(super) fn check(history: &History, found: &mut Vec<Violation>) {
         let Event::Seen { invoked, at, state } = event else {
             continue;
         };
-        let (since, before) = last.unwrap_or((Moment::default(), "DISCONNECTED"));
+        let (since, before) = last.unwrap_or_else(|| (Moment::default(), "DISCONNECTED"));
         if !reachable(before, &permitted(history, since, *at)).contains(state.as_str()) {
             let what = format!("the store was {before} at {since} and is {state}");
             found.push(Violation::new(Invariant::I6, *at, what));

@@ -1,6 +1,6 @@
 //! The checker: pure functions from a history to what it violates.
 //!
-//! Each file keeps one group of invariants and knows nothing of the world that made the history.
+//! Rule SIM-01: a history of the product violates none of these. Each file keeps one group of invariants and knows nothing of the world that made the history.
 //! Two are checked elsewhere: that acknowledged writes survive a power cut (I8) by the tests of
 //! the disk, and that a seed replays exactly (I12) by running it twice.
 

@@ -142,6 +142,10 @@ impl Inner {
             Ok(incarnation) => incarnation,
             Err(error) => return tell_all(filling.callers, &error),
         };
+        // As in the product: what nobody waits for any more is not sent.
+        if filling.callers.iter().all(oneshot::Sender::is_closed) {
+            return;
+        }
         let id = self.next_id();
         let patience = filling.deadline.saturating_duration_since(Instant::now());
         self.network.tell_asked(&self.target.name);

@@ -59,7 +59,7 @@ impl World {
             plaintext: text,
         };
         let answer = self.record(client, request, call).await;
-        self.keep(answer, context);
+        self.keep(answer.as_ref(), context);
     }
 
     pub(super) async fn decrypt(
@@ -112,7 +112,7 @@ impl World {
             context: context.clone(),
         };
         let answer = self.record(client, request, call).await;
-        self.keep(answer, context);
+        self.keep(answer.as_ref(), context);
     }
 
     pub(super) async fn re_encrypt(
@@ -141,7 +141,7 @@ impl World {
             context,
         };
         let answer = self.record(client, request, call).await;
-        self.keep(answer.clone(), kept);
+        self.keep(answer.as_ref(), kept);
         answer
     }
 
@@ -284,8 +284,8 @@ impl World {
             .collect()
     }
 
-    fn keep(&self, answer: Option<Answer>, context: Context) {
-        let ciphertext = answer.as_ref().and_then(Answer::ciphertext);
+    fn keep(&self, answer: Option<&Answer>, context: Context) {
+        let ciphertext = answer.and_then(Answer::ciphertext);
         if let Some(ciphertext) = ciphertext {
             self.known
                 .lock()
