@@ -1,5 +1,9 @@
 //! Nonsense on every socket: clean errors, and the server still serves.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests fail loudly"
+)]
 
 use std::io::{Read, Write};
 use std::net::{TcpStream, UdpSocket};
@@ -26,7 +30,9 @@ impl Bytes {
 /// Sends raw bytes and gives whatever comes back before the server closes or falls silent.
 fn raw(portcullis: &Portcullis, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(portcullis.authority()).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(2)))
+        .unwrap();
     let _closed_early = stream.write_all(bytes);
     let mut reply = vec![0; 65_536];
     let read = stream.read(&mut reply).unwrap_or(0);
@@ -49,7 +55,10 @@ fn code(reply: &str) -> String {
 }
 
 fn still_serves(portcullis: &Portcullis) {
-    let reply = raw(portcullis, &post("TrentService.GenerateRandom", br#"{"NumberOfBytes":8}"#));
+    let reply = raw(
+        portcullis,
+        &post("TrentService.GenerateRandom", br#"{"NumberOfBytes":8}"#),
+    );
     assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
 }
 
@@ -60,23 +69,49 @@ fn bad_requests_get_clean_errors_and_the_server_still_serves() {
         ("TrentService.Encrypt", &b"{"[..], "SerializationException"),
         ("TrentService.Encrypt", b"[]", "SerializationException"),
         ("TrentService.Encrypt", b"{}", "ValidationException"),
-        ("TrentService.Encrypt", b"\xff\xfe", "SerializationException"),
+        (
+            "TrentService.Encrypt",
+            b"\xff\xfe",
+            "SerializationException",
+        ),
         ("TrentService.Nonsense", b"{}", "UnknownOperationException"),
         ("Nonsense", b"{}", "UnknownOperationException"),
-        ("TrentService.Sign", br#"{"KeyId":"a","Message":"YQ==","SigningAlgorithm":"ECDSA_SHA_256"}"#, "UnsupportedOperationException"),
-        ("TrentService.GenerateRandom", br#"{"NumberOfBytes":1025}"#, "ValidationException"),
+        (
+            "TrentService.Sign",
+            br#"{"KeyId":"a","Message":"YQ==","SigningAlgorithm":"ECDSA_SHA_256"}"#,
+            "UnsupportedOperationException",
+        ),
+        (
+            "TrentService.GenerateRandom",
+            br#"{"NumberOfBytes":1025}"#,
+            "ValidationException",
+        ),
     ] {
         let reply = raw(&portcullis, &post(target, body));
         assert!(reply.starts_with("HTTP/1.1 4"), "{target}: {reply}");
-        assert_eq!(code(&reply), expected, "{target} {}", String::from_utf8_lossy(body));
+        assert_eq!(
+            code(&reply),
+            expected,
+            "{target} {}",
+            String::from_utf8_lossy(body)
+        );
     }
-    let oversized = raw(&portcullis, &post("TrentService.Encrypt", &vec![b' '; 3 << 20]));
-    assert!(oversized.starts_with("HTTP/1.1 413") || oversized.is_empty(), "{oversized}");
+    let oversized = raw(
+        &portcullis,
+        &post("TrentService.Encrypt", &vec![b' '; 3 << 20]),
+    );
+    assert!(
+        oversized.starts_with("HTTP/1.1 413") || oversized.is_empty(),
+        "{oversized}"
+    );
     still_serves(&portcullis);
 
     let mut bytes = Bytes(0x9e37_79b9_7f4a_7c15);
     for size in 1..200 {
-        raw(&portcullis, &post("TrentService.Decrypt", &bytes.next(size * 7)));
+        raw(
+            &portcullis,
+            &post("TrentService.Decrypt", &bytes.next(size * 7)),
+        );
     }
     for size in [1, 10, 100, 1000, 10_000] {
         let mut stream = TcpStream::connect(portcullis.authority()).unwrap();
@@ -90,13 +125,19 @@ fn nonsense_on_the_quic_ports_disturbs_nobody() {
     let portcullis = Portcullis::up(&["--world", "quickstart", "--ephemeral"]);
     let status = portcullis.shell("portcullis status --output json");
     let status: Value = serde_json::from_str(&status).unwrap();
-    let hsms = status.pointer("/clusters/0/hsms").and_then(Value::as_array).unwrap().clone();
+    let hsms = status
+        .pointer("/clusters/0/hsms")
+        .and_then(Value::as_array)
+        .unwrap()
+        .clone();
     assert_eq!(hsms.len(), 2);
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let mut bytes = Bytes(1);
     for hsm in &hsms {
         for size in 0..1400 {
-            socket.send_to(&bytes.next(size), hsm["address"].as_str().unwrap()).unwrap();
+            socket
+                .send_to(&bytes.next(size), hsm["address"].as_str().unwrap())
+                .unwrap();
         }
     }
     let encrypted = portcullis.shell("aws kms encrypt --key-id alias/quickstart --plaintext x");
@@ -107,7 +148,11 @@ fn nonsense_on_the_quic_ports_disturbs_nobody() {
 fn under_verify_only_good_signatures_pass() {
     let portcullis = Portcullis::up(&["--world", "quickstart", "--ephemeral", "--auth", "verify"]);
     let unsigned = raw(&portcullis, &post("TrentService.ListKeys", b"{}"));
-    assert_eq!(code(&unsigned), "MissingAuthenticationTokenException", "{unsigned}");
+    assert_eq!(
+        code(&unsigned),
+        "MissingAuthenticationTokenException",
+        "{unsigned}"
+    );
     assert!(portcullis.shell("aws kms list-keys").contains("KeyArn"));
     let forged = portcullis.shell_fails("AWS_SECRET_ACCESS_KEY=wrong aws kms list-keys");
     assert!(forged.contains("InvalidSignatureException"), "{forged}");

@@ -1,5 +1,5 @@
 //! What the documents show is what happens: their marked blocks are run as they stand.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests fail loudly")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail loudly")]
 
 use portcullis_tests::{Portcullis, root};
 
@@ -7,8 +7,11 @@ use portcullis_tests::{Portcullis, root};
 fn script(document: &str, mark: &str) -> String {
     let text = std::fs::read_to_string(root().join(document)).unwrap();
     let marker = format!("<!-- run: {mark} -->\n```\n");
-    let blocks: Vec<&str> =
-        text.split(&marker).skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    let blocks: Vec<&str> = text
+        .split(&marker)
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect();
     assert!(!blocks.is_empty(), "{document} has no block {mark}");
     blocks.concat()
 }

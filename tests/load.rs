@@ -1,5 +1,9 @@
 //! Load through every kind of edit: no leak, no wrong plaintext, and only the errors that belong.
-#![expect(clippy::unwrap_used, reason = "tests fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests fail loudly"
+)]
 
 use portcullis_tests::Portcullis;
 use serde_json::Value;
@@ -27,7 +31,10 @@ fn edits_under_load_leak_nothing_and_fail_only_while_disconnected() {
         assert_eq!(summary.get(zero), Some(&0.into()), "{zero}: {summary:#}");
     }
     let errors = summary.get("errors").unwrap().to_string();
-    assert!(errors.contains("KMSInvalidStateException"), "the gate was down for a while: {errors}");
+    assert!(
+        errors.contains("KMSInvalidStateException"),
+        "the gate was down for a while: {errors}"
+    );
     let report = std::fs::read_to_string(portcullis.home().join("out/report.html")).unwrap();
     assert!(!report.contains("src=\"http"), "the report loads nothing");
 }

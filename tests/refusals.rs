@@ -1,6 +1,10 @@
 //! What a key store refuses: each with the documented exception or code, nothing changed, and a
 //! text that says how to fix it.
-#![expect(clippy::unwrap_used, reason = "tests fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests fail loudly"
+)]
 
 use portcullis_tests::{Portcullis, binary, root};
 

@@ -1,5 +1,9 @@
 //! Stopping and starting: nothing acknowledged is lost, and nothing secret is left readable.
-#![expect(clippy::unwrap_used, reason = "tests fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests fail loudly"
+)]
 
 use portcullis_tests::{Portcullis, all_bytes_below, binary, eventually};
 
@@ -19,7 +23,11 @@ fn after_a_restart_the_same_stores_keys_and_clusters_are_there_and_old_ciphertex
     let describe = "kms describe-custom-key-stores";
     let (stores, keys) = (first.aws(describe), first.aws("kms list-keys"));
     let clusters = first.aws("cloudhsmv2 describe-clusters");
-    assert_eq!(first.terminate().code(), Some(0), "SIGTERM drains and exits 0");
+    assert_eq!(
+        first.terminate().code(),
+        Some(0),
+        "SIGTERM drains and exits 0"
+    );
 
     let mut second = up(data);
     eventually("the key store is connected again", || {
@@ -59,7 +67,9 @@ fn passwords_and_plaintexts_are_in_no_file_and_no_log() {
     files.push(("the log".into(), portcullis.log().into_bytes()));
     for (path, bytes) in files {
         for canary in canaries {
-            let found = bytes.windows(canary.len()).any(|window| window == canary.as_bytes());
+            let found = bytes
+                .windows(canary.len())
+                .any(|window| window == canary.as_bytes());
             assert!(!found, "{canary:?} stands in {}", path.display());
         }
     }
@@ -78,15 +88,27 @@ fn a_second_instance_on_the_same_data_says_who_holds_it() {
 fn a_port_that_is_taken_says_how_to_get_another() {
     let first = Portcullis::up(&["--world", "empty", "--ephemeral"]);
     let port = first.authority().rsplit(':').next().unwrap().to_owned();
-    let refused =
-        first.shell_fails(&format!("portcullis up --world empty --ephemeral --port {port}"));
+    let refused = first.shell_fails(&format!(
+        "portcullis up --world empty --ephemeral --port {port}"
+    ));
     assert!(refused.contains("--port"), "{refused}");
 }
 
 #[test]
 fn every_command_explains_itself_with_examples() {
-    for arguments in [&["--help"][..], &["up", "--help"], &["wait", "--help"], &["hsm", "--help"]] {
-        let shown = std::process::Command::new(binary()).args(arguments).output().unwrap();
-        assert!(String::from_utf8_lossy(&shown.stdout).contains("Examples:"), "{arguments:?}");
+    for arguments in [
+        &["--help"][..],
+        &["up", "--help"],
+        &["wait", "--help"],
+        &["hsm", "--help"],
+    ] {
+        let shown = std::process::Command::new(binary())
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(
+            String::from_utf8_lossy(&shown.stdout).contains("Examples:"),
+            "{arguments:?}"
+        );
     }
 }

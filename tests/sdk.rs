@@ -1,5 +1,10 @@
 //! The guide's flow with the AWS SDK for Rust.
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "tests fail loudly"
+)]
 
 use std::time::{Duration, Instant};
 
@@ -26,8 +31,12 @@ fn client(portcullis: &Portcullis) -> Client {
 async fn wait_for(client: &Client, state: ConnectionStateType) {
     let started = Instant::now();
     loop {
-        let found =
-            client.describe_custom_key_stores().custom_key_store_id(KEY_STORE).send().await.unwrap();
+        let found = client
+            .describe_custom_key_stores()
+            .custom_key_store_id(KEY_STORE)
+            .send()
+            .await
+            .unwrap();
         if found.custom_key_stores()[0].connection_state() == Some(&state) {
             return;
         }
@@ -40,8 +49,13 @@ async fn wait_for(client: &Client, state: ConnectionStateType) {
 async fn the_guides_flow_works_with_the_rust_sdk_and_errors_are_typed() {
     let portcullis = Portcullis::up(&["--world", "guide", "--ephemeral"]);
     let kms = client(&portcullis);
-    let sealed =
-        kms.encrypt().key_id("alias/guide").plaintext(Blob::new("before")).send().await.unwrap();
+    let sealed = kms
+        .encrypt()
+        .key_id("alias/guide")
+        .plaintext(Blob::new("before"))
+        .send()
+        .await
+        .unwrap();
     let blob = sealed.ciphertext_blob().unwrap().clone();
 
     let early = kms
@@ -51,11 +65,24 @@ async fn the_guides_flow_works_with_the_rust_sdk_and_errors_are_typed() {
         .send()
         .await
         .unwrap_err();
-    assert!(early.into_service_error().is_custom_key_store_invalid_state_exception());
+    assert!(
+        early
+            .into_service_error()
+            .is_custom_key_store_invalid_state_exception()
+    );
 
-    kms.disconnect_custom_key_store().custom_key_store_id(KEY_STORE).send().await.unwrap();
+    kms.disconnect_custom_key_store()
+        .custom_key_store_id(KEY_STORE)
+        .send()
+        .await
+        .unwrap();
     wait_for(&kms, ConnectionStateType::Disconnected).await;
-    let closed = kms.decrypt().ciphertext_blob(blob.clone()).send().await.unwrap_err();
+    let closed = kms
+        .decrypt()
+        .ciphertext_blob(blob.clone())
+        .send()
+        .await
+        .unwrap_err();
     assert!(matches!(&closed, SdkError::ServiceError(_)));
     assert!(closed.into_service_error().is_kms_invalid_state_exception());
 
@@ -67,7 +94,11 @@ async fn the_guides_flow_works_with_the_rust_sdk_and_errors_are_typed() {
         .send()
         .await
         .unwrap();
-    kms.connect_custom_key_store().custom_key_store_id(KEY_STORE).send().await.unwrap();
+    kms.connect_custom_key_store()
+        .custom_key_store_id(KEY_STORE)
+        .send()
+        .await
+        .unwrap();
     wait_for(&kms, ConnectionStateType::Connected).await;
     let opened = kms.decrypt().ciphertext_blob(blob).send().await.unwrap();
     assert_eq!(opened.plaintext().unwrap().as_ref(), b"before");

@@ -1,5 +1,5 @@
 //! The tree checks itself: layers, sizes, rule citations, words, licences, duplicate versions.
-#![expect(
+#![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -23,7 +23,12 @@ const LAYERS: &[&[&str]] = &[
     &["portcullis-cloudhsm"],
     &["portcullis-kms"],
     &["portcullis-server", "portcullis-sim"],
-    &["portcullis-loadgen", "portcullis", "portcullis-benches", "portcullis-tests"],
+    &[
+        "portcullis-loadgen",
+        "portcullis",
+        "portcullis-benches",
+        "portcullis-tests",
+    ],
 ];
 
 /// A library and the only crates that may depend on it.
@@ -45,8 +50,14 @@ const CONFINED: &[(&str, &[&str])] = &[
 
 /// Packages of which two versions are built, each with its reason. The list may only shrink.
 const DUPLICATES: &[(&str, &str)] = &[
-    ("base64", "two generations of other people's dependencies; the newer arrives with rcgen"),
-    ("getrandom", "0.3 by quinn's and ahash's chain, 0.4 by tempfile and uuid"),
+    (
+        "base64",
+        "two generations of other people's dependencies; the newer arrives with rcgen",
+    ),
+    (
+        "getrandom",
+        "0.3 by quinn's and ahash's chain, 0.4 by tempfile and uuid",
+    ),
     ("nom", "7 by x509-parser, 8 by hdrhistogram"),
     ("syn", "2 by most derive macros, 3 by the newest"),
 ];
@@ -76,16 +87,26 @@ const BANNED: &[(&str, &str)] = &[
     (concat!("TO", "DO"), "file an issue, or do it"),
     (concat!("FIX", "ME"), "fix it"),
     (concat!("XX", "X"), "say what is wrong"),
-    (concat!("design", ".md"), "ARCHITECTURE.md is the project's own"),
-    (concat!("facts", ".md"), "docs/behaviour.md is the project's own"),
+    (
+        concat!("design", ".md"),
+        "ARCHITECTURE.md is the project's own",
+    ),
+    (
+        concat!("facts", ".md"),
+        "docs/behaviour.md is the project's own",
+    ),
 ];
 
 const FILE_LINES_MAX: usize = 800;
 const GENERATED_LINES_MAX: usize = 1500;
 const FUNCTION_LINES_MAX: usize = 70;
 
-static ROOT: LazyLock<PathBuf> =
-    LazyLock::new(|| Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf());
+static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_path_buf()
+});
 
 static TRACKED: LazyLock<Vec<String>> = LazyLock::new(|| {
     let listed = Command::new("git")
@@ -111,7 +132,11 @@ static METADATA: LazyLock<Value> = LazyLock::new(|| {
         .current_dir(&*ROOT)
         .output()
         .expect("cargo describes the workspace");
-    assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
+    assert!(
+        printed.status.success(),
+        "{}",
+        String::from_utf8_lossy(&printed.stderr)
+    );
     serde_json::from_slice(&printed.stdout).unwrap()
 });
 
@@ -120,11 +145,16 @@ fn read(file: &str) -> String {
 }
 
 fn rust_files() -> impl Iterator<Item = (&'static str, String)> {
-    TRACKED.iter().filter(|file| file.ends_with(".rs")).map(|file| (file.as_str(), read(file)))
+    TRACKED
+        .iter()
+        .filter(|file| file.ends_with(".rs"))
+        .map(|file| (file.as_str(), read(file)))
 }
 
 fn is_generated(text: &str) -> bool {
-    text.lines().next().is_some_and(|line| line.contains("@generated"))
+    text.lines()
+        .next()
+        .is_some_and(|line| line.contains("@generated"))
 }
 
 fn fail_if_any(what: &str, findings: &[String]) {
@@ -144,13 +174,20 @@ fn dependencies_point_down() {
     let place: BTreeMap<&str, (usize, usize)> = LAYERS
         .iter()
         .enumerate()
-        .flat_map(|(row, names)| names.iter().enumerate().map(move |(at, name)| (*name, (row, at))))
+        .flat_map(|(row, names)| {
+            names
+                .iter()
+                .enumerate()
+                .map(move |(at, name)| (*name, (row, at)))
+        })
         .collect();
     let mut findings = Vec::new();
     for package in packages().filter(|package| ours(package)) {
         let name = package["name"].as_str().unwrap();
         let Some(here) = place.get(name) else {
-            findings.push(format!("{name} stands in no layer: give it one in tests/tidy.rs"));
+            findings.push(format!(
+                "{name} stands in no layer: give it one in tests/tidy.rs"
+            ));
             continue;
         };
         for dependency in package["dependencies"].as_array().unwrap() {
@@ -196,7 +233,11 @@ fn files_fit_a_head() {
     let mut findings = Vec::new();
     for (file, text) in rust_files() {
         let lines = text.lines().count();
-        let limit = if is_generated(&text) { GENERATED_LINES_MAX } else { FILE_LINES_MAX };
+        let limit = if is_generated(&text) {
+            GENERATED_LINES_MAX
+        } else {
+            FILE_LINES_MAX
+        };
         if lines > limit {
             findings.push(format!("{file}: {lines} lines, at most {limit}"));
         }
@@ -247,12 +288,24 @@ fn functions_fit_a_screen() {
             all.push(lines);
         }
     }
-    fail_if_any(&format!("functions over {FUNCTION_LINES_MAX} lines"), &findings);
+    fail_if_any(
+        &format!("functions over {FUNCTION_LINES_MAX} lines"),
+        &findings,
+    );
     all.sort_unstable();
     let (median, tenth) = (all[all.len() / 2], all[all.len() * 9 / 10]);
-    eprintln!("{} functions: median {median} lines, nine in ten at most {tenth}", all.len());
-    assert!(median <= 8, "the median function has {median} lines, at most 8 are wanted");
-    assert!(tenth <= 30, "a tenth of the functions have over {tenth} lines, 30 are wanted");
+    eprintln!(
+        "{} functions: median {median} lines, nine in ten at most {tenth}",
+        all.len()
+    );
+    assert!(
+        median <= 8,
+        "the median function has {median} lines, at most 8 are wanted"
+    );
+    assert!(
+        tenth <= 30,
+        "a tenth of the functions have over {tenth} lines, 30 are wanted"
+    );
 }
 
 /// The ids in `text` that follow the word "Rule", also in lists: `Rule KS-01, KS-02`.
@@ -267,8 +320,14 @@ fn cited(text: &str) -> BTreeSet<String> {
     };
     let mut ids = BTreeSet::new();
     for (at, _) in text.match_indices("Rule") {
-        let after = text[at..].trim_start_matches("Rules").trim_start_matches("Rule");
-        for word in after.split([' ', ',', '\n', '/']).filter(|word| !word.is_empty()).take(12) {
+        let after = text[at..]
+            .trim_start_matches("Rules")
+            .trim_start_matches("Rule");
+        for word in after
+            .split([' ', ',', '\n', '/'])
+            .filter(|word| !word.is_empty())
+            .take(12)
+        {
             let word = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
             if is_id(word) {
                 ids.insert(word.to_owned());
@@ -300,12 +359,27 @@ fn every_rule_is_kept_in_code_and_shown_by_a_test() {
         code.extend(cited(product));
         tests.extend(cited(test));
     }
-    assert!(listed.len() > 20, "docs/behaviour.md lists {} rules", listed.len());
+    assert!(
+        listed.len() > 20,
+        "docs/behaviour.md lists {} rules",
+        listed.len()
+    );
     let mut findings = Vec::new();
-    findings.extend(listed.difference(&code).map(|id| format!("{id}: cited in no code")));
-    findings.extend(listed.difference(&tests).map(|id| format!("{id}: cited in no test")));
+    findings.extend(
+        listed
+            .difference(&code)
+            .map(|id| format!("{id}: cited in no code")),
+    );
+    findings.extend(
+        listed
+            .difference(&tests)
+            .map(|id| format!("{id}: cited in no test")),
+    );
     let all: BTreeSet<String> = code.union(&tests).cloned().collect();
-    findings.extend(all.difference(&listed).map(|id| format!("{id}: not in docs/behaviour.md")));
+    findings.extend(
+        all.difference(&listed)
+            .map(|id| format!("{id}: not in docs/behaviour.md")),
+    );
     fail_if_any("rules of docs/behaviour.md", &findings);
 }
 
@@ -364,8 +438,22 @@ fn every_licence_is_permissive() {
 fn no_package_is_built_in_two_versions_without_a_reason() {
     // The Rust SDK is a client of the tests; what only it pulls in is never part of the product.
     let printed = Command::new(env!("CARGO"))
-        .args(["tree", "--workspace", "--exclude", "portcullis-tests", "--locked", "--offline"])
-        .args(["--edges", "normal,build", "--prefix", "none", "--format", "{p}"])
+        .args([
+            "tree",
+            "--workspace",
+            "--exclude",
+            "portcullis-tests",
+            "--locked",
+            "--offline",
+        ])
+        .args([
+            "--edges",
+            "normal,build",
+            "--prefix",
+            "none",
+            "--format",
+            "{p}",
+        ])
         .current_dir(&*ROOT)
         .output()
         .unwrap();
@@ -373,7 +461,10 @@ fn no_package_is_built_in_two_versions_without_a_reason() {
     for line in String::from_utf8(printed.stdout).unwrap().lines() {
         let mut words = line.split(' ');
         if let (Some(name), Some(version)) = (words.next(), words.next()) {
-            versions.entry(name.to_owned()).or_default().insert(version.to_owned());
+            versions
+                .entry(name.to_owned())
+                .or_default()
+                .insert(version.to_owned());
         }
     }
     let double: BTreeSet<&str> = versions
@@ -382,10 +473,15 @@ fn no_package_is_built_in_two_versions_without_a_reason() {
         .map(|(name, _)| name.as_str())
         .collect();
     let known: BTreeSet<&str> = DUPLICATES.iter().map(|(name, _)| *name).collect();
-    let fresh: Vec<String> =
-        double.difference(&known).map(|name| format!("{name} {:?}", versions[*name])).collect();
+    let fresh: Vec<String> = double
+        .difference(&known)
+        .map(|name| format!("{name} {:?}", versions[*name]))
+        .collect();
     fail_if_any("packages in two versions", &fresh);
-    let gone: Vec<String> = known.difference(&double).map(|name| (*name).to_owned()).collect();
+    let gone: Vec<String> = known
+        .difference(&double)
+        .map(|name| (*name).to_owned())
+        .collect();
     fail_if_any("no longer double: take them off the list", &gone);
 }
 
@@ -393,28 +489,42 @@ fn no_package_is_built_in_two_versions_without_a_reason() {
 fn the_changelog_speaks_to_users() {
     let text = read("CHANGELOG.md");
     assert!(text.starts_with("# Changelog"));
-    let allowed = ["### Added", "### Changed", "### Fixed", "### Removed", "### Security"];
+    let allowed = [
+        "### Added",
+        "### Changed",
+        "### Fixed",
+        "### Removed",
+        "### Security",
+    ];
     let findings: Vec<String> = text
         .lines()
         .filter(|line| line.starts_with("### ") && !allowed.contains(line))
         .map(str::to_owned)
         .collect();
     fail_if_any("headings that say nothing to a user", &findings);
-    assert!(!text.to_lowercase().contains("internal:"), "internal changes are not entries");
+    assert!(
+        !text.to_lowercase().contains("internal:"),
+        "internal changes are not entries"
+    );
 }
 
 #[test]
 fn what_the_architecture_names_exists() {
     let text = read("ARCHITECTURE.md");
     let lines = text.lines().count();
-    assert!(lines < 400, "ARCHITECTURE.md has {lines} lines; under 400 are wanted");
+    assert!(
+        lines < 400,
+        "ARCHITECTURE.md has {lines} lines; under 400 are wanted"
+    );
     let findings: Vec<String> = text
         .split('`')
         .skip(1)
         .step_by(2)
         .filter(|word| word.contains('/') && !word.contains(' ') && !word.contains("://"))
         .filter(|word| {
-            Path::new(word).extension().is_some_and(|ext| ext == "rs" || ext == "md")
+            Path::new(word)
+                .extension()
+                .is_some_and(|ext| ext == "rs" || ext == "md")
                 || word.starts_with("crates/")
         })
         .filter(|word| !ROOT.join(word.trim_end_matches('/')).exists())
@@ -427,7 +537,10 @@ fn what_the_architecture_names_exists() {
 fn scripts_can_be_run() {
     use std::os::unix::fs::PermissionsExt;
     for script in ["run", "test", ".ci/run"] {
-        let mode = std::fs::metadata(ROOT.join(script)).unwrap().permissions().mode();
+        let mode = std::fs::metadata(ROOT.join(script))
+            .unwrap()
+            .permissions()
+            .mode();
         assert!(mode & 0o100 != 0, "{script} is not executable");
     }
     assert!(read(".ci/run").contains("./test"));

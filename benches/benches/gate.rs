@@ -1,6 +1,6 @@
 //! What the gate costs an operation: two atomic loads, beside a shared lock read twice.
-#![expect(missing_docs, reason = "criterion makes public functions")]
-#![expect(clippy::print_stdout, reason = "the ratio is the result")]
+#![allow(missing_docs, reason = "criterion makes public functions")]
+#![allow(clippy::print_stdout, reason = "the ratio is the result")]
 
 use std::hint::black_box;
 use std::sync::RwLock;
@@ -24,11 +24,18 @@ fn open() -> Gate {
 }
 
 fn through_gate(gate: &Gate) -> bool {
-    black_box(gate).enter().is_some_and(|passage| black_box(gate).leave(passage))
+    black_box(gate)
+        .enter()
+        .is_some_and(|passage| black_box(gate).leave(passage))
 }
 
 fn through_lock(lock: &RwLock<(bool, u64)>) -> bool {
-    let read = || black_box(lock).read().map(|state| *state).unwrap_or_default();
+    let read = || {
+        black_box(lock)
+            .read()
+            .map(|state| *state)
+            .unwrap_or_default()
+    };
     let before = read();
     before.0 && read() == before
 }
@@ -36,8 +43,12 @@ fn through_lock(lock: &RwLock<(bool, u64)>) -> bool {
 fn gate(criterion: &mut Criterion) {
     let (gate, lock) = (open(), RwLock::new((true, 1)));
     let mut group = criterion.benchmark_group("gate");
-    group.bench_function("two atomic loads", |bencher| bencher.iter(|| through_gate(&gate)));
-    group.bench_function("two reads of a lock", |bencher| bencher.iter(|| through_lock(&lock)));
+    group.bench_function("two atomic loads", |bencher| {
+        bencher.iter(|| through_gate(&gate));
+    });
+    group.bench_function("two reads of a lock", |bencher| {
+        bencher.iter(|| through_lock(&lock));
+    });
     group.finish();
     let ratio = paired(|| through_gate(&gate), || through_lock(&lock));
     println!("gate / lock: {ratio:.2} (medians of {ROUNDS} rounds, taken in turn)");

@@ -3,10 +3,12 @@
 //! `cargo bench -p portcullis-benches --bench hsm` shows criterion's figures, then the ratios.
 //! The two sides of a ratio take turns in one run, so that a slow moment of the machine meets
 //! both; the ratio is the median over the turns.
-#![expect(
+#![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
     clippy::print_stdout,
     clippy::disallowed_methods,
     clippy::cast_precision_loss,
@@ -44,7 +46,12 @@ impl World {
     fn with_keys(count: usize) -> Self {
         let hsm = Hsm::blank(Settings::default(), Arc::new(SystemEntropy));
         let password = || Secret::new("password");
-        run(&hsm, Command::Activate { password: password() });
+        run(
+            &hsm,
+            Command::Activate {
+                password: password(),
+            },
+        );
         let admin = login(&hsm, "admin", Role::Admin, None);
         run(
             &hsm,
@@ -56,13 +63,28 @@ impl World {
             },
         );
         let session = login(&hsm, "kmsuser", Role::CryptoUser, None);
-        let fence = Fence { scope: [1; 16], epoch: Epoch(1) };
+        let fence = Fence {
+            scope: [1; 16],
+            epoch: Epoch(1),
+        };
         let fenced = login(&hsm, "kmsuser", Role::CryptoUser, Some(fence));
         let keys: Vec<HsmKeyId> = (0..count).map(|_| HsmKeyId(draw(&SystemEntropy))).collect();
         for id in &keys {
-            run(&hsm, Command::GenerateKey { session, id: *id, label: String::new() });
+            run(
+                &hsm,
+                Command::GenerateKey {
+                    session,
+                    id: *id,
+                    label: String::new(),
+                },
+            );
         }
-        Self { hsm, session, fenced, keys }
+        Self {
+            hsm,
+            session,
+            fenced,
+            keys,
+        }
     }
 
     /// Seals `plaintext` once under each of the next [`BATCH`] keys, starting over at the end.
@@ -71,8 +93,20 @@ impl World {
         for _ in 0..BATCH {
             let key = *self.keys.get(*at).expect("it starts over before the end");
             *at = (*at + 1) % self.keys.len();
-            let operation = Operation::Encrypt { key, additional_data: &CONTEXT, plaintext };
-            batch.run(&Call { session: self.session, operation }, out).unwrap();
+            let operation = Operation::Encrypt {
+                key,
+                additional_data: &CONTEXT,
+                plaintext,
+            };
+            batch
+                .run(
+                    &Call {
+                        session: self.session,
+                        operation,
+                    },
+                    out,
+                )
+                .unwrap();
         }
     }
 }
@@ -104,7 +138,10 @@ struct Raw {
 impl Raw {
     fn new() -> Self {
         let key = UnboundKey::new(&AES_256_GCM, &[7; 32]).unwrap();
-        Self { key: LessSafeKey::new(key), counter: 0 }
+        Self {
+            key: LessSafeKey::new(key),
+            counter: 0,
+        }
     }
 
     fn seal_batch(&mut self, text: &mut [u8]) {
@@ -113,7 +150,9 @@ impl Raw {
             nonce[4..].copy_from_slice(&self.counter.to_be_bytes());
             self.counter += 1;
             let nonce = Nonce::assume_unique_for_key(nonce);
-            let tag = self.key.seal_in_place_separate_tag(nonce, Aad::from(&CONTEXT), text);
+            let tag = self
+                .key
+                .seal_in_place_separate_tag(nonce, Aad::from(&CONTEXT), text);
             let _tag = black_box(tag.unwrap());
         }
     }
@@ -131,8 +170,11 @@ fn batches(hsm: &Hsm, session: SessionId, key: HsmKeyId, bytes: usize) -> impl F
         out.clear();
         let mut batch = hsm.batch();
         for _ in 0..BATCH {
-            let operation =
-                Operation::Encrypt { key, additional_data: &CONTEXT, plaintext: &plaintext };
+            let operation = Operation::Encrypt {
+                key,
+                additional_data: &CONTEXT,
+                plaintext: &plaintext,
+            };
             batch.run(&Call { session, operation }, &mut out).unwrap();
         }
         black_box(&out);
@@ -145,9 +187,14 @@ fn one_by_one(hsm: &Hsm, session: SessionId, key: HsmKeyId, bytes: usize) -> imp
     move || {
         out.clear();
         for _ in 0..BATCH {
-            let operation =
-                Operation::Encrypt { key, additional_data: &CONTEXT, plaintext: &plaintext };
-            hsm.batch().run(&Call { session, operation }, &mut out).unwrap();
+            let operation = Operation::Encrypt {
+                key,
+                additional_data: &CONTEXT,
+                plaintext: &plaintext,
+            };
+            hsm.batch()
+                .run(&Call { session, operation }, &mut out)
+                .unwrap();
         }
         black_box(&out);
     }
@@ -160,9 +207,16 @@ fn two_sessions(world: &World, bytes: usize) -> impl FnMut() {
         out.clear();
         let mut batch = world.hsm.batch();
         for turn in 0..BATCH {
-            let session = if turn % 2 == 0 { world.session } else { world.fenced };
-            let operation =
-                Operation::Encrypt { key, additional_data: &CONTEXT, plaintext: &plaintext };
+            let session = if turn % 2 == 0 {
+                world.session
+            } else {
+                world.fenced
+            };
+            let operation = Operation::Encrypt {
+                key,
+                additional_data: &CONTEXT,
+                plaintext: &plaintext,
+            };
             batch.run(&Call { session, operation }, &mut out).unwrap();
         }
         black_box(&out);
@@ -203,8 +257,9 @@ fn median(mut values: Vec<f64>) -> f64 {
 /// of the left side's throughput that the right side reaches.
 fn compare(name: &str, mut left: impl FnMut(), mut right: impl FnMut()) {
     let _warm = (turn(&mut left), turn(&mut right));
-    let turns: Vec<(f64, f64)> =
-        (0..TURNS).map(|_| (turn(&mut left), turn(&mut right))).collect();
+    let turns: Vec<(f64, f64)> = (0..TURNS)
+        .map(|_| (turn(&mut left), turn(&mut right)))
+        .collect();
     let lefts = median(turns.iter().map(|(left, _)| *left).collect());
     let rights = median(turns.iter().map(|(_, right)| *right).collect());
     let ratio = median(turns.iter().map(|(left, right)| left / right).collect());
@@ -223,7 +278,9 @@ fn with_criterion(world: &World) {
         let key = world.keys[0];
         let (mut raw, mut batch) = (raw(bytes), batches(&world.hsm, world.session, key, bytes));
         group.bench_function(BenchmarkId::new("raw", bytes), |bench| bench.iter(&mut raw));
-        group.bench_function(BenchmarkId::new("batch", bytes), |bench| bench.iter(&mut batch));
+        group.bench_function(BenchmarkId::new("batch", bytes), |bench| {
+            bench.iter(&mut batch);
+        });
     }
     group.finish();
     criterion.final_summary();
@@ -235,16 +292,39 @@ fn main() {
 
     let (hsm, key) = (&small.hsm, small.keys[0]);
     let session = small.session;
-    println!("\n{:<52} {:>9} {:>9} {:>7}", "medians in ns an operation", "left", "right", "l / r");
+    println!(
+        "\n{:<52} {:>9} {:>9} {:>7}",
+        "medians in ns an operation", "left", "right", "l / r"
+    );
     for bytes in [32, 4096] {
         let name = format!("{bytes} B: aws-lc-rs alone, HSM in batches of {BATCH}");
         compare(&name, raw(bytes), batches(hsm, session, key, bytes));
     }
     let one_key = || batches(hsm, session, key, 32);
-    compare("32 B: aws-lc-rs alone, HSM in batches of 1", raw(32), one_by_one(hsm, session, key, 32));
-    compare("32 B: session without, with a fence", one_key(), batches(hsm, small.fenced, key, 32));
-    compare("32 B: one session, session looked up every time", one_key(), two_sessions(&small, 32));
-    compare("32 B: one key, key looked up among 10^3", one_key(), scattered(&small));
+    compare(
+        "32 B: aws-lc-rs alone, HSM in batches of 1",
+        raw(32),
+        one_by_one(hsm, session, key, 32),
+    );
+    compare(
+        "32 B: session without, with a fence",
+        one_key(),
+        batches(hsm, small.fenced, key, 32),
+    );
+    compare(
+        "32 B: one session, session looked up every time",
+        one_key(),
+        two_sessions(&small, 32),
+    );
+    compare(
+        "32 B: one key, key looked up among 10^3",
+        one_key(),
+        scattered(&small),
+    );
     let large = World::with_keys(1_000_000);
-    compare("32 B: key looked up among 10^3, among 10^6", scattered(&small), scattered(&large));
+    compare(
+        "32 B: key looked up among 10^3, among 10^6",
+        scattered(&small),
+        scattered(&large),
+    );
 }

@@ -1,5 +1,5 @@
 //! What the black-box tests share: the real binary on a port of its own, and real clients.
-#![expect(
+#![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -20,8 +20,12 @@ use tempfile::TempDir;
 /// How long anything that a test waits for may take, on a busy machine.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
-static ROOT: LazyLock<PathBuf> =
-    LazyLock::new(|| Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf());
+static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_path_buf()
+});
 
 /// The root of the tree.
 #[must_use]
@@ -75,7 +79,9 @@ impl Portcullis {
             .spawn()
             .expect("portcullis starts");
         let mut line = String::new();
-        let read = BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let read = BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
         if read == 0 {
             let ended = child.wait().unwrap();
             let log = std::fs::read_to_string(home.path().join("log")).unwrap();
@@ -88,7 +94,10 @@ impl Portcullis {
     /// The endpoint, e.g. `http://127.0.0.1:41234`.
     #[must_use]
     pub fn endpoint(&self) -> &str {
-        self.ready.get("endpoint").and_then(Value::as_str).expect("an endpoint")
+        self.ready
+            .get("endpoint")
+            .and_then(Value::as_str)
+            .expect("an endpoint")
     }
 
     /// `host:port` of the endpoint.
@@ -148,7 +157,10 @@ impl Portcullis {
     pub fn try_shell(&self, line: &str) -> Output {
         let folder = binary().parent().unwrap();
         let script = format!("set -euo pipefail; PATH={}:$PATH; {line}", folder.display());
-        self.client("bash").args(["-c", &script]).output().expect("bash runs")
+        self.client("bash")
+            .args(["-c", &script])
+            .output()
+            .expect("bash runs")
     }
 
     /// Runs `line`, expects it to fail, and gives what it wrote to stderr.
@@ -165,8 +177,12 @@ impl Portcullis {
     /// Runs a Python script of `tests/clients` with boto3 at hand, and expects it to succeed.
     pub fn python(&self, script: &str, arguments: &[&str]) -> String {
         let path = root().join("tests/clients").join(script);
-        let output =
-            self.client("python3").arg(&path).args(arguments).output().expect("python3 runs");
+        let output = self
+            .client("python3")
+            .arg(&path)
+            .args(arguments)
+            .output()
+            .expect("python3 runs");
         assert!(
             output.status.success(),
             "{script}\n{}{}\n-- log --\n{}",
@@ -181,7 +197,11 @@ impl Portcullis {
     #[must_use]
     pub fn aws(&self, line: &str) -> Value {
         let printed = self.shell(&format!("aws --output json {line}"));
-        if printed.trim().is_empty() { Value::Null } else { serde_json::from_str(&printed).unwrap() }
+        if printed.trim().is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_str(&printed).unwrap()
+        }
     }
 
     /// Sends SIGTERM and waits for the end.
@@ -197,7 +217,9 @@ impl Portcullis {
     }
 
     fn signal(&self, signal: &str) {
-        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
+        let sent = Command::new("kill")
+            .args([signal, &self.child.id().to_string()])
+            .status();
         assert!(sent.unwrap().success(), "the process has ended already");
     }
 
@@ -220,7 +242,10 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         if let Some(found) = look() {
             return found;
         }
-        assert!(started.elapsed() < DEADLINE, "{what}: not within {DEADLINE:?}");
+        assert!(
+            started.elapsed() < DEADLINE,
+            "{what}: not within {DEADLINE:?}"
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -235,7 +260,10 @@ pub fn all_bytes_below(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
             found.extend(all_bytes_below(&path));
         } else {
             let mut bytes = Vec::new();
-            std::fs::File::open(&path).unwrap().read_to_end(&mut bytes).unwrap();
+            std::fs::File::open(&path)
+                .unwrap()
+                .read_to_end(&mut bytes)
+                .unwrap();
             found.push((path, bytes));
         }
     }

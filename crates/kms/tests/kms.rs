@@ -1,5 +1,11 @@
 //! KMS over real clusters and real QUIC: what each operation does in each state.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_imports,
+    reason = "tests fail loudly"
+)]
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -33,7 +39,10 @@ struct World {
 }
 
 fn settings() -> Settings {
-    Settings { password_iterations: NonZeroU32::MIN, ..Settings::default() }
+    Settings {
+        password_iterations: NonZeroU32::MIN,
+        ..Settings::default()
+    }
 }
 
 impl World {
@@ -65,7 +74,14 @@ impl World {
             account: "111122223333".parse().unwrap(),
             region: "us-east-1".parse().unwrap(),
         };
-        Self { store, device_key, transport, cloudhsm, kms, scope }
+        Self {
+            store,
+            device_key,
+            transport,
+            cloudhsm,
+            kms,
+            scope,
+        }
     }
 
     /// The same records under a KMS that has just started.
@@ -82,16 +98,29 @@ impl World {
             source_backup_id: backup,
             ..CreateClusterRequest::default()
         };
-        let made = self.cloudhsm.create_cluster(&self.scope, request).await.unwrap();
+        let made = self
+            .cloudhsm
+            .create_cluster(&self.scope, request)
+            .await
+            .unwrap();
         let id: ClusterId = made.cluster.unwrap().cluster_id.unwrap().parse().unwrap();
         for (index, zone) in zones.iter().enumerate() {
             self.hsm(&id, zone).await;
             if index == 0 && !restored {
-                self.cloudhsm.issue_certificates(&self.scope, &id).await.unwrap();
-                self.cloudhsm.activate(&self.scope, &id, Secret::new(ADMIN)).await.unwrap();
+                self.cloudhsm
+                    .issue_certificates(&self.scope, &id)
+                    .await
+                    .unwrap();
+                self.cloudhsm
+                    .activate(&self.scope, &id, Secret::new(ADMIN))
+                    .await
+                    .unwrap();
                 self.user(&id, |cloudhsm, token| async move {
                     let password = Secret::new(PASSWORD);
-                    cloudhsm.create_user(&token, "kmsuser", Role::CryptoUser, password).await.unwrap();
+                    cloudhsm
+                        .create_user(&token, "kmsuser", Role::CryptoUser, password)
+                        .await
+                        .unwrap();
                     token
                 })
                 .await;
@@ -106,7 +135,9 @@ impl World {
         act: impl FnOnce(Arc<CloudHsm>, String) -> F,
     ) {
         let admin = Secret::new(ADMIN);
-        let login = self.cloudhsm.login(&self.scope, cluster, "admin", Role::Admin, admin);
+        let login = self
+            .cloudhsm
+            .login(&self.scope, cluster, "admin", Role::Admin, admin);
         let token = act(Arc::clone(&self.cloudhsm), login.await.unwrap()).await;
         self.cloudhsm.logout(&token).await.unwrap();
     }
@@ -114,7 +145,10 @@ impl World {
     async fn reset_password(&self, cluster: &ClusterId, password: &'static str) {
         self.user(cluster, |cloudhsm, token| async move {
             let secret = Secret::new(password);
-            cloudhsm.change_password(&token, "kmsuser", Role::CryptoUser, secret).await.unwrap();
+            cloudhsm
+                .change_password(&token, "kmsuser", Role::CryptoUser, secret)
+                .await
+                .unwrap();
             token
         })
         .await;
@@ -126,7 +160,10 @@ impl World {
             availability_zone: format!("us-east-1{zone}"),
             ..CreateHsmRequest::default()
         };
-        self.cloudhsm.create_hsm(&self.scope, request).await.unwrap();
+        self.cloudhsm
+            .create_hsm(&self.scope, request)
+            .await
+            .unwrap();
     }
 
     fn request(&self, name: &str, cluster: &ClusterId) -> CreateCustomKeyStoreRequest {
@@ -141,32 +178,57 @@ impl World {
     }
 
     async fn create(&self, request: CreateCustomKeyStoreRequest) -> Result<String, Exception> {
-        let made = self.kms.create_custom_key_store(&self.scope, request).await?;
+        let made = self
+            .kms
+            .create_custom_key_store(&self.scope, request)
+            .await?;
         Ok(made.custom_key_store_id.unwrap())
     }
 
     async fn connect(&self, store: &str) -> Result<(), Exception> {
-        let request = ConnectCustomKeyStoreRequest { custom_key_store_id: store.to_owned() };
-        self.kms.connect_custom_key_store(&self.scope, request).await.map(drop)
+        let request = ConnectCustomKeyStoreRequest {
+            custom_key_store_id: store.to_owned(),
+        };
+        self.kms
+            .connect_custom_key_store(&self.scope, request)
+            .await
+            .map(drop)
     }
 
     async fn disconnect(&self, store: &str) -> Result<(), Exception> {
-        let request = DisconnectCustomKeyStoreRequest { custom_key_store_id: store.to_owned() };
-        self.kms.disconnect_custom_key_store(&self.scope, request).await.map(drop)
+        let request = DisconnectCustomKeyStoreRequest {
+            custom_key_store_id: store.to_owned(),
+        };
+        self.kms
+            .disconnect_custom_key_store(&self.scope, request)
+            .await
+            .map(drop)
     }
 
     async fn update(&self, request: UpdateCustomKeyStoreRequest) -> Result<(), Exception> {
-        self.kms.update_custom_key_store(&self.scope, request).await.map(drop)
+        self.kms
+            .update_custom_key_store(&self.scope, request)
+            .await
+            .map(drop)
     }
 
     async fn delete(&self, store: &str) -> Result<(), Exception> {
-        let request = DeleteCustomKeyStoreRequest { custom_key_store_id: store.to_owned() };
-        self.kms.delete_custom_key_store(&self.scope, request).await.map(drop)
+        let request = DeleteCustomKeyStoreRequest {
+            custom_key_store_id: store.to_owned(),
+        };
+        self.kms
+            .delete_custom_key_store(&self.scope, request)
+            .await
+            .map(drop)
     }
 
     fn connection(&self, store: &str) -> Connection {
         let stores = self.kms.key_stores();
-        stores.iter().find(|found| found.id == store).unwrap().connection
+        stores
+            .iter()
+            .find(|found| found.id == store)
+            .unwrap()
+            .connection
     }
 
     async fn until(&self, store: &str, wanted: impl Fn(Connection) -> bool) -> Connection {
@@ -219,7 +281,12 @@ impl World {
             encryption_context: Some(context(pairs)),
             ..EncryptRequest::default()
         };
-        Ok(self.kms.encrypt(&self.scope, request).await?.ciphertext_blob.unwrap())
+        Ok(self
+            .kms
+            .encrypt(&self.scope, request)
+            .await?
+            .ciphertext_blob
+            .unwrap())
     }
 
     async fn decrypt(&self, blob: &Blob, pairs: &[(&str, &str)]) -> Result<Vec<u8>, Exception> {
@@ -233,8 +300,16 @@ impl World {
     }
 
     async fn metadata(&self, key: &str) -> KeyMetadata {
-        let request = DescribeKeyRequest { key_id: key.to_owned(), ..DescribeKeyRequest::default() };
-        self.kms.describe_key(&self.scope, request).await.unwrap().key_metadata.unwrap()
+        let request = DescribeKeyRequest {
+            key_id: key.to_owned(),
+            ..DescribeKeyRequest::default()
+        };
+        self.kms
+            .describe_key(&self.scope, request)
+            .await
+            .unwrap()
+            .key_metadata
+            .unwrap()
     }
 }
 
@@ -263,7 +338,10 @@ async fn open(
 }
 
 fn context(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
 }
 
 fn rename(store: &str, name: &str) -> UpdateCustomKeyStoreRequest {
@@ -306,7 +384,11 @@ async fn a_key_store_is_created_only_over_a_cluster_that_can_carry_it() {
     let other = world.cluster(&["a", "b"], None).await;
     let good = || world.request("Keys", &cluster);
     let id = world.create(good()).await.unwrap();
-    assert_eq!(world.create(good()).await.unwrap(), id, "the same values create nothing");
+    assert_eq!(
+        world.create(good()).await.unwrap(),
+        id,
+        "the same values create nothing"
+    );
     let missing: ClusterId = "cluster-777777777777".parse().unwrap();
     let unknown_anchor = CreateCustomKeyStoreRequest {
         trust_anchor_certificate: Some("-----BEGIN CERTIFICATE-----".to_owned()),
@@ -316,26 +398,44 @@ async fn a_key_store_is_created_only_over_a_cluster_that_can_carry_it() {
         custom_key_store_type: Some("EXTERNAL_KEY_STORE".to_owned()),
         ..world.request("Other", &other)
     };
-    let no_password =
-        CreateCustomKeyStoreRequest { key_store_password: None, ..world.request("Other", &other) };
+    let no_password = CreateCustomKeyStoreRequest {
+        key_store_password: None,
+        ..world.request("Other", &other)
+    };
     let anchored = |request: CreateCustomKeyStoreRequest| CreateCustomKeyStoreRequest {
         trust_anchor_certificate: good().trust_anchor_certificate,
         ..request
     };
     for (request, code) in [
         (world.request("Keys", &other), Code::CustomKeyStoreNameInUse),
-        (anchored(world.request("Other", &missing)), Code::CloudHsmClusterNotFound),
-        (anchored(world.request("Other", &bare)), Code::CloudHsmClusterNotActive),
+        (
+            anchored(world.request("Other", &missing)),
+            Code::CloudHsmClusterNotFound,
+        ),
+        (
+            anchored(world.request("Other", &bare)),
+            Code::CloudHsmClusterNotActive,
+        ),
         (world.request("Other", &cluster), Code::CloudHsmClusterInUse),
-        (world.request("Other", &one_hsm), Code::CloudHsmClusterInvalidConfiguration),
-        (world.request("Other", &one_zone), Code::CloudHsmClusterInvalidConfiguration),
+        (
+            world.request("Other", &one_hsm),
+            Code::CloudHsmClusterInvalidConfiguration,
+        ),
+        (
+            world.request("Other", &one_zone),
+            Code::CloudHsmClusterInvalidConfiguration,
+        ),
         (unknown_anchor, Code::IncorrectTrustAnchor),
         (external, Code::UnsupportedOperation),
         (no_password, Code::Validation),
     ] {
         refused(world.create(request).await, code);
     }
-    assert_eq!(world.kms.key_stores().len(), 1, "a refused create leaves nothing behind");
+    assert_eq!(
+        world.kms.key_stores().len(),
+        1,
+        "a refused create leaves nothing behind"
+    );
 }
 
 /// Rule KS-01, KS-02, KS-30, KS-32, KS-33, KS-34, KS-40, KEY-13, GATE-03, GATE-04, CR-06
@@ -354,33 +454,55 @@ async fn every_state_permits_what_the_documentation_says() {
     // DISCONNECTED
     refused(world.disconnect(&store).await, state);
     refused(world.create_key(Some(&store)).await, state);
-    refused(world.kms.generate_random(&world.scope, random(&store)).await, state);
+    refused(
+        world
+            .kms
+            .generate_random(&world.scope, random(&store))
+            .await,
+        state,
+    );
     world.update(rename(&store, "Renamed")).await.unwrap();
 
     // CONNECTED
     world.connected(&store).await;
     world.connect(&store).await.unwrap();
     assert_eq!(world.connection(&store), Connection::Connected);
-    for edit in [rename(&store, "X"), password(&store, "otherPassword"), substitute(&store, &cluster)] {
+    for edit in [
+        rename(&store, "X"),
+        password(&store, "otherPassword"),
+        substitute(&store, &cluster),
+    ] {
         refused(world.update(edit).await, state);
     }
     refused(world.delete(&store).await, state);
-    world.kms.generate_random(&world.scope, random(&store)).await.unwrap();
+    world
+        .kms
+        .generate_random(&world.scope, random(&store))
+        .await
+        .unwrap();
     let key = world.create_key(Some(&store)).await.unwrap();
     let blob = world.encrypt(&key).await.unwrap();
 
     // From the return of Disconnect on, nothing passes.
     world.disconnect(&store).await.unwrap();
     refused(world.decrypt(&blob, &[]).await, Code::KmsInvalidState);
-    world.until(&store, |it| it == Connection::Disconnected).await;
+    world
+        .until(&store, |it| it == Connection::Disconnected)
+        .await;
     refused(world.decrypt(&blob, &[]).await, Code::KmsInvalidState);
     refused(world.delete(&store).await, Code::CustomKeyStoreHasCmks);
 
     // FAILED
-    world.update(password(&store, "wrongPassword")).await.unwrap();
+    world
+        .update(password(&store, "wrongPassword"))
+        .await
+        .unwrap();
     world.connect(&store).await.unwrap();
     let failed = world.until(&store, |it| it != Connection::Connecting).await;
-    assert_eq!(failed, Connection::Failed(ConnectionError::InvalidCredentials));
+    assert_eq!(
+        failed,
+        Connection::Failed(ConnectionError::InvalidCredentials)
+    );
     refused(world.connect(&store).await, state);
     refused(world.update(rename(&store, "X")).await, state);
     refused(world.delete(&store).await, state);
@@ -396,7 +518,11 @@ async fn a_world_may_permit_renaming_and_a_connected_store_survives_a_restart_of
     world.connected(&store).await;
     let key = world.create_key(Some(&store)).await.unwrap();
     let blob = world.encrypt(&key).await.unwrap();
-    let told = world.update(rename(&store, "Renamed")).await.unwrap_err().message;
+    let told = world
+        .update(rename(&store, "Renamed"))
+        .await
+        .unwrap_err()
+        .message;
     assert!(told.contains("rename_while_connected"), "{told}");
 
     world.restart(true).await;
@@ -404,13 +530,20 @@ async fn a_world_may_permit_renaming_and_a_connected_store_survives_a_restart_of
     assert_eq!(world.decrypt(&blob, &[]).await.unwrap(), b"attack at dawn");
     world.update(rename(&store, "Renamed")).await.unwrap();
     assert_eq!(world.kms.key_stores()[0].name, "Renamed");
-    refused(world.update(password(&store, PASSWORD)).await, Code::CustomKeyStoreInvalidState);
+    refused(
+        world.update(password(&store, PASSWORD)).await,
+        Code::CustomKeyStoreInvalidState,
+    );
     let both = UpdateCustomKeyStoreRequest {
         new_custom_key_store_name: Some("Both".to_owned()),
         ..password(&store, PASSWORD)
     };
     refused(world.update(both).await, Code::CustomKeyStoreInvalidState);
-    assert_eq!(world.kms.key_stores()[0].name, "Renamed", "all settings or none");
+    assert_eq!(
+        world.kms.key_stores()[0].name,
+        "Renamed",
+        "all settings or none"
+    );
 }
 
 /// Rule KS-13, KS-31, KS-60, KS-61
@@ -420,49 +553,103 @@ async fn every_connection_error_code_comes_from_its_cause_and_goes_with_its_repa
     let cluster = world.cluster(&["a", "b"], None).await;
     let store = world.create(world.request("Keys", &cluster)).await.unwrap();
 
-    world.update(password(&store, "wrongPassword")).await.unwrap();
-    world.fails_with(&store, ConnectionError::InvalidCredentials).await;
+    world
+        .update(password(&store, "wrongPassword"))
+        .await
+        .unwrap();
+    world
+        .fails_with(&store, ConnectionError::InvalidCredentials)
+        .await;
     for _ in 0..4 {
         world.connect(&store).await.unwrap();
-        world.until(&store, |it| matches!(it, Connection::Failed(_))).await;
+        world
+            .until(&store, |it| matches!(it, Connection::Failed(_)))
+            .await;
         world.disconnected(&store).await;
     }
-    world.fails_with(&store, ConnectionError::UserLockedOut).await;
+    world
+        .fails_with(&store, ConnectionError::UserLockedOut)
+        .await;
     world.reset_password(&cluster, "freshPassword").await;
-    world.update(password(&store, "freshPassword")).await.unwrap();
+    world
+        .update(password(&store, "freshPassword"))
+        .await
+        .unwrap();
 
     let secret = Secret::new("freshPassword");
-    let person = world.cloudhsm.login(&world.scope, &cluster, "kmsuser", Role::CryptoUser, secret);
+    let person = world
+        .cloudhsm
+        .login(&world.scope, &cluster, "kmsuser", Role::CryptoUser, secret);
     let token = person.await.unwrap();
-    world.fails_with(&store, ConnectionError::UserLoggedIn).await;
+    world
+        .fails_with(&store, ConnectionError::UserLoggedIn)
+        .await;
     world.cloudhsm.logout(&token).await.unwrap();
-
-    for (trouble, code) in [
-        (NetworkTrouble::SubnetNotFound("subnet-1".into()), ConnectionError::SubnetNotFound),
-        (
-            NetworkTrouble::NoFreeAddress("subnet-1".into()),
-            ConnectionError::InsufficientFreeAddressesInSubnet,
-        ),
-    ] {
-        world.cloudhsm.set_network_trouble(&world.scope, &cluster, Some(trouble)).await.unwrap();
-        world.fails_with(&store, code).await;
-    }
-    world.cloudhsm.set_network_trouble(&world.scope, &cluster, None).await.unwrap();
 
     world.connected(&store).await;
     world.disconnected(&store).await;
     // The connect rotated the password: the one before is wrong.
     let secret = Secret::new("freshPassword");
-    let old = world.cloudhsm.login(&world.scope, &cluster, "kmsuser", Role::CryptoUser, secret);
+    let old = world
+        .cloudhsm
+        .login(&world.scope, &cluster, "kmsuser", Role::CryptoUser, secret);
     assert!(old.await.is_err(), "the password was rotated");
+}
 
-    let hsms = world.cloudhsm.cluster(&world.scope, &cluster).unwrap().hsms.clone();
-    for hsm in &hsms {
-        world.cloudhsm.set_hsm_state(&hsm.id, HsmState::Degraded).await.unwrap();
+/// Rule KS-13, KS-31
+#[tokio::test]
+async fn trouble_of_the_network_or_the_cluster_has_a_code_of_its_own() {
+    let world = World::new().await;
+    let cluster = world.cluster(&["a", "b"], None).await;
+    let store = world.create(world.request("Keys", &cluster)).await.unwrap();
+    for (trouble, code) in [
+        (
+            NetworkTrouble::SubnetNotFound("subnet-1".into()),
+            ConnectionError::SubnetNotFound,
+        ),
+        (
+            NetworkTrouble::NoFreeAddress("subnet-1".into()),
+            ConnectionError::InsufficientFreeAddressesInSubnet,
+        ),
+    ] {
+        world
+            .cloudhsm
+            .set_network_trouble(&world.scope, &cluster, Some(trouble))
+            .await
+            .unwrap();
+        world.fails_with(&store, code).await;
     }
-    refused(world.connect(&store).await, Code::CloudHsmClusterInvalidConfiguration);
-    world.cloudhsm.destroy_cluster(&world.scope, &cluster).await.unwrap();
-    world.fails_with(&store, ConnectionError::ClusterNotFound).await;
+    world
+        .cloudhsm
+        .set_network_trouble(&world.scope, &cluster, None)
+        .await
+        .unwrap();
+
+    let hsms = world
+        .cloudhsm
+        .cluster(&world.scope, &cluster)
+        .unwrap()
+        .hsms
+        .clone();
+    for hsm in &hsms {
+        world
+            .cloudhsm
+            .set_hsm_state(&hsm.id, HsmState::Degraded)
+            .await
+            .unwrap();
+    }
+    refused(
+        world.connect(&store).await,
+        Code::CloudHsmClusterInvalidConfiguration,
+    );
+    world
+        .cloudhsm
+        .destroy_cluster(&world.scope, &cluster)
+        .await
+        .unwrap();
+    world
+        .fails_with(&store, ConnectionError::ClusterNotFound)
+        .await;
 }
 
 /// Rule KS-42, KEY-07, CR-10, CR-12
@@ -475,30 +662,52 @@ async fn only_a_related_cluster_is_substituted_and_it_has_what_its_backup_had() 
     world.connected(&store).await;
     let key = world.create_key(Some(&store)).await.unwrap();
     let blob = world.encrypt(&key).await.unwrap();
-    let backup = world.cloudhsm.back_up(&world.scope, &cluster).await.unwrap();
+    let backup = world
+        .cloudhsm
+        .back_up(&world.scope, &cluster)
+        .await
+        .unwrap();
     let late = world.create_key(Some(&store)).await.unwrap();
     let late_blob = world.encrypt(&late).await.unwrap();
     let related = world.cluster(&["a", "b"], Some(backup.to_string())).await;
     world.disconnected(&store).await;
-    refused(world.update(substitute(&store, &unrelated)).await, Code::CloudHsmClusterNotRelated);
+    refused(
+        world.update(substitute(&store, &unrelated)).await,
+        Code::CloudHsmClusterNotRelated,
+    );
     assert_eq!(world.kms.key_stores()[0].cluster, cluster.to_string());
     world.update(substitute(&store, &related)).await.unwrap();
     world.connected(&store).await;
     assert_eq!(world.decrypt(&blob, &[]).await.unwrap(), b"attack at dawn");
-    assert_eq!(world.metadata(&key).await.cloud_hsm_cluster_id, Some(related.to_string()));
+    assert_eq!(
+        world.metadata(&key).await.cloud_hsm_cluster_id,
+        Some(related.to_string())
+    );
     assert_eq!(world.metadata(&key).await.current_key_material_id, None);
     refused(world.decrypt(&late_blob, &[]).await, Code::KmsInvalidState);
-    refused(world.create(world.request("Second", &cluster)).await, Code::CloudHsmClusterInUse);
+    refused(
+        world.create(world.request("Second", &cluster)).await,
+        Code::CloudHsmClusterInUse,
+    );
 
     // One HSM serves; a key needs two.
-    let hsms = world.cloudhsm.cluster(&world.scope, &related).unwrap().hsms.clone();
+    let hsms = world
+        .cloudhsm
+        .cluster(&world.scope, &related)
+        .unwrap()
+        .hsms
+        .clone();
     world.cloudhsm.crash(&hsms[0].id).unwrap();
     for _ in 0..4 {
         assert_eq!(world.decrypt(&blob, &[]).await.unwrap(), b"attack at dawn");
     }
     world.cloudhsm.crash(&hsms[1].id).unwrap();
     refused(world.decrypt(&blob, &[]).await, Code::KmsInvalidState);
-    assert_eq!(world.connection(&store), Connection::Connected, "a store never leaves by itself");
+    assert_eq!(
+        world.connection(&store),
+        Connection::Connected,
+        "a store never leaves by itself"
+    );
     world.cloudhsm.restart(&hsms[0].id).await.unwrap();
     for _ in 0..5_000 {
         if world.decrypt(&blob, &[]).await.is_ok() {
@@ -516,22 +725,61 @@ async fn a_key_is_made_on_two_hsms_in_two_zones_or_not_at_all() {
     let cluster = world.cluster(&["a", "b"], None).await;
     let store = world.create(world.request("Keys", &cluster)).await.unwrap();
     world.connected(&store).await;
-    let hsms = world.cloudhsm.cluster(&world.scope, &cluster).unwrap().hsms.clone();
+    let hsms = world
+        .cloudhsm
+        .cluster(&world.scope, &cluster)
+        .unwrap()
+        .hsms
+        .clone();
     world.create_key(Some(&store)).await.unwrap();
     world.cloudhsm.crash(&hsms[1].id).unwrap();
     let unreachable = world.create_key(Some(&store)).await.unwrap_err();
     assert_eq!(unreachable.code, Code::KmsInternal);
-    world.cloudhsm.set_hsm_state(&hsms[1].id, HsmState::Degraded).await.unwrap();
+    world
+        .cloudhsm
+        .set_hsm_state(&hsms[1].id, HsmState::Degraded)
+        .await
+        .unwrap();
     let code = Code::CloudHsmClusterInvalidConfiguration;
     refused(world.create_key(Some(&store)).await, code);
     let create = |request| world.kms.create_key(&world.scope, request);
     let plain = CreateKeyRequest::default;
     for (request, code) in [
-        (CreateKeyRequest { origin: Some("AWS_CLOUDHSM".into()), ..plain() }, Code::Validation),
-        (CreateKeyRequest { custom_key_store_id: Some(store), ..plain() }, Code::Validation),
-        (CreateKeyRequest { origin: Some("EXTERNAL".into()), ..plain() }, Code::UnsupportedOperation),
-        (CreateKeyRequest { key_spec: Some("RSA_2048".into()), ..plain() }, Code::UnsupportedOperation),
-        (CreateKeyRequest { multi_region: Some(true), ..plain() }, Code::UnsupportedOperation),
+        (
+            CreateKeyRequest {
+                origin: Some("AWS_CLOUDHSM".into()),
+                ..plain()
+            },
+            Code::Validation,
+        ),
+        (
+            CreateKeyRequest {
+                custom_key_store_id: Some(store),
+                ..plain()
+            },
+            Code::Validation,
+        ),
+        (
+            CreateKeyRequest {
+                origin: Some("EXTERNAL".into()),
+                ..plain()
+            },
+            Code::UnsupportedOperation,
+        ),
+        (
+            CreateKeyRequest {
+                key_spec: Some("RSA_2048".into()),
+                ..plain()
+            },
+            Code::UnsupportedOperation,
+        ),
+        (
+            CreateKeyRequest {
+                multi_region: Some(true),
+                ..plain()
+            },
+            Code::UnsupportedOperation,
+        ),
     ] {
         refused(create(request).await, code);
     }
@@ -546,11 +794,19 @@ async fn what_was_asked_for_while_disconnected_shows_when_connected() {
     world.connected(&store).await;
     let key = world.create_key(Some(&store)).await.unwrap();
     let state = |state: &str| Some(state.to_owned());
-    let disable = || DisableKeyRequest { key_id: key.clone() };
-    let enable = || EnableKeyRequest { key_id: key.clone() };
+    let disable = || DisableKeyRequest {
+        key_id: key.clone(),
+    };
+    let enable = || EnableKeyRequest {
+        key_id: key.clone(),
+    };
     world.disconnected(&store).await;
     assert_eq!(world.metadata(&key).await.key_state, state("Unavailable"));
-    world.kms.disable_key(&world.scope, disable()).await.unwrap();
+    world
+        .kms
+        .disable_key(&world.scope, disable())
+        .await
+        .unwrap();
     assert_eq!(world.metadata(&key).await.key_state, state("Unavailable"));
     refused(world.encrypt(&key).await, Code::KmsInvalidState);
     world.connected(&store).await;
@@ -564,18 +820,40 @@ async fn what_was_asked_for_while_disconnected_shows_when_connected() {
         pending_window_in_days: Some(days),
     };
     for days in [6, 31] {
-        let outcome = world.kms.schedule_key_deletion(&world.scope, schedule(days)).await;
+        let outcome = world
+            .kms
+            .schedule_key_deletion(&world.scope, schedule(days))
+            .await;
         refused(outcome, Code::Validation);
     }
-    world.kms.schedule_key_deletion(&world.scope, schedule(7)).await.unwrap();
+    world
+        .kms
+        .schedule_key_deletion(&world.scope, schedule(7))
+        .await
+        .unwrap();
     refused(world.encrypt(&key).await, Code::KmsInvalidState);
-    refused(world.kms.enable_key(&world.scope, enable()).await, Code::KmsInvalidState);
+    refused(
+        world.kms.enable_key(&world.scope, enable()).await,
+        Code::KmsInvalidState,
+    );
     world.disconnected(&store).await;
-    assert_eq!(world.metadata(&key).await.key_state, state("PendingDeletion"));
+    assert_eq!(
+        world.metadata(&key).await.key_state,
+        state("PendingDeletion")
+    );
     refused(world.delete(&store).await, Code::CustomKeyStoreHasCmks);
-    let cancel = || CancelKeyDeletionRequest { key_id: key.clone() };
-    world.kms.cancel_key_deletion(&world.scope, cancel()).await.unwrap();
-    refused(world.kms.cancel_key_deletion(&world.scope, cancel()).await, Code::KmsInvalidState);
+    let cancel = || CancelKeyDeletionRequest {
+        key_id: key.clone(),
+    };
+    world
+        .kms
+        .cancel_key_deletion(&world.scope, cancel())
+        .await
+        .unwrap();
+    refused(
+        world.kms.cancel_key_deletion(&world.scope, cancel()).await,
+        Code::KmsInvalidState,
+    );
     world.connected(&store).await;
     assert_eq!(world.metadata(&key).await.key_state, state("Disabled"));
 }
@@ -586,10 +864,21 @@ async fn a_ciphertext_opens_under_its_key_and_context_only() {
     let world = World::new().await;
     let key = world.create_key(None).await.unwrap();
     let other = world.create_key(None).await.unwrap();
-    let blob = world.encrypt_with(&key, &[("a", "1"), ("b", "2")]).await.unwrap();
-    let opened = world.decrypt(&blob, &[("b", "2"), ("a", "1")]).await.unwrap();
+    let blob = world
+        .encrypt_with(&key, &[("a", "1"), ("b", "2")])
+        .await
+        .unwrap();
+    let opened = world
+        .decrypt(&blob, &[("b", "2"), ("a", "1")])
+        .await
+        .unwrap();
     assert_eq!(opened, b"attack at dawn");
-    for wrong in [&[][..], &[("a", "1")], &[("a", "2"), ("b", "1")], &[("a", "1b"), ("", "2")]] {
+    for wrong in [
+        &[][..],
+        &[("a", "1")],
+        &[("a", "2"), ("b", "1")],
+        &[("a", "1b"), ("", "2")],
+    ] {
         refused(world.decrypt(&blob, wrong).await, Code::InvalidCiphertext);
     }
     let bare = world.encrypt(&key).await.unwrap();
@@ -603,38 +892,70 @@ async fn a_ciphertext_opens_under_its_key_and_context_only() {
         key_id: Some(other.clone()),
         ..DecryptRequest::default()
     };
-    refused(world.kms.decrypt(&world.scope, named).await, Code::IncorrectKey);
+    refused(
+        world.kms.decrypt(&world.scope, named).await,
+        Code::IncorrectKey,
+    );
     let dry = EncryptRequest {
         key_id: key.clone(),
         plaintext: SecretBlob(Zeroizing::new(vec![1])),
         dry_run: Some(true),
         ..EncryptRequest::default()
     };
-    refused(world.kms.encrypt(&world.scope, dry).await, Code::DryRunOperation);
+    refused(
+        world.kms.encrypt(&world.scope, dry).await,
+        Code::DryRunOperation,
+    );
+}
+
+/// Rule CR-03, CR-05
+#[tokio::test]
+async fn a_data_key_opens_to_itself_and_a_ciphertext_moves_between_keys() {
+    let world = World::new().await;
+    let key = world.create_key(None).await.unwrap();
+    let other = world.create_key(None).await.unwrap();
+    let bare = world.encrypt(&key).await.unwrap();
     let both = GenerateDataKeyRequest {
         key_id: key.clone(),
         key_spec: Some("AES_256".to_owned()),
         number_of_bytes: Some(32),
         ..GenerateDataKeyRequest::default()
     };
-    refused(world.kms.generate_data_key(&world.scope, both).await, Code::Validation);
+    refused(
+        world.kms.generate_data_key(&world.scope, both).await,
+        Code::Validation,
+    );
     let data_key = GenerateDataKeyRequest {
         key_id: key.clone(),
         key_spec: Some("AES_256".to_owned()),
         ..GenerateDataKeyRequest::default()
     };
-    let made = world.kms.generate_data_key(&world.scope, data_key).await.unwrap();
+    let made = world
+        .kms
+        .generate_data_key(&world.scope, data_key)
+        .await
+        .unwrap();
     let sealed = made.ciphertext_blob.unwrap();
-    assert_eq!(world.decrypt(&sealed, &[]).await.unwrap(), made.plaintext.unwrap().0.to_vec());
+    assert_eq!(
+        world.decrypt(&sealed, &[]).await.unwrap(),
+        made.plaintext.unwrap().0.to_vec()
+    );
     let moved = ReEncryptRequest {
         ciphertext_blob: Some(bare),
         destination_key_id: other,
         ..ReEncryptRequest::default()
     };
     let moved = world.kms.re_encrypt(&world.scope, moved).await.unwrap();
-    let opened = world.decrypt(&moved.ciphertext_blob.unwrap(), &[]).await.unwrap();
+    let opened = world
+        .decrypt(&moved.ciphertext_blob.unwrap(), &[])
+        .await
+        .unwrap();
     assert_eq!(opened, b"attack at dawn");
-    world.kms.disable_key(&world.scope, DisableKeyRequest { key_id: key }).await.unwrap();
+    world
+        .kms
+        .disable_key(&world.scope, DisableKeyRequest { key_id: key })
+        .await
+        .unwrap();
     refused(world.decrypt(&sealed, &[]).await, Code::Disabled);
 }
 
@@ -650,9 +971,15 @@ async fn a_key_is_found_by_id_arn_and_alias_where_each_is_permitted() {
     let create = |request| world.kms.create_alias(&world.scope, request);
     create(alias("alias/one", &key)).await.unwrap();
     refused(create(alias("alias/one", &key)).await, Code::AlreadyExists);
-    refused(create(alias("alias/aws/one", &key)).await, Code::InvalidAliasName);
+    refused(
+        create(alias("alias/aws/one", &key)).await,
+        Code::InvalidAliasName,
+    );
     refused(create(alias("one", &key)).await, Code::InvalidAliasName);
-    refused(create(alias("alias/two", "alias/one")).await, Code::NotFound);
+    refused(
+        create(alias("alias/two", "alias/one")).await,
+        Code::NotFound,
+    );
     let arn = world.metadata(&key).await.arn.unwrap();
     for name in [&key, &arn, "alias/one", &world.scope.alias_arn("alias/one")] {
         assert_eq!(world.metadata(name).await.key_id.as_ref(), Some(&key));
@@ -665,11 +992,26 @@ async fn a_key_is_found_by_id_arn_and_alias_where_each_is_permitted() {
     ] {
         refused(world.encrypt(name).await, code);
     }
-    let disable = DisableKeyRequest { key_id: "alias/one".to_owned() };
-    refused(world.kms.disable_key(&world.scope, disable).await, Code::NotFound);
-    let schedule = ScheduleKeyDeletionRequest { key_id: key.clone(), pending_window_in_days: None };
-    world.kms.schedule_key_deletion(&world.scope, schedule).await.unwrap();
-    refused(create(alias("alias/three", &key)).await, Code::KmsInvalidState);
+    let disable = DisableKeyRequest {
+        key_id: "alias/one".to_owned(),
+    };
+    refused(
+        world.kms.disable_key(&world.scope, disable).await,
+        Code::NotFound,
+    );
+    let schedule = ScheduleKeyDeletionRequest {
+        key_id: key.clone(),
+        pending_window_in_days: None,
+    };
+    world
+        .kms
+        .schedule_key_deletion(&world.scope, schedule)
+        .await
+        .unwrap();
+    refused(
+        create(alias("alias/three", &key)).await,
+        Code::KmsInvalidState,
+    );
 }
 
 /// Rule KS-23, KS-50, KS-51
@@ -686,15 +1028,34 @@ async fn describing_shows_what_there_is_and_names_what_is_not() {
         };
         world.kms.describe_custom_key_stores(&world.scope, request)
     };
-    refused(describe(Some("cks-none"), None).await, Code::CustomKeyStoreNotFound);
+    refused(
+        describe(Some("cks-none"), None).await,
+        Code::CustomKeyStoreNotFound,
+    );
     refused(describe(Some(&store), Some("Keys")).await, Code::Validation);
-    world.update(password(&store, "wrongPassword")).await.unwrap();
+    world
+        .update(password(&store, "wrongPassword"))
+        .await
+        .unwrap();
     world.connect(&store).await.unwrap();
-    world.until(&store, |it| matches!(it, Connection::Failed(_))).await;
-    let shown = describe(None, Some("Keys")).await.unwrap().custom_key_stores.unwrap();
-    assert_eq!(shown[0].connection_error_code.as_deref(), Some("INVALID_CREDENTIALS"));
+    world
+        .until(&store, |it| matches!(it, Connection::Failed(_)))
+        .await;
+    let shown = describe(None, Some("Keys"))
+        .await
+        .unwrap()
+        .custom_key_stores
+        .unwrap();
+    assert_eq!(
+        shown[0].connection_error_code.as_deref(),
+        Some("INVALID_CREDENTIALS")
+    );
     assert!(!format!("{shown:?}").contains("wrongPassword"));
     world.disconnected(&store).await;
-    let shown = describe(Some(&store), None).await.unwrap().custom_key_stores.unwrap();
+    let shown = describe(Some(&store), None)
+        .await
+        .unwrap()
+        .custom_key_stores
+        .unwrap();
     assert_eq!(shown[0].connection_error_code, None);
 }

@@ -325,9 +325,10 @@ mod tests {
         let mut table = String::new();
         for state in STATES {
             for event in EVENTS {
-                let outcome = next(state, event).map_or("-".to_owned(), |(to, actions)| {
-                    format!("{} {actions:?}", to.name())
-                });
+                let outcome = next(state, event).map_or_else(
+                    || "-".to_owned(),
+                    |(to, actions)| format!("{} {actions:?}", to.name()),
+                );
                 table.push_str(&format!("{:<14}{event:?}: {outcome}\n", state.name()));
             }
         }

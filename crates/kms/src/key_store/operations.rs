@@ -355,7 +355,11 @@ impl Kms {
         let replaced = known
             .get(used)
             .map_or_else(|| current.duplicate(), |it| it.duplicate());
-        let attempt = Attempt { partition, store, epoch };
+        let attempt = Attempt {
+            partition,
+            store,
+            epoch,
+        };
         let fresh = self.rotate(&attempt, &members, &replaced).await?;
         Ok(Arc::new(LiveConnection::new(
             store.fence(epoch),
