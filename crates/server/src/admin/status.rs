@@ -29,7 +29,13 @@ pub(super) async fn status(State(admin): State<Arc<Admin>>) -> Json<Value> {
 /// default Region's, and those of every Region that has a cluster.
 fn subnets(admin: &Admin) -> Value {
     let mut regions = vec![admin.defaults.region.clone()];
-    regions.extend(admin.cloudhsm.clusters().into_iter().map(|(scope, _)| scope.region));
+    regions.extend(
+        admin
+            .cloudhsm
+            .clusters()
+            .into_iter()
+            .map(|(scope, _)| scope.region),
+    );
     regions.sort();
     regions.dedup();
     let of = |region: &Region| (region.to_string(), json!(default_subnets(region)));
