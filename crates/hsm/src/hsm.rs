@@ -254,7 +254,10 @@ impl Hsm {
     #[must_use]
     pub fn remove_key(&self, id: HsmKeyId) -> Vec<Change> {
         let removed = self.keys.remove(&id);
-        removed.map(|_key| record::remove(record::key_key(id))).into_iter().collect()
+        removed
+            .map(|_key| record::remove(record::key_key(id)))
+            .into_iter()
+            .collect()
     }
 
     /// Rule HSM-11: inserting a key that is there already changes nothing.
