@@ -2,18 +2,20 @@ use std::fmt;
 use std::sync::Arc;
 
 use portcullis_seam::plant::{Bug, planted};
-use zeroize::Zeroizing;
 
-use crate::key::{Key, wipe_from};
+use crate::key::{Key, make_room, wipe_from};
 use crate::nonce::Lease;
 use crate::session::Session;
-use crate::{Call, Hsm, HsmKeyId, Operation, Refusal, Role, SessionId};
+use crate::{Call, Hsm, HsmKeyId, NONCE_BYTES, Operation, Refusal, Role, SEAL_BYTES, SessionId};
 
 /// KMS draws at most 1,024 bytes at a time (service model, NumberOfBytes).
 const RANDOM_BYTES_MAX: u16 = 1024;
 
 /// A run of operations on one HSM. Neighbours mostly share session and key, so the last of each
-/// is remembered; nonces are taken in growing runs.
+/// is remembered; nonces are taken in runs.
+///
+/// Make one for every frame and drop it with the answer: a remembered key can be used in this
+/// batch although it was deleted meanwhile, as if the operation had come first.
 pub struct Batch<'a> {
     hsm: &'a Hsm,
     session: Option<(SessionId, Arc<Session>)>,
@@ -31,7 +33,8 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Runs one operation and appends its output to `out`.
+    /// Runs one operation and appends its output to `out`. When `out` must grow, what it held
+    /// before is wiped from the memory it leaves.
     ///
     /// # Errors
     /// A [`Refusal`]; then nothing was appended, and what was half-written is wiped.
@@ -60,45 +63,50 @@ impl<'a> Batch<'a> {
                 destination_additional_data,
                 sealed,
             } => {
-                let mut plaintext = Zeroizing::new(Vec::with_capacity(sealed.len()));
-                self.open(source, source_additional_data, sealed, &mut plaintext)?;
-                self.seal(destination, destination_additional_data, &plaintext, out)
+                let start = out.len();
+                make_room(out, NONCE_BYTES + sealed.len());
+                out.extend_from_slice(&[0; NONCE_BYTES]);
+                let moved = self
+                    .open(source, source_additional_data, sealed, out)
+                    .and_then(|()| {
+                        self.seal_written(destination, destination_additional_data, start, out)
+                    });
+                if moved.is_err() {
+                    wipe_from(out, start);
+                }
+                moved
             }
-            Operation::Random { bytes } => self.random(bytes, out).map(|_start| ()),
+            Operation::Random { bytes } => random(self.hsm, bytes, out).map(|_start| ()),
         }
     }
 
     /// Checks the session and its fence, for every call: a fence may rise between two.
     fn enter(&mut self, id: SessionId) -> Result<(), Refusal> {
-        let known = self.session.as_ref().filter(|(last, _)| *last == id);
-        let session = if let Some((_, session)) = known {
-            session
-        } else {
+        if self.session.as_ref().is_none_or(|(last, _)| *last != id) {
             let found = self.hsm.sessions.get(&id).ok_or(Refusal::NoSession)?;
-            let session = Arc::clone(&*found);
-            drop(found);
             self.key = None;
-            &self.session.insert((id, session)).1
-        };
+            self.session = Some((id, Arc::clone(&*found)));
+        }
+        let (_, session) = self.session.as_ref().ok_or(Refusal::NoSession)?;
         if session.user.role != Role::CryptoUser {
             return Err(Refusal::NotPermitted);
         }
-        session.check_fence()
+        session.check_usable()
     }
 
+    /// Finds a key and makes it the remembered one.
+    ///
     /// Rule HSM-09: only its owner uses a key; to others it does not exist.
-    fn find_key(&mut self, id: HsmKeyId) -> Result<Arc<Key>, Refusal> {
-        if let Some((last, key)) = &self.key
-            && *last == id
-        {
-            return Ok(Arc::clone(key));
+    fn find_key(&mut self, id: HsmKeyId) -> Result<&Key, Refusal> {
+        if self.key.as_ref().is_none_or(|(last, _)| *last != id) {
+            let key = Arc::clone(&*self.hsm.keys.get(&id).ok_or(Refusal::NoSuchKey)?);
+            let owner = self.session.as_ref().map(|(_, session)| &session.owner);
+            if owner != Some(&key.owner) {
+                return Err(Refusal::NoSuchKey);
+            }
+            self.key = Some((id, key));
         }
-        let key = Arc::clone(&*self.hsm.keys.get(&id).ok_or(Refusal::NoSuchKey)?);
-        let owner = self.session.as_ref().map(|(_, session)| &session.owner);
-        if owner != Some(&key.owner) {
-            return Err(Refusal::NoSuchKey);
-        }
-        self.key = Some((id, Arc::clone(&key)));
+        let (_, key) = self.key.as_ref().ok_or(Refusal::NoSuchKey)?;
         Ok(key)
     }
 
@@ -112,10 +120,24 @@ impl<'a> Batch<'a> {
         if plaintext.len() > Operation::PLAINTEXT_BYTES_MAX {
             return Err(Refusal::BadLength);
         }
-        let key = self.find_key(key)?;
         let nonce = self.hsm.nonces.next(&mut self.lease);
+        let key = self.find_key(key)?;
         key.cipher
             .seal(nonce, bound(additional_data), plaintext, out)
+    }
+
+    /// Seals the plaintext that stands at the end of `out`, behind room for a nonce at `start`.
+    fn seal_written(
+        &mut self,
+        key: HsmKeyId,
+        additional_data: &[u8],
+        start: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Refusal> {
+        let nonce = self.hsm.nonces.next(&mut self.lease);
+        let key = self.find_key(key)?;
+        key.cipher
+            .seal_written(nonce, bound(additional_data), start, out)
     }
 
     fn open(
@@ -137,31 +159,30 @@ impl<'a> Batch<'a> {
         bytes: u16,
         out: &mut Vec<u8>,
     ) -> Result<(), Refusal> {
-        let key = self.find_key(key)?;
-        let start = self.random(bytes, out)?;
-        let plaintext = Zeroizing::new(out.get(start..).unwrap_or_default().to_vec());
-        let nonce = self.hsm.nonces.next(&mut self.lease);
-        let sealed = key
-            .cipher
-            .seal(nonce, bound(additional_data), &plaintext, out);
+        self.find_key(key)?;
+        make_room(out, 2 * usize::from(bytes) + SEAL_BYTES);
+        let start = random(self.hsm, bytes, out)?;
+        let sealed_from = out.len();
+        out.extend_from_slice(&[0; NONCE_BYTES]);
+        out.extend_from_within(start..sealed_from);
+        let sealed = self.seal_written(key, additional_data, sealed_from, out);
         if sealed.is_err() {
             wipe_from(out, start);
         }
         sealed
     }
+}
 
-    /// Appends random bytes and says where they start.
-    fn random(&self, bytes: u16, out: &mut Vec<u8>) -> Result<usize, Refusal> {
-        if !(1..=RANDOM_BYTES_MAX).contains(&bytes) {
-            return Err(Refusal::BadLength);
-        }
-        let start = out.len();
-        out.resize(start + usize::from(bytes), 0);
-        self.hsm
-            .entropy
-            .fill(out.get_mut(start..).unwrap_or_default());
-        Ok(start)
+/// Appends random bytes and says where they start.
+fn random(hsm: &Hsm, bytes: u16, out: &mut Vec<u8>) -> Result<usize, Refusal> {
+    if !(1..=RANDOM_BYTES_MAX).contains(&bytes) {
+        return Err(Refusal::BadLength);
     }
+    let start = out.len();
+    make_room(out, usize::from(bytes));
+    out.resize(start + usize::from(bytes), 0);
+    hsm.entropy.fill(out.get_mut(start..).unwrap_or_default());
+    Ok(start)
 }
 
 /// What is bound to a sealed text. Rule HSM-12.

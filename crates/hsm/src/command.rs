@@ -86,7 +86,8 @@ pub enum Command {
     },
     /// Opens a session. Reply: `Session`.
     ///
-    /// A fenced login ends the sessions of the same scope at lower epochs first.
+    /// A fenced login takes the place of the sessions of the same scope at this epoch, whose answer
+    /// may have been lost, and at lower ones.
     Login {
         /// The user.
         username: String,

@@ -3,9 +3,7 @@ use std::fmt;
 use portcullis_seam::{Entropy, draw};
 use zeroize::Zeroizing;
 
-use crate::key::Cipher;
-use crate::key::Material;
-use crate::record;
+use crate::key::{Cipher, Material};
 
 /// The key under which records and images lie on disk. Rule HSM-13.
 ///
@@ -35,9 +33,7 @@ impl DeviceKey {
     /// The key with these bytes.
     #[must_use]
     pub fn from_bytes(bytes: &Zeroizing<[u8; 32]>) -> Self {
-        #[expect(clippy::expect_used, reason = "the encoding of 32 bytes is 32 bytes")]
-        let material: Material = record::decode(&**bytes).expect("32 bytes are material");
-        Self(material.expand())
+        Self(Material::from_bytes(bytes.clone()).expand())
     }
 
     /// Seals `secret` under the name by which it will be looked up.

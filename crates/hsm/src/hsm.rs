@@ -43,7 +43,8 @@ impl Default for Settings {
 /// One HSM.
 ///
 /// Management commands are taken one at a time, by whoever runs the HSM; operations run
-/// concurrently with them and with each other.
+/// concurrently with them and with each other. Operations meet in two places only: the shards of
+/// keys and sessions, read once a batch, and the counter of nonces, an atomic word.
 pub struct Hsm {
     pub(crate) settings: Settings,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -54,8 +55,8 @@ pub struct Hsm {
     pub(crate) state: Mutex<State>,
 }
 
-/// What management commands read and change under one lock.
-#[derive(Debug)]
+/// What management commands read and change under one lock. Rule HSM-20: not printable, since it
+/// holds secrets.
 pub(crate) struct State {
     pub(crate) phase: Phase,
     pub(crate) users: BTreeMap<UserName, User>,
@@ -156,7 +157,7 @@ impl Hsm {
     fn with(settings: Settings, entropy: Arc<dyn Entropy>, masking: Cipher, state: State) -> Self {
         Self {
             settings,
-            nonces: Nonces::new(Arc::clone(&entropy)),
+            nonces: Nonces::new(&*entropy),
             entropy,
             keys: DashMap::with_hasher_and_shard_amount(IdHash::default(), SHARDS),
             sessions: DashMap::with_hasher_and_shard_amount(IdHash::default(), SHARDS),
@@ -171,7 +172,7 @@ impl Hsm {
         Batch::new(self)
     }
 
-    /// Everything the HSM keeps on disk.
+    /// Everything the HSM keeps on disk. Call it between two commands.
     #[must_use]
     pub fn records(&self) -> Vec<(String, Zeroizing<Vec<u8>>)> {
         let mut records = self.image().0;
@@ -181,7 +182,8 @@ impl Hsm {
         records
     }
 
-    /// A backup: everything but what is this one HSM's own. Rule BK-01.
+    /// A backup: everything but what is this one HSM's own. Rule BK-01. Call it between two
+    /// commands: it is of an instant only when no command runs beside it.
     #[must_use]
     pub fn image(&self) -> Image {
         let state = self.state.lock();
@@ -237,7 +239,8 @@ impl Hsm {
         key.mask(id, &self.masking, &*self.entropy).ok()
     }
 
-    /// Takes a key over from another HSM of the cluster; a key it has stays as it is.
+    /// Takes a key over from another HSM of the cluster; a key it has stays as it is. Like
+    /// [`manage`](Self::manage), for one caller at a time.
     #[must_use]
     pub fn import_masked(&self, masked: &MaskedKey) -> Answer {
         match Key::unmask(masked, &self.masking) {

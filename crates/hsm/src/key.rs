@@ -24,14 +24,15 @@ impl Hasher for IdBits {
             if let Some(start) = word.get_mut(..chunk.len()) {
                 start.copy_from_slice(chunk);
             }
-            self.0 ^= u64::from_le_bytes(word);
+            self.write_u64(u64::from_le_bytes(word));
         }
     }
 
     fn write_usize(&mut self, _length: usize) {}
 
     fn write_u64(&mut self, word: u64) {
-        self.0 ^= word;
+        // Turned, so that an id of two equal halves does not hash to zero.
+        self.0 = self.0.rotate_left(32) ^ word;
     }
 }
 
@@ -45,6 +46,10 @@ pub(crate) struct Material(Zeroizing<[u8; 32]>);
 impl Material {
     pub(crate) fn draw(entropy: &dyn Entropy) -> Self {
         Self(Zeroizing::new(draw(entropy)))
+    }
+
+    pub(crate) const fn from_bytes(bytes: Zeroizing<[u8; 32]>) -> Self {
+        Self(bytes)
     }
 
     /// The expanded key: expanding costs more than sealing 32 bytes, so it is kept.
@@ -71,15 +76,31 @@ impl Cipher {
         out: &mut Vec<u8>,
     ) -> Result<(), Refusal> {
         let start = out.len();
-        out.reserve(plaintext.len() + crate::SEAL_BYTES);
+        make_room(out, plaintext.len() + crate::SEAL_BYTES);
         out.extend_from_slice(&nonce);
         out.extend_from_slice(plaintext);
-        let body = out.get_mut(start + NONCE_BYTES..).unwrap_or_default();
+        self.seal_written(nonce, additional_data, start, out)
+    }
+
+    /// Seals the plaintext that stands at the end of `out`, behind room for a nonce at `start`.
+    pub(crate) fn seal_written(
+        &self,
+        nonce: [u8; NONCE_BYTES],
+        additional_data: &[u8],
+        start: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Refusal> {
+        let written = out.get_mut(start..).unwrap_or_default();
+        let Some((head, body)) = written.split_first_chunk_mut::<NONCE_BYTES>() else {
+            return Err(Refusal::BadLength);
+        };
+        *head = nonce;
         let nonce = Nonce::assume_unique_for_key(nonce);
         let tag = self
             .0
             .seal_in_place_separate_tag(nonce, Aad::from(additional_data), body);
         if let Ok(tag) = tag {
+            make_room(out, tag.as_ref().len());
             out.extend_from_slice(tag.as_ref());
             Ok(())
         } else {
@@ -99,6 +120,7 @@ impl Cipher {
             return Err(Refusal::NotAuthentic);
         };
         let start = out.len();
+        make_room(out, body.len());
         out.extend_from_slice(body);
         let text = out.get_mut(start..).unwrap_or_default();
         let nonce = Nonce::assume_unique_for_key(*nonce);
@@ -114,6 +136,23 @@ impl Cipher {
             Err(Refusal::NotAuthentic)
         }
     }
+}
+
+/// Makes room for `bytes` more. Growing moves what is there, and a vector that grows by itself
+/// would leave the plaintexts of earlier calls behind in the memory it frees.
+pub(crate) fn make_room(out: &mut Vec<u8>, bytes: usize) {
+    if out.capacity() - out.len() < bytes {
+        grow(out, bytes);
+    }
+}
+
+#[cold]
+fn grow(out: &mut Vec<u8>, bytes: usize) {
+    let capacity = (out.len() + bytes).max(2 * out.capacity());
+    let mut roomy = Vec::with_capacity(capacity);
+    roomy.extend_from_slice(out);
+    std::mem::swap(out, &mut roomy);
+    roomy.zeroize();
 }
 
 /// Wipes and removes what stands in `out` from `start` on.

@@ -61,7 +61,9 @@ impl Hsm {
                 )
             }
             Command::Logout { session } => {
-                self.sessions.remove(&session);
+                if let Some((_, session)) = self.sessions.remove(&session) {
+                    session.end();
+                }
                 Ok(Reply::Done)
             }
             Command::RaiseFence { session, epoch } => self.raise_fence(session, epoch, changes),
@@ -110,6 +112,7 @@ impl Hsm {
     /// Rule HSM-03: the first password is set once; it makes the HSM's first admin.
     fn activate(&self, password: &Secret, changes: &mut Vec<Change>) -> Result<Reply, Refusal> {
         check_password(password.reveal())?;
+        let hash = self.hash(password);
         let mut state = self.state.lock();
         if state.phase != Phase::Unactivated {
             return Err(Refusal::WrongPhase);
@@ -126,97 +129,96 @@ impl Hsm {
         state.phase = Phase::Active;
         changes.push(record::remove(record::user_key(&before)));
         changes.push(record::put(PHASE.to_owned(), &state.phase));
-        put_user(
-            &mut state,
-            admin,
-            User::with(Some(self.hash(password))),
-            changes,
-        );
+        put_user(&mut state, admin, hash, changes);
         Ok(Reply::Done)
     }
 
+    /// Takes milliseconds: call it without the lock, for which backups and user lists wait.
     fn hash(&self, password: &Secret) -> PasswordHash {
         let iterations = self.settings.password_iterations;
         PasswordHash::of(password.reveal(), iterations, &*self.entropy)
     }
 
     fn login(&self, login: &Login<'_>, changes: &mut Vec<Change>) -> Result<Reply, Refusal> {
+        let hash = self.find_hash(login)?;
+        if !hash.accepts(login.password.reveal()) {
+            return Err(self.count_failure(&login.user, changes));
+        }
         let mut state = self.state.lock();
-        let fence = match login.fence {
-            Some(Fence { scope, epoch }) => {
-                let height = state.fences.of(scope)?;
-                if height.get() > epoch {
-                    return Err(Refusal::Fenced);
-                }
-                Some(SessionFence {
-                    scope,
-                    epoch,
-                    height,
-                })
-            }
-            None => None,
-        };
-        self.check_login(&mut state, login, fence.as_ref(), changes)?;
-        if let Some(fence) = &fence {
-            self.end_superseded(fence.scope, fence.epoch);
-            raise(fence, fence.epoch, changes);
+        if let Some(user) = state.users.get_mut(&login.user)
+            && user.failed_logins > 0
+        {
+            user.failed_logins = 0;
+            changes.push(user_change(&login.user, user));
+        }
+        if let Some(Fence { scope, epoch }) = login.fence {
+            self.end_superseded(scope, epoch);
         }
         if self.sessions.len() >= SESSIONS_MAX {
             return Err(Refusal::Full);
         }
-        let id = SessionId(u64::from_le_bytes(draw(&*self.entropy)));
-        let owner = Arc::from(login.user.name.as_str());
-        let session = Session {
-            id,
-            user: login.user.clone(),
-            owner,
-            fence,
+        let fence = match login.fence {
+            Some(Fence { scope, epoch }) => {
+                let height = state.fences.of(scope)?;
+                let fence = SessionFence {
+                    scope,
+                    epoch,
+                    height,
+                };
+                raise(&fence, epoch, changes);
+                Some(fence)
+            }
+            None => None,
         };
+        let id = SessionId(u64::from_le_bytes(draw(&*self.entropy)));
+        let session = Session::new(id, login.user.clone(), fence);
         self.sessions.insert(id, Arc::new(session));
         Ok(Reply::Session(id))
     }
 
+    /// What the password must match, unless there is another reason to refuse.
+    ///
     /// Rule HSM-04: unknown, locked, logged in elsewhere and wrong password are told apart, in
     /// this order, as the connection error codes of a key store are.
-    fn check_login(
-        &self,
-        state: &mut State,
-        login: &Login<'_>,
-        fence: Option<&SessionFence>,
-        changes: &mut Vec<Change>,
-    ) -> Result<(), Refusal> {
-        let user = state
-            .users
-            .get_mut(&login.user)
-            .ok_or(Refusal::NoSuchUser)?;
+    fn find_hash(&self, login: &Login<'_>) -> Result<PasswordHash, Refusal> {
+        let state = self.state.lock();
+        if let Some(fence) = login.fence {
+            state.fences.check(fence)?;
+        }
+        let Some(user) = state.users.get(&login.user) else {
+            drop(state);
+            let nobody = PasswordHash::of_nobody(self.settings.password_iterations);
+            let _never = nobody.accepts(login.password.reveal());
+            return Err(Refusal::NoSuchUser);
+        };
         if user.locked() {
             return Err(Refusal::LockedOut);
         }
-        if login.exclusive
-            && self.is_logged_in(&login.user, |other| {
-                !fence.is_some_and(|fence| other.is_superseded_by(&fence.scope, fence.epoch))
-            })
-        {
+        let stays = |other: &Session| {
+            !login
+                .fence
+                .is_some_and(|fence| other.is_superseded_by(&fence.scope, fence.epoch))
+        };
+        if login.exclusive && self.is_logged_in(&login.user, stays) {
             return Err(Refusal::LoggedIn);
         }
-        let hash = user.password.as_ref().ok_or(Refusal::NotPermitted)?;
-        if hash.accepts(login.password.reveal()) {
-            if user.failed_logins > 0 {
-                user.failed_logins = 0;
-                changes.push(record::put(
-                    record::user_key(&login.user),
-                    &(&login.user, &*user),
-                ));
-            }
-            return Ok(());
+        user.password.clone().ok_or(Refusal::NotPermitted)
+    }
+
+    /// Rule HSM-05: the fifth wrong password locks the account on this HSM. Rule HSM-15: with it
+    /// the sessions that the user has.
+    fn count_failure(&self, name: &UserName, changes: &mut Vec<Change>) -> Refusal {
+        let mut state = self.state.lock();
+        let Some(user) = state.users.get_mut(name) else {
+            return Refusal::NoSuchUser;
+        };
+        if user.count_failure() {
+            let sessions = self.sessions.iter();
+            let own = sessions.filter(|session| session.user == *name);
+            own.for_each(|session| session.lock());
         }
-        // Rule HSM-05: the fifth wrong password locks the account on this HSM.
-        user.failed_logins = user.failed_logins.saturating_add(1);
-        changes.push(record::put(
-            record::user_key(&login.user),
-            &(&login.user, &*user),
-        ));
-        Err(Refusal::WrongPassword)
+        changes.push(user_change(name, user));
+        Refusal::WrongPassword
     }
 
     fn is_logged_in(&self, user: &UserName, counts: impl Fn(&Session) -> bool) -> bool {
@@ -225,14 +227,20 @@ impl Hsm {
             .any(|session| session.user == *user && counts(&session))
     }
 
+    /// Rule HSM-18: ends the sessions of `scope` at `epoch` and before, and no others.
     fn end_superseded(&self, scope: [u8; 16], epoch: Epoch) {
-        self.sessions
-            .retain(|_, session| !session.is_superseded_by(&scope, epoch));
+        self.sessions.retain(|_, session| {
+            let superseded = session.is_superseded_by(&scope, epoch);
+            if superseded {
+                session.end();
+            }
+            !superseded
+        });
     }
 
     fn session(&self, id: SessionId) -> Result<Arc<Session>, Refusal> {
         let session = Arc::clone(&*self.sessions.get(&id).ok_or(Refusal::NoSession)?);
-        session.check_fence()?;
+        session.check_open()?;
         Ok(session)
     }
 
@@ -247,11 +255,11 @@ impl Hsm {
 
     fn crypto_session(&self, id: SessionId) -> Result<Arc<Session>, Refusal> {
         let session = self.session(id)?;
-        if session.user.role == Role::CryptoUser {
-            Ok(session)
-        } else {
-            Err(Refusal::NotPermitted)
+        if session.user.role != Role::CryptoUser {
+            return Err(Refusal::NotPermitted);
         }
+        session.check_usable()?;
+        Ok(session)
     }
 
     fn raise_fence(
@@ -263,8 +271,9 @@ impl Hsm {
         let session = self.session(session)?;
         let fence = session.fence.as_ref().ok_or(Refusal::NotPermitted)?;
         raise(fence, epoch, changes);
-        let below = Epoch(epoch.0.saturating_sub(1));
-        self.end_superseded(fence.scope, below);
+        if let Some(below) = epoch.0.checked_sub(1) {
+            self.end_superseded(fence.scope, Epoch(below));
+        }
         Ok(Reply::Done)
     }
 
@@ -276,10 +285,9 @@ impl Hsm {
         changes: &mut Vec<Change>,
     ) -> Result<Reply, Refusal> {
         self.admin_session(session)?;
-        if !matches!(user.role, Role::Admin | Role::CryptoUser) {
-            return Err(Refusal::NotPermitted);
-        }
+        check_manageable(&user)?;
         check_password(password.reveal())?;
+        let hash = self.hash(password);
         let mut state = self.state.lock();
         if state.users.contains_key(&user) {
             return Err(Refusal::UserExists);
@@ -287,15 +295,12 @@ impl Hsm {
         if state.users.len() >= self.settings.users_max {
             return Err(Refusal::Full);
         }
-        put_user(
-            &mut state,
-            user,
-            User::with(Some(self.hash(password))),
-            changes,
-        );
+        put_user(&mut state, user, hash, changes);
         Ok(Reply::Done)
     }
 
+    /// Rule HSM-16: one's own password, or as an admin everybody's, and only while nobody else is
+    /// logged in as that user. Rule HSM-05: only an admin's change unlocks.
     fn change_password(
         &self,
         session: SessionId,
@@ -304,27 +309,22 @@ impl Hsm {
         changes: &mut Vec<Change>,
     ) -> Result<Reply, Refusal> {
         let asking = self.session(session)?;
-        if asking.user != user && asking.user.role != Role::Admin {
-            return Err(Refusal::NotPermitted);
+        if asking.user.role != Role::Admin {
+            if asking.user != user {
+                return Err(Refusal::NotPermitted);
+            }
+            asking.check_usable()?;
         }
+        check_manageable(&user)?;
         check_password(password.reveal())?;
         if self.is_logged_in(&user, |other| other.id != asking.id) {
             return Err(Refusal::LoggedIn);
         }
-        let mut state = self.state.lock();
-        if state
-            .users
-            .get(&user)
-            .is_none_or(|known| known.password.is_none())
-        {
+        if !self.state.lock().users.contains_key(&user) {
             return Err(Refusal::NoSuchUser);
         }
-        put_user(
-            &mut state,
-            user,
-            User::with(Some(self.hash(password))),
-            changes,
-        );
+        let hash = self.hash(password);
+        put_user(&mut self.state.lock(), user, hash, changes);
         Ok(Reply::Done)
     }
 
@@ -335,6 +335,10 @@ impl Hsm {
         changes: &mut Vec<Change>,
     ) -> Result<Reply, Refusal> {
         self.admin_session(session)?;
+        check_manageable(user)?;
+        if !self.state.lock().users.contains_key(user) {
+            return Err(Refusal::NoSuchUser);
+        }
         if self.is_logged_in(user, |_| true) {
             return Err(Refusal::LoggedIn);
         }
@@ -343,14 +347,9 @@ impl Hsm {
         if owns {
             return Err(Refusal::OwnsKeys);
         }
-        let mut state = self.state.lock();
-        let removed = state.users.remove(user).is_some();
+        self.state.lock().users.remove(user);
         changes.push(record::remove(record::user_key(user)));
-        if removed {
-            Ok(Reply::Done)
-        } else {
-            Err(Refusal::NoSuchUser)
-        }
+        Ok(Reply::Done)
     }
 
     fn generate_key(
@@ -366,13 +365,11 @@ impl Hsm {
         }
         let present = self.keys.get(&id).map(|key| Arc::clone(&*key));
         if let Some(key) = present {
-            let same = key.owner == session.owner && key.label == label;
+            if key.owner != session.owner || key.label != label {
+                return Err(Refusal::NotPermitted);
+            }
             let masked = key.mask(id, &self.masking, &*self.entropy)?;
-            return if same {
-                Ok(Reply::Key(masked))
-            } else {
-                Err(Refusal::NotPermitted)
-            };
+            return Ok(Reply::Key(masked));
         }
         let material = Material::draw(&*self.entropy);
         let key = Key::new(material, Arc::clone(&session.owner), label);
@@ -438,16 +435,22 @@ impl Hsm {
         let session = self.session(session)?;
         let all = session.user.role == Role::Admin;
         let limit = usize::from(limit).min(LISTED_KEYS_MAX);
-        let ids = self
-            .key_ids()
+        let wanted = self.keys.iter().filter(|key| {
+            (all || key.owner == session.owner)
+                && after.is_none_or(|after| *key.key() > after)
+                && label.is_none_or(|label| key.label == label)
+        });
+        let mut ids: Vec<HsmKeyId> = wanted.map(|key| *key.key()).collect();
+        if ids.len() > limit {
+            // The page's ids come first; only they are worth sorting.
+            ids.select_nth_unstable(limit);
+            ids.truncate(limit);
+        }
+        ids.sort_unstable();
+        let infos = ids
             .into_iter()
-            .filter(|id| after.is_none_or(|after| *id > after));
-        let infos = ids.filter_map(|id| self.keys.get(&id).map(|key| key.info(id)));
-        let listed = infos
-            .filter(|info| all || *info.owner == *session.owner)
-            .filter(|info| label.is_none_or(|label| info.label == label))
-            .take(limit);
-        Ok(Reply::Keys(listed.collect()))
+            .filter_map(|id| self.keys.get(&id).map(|key| key.info(id)));
+        Ok(Reply::Keys(infos.collect()))
     }
 }
 
@@ -462,7 +465,20 @@ fn raise(fence: &SessionFence, epoch: Epoch, changes: &mut Vec<Change>) {
     }
 }
 
-fn put_user(state: &mut State, name: UserName, user: User, changes: &mut Vec<Change>) {
-    changes.push(record::put(record::user_key(&name), &(&name, &user)));
+fn put_user(state: &mut State, name: UserName, hash: PasswordHash, changes: &mut Vec<Change>) {
+    let user = User::with(Some(hash));
+    changes.push(user_change(&name, &user));
     state.users.insert(name, user);
+}
+
+fn user_change(name: &UserName, user: &User) -> Change {
+    record::put(record::user_key(name), &(name, user))
+}
+
+/// Rule HSM-17: users are admins and crypto users; the HSM's own users are nobody's to change.
+const fn check_manageable(user: &UserName) -> Result<(), Refusal> {
+    match user.role {
+        Role::Admin | Role::CryptoUser => Ok(()),
+        Role::UnactivatedAdmin | Role::ApplianceUser => Err(Refusal::NotPermitted),
+    }
 }

@@ -5,7 +5,7 @@ use portcullis_seam::{Entropy, draw};
 use serde::{Deserialize, Serialize};
 
 /// A password as an HSM keeps it: PBKDF2-HMAC-SHA256 over a salt of its own.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct PasswordHash {
     salt: [u8; 16],
     hash: [u8; 32],
@@ -21,6 +21,16 @@ impl PasswordHash {
         Self {
             salt,
             hash,
+            iterations,
+        }
+    }
+
+    /// What nobody's password is compared with, so that an unknown name costs as much as a known
+    /// one.
+    pub(crate) const fn of_nobody(iterations: NonZeroU32) -> Self {
+        Self {
+            salt: [0; 16],
+            hash: [0; 32],
             iterations,
         }
     }

@@ -1,3 +1,4 @@
+use postcard::experimental::serialized_size;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
@@ -52,16 +53,21 @@ pub(crate) const fn remove(key: String) -> Change {
     Change { key, value: None }
 }
 
+/// Measures first: a vector that grows would leave copies of the secret behind.
 #[expect(
     clippy::expect_used,
     reason = "records are plain structures, which postcard can write"
 )]
 pub(crate) fn encode(value: &impl Serialize) -> Zeroizing<Vec<u8>> {
-    Zeroizing::new(postcard::to_stdvec(value).expect("plain structures serialise"))
+    let bytes = serialized_size(value).expect("plain structures have a size");
+    let encoded = postcard::to_extend(value, Vec::with_capacity(bytes));
+    Zeroizing::new(encoded.expect("plain structures serialise"))
 }
 
+/// Reads a value that takes up all the bytes.
 pub(crate) fn decode<T: DeserializeOwned>(value: &[u8]) -> Option<T> {
-    postcard::from_bytes(value).ok()
+    let (decoded, rest) = postcard::take_from_bytes(value).ok()?;
+    rest.is_empty().then_some(decoded)
 }
 
 pub(crate) fn user_key(user: &UserName) -> String {

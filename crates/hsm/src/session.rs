@@ -1,13 +1,14 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::fence::Height;
 use crate::user::UserName;
 use crate::{Epoch, Refusal, SessionId};
 
-/// PKCS #11 sessions per application (AWS CloudHSM quotas).
+/// PKCS #11 sessions per application (AWS CloudHSM quotas). Rule HSM-19.
 pub(crate) const SESSIONS_MAX: usize = 1024;
 
-/// Somebody who is logged in. In memory only: a restart ends every session.
+/// Somebody who is logged in. Rule HSM-19: in memory only, so a restart ends every session.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) id: SessionId,
@@ -15,6 +16,10 @@ pub(crate) struct Session {
     /// The user's name as keys carry it.
     pub(crate) owner: Arc<str>,
     pub(crate) fence: Option<SessionFence>,
+    /// Set once: a batch that began earlier holds the session still.
+    ended: AtomicBool,
+    /// Set once: nobody changes the password of a user who is logged in, and so none unlocks it.
+    locked: AtomicBool,
 }
 
 /// The connection that a session belongs to.
@@ -26,15 +31,48 @@ pub(crate) struct SessionFence {
 }
 
 impl Session {
-    /// Rule HSM-06: a session whose epoch is lower than one the HSM has seen does nothing more.
-    pub(crate) fn check_fence(&self) -> Result<(), Refusal> {
-        match &self.fence {
-            Some(fence) if fence.height.get() > fence.epoch => Err(Refusal::Fenced),
-            _ => Ok(()),
+    pub(crate) fn new(id: SessionId, user: UserName, fence: Option<SessionFence>) -> Self {
+        Self {
+            id,
+            owner: Arc::from(user.name.as_str()),
+            user,
+            fence,
+            ended: AtomicBool::new(false),
+            locked: AtomicBool::new(false),
         }
     }
 
-    /// Whether a login of `scope` at `epoch` takes this session's place.
+    /// Rule HSM-06: a session whose epoch is lower than one the HSM has seen does nothing more.
+    pub(crate) fn check_open(&self) -> Result<(), Refusal> {
+        if let Some(fence) = &self.fence
+            && fence.height.get() > fence.epoch
+        {
+            return Err(Refusal::Fenced);
+        }
+        if self.ended.load(Ordering::Acquire) {
+            return Err(Refusal::NoSession);
+        }
+        Ok(())
+    }
+
+    /// Rule HSM-15: the sessions of a user who is locked out use no keys.
+    pub(crate) fn check_usable(&self) -> Result<(), Refusal> {
+        self.check_open()?;
+        if self.locked.load(Ordering::Acquire) {
+            return Err(Refusal::LockedOut);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn lock(&self) {
+        self.locked.store(true, Ordering::Release);
+    }
+
+    /// Whether it is of `scope`, at `epoch` or before.
     pub(crate) fn is_superseded_by(&self, scope: &[u8; 16], epoch: Epoch) -> bool {
         self.fence
             .as_ref()

@@ -51,7 +51,7 @@ pub(crate) fn check_password(password: &str) -> Result<(), Refusal> {
 }
 
 /// What an HSM keeps of a user.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct User {
     /// None for a user that cannot log in with a password.
     pub(crate) password: Option<PasswordHash>,
@@ -65,6 +65,12 @@ impl User {
             password,
             failed_logins: 0,
         }
+    }
+
+    /// Counts a wrong password, and says whether it locked the account.
+    pub(crate) const fn count_failure(&mut self) -> bool {
+        self.failed_logins = self.failed_logins.saturating_add(1);
+        self.failed_logins == FAILED_LOGINS_MAX
     }
 
     pub(crate) const fn locked(&self) -> bool {

@@ -1,0 +1,9 @@
+//! What an HSM promises, through its public surface.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail loudly")]
+
+mod backup;
+mod keys;
+mod secrecy;
+mod sessions;
+mod users;
+mod world;
