@@ -73,6 +73,13 @@ pub(crate) fn operation(failure: &Failure, key_arn: &str) -> Exception {
                  the backup from which the cluster was made; substitute a cluster that has it."
             ),
         ),
+        // Rule CR-13: a lockout while CONNECTED names itself, and so how to mend it.
+        Failure::LockedOut => Exception::new(
+            Code::KmsInvalidState,
+            "KMS cannot communicate with your CloudHSM cluster, because its crypto user kmsuser is \
+             locked out after too many failed logins. Disconnect the custom key store, let an \
+             admin change the password of kmsuser, set KeyStorePassword to it, and connect.",
+        ),
         Failure::Busy => Exception::new(
             Code::Throttling,
             "The CloudHSM cluster has more work than it takes at once. Try again more slowly, or \

@@ -255,6 +255,37 @@ async fn every_connection_error_code_comes_from_its_cause_and_goes_with_its_repa
     assert!(old.await.is_err(), "the password was rotated");
 }
 
+/// Rule CR-13
+#[tokio::test]
+async fn a_lockout_while_connected_fails_operations_and_names_itself() {
+    let world = World::new().await;
+    let cluster = world.cluster(&["a", "b"], None).await;
+    let store = world.create(world.request("Keys", &cluster)).await.unwrap();
+    world.connected(&store).await;
+    let key = world.create_key(Some(&store)).await.unwrap();
+    for _ in 0..5 {
+        let wrong = Secret::new("wrongPassword");
+        let person =
+            world
+                .cloudhsm
+                .login(&world.scope, &cluster, "kmsuser", Role::CryptoUser, wrong);
+        assert!(person.await.is_err(), "the password is known to KMS only");
+    }
+    let failed = world.encrypt(&key).await.unwrap_err();
+    assert_eq!(failed.code, Code::KmsInvalidState);
+    assert!(failed.message.contains("locked out"), "{}", failed.message);
+    assert_eq!(world.connection(&store), Connection::Connected);
+
+    world.disconnected(&store).await;
+    world.reset_password(&cluster, "freshPassword").await;
+    world
+        .update(password(&store, "freshPassword"))
+        .await
+        .unwrap();
+    world.connected(&store).await;
+    world.encrypt(&key).await.unwrap();
+}
+
 /// Rule KS-13, KS-31
 #[tokio::test]
 async fn trouble_of_the_network_or_the_cluster_has_a_code_of_its_own() {

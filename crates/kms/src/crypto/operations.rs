@@ -401,6 +401,7 @@ fn random_failed(store: &KeyStore, failure: &Failure) -> Exception {
         Failure::NoHsm
         | Failure::Unreachable(_)
         | Failure::NoMaterial
+        | Failure::LockedOut
         | Failure::Busy
         | Failure::Refused(_) => {
             let exception = translate::operation(failure, store.id.as_str());

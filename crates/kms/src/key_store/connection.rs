@@ -47,6 +47,8 @@ pub(crate) enum Failure {
     Unreachable(String),
     /// No HSM has the key.
     NoMaterial,
+    /// `kmsuser` is locked out on the HSMs.
+    LockedOut,
     /// Every HSM has more work than it takes.
     Busy,
     /// An HSM refused for a reason that another HSM would have too.
@@ -162,6 +164,8 @@ impl LiveConnection {
             }
             // A missing key says more than an HSM that did not answer.
             CallError::Refused(Refusal::NoSuchKey) => Ok(Failure::NoMaterial),
+            // Failed logins are counted on each HSM: another may still serve.
+            CallError::Refused(Refusal::LockedOut) => Ok(Failure::LockedOut),
             CallError::Refused(Refusal::Busy) | CallError::Link(LinkError::Overloaded) => {
                 Ok(if before == Failure::NoHsm {
                     Failure::Busy
@@ -171,7 +175,7 @@ impl LiveConnection {
             }
             CallError::Refused(refusal) => Err(Failure::Refused(*refusal)),
             CallError::Link(link) => Ok(match before {
-                Failure::NoMaterial | Failure::Busy => before,
+                Failure::NoMaterial | Failure::LockedOut | Failure::Busy => before,
                 Failure::NoHsm
                 | Failure::Unreachable(_)
                 | Failure::Disconnected
