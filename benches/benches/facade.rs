@@ -153,8 +153,8 @@ async fn read_reply(connection: &mut TcpStream, buffer: &mut [u8]) {
             continue;
         };
         if have >= length {
-            let text = String::from_utf8_lossy(&buffer[..have]);
-            assert!(buffer.starts_with(b"HTTP/1.1 200"), "{text}");
+            let good = buffer.starts_with(b"HTTP/1.1 200");
+            assert!(good, "{}", String::from_utf8_lossy(&buffer[..have]));
             return;
         }
     }

@@ -242,6 +242,25 @@ mod tests {
         }
     }
 
+    /// What the fuzz target `request` starts from, and what it once found.
+    #[test]
+    fn the_fuzzers_corpus_is_answered() {
+        let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/request");
+        let mut read = 0;
+        for entry in std::fs::read_dir(corpus).unwrap() {
+            let data = std::fs::read(entry.unwrap().path()).unwrap();
+            let mut parts = data.splitn(3, |byte| *byte == b'\n');
+            let mut text = || parts.next().and_then(|part| std::str::from_utf8(part).ok());
+            let (target, authorization) = (text(), text());
+            let body = parts.next().unwrap_or_default();
+            if let Err(refused) = request(target, authorization, body, &defaults()) {
+                assert!(refused.code.status() < 500, "{refused}");
+            }
+            read += 1;
+        }
+        assert!(read >= 10, "{read} inputs");
+    }
+
     proptest! {
         #[test]
         fn no_bytes_make_the_decoder_panic(
