@@ -24,8 +24,8 @@ use portcullis_hsm::{
     Settings,
 };
 use portcullis_link::{
-    BoxFuture, Channel, ClientIdentity, Done, Identity, Listener, Listening, QuicSettings,
-    QuicTransport, ReplyFrame, Request, Service, Target, Transport,
+    BoxFuture, Channel, ClientIdentity, Conversation, Done, Identity, Listener, Listening,
+    QuicSettings, QuicTransport, ReplyFrame, Request, Service, Target, Transport,
 };
 use portcullis_seam::SystemEntropy;
 use rcgen::{CertificateParams, Issuer, KeyPair};
@@ -46,6 +46,12 @@ const RUN: Duration = Duration::from_millis(400);
 struct Echo;
 
 impl Service for Echo {
+    fn connected(self: Arc<Self>) -> Arc<dyn Conversation> {
+        self
+    }
+}
+
+impl Conversation for Echo {
     fn execute(self: Arc<Self>, request: Request, done: Done) {
         let mut reply = ReplyFrame::answering(&request);
         for call in request.calls() {
@@ -75,6 +81,12 @@ impl std::fmt::Debug for Seal {
 }
 
 impl Service for Seal {
+    fn connected(self: Arc<Self>) -> Arc<dyn Conversation> {
+        self
+    }
+}
+
+impl Conversation for Seal {
     fn execute(self: Arc<Self>, request: Request, done: Done) {
         let mut reply = ReplyFrame::answering(&request);
         let mut batch = self.0.batch();

@@ -224,6 +224,19 @@ impl Hsm {
         }]
     }
 
+    /// Whether a session is open.
+    #[must_use]
+    pub fn has_session(&self, id: SessionId) -> bool {
+        self.sessions.contains_key(&id)
+    }
+
+    /// Ends a session, as a logout does, at any time: sessions are in memory only.
+    pub fn end_session(&self, id: SessionId) {
+        if let Some((_, session)) = self.sessions.remove(&id) {
+            session.end();
+        }
+    }
+
     /// The keys it holds, in order.
     #[must_use]
     pub fn key_ids(&self) -> Vec<HsmKeyId> {

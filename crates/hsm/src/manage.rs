@@ -61,9 +61,7 @@ impl Hsm {
                 )
             }
             Command::Logout { session } => {
-                if let Some((_, session)) = self.sessions.remove(&session) {
-                    session.end();
-                }
+                self.end_session(session);
                 Ok(Reply::Done)
             }
             Command::RaiseFence { session, epoch } => self.raise_fence(session, epoch, changes),

@@ -29,7 +29,7 @@ pub use certificate::{CertificateError, pem_to_der, verify_certificate_signed_by
 pub use frame::{ReplyFrame, Request};
 pub use quic::{ClientIdentity, QuicSettings, QuicTransport};
 pub use transport::{
-    BoxFuture, CallError, Channel, Done, Identity, LinkError, Listener, Listening, Service, Target,
-    Transport,
+    BoxFuture, CallError, Channel, Conversation, Done, Identity, LinkError, Listener, Listening,
+    Service, Target, Transport,
 };
 pub use wiped::Wiped;

@@ -100,8 +100,15 @@ pub trait Channel: Send + Sync + Debug {
     fn in_flight(&self) -> usize;
 }
 
-/// The server's end: what an HSM node does with what arrives.
+/// The server's end: an HSM node.
 pub trait Service: Send + Sync + Debug {
+    /// Who answers a connection that was just made. Dropped when the connection has ended and the
+    /// last command that came over it has been carried out.
+    fn connected(self: Arc<Self>) -> Arc<dyn Conversation>;
+}
+
+/// What an HSM node does with what arrives over one connection.
+pub trait Conversation: Send + Sync + Debug {
     /// Answers a whole frame of operations, in order, now or on a worker, and then calls `done`
     /// exactly once.
     fn execute(self: Arc<Self>, request: Request, done: Done);

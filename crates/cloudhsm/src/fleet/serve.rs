@@ -1,22 +1,44 @@
 //! What a node does with what arrives on the link.
 
+use std::fmt;
 use std::sync::Arc;
 
-use portcullis_hsm::{Command, Placement, Refusal, Reply, placement};
-use portcullis_link::{BoxFuture, Done, ReplyFrame, Request, Service};
+use parking_lot::Mutex;
+use portcullis_hsm::{Command, Placement, Refusal, Reply, SessionId, placement};
+use portcullis_link::{BoxFuture, Conversation, Done, ReplyFrame, Request, Service};
 
 use super::node::{Core, Node};
 
 impl Service for Node {
+    fn connected(self: Arc<Self>) -> Arc<dyn Conversation> {
+        Arc::new(Connected {
+            node: Self::clone(&self),
+            sessions: Mutex::default(),
+        })
+    }
+}
+
+/// One connection to a node.
+///
+/// Rule HSM-21: a session lives no longer than the connection it was opened over. A client that
+/// was cut off, or has ended, would otherwise be logged in for ever, and its user's password could
+/// not be changed.
+struct Connected {
+    node: Node,
+    sessions: Mutex<Vec<SessionId>>,
+}
+
+impl Conversation for Connected {
     fn execute(self: Arc<Self>, request: Request, done: Done) {
+        let core = Arc::clone(&self.node.core);
         match placement(request.payload_bytes()) {
-            Placement::Inline => done(self.core.answer(&request)),
+            Placement::Inline => done(core.answer(&request)),
             Placement::Worker => {
-                let core = Arc::clone(&self.core);
-                let job = Box::new(move || done(core.answer(&request)));
+                let worker = Arc::clone(&core);
+                let job = Box::new(move || done(worker.answer(&request)));
                 // A full pool means that the machine is the limit: the thread that reads the
                 // network does the work, and so reads less.
-                if let Err(job) = self.core.pool.submit(job) {
+                if let Err(job) = core.pool.submit(job) {
                     job();
                 }
             }
@@ -24,7 +46,30 @@ impl Service for Node {
     }
 
     fn manage(&self, command: Command) -> BoxFuture<'_, Result<Reply, Refusal>> {
-        Box::pin(self.carry_out(command))
+        Box::pin(async move {
+            let reply = self.node.carry_out(command).await;
+            if let Ok(Reply::Session(session)) = reply {
+                let mut sessions = self.sessions.lock();
+                sessions.retain(|session| self.node.core.hsm.has_session(*session));
+                sessions.push(session);
+            }
+            reply
+        })
+    }
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        for session in self.sessions.get_mut().drain(..) {
+            self.node.core.hsm.end_session(session);
+        }
+    }
+}
+
+impl fmt::Debug for Connected {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sessions = self.sessions.lock().len();
+        write!(formatter, "Connected({:?}, {sessions} sessions)", self.node)
     }
 }
 

@@ -11,9 +11,10 @@ use portcullis_hsm::{DeviceKey, HsmKeyId, Refusal, Role, Secret};
 use portcullis_link::CallError;
 use portcullis_seam::SystemEntropy;
 use portcullis_store::{Store, StoreError};
+use tokio::time::Instant;
 
 use crate::disks::FailingDisks;
-use crate::world::{ADMIN, KMSUSER, World};
+use crate::world::{ADMIN, KMSUSER, World, soon};
 
 const ONE: HsmKeyId = HsmKeyId([1; 16]);
 const TWO: HsmKeyId = HsmKeyId([2; 16]);
@@ -148,7 +149,9 @@ async fn everything_is_there_after_a_restart_on_the_same_files() {
     world.start().await;
     for hsm in &hsms {
         // Its file, too, is let go of only when its committer has ended.
-        while world.cloud.restart(hsm).await.is_err() {
+        let deadline = soon();
+        while let Err(error) = world.cloud.restart(hsm).await {
+            assert!(Instant::now() < deadline, "{error}");
             tokio::task::yield_now().await;
         }
     }
@@ -175,10 +178,13 @@ async fn everything_is_there_after_a_restart_on_the_same_files() {
 
 /// A store whose last user has only just let go of the file.
 async fn reopened(path: &Path) -> Store {
+    let deadline = soon();
     loop {
         match Store::open(path) {
             Ok(store) => return store,
-            Err(StoreError::InUse(_)) => tokio::task::yield_now().await,
+            Err(StoreError::InUse(_)) if Instant::now() < deadline => {
+                tokio::task::yield_now().await
+            }
             Err(error) => panic!("{error}"),
         }
     }

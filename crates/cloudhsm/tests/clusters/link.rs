@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -9,8 +10,8 @@ use parking_lot::Mutex;
 use portcullis_hsm::{Call, Command, Output, Refusal, Reply};
 use portcullis_link::frame::{Message, RequestFrame, decode};
 use portcullis_link::{
-    BoxFuture, CallError, Channel, LinkError, Listener, Listening, Service, Target, Transport,
-    verify_certificate_signed_by,
+    BoxFuture, CallError, Channel, Conversation, LinkError, Listener, Listening, Service, Target,
+    Transport, verify_certificate_signed_by,
 };
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -23,6 +24,9 @@ pub(crate) struct Loopback {
 #[derive(Debug, Default)]
 struct Served {
     hsms: Mutex<BTreeMap<SocketAddr, Present>>,
+    /// The HSMs' ends of connections, by the HSM's address and the channel's number.
+    connections: Mutex<BTreeMap<(SocketAddr, u64), Arc<dyn Conversation>>>,
+    dialled: AtomicU64,
     /// HSMs that the network does not reach at present.
     cut_off: Mutex<Vec<String>>,
 }
@@ -40,6 +44,7 @@ struct Serving {
 struct LoopbackChannel {
     target: Target,
     served: Arc<Served>,
+    number: u64,
 }
 
 impl Loopback {
@@ -58,6 +63,7 @@ impl Transport for Loopback {
         Arc::new(LoopbackChannel {
             target,
             served: Arc::clone(&self.served),
+            number: self.served.dialled.fetch_add(1, Ordering::Relaxed),
         })
     }
 
@@ -91,13 +97,24 @@ impl Drop for Serving {
     fn drop(&mut self) {
         if let Some(served) = self.served.upgrade() {
             served.hsms.lock().remove(&self.address);
+            served
+                .connections
+                .lock()
+                .retain(|(address, _), _| *address != self.address);
         }
+    }
+}
+
+impl Drop for LoopbackChannel {
+    fn drop(&mut self) {
+        let connection = (self.target.address, self.number);
+        self.served.connections.lock().remove(&connection);
     }
 }
 
 impl LoopbackChannel {
     /// The HSM, if it is there and proves itself as the link demands.
-    fn peer(&self) -> Result<Arc<dyn Service>, CallError> {
+    fn peer(&self) -> Result<Arc<dyn Conversation>, CallError> {
         let unreachable = || LinkError::Unreachable("nobody listens".to_owned());
         if self.served.cut_off.lock().contains(&self.target.name) {
             return Err(unreachable().into());
@@ -109,7 +126,11 @@ impl LoopbackChannel {
         if !expected || signed.is_err() {
             return Err(LinkError::Untrusted("another certificate".to_owned()).into());
         }
-        Ok(Arc::clone(service))
+        let mut connections = self.served.connections.lock();
+        let connection = connections.entry((self.target.address, self.number));
+        Ok(Arc::clone(
+            connection.or_insert_with(|| Arc::clone(service).connected()),
+        ))
     }
 
     async fn run(&self, call: Call<'_>) -> Result<Output, CallError> {

@@ -1,24 +1,28 @@
 use std::sync::Arc;
 
 use portcullis_cloudhsm::Coverage;
-use portcullis_hsm::HsmKeyId;
+use portcullis_hsm::{HsmKeyId, Role, Secret};
 use portcullis_link::{CallError, ClientIdentity, QuicSettings, QuicTransport};
 use portcullis_seam::SystemEntropy;
 
-use crate::world::World;
+use crate::world::{World, soon};
 
-/// The whole path over real sockets: certificates, users, keys, a crash and a restored cluster.
-///
-/// Rule CL-10
-#[tokio::test]
-async fn a_cluster_serves_over_quic_with_its_own_certificate() {
+async fn over_quic() -> World<QuicTransport> {
     let client = ClientIdentity::generate().unwrap();
     let settings = QuicSettings {
         accepted_clients: vec![client.certificate.clone()],
         client,
         entropy: Arc::new(SystemEntropy),
     };
-    let world = World::with(QuicTransport::new(settings)).await;
+    World::with(QuicTransport::new(settings)).await
+}
+
+/// The whole path over real sockets: certificates, users, keys, a crash and a restored cluster.
+///
+/// Rule CL-10
+#[tokio::test]
+async fn a_cluster_serves_over_quic_with_its_own_certificate() {
+    let world = over_quic().await;
     let (cluster, hsms) = world.active_cluster(&["a", "b"]).await;
     let users = world
         .cloud
@@ -66,4 +70,30 @@ async fn a_cluster_serves_over_quic_with_its_own_certificate() {
         client.decrypt(key, &sealed).await.unwrap(),
         b"attack at dawn"
     );
+}
+
+/// A facade that a partition kept from logging out stayed logged in for ever, and no admin could
+/// change the password of its user any more; a seed of the simulator found it.
+///
+/// Rule HSM-21
+#[tokio::test]
+async fn a_session_ends_with_the_connection_it_was_opened_over() {
+    let world = over_quic().await;
+    let (cluster, hsms) = world.active_cluster(&["a"]).await;
+    let token = world.admin(&cluster).await;
+    let change = async || {
+        let password = Secret::new("newPassword1");
+        world
+            .cloud
+            .change_password(&token, "kmsuser", Role::CryptoUser, password)
+            .await
+    };
+    let client = world.client(&cluster, &hsms[0]).await;
+    assert!(change().await.is_err(), "kmsuser is logged in");
+
+    drop(client);
+    let deadline = soon();
+    while let Err(error) = change().await {
+        assert!(tokio::time::Instant::now() < deadline, "still: {error}");
+    }
 }

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 use super::stream::{Ended, MessageReader};
 use super::{QuicSettings, bind_endpoint, transport_config, verifier};
 use crate::frame::{Answer, FrameError, Message, Order, ReplyFrame, Request};
-use crate::{LinkError, Listener, Listening, Service, Wiped};
+use crate::{Conversation, LinkError, Listener, Listening, Service, Wiped};
 
 /// Frames of one connection that are being answered. Beyond it nothing is read: back-pressure.
 const FRAMES_IN_WORK_MAX: usize = 16;
@@ -120,13 +120,14 @@ async fn serve(incoming: Incoming, service: Arc<dyn Service>, name: String) {
             return;
         }
     };
+    let conversation = service.connected();
     let mut streams = JoinSet::new();
     while let Ok((send, receive)) = connection.accept_bi().await {
         while streams.try_join_next().is_some() {}
-        let (service, connection) = (Arc::clone(&service), connection.clone());
+        let (conversation, connection) = (Arc::clone(&conversation), connection.clone());
         let name = name.clone();
         streams.spawn(async move {
-            let served = serve_stream(&connection, send, receive, service).await;
+            let served = serve_stream(&connection, send, receive, conversation).await;
             if let Err(Ended::Frame(error)) = served {
                 // Rule LINK-01: what is not a frame ends that connection and nothing else.
                 tracing::warn!(hsm = name, %error, "closing a connection");
@@ -140,11 +141,11 @@ async fn serve_stream(
     connection: &Connection,
     send: SendStream,
     receive: RecvStream,
-    service: Arc<dyn Service>,
+    conversation: Arc<dyn Conversation>,
 ) -> Result<(), Ended> {
     let mut messages = MessageReader::new(receive);
     match messages.next().await? {
-        Message::Order(order) => serve_order(send, order, service).await,
+        Message::Order(order) => serve_order(send, order, conversation).await,
         Message::Request(first) => {
             let (finished, queue) = mpsc::unbounded_channel();
             let mut writer = JoinSet::new();
@@ -153,7 +154,7 @@ async fn serve_stream(
                 connection: connection.clone(),
                 room: Arc::new(Semaphore::new(FRAMES_IN_WORK_MAX)),
                 finished,
-                service,
+                conversation,
             };
             desk.serve(messages, first).await
         }
@@ -170,7 +171,7 @@ struct Desk {
     room: Arc<Semaphore>,
     /// Bounded by the permits that travel with the answers.
     finished: mpsc::UnboundedSender<Finished>,
-    service: Arc<dyn Service>,
+    conversation: Arc<dyn Conversation>,
 }
 
 impl Desk {
@@ -208,7 +209,7 @@ impl Desk {
             return;
         }
         let done = move |reply: ReplyFrame| answering.finish(reply);
-        Arc::clone(&self.service).execute(request, Box::new(done));
+        Arc::clone(&self.conversation).execute(request, Box::new(done));
     }
 }
 
@@ -260,11 +261,11 @@ async fn write_answers(mut send: SendStream, mut queue: mpsc::UnboundedReceiver<
 async fn serve_order(
     mut send: SendStream,
     order: Order,
-    service: Arc<dyn Service>,
+    conversation: Arc<dyn Conversation>,
 ) -> Result<(), Ended> {
     // A task of its own: a command that has begun ends, although whoever gave it went away.
     let command = order.command;
-    let managed = tokio::spawn(async move { service.manage(command).await }).await;
+    let managed = tokio::spawn(async move { conversation.manage(command).await }).await;
     let result = managed.map_err(|error| Ended::Stream(error.to_string()))?;
     let answer = match (Answer {
         id: order.id,

@@ -8,11 +8,11 @@ use portcullis_hsm::{Call, Command, Output, Refusal, Reply};
 use portcullis_link::frame::{Message, Order, Pushed, Replies, RequestFrame, decode};
 use portcullis_link::{BoxFuture, CallError, Channel, LinkError, Target};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use zeroize::Zeroizing;
 
-use super::Shared;
 use super::wire::broken;
+use super::{Connection, IDLE_TIMEOUT, Shared};
 
 /// What a frame is made with; most grow no further.
 const FRAME_BYTES: usize = 512;
@@ -39,8 +39,7 @@ struct Inner {
 
 #[derive(Default)]
 struct State {
-    /// The incarnation of the HSM that the connection leads to.
-    connection: Option<u64>,
+    connection: Option<Connection>,
     next_id: u64,
     /// Operations that wait for the connection, and go together.
     filling: Option<Filling>,
@@ -138,8 +137,8 @@ impl Inner {
         let Some(filling) = self.state.lock().filling.take() else {
             return;
         };
-        let incarnation = match connected {
-            Ok(incarnation) => incarnation,
+        let connection = match connected {
+            Ok(connection) => connection,
             Err(error) => return tell_all(filling.callers, &error),
         };
         // As in the product: what nobody waits for any more is not sent.
@@ -150,20 +149,20 @@ impl Inner {
         let patience = filling.deadline.saturating_duration_since(Instant::now());
         self.network.tell_asked(&self.target.name);
         let frame = filling.frame.seal(id, patience);
-        match self.network.ask(&self.target, incarnation, frame).await {
+        match self.network.ask(&self.target, &connection, frame).await {
             Ok(answer) => match decode(answer) {
                 Ok(Message::Replies(replies)) => deliver(filling.callers, &replies),
                 _ => tell_all(filling.callers, &broken("the answer is of another kind")),
             },
             Err(error) => {
-                self.disconnect(incarnation);
+                self.disconnect(&connection);
                 tell_all(filling.callers, &error);
             }
         }
     }
 
     async fn order(&self, command: Command, deadline: Instant) -> Result<Reply, CallError> {
-        let incarnation = timeout_at(deadline, self.connection())
+        let connection = timeout_at(deadline, self.connection())
             .await
             .map_err(|_elapsed| LinkError::Unreachable("the deadline passed".to_owned()))??;
         let patience: Duration = deadline.saturating_duration_since(Instant::now());
@@ -175,27 +174,33 @@ impl Inner {
         let frame = order
             .encode()
             .map_err(|error| LinkError::Unusable(error.to_string()))?;
-        let answer = self.network.ask(&self.target, incarnation, frame).await;
-        let answer = answer.inspect_err(|_broken| self.disconnect(incarnation))?;
+        let answer = self.network.ask(&self.target, &connection, frame).await;
+        let answer = answer.inspect_err(|_broken| self.disconnect(&connection))?;
         match decode(answer) {
             Ok(Message::Answer(answer)) => Ok(answer.result?),
             _ => Err(broken("the answer is of another kind").into()),
         }
     }
 
-    async fn connection(&self) -> Result<u64, LinkError> {
-        if let Some(incarnation) = self.state.lock().connection {
-            return Ok(incarnation);
+    async fn connection(&self) -> Result<Connection, LinkError> {
+        if let Some(connection) = &self.state.lock().connection {
+            return Ok(connection.clone());
         }
-        let incarnation = self.network.connect(&self.target).await?;
-        self.state.lock().connection = Some(incarnation);
-        Ok(incarnation)
+        let connection = self.network.connect(&self.target).await?;
+        self.state.lock().connection = Some(connection.clone());
+        Ok(connection)
     }
 
-    fn disconnect(&self, incarnation: u64) {
+    /// Gives up a connection that broke. The HSM finds out when it has heard nothing for a while.
+    fn disconnect(&self, broken: &Connection) {
         let mut state = self.state.lock();
-        if state.connection == Some(incarnation) {
-            state.connection = None;
+        let same =
+            |present: &mut Connection| Arc::ptr_eq(&present.conversation, &broken.conversation);
+        if let Some(given_up) = state.connection.take_if(same) {
+            tokio::spawn(async move {
+                sleep(IDLE_TIMEOUT).await;
+                drop(given_up);
+            });
         }
     }
 

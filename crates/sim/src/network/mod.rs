@@ -20,8 +20,8 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair
 use parking_lot::Mutex;
 use portcullis_hsm::{Fence, HsmKeyId};
 use portcullis_link::{
-    BoxFuture, Channel, Identity, LinkError, Listener, Listening, Service, Target, Transport,
-    verify_certificate_signed_by,
+    BoxFuture, Channel, Conversation, Identity, LinkError, Listener, Listening, Service, Target,
+    Transport, verify_certificate_signed_by,
 };
 use portcullis_seam::plant::{Bug, planted};
 
@@ -78,13 +78,21 @@ enum Fate {
 
 /// What is at the other end of a connection.
 enum FarEnd {
-    Here(Arc<dyn Service>),
+    Here,
     /// It has forgotten the connection, and says so.
     Restarted,
     /// Its operating system says that nobody is there.
     Closed,
     /// Nobody says anything.
     Silent,
+}
+
+/// A connection, as its client has it.
+#[derive(Clone)]
+pub(super) struct Connection {
+    incarnation: u64,
+    /// The HSM's end.
+    conversation: Arc<dyn Conversation>,
 }
 
 /// A network of a world. Clones are the same network.
@@ -229,7 +237,7 @@ impl Shared {
     }
 
     /// Shakes hands with whoever listens, as TLS does on both ends.
-    fn shake_hands(&self, target: &Target) -> Result<u64, LinkError> {
+    fn shake_hands(&self, target: &Target) -> Result<Connection, LinkError> {
         let mut state = self.state.lock();
         let Some(served) = state.listeners.get(&target.address).cloned() else {
             return Err(LinkError::Unreachable("nobody listens there".to_owned()));
@@ -237,7 +245,10 @@ impl Shared {
         match state.verify(&served.certificate, target) {
             Ok(()) => {
                 state.counts.connections += 1;
-                Ok(served.incarnation)
+                Ok(Connection {
+                    incarnation: served.incarnation,
+                    conversation: served.service.connected(),
+                })
             }
             Err(why) => {
                 state.counts.distrusted += 1;
@@ -254,9 +265,7 @@ impl Shared {
     fn far_end(&self, address: SocketAddr, incarnation: u64) -> FarEnd {
         let state = &mut *self.state.lock();
         match state.listeners.get(&address) {
-            Some(served) if served.incarnation == incarnation => {
-                FarEnd::Here(Arc::clone(&served.service))
-            }
+            Some(served) if served.incarnation == incarnation => FarEnd::Here,
             Some(_) => FarEnd::Restarted,
             None if state.dice.chance(50) => FarEnd::Closed,
             None => FarEnd::Silent,

@@ -14,6 +14,12 @@ use crate::record::Lines;
 struct Yes;
 
 impl Service for Yes {
+    fn connected(self: Arc<Self>) -> Arc<dyn Conversation> {
+        self
+    }
+}
+
+impl Conversation for Yes {
     fn execute(self: Arc<Self>, request: Request, done: Done) {
         let mut reply = ReplyFrame::answering(&request);
         for _ in request.calls() {

@@ -2,12 +2,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_link::frame::{Answer, Message, decode};
-use portcullis_link::{LinkError, Service, Target, Wiped};
+use portcullis_link::{Conversation, LinkError, Target, Wiped};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
 use super::observe::{Order, Sealings};
-use super::{FarEnd, Fate, IDLE_TIMEOUT, Shared, Way};
+use super::{Connection, FarEnd, Fate, IDLE_TIMEOUT, Shared, Way};
 use crate::history::Event;
 
 /// How often a packet that was not acknowledged is sent again.
@@ -34,8 +34,8 @@ impl Shared {
         Ok(())
     }
 
-    /// Makes a connection, and says to which incarnation of the HSM.
-    pub(super) async fn connect(&self, target: &Target) -> Result<u64, LinkError> {
+    /// Makes a connection, or says why there is none.
+    pub(super) async fn connect(&self, target: &Target) -> Result<Connection, LinkError> {
         let unreachable = |_broken| LinkError::Unreachable("the handshake timed out".to_owned());
         self.travel(&target.name, Way::ToHsm)
             .await
@@ -54,22 +54,22 @@ impl Shared {
     pub(super) async fn ask(
         self: &Arc<Self>,
         target: &Target,
-        incarnation: u64,
+        connection: &Connection,
         frame: Wiped,
     ) -> Result<Wiped, LinkError> {
         let hsm = target.name.as_str();
         self.recorder
             .note_message(format_args!("to {hsm}"), frame.as_ref());
         self.travel(hsm, Way::ToHsm).await?;
-        let service = match self.far_end(target.address, incarnation) {
-            FarEnd::Here(service) => service,
+        match self.far_end(target.address, connection.incarnation) {
+            FarEnd::Here => (),
             FarEnd::Restarted | FarEnd::Closed => return Err(broken("the HSM closed it")),
             FarEnd::Silent => {
                 sleep(IDLE_TIMEOUT).await;
                 return Err(broken("the connection timed out"));
             }
-        };
-        let answer = self.serve(hsm, service, frame).await?;
+        }
+        let answer = self.serve(hsm, &connection.conversation, frame).await?;
         self.recorder
             .note_message(format_args!("from {hsm}"), answer.as_ref());
         self.travel(hsm, Way::FromHsm).await?;
@@ -80,7 +80,7 @@ impl Shared {
     async fn serve(
         &self,
         hsm: &str,
-        service: Arc<dyn Service>,
+        conversation: &Arc<dyn Conversation>,
         frame: Wiped,
     ) -> Result<Wiped, LinkError> {
         let malformed = |error: &dyn std::fmt::Display| broken(&error.to_string());
@@ -91,7 +91,7 @@ impl Shared {
                 let done = Box::new(move |reply| {
                     let _nobody_waits = tell.send(reply);
                 });
-                service.execute(request, done);
+                Arc::clone(conversation).execute(request, done);
                 let reply = told.await.map_err(|error| malformed(&error))?;
                 let answer = reply.seal().map_err(|error| malformed(&error))?;
                 self.tell_sealed(hsm, &sealings, &answer);
@@ -99,7 +99,7 @@ impl Shared {
             }
             Message::Order(order) => {
                 let observed = Order::of(&order.command);
-                let result = service.manage(order.command).await;
+                let result = conversation.manage(order.command).await;
                 self.tell_ordered(hsm, observed, &result);
                 let answer = Answer {
                     id: order.id,

@@ -14,8 +14,8 @@ use zeroize::Zeroizing;
 use crate::quic::{ClientIdentity, QuicSettings, QuicTransport};
 use crate::transport::BoxFuture;
 use crate::{
-    CallError, Channel, Done, Identity, Listener, Listening, ReplyFrame, Request, Service, Target,
-    Transport,
+    CallError, Channel, Conversation, Done, Identity, Listener, Listening, ReplyFrame, Request,
+    Service, Target, Transport,
 };
 
 /// A customer's root, a cluster certificate that it signed, and a facade that HSMs admit.
@@ -105,6 +105,12 @@ pub(super) struct Echo {
 }
 
 impl Service for Echo {
+    fn connected(self: Arc<Self>) -> Arc<dyn Conversation> {
+        self
+    }
+}
+
+impl Conversation for Echo {
     fn execute(self: Arc<Self>, request: Request, done: Done) {
         self.operations.fetch_add(request.len(), Ordering::Relaxed);
         self.frames.fetch_add(1, Ordering::Relaxed);
@@ -163,6 +169,12 @@ impl Held {
 }
 
 impl Service for Held {
+    fn connected(self: Arc<Self>) -> Arc<dyn Conversation> {
+        self
+    }
+}
+
+impl Conversation for Held {
     fn execute(self: Arc<Self>, request: Request, done: Done) {
         self.held.lock().push((request, HeldDone(done)));
         self.arrived.notify_one();
