@@ -57,7 +57,7 @@ fn main() {
     println!("{CONNECTIONS} connections, {} cores", cores.get());
     println!(
         "{:>10} {:>16} {:>16} {:>8}",
-        "plaintext", "Encrypt µs", "echo µs", "ratio"
+        "plaintext", "Encrypt µs", "echo µs", "of echo"
     );
     for bytes in PLAINTEXTS {
         let request = facade.request(bytes);
@@ -80,7 +80,7 @@ fn main() {
             "{bytes:>8} B {:>16} {:>16} {:>8.2}",
             rate(encrypt),
             rate(echo),
-            encrypt / echo
+            echo / encrypt
         );
     }
     background.block_on(facade.running.shutdown());
