@@ -183,7 +183,7 @@ async fn reopened(path: &Path) -> Store {
         match Store::open(path) {
             Ok(store) => return store,
             Err(StoreError::InUse(_)) if Instant::now() < deadline => {
-                tokio::task::yield_now().await
+                tokio::task::yield_now().await;
             }
             Err(error) => panic!("{error}"),
         }
