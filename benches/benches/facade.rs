@@ -30,7 +30,9 @@ use portcullis_api::kms::{
     ConnectCustomKeyStoreRequest, CreateCustomKeyStoreRequest, CreateKeyRequest,
 };
 use portcullis_api::{ClusterId, Scope, SecretText};
-use portcullis_cloudhsm::{CloudHsm, CloudHsmConfig, Clusters, MemoryDisks};
+use portcullis_cloudhsm::{
+    Calendar, CloudHsm, CloudHsmConfig, Clusters, MemoryDisks, Pace, Pacing,
+};
 use portcullis_hsm::{DeviceKey, Role, Secret, Settings};
 use portcullis_kms::{Connection, Kms, KmsConfig};
 use portcullis_link::{ClientIdentity, QuicSettings, QuicTransport, Transport};
@@ -254,6 +256,7 @@ async fn facade(cores: NonZeroUsize) -> Facade {
         transport: Arc::clone(&transport),
         entropy: Arc::clone(&entropy),
         clock: Arc::new(SystemClock),
+        pacing: Pacing::new(Pace::Immediate),
         pool: Arc::new(ThreadPool::per_core()),
         device_key: Arc::clone(&device_key),
         hsm_settings: Settings::default(),
@@ -269,7 +272,7 @@ async fn facade(cores: NonZeroUsize) -> Facade {
         device_key,
         hsm_settings: Settings::default(),
         rename_while_connected: false,
-        connect_delay: Duration::ZERO,
+        pacing: Pacing::new(Pace::Immediate),
         operation_deadline: Duration::from_secs(10),
     });
     let kms = kms.await.unwrap();
@@ -283,10 +286,19 @@ async fn facade(cores: NonZeroUsize) -> Facade {
     let cluster = cluster(&cloudhsm, &scope).await;
     let key = key(&kms, &cloudhsm, &scope, &cluster).await;
     let wall = Arc::new(SystemClock);
+    let calendar = Calendar::open(
+        Store::memory(),
+        Arc::new(SystemClock),
+        None,
+        Pacing::new(Pace::Immediate),
+    )
+    .await
+    .unwrap();
     let services = Services {
         kms,
         cloudhsm,
         entropy,
+        calendar: Arc::new(calendar),
         wall,
     };
     Facade {

@@ -1,9 +1,13 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use portcullis_cloudhsm::Pace;
 use portcullis_loadgen::LoadCommand;
+use portcullis_seam::TimeScale;
 
+use crate::clock;
 use crate::cloudhsm_cli::CloudHsmCli;
 
 /// The command line.
@@ -37,6 +41,8 @@ pub(crate) enum Command {
     Wait(Wait),
     /// Show the HSMs of a running Portcullis, or crash and restart one
     Hsm(Hsm),
+    /// Show the clock of a running Portcullis, put it forward, or make it run faster
+    Clock(Clock),
     /// The CloudHSM CLI's verbs: activate a cluster, manage its users
     CloudhsmCli(CloudHsmCli),
     /// Measure throughput and latency, also through disconnect, edit and reconnect
@@ -66,6 +72,7 @@ pub(crate) enum AuthMode {
   portcullis up
   portcullis up --world guide --ephemeral
   portcullis up --world my-world.toml --data ./state --port 0
+  portcullis up --time-scale 60 --state-changes aws
   portcullis up --auth verify")]
 pub(crate) struct Up {
     /// quickstart, guide, empty, or the path of a TOML file
@@ -86,6 +93,18 @@ pub(crate) struct Up {
     /// Who may call
     #[arg(long, value_enum, default_value_t = AuthMode::Open)]
     pub(crate) auth: AuthMode,
+    /// How many times faster than real time the services' clock runs [default: the world's, or as
+    /// it was set before]
+    #[arg(long, value_name = "N")]
+    pub(crate) time_scale: Option<TimeScale>,
+    /// How long changes of state take: immediate, after:SECONDS, describes:N, or aws [default: the
+    /// world's, or immediate]
+    #[arg(long, value_name = "PACE")]
+    pub(crate) state_changes: Option<Pace>,
+    /// How fast HSMs are: raw, hsm1.medium, hsm2m.medium, or a profile of the world [default: the
+    /// world's, or raw]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
 }
 
 /// A running Portcullis.
@@ -137,6 +156,43 @@ pub(crate) struct Wait {
     /// Seconds to wait at the most
     #[arg(long, default_value_t = 30)]
     pub(crate) timeout: u64,
+}
+
+/// `portcullis clock`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  portcullis clock show
+  portcullis clock advance 7d
+  portcullis clock set-scale 86400
+  portcullis clock set-state-changes describes:3")]
+pub(crate) struct Clock {
+    #[command(flatten)]
+    pub(crate) endpoint: Endpoint,
+    #[command(subcommand)]
+    pub(crate) command: ClockCommand,
+}
+
+/// What to do with the clock.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClockCommand {
+    /// Show its date, how fast it runs, and how long changes of state take
+    Show,
+    /// Put it forward; what falls due meanwhile happens, a day at a time
+    Advance {
+        /// By how much: 90s, 30m, 12h, 7d
+        #[arg(value_parser = clock::span)]
+        by: Duration,
+    },
+    /// Make it run so many times faster than real time; remembered across restarts
+    SetScale {
+        /// A whole number from 1, real time, to 1000000
+        scale: TimeScale,
+    },
+    /// Set how long changes of state take, until the next start
+    SetStateChanges {
+        /// immediate, after:SECONDS, describes:N, or aws
+        pace: Pace,
+    },
 }
 
 /// `portcullis hsm`.

@@ -2,6 +2,7 @@
 
 mod args;
 mod client;
+mod clock;
 mod cloudhsm_cli;
 mod env;
 mod print;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         }
         Command::Status(arguments) => wait_for(status::status(&arguments)),
         Command::Wait(arguments) => wait_for(status::wait(&arguments)),
+        Command::Clock(arguments) => wait_for(clock::run(&arguments)),
         Command::Hsm(arguments) => wait_for(status::hsm(&arguments)),
         Command::CloudhsmCli(arguments) => wait_for(cloudhsm_cli::run(arguments)),
     };

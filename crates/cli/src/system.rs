@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_api::Scope;
-use portcullis_cloudhsm::{CloudHsm, CloudHsmConfig, Clusters, Disks, FileDisks, MemoryDisks};
+use portcullis_cloudhsm::{
+    Calendar, CloudHsm, CloudHsmConfig, Clusters, Disks, FileDisks, MemoryDisks, Pacing,
+};
 use portcullis_hsm::{DeviceKey, Settings};
 use portcullis_kms::{Kms, KmsConfig};
 use portcullis_link::{ClientIdentity, QuicSettings, QuicTransport, Transport};
-use portcullis_seam::{Entropy, SystemClock, SystemEntropy, ThreadPool, WallClock, draw};
+use portcullis_seam::{Entropy, SystemClock, SystemEntropy, ThreadPool, draw};
 use portcullis_server::{Auth, Running, Server, ServerConfig, Services};
 use portcullis_store::{Store, StoreError};
 use zeroize::Zeroizing;
@@ -38,6 +40,7 @@ pub(crate) struct System {
     pub(crate) store: Store,
     pub(crate) cloudhsm: Arc<CloudHsm>,
     pub(crate) kms: Arc<Kms>,
+    pub(crate) calendar: Arc<Calendar>,
     pub(crate) entropy: Arc<dyn Entropy>,
 }
 
@@ -48,8 +51,15 @@ impl System {
     /// A text for the user.
     pub(crate) async fn open(data: &Data, world: &World) -> Result<Self, String> {
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-        let clock: Arc<dyn WallClock> = Arc::new(SystemClock);
         let (store, disks, device_key) = open_data(data, &*entropy)?;
+        let pacing = Pacing::new(world.state_changes);
+        let calendar = Calendar::open(
+            store.clone(),
+            Arc::new(SystemClock),
+            world.time_scale,
+            Arc::clone(&pacing),
+        );
+        let calendar = Arc::new(calendar.await.map_err(|error| error.to_string())?);
         let device_key = Arc::new(device_key);
         let transport = transport(&entropy)?;
         let cloudhsm = CloudHsm::open(CloudHsmConfig {
@@ -57,7 +67,8 @@ impl System {
             disks,
             transport: Arc::clone(&transport),
             entropy: Arc::clone(&entropy),
-            clock: Arc::clone(&clock),
+            clock: calendar.clock(),
+            pacing: Arc::clone(&pacing),
             pool: Arc::new(ThreadPool::per_core()),
             device_key: Arc::clone(&device_key),
             hsm_settings: Settings::default(),
@@ -71,11 +82,11 @@ impl System {
             clusters,
             transport,
             entropy: Arc::clone(&entropy),
-            clock,
+            clock: calendar.clock(),
             device_key,
             hsm_settings: Settings::default(),
             rename_while_connected: world.rename_while_connected,
-            connect_delay: Duration::from_millis(world.connect_delay_ms),
+            pacing,
             operation_deadline: OPERATION_DEADLINE,
         })
         .await
@@ -84,6 +95,7 @@ impl System {
             store,
             cloudhsm,
             kms,
+            calendar,
             entropy,
         })
     }
@@ -107,6 +119,7 @@ impl System {
         let services = Services {
             kms: Arc::clone(&self.kms),
             cloudhsm: Arc::clone(&self.cloudhsm),
+            calendar: Arc::clone(&self.calendar),
             entropy: Arc::clone(&self.entropy),
             wall: Arc::new(SystemClock),
         };

@@ -49,10 +49,15 @@ fn start_logging() {
 
 async fn serve(arguments: &Up) -> Result<(), String> {
     let started = Instant::now();
-    let world = World::find(&arguments.world).map_err(|error| error.to_string())?;
+    let mut world = World::find(&arguments.world).map_err(|error| error.to_string())?;
+    world.time_scale = arguments.time_scale.or(world.time_scale);
+    world.profile = arguments.profile.clone().or(world.profile);
+    let profile = world.device(world.profile.as_deref())?;
+    world.state_changes = arguments.state_changes.unwrap_or(world.state_changes);
     tracing::info!(world = arguments.world, "{}", world.description);
     let data = data(arguments)?;
     let system = System::open(&data, &world).await?;
+    system.cloudhsm.set_default_device(profile);
     let seeded = seed(&system, &world).await?;
     let bind = SocketAddr::new(arguments.bind, arguments.port);
     let auth = match arguments.auth {

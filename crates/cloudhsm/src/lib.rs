@@ -24,12 +24,16 @@ mod fleet;
 mod network;
 mod record;
 mod shapes;
+mod time;
 mod users;
 mod view;
 
 pub use certificate::{CannotSign, CustomerAuthority, Roots};
 pub use control::{CloudHsm, CloudHsmConfig, FaultError, OpenError};
-pub use fleet::{Disks, FileDisks, MemoryDisks};
+pub use fleet::{Disks, FileDisks, InvalidProfile, Latency, MemoryDisks, Profile};
 pub use network::{default_subnets, default_vpc};
+pub use time::{
+    Calendar, CalendarError, InvalidPace, Pace, Pacing, Reading, StateChange, Turn, Verdict,
+};
 pub use users::{Coverage, HsmInfo, Locked, UserError, UserRow};
 pub use view::{ClusterState, ClusterView, Clusters, HsmState, HsmView, NetworkTrouble};

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_api::{Code, Exception, Scope};
-use portcullis_cloudhsm::Clusters;
+use portcullis_cloudhsm::{Clusters, Pacing};
 use portcullis_hsm::{DeviceKey, Secret, Settings, Unsealable};
 use portcullis_link::Transport;
 use portcullis_seam::{Entropy, WallClock};
@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::catalogue::{Catalogue, Partition};
+use crate::events::{EventLog, Events};
 use crate::fleet::Fleet;
 use crate::key::{KeyRecord, Snapshot};
 use crate::key_store::{KeyStore, KeyStoreRecord, KeyStoreStatus};
@@ -36,8 +37,8 @@ pub struct KmsConfig {
     pub hsm_settings: Settings,
     /// Permit renaming a CONNECTED key store, as today's API does.
     pub rename_while_connected: bool,
-    /// How long a connect and a disconnect take at least.
-    pub connect_delay: Duration,
+    /// How long a connect and a disconnect take.
+    pub pacing: Arc<Pacing>,
     /// How long a cryptographic operation may take in all.
     pub operation_deadline: Duration,
 }
@@ -73,6 +74,7 @@ pub struct Kms {
     pub(crate) config: KmsConfig,
     pub(crate) catalogue: Catalogue,
     pub(crate) fleet: Fleet,
+    pub(crate) events: EventLog,
 }
 
 /// Records of one kind are read in pages of this many.
@@ -89,6 +91,7 @@ impl Kms {
             config,
             catalogue: Catalogue::default(),
             fleet,
+            events: EventLog::default(),
         });
         kms.load()?;
         kms.resume().await;
@@ -220,6 +223,12 @@ impl Kms {
                 }
             })
             .collect()
+    }
+
+    /// What KMS did by itself, as CloudTrail would tell it.
+    #[must_use]
+    pub fn events(&self) -> Events {
+        self.events.events()
     }
 
     pub(crate) fn partition(&self, scope: &Scope) -> Arc<Partition> {

@@ -18,6 +18,7 @@
 mod alias;
 mod catalogue;
 mod crypto;
+mod events;
 mod fleet;
 mod gate;
 mod key;
@@ -26,6 +27,7 @@ mod kms;
 mod paging;
 mod translate;
 
+pub use events::{EVENTS_MAX, EventLog, EventRecord, Events};
 pub use gate::{Gate, Passage};
 pub use key_store::{
     Action, Connection, ConnectionError, Event, KeyStoreStatus, Kind, TRANSITIONS, Transition, next,

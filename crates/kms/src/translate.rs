@@ -80,6 +80,7 @@ pub(crate) fn operation(failure: &Failure, key_arn: &str) -> Exception {
              locked out after too many failed logins. Disconnect the custom key store, let an \
              admin change the password of kmsuser, set KeyStorePassword to it, and connect.",
         ),
+        // Rule DEV-06: when every HSM is busy the caller is told to slow down.
         Failure::Busy => Exception::new(
             Code::Throttling,
             "The CloudHSM cluster has more work than it takes at once. Try again more slowly, or \

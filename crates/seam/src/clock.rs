@@ -1,4 +1,7 @@
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
+use std::num::NonZeroU32;
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// An instant of the calendar in milliseconds since 1970-01-01 UTC, the precision in which AWS
@@ -47,6 +50,12 @@ impl Timestamp {
 pub trait WallClock: Send + Sync + Debug {
     /// The present date.
     fn now(&self) -> Timestamp;
+
+    /// How much real time passes until `date`, as long as nobody sets the clock; zero when it is
+    /// over.
+    fn real_until(&self, date: Timestamp) -> Duration {
+        date.since(self.now())
+    }
 }
 
 /// The machine's clock.
@@ -60,6 +69,155 @@ impl WallClock for SystemClock {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         Timestamp::default().plus(elapsed)
+    }
+}
+
+/// How many times faster than real time a clock runs: 1 to 1,000,000, at which a year passes in
+/// half a minute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TimeScale(NonZeroU32);
+
+impl TimeScale {
+    /// Real time.
+    pub const REAL: Self = Self(NonZeroU32::MIN);
+    /// The fastest.
+    pub const MAX: u32 = 1_000_000;
+
+    /// `scale` times real time; none when it is out of range.
+    #[must_use]
+    pub fn new(scale: u32) -> Option<Self> {
+        NonZeroU32::new(scale)
+            .filter(|scale| scale.get() <= Self::MAX)
+            .map(Self)
+    }
+
+    /// How many times real time.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0.get()
+    }
+}
+
+impl fmt::Display for TimeScale {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, formatter)
+    }
+}
+
+impl FromStr for TimeScale {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse().ok().and_then(Self::new).ok_or_else(|| {
+            format!(
+                "{text:?} is not a time scale. Give a whole number from 1 (real time) to {}.",
+                Self::MAX
+            )
+        })
+    }
+}
+
+/// The course of a clock: at the real date `real` it shows `shown`, and from there on it runs
+/// `scale` times as fast as real time. Pure: the real date is an argument of every question.
+///
+/// Rule TIME-01: it shows what it is told to, and never runs back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Course {
+    /// The real date from which it holds.
+    pub real: Timestamp,
+    /// What the clock shows then.
+    pub shown: Timestamp,
+    /// How fast it runs.
+    pub scale: TimeScale,
+}
+
+impl Course {
+    /// A clock that shows the real date at `real`.
+    #[must_use]
+    pub const fn from(real: Timestamp, scale: TimeScale) -> Self {
+        Self {
+            real,
+            shown: real,
+            scale,
+        }
+    }
+
+    /// What the clock shows at the real date `real`; it does not run backwards when that does.
+    #[must_use]
+    pub fn at(&self, real: Timestamp) -> Timestamp {
+        let passed = real.since(self.real);
+        self.shown.plus(passed.saturating_mul(self.scale.get()))
+    }
+
+    /// How much real time passes from `real` until the clock shows `date`.
+    #[must_use]
+    pub fn real_until(&self, real: Timestamp, date: Timestamp) -> Duration {
+        date.since(self.at(real)) / self.scale.get()
+    }
+
+    /// The course of a clock that is put forward at the real date `real`.
+    #[must_use]
+    pub fn advanced(&self, real: Timestamp, by: Duration) -> Self {
+        Self {
+            real,
+            shown: self.at(real).plus(by),
+            scale: self.scale,
+        }
+    }
+
+    /// The course of a clock that runs at another speed from the real date `real` on.
+    #[must_use]
+    pub fn rescaled(&self, real: Timestamp, scale: TimeScale) -> Self {
+        Self {
+            real,
+            shown: self.at(real),
+            scale,
+        }
+    }
+}
+
+/// A clock that follows a course, and can be given another one.
+#[derive(Debug)]
+pub struct SimulatedClock {
+    real: Arc<dyn WallClock>,
+    course: Mutex<Course>,
+}
+
+impl SimulatedClock {
+    /// A clock that follows `course` while `real` tells the real date.
+    #[must_use]
+    pub const fn new(real: Arc<dyn WallClock>, course: Course) -> Self {
+        Self {
+            real,
+            course: Mutex::new(course),
+        }
+    }
+
+    /// The real date.
+    #[must_use]
+    pub fn real_now(&self) -> Timestamp {
+        self.real.now()
+    }
+
+    /// Its present course.
+    #[must_use]
+    pub fn course(&self) -> Course {
+        *self.course.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives it another course. Whoever waits for a date must be told by the caller.
+    pub fn follow(&self, course: Course) {
+        *self.course.lock().unwrap_or_else(PoisonError::into_inner) = course;
+    }
+}
+
+impl WallClock for SimulatedClock {
+    fn now(&self) -> Timestamp {
+        self.course().at(self.real.now())
+    }
+
+    fn real_until(&self, date: Timestamp) -> Duration {
+        self.course().real_until(self.real.now(), date)
     }
 }
 
@@ -79,5 +237,52 @@ mod tests {
         let late = Timestamp::from_millis(u64::MAX - 1);
         assert_eq!(late.plus(Duration::from_secs(1)).millis(), u64::MAX);
         assert_eq!(Timestamp::from_millis(1).since(late), Duration::ZERO);
+    }
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    /// Rule TIME-01.
+    #[test]
+    fn a_scaled_clock_runs_that_many_times_faster_and_never_back() {
+        let began = Timestamp::from_millis(1_000_000);
+        let course = Course::from(began, TimeScale::new(60).unwrap());
+        assert_eq!(course.at(began), began);
+        let minute_later = began.plus(Duration::from_secs(60));
+        assert_eq!(course.at(minute_later), began.plus(HOUR));
+        let due = began.plus(HOUR * 2);
+        assert_eq!(
+            course.real_until(minute_later, due),
+            Duration::from_secs(60)
+        );
+        assert_eq!(course.real_until(due, due), Duration::ZERO);
+        assert_eq!(
+            course.at(Timestamp::from_millis(0)),
+            began,
+            "real time ran back"
+        );
+    }
+
+    /// Rule TIME-01.
+    #[test]
+    fn setting_a_clock_keeps_what_it_shows_and_only_moves_it_forward() {
+        let began = Timestamp::from_millis(5_000);
+        let mut course = Course::from(began, TimeScale::REAL);
+        let mut last = began;
+        for (step, scale) in [(1_u64, 7), (20, 1), (3, 1_000_000), (500, 60)] {
+            let real = course.real.plus(Duration::from_millis(step));
+            let rescaled = course.rescaled(real, TimeScale::new(scale).unwrap());
+            assert_eq!(rescaled.at(real), course.at(real), "the date does not jump");
+            course = rescaled.advanced(real, HOUR);
+            assert_eq!(course.at(real), rescaled.at(real).plus(HOUR));
+            assert!(course.at(real) > last);
+            last = course.at(real);
+        }
+    }
+
+    #[test]
+    fn a_time_scale_is_a_whole_number_in_its_range() {
+        for text in ["0", "-1", "1.5", "1000001", "fast"] {
+            assert!(text.parse::<TimeScale>().is_err(), "{text}");
+        }
+        assert_eq!("86400".parse::<TimeScale>().unwrap().get(), 86_400);
     }
 }

@@ -19,6 +19,6 @@ mod entropy;
 pub mod plant;
 mod pool;
 
-pub use clock::{SystemClock, Timestamp, WallClock};
+pub use clock::{Course, SimulatedClock, SystemClock, TimeScale, Timestamp, WallClock};
 pub use entropy::{Entropy, SystemEntropy, draw};
 pub use pool::{InlinePool, Job, ThreadPool, WorkPool};

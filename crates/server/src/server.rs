@@ -1,7 +1,7 @@
 use std::io;
 use std::sync::Arc;
 
-use portcullis_cloudhsm::CloudHsm;
+use portcullis_cloudhsm::{Calendar, CloudHsm};
 use portcullis_kms::Kms;
 use portcullis_seam::{Entropy, WallClock};
 
@@ -19,6 +19,8 @@ pub struct Services {
     pub kms: Arc<Kms>,
     /// CloudHSM.
     pub cloudhsm: Arc<CloudHsm>,
+    /// The calendar that both live on.
+    pub calendar: Arc<Calendar>,
     /// Where request IDs come from.
     pub entropy: Arc<dyn Entropy>,
     /// Judges the dates of signatures. Clients sign with the machine's time, so this is the

@@ -1,8 +1,12 @@
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
 use portcullis_api::{AccountId, ClusterId, KeyId, KeyStoreId, Region, Scope};
-use serde::Deserialize;
+use portcullis_cloudhsm::{Pace, Profile};
+use portcullis_seam::TimeScale;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
 /// A world file. Everything is optional: an empty file is an empty world.
@@ -22,9 +26,17 @@ pub(crate) struct World {
     /// and the default, is that every edit needs DISCONNECTED.
     #[serde(default)]
     pub(crate) rename_while_connected: bool,
-    /// How long a connect and a disconnect take at least.
+    /// How many times faster than real time the services' clock runs.
+    #[serde(default, deserialize_with = "time_scale")]
+    pub(crate) time_scale: Option<TimeScale>,
+    /// How long changes of state take.
+    #[serde(default, deserialize_with = "pace")]
+    pub(crate) state_changes: Pace,
+    /// How fast HSMs are, unless their cluster says otherwise: the name of a device profile.
+    pub(crate) profile: Option<String>,
+    /// Device profiles of its own, by name.
     #[serde(default)]
-    pub(crate) connect_delay_ms: u64,
+    pub(crate) profiles: BTreeMap<String, Profile>,
     /// Clusters. Those with `restored_from` are made last, from a backup taken at that time.
     #[serde(default)]
     pub(crate) clusters: Vec<ClusterEntry>,
@@ -47,6 +59,8 @@ pub(crate) struct ClusterEntry {
     /// An HSM in each of these zones: `a`, `b` or `c`; a zone may stand here more than once.
     #[serde(default)]
     pub(crate) hsm_zones: Vec<String>,
+    /// How fast its HSMs are: the name of a device profile.
+    pub(crate) profile: Option<String>,
     /// Made from a new backup of this cluster.
     pub(crate) restored_from: Option<String>,
     /// Activates the cluster with this password; for a restored cluster, the admin's password as
@@ -102,6 +116,15 @@ impl fmt::Debug for Password {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Password(..)")
     }
+}
+
+fn time_scale<'de, D: Deserializer<'de>>(from: D) -> Result<Option<TimeScale>, D::Error> {
+    let scale = i64::deserialize(from)?;
+    scale.to_string().parse().map(Some).map_err(Error::custom)
+}
+
+fn pace<'de, D: Deserializer<'de>>(from: D) -> Result<Pace, D::Error> {
+    String::deserialize(from)?.parse().map_err(Error::custom)
 }
 
 #[expect(clippy::expect_used, reason = "the literal is an account")]
@@ -164,7 +187,38 @@ impl World {
         Ok(world)
     }
 
+    /// The device profile of this name, `raw` without one: one of the world's own, or a built-in.
+    ///
+    /// # Errors
+    /// When there is neither.
+    pub(crate) fn device(&self, name: Option<&str>) -> Result<Option<Profile>, String> {
+        let name = name.unwrap_or("raw");
+        match self.profiles.get(name) {
+            Some(own) => Ok(Some(own.clone())),
+            None => Profile::named(name).map_err(|error| error.to_string()),
+        }
+    }
+
+    fn check_devices(&self) -> Result<(), String> {
+        for (name, profile) in &self.profiles {
+            if Profile::NAMES.contains(&name.as_str()) {
+                return Err(format!(
+                    "the profile {name} is built in. Choose another name."
+                ));
+            }
+            profile
+                .check()
+                .map_err(|why| format!("the profile {name}: {why}"))?;
+        }
+        let of_clusters = self.clusters.iter().map(|cluster| &cluster.profile);
+        for name in of_clusters.chain([&self.profile]) {
+            self.device(name.as_deref())?;
+        }
+        Ok(())
+    }
+
     fn check(&self) -> Result<(), String> {
+        self.check_devices()?;
         for cluster in &self.clusters {
             if let Some(source) = &cluster.restored_from {
                 self.expect_cluster(source, "restored_from")?;
@@ -252,6 +306,18 @@ mod tests {
             ),
             ("[[clusters]]\nname='x'\nid='cluster-?'", "not a cluster ID"),
             ("account = '12'", "not an account ID"),
+            ("profile = 'hsm9'", "hsm2m.medium"),
+            ("[[clusters]]\nname='x'\nprofile='y'", "no device profile"),
+            (
+                "[profiles.raw]\nsymmetric_per_s=1\nrandom_per_s=1\nqueue_operations_max=1",
+                "built in",
+            ),
+            (
+                "[profiles.x]\nsymmetric_per_s=1\nrandom_per_s=1\nqueue_operations_max=1",
+                "fewer",
+            ),
+            ("time_scale = 0", "not a time scale"),
+            ("state_changes = 'slow'", "describes:N"),
         ] {
             let error = World::parse("test", text).unwrap_err().to_string();
             assert!(error.contains(part), "{text}: {error}");

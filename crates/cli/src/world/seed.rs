@@ -8,7 +8,7 @@ use portcullis_api::kms::{
     ConnectCustomKeyStoreRequest, CreateAliasRequest, CreateCustomKeyStoreRequest, CreateKeyRequest,
 };
 use portcullis_api::{ClusterId, Exception, KeyId, KeyStoreId, Scope, SecretText};
-use portcullis_cloudhsm::{Clusters, default_subnets};
+use portcullis_cloudhsm::{Clusters, Pace, default_subnets};
 use portcullis_hsm::{Role, Secret};
 use portcullis_kms::Connection;
 use portcullis_seam::draw;
@@ -28,7 +28,7 @@ const ADMIN: &str = "admin";
 /// Marks a data folder whose world has been made.
 const SEEDED: &str = "world/seeded";
 
-/// A cluster or key store comes into its state within milliseconds, plus the world's delay.
+/// A cluster or key store comes into its state within milliseconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_INTERVAL: Duration = Duration::from_millis(2);
 
@@ -40,6 +40,15 @@ pub(crate) async fn seed(system: &System, world: &World) -> Result<bool, String>
     if system.store.get(SEEDED).is_some() {
         return Ok(false);
     }
+    // A world is what exists at the start: it does not take the time that its making takes on AWS.
+    let pacing = system.calendar.pacing();
+    let pace = pacing.set_pace(Pace::Immediate);
+    let made = make(system, world).await;
+    pacing.set_pace(pace);
+    made.map(|()| true)
+}
+
+async fn make(system: &System, world: &World) -> Result<(), String> {
     let mut seeder = Seeder {
         system,
         scope: world.scope(),
@@ -50,7 +59,7 @@ pub(crate) async fn seed(system: &System, world: &World) -> Result<bool, String>
         .iter()
         .partition(|cluster| cluster.restored_from.is_some());
     for cluster in fresh {
-        seeder.cluster(cluster, None).await?;
+        seeder.cluster(world, cluster, None).await?;
     }
     let mut stores = BTreeMap::new();
     for key_store in &world.key_stores {
@@ -79,7 +88,8 @@ pub(crate) async fn seed(system: &System, world: &World) -> Result<bool, String>
                 ));
             }
         };
-        seeder.cluster(cluster, Some(backup.to_string())).await?;
+        let backup = Some(backup.to_string());
+        seeder.cluster(world, cluster, backup).await?;
     }
     let mark = Transaction::new()
         .expect(SEEDED, Expect::Absent)
@@ -89,7 +99,7 @@ pub(crate) async fn seed(system: &System, world: &World) -> Result<bool, String>
         .commit(mark)
         .await
         .map_err(|error| error.to_string())?;
-    Ok(true)
+    Ok(())
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the form that map_err wants")]
@@ -113,6 +123,7 @@ struct Seeder<'a> {
 impl Seeder<'_> {
     async fn cluster(
         &mut self,
+        world: &World,
         entry: &ClusterEntry,
         backup: Option<String>,
     ) -> Result<(), String> {
@@ -132,6 +143,13 @@ impl Seeder<'_> {
             .await
             .map_err(told)?;
         self.clusters.insert(entry.name.clone(), id.clone());
+        if let Some(name) = &entry.profile {
+            let profile = world.device(Some(name))?;
+            cloudhsm
+                .set_device(&self.scope, &id, profile)
+                .await
+                .map_err(told)?;
+        }
         let mut zones = entry.hsm_zones.iter();
         let Some(first) = zones.next() else {
             return Ok(());

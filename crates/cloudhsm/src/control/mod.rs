@@ -1,6 +1,7 @@
 //! The control plane as it runs: decisions are committed, then carried out on the fleet.
 
 mod backups;
+mod devices;
 mod faults;
 mod operations;
 mod progress;
@@ -27,6 +28,7 @@ use tokio::task::AbortHandle;
 use crate::certificate::{CustomerAuthority, Makers, Roots};
 use crate::fleet::{Disks, Equipment, Fleet};
 use crate::record::{Ledger, layout};
+use crate::time::{Pacing, Turns};
 use crate::users::Sessions;
 use crate::{ClusterView, HsmState};
 
@@ -43,6 +45,8 @@ pub struct CloudHsmConfig {
     pub entropy: Arc<dyn Entropy>,
     /// Dates.
     pub clock: Arc<dyn WallClock>,
+    /// How long changes of state take.
+    pub pacing: Arc<Pacing>,
     /// Where passwords are hashed and large frames are worked on.
     pub pool: Arc<dyn WorkPool>,
     /// Under which disks and backups are sealed. Another key cannot open them.
@@ -72,6 +76,8 @@ pub struct CloudHsm {
     pub(crate) sessions: Sessions,
     customer: Mutex<Option<Arc<CustomerAuthority>>>,
     tending: Mutex<Option<AbortHandle>>,
+    /// Passing states that wait for their end.
+    turns: Arc<Turns>,
 }
 
 /// Why CloudHSM cannot start.
@@ -119,6 +125,7 @@ impl CloudHsm {
     pub async fn open(config: CloudHsmConfig) -> Result<Arc<Self>, OpenError> {
         let makers = makers(&config).await?;
         let (changes, _) = watch::channel(0);
+        let turns = Arc::new(Turns::new(config.pacing, Arc::clone(&config.clock)));
         let cloud = Arc::new(Self {
             ledger: Ledger {
                 store: config.store,
@@ -144,6 +151,7 @@ impl CloudHsm {
             sessions: Sessions::default(),
             customer: Mutex::default(),
             tending: Mutex::default(),
+            turns,
         });
         cloud.start_hsms().await;
         cloud.tend_once().await;
@@ -170,6 +178,7 @@ impl CloudHsm {
                 }
             }
             for hsm in &hsms {
+                self.equip(&scope, &id, hsm);
                 if let Err(error) = self.fleet.start(hsm, &hsms).await {
                     tracing::error!(%error, "an HSM stays down");
                 }

@@ -59,7 +59,6 @@ impl CloudHsm {
     ///
     /// # Errors
     /// CloudHsmInvalidRequestException for an unknown filter or page size.
-    #[expect(clippy::unused_async, reason = "the form of all operations")]
     pub async fn describe_clusters(
         &self,
         scope: &Scope,
@@ -72,7 +71,13 @@ impl CloudHsm {
                 next_token: request.next_token,
             },
         };
+        // Rule TIME-06: what was described often enough is over before it is described again.
+        for id in self.turns.described_enough(scope) {
+            self.settle(scope, &id).await;
+        }
         let page = command.decide(&self.ledger.state(scope)?)?;
+        let shown = page.items.iter().map(|cluster| &cluster.id);
+        self.turns.describe(scope, shown);
         Ok(DescribeClustersResponse {
             clusters: Some(page.items.iter().map(shapes::cluster).collect()),
             next_token: page.next_token,

@@ -16,6 +16,7 @@ use super::CloudHsm;
 use crate::certificate::give_birth;
 use crate::fleet::{FleetError, KeptIdentity};
 use crate::record::{Certificates, Cluster, internal};
+use crate::time::StateChange;
 use crate::{ClusterState, HsmState};
 
 /// What has to be done next.
@@ -30,6 +31,25 @@ enum Step {
     /// The first admin has set a password.
     Activate(HsmId),
     Forget,
+}
+
+impl Step {
+    /// The passing state that it ends; none when it only follows from the step before.
+    fn ends(&self, cluster: &Cluster) -> Option<StateChange> {
+        match self {
+            Self::Settle(_) if cluster.state == ClusterState::CreateInProgress => {
+                Some(StateChange::CreateCluster)
+            }
+            Self::Settle(_) => None,
+            Self::Install => Some(StateChange::InitializeCluster),
+            Self::MakeHsm(_) => Some(StateChange::CreateHsm),
+            Self::RemoveHsm(_) => Some(StateChange::DeleteHsm),
+            // Restored clusters are ACTIVE with their first HSM.
+            Self::Activate(_) if cluster.source_backup.is_some() => None,
+            Self::Activate(_) => Some(StateChange::ActivateCluster),
+            Self::Forget => Some(StateChange::DeleteCluster),
+        }
+    }
 }
 
 /// The next step of a cluster. `activated` says whether an HSM has an admin.
@@ -75,12 +95,23 @@ impl CloudHsm {
             let Some(step) = next_step(&cluster, |hsm| self.fleet.is_activated(hsm)) else {
                 break;
             };
+            if !self.may_take(scope, &cluster, &step) {
+                break;
+            }
             tracing::debug!(cluster = %id, ?step, "next step");
             self.take(scope, &cluster, &step).await?;
             self.refresh(scope, id);
         }
         self.refresh(scope, id);
         Ok(())
+    }
+
+    /// Rule TIME-05: a step that ends a passing state waits for the pace.
+    fn may_take(&self, scope: &Scope, cluster: &Cluster, step: &Step) -> bool {
+        step.ends(cluster).is_none_or(|change| {
+            let name = format!("{step:?}");
+            self.turns.may_take(scope, &cluster.id, &name, change)
+        })
     }
 
     async fn take(&self, scope: &Scope, cluster: &Cluster, step: &Step) -> Result<(), Exception> {
@@ -129,6 +160,7 @@ impl CloudHsm {
             let capture = self.content_for_new_hsm(scope, cluster).await?;
             self.fleet.create_from(hsm, capture).await.map_err(failed)?;
         }
+        self.equip(scope, &cluster.id, hsm);
         let made = |one: &mut Cluster| {
             if let Some(record) = one.hsms.get_mut(hsm) {
                 record.state = HsmState::Active;

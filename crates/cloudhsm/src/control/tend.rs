@@ -5,24 +5,43 @@ use std::time::Duration;
 
 use portcullis_api::{ClusterId, Exception, Scope};
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::CloudHsm;
+use crate::time::Turns;
 
 /// How often HSMs are brought in step and unfinished changes are tried again. Our choice: the
 /// documentation says "periodically".
 const TEND_EVERY: Duration = Duration::from_secs(10);
 
+/// Rule TIME-04: what has a date is looked for every hour of the services' clock, if that passes
+/// sooner.
+const TEND_EVERY_SIMULATED: Duration = Duration::from_secs(60 * 60);
+
 /// Tends `cloud` until it is dropped.
 pub(super) fn start(cloud: &Arc<CloudHsm>) -> AbortHandle {
-    tokio::spawn(tend(Arc::downgrade(cloud))).abort_handle()
+    let turns = Arc::clone(&cloud.turns);
+    tokio::spawn(tend(Arc::downgrade(cloud), turns)).abort_handle()
 }
 
-async fn tend(cloud: Weak<CloudHsm>) {
-    let mut ticks = interval_at(Instant::now() + TEND_EVERY, TEND_EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+async fn tend(cloud: Weak<CloudHsm>, turns: Arc<Turns>) {
     loop {
-        ticks.tick().await;
+        let rest = turns.pause(TEND_EVERY, TEND_EVERY_SIMULATED);
+        tokio::pin!(rest);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut rest => break,
+                due = turns.next() => {
+                    let Some(cloud) = cloud.upgrade() else {
+                        return;
+                    };
+                    for (scope, cluster) in &due {
+                        cloud.settle(scope, cluster).await;
+                        turns.drop_if_due(scope, cluster);
+                    }
+                }
+            }
+        }
         let Some(cloud) = cloud.upgrade() else {
             return;
         };
@@ -31,8 +50,9 @@ async fn tend(cloud: Weak<CloudHsm>) {
 }
 
 impl CloudHsm {
-    /// One round over every cluster. What fails is logged and tried again in the next round.
-    pub(super) async fn tend_once(&self) {
+    /// One round over every cluster: what is due by now is done. What fails is logged and tried
+    /// again in the next round.
+    pub async fn tend_once(&self) {
         let _one_at_a_time = self.control.lock().await;
         let clusters = self.ledger.clusters();
         for (scope, id) in &clusters {

@@ -4,6 +4,7 @@
 //! memory. *Listening*: it has the cluster certificate and answers on the link. A crash takes it
 //! back to the beginning; its address is kept for the restart.
 
+mod device;
 mod disk;
 mod disks;
 mod identity;
@@ -12,6 +13,7 @@ mod rejoin;
 mod serve;
 mod synchronise;
 
+pub use device::{InvalidProfile, Latency, Profile};
 pub use disks::{Disks, FileDisks, MemoryDisks};
 pub(crate) use identity::KeptIdentity;
 pub(crate) use node::Capture;
@@ -27,6 +29,7 @@ use portcullis_hsm::{Change, DeviceKey, Hsm, Image, Settings};
 use portcullis_link::{Listener, Listening, Transport};
 use portcullis_seam::{Entropy, WallClock, WorkPool};
 
+use device::Station;
 use disk::{Contents, Disk, Notes, Writes};
 use node::Node;
 
@@ -48,6 +51,7 @@ pub(crate) struct Equipment {
 pub(crate) struct Fleet {
     equipment: Equipment,
     members: Mutex<BTreeMap<HsmId, Member>>,
+    devices: Mutex<Devices>,
 }
 
 #[derive(Debug, Default)]
@@ -57,6 +61,13 @@ struct Member {
     listening: Option<Box<dyn Listening>>,
     /// Where it listens or listened.
     address: Option<SocketAddr>,
+}
+
+/// Which device each HSM is.
+#[derive(Debug)]
+struct Devices {
+    default: Option<Profile>,
+    own: BTreeMap<HsmId, Option<Profile>>,
 }
 
 /// Why an HSM does not run: for the log.
@@ -80,7 +91,36 @@ impl Fleet {
         Self {
             equipment,
             members: Mutex::new(BTreeMap::new()),
+            devices: Mutex::new(Devices {
+                default: None,
+                own: BTreeMap::new(),
+            }),
         }
+    }
+
+    /// The device profile of every HSM that has none of its own.
+    pub(crate) fn set_default_device(&self, profile: Option<Profile>) {
+        self.devices.lock().default = profile;
+        let members = self.members.lock();
+        for (id, member) in members.iter() {
+            if let Some(node) = &member.node {
+                node.set_device(self.device(id));
+            }
+        }
+    }
+
+    /// An HSM's own device profile; none is `raw`.
+    pub(crate) fn set_device(&self, id: &HsmId, profile: Option<Profile>) {
+        self.devices.lock().own.insert(id.clone(), profile);
+        if let Some(node) = self.node(id) {
+            node.set_device(self.device(id));
+        }
+    }
+
+    fn device(&self, id: &HsmId) -> Option<Station> {
+        let devices = self.devices.lock();
+        let profile = devices.own.get(id).unwrap_or(&devices.default).clone();
+        profile.map(|profile| Station::new(profile, Arc::clone(&self.equipment.entropy)))
     }
 
     pub(crate) fn address(&self, hsm: &HsmId) -> Option<SocketAddr> {
@@ -190,6 +230,7 @@ impl Fleet {
         let hsm = Hsm::load(*settings, Arc::clone(entropy), records)
             .map_err(|error| FleetError::of(id, "it cannot be loaded", error))?;
         let node = Node::start(hsm, disk, Arc::clone(clock), Arc::clone(pool));
+        node.set_device(self.device(id));
         self.members.lock().entry(id.clone()).or_default().node = Some(node);
         self.listen(id).await
     }
@@ -285,6 +326,7 @@ impl Fleet {
     /// Destroys an HSM and its disk.
     pub(crate) async fn remove(&self, id: &HsmId) -> Result<(), FleetError> {
         let member = self.members.lock().remove(id);
+        self.devices.lock().own.remove(id);
         if let Some(node) = member.as_ref().and_then(|member| member.node.as_ref()) {
             node.stop().await;
         }

@@ -7,8 +7,10 @@ use portcullis_hsm::{
     Answer, Change, Command, Hsm, HsmKeyId, Image, MaskedKey, Refusal, Reply, Role,
 };
 use portcullis_seam::{WallClock, WorkPool};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use super::device::Station;
 use super::disk::{Disk, Notes, Writes, key_of_record};
 use super::rejoin::{stamp, user_of_record};
 
@@ -31,6 +33,12 @@ pub(crate) struct Core {
     /// Which keys it has, as one number that is cheap to compare.
     fingerprint: Mutex<Fingerprint>,
     down: AtomicBool,
+    /// The device whose time its work takes, if it is not as fast as the machine.
+    station: Mutex<Option<Arc<Station>>>,
+    /// Whether there is one: all that a frame asks when there is none.
+    metered: AtomicBool,
+    /// Where answers wait for their time.
+    pub(super) runtime: Handle,
 }
 
 /// A set of keys: how many, and the exclusive or of their ids. Ids are random, so two sets that
@@ -75,6 +83,9 @@ impl Node {
             managing: tokio::sync::Mutex::new(disk.notes()),
             fingerprint: Mutex::new(fingerprint),
             down: AtomicBool::new(false),
+            station: Mutex::default(),
+            metered: AtomicBool::new(false),
+            runtime: Handle::current(),
             disk,
             clock,
             pool,
@@ -105,6 +116,15 @@ impl Node {
 
     pub(crate) fn is_down(&self) -> bool {
         self.core.is_down()
+    }
+
+    /// Makes it as slow as a device; as fast as the machine without one.
+    pub(crate) fn set_device(&self, station: Option<Station>) {
+        let mut present = self.core.station.lock();
+        self.core
+            .metered
+            .store(station.is_some(), Ordering::Release);
+        *present = station.map(Arc::new);
     }
 
     pub(crate) fn fingerprint(&self) -> Fingerprint {
@@ -236,6 +256,14 @@ const fn is_slow(command: &Command) -> bool {
 impl Core {
     pub(super) fn is_down(&self) -> bool {
         self.down.load(Ordering::Acquire)
+    }
+
+    /// The device, if there is one. Rule DEV-04: without one this is a single load.
+    pub(super) fn station(&self) -> Option<Arc<Station>> {
+        if !self.metered.load(Ordering::Acquire) {
+            return None;
+        }
+        self.station.lock().clone()
     }
 
     fn go_down(&self) {

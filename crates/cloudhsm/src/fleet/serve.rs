@@ -4,9 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use portcullis_hsm::{Command, Placement, Refusal, Reply, SessionId, placement};
+use portcullis_hsm::{Command, Operation, Placement, Refusal, Reply, SessionId, placement};
 use portcullis_link::{BoxFuture, Conversation, Done, ReplyFrame, Request, Service};
 
+use super::device::Station;
 use super::node::{Core, Node};
 
 impl Service for Node {
@@ -32,10 +33,10 @@ impl Conversation for Connected {
     fn execute(self: Arc<Self>, request: Request, done: Done) {
         let core = Arc::clone(&self.node.core);
         match placement(request.payload_bytes()) {
-            Placement::Inline => done(core.answer(&request)),
+            Placement::Inline => core.serve(&request, done),
             Placement::Worker => {
                 let worker = Arc::clone(&core);
-                let job = Box::new(move || done(worker.answer(&request)));
+                let job = Box::new(move || worker.serve(&request, done));
                 // A full pool means that the machine is the limit: the thread that reads the
                 // network does the work, and so reads less.
                 if let Err(job) = core.pool.submit(job) {
@@ -74,7 +75,29 @@ impl fmt::Debug for Connected {
 }
 
 impl Core {
-    fn answer(&self, request: &Request) -> ReplyFrame {
+    fn serve(&self, request: &Request, done: Done) {
+        match self.station() {
+            None => done(self.answer(request, |_| true)),
+            Some(station) => self.serve_as(&station, request, done),
+        }
+    }
+
+    /// Answers when the device would be through with the frame; what it cannot queue is refused.
+    fn serve_as(&self, station: &Station, request: &Request, done: Done) {
+        let mut metered = station.frame();
+        let reply = self.answer(request, |operation| metered.admits(operation));
+        let leaves = metered.leaves();
+        self.runtime.spawn(async move {
+            tokio::time::sleep_until(leaves).await;
+            done(reply);
+        });
+    }
+
+    fn answer(
+        &self,
+        request: &Request,
+        mut admits: impl FnMut(&Operation<'_>) -> bool,
+    ) -> ReplyFrame {
         let mut reply = ReplyFrame::answering(request);
         if self.is_down() {
             request
@@ -84,7 +107,11 @@ impl Core {
         }
         let mut batch = self.hsm.batch();
         for call in request.calls() {
-            reply.push(|out| batch.run(&call, out));
+            if admits(&call.operation) {
+                reply.push(|out| batch.run(&call, out));
+            } else {
+                reply.push(|_out| Err(Refusal::Busy));
+            }
         }
         reply
     }

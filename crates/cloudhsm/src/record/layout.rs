@@ -3,6 +3,7 @@
 //! ```text
 //! cloudhsm/roots                                          sealed: the makers' root certificates
 //! cloudhsm/cluster/<region>/<account>/<cluster id>        Cluster, JSON
+//! cloudhsm/device/<region>/<account>/<cluster id>         the cluster's device profile, JSON
 //! cloudhsm/backup/<region>/<account>/<backup id>          Backup, JSON
 //! cloudhsm/image/<region>/<account>/<backup id>/<part>    sealed: users, keys, identity
 //!
@@ -25,6 +26,11 @@ pub(crate) fn clusters(scope: &Scope) -> String {
 
 pub(crate) fn cluster(scope: &Scope, id: &ClusterId) -> String {
     format!("{}{id}", clusters(scope))
+}
+
+/// Where a cluster's own device profile lies.
+pub(crate) fn device(scope: &Scope, id: &ClusterId) -> String {
+    format!("cloudhsm/device/{}/{}/{id}", scope.region, scope.account)
 }
 
 pub(crate) fn backups(scope: &Scope) -> String {

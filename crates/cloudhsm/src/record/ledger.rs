@@ -3,6 +3,9 @@ use std::collections::BTreeMap;
 use portcullis_api::{BackupId, ClusterId, Code, Exception, Scope};
 use portcullis_store::{Expect, Store, StoreError, Transaction};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::fleet::Profile;
 
 use super::{Backup, Cluster, State, decode, encode, layout};
 
@@ -18,6 +21,12 @@ const ATTEMPTS_MAX: usize = 16;
 
 /// A part of a backup's image, well below the largest record of a store.
 const IMAGE_PART_BYTES: usize = 32 << 20;
+
+/// A cluster's own device profile; none is `raw`.
+#[derive(Debug, Serialize, Deserialize)]
+struct Device {
+    profile: Option<Profile>,
+}
 
 impl Ledger {
     /// Everything in a scope.
@@ -108,8 +117,32 @@ impl Ledger {
 
     /// Removes the record of a deleted cluster. Its backups stay.
     pub(crate) async fn forget(&self, scope: &Scope, id: &ClusterId) -> Result<(), Exception> {
-        let transaction = Transaction::new().delete(layout::cluster(scope, id));
+        let transaction = Transaction::new()
+            .delete(layout::cluster(scope, id))
+            .delete(layout::device(scope, id));
         self.commit(transaction).await.map(drop)
+    }
+
+    /// A cluster's own device profile: none outside when it has none, none inside for `raw`.
+    pub(crate) fn device(
+        &self,
+        scope: &Scope,
+        id: &ClusterId,
+    ) -> Result<Option<Option<Profile>>, Exception> {
+        let key = layout::device(scope, id);
+        let record = self.store.get(&key);
+        let device = record.map(|record| parse::<Device>(&key, &record.value));
+        Ok(device.transpose()?.map(|device| device.profile))
+    }
+
+    pub(crate) async fn put_device(
+        &self,
+        scope: &Scope,
+        id: &ClusterId,
+        profile: Option<Profile>,
+    ) -> Result<(), Exception> {
+        let put = Transaction::new().put(layout::device(scope, id), encode(&Device { profile }));
+        self.commit(put).await.map(drop)
     }
 
     /// Writes a backup and its sealed image together.

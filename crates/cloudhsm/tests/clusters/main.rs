@@ -10,6 +10,7 @@
 )]
 
 mod backups;
+mod devices;
 mod disks;
 mod faults;
 mod lifecycle;

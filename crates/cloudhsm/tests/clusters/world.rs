@@ -12,7 +12,8 @@ use portcullis_api::cloudhsm::{
 };
 use portcullis_api::{ClusterId, HsmId, Scope};
 use portcullis_cloudhsm::{
-    CloudHsm, CloudHsmConfig, ClusterView, Clusters, Disks, MemoryDisks, default_subnets,
+    CloudHsm, CloudHsmConfig, ClusterView, Clusters, Disks, MemoryDisks, Pace, Pacing,
+    default_subnets,
 };
 use portcullis_hsm::{
     Call, Command, DeviceKey, HsmKeyId, Operation, Reply, Role, Secret, SessionId, Settings,
@@ -86,6 +87,7 @@ impl<T: Transport + 'static> World<T> {
             transport: Arc::new(Loopback::default()),
             entropy: Arc::new(SystemEntropy),
             clock: Arc::new(Calendar(AtomicU64::new(0))),
+            pacing: Pacing::new(Pace::Immediate),
             pool: Arc::new(InlinePool),
             device_key: Arc::new(DeviceKey::draw(&SystemEntropy)),
             hsm_settings: Settings::default(),
@@ -108,6 +110,7 @@ impl<T: Transport + 'static> World<T> {
             transport: Arc::clone(&self.transport) as Arc<dyn Transport>,
             entropy: Arc::new(SystemEntropy),
             clock: Arc::clone(&self.calendar) as Arc<dyn WallClock>,
+            pacing: Pacing::new(Pace::Immediate),
             pool: Arc::new(InlinePool),
             device_key: Arc::clone(&self.device_key),
             hsm_settings: Settings {

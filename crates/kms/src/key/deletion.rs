@@ -13,6 +13,7 @@ use super::state::check_not_pending;
 use super::{Requested, Snapshot, find_for_management};
 use crate::alias::alias_key;
 use crate::catalogue::Partition;
+use crate::events::{EventRecord, event_id};
 use crate::kms::Kms;
 
 /// Rule KEY-15: the waiting period is 7 to 30 days, 30 by default (API, ScheduleKeyDeletion).
@@ -21,7 +22,10 @@ const WINDOW_DAYS_DEFAULT: i32 = 30;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How often keys whose day has come are looked for.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+
+/// Rule TIME-04: every hour of the services' clock, if that passes sooner.
+const SWEEP_EVERY_SIMULATED: Duration = Duration::from_secs(60 * 60);
 
 impl Kms {
     /// ScheduleKeyDeletion. Works while the key store is disconnected.
@@ -88,15 +92,28 @@ impl Kms {
     /// Deletes keys on their day, for as long as somebody holds KMS.
     pub(crate) fn start_sweeping(self: &Arc<Self>) {
         let kms = Arc::downgrade(self);
+        let (pacing, clock) = (
+            Arc::clone(&self.config.pacing),
+            Arc::clone(&self.config.clock),
+        );
         tokio::spawn(async move {
             loop {
-                tokio::time::sleep(SWEEP_INTERVAL).await;
+                pacing
+                    .pause(&*clock, SWEEP_EVERY, SWEEP_EVERY_SIMULATED)
+                    .await;
                 let Some(kms) = kms.upgrade() else { return };
-                for partition in kms.catalogue.all() {
-                    kms.sweep(&partition).await;
-                }
+                kms.tend_once().await;
             }
         });
+    }
+
+    /// What is due by now is done: keys whose day has come are deleted, connects and disconnects
+    /// whose time is over end. What fails is logged and tried again in the next round.
+    pub async fn tend_once(&self) {
+        for partition in self.catalogue.all() {
+            self.sweep(&partition).await;
+            self.end_due(&partition).await;
+        }
     }
 
     async fn sweep(&self, partition: &Partition) {
@@ -116,8 +133,8 @@ impl Kms {
         }
     }
 
-    /// At its day a key's record and aliases go first; then its material is deleted
-    /// once, best effort. What cannot be reached keeps an orphan.
+    /// Rule KEY-17: at its day a key's record and aliases go first, in one commit; then its
+    /// material is deleted.
     async fn delete(&self, partition: &Partition, key: &Snapshot) -> Result<(), Exception> {
         let name = Snapshot::record_key(&partition.scope, &key.record.id);
         let mut delete = Transaction::new()
@@ -138,13 +155,59 @@ impl Kms {
         for alias in &aliases {
             partition.aliases.remove(alias);
         }
-        if !self
-            .delete_material(&key.record, key.store.as_deref())
-            .await
-        {
+        // Rule KEY-18: one attempt, best effort; what cannot be reached keeps an orphan.
+        let deletion = Deletion {
+            of: key,
+            material_gone: self
+                .delete_material(&key.record, key.store.as_deref())
+                .await,
+        };
+        if !deletion.material_gone {
             tracing::warn!(key = key.arn, material = %key.record.material, "orphaned key material");
         }
+        self.events.record(EventRecord {
+            id: event_id(&*self.config.entropy),
+            at: self.config.clock.now(),
+            scope: partition.scope.clone(),
+            name: "DeleteKey",
+            key_arn: key.arn.clone(),
+            additional: deletion.additional_event_data(),
+        });
         Ok(())
+    }
+}
+
+/// How a deletion ended.
+struct Deletion<'a> {
+    of: &'a Snapshot,
+    material_gone: bool,
+}
+
+impl Deletion<'_> {
+    /// Rule KEY-19: the event of a key of a key store names the store, its cluster and the backing
+    /// key, and says whether that is gone. The two lists are JSON in a text, as CloudTrail has them.
+    fn additional_event_data(&self) -> Vec<(&'static str, String)> {
+        let Some(store) = &self.of.store else {
+            return Vec::new();
+        };
+        let material = self.of.record.material;
+        let status = if self.material_gone {
+            "SUCCESS"
+        } else {
+            "FAILURE"
+        };
+        vec![
+            ("customKeyStoreId", store.id.to_string()),
+            ("clusterId", store.record().cluster.to_string()),
+            (
+                "backingKeys",
+                format!("[{{\"backingKeyId\":\"{material}\"}}]"),
+            ),
+            (
+                "backingKeysDeletionStatus",
+                format!("[{{\"backingKeyId\":\"{material}\",\"deletionStatus\":\"{status}\"}}]"),
+            ),
+        ]
     }
 }
 

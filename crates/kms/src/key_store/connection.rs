@@ -167,10 +167,15 @@ impl LiveConnection {
             // Failed logins are counted on each HSM: another may still serve.
             CallError::Refused(Refusal::LockedOut) => Ok(Failure::LockedOut),
             CallError::Refused(Refusal::Busy) | CallError::Link(LinkError::Overloaded) => {
-                Ok(if before == Failure::NoHsm {
-                    Failure::Busy
-                } else {
-                    before
+                // Rule DEV-06: a busy HSM is passed over too; that one is busy says more than that
+                // another one does not answer.
+                Ok(match before {
+                    Failure::NoMaterial | Failure::LockedOut => before,
+                    Failure::NoHsm
+                    | Failure::Unreachable(_)
+                    | Failure::Busy
+                    | Failure::Disconnected
+                    | Failure::Refused(_) => Failure::Busy,
                 })
             }
             CallError::Refused(refusal) => Err(Failure::Refused(*refusal)),
@@ -227,20 +232,20 @@ impl LiveConnection {
         Err(failure)
     }
 
-    /// Deletes a key from every HSM that answers; says whether all of them did.
+    /// Deletes a key from every HSM that answers; says whether it is gone, or will be: HSMs bring
+    /// each other in step, and delete wins. An HSM that has no such key needs no deletion.
     pub(crate) async fn delete_key(&self, id: HsmKeyId) -> bool {
-        let mut everywhere = true;
+        let mut gone = false;
         for member in self.members.load_full().iter() {
-            let deleted = match member.session() {
-                Some(session) => member
-                    .manage(Command::DeleteKey { session, id })
-                    .await
-                    .is_ok(),
-                None => false,
+            let Some(session) = member.session() else {
+                continue;
             };
-            everywhere &= deleted;
+            match member.manage(Command::DeleteKey { session, id }).await {
+                Ok(_) | Err(CallError::Refused(Refusal::NoSuchKey)) => gone = true,
+                Err(error) => tracing::debug!(hsm = %member.hsm, %error, "a key is not deleted"),
+            }
         }
-        everywhere
+        gone
     }
 
     /// Raises the fence on every HSM and logs out. Best effort: what does not hear of it is kept

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use portcullis_api::{KeyStoreId, Scope};
+use portcullis_cloudhsm::Turn;
 use portcullis_hsm::{Epoch, Fence};
 
 use super::connection::LiveConnection;
@@ -17,6 +18,8 @@ pub(crate) struct KeyStore {
     pub(crate) gate: Gate,
     pub(crate) live: ArcSwapOption<LiveConnection>,
     stored: Mutex<Stored>,
+    /// The connect or disconnect that is under way.
+    turn: Mutex<Option<Arc<Turn>>>,
 }
 
 /// The record and the revision under which it was committed.
@@ -34,6 +37,7 @@ impl KeyStore {
             gate: Gate::default(),
             live: ArcSwapOption::empty(),
             stored: Mutex::new(Stored { record, revision }),
+            turn: Mutex::default(),
         }
     }
 
@@ -47,6 +51,18 @@ impl KeyStore {
 
     pub(crate) fn committed(&self, record: KeyStoreRecord, revision: u64) {
         *self.stored.lock() = Stored { record, revision };
+    }
+
+    /// The connect or disconnect that is under way.
+    pub(crate) fn turn(&self) -> Option<Arc<Turn>> {
+        self.turn.lock().clone()
+    }
+
+    /// Another connect or disconnect begins; the one before, if it still waits, is over.
+    pub(crate) fn begin(&self, turn: &Arc<Turn>) {
+        if let Some(before) = self.turn.lock().replace(Arc::clone(turn)) {
+            before.finish();
+        }
     }
 
     /// The store's scope on the fences of its HSMs: its ID's characters, folded to 16 bytes, and

@@ -10,6 +10,7 @@ mod driver;
 mod lifecycle;
 mod login;
 mod operations;
+mod pace;
 mod record;
 mod requirement;
 mod update;

@@ -12,7 +12,7 @@ use portcullis_api::kms::{
     UpdateCustomKeyStoreResponse,
 };
 use portcullis_api::{Exception, HsmId, KeyStoreId, Scope};
-use portcullis_cloudhsm::{ClusterView, NetworkTrouble};
+use portcullis_cloudhsm::{ClusterView, NetworkTrouble, StateChange};
 use portcullis_hsm::{Epoch, Refusal, Secret};
 use portcullis_link::{CallError, Target, pem_to_der};
 use portcullis_seam::plant::{Bug, planted};
@@ -154,12 +154,7 @@ impl Kms {
             store.take_down(epoch)
         };
         self.put_store(&store, record).await?;
-        let kms = Arc::clone(self);
-        let partition = Arc::clone(&partition);
-        tokio::spawn(async move {
-            kms.finish_disconnecting(&partition, &store, live, epoch)
-                .await;
-        });
+        self.start_disconnecting(&partition, &store, live, epoch);
         Ok(DisconnectCustomKeyStoreResponse {})
     }
 
@@ -248,7 +243,9 @@ impl Kms {
         scope: &Scope,
         input: DescribeCustomKeyStoresRequest,
     ) -> Result<DescribeCustomKeyStoresResponse, Exception> {
-        let stores = describe::select(&input, records(&self.partition(scope)))?;
+        let partition = self.partition(scope);
+        self.end_described(&partition).await;
+        let stores = describe::select(&input, records(&partition))?;
         let asked = Asked {
             limit: input.limit,
             marker: input.marker.as_deref(),
@@ -256,6 +253,7 @@ impl Kms {
             max: 1000,
         };
         let page = page(stores, asked, |store| store.id.to_string())?;
+        self.count_described(&partition, page.items.iter().map(|store| &store.id));
         Ok(DescribeCustomKeyStoresResponse {
             custom_key_stores: Some(page.items.iter().map(describe::entry).collect()),
             truncated: Some(page.next_marker.is_some()),
@@ -270,11 +268,32 @@ impl Kms {
         epoch: Epoch,
     ) {
         let (kms, partition, store) = (Arc::clone(self), Arc::clone(partition), Arc::clone(store));
+        let turn = self.begin(&store, StateChange::Connect);
         tokio::spawn(async move {
-            tokio::time::sleep(kms.config.connect_delay).await;
-            let outcome = kms.establish(&partition, &store, epoch).await;
-            kms.finish_connecting(&partition, &store, outcome, epoch)
-                .await;
+            kms.await_turn(&turn).await;
+            if store.record().epoch == epoch {
+                let outcome = kms.establish(&partition, &store, epoch).await;
+                kms.finish_connecting(&partition, &store, outcome, epoch)
+                    .await;
+            }
+            turn.finish();
+        });
+    }
+
+    fn start_disconnecting(
+        self: &Arc<Self>,
+        partition: &Arc<Partition>,
+        store: &Arc<KeyStore>,
+        live: Option<Arc<LiveConnection>>,
+        epoch: Epoch,
+    ) {
+        let (kms, partition, store) = (Arc::clone(self), Arc::clone(partition), Arc::clone(store));
+        let turn = self.begin(&store, StateChange::Disconnect);
+        tokio::spawn(async move {
+            leave(&store, live, epoch).await;
+            kms.await_turn(&turn).await;
+            kms.finish_disconnecting(&partition, &store, epoch).await;
+            turn.finish();
         });
     }
 
@@ -463,24 +482,7 @@ impl Kms {
         })
     }
 
-    async fn finish_disconnecting(
-        &self,
-        partition: &Partition,
-        store: &KeyStore,
-        live: Option<Arc<LiveConnection>>,
-        epoch: Epoch,
-    ) {
-        tokio::time::sleep(self.config.connect_delay).await;
-        if planted(Bug::DisconnectAcknowledgedEarly) {
-            tokio::time::sleep(MAINTENANCE_INTERVAL).await;
-            store.take_down(epoch);
-        }
-        if let Some(live) = live {
-            let left = tokio::time::timeout(LOG_OUT_DEADLINE, live.log_out(epoch)).await;
-            if left.is_err() {
-                tracing::warn!(key_store = %store.id, "not every HSM heard of the disconnect");
-            }
-        }
+    async fn finish_disconnecting(&self, partition: &Partition, store: &KeyStore, epoch: Epoch) {
         let _changing = partition.control.lock().await;
         let mut record = store.record();
         let Some((to, _)) = next(record.connection, Event::DisconnectFinished) else {
@@ -507,8 +509,7 @@ impl Kms {
                         self.start_connecting(&partition, &store, record.epoch);
                     }
                     Connection::Disconnecting => {
-                        self.finish_disconnecting(&partition, &store, None, record.epoch)
-                            .await;
+                        self.start_disconnecting(&partition, &store, None, record.epoch);
                     }
                 }
             }
@@ -572,6 +573,20 @@ impl Kms {
             if let Err(error) = join(member, live).await {
                 tracing::debug!(hsm = %member.hsm, %error, "not logged in yet");
             }
+        }
+    }
+}
+
+/// Logs out on the HSMs, as far as they hear of it.
+async fn leave(store: &KeyStore, live: Option<Arc<LiveConnection>>, epoch: Epoch) {
+    if planted(Bug::DisconnectAcknowledgedEarly) {
+        tokio::time::sleep(MAINTENANCE_INTERVAL).await;
+        store.take_down(epoch);
+    }
+    if let Some(live) = live {
+        let left = tokio::time::timeout(LOG_OUT_DEADLINE, live.log_out(epoch)).await;
+        if left.is_err() {
+            tracing::warn!(key_store = %store.id, "not every HSM heard of the disconnect");
         }
     }
 }

@@ -10,7 +10,8 @@ use portcullis_api::cloudhsm::{CreateClusterRequest, CreateHsmRequest};
 use portcullis_api::kms::*;
 use portcullis_api::{Blob, ClusterId, Code, Exception, Scope, SecretBlob, SecretText};
 use portcullis_cloudhsm::{
-    CloudHsm, CloudHsmConfig, Clusters, HsmState, MemoryDisks, NetworkTrouble, default_subnets,
+    Calendar, CloudHsm, CloudHsmConfig, Clusters, HsmState, MemoryDisks, NetworkTrouble, Pace,
+    Pacing, default_subnets,
 };
 use portcullis_hsm::{DeviceKey, Role, Secret, Settings};
 use portcullis_kms::{Connection, ConnectionError, Kms, KmsConfig};
@@ -29,6 +30,7 @@ pub(crate) struct World {
     pub(crate) cloudhsm: Arc<CloudHsm>,
     pub(crate) kms: Arc<Kms>,
     pub(crate) scope: Scope,
+    pub(crate) calendar: Calendar,
 }
 
 pub(crate) fn settings() -> Settings {
@@ -48,13 +50,18 @@ impl World {
             entropy: Arc::clone(&entropy),
         }));
         let store = Store::memory();
+        let real = Arc::new(SystemClock);
+        let pacing = Pacing::new(Pace::Immediate);
+        let calendar = Calendar::open(store.clone(), real, None, Arc::clone(&pacing));
+        let calendar = calendar.await.unwrap();
         let device_key = Arc::new(DeviceKey::draw(&SystemEntropy));
         let cloudhsm = CloudHsm::open(CloudHsmConfig {
             store: store.clone(),
             disks: Arc::new(MemoryDisks::default()),
             transport: Arc::clone(&transport),
             entropy,
-            clock: Arc::new(SystemClock),
+            clock: calendar.clock(),
+            pacing,
             pool: Arc::new(InlinePool),
             device_key: Arc::clone(&device_key),
             hsm_settings: settings(),
@@ -62,7 +69,14 @@ impl World {
         })
         .await
         .unwrap();
-        let kms = open(&store, &cloudhsm, &transport, &device_key, false).await;
+        let parts = Parts {
+            store: &store,
+            cloudhsm: &cloudhsm,
+            transport: &transport,
+            device_key: &device_key,
+            calendar: &calendar,
+        };
+        let kms = open(parts, false).await;
         let scope = Scope {
             account: "111122223333".parse().unwrap(),
             region: "us-east-1".parse().unwrap(),
@@ -74,13 +88,20 @@ impl World {
             cloudhsm,
             kms,
             scope,
+            calendar,
         }
     }
 
     /// The same records under a KMS that has just started.
     pub(crate) async fn restart(&mut self, rename: bool) {
-        let (store, device_key) = (&self.store, &self.device_key);
-        self.kms = open(store, &self.cloudhsm, &self.transport, device_key, rename).await;
+        let parts = Parts {
+            store: &self.store,
+            cloudhsm: &self.cloudhsm,
+            transport: &self.transport,
+            device_key: &self.device_key,
+            calendar: &self.calendar,
+        };
+        self.kms = open(parts, rename).await;
     }
 
     pub(crate) async fn cluster(&self, zones: &[&str], backup: Option<String>) -> ClusterId {
@@ -324,24 +345,34 @@ impl World {
     }
 }
 
-pub(crate) async fn open(
-    store: &Store,
-    cloudhsm: &Arc<CloudHsm>,
-    transport: &Arc<dyn Transport>,
-    device_key: &Arc<DeviceKey>,
-    rename_while_connected: bool,
-) -> Arc<Kms> {
+/// What a KMS is opened over.
+pub(crate) struct Parts<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) cloudhsm: &'a Arc<CloudHsm>,
+    pub(crate) transport: &'a Arc<dyn Transport>,
+    pub(crate) device_key: &'a Arc<DeviceKey>,
+    pub(crate) calendar: &'a Calendar,
+}
+
+pub(crate) async fn open(parts: Parts<'_>, rename_while_connected: bool) -> Arc<Kms> {
+    let Parts {
+        store,
+        cloudhsm,
+        transport,
+        device_key,
+        calendar,
+    } = parts;
     let clusters: Arc<dyn Clusters> = Arc::<CloudHsm>::clone(cloudhsm);
     Kms::open(KmsConfig {
         store: store.clone(),
         clusters,
         transport: Arc::clone(transport),
         entropy: Arc::new(SystemEntropy),
-        clock: Arc::new(SystemClock),
+        clock: calendar.clock(),
         device_key: Arc::clone(device_key),
         hsm_settings: settings(),
         rename_while_connected,
-        connect_delay: Duration::ZERO,
+        pacing: Arc::clone(calendar.pacing()),
         operation_deadline: Duration::from_secs(5),
     })
     .await

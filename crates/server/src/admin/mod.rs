@@ -1,5 +1,8 @@
-//! What is not the AWS endpoint: health, metrics, status, HSM controls and the users of clusters.
+//! What is not the AWS endpoint: health, metrics, status, events, the clock, HSM controls and the users of clusters.
 
+mod clock;
+mod date;
+mod events;
 mod health;
 mod hsm;
 mod reply;
@@ -13,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use portcullis_api::Scope;
-use portcullis_cloudhsm::CloudHsm;
+use portcullis_cloudhsm::{Calendar, CloudHsm};
 use portcullis_kms::Kms;
 use serde_json::json;
 use tokio::time::Instant;
@@ -26,6 +29,7 @@ use crate::server::Services;
 pub(crate) struct Admin {
     kms: Arc<Kms>,
     cloudhsm: Arc<CloudHsm>,
+    calendar: Arc<Calendar>,
     defaults: Scope,
     cores: Vec<Arc<CoreMetrics>>,
     began: Instant,
@@ -36,6 +40,7 @@ impl Admin {
         Self {
             kms: Arc::clone(&services.kms),
             cloudhsm: Arc::clone(&services.cloudhsm),
+            calendar: Arc::clone(&services.calendar),
             defaults,
             cores,
             began: Instant::now(),
@@ -59,6 +64,14 @@ pub(crate) fn router(admin: Admin) -> Router {
         .route("/_localstack/health", get(health::health))
         .route("/metrics", get(health::metrics))
         .route("/_portcullis/status", get(status::status))
+        .route("/_portcullis/events", get(events::events))
+        .route("/_portcullis/clock", get(clock::show))
+        .route("/_portcullis/clock/advance", post(clock::advance))
+        .route("/_portcullis/clock/scale", post(clock::set_scale))
+        .route(
+            "/_portcullis/clock/state-changes",
+            post(clock::set_state_changes),
+        )
         .route("/_portcullis/hsm/{id}/crash", post(hsm::crash))
         .route("/_portcullis/hsm/{id}/restart", post(hsm::restart))
         .nest("/_portcullis/cloudhsm/{cluster}", cluster);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use portcullis_cloudhsm::{CloudHsm, CloudHsmConfig, MemoryDisks};
+use portcullis_cloudhsm::{Calendar, CloudHsm, CloudHsmConfig, MemoryDisks, Pace, Pacing};
 use portcullis_hsm::{DeviceKey, Settings};
 use portcullis_kms::{Kms, KmsConfig};
 use portcullis_link::{ClientIdentity, QuicSettings, QuicTransport, Transport};
@@ -40,6 +40,7 @@ impl World {
             transport: Arc::clone(&transport),
             entropy: Arc::clone(&entropy),
             clock: Arc::new(SystemClock),
+            pacing: Pacing::new(Pace::Immediate),
             pool: Arc::new(InlinePool),
             device_key: Arc::clone(&device_key),
             hsm_settings: Settings::default(),
@@ -55,7 +56,7 @@ impl World {
             device_key,
             hsm_settings: Settings::default(),
             rename_while_connected: false,
-            connect_delay: Duration::ZERO,
+            pacing: Pacing::new(Pace::Immediate),
             operation_deadline: Duration::from_secs(10),
         });
         let kms = kms.await.unwrap();
@@ -63,10 +64,19 @@ impl World {
             bind: "127.0.0.1:0".parse().unwrap(),
             ..ServerConfig::default()
         };
+        let calendar = Calendar::open(
+            Store::memory(),
+            Arc::new(SystemClock),
+            None,
+            Pacing::new(Pace::Immediate),
+        )
+        .await
+        .unwrap();
         let services = Services {
             kms,
             cloudhsm: Arc::clone(&cloudhsm),
             entropy,
+            calendar: Arc::new(calendar),
             wall: Arc::new(SystemClock),
         };
         let running = Server::start(config, services).unwrap();

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use portcullis_api::cloudhsm::{CreateClusterRequest, CreateHsmRequest};
 use portcullis_api::kms::CreateCustomKeyStoreRequest;
 use portcullis_api::{BackupId, ClusterId, KeyStoreId, Scope, SecretText};
-use portcullis_cloudhsm::{CloudHsm, CloudHsmConfig, Clusters, default_subnets};
+use portcullis_cloudhsm::{CloudHsm, CloudHsmConfig, Clusters, Pace, Pacing, default_subnets};
 use portcullis_hsm::{DeviceKey, Role, Secret, Settings};
 use portcullis_kms::{Kms, KmsConfig};
 use portcullis_link::Transport;
@@ -52,6 +52,7 @@ impl World {
             transport: Arc::new(network.clone()) as Arc<dyn Transport>,
             entropy,
             clock: Arc::clone(&clock),
+            pacing: Pacing::new(Pace::Immediate),
             pool: Arc::new(InlinePool),
             device_key: Arc::clone(&device_key),
             hsm_settings: settings(),
@@ -68,7 +69,7 @@ impl World {
             device_key,
             hsm_settings: settings(),
             rename_while_connected: false,
-            connect_delay: Duration::ZERO,
+            pacing: Pacing::new(Pace::Immediate),
             operation_deadline: OPERATION_DEADLINE,
         })
         .await

@@ -1,0 +1,50 @@
+//! Which device profile the HSMs of a cluster have.
+
+use portcullis_api::{ClusterId, Exception, HsmId, Scope};
+
+use super::CloudHsm;
+use crate::fleet::Profile;
+
+impl CloudHsm {
+    /// Makes the HSMs of every cluster without a profile of its own as fast as `profile`; as fast as
+    /// the machine without one. Until the next start.
+    pub fn set_default_device(&self, profile: Option<Profile>) {
+        self.fleet.set_default_device(profile);
+    }
+
+    /// Gives a cluster a device profile of its own, for its present HSMs and those to come; none is
+    /// `raw`. Remembered across restarts.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    pub async fn set_device(
+        &self,
+        scope: &Scope,
+        cluster: &ClusterId,
+        profile: Option<Profile>,
+    ) -> Result<(), Exception> {
+        let _one_at_a_time = self.control.lock().await;
+        self.ledger
+            .put_device(scope, cluster, profile.clone())
+            .await?;
+        let hsms = self.ledger.cluster(scope, cluster)?;
+        for hsm in hsms.iter().flat_map(|cluster| cluster.hsms.keys()) {
+            self.fleet.set_device(hsm, profile.clone());
+        }
+        Ok(())
+    }
+
+    /// Gives a new or starting HSM the device profile of its cluster.
+    ///
+    /// Rule DEV-05: a cluster's own profile comes before the default one.
+    pub(super) fn equip(&self, scope: &Scope, cluster: &ClusterId, hsm: &HsmId) {
+        match self.ledger.device(scope, cluster) {
+            Ok(Some(own)) => self.fleet.set_device(hsm, own),
+            Ok(None) => {}
+            Err(error) => {
+                let cause = error.cause.as_deref().unwrap_or("unknown");
+                tracing::error!(%hsm, cause, "its device profile cannot be read; it has none");
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! What KMS did, as CloudTrail would tell it: a bounded log in memory.
+//!
+//! The service event DeleteKey is recorded here. A record has what every CloudTrail record has and
+//! a list of additional members, so that records of calls fit in beside it.
+
+use std::collections::VecDeque;
+
+use parking_lot::Mutex;
+use portcullis_api::Scope;
+use portcullis_seam::{Entropy, Timestamp, draw};
+
+/// How many records are kept: at some 500 bytes each, two megabytes.
+pub const EVENTS_MAX: usize = 4096;
+
+/// A record. Rule EV-02: it names things and says what became of them; no password, key or
+/// plaintext has a place in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventRecord {
+    /// `eventID`: a UUID.
+    pub id: String,
+    /// `eventTime`, on the service's clock.
+    pub at: Timestamp,
+    /// `recipientAccountId` and `awsRegion`.
+    pub scope: Scope,
+    /// `eventName`.
+    pub name: &'static str,
+    /// The ARN of the key it is about.
+    pub key_arn: String,
+    /// `additionalEventData`: names and texts, in this order. CloudTrail has lists in here as JSON
+    /// in a text.
+    pub additional: Vec<(&'static str, String)>,
+}
+
+/// The records kept, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Events {
+    /// What is kept.
+    pub records: Vec<EventRecord>,
+    /// How many older ones were dropped.
+    pub dropped: u64,
+}
+
+/// A log that forgets its oldest records.
+///
+/// Rule EV-01: it is bounded; the oldest record is dropped for a new one, and that is counted.
+#[derive(Debug)]
+pub struct EventLog {
+    records_max: usize,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    records: VecDeque<EventRecord>,
+    dropped: u64,
+}
+
+impl Default for EventLog {
+    fn default() -> Self {
+        Self::holding(EVENTS_MAX)
+    }
+}
+
+impl EventLog {
+    /// A log of at most `records_max` records.
+    #[must_use]
+    pub fn holding(records_max: usize) -> Self {
+        Self {
+            records_max,
+            kept: Mutex::default(),
+        }
+    }
+
+    /// Appends a record.
+    pub fn record(&self, event: EventRecord) {
+        let mut kept = self.kept.lock();
+        kept.records.push_back(event);
+        while kept.records.len() > self.records_max {
+            kept.records.pop_front();
+            kept.dropped += 1;
+        }
+    }
+
+    /// What is kept at this instant.
+    #[must_use]
+    pub fn events(&self) -> Events {
+        let kept = self.kept.lock();
+        Events {
+            records: kept.records.iter().cloned().collect(),
+            dropped: kept.dropped,
+        }
+    }
+}
+
+/// A fresh event ID: a version-4 UUID.
+pub(crate) fn event_id(entropy: &dyn Entropy) -> String {
+    // A key ID is a UUID too.
+    portcullis_api::KeyId::from_random(draw(entropy)).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(name: &'static str) -> EventRecord {
+        EventRecord {
+            id: name.to_owned(),
+            at: Timestamp::from_millis(0),
+            scope: Scope {
+                account: "111122223333".parse().unwrap(),
+                region: "us-east-1".parse().unwrap(),
+            },
+            name,
+            key_arn: String::new(),
+            additional: Vec::new(),
+        }
+    }
+
+    /// Rule EV-01.
+    #[test]
+    fn the_oldest_record_is_dropped_and_counted() {
+        let log = EventLog::holding(2);
+        for name in ["one", "two", "three", "four"] {
+            log.record(event(name));
+        }
+        let events = log.events();
+        let names: Vec<_> = events.records.iter().map(|event| event.name).collect();
+        assert_eq!(names, ["three", "four"]);
+        assert_eq!(events.dropped, 2);
+    }
+}
