@@ -37,6 +37,21 @@ fn a_key_store_is_built_from_nothing_as_the_chapter_says() {
 }
 
 #[test]
+fn users_and_keys_are_managed_as_the_chapter_on_the_cloudhsm_cli_says() {
+    let portcullis = Portcullis::up(&["--world", "guide", "--ephemeral"]);
+    let printed = portcullis.shell(&script("docs/cloudhsm-cli.md", "cloudhsm-cli"));
+    for expected in [
+        "Key shared successfully",
+        "Key deleted successfully",
+        "arn:aws:kms:us-east-1:",
+        "Successfully replicated key",
+        "\"total_key_count\": 1",
+    ] {
+        assert!(printed.contains(expected), "{expected}: {printed}");
+    }
+}
+
+#[test]
 fn the_world_of_the_chapter_on_worlds_starts() {
     let text = std::fs::read_to_string(root().join("docs/worlds.md")).unwrap();
     let world = text

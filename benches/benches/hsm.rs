@@ -22,8 +22,8 @@ use std::time::{Duration, Instant};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use portcullis_hsm::{
-    Call, Command, Epoch, Fence, Hsm, HsmKeyId, Operation, Reply, Role, SEAL_BYTES, Secret,
-    SessionId, Settings,
+    Call, Command, Epoch, Fence, Hsm, HsmKeyId, KeyTemplate, Operation, Reply, Role, SEAL_BYTES,
+    Secret, SessionId, Settings,
 };
 use portcullis_seam::{SystemEntropy, draw};
 
@@ -75,7 +75,7 @@ impl World {
                 Command::GenerateKey {
                     session,
                     id: *id,
-                    label: String::new(),
+                    template: KeyTemplate::sealing(*id, ""),
                 },
             );
         }

@@ -20,8 +20,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use portcullis_hsm::{
-    Call, Command, Hsm, HsmKeyId, Operation, Refusal, Reply, Role, SEAL_BYTES, Secret, SessionId,
-    Settings,
+    Call, Command, Hsm, HsmKeyId, KeyTemplate, Operation, Refusal, Reply, Role, SEAL_BYTES, Secret,
+    SessionId, Settings,
 };
 use portcullis_link::{
     BoxFuture, Channel, ClientIdentity, Conversation, Done, Identity, Listener, Listening,
@@ -133,7 +133,7 @@ fn hsm() -> (Hsm, SessionId) {
     run(Command::GenerateKey {
         session,
         id: KEY,
-        label: "key".to_owned(),
+        template: KeyTemplate::sealing(KEY, "key"),
     });
     (hsm, session)
 }

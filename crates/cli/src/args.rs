@@ -43,8 +43,8 @@ pub(crate) enum Command {
     Hsm(Hsm),
     /// Show the clock of a running Portcullis, put it forward, or make it run faster
     Clock(Clock),
-    /// The CloudHSM CLI's verbs: activate a cluster, manage its users
-    CloudhsmCli(CloudHsmCli),
+    /// The CloudHSM CLI's verbs: activate a cluster, manage its users and keys
+    CloudhsmCli(Box<CloudHsmCli>),
     /// Measure throughput and latency, also through disconnect, edit and reconnect
     Load {
         #[command(subcommand)]

@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         Command::Wait(arguments) => wait_for(status::wait(&arguments)),
         Command::Clock(arguments) => wait_for(clock::run(&arguments)),
         Command::Hsm(arguments) => wait_for(status::hsm(&arguments)),
-        Command::CloudhsmCli(arguments) => wait_for(cloudhsm_cli::run(arguments)),
+        Command::CloudhsmCli(arguments) => wait_for(cloudhsm_cli::run(*arguments)),
     };
     outcome.unwrap_or_else(|error| {
         print::note(&error.0);

@@ -22,6 +22,13 @@ pub(crate) fn line(text: &str) {
     println!("{text}");
 }
 
+/// A question, with the cursor left behind it.
+pub(crate) fn prompt(text: &str) {
+    use std::io::Write;
+    print!("{text}");
+    let _nobody_sees_it = std::io::stdout().flush();
+}
+
 /// A line beside the result.
 pub(crate) fn note(text: &str) {
     eprintln!("{text}");

@@ -2,7 +2,7 @@
 //!
 //! The control plane decides by pure functions over records (`decide`), commits what they say and
 //! carries it out on a fleet of HSMs that really run: each a [`portcullis_hsm::Hsm`] with a disk
-//! and a listener of its own. Users are managed over the link, like any client does it.
+//! and a listener of its own. Users and keys are managed over the link, like any client does it.
 //!
 //! This crate knows nothing of KMS, HTTP, QUIC or files: the link brings the transport, the store
 //! the disks. What KMS may know of clusters is in [`Clusters`], and nothing else.
@@ -21,6 +21,7 @@ mod certificate;
 mod control;
 mod decide;
 mod fleet;
+mod keys;
 mod network;
 mod record;
 mod shapes;
@@ -31,6 +32,7 @@ mod view;
 pub use certificate::{CannotSign, CustomerAuthority, Roots};
 pub use control::{CloudHsm, CloudHsmConfig, FaultError, OpenError};
 pub use fleet::{Disks, FileDisks, InvalidProfile, Latency, MemoryDisks, Profile};
+pub use keys::{KeyPage, KeyRow, KeyTextError, NewKey, UnwrapRequest, WrapRequest, WrappedKey};
 pub use network::{default_subnets, default_vpc};
 pub use time::{
     Calendar, CalendarError, InvalidPace, Pace, Pacing, Reading, StateChange, Turn, Verdict,

@@ -6,7 +6,9 @@ use portcullis_seam::plant::{Bug, planted};
 use crate::key::{Key, make_room, wipe_from};
 use crate::nonce::Lease;
 use crate::session::Session;
-use crate::{Call, Hsm, HsmKeyId, NONCE_BYTES, Operation, Refusal, Role, SEAL_BYTES, SessionId};
+use crate::{
+    Call, Flag, Hsm, HsmKeyId, NONCE_BYTES, Operation, Refusal, Role, SEAL_BYTES, SessionId,
+};
 
 /// KMS draws at most 1,024 bytes at a time (service model, NumberOfBytes).
 const RANDOM_BYTES_MAX: u16 = 1024;
@@ -96,18 +98,23 @@ impl<'a> Batch<'a> {
 
     /// Finds a key and makes it the remembered one.
     ///
-    /// Rule HSM-09: only its owner uses a key; to others it does not exist.
-    fn find_key(&mut self, id: HsmKeyId) -> Result<&Key, Refusal> {
+    /// Rule HSM-09: only its owner and those it is shared with use a key; to others it does not
+    /// exist. Rule HSM-22: it is used only for what its attributes permit.
+    fn find_key(&mut self, id: HsmKeyId, purpose: Flag) -> Result<&Key, Refusal> {
         if self.key.as_ref().is_none_or(|(last, _)| *last != id) {
             let key = Arc::clone(&*self.hsm.keys.get(&id).ok_or(Refusal::NoSuchKey)?);
-            let owner = self.session.as_ref().map(|(_, session)| &session.owner);
-            if owner != Some(&key.owner) {
+            let session = self.session.as_ref();
+            if !session.is_some_and(|(_, session)| key.is_used_by(&session.owner)) {
                 return Err(Refusal::NoSuchKey);
             }
             self.key = Some((id, key));
         }
         let (_, key) = self.key.as_ref().ok_or(Refusal::NoSuchKey)?;
-        Ok(key)
+        if key.attributes.flags.has(purpose) {
+            Ok(key)
+        } else {
+            Err(Refusal::KeyForbids)
+        }
     }
 
     fn seal(
@@ -121,7 +128,7 @@ impl<'a> Batch<'a> {
             return Err(Refusal::BadLength);
         }
         let nonce = self.hsm.nonces.next(&mut self.lease);
-        let key = self.find_key(key)?;
+        let key = self.find_key(key, Flag::Encrypt)?;
         key.cipher
             .seal(nonce, bound(additional_data), plaintext, out)
     }
@@ -135,7 +142,7 @@ impl<'a> Batch<'a> {
         out: &mut Vec<u8>,
     ) -> Result<(), Refusal> {
         let nonce = self.hsm.nonces.next(&mut self.lease);
-        let key = self.find_key(key)?;
+        let key = self.find_key(key, Flag::Encrypt)?;
         key.cipher
             .seal_written(nonce, bound(additional_data), start, out)
     }
@@ -147,7 +154,7 @@ impl<'a> Batch<'a> {
         sealed: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), Refusal> {
-        self.find_key(key)?
+        self.find_key(key, Flag::Decrypt)?
             .cipher
             .open(bound(additional_data), sealed, out)
     }
@@ -159,7 +166,7 @@ impl<'a> Batch<'a> {
         bytes: u16,
         out: &mut Vec<u8>,
     ) -> Result<(), Refusal> {
-        self.find_key(key)?;
+        self.find_key(key, Flag::Encrypt)?;
         make_room(out, 2 * usize::from(bytes) + SEAL_BYTES);
         let start = random(self.hsm, bytes, out)?;
         let sealed_from = out.len();

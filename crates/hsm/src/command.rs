@@ -3,7 +3,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::HsmKeyId;
+use crate::{AttributeChange, Criterion, HsmKeyId, KeyInfo, KeyTemplate};
 
 /// A session on one HSM. Random, so that it cannot be guessed; meaningless on any other HSM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -146,19 +146,20 @@ pub enum Command {
     },
     /// Lists the users; no session needed. Reply: `Users`.
     ListUsers,
-    /// Makes an AES-256 key owned by the session's crypto user. Reply: `Key`. Making the same id
-    /// with the same label again is answered with the key that exists.
+    /// Makes a key owned by the session's crypto user. Reply: `Key`. Making the same id with the
+    /// same label again is answered with the key that exists.
     GenerateKey {
         /// A crypto user's session.
         session: SessionId,
-        /// The id attribute.
+        /// The key's id, new and random.
         id: HsmKeyId,
-        /// The label; KMS uses the key's ARN.
-        label: String,
+        /// What it shall be.
+        template: KeyTemplate,
     },
-    /// Takes over a key from another HSM of the cluster; idempotent. Reply: `Done`.
+    /// Takes over a key from another HSM that has the same masking key; a key that is there in
+    /// this or a later state stays as it is. Reply: `Done`.
     InsertMasked {
-        /// A session of the key's owner.
+        /// A session of the key's owner or of an admin.
         session: SessionId,
         /// The key.
         key: MaskedKey,
@@ -170,17 +171,84 @@ pub enum Command {
         /// The key.
         id: HsmKeyId,
     },
-    /// Lists keys in the order of their ids: a crypto user's own, all for an admin. Reply: `Keys`.
+    /// Does something else to one key.
+    Key {
+        /// A crypto user's session, or an admin's where the action says so.
+        session: SessionId,
+        /// The key.
+        id: HsmKeyId,
+        /// What.
+        action: KeyAction,
+    },
+    /// Lists keys in the order of their ids: those that a crypto user may use, all for an admin.
+    /// Reply: `Keys`, as many as fit an answer; the list has ended when a page is empty.
     ListKeys {
         /// A session.
         session: SessionId,
-        /// Only keys with this label.
-        label: Option<String>,
+        /// Only keys that meet all of these.
+        criteria: Vec<Criterion>,
         /// Only ids after this one.
         after: Option<HsmKeyId>,
         /// At most this many, and never more than 1,000.
         limit: u16,
     },
+}
+
+/// What is done to one key.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KeyAction {
+    /// Gives its masked form for an HSM of a related cluster; owner or admin. Reply: `Key`.
+    Fetch,
+    /// Changes an attribute; owner only, and an admin for `trusted`. Reply: `Done`.
+    SetAttribute(AttributeChange),
+    /// Lets another crypto user use it too; owner only; done also when that is so. Reply: `Done`.
+    Share {
+        /// With whom.
+        username: String,
+    },
+    /// Takes the use back; owner only; done also when that is so. Reply: `Done`.
+    Unshare {
+        /// From whom.
+        username: String,
+    },
+    /// Wraps it under another key; owner only. Reply: `Wrapped`.
+    Wrap {
+        /// The key that wraps.
+        wrapping: HsmKeyId,
+        /// How.
+        mechanism: Mechanism,
+    },
+    /// Makes it from what was wrapped. Reply: `Key`.
+    Unwrap {
+        /// The key that unwraps.
+        wrapping: HsmKeyId,
+        /// How it was wrapped.
+        mechanism: Mechanism,
+        /// With which initial value; empty where the mechanism has none.
+        iv: Vec<u8>,
+        /// What came of it.
+        wrapped: Vec<u8>,
+        /// What the new key shall be.
+        template: KeyTemplate,
+    },
+}
+
+/// A way to wrap a key under an AES key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Mechanism {
+    /// AES-GCM with an initial value that the HSM draws.
+    Gcm {
+        /// Authenticated with the key, not contained in it.
+        additional_data: Vec<u8>,
+        /// The length of the tag: 8 to 16.
+        tag_bytes: u8,
+    },
+    /// AES key wrap, RFC 3394.
+    NoPad,
+    /// AES key wrap of the key and padding after PKCS #5.
+    Pkcs5Pad,
+    /// AES key wrap with padding, RFC 5649.
+    ZeroPad,
 }
 
 /// What an HSM answers to a [`Command`].
@@ -196,6 +264,13 @@ pub enum Reply {
     Key(MaskedKey),
     /// Keys.
     Keys(Vec<KeyInfo>),
+    /// A key that was wrapped.
+    Wrapped {
+        /// The initial value; empty where the mechanism has none.
+        iv: Vec<u8>,
+        /// The wrapped key, without it.
+        data: Vec<u8>,
+    },
 }
 
 /// A user as `user list` shows it.
@@ -207,15 +282,4 @@ pub struct UserInfo {
     pub role: Role,
     /// Whether too many wrong passwords were given.
     pub locked: bool,
-}
-
-/// A key's attributes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeyInfo {
-    /// The id attribute.
-    pub id: HsmKeyId,
-    /// The label.
-    pub label: String,
-    /// The owner's user name.
-    pub owner: String,
 }

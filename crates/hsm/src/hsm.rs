@@ -11,12 +11,15 @@ use zeroize::Zeroizing;
 
 use crate::batch::Batch;
 use crate::fence::Fences;
+use crate::fingerprint::Fingerprint;
 use crate::key::{Cipher, IdHash, Key, KeyRecord, Material};
 use crate::nonce::Nonces;
 use crate::record::{self, FENCE, IDENTITY, KEY, MASKING_KEY, PHASE, USER};
 use crate::session::Session;
 use crate::user::{APPLIANCE_USER, FIRST_ADMIN, User, UserName};
-use crate::{Change, Fence, HsmKeyId, Image, MaskedKey, Refusal, Reply, Role, SessionId};
+use crate::{
+    Change, Fence, HsmKeyId, Image, KeyLength, MaskedKey, Refusal, Reply, Role, SessionId,
+};
 
 /// What one HSM holds at the most, and how hard its passwords are to guess.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +56,8 @@ pub struct Hsm {
     pub(crate) nonces: Nonces,
     pub(crate) masking: Cipher,
     pub(crate) state: Mutex<State>,
+    /// Follows `keys`: changed only by commands, read at any time.
+    fingerprint: Mutex<Fingerprint>,
 }
 
 /// What management commands read and change under one lock. Rule HSM-20: not printable, since it
@@ -107,7 +112,7 @@ impl Hsm {
     /// A factory-new HSM: a masking key of its own and a user who waits to be activated.
     #[must_use]
     pub fn blank(settings: Settings, entropy: Arc<dyn Entropy>) -> Self {
-        let masking = Material::draw(&*entropy);
+        let masking = Material::draw(KeyLength::Bytes32, &*entropy);
         let first = UserName {
             name: FIRST_ADMIN.to_owned(),
             role: Role::UnactivatedAdmin,
@@ -163,6 +168,7 @@ impl Hsm {
             sessions: DashMap::with_hasher_and_shard_amount(IdHash::default(), SHARDS),
             masking,
             state: Mutex::new(state),
+            fingerprint: Mutex::default(),
         }
     }
 
@@ -245,6 +251,21 @@ impl Hsm {
         ids
     }
 
+    /// The keys it holds, in order, each with the revision it is in.
+    #[must_use]
+    pub fn key_revisions(&self) -> Vec<(HsmKeyId, u64)> {
+        let keys = self.keys.iter();
+        let mut revisions: Vec<_> = keys.map(|key| (*key.key(), key.revision)).collect();
+        revisions.sort_unstable();
+        revisions
+    }
+
+    /// Which keys it holds in which revisions, as one number that is cheap to compare.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        *self.fingerprint.lock()
+    }
+
     /// A key for another HSM of the cluster: what the appliance user does to keep them in step.
     #[must_use]
     pub fn export_masked(&self, id: HsmKeyId) -> Option<MaskedKey> {
@@ -252,8 +273,8 @@ impl Hsm {
         key.mask(id, &self.masking, &*self.entropy).ok()
     }
 
-    /// Takes a key over from another HSM of the cluster; a key it has stays as it is. Like
-    /// [`manage`](Self::manage), for one caller at a time.
+    /// Takes a key over from another HSM of the cluster; one that it has in this state or a later
+    /// one stays as it is. Like [`manage`](Self::manage), for one caller at a time.
     #[must_use]
     pub fn import_masked(&self, masked: &MaskedKey) -> Answer {
         match Key::unmask(masked, &self.masking) {
@@ -271,31 +292,50 @@ impl Hsm {
     pub fn remove_key(&self, id: HsmKeyId) -> Vec<Change> {
         let removed = self.keys.remove(&id);
         removed
-            .map(|_key| record::remove(record::key_key(id)))
+            .map(|(_, key)| {
+                self.fingerprint.lock().remove(id, key.revision);
+                record::remove(record::key_key(id))
+            })
             .into_iter()
             .collect()
     }
 
-    /// Rule HSM-11: inserting a key that is there already changes nothing.
+    /// Rule HSM-11: inserting a key that is there in the same or a later state changes nothing.
     pub(crate) fn insert(&self, id: HsmKeyId, key: Key) -> Answer {
-        if self.keys.contains_key(&id) {
+        let present = self.keys.get(&id).map(|present| present.revision);
+        if present.is_some_and(|revision| revision >= key.revision) {
             return Answer {
                 result: Ok(Reply::Done),
                 changes: Vec::new(),
             };
         }
-        if self.keys.len() >= self.settings.keys_max {
+        if present.is_none() && self.keys.len() >= self.settings.keys_max {
             return Answer {
                 result: Err(Refusal::Full),
                 changes: Vec::new(),
             };
         }
-        let change = record::put(record::key_key(id), &(id, key.record()));
-        self.keys.insert(id, Arc::new(key));
         Answer {
             result: Ok(Reply::Done),
-            changes: vec![change],
+            changes: vec![self.place(id, key)],
         }
+    }
+
+    /// Puts a key in, in the place of an earlier state of it.
+    pub(crate) fn place(&self, id: HsmKeyId, key: Key) -> Change {
+        let change = record::put(record::key_key(id), &(id, key.record()));
+        self.keep(id, key);
+        change
+    }
+
+    fn keep(&self, id: HsmKeyId, key: Key) {
+        let revision = key.revision;
+        let earlier = self.keys.insert(id, Arc::new(key));
+        let mut fingerprint = self.fingerprint.lock();
+        if let Some(earlier) = earlier {
+            fingerprint.remove(id, earlier.revision);
+        }
+        fingerprint.add(id, revision);
     }
 
     /// How many users, keys and sessions there are.
@@ -371,7 +411,7 @@ impl Loading {
         };
         let hsm = Hsm::with(settings, entropy, masking.expand(), state);
         for (id, key) in self.keys {
-            hsm.keys.insert(id, Arc::new(key));
+            hsm.keep(id, key);
         }
         Ok(hsm)
     }

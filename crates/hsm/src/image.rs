@@ -24,7 +24,7 @@ impl fmt::Display for ImageError {
 impl std::error::Error for ImageError {}
 
 /// Says what the bytes are and in which version.
-const MAGIC: &[u8; 5] = b"PCIM\x01";
+const MAGIC: &[u8; 5] = b"PCIM\x02";
 
 impl Image {
     /// The image as bytes, secret.

@@ -1,11 +1,13 @@
 //! One HSM: users, sessions, keys and cryptography.
 //!
-//! An [`Hsm`] is real software, not a mock: passwords are hashed and counted, keys are AES-256 and
-//! never leave it unmasked, nonces are constructed so that none repeats. It does no input or
-//! output: management commands give back what must be made durable, and whoever runs the HSM does
-//! that before the answer leaves. It knows no AWS name, no socket, no file and no runtime.
+//! An [`Hsm`] is real software, not a mock: passwords are hashed and counted, keys are AES keys that
+//! leave it only masked, or wrapped if they are extractable, and nonces are constructed so that
+//! none repeats. It does no input or output: management commands give back what must be made
+//! durable, and whoever runs the HSM does that before the answer leaves. It knows no AWS name, no
+//! socket, no file and no runtime.
 //!
-//! Start reading at [`Hsm`]; `manage` holds what each command may do, `batch` the fast path.
+//! Start reading at [`Hsm`]; `manage` and `keys` hold what each command may do, `batch` the
+//! fast path.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -17,13 +19,16 @@
 //! assert_eq!(hsm.manage(activate).result, Ok(Reply::Done));
 //! ```
 
+mod attributes;
 mod batch;
 mod command;
 mod device_key;
 mod fence;
+mod fingerprint;
 mod hsm;
 mod image;
 mod key;
+mod keys;
 mod manage;
 mod nonce;
 mod operation;
@@ -32,12 +37,19 @@ mod placement;
 mod record;
 mod session;
 mod user;
+mod wrap;
 
+pub use attributes::{
+    AttributeChange, Attributes, Criterion, Flag, Flags, KEY_CLASS, KEY_TYPE, KeyInfo, KeyLength,
+    KeyTemplate,
+};
 pub use batch::Batch;
 pub use command::{
-    Command, Epoch, Fence, KeyInfo, MaskedKey, Reply, Role, Secret, SessionId, UserInfo,
+    Command, Epoch, Fence, KeyAction, MaskedKey, Mechanism, Reply, Role, Secret, SessionId,
+    UserInfo,
 };
 pub use device_key::{DeviceKey, Unsealable};
+pub use fingerprint::Fingerprint;
 pub use hsm::{Answer, Hsm, LoadError, Settings};
 pub use image::{Image, ImageError};
 pub use nonce::NONCE_BYTES;

@@ -1,25 +1,15 @@
-//! What each management command may do, and does.
+//! What each management command may do, and does; `keys` has those about keys.
 
 use std::sync::Arc;
 
 use portcullis_seam::draw;
 
 use crate::hsm::{Answer, Phase, State};
-use crate::key::{Key, Material};
 use crate::password::PasswordHash;
 use crate::record::{self, PHASE};
 use crate::session::{SESSIONS_MAX, Session, SessionFence};
 use crate::user::{FIRST_ADMIN, User, UserName, check_password};
-use crate::{
-    Change, Command, Epoch, Fence, Hsm, HsmKeyId, MaskedKey, Refusal, Reply, Role, Secret,
-    SessionId,
-};
-
-/// Keys in one reply: KMS and the CloudHSM CLI page beyond that.
-const LISTED_KEYS_MAX: usize = 1000;
-
-/// KMS labels a key with its ARN, some 80 characters.
-const LABEL_BYTES_MAX: usize = 2048;
+use crate::{Change, Command, Epoch, Fence, Hsm, Refusal, Reply, Role, Secret, SessionId};
 
 /// A login's parts.
 struct Login<'a> {
@@ -49,16 +39,13 @@ impl Hsm {
                 fence,
                 exclusive,
             } => {
-                let user = UserName::parse(&username, role)?;
-                self.login(
-                    &Login {
-                        user,
-                        password: &password,
-                        fence,
-                        exclusive,
-                    },
-                    changes,
-                )
+                let login = Login {
+                    user: UserName::parse(&username, role)?,
+                    password: &password,
+                    fence,
+                    exclusive,
+                };
+                self.login(&login, changes)
             }
             Command::Logout { session } => {
                 self.end_session(session);
@@ -93,17 +80,24 @@ impl Hsm {
                 role,
             } => self.delete_user(session, &UserName::parse(&username, role)?, changes),
             Command::ListUsers => Ok(self.list_users()),
-            Command::GenerateKey { session, id, label } => {
-                self.generate_key(session, id, label, changes)
-            }
+            Command::GenerateKey {
+                session,
+                id,
+                template,
+            } => self.generate_key(session, id, template, changes),
             Command::InsertMasked { session, key } => self.insert_masked(session, &key, changes),
             Command::DeleteKey { session, id } => self.delete_key(session, id, changes),
+            Command::Key {
+                session,
+                id,
+                action,
+            } => self.act_on_key(session, id, action, changes),
             Command::ListKeys {
                 session,
-                label,
+                criteria,
                 after,
                 limit,
-            } => self.list_keys(session, label.as_deref(), after, limit),
+            } => self.list_keys(session, &criteria, after, limit),
         }
     }
 
@@ -236,7 +230,7 @@ impl Hsm {
         });
     }
 
-    fn session(&self, id: SessionId) -> Result<Arc<Session>, Refusal> {
+    pub(crate) fn session(&self, id: SessionId) -> Result<Arc<Session>, Refusal> {
         let session = Arc::clone(&*self.sessions.get(&id).ok_or(Refusal::NoSession)?);
         session.check_open()?;
         Ok(session)
@@ -251,7 +245,7 @@ impl Hsm {
         }
     }
 
-    fn crypto_session(&self, id: SessionId) -> Result<Arc<Session>, Refusal> {
+    pub(crate) fn crypto_session(&self, id: SessionId) -> Result<Arc<Session>, Refusal> {
         let session = self.session(id)?;
         if session.user.role != Role::CryptoUser {
             return Err(Refusal::NotPermitted);
@@ -347,50 +341,10 @@ impl Hsm {
         }
         self.state.lock().users.remove(user);
         changes.push(record::remove(record::user_key(user)));
+        if user.role == Role::CryptoUser {
+            changes.extend(self.unshare_all(&user.name));
+        }
         Ok(Reply::Done)
-    }
-
-    fn generate_key(
-        &self,
-        session: SessionId,
-        id: HsmKeyId,
-        label: String,
-        changes: &mut Vec<Change>,
-    ) -> Result<Reply, Refusal> {
-        let session = self.crypto_session(session)?;
-        if label.len() > LABEL_BYTES_MAX {
-            return Err(Refusal::BadLength);
-        }
-        let present = self.keys.get(&id).map(|key| Arc::clone(&*key));
-        if let Some(key) = present {
-            if key.owner != session.owner || key.label != label {
-                return Err(Refusal::NotPermitted);
-            }
-            let masked = key.mask(id, &self.masking, &*self.entropy)?;
-            return Ok(Reply::Key(masked));
-        }
-        let material = Material::draw(&*self.entropy);
-        let key = Key::new(material, Arc::clone(&session.owner), label);
-        let masked = key.mask(id, &self.masking, &*self.entropy)?;
-        let answer = self.insert(id, key);
-        changes.extend(answer.changes);
-        answer.result.map(|_done| Reply::Key(masked))
-    }
-
-    fn insert_masked(
-        &self,
-        session: SessionId,
-        masked: &MaskedKey,
-        changes: &mut Vec<Change>,
-    ) -> Result<Reply, Refusal> {
-        let session = self.crypto_session(session)?;
-        let (id, key) = Key::unmask(masked, &self.masking)?;
-        if key.owner != session.owner {
-            return Err(Refusal::NotPermitted);
-        }
-        let answer = self.insert(id, key);
-        changes.extend(answer.changes);
-        answer.result
     }
 
     fn list_users(&self) -> Reply {
@@ -402,53 +356,6 @@ impl Hsm {
                 .map(|(name, user)| user.info(name))
                 .collect(),
         )
-    }
-
-    fn delete_key(
-        &self,
-        session: SessionId,
-        id: HsmKeyId,
-        changes: &mut Vec<Change>,
-    ) -> Result<Reply, Refusal> {
-        let session = self.crypto_session(session)?;
-        let owned = self.keys.get(&id).map(|key| key.owner == session.owner);
-        match owned {
-            None => Ok(Reply::Done),
-            Some(false) => Err(Refusal::NoSuchKey),
-            Some(true) => {
-                self.keys.remove(&id);
-                changes.push(record::remove(record::key_key(id)));
-                Ok(Reply::Done)
-            }
-        }
-    }
-
-    fn list_keys(
-        &self,
-        session: SessionId,
-        label: Option<&str>,
-        after: Option<HsmKeyId>,
-        limit: u16,
-    ) -> Result<Reply, Refusal> {
-        let session = self.session(session)?;
-        let all = session.user.role == Role::Admin;
-        let limit = usize::from(limit).min(LISTED_KEYS_MAX);
-        let wanted = self.keys.iter().filter(|key| {
-            (all || key.owner == session.owner)
-                && after.is_none_or(|after| *key.key() > after)
-                && label.is_none_or(|label| key.label == label)
-        });
-        let mut ids: Vec<HsmKeyId> = wanted.map(|key| *key.key()).collect();
-        if ids.len() > limit {
-            // The page's ids come first; only they are worth sorting.
-            ids.select_nth_unstable(limit);
-            ids.truncate(limit);
-        }
-        ids.sort_unstable();
-        let infos = ids
-            .into_iter()
-            .filter_map(|id| self.keys.get(&id).map(|key| key.info(id)));
-        Ok(Reply::Keys(infos.collect()))
     }
 }
 

@@ -10,6 +10,16 @@ use crate::SessionId;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct HsmKeyId(pub [u8; 16]);
 
+impl HsmKeyId {
+    /// The key reference by which the CloudHSM CLI names a key: the first half of the id, the
+    /// same on every HSM. Ids are random, so two keys share one hardly ever.
+    #[must_use]
+    pub const fn reference(self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    }
+}
+
 impl fmt::Display for HsmKeyId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0
@@ -166,11 +176,19 @@ pub enum Refusal {
     ForeignKey = 17,
     /// The HSM could not make the change durable.
     DiskFailed = 18,
+    /// The key's attributes do not permit what was asked.
+    KeyForbids = 19,
+    /// The attribute cannot be changed, or not to this value.
+    AttributeFixed = 20,
+    /// Only the owner of the key may do this; it is shared with whoever asks.
+    NotOwner = 21,
+    /// The HSM does not wrap in this way with a key of this length.
+    BadMechanism = 22,
 }
 
 impl Refusal {
     /// Every refusal, in the order of their codes on the wire.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 22] = [
         Self::NoSession,
         Self::Fenced,
         Self::NoSuchKey,
@@ -189,6 +207,10 @@ impl Refusal {
         Self::WrongPhase,
         Self::ForeignKey,
         Self::DiskFailed,
+        Self::KeyForbids,
+        Self::AttributeFixed,
+        Self::NotOwner,
+        Self::BadMechanism,
     ];
 
     /// The code on the wire.
@@ -226,6 +248,10 @@ impl fmt::Display for Refusal {
             Self::WrongPhase => "the HSM is not in the right phase of its activation",
             Self::ForeignKey => "the masked key is not of this cluster",
             Self::DiskFailed => "the HSM could not make the change durable",
+            Self::KeyForbids => "the key's attributes do not permit this",
+            Self::AttributeFixed => "the attribute cannot be changed, or not to this value",
+            Self::NotOwner => "only the key's owner may do this",
+            Self::BadMechanism => "the HSM does not wrap in this way with a key of this length",
         })
     }
 }
@@ -242,6 +268,6 @@ mod tests {
             assert_eq!(Refusal::from_code(refusal.code()), Some(refusal));
         }
         assert_eq!(Refusal::from_code(0), None);
-        assert_eq!(Refusal::from_code(19), None);
+        assert_eq!(Refusal::from_code(23), None);
     }
 }

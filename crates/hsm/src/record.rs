@@ -13,7 +13,7 @@ use crate::{HsmKeyId, Role};
 /// identity                    cluster certificate and private key, opaque here
 /// masking-key                 under which the cluster's HSMs hand keys to each other
 /// user/<role>/<name>          password hash and failed logins
-/// key/<id>                    key material, owner, label
+/// key/<id>                    key material, owner, shared users, attributes
 /// fence/<scope>               the highest epoch seen: of this HSM alone, in no backup
 /// ```
 #[derive(Clone, PartialEq, Eq)]
@@ -51,6 +51,11 @@ pub(crate) fn put(key: String, value: &impl Serialize) -> Change {
 
 pub(crate) const fn remove(key: String) -> Change {
     Change { key, value: None }
+}
+
+/// How many bytes a value takes up.
+pub(crate) fn size(value: &impl Serialize) -> usize {
+    serialized_size(value).unwrap_or_default()
 }
 
 /// Measures first: a vector that grows would leave copies of the secret behind.

@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use portcullis_hsm::{
-    Answer, Call, Change, Command, Hsm, HsmKeyId, Operation, Output, Reply, Role, Secret, SessionId,
+    Answer, Call, Change, Command, Hsm, HsmKeyId, KeyTemplate, Operation, Output, Reply, Role,
+    Secret, SessionId,
 };
 use portcullis_seam::draw;
 use portcullis_store::{StoreError, Transaction};
@@ -68,8 +69,13 @@ impl Fleet {
         label: String,
     ) -> Result<(), Failure> {
         let session = self.session;
-        self.manage(config, Command::GenerateKey { session, id, label })
-            .await
+        let template = KeyTemplate::sealing(id, label);
+        let generate = Command::GenerateKey {
+            session,
+            id,
+            template,
+        };
+        self.manage(config, generate).await
     }
 
     /// Deletes a key.

@@ -36,7 +36,11 @@ pub(crate) fn login(error: &CallError) -> ConnectionError {
             | Refusal::BadCredentials
             | Refusal::WrongPhase
             | Refusal::ForeignKey
-            | Refusal::DiskFailed => ConnectionError::InternalError,
+            | Refusal::DiskFailed
+            | Refusal::KeyForbids
+            | Refusal::AttributeFixed
+            | Refusal::NotOwner
+            | Refusal::BadMechanism => ConnectionError::InternalError,
         },
         CallError::Link(link) => match link {
             LinkError::Unreachable(_)

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use portcullis_hsm::{
-    Answer, Change, Command, Hsm, HsmKeyId, Image, MaskedKey, Refusal, Reply, Role,
+    Answer, Change, Command, Fingerprint, Hsm, HsmKeyId, Image, MaskedKey, Refusal, Reply, Role,
 };
 use portcullis_seam::{WallClock, WorkPool};
 use tokio::runtime::Handle;
@@ -30,8 +30,6 @@ pub(crate) struct Core {
     clock: Arc<dyn WallClock>,
     /// Held while a command is carried out, until it is durable.
     managing: tokio::sync::Mutex<Notes>,
-    /// Which keys it has, as one number that is cheap to compare.
-    fingerprint: Mutex<Fingerprint>,
     down: AtomicBool,
     /// The device whose time its work takes, if it is not as fast as the machine.
     station: Mutex<Option<Arc<Station>>>,
@@ -41,31 +39,11 @@ pub(crate) struct Core {
     pub(super) runtime: Handle,
 }
 
-/// A set of keys: how many, and the exclusive or of their ids. Ids are random, so two sets that
-/// differ have the same fingerprint once in 2^128.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Fingerprint {
-    count: usize,
-    ids: u128,
-}
-
 /// An HSM at an instant, for a backup or a new HSM.
 #[derive(Debug)]
 pub(crate) struct Capture {
     pub(crate) image: Image,
     pub(crate) notes: Notes,
-}
-
-impl Fingerprint {
-    fn add(&mut self, id: HsmKeyId) {
-        self.count += 1;
-        self.ids ^= u128::from_be_bytes(id.0);
-    }
-
-    const fn remove(&mut self, id: HsmKeyId) {
-        self.count = self.count.saturating_sub(1);
-        self.ids ^= u128::from_be_bytes(id.0);
-    }
 }
 
 impl Node {
@@ -76,12 +54,9 @@ impl Node {
         clock: Arc<dyn WallClock>,
         pool: Arc<dyn WorkPool>,
     ) -> Self {
-        let mut fingerprint = Fingerprint::default();
-        hsm.key_ids().into_iter().for_each(|id| fingerprint.add(id));
         let core = Core {
             hsm: Arc::new(hsm),
             managing: tokio::sync::Mutex::new(disk.notes()),
-            fingerprint: Mutex::new(fingerprint),
             down: AtomicBool::new(false),
             station: Mutex::default(),
             metered: AtomicBool::new(false),
@@ -128,11 +103,11 @@ impl Node {
     }
 
     pub(crate) fn fingerprint(&self) -> Fingerprint {
-        *self.core.fingerprint.lock()
+        self.core.hsm.fingerprint()
     }
 
-    pub(crate) fn key_ids(&self) -> Vec<HsmKeyId> {
-        self.core.hsm.key_ids()
+    pub(crate) fn key_revisions(&self) -> Vec<(HsmKeyId, u64)> {
+        self.core.hsm.key_revisions()
     }
 
     pub(crate) fn export(&self, id: HsmKeyId) -> Option<MaskedKey> {
@@ -147,7 +122,14 @@ impl Node {
     pub(crate) fn is_activated(&self) -> bool {
         match self.core.hsm.manage(Command::ListUsers).result {
             Ok(Reply::Users(users)) => users.iter().any(|user| user.role == Role::Admin),
-            Ok(Reply::Done | Reply::Session(_) | Reply::Key(_) | Reply::Keys(_)) | Err(_) => false,
+            Ok(
+                Reply::Done
+                | Reply::Session(_)
+                | Reply::Key(_)
+                | Reply::Keys(_)
+                | Reply::Wrapped { .. },
+            )
+            | Err(_) => false,
         }
     }
 
@@ -230,6 +212,7 @@ impl Noted {
             | Command::ListUsers
             | Command::GenerateKey { .. }
             | Command::InsertMasked { .. }
+            | Command::Key { .. }
             | Command::ListKeys { .. } => Self::Nothing,
         }
     }
@@ -249,6 +232,7 @@ const fn is_slow(command: &Command) -> bool {
         | Command::GenerateKey { .. }
         | Command::InsertMasked { .. }
         | Command::DeleteKey { .. }
+        | Command::Key { .. }
         | Command::ListKeys { .. } => false,
     }
 }
@@ -354,14 +338,6 @@ impl Core {
             tracing::error!(hsm = %self.disk.hsm, %error, "the disk failed; the HSM goes down");
             self.go_down();
             return Err(Refusal::DiskFailed);
-        }
-        let mut fingerprint = self.fingerprint.lock();
-        for change in &writes.records {
-            match (key_of_record(&change.key), &change.value) {
-                (Some(id), Some(_)) => fingerprint.add(id),
-                (Some(id), None) => fingerprint.remove(id),
-                (None, _) => (),
-            }
         }
         notes.deleted.extend(writes.notes.deleted);
         notes.changed.extend(writes.notes.changed);

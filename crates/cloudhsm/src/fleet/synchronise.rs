@@ -3,9 +3,10 @@
 //! Each pass first spreads deletions, then copies what is missing. Whatever the order in which
 //! creations, copies, deletions, crashes and restarts meet, all HSMs end with the same keys: ids
 //! are random and never used again, so a key is either noted as deleted on some HSM, and then
-//! ends on none, or on no HSM, and then ends on all.
+//! ends on none, or on no HSM, and then ends on all. Of a key whose attributes were changed or
+//! that was shared while an HSM was away, the later state ends on all.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use portcullis_api::HsmId;
 use portcullis_hsm::HsmKeyId;
@@ -51,7 +52,7 @@ async fn spread_deletions(nodes: &[(&HsmId, Node)]) -> Result<(), FleetError> {
     Ok(())
 }
 
-/// Rule CL-12: a key that one HSM has and another lacks is copied.
+/// Rule CL-12: a key that one HSM has and another lacks, or has in an earlier state, is copied.
 async fn copy_missing(nodes: &[(&HsmId, Node)]) -> Result<usize, FleetError> {
     let Some(((_, first), others)) = nodes.split_first() else {
         return Ok(0);
@@ -62,10 +63,15 @@ async fn copy_missing(nodes: &[(&HsmId, Node)]) -> Result<usize, FleetError> {
     }
     let mut copied = 0;
     for (id, receiver) in nodes {
-        let mut present: BTreeSet<HsmKeyId> = receiver.key_ids().into_iter().collect();
+        let mut present: BTreeMap<HsmKeyId, u64> = receiver.key_revisions().into_iter().collect();
         for (_, giver) in nodes {
-            let ids = giver.key_ids().into_iter();
-            let missing: Vec<HsmKeyId> = ids.filter(|id| present.insert(*id)).collect();
+            let mut missing = Vec::new();
+            for (id, revision) in giver.key_revisions() {
+                if present.get(&id).is_none_or(|present| *present < revision) {
+                    present.insert(id, revision);
+                    missing.push(id);
+                }
+            }
             for chunk in missing.chunks(COPIED_AT_ONCE) {
                 let keys: Vec<_> = chunk.iter().filter_map(|id| giver.export(*id)).collect();
                 receiver

@@ -4,9 +4,9 @@ use portcullis_api::{ClusterId, HsmId};
 use portcullis_hsm::Refusal;
 use portcullis_link::CallError;
 
-use crate::ClusterState;
+use crate::{ClusterState, KeyTextError};
 
-/// Why a user operation failed.
+/// Why an operation on users or keys failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UserError {
     /// There is no such cluster.
@@ -35,12 +35,24 @@ pub enum UserError {
     NoSession,
     /// As many sessions are open as can be.
     TooManySessions,
+    /// No key meets the filter.
+    NoKey,
+    /// More than one key meets the filter.
+    SeveralKeys(usize),
+    /// What was written about a key cannot be read.
+    Text(KeyTextError),
+}
+
+impl From<KeyTextError> for UserError {
+    fn from(error: KeyTextError) -> Self {
+        Self::Text(error)
+    }
 }
 
 impl UserError {
     /// The failure of an operation that no HSM carried out: an HSM's refusal says more than
     /// another one's silence.
-    pub(super) fn from_all(failed: Vec<(HsmId, CallError)>) -> Self {
+    pub(crate) fn from_all(failed: Vec<(HsmId, CallError)>) -> Self {
         let refusals = failed.iter().filter_map(|(_, error)| match error {
             CallError::Refused(refusal) => Some(*refusal),
             CallError::Link(_) => None,
@@ -81,8 +93,8 @@ impl fmt::Display for UserError {
                 write!(formatter, "Done on {}, but not on ", done.join(", "))?;
                 list(formatter, failed)?;
                 formatter.write_str(
-                    ". The HSMs of the cluster differ now; see `user list`. Log in again and \
-                     repeat it when all HSMs can be reached.",
+                    ". The HSMs of the cluster differ now; see `user list` and `key list \
+                     --verbose`. Log in again and repeat it when all HSMs can be reached.",
                 )
             }
             Self::NoSession => {
@@ -90,6 +102,15 @@ impl fmt::Display for UserError {
             }
             Self::TooManySessions => formatter
                 .write_str("Too many sessions are open. Log out of one that is no longer needed."),
+            Self::NoKey => formatter.write_str(
+                "No key of this user meets the filter. See `key list` for those there are.",
+            ),
+            Self::SeveralKeys(count) => write!(
+                formatter,
+                "Key selection criteria matched {count} keys. Refine selection criteria to select \
+                 a single key."
+            ),
+            Self::Text(error) => fmt::Display::fmt(error, formatter),
         }
     }
 }
@@ -128,7 +149,7 @@ const fn remedy(refusal: Refusal) -> &'static str {
                               store is disconnected."
         }
         Refusal::UserExists => "Change its password, or choose another name.",
-        Refusal::NotPermitted => "Log in as an admin.",
+        Refusal::NotPermitted => "Log in as a user of the role that may: see `help`.",
         Refusal::OwnsKeys => "Delete its keys first.",
         Refusal::BadCredentials => {
             "A user name has at most 31 letters, digits or underscores, a \
@@ -138,8 +159,21 @@ const fn remedy(refusal: Refusal) -> &'static str {
         Refusal::Full => "Delete users or keys that are no longer needed.",
         Refusal::Busy => "Try again.",
         Refusal::DiskFailed => "Restart the HSM.",
-        Refusal::NoSuchKey | Refusal::NotAuthentic | Refusal::BadLength | Refusal::ForeignKey => {
-            "Check the request."
+        Refusal::KeyForbids => "See the key's attributes with `key list --verbose`.",
+        Refusal::AttributeFixed => {
+            "Make another key with the value; some attributes are chosen only then."
+        }
+        Refusal::NotOwner => "Log in as the owner; `key list --verbose` names it.",
+        Refusal::BadMechanism => "Use aes-gcm, or a wrapping key of 16 or 32 bytes.",
+        Refusal::NoSuchKey => {
+            "See `key list` for those there are; a key that was deleted does not come back to its \
+             cluster."
+        }
+        Refusal::NotAuthentic => "Check the wrapping key, the initial value and the data.",
+        Refusal::BadLength => "Check the lengths of what was given.",
+        Refusal::ForeignKey => {
+            "Replicate keys only between clusters of which one was made from a backup of the \
+             other, or both from the same."
         }
     }
 }

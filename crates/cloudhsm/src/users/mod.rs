@@ -9,7 +9,7 @@ mod session;
 
 pub use error::UserError;
 pub use list::{Coverage, HsmInfo, Locked, UserRow};
-pub(crate) use session::Sessions;
+pub(crate) use session::{Seat, Sessions, UserSession};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,6 @@ use portcullis_seam::draw;
 use tokio::time::Instant;
 
 use crate::{CloudHsm, ClusterState, ClusterView, Clusters};
-use session::{Seat, UserSession};
 
 /// How long one HSM may take to answer a person.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -134,6 +133,7 @@ impl CloudHsm {
         let session = UserSession {
             scope: scope.clone(),
             cluster: cluster.clone(),
+            role,
             seats,
         };
         self.sessions.keep(token.clone(), session)?;
@@ -217,7 +217,7 @@ impl CloudHsm {
 
     /// Sends a command under each session of a token. An HSM in service that the token has no
     /// session on counts as not reached.
-    async fn on_every_hsm(
+    pub(crate) async fn on_every_hsm(
         &self,
         token: &str,
         command: impl Fn(&Seat) -> Command,
@@ -239,7 +239,11 @@ impl CloudHsm {
         outcomes.conclude()
     }
 
-    fn view_of(&self, scope: &Scope, cluster: &ClusterId) -> Result<Arc<ClusterView>, UserError> {
+    pub(crate) fn view_of(
+        &self,
+        scope: &Scope,
+        cluster: &ClusterId,
+    ) -> Result<Arc<ClusterView>, UserError> {
         self.cluster(scope, cluster)
             .ok_or_else(|| UserError::NoSuchCluster(cluster.clone()))
     }
@@ -291,11 +295,11 @@ impl Outcomes {
     }
 }
 
-fn deadline() -> Instant {
+pub(crate) fn deadline() -> Instant {
     Instant::now() + ANSWER_WITHIN
 }
 
 /// An HSM answered something that does not answer the command.
-fn unexpected() -> CallError {
+pub(crate) fn unexpected() -> CallError {
     CallError::Link(LinkError::NoAnswer("the answer makes no sense".to_owned()))
 }

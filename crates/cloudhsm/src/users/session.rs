@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use portcullis_api::{ClusterId, HsmId, Scope};
-use portcullis_hsm::SessionId;
+use portcullis_hsm::{Role, SessionId};
 use portcullis_link::Channel;
 
 use super::UserError;
@@ -19,17 +19,18 @@ pub(crate) struct Sessions {
 const SESSIONS_MAX: usize = 256;
 
 /// One login, on each HSM that accepted it.
-pub(super) struct UserSession {
-    pub(super) scope: Scope,
-    pub(super) cluster: ClusterId,
-    pub(super) seats: Vec<Seat>,
+pub(crate) struct UserSession {
+    pub(crate) scope: Scope,
+    pub(crate) cluster: ClusterId,
+    pub(crate) role: Role,
+    pub(crate) seats: Vec<Seat>,
 }
 
 /// The session on one HSM.
-pub(super) struct Seat {
-    pub(super) hsm: HsmId,
-    pub(super) channel: Arc<dyn Channel>,
-    pub(super) session: SessionId,
+pub(crate) struct Seat {
+    pub(crate) hsm: HsmId,
+    pub(crate) channel: Arc<dyn Channel>,
+    pub(crate) session: SessionId,
 }
 
 impl Sessions {
@@ -50,7 +51,7 @@ impl Sessions {
         Ok(())
     }
 
-    pub(super) fn get(&self, token: &str) -> Result<Arc<UserSession>, UserError> {
+    pub(crate) fn get(&self, token: &str) -> Result<Arc<UserSession>, UserError> {
         self.open
             .lock()
             .get(token)

@@ -13,6 +13,7 @@ mod backups;
 mod devices;
 mod disks;
 mod faults;
+mod keys;
 mod lifecycle;
 mod link;
 mod over_quic;

@@ -16,7 +16,8 @@ use portcullis_cloudhsm::{
     default_subnets,
 };
 use portcullis_hsm::{
-    Call, Command, DeviceKey, HsmKeyId, Operation, Reply, Role, Secret, SessionId, Settings,
+    Call, Command, DeviceKey, HsmKeyId, KeyTemplate, Operation, Reply, Role, Secret, SessionId,
+    Settings,
 };
 use portcullis_link::{CallError, Channel, Target, Transport, pem_to_der};
 use portcullis_seam::{InlinePool, SystemEntropy, Timestamp, WallClock};
@@ -279,7 +280,7 @@ impl Client {
         let command = Command::GenerateKey {
             session: self.session,
             id,
-            label: "arn:aws:kms:us-east-1:111122223333:key/example".to_owned(),
+            template: KeyTemplate::sealing(id, "arn:aws:kms:us-east-1:111122223333:key/example"),
         };
         self.channel.manage(command, soon()).await
     }
@@ -306,7 +307,7 @@ impl Client {
     pub(crate) async fn keys(&self) -> Vec<HsmKeyId> {
         let command = Command::ListKeys {
             session: self.session,
-            label: None,
+            criteria: Vec::new(),
             after: None,
             limit: 1000,
         };

@@ -117,7 +117,7 @@ proptest! {
 
     #[test]
     fn random_bytes_are_no_image_and_no_masked_key(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        let framed = [b"PCIM\x01".as_slice(), &bytes].concat();
+        let framed = [b"PCIM\x02".as_slice(), &bytes].concat();
         if let Ok(image) = Image::from_bytes(&framed) {
             prop_assert!(Hsm::restore(settings(), Arc::new(SystemEntropy), &image).is_err());
         }

@@ -2,8 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use portcullis_hsm::{
-    Call, Command, Hsm, HsmKeyId, NONCE_BYTES, Operation, Refusal, Reply, Role, SEAL_BYTES,
-    SessionId,
+    Call, Command, Criterion, Hsm, HsmKeyId, KeyTemplate, NONCE_BYTES, Operation, Refusal, Reply,
+    Role, SEAL_BYTES, SessionId,
 };
 use portcullis_seam::SystemEntropy;
 
@@ -26,7 +26,7 @@ fn a_key_exists_for_its_owner_only() {
     assert_eq!(world.run(delete), Err(Refusal::NoSuchKey));
     let list = |session| Command::ListKeys {
         session,
-        label: None,
+        criteria: Vec::new(),
         after: None,
         limit: 10,
     };
@@ -120,7 +120,7 @@ fn a_data_key_opens_to_itself_and_moves_between_keys() {
     let generate = Command::GenerateKey {
         session,
         id: other,
-        label: "other".into(),
+        template: KeyTemplate::sealing(other, "other"),
     };
     world.run(generate).unwrap();
     let data_key = Operation::GenerateDataKey {
@@ -215,7 +215,7 @@ fn generating_a_key_again_gives_the_same_key_to_its_maker_only() {
         let generate = Command::GenerateKey {
             session,
             id: KEY,
-            label: label.into(),
+            template: KeyTemplate::sealing(KEY, label),
         };
         assert_eq!(world.run(generate), Err(Refusal::NotPermitted));
     }
@@ -228,17 +228,21 @@ fn pages_of_keys_are_in_order_and_complete() {
     let mut made = BTreeSet::new();
     for number in 0..25_u128 {
         let id = HsmKeyId(number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
-        let label = if number % 2 == 0 { "even" } else { "odd" }.into();
-        world
-            .run(Command::GenerateKey { session, id, label })
-            .unwrap();
+        let label = if number % 2 == 0 { "even" } else { "odd" };
+        let template = KeyTemplate::sealing(id, label);
+        let generate = Command::GenerateKey {
+            session,
+            id,
+            template,
+        };
+        world.run(generate).unwrap();
         made.insert(id);
     }
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
         let list = Command::ListKeys {
             session,
-            label: None,
+            criteria: Vec::new(),
             after,
             limit: 10,
         };
@@ -251,10 +255,10 @@ fn pages_of_keys_are_in_order_and_complete() {
         after = Some(last.id);
     }
     assert_eq!(seen, made.into_iter().collect::<Vec<_>>());
-    let label = Some("odd".to_owned());
+    let criteria = vec![Criterion::Label("odd".to_owned())];
     let list = Command::ListKeys {
         session,
-        label,
+        criteria,
         after: None,
         limit: u16::MAX,
     };

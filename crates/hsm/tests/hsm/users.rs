@@ -1,4 +1,6 @@
-use portcullis_hsm::{Command, Epoch, Fence, Operation, Refusal, Reply, Role, Secret, SessionId};
+use portcullis_hsm::{
+    Command, Epoch, Fence, KeyTemplate, Operation, Refusal, Reply, Role, Secret, SessionId,
+};
 
 use crate::world::{KEY, SCOPE, World, session};
 
@@ -208,7 +210,7 @@ fn an_admin_uses_no_keys_and_a_crypto_user_only_its_own() {
     let generate = |session| Command::GenerateKey {
         session,
         id: KEY,
-        label: String::new(),
+        template: KeyTemplate::sealing(KEY, ""),
     };
     assert_eq!(world.run(generate(admin)), Err(Refusal::NotPermitted));
     assert_eq!(world.run(generate(SessionId(1))), Err(Refusal::NoSession));

@@ -3,8 +3,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use portcullis_hsm::{
-    Call, Change, Command, Epoch, Fence, Hsm, HsmKeyId, MaskedKey, Operation, Refusal, Reply, Role,
-    Secret, SessionId, Settings,
+    Call, Change, Command, Epoch, Fence, Hsm, HsmKeyId, KeyTemplate, MaskedKey, Operation, Refusal,
+    Reply, Role, Secret, SessionId, Settings,
 };
 use portcullis_seam::SystemEntropy;
 use zeroize::Zeroizing;
@@ -132,8 +132,21 @@ impl World {
     }
 
     pub(crate) fn generate_at(&mut self, session: SessionId, id: HsmKeyId) -> MaskedKey {
-        let label = "arn:aws:kms:key".to_owned();
-        match self.run(Command::GenerateKey { session, id, label }) {
+        self.generate_as(session, id, KeyTemplate::sealing(id, "arn:aws:kms:key"))
+    }
+
+    pub(crate) fn generate_as(
+        &mut self,
+        session: SessionId,
+        id: HsmKeyId,
+        template: KeyTemplate,
+    ) -> MaskedKey {
+        let generate = Command::GenerateKey {
+            session,
+            id,
+            template,
+        };
+        match self.run(generate) {
             Ok(Reply::Key(masked)) => masked,
             other => panic!("{other:?}"),
         }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use portcullis_hsm::{
-    Call, Command, Epoch, Fence, HsmKeyId, Operation, Output, Refusal, Reply, Secret, SessionId,
+    Call, Command, Epoch, Fence, HsmKeyId, KeyTemplate, Operation, Output, Refusal, Reply, Secret,
+    SessionId,
 };
 use portcullis_link::{CallError, LinkError};
 use portcullis_seam::plant::{Bug, planted};
@@ -205,7 +206,7 @@ impl LiveConnection {
                 None => Command::GenerateKey {
                     session,
                     id: key.id,
-                    label: key.label.clone(),
+                    template: KeyTemplate::sealing(key.id, &key.label),
                 },
                 Some(masked) => Command::InsertMasked {
                     session,

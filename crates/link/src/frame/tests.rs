@@ -1,5 +1,6 @@
 use portcullis_hsm::{
-    Call, Command, HsmKeyId, KeyInfo, MaskedKey, Operation, Refusal, Reply, Role, Secret, SessionId,
+    Call, Command, HsmKeyId, KeyInfo, KeyTemplate, MaskedKey, Operation, Refusal, Reply, Role,
+    Secret, SessionId,
 };
 use proptest::prelude::*;
 
@@ -88,10 +89,15 @@ fn one_of_each() -> Vec<Vec<u8>> {
         patience: Duration::from_secs(2),
         command: login,
     };
+    let template = KeyTemplate::sealing(KEY, "arn");
     let keys = vec![KeyInfo {
         id: KEY,
-        label: "arn".to_owned(),
         owner: "kmsuser".to_owned(),
+        shared_users: vec!["other".to_owned()],
+        attributes: template.attributes,
+        length: template.length,
+        check_value: [1, 2, 3],
+        revision: 1,
     }];
     let answers = [Ok(Reply::Keys(keys)), Err(Refusal::LockedOut)];
     let mut frames = vec![operations, reply.seal().unwrap().as_ref().to_vec()];
@@ -121,7 +127,7 @@ proptest! {
 
     #[test]
     fn outputs_and_refusals_come_out_as_they_went_in(
-        given in prop::collection::vec(prop::result::maybe_ok(prop::collection::vec(any::<u8>(), 0..300), 0..18_usize), 1..60),
+        given in prop::collection::vec(prop::result::maybe_ok(prop::collection::vec(any::<u8>(), 0..300), 0..Refusal::ALL.len()), 1..60),
     ) {
         let given: Vec<Result<Vec<u8>, Refusal>> =
             given.into_iter().map(|one| one.map_err(|at| Refusal::ALL[at])).collect();

@@ -1,10 +1,12 @@
-//! What is not the AWS endpoint: health, metrics, status, events, the clock, HSM controls and the users of clusters.
+//! What is not the AWS endpoint: health, metrics, status, events, the clock, HSM controls, and the
+//! users and keys of clusters.
 
 mod clock;
 mod date;
 mod events;
 mod health;
 mod hsm;
+mod keys;
 mod reply;
 mod status;
 mod users;
@@ -57,7 +59,16 @@ pub(crate) fn router(admin: Admin) -> Router {
         .route("/users", post(users::create).get(users::list))
         .route("/users/change-password", post(users::change_password))
         .route("/users/delete", post(users::delete))
-        .route("/hsm-info", get(users::hsm_info));
+        .route("/hsm-info", get(users::hsm_info))
+        .route("/keys/list", post(keys::list))
+        .route("/keys/generate", post(keys::generate))
+        .route("/keys/delete", post(keys::delete))
+        .route("/keys/share", post(keys::share))
+        .route("/keys/unshare", post(keys::unshare))
+        .route("/keys/set-attribute", post(keys::set_attribute))
+        .route("/keys/wrap", post(keys::wrap))
+        .route("/keys/unwrap", post(keys::unwrap))
+        .route("/keys/replicate", post(keys::replicate));
     let routes = Router::new()
         // Rule WIRE-13: also where scripts written for LocalStack look for the health.
         .route("/_portcullis/health", get(health::health))

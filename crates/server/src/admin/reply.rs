@@ -20,6 +20,13 @@ pub(super) struct Done(pub(super) Value);
 #[derive(Debug)]
 pub(super) struct Refused(String);
 
+impl Refused {
+    /// For a reason that no lower layer gives.
+    pub(super) fn because(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
 impl IntoResponse for Done {
     fn into_response(self) -> Response {
         Json(json!({ "error_code": 0, "data": self.0 })).into_response()

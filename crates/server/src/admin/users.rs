@@ -178,6 +178,16 @@ pub(super) async fn hsm_info(
         .iter()
         .map(|hsm| {
             json!({
+                "vendor": "Portcullis",
+                "model": "software HSM",
+                "serial-number": hsm.id,
+                "hardware-version-major": "0",
+                "hardware-version-minor": "0",
+                "firmware-version-major": env!("CARGO_PKG_VERSION_MAJOR"),
+                "firmware-version-minor": env!("CARGO_PKG_VERSION_MINOR"),
+                "firmware-build-number": env!("CARGO_PKG_VERSION_PATCH"),
+                "firmware-id": concat!("portcullis-", env!("CARGO_PKG_VERSION")),
+                "fips-state": "0 [non-FIPS mode with single factor authentication]",
                 "hsm-id": hsm.id,
                 "availability-zone": hsm.availability_zone,
                 "ip": hsm.ip,

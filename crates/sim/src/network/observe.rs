@@ -35,7 +35,9 @@ impl Order {
             Command::Login {
                 fence: Some(fence), ..
             } => Self::Login(*fence),
-            Command::GenerateKey { id, label, .. } => Self::GenerateKey(*id, label.clone()),
+            Command::GenerateKey { id, template, .. } => {
+                Self::GenerateKey(*id, template.attributes.label.clone())
+            }
             Command::Activate { .. }
             | Command::Login { .. }
             | Command::Logout { .. }
@@ -46,6 +48,7 @@ impl Order {
             | Command::ListUsers
             | Command::InsertMasked { .. }
             | Command::DeleteKey { .. }
+            | Command::Key { .. }
             | Command::ListKeys { .. } => Self::Other,
         }
     }

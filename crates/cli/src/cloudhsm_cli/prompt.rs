@@ -1,0 +1,64 @@
+//! The interactive mode: one line, one verb, until `quit`.
+
+use clap::{Parser, Subcommand};
+
+use super::verbs::Verb;
+use super::{Cli, print_reply};
+use crate::client::ClientError;
+use crate::print;
+
+/// A line at the prompt.
+#[derive(Debug, Parser)]
+#[command(no_binary_name = true, name = "", disable_help_flag = false)]
+struct Line {
+    /// The cluster, if another than the one the prompt was started with
+    #[arg(long, global = true, value_name = "ID")]
+    cluster_id: Option<String>,
+    #[command(subcommand)]
+    verb: LineVerb,
+}
+
+#[derive(Debug, Subcommand)]
+enum LineVerb {
+    #[command(flatten)]
+    Verb(Box<Verb>),
+    /// Log out and leave
+    #[command(alias = "exit")]
+    Quit,
+}
+
+/// Reads and carries out lines until `quit`, the end of the input or Ctrl-C, then logs out.
+///
+/// Rule CL-25: a session that `login` opens lasts until `logout` or the end of the prompt.
+pub(super) async fn run(cli: &mut Cli) -> Result<(), ClientError> {
+    loop {
+        let prompt = cli.prompt();
+        let Some(line) = cli.input().line(&prompt).await else {
+            break;
+        };
+        let Some(words) = shlex::split(&line) else {
+            print::note("A quotation mark is open at the end of the line. Close it.");
+            continue;
+        };
+        if words.is_empty() {
+            continue;
+        }
+        match Line::try_parse_from(words) {
+            Ok(Line {
+                verb: LineVerb::Quit,
+                ..
+            }) => break,
+            Ok(Line {
+                cluster_id,
+                verb: LineVerb::Verb(verb),
+            }) => match cli.carry_out(*verb, cluster_id).await {
+                Ok(reply) => print_reply(&reply),
+                // The next line may be answered again.
+                Err(error) => print::note(&error.0),
+            },
+            Err(help) if !help.use_stderr() => print::line(&help.to_string()),
+            Err(error) => print::note(&error.to_string()),
+        }
+    }
+    cli.log_out_everywhere().await
+}
