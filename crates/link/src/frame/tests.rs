@@ -1,6 +1,6 @@
 use portcullis_hsm::{
-    Call, Command, HsmKeyId, KeyInfo, KeyTemplate, MaskedKey, Operation, Refusal, Reply, Role,
-    Secret, SessionId,
+    AttributeChange, Call, Command, Criterion, Flag, HsmKeyId, KeyAction, KeyInfo, KeyTemplate,
+    MaskedKey, Mechanism, Operation, Refusal, Reply, Role, Secret, SessionId,
 };
 use proptest::prelude::*;
 
@@ -195,6 +195,84 @@ fn every_kind_of_frame_reads_back() {
     assert!(!kinds[2].contains("kmsPassword"), "a password is printed");
     assert!(kinds[3].contains("Keys"), "{kinds:?}");
     assert!(kinds[4].contains("LockedOut"), "{kinds:?}");
+}
+
+/// A command of each kind about keys.
+fn key_commands() -> Vec<Command> {
+    let session = SessionId(9);
+    let template = KeyTemplate::sealing(KEY, "arn");
+    let mechanism = Mechanism::Gcm {
+        additional_data: vec![16],
+        tag_bytes: 8,
+    };
+    let actions = [
+        KeyAction::Fetch,
+        KeyAction::SetAttribute(AttributeChange::Flag(Flag::Encrypt, false)),
+        KeyAction::Share {
+            username: "other".to_owned(),
+        },
+        KeyAction::Unshare {
+            username: "other".to_owned(),
+        },
+        KeyAction::Wrap {
+            wrapping: OTHER,
+            mechanism: mechanism.clone(),
+        },
+        KeyAction::Unwrap {
+            wrapping: OTHER,
+            mechanism,
+            iv: vec![1; 12],
+            wrapped: vec![2; 24],
+            template: template.clone(),
+        },
+    ];
+    let acts = actions.map(|action| Command::Key {
+        session,
+        id: KEY,
+        action,
+    });
+    let generate = Command::GenerateKey {
+        session,
+        id: KEY,
+        template,
+    };
+    let list = Command::ListKeys {
+        session,
+        criteria: vec![
+            Criterion::Label("arn".to_owned()),
+            Criterion::Flag(Flag::Extractable, false),
+        ],
+        after: Some(OTHER),
+        limit: 1000,
+    };
+    acts.into_iter().chain([generate, list]).collect()
+}
+
+#[test]
+fn every_command_about_keys_reads_back() {
+    for command in key_commands() {
+        let order = Order {
+            id: 7,
+            patience: Duration::from_secs(2),
+            command,
+        };
+        let Ok(Message::Order(back)) = decode(order.encode().unwrap()) else {
+            panic!("{order:?} is no order again")
+        };
+        assert_eq!(back, order);
+    }
+    let wrapped = Reply::Wrapped {
+        iv: vec![1; 12],
+        data: vec![2; 24],
+    };
+    let answer = Answer {
+        id: 7,
+        result: Ok(wrapped),
+    };
+    let Ok(Message::Answer(back)) = decode(answer.encode().unwrap()) else {
+        panic!("it is no answer again")
+    };
+    assert_eq!(back, answer);
 }
 
 /// Rule LINK-01
