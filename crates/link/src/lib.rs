@@ -3,7 +3,8 @@
 //! [`Transport`] is the seam: the product's is [`QuicTransport`], the simulator brings its own and
 //! carries the very same frames. This crate does not know what a command means; it carries it.
 //!
-//! Start reading at `transport` (the traits), then [`frame`] (the bytes), then `quic`.
+//! Start reading at `transport` (the traits), then [`frame`] (the bytes), then `quic`; `fault` breaks
+//! links on purpose.
 //!
 //! ```
 //! use std::time::Duration;
@@ -20,12 +21,14 @@
 //! ```
 
 mod certificate;
+mod fault;
 pub mod frame;
 mod quic;
 mod transport;
 mod wiped;
 
 pub use certificate::{CertificateError, pem_to_der, verify_certificate_signed_by};
+pub use fault::{Direction, FaultyTransport, LinkEffect, LinkFaults, LinkRule};
 pub use frame::{ReplyFrame, Request};
 pub use quic::{ClientIdentity, QuicSettings, QuicTransport};
 pub use transport::{

@@ -8,6 +8,7 @@ use portcullis_hsm::{Call, Command, Output, Refusal, Reply};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
+use crate::LinkFaults;
 use crate::frame::{ReplyFrame, Request};
 
 /// A boxed future, as the object-safe traits here need it.
@@ -25,6 +26,11 @@ pub trait Transport: Send + Sync + Debug {
     /// # Errors
     /// When the address cannot be bound or the identity is unusable.
     fn listen(&self, listener: Listener) -> BoxFuture<'_, Result<Box<dyn Listening>, LinkError>>;
+
+    /// The table by which its links are broken on purpose, if it has one.
+    fn faults(&self) -> Option<Arc<LinkFaults>> {
+        None
+    }
 }
 
 /// An HSM as a facade knows it: where it is and how it must prove itself.
