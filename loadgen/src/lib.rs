@@ -6,6 +6,9 @@
 //! holds every answer against what a disconnected key store may answer: a success is a *gate
 //! leak*. Ciphertexts are kept and decrypted later, so that a wrong plaintext is found.
 //!
+//! `rehearse` destroys the key store's cluster instead, repairs the key store from a backup under
+//! load, and reports how long nobody got an answer and which keys were lost.
+//!
 //! It is a client and nothing else: it knows HTTP, Signature Version 4 and the documented API,
 //! but no other part of Portcullis, so that it judges any KMS endpoint by the same measure. It
 //! runs on one thread, therefore its records need no lock and it needs one core.
@@ -43,6 +46,7 @@ mod phase;
 mod plan;
 mod random;
 mod record;
+mod rehearse;
 mod run;
 mod worker;
 
@@ -57,5 +61,6 @@ pub use args::{
 };
 pub use command::run;
 pub use operation::{Mix, Operation};
-pub use quantity::Rate;
+pub use quantity::{Rate, parse_duration};
+pub use rehearse::{RehearseArguments, Script, rehearse};
 pub use threshold::Threshold;

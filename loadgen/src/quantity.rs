@@ -12,6 +12,10 @@ impl Rate {
     /// The rate of `load run` when none is given.
     pub(crate) const DEFAULT: Self = Self(1000.0);
 
+    /// The rate of a rehearsal that names none: enough to see an outage to the hundredth of a
+    /// second.
+    pub(crate) const REHEARSAL: Self = Self(200.0);
+
     /// Calls per second.
     #[must_use]
     pub const fn per_second(self) -> f64 {
@@ -59,7 +63,10 @@ const UNITS: [(&str, f64); 5] = [
 const SECONDS_MAX: f64 = 31_536_000.0;
 
 /// Reads `20s`, `500ms`, `1.5m`, `2h` or `50us`.
-pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+///
+/// # Errors
+/// A text for the user.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
     match parse_seconds(text) {
         Some(seconds) if seconds > 0.0 && seconds <= SECONDS_MAX => {
             Ok(Duration::from_secs_f64(seconds))

@@ -121,6 +121,15 @@ impl Control {
         self.call(Service::Kms, operation, input).await
     }
 
+    /// Calls `operation` of CloudHSM.
+    pub(crate) async fn cloudhsm(
+        &mut self,
+        operation: &str,
+        input: &Value,
+    ) -> Result<Value, CallError> {
+        self.call(Service::CloudHsm, operation, input).await
+    }
+
     async fn call(
         &mut self,
         service: Service,

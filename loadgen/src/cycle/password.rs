@@ -74,7 +74,7 @@ impl Passwords {
 }
 
 /// 24 hexadecimal digits: within the 7 to 32 characters that a key store's password may have.
-fn generate() -> Secret {
+pub(crate) fn generate() -> Secret {
     let bytes: [u8; 12] = draw(&SystemEntropy);
     Secret::new(
         bytes
@@ -85,7 +85,7 @@ fn generate() -> Secret {
 }
 
 /// The account and Region of the caller, as the admin API takes them.
-fn query(credentials: &Credentials) -> String {
+pub(crate) fn query(credentials: &Credentials) -> String {
     let key = &credentials.access_key;
     let is_account = key.len() == 12 && key.bytes().all(|byte| byte.is_ascii_digit());
     let account = if is_account {
@@ -97,15 +97,37 @@ fn query(credentials: &Credentials) -> String {
 }
 
 /// A cluster's users, as the CloudHSM CLI's verbs reach them.
-struct Admin<'a> {
-    control: &'a mut Control,
-    cluster_id: &'a str,
-    query: &'a str,
+pub(crate) struct Admin<'a> {
+    pub(crate) control: &'a mut Control,
+    pub(crate) cluster_id: &'a str,
+    pub(crate) query: &'a str,
 }
 
 impl Admin<'_> {
-    async fn reset(
+    /// Gives `kmsuser` the password `fresh`.
+    pub(crate) async fn reset(
+        self,
+        user: &str,
+        password: &Secret,
+        fresh: &Secret,
+    ) -> Result<(), Unusable> {
+        self.set("users/change-password", user, password, fresh)
+            .await
+    }
+
+    /// Creates `kmsuser` with the password `fresh`.
+    pub(crate) async fn create(
+        self,
+        user: &str,
+        password: &Secret,
+        fresh: &Secret,
+    ) -> Result<(), Unusable> {
+        self.set("users", user, password, fresh).await
+    }
+
+    async fn set(
         mut self,
+        verb: &str,
         user: &str,
         password: &Secret,
         fresh: &Secret,
@@ -125,7 +147,7 @@ impl Admin<'_> {
             "role": "crypto-user",
             "password": fresh.reveal(),
         });
-        let changed = self.post("users/change-password", &change).await;
+        let changed = self.post(verb, &change).await;
         self.post("logout", &json!({ "token": token })).await?;
         changed.map(drop)
     }

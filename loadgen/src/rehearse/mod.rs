@@ -1,0 +1,306 @@
+//! Rehearsing the repair: the cluster of a key store is destroyed under load, a cluster is made
+//! from a backup and takes its place.
+//!
+//! `script` is what the user writes, `repair` the steps, `traffic` what became of every call
+//! meanwhile, `report` what it all came to.
+
+mod repair;
+mod report;
+mod script;
+mod traffic;
+
+pub use script::Script;
+
+use std::process::ExitCode;
+use std::rc::Rc;
+
+use portcullis_seam::{SystemEntropy, draw};
+use serde_json::{Value, json};
+use tokio::task::LocalSet;
+use tokio::time::Instant;
+
+use crate::args::{Credentials, Output};
+use crate::client::{Caller, Control, Endpoint, KeyStore, Prepared};
+use crate::cycle::query;
+use crate::failure::Unusable;
+use crate::judge::{Comparison, Gate, Outcome, Sample, digest};
+use crate::operation::{Mix, Operation};
+use crate::output::print;
+use crate::plan::Plan;
+use repair::{Repair, Shape};
+use report::{LostKey, Report};
+use traffic::{Diary, Stage, Traffic};
+
+/// Where a rehearsal takes place, and how it is told.
+#[derive(Debug)]
+pub struct RehearseArguments {
+    /// The endpoint.
+    pub endpoint: String,
+    /// Who calls.
+    pub credentials: Credentials,
+    /// How the result is printed.
+    pub output: Output,
+}
+
+/// Rehearses `script`. The exit code is 0 for a good result, 1 for a bad one, and 2 when it could
+/// not be carried out.
+#[must_use]
+pub fn rehearse(script: &Script, arguments: &RehearseArguments) -> ExitCode {
+    match run(script, arguments) {
+        Ok(report) => {
+            match arguments.output {
+                Output::Json => print::json(&report),
+                Output::Table => report.tables().iter().for_each(|table| {
+                    print::table(table);
+                    print::line("");
+                }),
+            }
+            if report.passed {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+        Err(Unusable(reason)) => {
+            print::note(&reason);
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(script: &Script, arguments: &RehearseArguments) -> Result<Report, Unusable> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Unusable(format!(
+                "The operating system gives no event queue: {error}."
+            ))
+        })?;
+    LocalSet::new().block_on(&runtime, carry_out(script, arguments))
+}
+
+async fn carry_out(script: &Script, arguments: &RehearseArguments) -> Result<Report, Unusable> {
+    let endpoint = Endpoint::parse(&arguments.endpoint)?;
+    let caller = Rc::new(Caller::new(endpoint.clone(), &arguments.credentials)?);
+    let mut control = Control::new(endpoint.clone(), Rc::clone(&caller));
+    let key_store = choose(&mut control, script).await?;
+    let mut repair = Repair {
+        control,
+        key_store,
+        query: query(&arguments.credentials),
+        admin: script.admin.as_ref(),
+        patience: script.state_timeout,
+        connect_errors: Vec::new(),
+    };
+    let shape = repair.shape().await?;
+    let mut keys = keys(&mut repair).await?;
+    if keys.is_empty() {
+        keys.push(new_key(&mut repair).await?);
+    }
+    let backup = repair.backup(&shape, script.backup).await?;
+    for _ in 0..script.keys_after_backup {
+        keys.push(new_key(&mut repair).await?);
+    }
+    let canaries = canaries(&mut repair.control, &keys).await?;
+    let plan = plan(&mut repair.control, &keys).await?;
+
+    let (traffic, tasks) = Traffic::begin(caller, &endpoint, plan, &script.load);
+    let rehearsed = act(script, &mut repair, &shape, &backup, &traffic).await;
+    traffic.end();
+    for task in tasks {
+        // Each ends by itself once its last call is answered or timed out.
+        drop(task.await);
+    }
+    let new_cluster_id = rehearsed?;
+    let lost_keys = lost(&mut repair.control, &canaries, &traffic).await;
+    let mut report = tell(&traffic, &repair);
+    report.description.clone_from(&script.description);
+    report.old_cluster_id = shape.id;
+    report.new_cluster_id = new_cluster_id;
+    report.backup_id = backup;
+    report.keys = u64::try_from(keys.len()).unwrap_or(u64::MAX);
+    report.lost_keys = lost_keys;
+    report.judge(&script.thresholds);
+    Ok(report)
+}
+
+/// The play itself, from the first call to the last. Gives the new cluster.
+async fn act(
+    script: &Script,
+    repair: &mut Repair<'_>,
+    shape: &Shape,
+    backup: &str,
+    traffic: &Traffic,
+) -> Result<String, Unusable> {
+    tokio::time::sleep(script.steady).await;
+    traffic.enter(Stage::Lost, Gate::Moving);
+    repair.destroy(&shape.id).await?;
+    traffic.destroyed();
+    tokio::time::sleep(script.notice).await;
+    traffic.enter(Stage::Restoring, Gate::Moving);
+    let made = repair.restore(shape, backup).await?;
+    repair.substitute(&made, traffic).await?;
+    traffic.enter(Stage::After, Gate::Connected(Instant::now()));
+    tokio::time::sleep(script.steady).await;
+    Ok(made)
+}
+
+async fn choose(control: &mut Control, script: &Script) -> Result<KeyStore, Unusable> {
+    let stores = control.key_stores().await;
+    let stores = stores.map_err(|error| error.unusable(control.endpoint()))?;
+    let named = |store: &KeyStore| match &script.key_store {
+        Some(wanted) => store.id == *wanted || store.name == *wanted,
+        None => true,
+    };
+    let usable =
+        |store: &KeyStore| store.state == "CONNECTED" && store.cluster_id.is_some() && named(store);
+    stores.into_iter().find(usable).ok_or_else(|| {
+        Unusable(format!(
+            "There is no CONNECTED CloudHSM key store {}in this account and Region, so there is \
+             nothing to rehearse. Connect one, or name another in the script.",
+            script
+                .key_store
+                .as_ref()
+                .map_or_else(String::new, |name| format!("{name} "))
+        ))
+    })
+}
+
+/// Keys that are looked at to find those of the key store.
+const KEYS_MAX: usize = 1000;
+
+/// The enabled keys of the key store, the oldest first.
+async fn keys(repair: &mut Repair<'_>) -> Result<Vec<String>, Unusable> {
+    let listed = repair.control.list("ListKeys", "Keys").await;
+    let listed = listed.map_err(|error| error.unusable(repair.control.endpoint()))?;
+    let mut found: Vec<(f64, String)> = Vec::new();
+    for entry in listed.iter().take(KEYS_MAX) {
+        let Some(id) = entry.get("KeyId") else {
+            continue;
+        };
+        let input = json!({ "KeyId": id });
+        let Ok(reply) = repair.control.kms("DescribeKey", &input).await else {
+            continue;
+        };
+        let metadata = reply.get("KeyMetadata").cloned().unwrap_or_default();
+        let text = |name: &str| metadata.get(name).and_then(Value::as_str);
+        let own = text("CustomKeyStoreId") == Some(repair.key_store.id.as_str());
+        if let (true, Some("Enabled"), Some(id)) = (own, text("KeyState"), text("KeyId")) {
+            let created = metadata.get("CreationDate").and_then(Value::as_f64);
+            found.push((created.unwrap_or_default(), id.to_owned()));
+        }
+    }
+    found.sort_by(|one, other| one.0.total_cmp(&other.0));
+    Ok(found.into_iter().map(|(_, id)| id).collect())
+}
+
+async fn new_key(repair: &mut Repair<'_>) -> Result<String, Unusable> {
+    let input = json!({
+        "Origin": "AWS_CLOUDHSM",
+        "CustomKeyStoreId": repair.key_store.id,
+        "Description": "Made by a rehearsal",
+    });
+    let reply = repair.control.kms("CreateKey", &input).await;
+    let reply = reply.map_err(|error| error.unusable(repair.control.endpoint()))?;
+    let id = reply.pointer("/KeyMetadata/KeyId").and_then(Value::as_str);
+    Ok(id.unwrap_or_default().to_owned())
+}
+
+/// A ciphertext of every key, to be opened after the repair.
+async fn canaries(
+    control: &mut Control,
+    keys: &[String],
+) -> Result<Vec<(String, Sample)>, Unusable> {
+    let mut canaries = Vec::new();
+    for key in keys {
+        let plaintext: [u8; 32] = draw(&SystemEntropy);
+        let encoded = base64_simd::STANDARD.encode_to_string(plaintext);
+        let input = json!({ "KeyId": key, "Plaintext": encoded });
+        let reply = control.kms("Encrypt", &input).await;
+        let reply = reply.map_err(|error| error.unusable(control.endpoint()))?;
+        let open = json!({ "KeyId": key, "CiphertextBlob": reply.get("CiphertextBlob") });
+        let call = Prepared::new(Operation::Decrypt, open.to_string());
+        canaries.push((key.clone(), Sample::new(call, digest(&plaintext))));
+    }
+    Ok(canaries)
+}
+
+/// What the load consists of.
+const MIX: &str = "encrypt=60,decrypt=30,generate-data-key=10";
+
+/// The load on the oldest key, which is the one that the backup has.
+async fn plan(control: &mut Control, keys: &[String]) -> Result<Plan, Unusable> {
+    let key = keys.first().map(String::as_str).unwrap_or_default();
+    let seed = u64::from_le_bytes(draw(&SystemEntropy));
+    let mix: Mix = MIX.parse().map_err(Unusable)?;
+    let mut plan = Plan::new(key, mix, 32, seed);
+    for job in plan.first_jobs() {
+        let answer = control.send(job.call()).await;
+        let body = answer.map_err(|error| error.unusable(control.endpoint()))?;
+        if let Outcome::Failed(name) = plan.read(&job, &body) {
+            return Err(control.endpoint().unreachable(&name));
+        }
+    }
+    Ok(plan)
+}
+
+/// The keys whose ciphertexts no longer open, after every sample of the load was opened too.
+async fn lost(
+    control: &mut Control,
+    canaries: &[(String, Sample)],
+    traffic: &Traffic,
+) -> Vec<LostKey> {
+    let mut lost = Vec::new();
+    for (key, sample) in canaries {
+        let answer = control.send_patiently(&sample.call).await;
+        let error = match answer.map(|body| sample.compare(&body)) {
+            Ok(Comparison::Right) => continue,
+            Ok(Comparison::Wrong | Comparison::NotUnderstood) => {
+                traffic.diary.borrow_mut().wrong_plaintexts += 1;
+                "a wrong plaintext".to_owned()
+            }
+            Err(error) => error.name,
+        };
+        lost.push(LostKey {
+            key_id: key.clone(),
+            error,
+        });
+    }
+    let samples = traffic.plan.borrow().samples.all();
+    for sample in samples {
+        if let Ok(body) = control.send_patiently(&sample.call).await {
+            let wrong = sample.compare(&body) != Comparison::Right;
+            traffic.diary.borrow_mut().wrong_plaintexts += u64::from(wrong);
+        }
+    }
+    lost
+}
+
+/// What the load and the repair have to tell.
+fn tell(traffic: &Traffic, repair: &Repair<'_>) -> Report {
+    let diary = traffic.diary.borrow();
+    let Diary {
+        chapters,
+        gate_leaks,
+        wrong_plaintexts,
+        outage,
+        ..
+    } = &*diary;
+    Report {
+        description: String::new(),
+        key_store_id: repair.key_store.id.clone(),
+        old_cluster_id: String::new(),
+        new_cluster_id: String::new(),
+        backup_id: String::new(),
+        outage_ms: outage.map(report::millis),
+        keys: 0,
+        lost_keys: Vec::new(),
+        connect_errors: repair.connect_errors.clone(),
+        gate_leaks: *gate_leaks,
+        wrong_plaintexts: *wrong_plaintexts,
+        stages: chapters.clone(),
+        thresholds: Vec::new(),
+        passed: false,
+    }
+}

@@ -1,0 +1,221 @@
+//! What a rehearsal came to.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::script::Thresholds;
+use super::traffic::{Chapter, Stage};
+
+/// The result, as it is printed.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    pub(super) description: String,
+    pub(super) key_store_id: String,
+    pub(super) old_cluster_id: String,
+    pub(super) new_cluster_id: String,
+    pub(super) backup_id: String,
+    /// How long nobody got an answer; none when no call succeeded any more.
+    pub(super) outage_ms: Option<u64>,
+    pub(super) keys: u64,
+    pub(super) lost_keys: Vec<LostKey>,
+    pub(super) connect_errors: Vec<String>,
+    pub(super) gate_leaks: u64,
+    pub(super) wrong_plaintexts: u64,
+    pub(super) stages: Vec<Chapter>,
+    pub(super) thresholds: Vec<Judged>,
+    pub(super) passed: bool,
+}
+
+/// A key that the new cluster does not have.
+#[derive(Debug, Serialize)]
+pub(super) struct LostKey {
+    pub(super) key_id: String,
+    /// Why its ciphertext does not open.
+    pub(super) error: String,
+}
+
+/// A limit and what was found.
+#[derive(Debug, Serialize)]
+pub(super) struct Judged {
+    name: &'static str,
+    limit: u64,
+    /// None when it was not measured: that is a miss.
+    found: Option<u64>,
+    passed: bool,
+}
+
+impl Report {
+    /// Holds the result against the limits.
+    ///
+    /// Rule LG-16: a gate leak, a wrong plaintext and an outage without an end are never good.
+    pub(super) fn judge(&mut self, thresholds: &Thresholds) {
+        let while_connected =
+            |chapter: &&Chapter| matches!(chapter.stage, Stage::Before | Stage::After);
+        let all: u64 = self.stages.iter().map(Chapter::failures).sum();
+        let connected = self.stages.iter().filter(while_connected);
+        let connected = connected.map(Chapter::failures).sum();
+        let lost = u64::try_from(self.lost_keys.len()).unwrap_or(u64::MAX);
+        let limits = [
+            ("outage_ms", thresholds.outage.map(millis), self.outage_ms),
+            ("lost_keys", thresholds.lost_keys, Some(lost)),
+            (
+                "failures_while_connected",
+                thresholds.failures_while_connected,
+                Some(connected),
+            ),
+            ("failures", thresholds.failures, Some(all)),
+        ];
+        self.thresholds = limits
+            .into_iter()
+            .filter_map(|(name, limit, found)| {
+                let limit = limit?;
+                Some(Judged {
+                    name,
+                    limit,
+                    found,
+                    passed: found.is_some_and(|found| found <= limit),
+                })
+            })
+            .collect();
+        self.passed = self.thresholds.iter().all(|it| it.passed)
+            && self.gate_leaks == 0
+            && self.wrong_plaintexts == 0
+            && self.outage_ms.is_some();
+    }
+
+    /// For people: the stages, then what it came to.
+    pub(super) fn tables(&self) -> [Vec<Vec<String>>; 2] {
+        let cells = |row: [&str; 5]| row.map(str::to_owned).to_vec();
+        let mut stages = vec![cells(["stage", "from ms", "to ms", "succeeded", "failed"])];
+        for chapter in &self.stages {
+            let name = chapter.stage.name();
+            stages.push(vec![
+                name.to_owned(),
+                chapter.start_ms.to_string(),
+                chapter.end_ms.to_string(),
+                chapter.succeeded.to_string(),
+                chapter.failures().to_string(),
+            ]);
+            for (error, count) in &chapter.failed {
+                stages.push(vec![
+                    format!("  {error}"),
+                    String::new(),
+                    String::new(),
+                    String::new(),
+                    count.to_string(),
+                ]);
+            }
+        }
+        let outage = self
+            .outage_ms
+            .map_or_else(|| "no end".to_owned(), |it| format!("{it} ms"));
+        let mut results = vec![["result", "", ""].map(str::to_owned).to_vec()];
+        let mut add = |name: &str, found: String, verdict: String| {
+            results.push(vec![name.to_owned(), found, verdict]);
+        };
+        add("outage", outage, String::new());
+        add("keys", self.keys.to_string(), String::new());
+        add("lost keys", self.lost_keys.len().to_string(), String::new());
+        add(
+            "failed connects",
+            self.connect_errors.len().to_string(),
+            self.connect_errors.join(" "),
+        );
+        add("gate leaks", self.gate_leaks.to_string(), String::new());
+        add(
+            "wrong plaintexts",
+            self.wrong_plaintexts.to_string(),
+            String::new(),
+        );
+        for Judged {
+            name,
+            limit,
+            found,
+            passed,
+        } in &self.thresholds
+        {
+            let found = found.map_or_else(|| "-".to_owned(), |it| it.to_string());
+            let verdict = if *passed { "kept" } else { "MISSED" };
+            add(&format!("{name} <= {limit}"), found, verdict.to_owned());
+        }
+        [stages, results]
+    }
+}
+
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn report(outage_ms: Option<u64>, failed: u64) -> Report {
+        let chapter = |stage, failed| Chapter {
+            stage,
+            start_ms: 0,
+            end_ms: 1,
+            succeeded: 1,
+            failed: BTreeMap::from([("KMSInvalidStateException".to_owned(), failed)]),
+        };
+        Report {
+            description: String::new(),
+            key_store_id: String::new(),
+            old_cluster_id: String::new(),
+            new_cluster_id: String::new(),
+            backup_id: String::new(),
+            outage_ms,
+            keys: 2,
+            lost_keys: vec![LostKey {
+                key_id: "key".to_owned(),
+                error: "KMSInvalidStateException".to_owned(),
+            }],
+            connect_errors: Vec::new(),
+            gate_leaks: 0,
+            wrong_plaintexts: 0,
+            stages: vec![chapter(Stage::Lost, 7), chapter(Stage::After, failed)],
+            thresholds: Vec::new(),
+            passed: false,
+        }
+    }
+
+    /// Rule LG-16.
+    #[test]
+    fn a_result_is_good_when_every_limit_is_kept() {
+        let limits = Thresholds {
+            outage: Some(Duration::from_millis(500)),
+            lost_keys: Some(1),
+            failures_while_connected: Some(0),
+            failures: Some(7),
+        };
+        let passed = |mut report: Report| {
+            report.judge(&limits);
+            report.passed
+        };
+        assert!(passed(report(Some(500), 0)));
+        assert!(!passed(report(Some(501), 0)));
+        assert!(!passed(report(None, 0)));
+        assert!(!passed(report(Some(500), 1)));
+        let mut leaky = report(Some(5), 0);
+        leaky.gate_leaks = 1;
+        assert!(!passed(leaky));
+        let mut without_limits = report(None, 0);
+        without_limits.judge(&Thresholds::default());
+        assert!(!without_limits.passed, "the outage has no end");
+    }
+
+    #[test]
+    fn a_missed_limit_is_seen_in_the_table() {
+        let mut report = report(Some(900), 0);
+        report.judge(&Thresholds {
+            outage: Some(Duration::from_millis(500)),
+            ..Thresholds::default()
+        });
+        let [_, results] = report.tables();
+        let last: Vec<&str> = results.last().unwrap().iter().map(String::as_str).collect();
+        assert_eq!(last, ["outage_ms <= 500", "900", "MISSED"]);
+    }
+}
