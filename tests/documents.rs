@@ -29,6 +29,28 @@ fn the_tour_of_the_readme_works_as_printed() {
 }
 
 #[test]
+fn the_repair_is_rehearsed_as_the_readme_says() {
+    let portcullis = Portcullis::up(&["--world", "guide", "--ephemeral"]);
+    let printed = portcullis.shell(&script("README.md", "rehearse"));
+    for part in ["outage", "lost keys", "partition", "\"undone\": 1"] {
+        assert!(printed.contains(part), "{part}: {printed}");
+    }
+}
+
+/// The script of the chapter is the one that is built in.
+#[test]
+fn the_chapter_on_chaos_shows_the_rehearsal_as_it_is() {
+    let chapter = std::fs::read_to_string(root().join("docs/chaos.md")).unwrap();
+    let shown = chapter
+        .split("<!-- script -->\n```toml\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .expect("the chapter shows the script");
+    let file = root().join("crates/cli/chaos/substitution.toml");
+    assert_eq!(shown, std::fs::read_to_string(file).unwrap());
+}
+
+#[test]
 fn a_key_store_is_built_from_nothing_as_the_chapter_says() {
     let portcullis = Portcullis::up(&["--world", "empty", "--ephemeral"]);
     let users = portcullis.shell(&script("docs/from-empty.md", "from-empty"));

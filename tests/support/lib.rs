@@ -130,6 +130,7 @@ impl Portcullis {
             .env("AWS_DEFAULT_REGION", "us-east-1")
             .env("AWS_PAGER", "")
             .env("AWS_MAX_ATTEMPTS", "1")
+            .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("XDG_RUNTIME_DIR", self.home.path())
             .env("HOME", self.home.path())
             .current_dir(self.home.path());

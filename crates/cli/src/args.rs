@@ -7,6 +7,7 @@ use portcullis_cloudhsm::Pace;
 use portcullis_loadgen::LoadCommand;
 use portcullis_seam::TimeScale;
 
+use crate::chaos::Chaos;
 use crate::clock;
 use crate::cloudhsm_cli::CloudHsmCli;
 
@@ -43,6 +44,8 @@ pub(crate) enum Command {
     Hsm(Hsm),
     /// Show the clock of a running Portcullis, put it forward, or make it run faster
     Clock(Clock),
+    /// Break things on purpose: list, inject, undo and clear faults, rehearse the repair
+    Chaos(Box<Chaos>),
     /// The CloudHSM CLI's verbs: activate a cluster, manage its users and keys
     CloudhsmCli(Box<CloudHsmCli>),
     /// Measure throughput and latency, also through disconnect, edit and reconnect

@@ -67,6 +67,11 @@ impl Client {
             .await
     }
 
+    /// DELETEs what is at `path`.
+    pub(crate) async fn delete(&self, path: &str) -> Result<Value, ClientError> {
+        self.send(Method::DELETE, path, Bytes::new()).await
+    }
+
     async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Value, ClientError> {
         let exchange = self.exchange(method, path, body);
         tokio::time::timeout(DEADLINE, exchange)

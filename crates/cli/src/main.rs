@@ -1,6 +1,7 @@
 //! `portcullis`: the command line.
 
 mod args;
+mod chaos;
 mod client;
 mod clock;
 mod cloudhsm_cli;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Command::Wait(arguments) => wait_for(status::wait(&arguments)),
         Command::Clock(arguments) => wait_for(clock::run(&arguments)),
         Command::Hsm(arguments) => wait_for(status::hsm(&arguments)),
+        Command::Chaos(arguments) => chaos::run(*arguments),
         Command::CloudhsmCli(arguments) => wait_for(cloudhsm_cli::run(*arguments)),
     };
     outcome.unwrap_or_else(|error| {

@@ -13,7 +13,9 @@ use portcullis_cloudhsm::{
 };
 use portcullis_hsm::{DeviceKey, Settings};
 use portcullis_kms::{Kms, KmsConfig};
-use portcullis_link::{ClientIdentity, QuicSettings, QuicTransport, Transport};
+use portcullis_link::{
+    ClientIdentity, FaultyTransport, LinkFaults, QuicSettings, QuicTransport, Transport,
+};
 use portcullis_seam::{Entropy, SystemClock, SystemEntropy, ThreadPool, draw};
 use portcullis_server::{Auth, Running, Server, ServerConfig, Services};
 use portcullis_store::{Store, StoreError};
@@ -139,7 +141,9 @@ fn transport(entropy: &Arc<dyn Entropy>) -> Result<Arc<dyn Transport>, String> {
         client,
         entropy: Arc::clone(entropy),
     };
-    Ok(Arc::new(QuicTransport::new(settings)))
+    let quic = Arc::new(QuicTransport::new(settings));
+    let faults = Arc::new(LinkFaults::new(Arc::clone(entropy)));
+    Ok(Arc::new(FaultyTransport::new(quic, faults)))
 }
 
 type Opened = (Store, Arc<dyn Disks>, DeviceKey);

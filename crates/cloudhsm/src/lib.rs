@@ -18,6 +18,7 @@
 //! ```
 
 mod certificate;
+mod chaos;
 mod control;
 mod decide;
 mod fleet;
@@ -30,6 +31,7 @@ mod users;
 mod view;
 
 pub use certificate::{CannotSign, CustomerAuthority, Roots};
+pub use chaos::{BadOrder, FaultKind, FaultOrder, FaultReport};
 pub use control::{CloudHsm, CloudHsmConfig, FaultError, OpenError};
 pub use fleet::{Disks, FileDisks, InvalidProfile, Latency, MemoryDisks, Profile};
 pub use keys::{KeyPage, KeyRow, KeyTextError, NewKey, UnwrapRequest, WrapRequest, WrappedKey};

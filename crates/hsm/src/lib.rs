@@ -36,6 +36,7 @@ mod password;
 mod placement;
 mod record;
 mod session;
+mod tamper;
 mod user;
 mod wrap;
 

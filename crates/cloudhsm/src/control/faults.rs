@@ -5,6 +5,7 @@ use std::fmt;
 use portcullis_api::{ClusterId, HsmId, Scope};
 
 use super::CloudHsm;
+use crate::chaos::BadOrder;
 use crate::record::Cluster;
 use crate::{HsmState, NetworkTrouble};
 
@@ -17,6 +18,14 @@ pub enum FaultError {
     NoSuchCluster(ClusterId),
     /// It did not come back, or the change could not be stored.
     Failed(String),
+    /// What was asked for makes no sense.
+    BadOrder(BadOrder),
+    /// No HSM is where something was to be broken.
+    Nowhere(String),
+    /// No fault is listed under this ID.
+    NoSuchFault(String),
+    /// It cannot be undone.
+    Final(String),
 }
 
 impl fmt::Display for FaultError {
@@ -31,6 +40,21 @@ impl fmt::Display for FaultError {
                 "There is no cluster {id}. Run DescribeClusters to see which there are."
             ),
             Self::Failed(why) => write!(formatter, "It could not be done: {why}."),
+            Self::BadOrder(why) => fmt::Display::fmt(why, formatter),
+            Self::Nowhere(place) => write!(
+                formatter,
+                "There is no HSM at {place}, so nothing is broken. Run `portcullis hsm list` to \
+                 see where there are some."
+            ),
+            Self::NoSuchFault(id) => write!(
+                formatter,
+                "There is no fault {id}. Run `portcullis chaos list` to see which there are."
+            ),
+            Self::Final(why) => write!(
+                formatter,
+                "This cannot be undone: {why}. Make a cluster from a backup and let the key store \
+                 use it; `portcullis chaos clear` strikes the fault off the list."
+            ),
         }
     }
 }
@@ -142,7 +166,7 @@ impl CloudHsm {
     }
 
     /// The cluster that has an HSM.
-    fn owner(&self, hsm: &HsmId) -> Result<(Scope, Cluster), FaultError> {
+    pub(super) fn owner(&self, hsm: &HsmId) -> Result<(Scope, Cluster), FaultError> {
         self.ledger
             .clusters()
             .into_iter()

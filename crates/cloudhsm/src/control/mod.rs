@@ -1,6 +1,7 @@
 //! The control plane as it runs: decisions are committed, then carried out on the fleet.
 
 mod backups;
+mod chaos;
 mod devices;
 mod faults;
 mod operations;
@@ -26,6 +27,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::certificate::{CustomerAuthority, Makers, Roots};
+use crate::chaos::Registry;
 use crate::fleet::{Disks, Equipment, Fleet};
 use crate::record::{Ledger, layout};
 use crate::time::{Pacing, Turns};
@@ -78,6 +80,8 @@ pub struct CloudHsm {
     tending: Mutex<Option<AbortHandle>>,
     /// Passing states that wait for their end.
     turns: Arc<Turns>,
+    /// What is broken on purpose. Taken before the views.
+    faults: Mutex<Registry>,
 }
 
 /// Why CloudHSM cannot start.
@@ -152,6 +156,7 @@ impl CloudHsm {
             customer: Mutex::default(),
             tending: Mutex::default(),
             turns,
+            faults: Mutex::default(),
         });
         cloud.start_hsms().await;
         cloud.tend_once().await;

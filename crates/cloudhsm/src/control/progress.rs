@@ -201,7 +201,7 @@ impl CloudHsm {
     ) -> Result<(), Exception> {
         if cluster.in_service() {
             // This also brings the HSMs in step: the keys that only this one has must survive it.
-            self.take_backup(scope, cluster, hsm).await?;
+            self.take_last_backup(scope, cluster, hsm).await?;
         }
         self.fleet.remove(hsm).await.map_err(failed)?;
         let removed = |one: &mut Cluster| {
@@ -212,6 +212,26 @@ impl CloudHsm {
             }
         };
         self.ledger.amend(scope, &cluster.id, removed).await
+    }
+
+    /// A backup of an HSM that is about to go: when its disk cannot be read, one of another HSM,
+    /// and when there is no other, none. A broken HSM can always be removed.
+    async fn take_last_backup(
+        &self,
+        scope: &Scope,
+        cluster: &Cluster,
+        hsm: &HsmId,
+    ) -> Result<(), Exception> {
+        let mut others = cluster.hsms_in(HsmState::Active);
+        let source = if self.fleet.can_be_read(hsm) {
+            Some(hsm)
+        } else {
+            others.find(|other| *other != hsm && self.fleet.is_up(other))
+        };
+        match source {
+            Some(source) => self.take_backup(scope, cluster, source).await.map(drop),
+            None => Ok(()),
+        }
     }
 
     /// Brings the HSMs of a cluster in step, `also` one that is not in service.

@@ -38,6 +38,9 @@ impl CloudHsm {
             before != view
         };
         if changed {
+            if self.has_faults() {
+                self.apply_faults();
+            }
             self.changes.send_modify(|count| *count += 1);
         }
     }

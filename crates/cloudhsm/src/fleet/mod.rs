@@ -4,6 +4,7 @@
 //! memory. *Listening*: it has the cluster certificate and answers on the link. A crash takes it
 //! back to the beginning; its address is kept for the restart.
 
+mod condition;
 mod device;
 mod disk;
 mod disks;
@@ -12,11 +13,14 @@ mod node;
 mod rejoin;
 mod serve;
 mod synchronise;
+mod trouble;
 
+pub(crate) use condition::Ailment;
 pub use device::{InvalidProfile, Latency, Profile};
 pub use disks::{Disks, FileDisks, MemoryDisks};
 pub(crate) use identity::KeptIdentity;
 pub(crate) use node::Capture;
+pub(crate) use trouble::{Saved, Tampered};
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,6 +33,7 @@ use portcullis_hsm::{Change, DeviceKey, Hsm, Image, Settings};
 use portcullis_link::{Listener, Listening, Transport};
 use portcullis_seam::{Entropy, WallClock, WorkPool};
 
+use condition::Condition;
 use device::Station;
 use disk::{Contents, Disk, Notes, Writes};
 use node::Node;
@@ -52,6 +57,8 @@ pub(crate) struct Fleet {
     equipment: Equipment,
     members: Mutex<BTreeMap<HsmId, Member>>,
     devices: Mutex<Devices>,
+    /// What ails each HSM: kept apart from the members, which a removal forgets.
+    conditions: Mutex<BTreeMap<HsmId, Arc<Condition>>>,
 }
 
 #[derive(Debug, Default)]
@@ -95,6 +102,7 @@ impl Fleet {
                 default: None,
                 own: BTreeMap::new(),
             }),
+            conditions: Mutex::new(BTreeMap::new()),
         }
     }
 
@@ -229,7 +237,8 @@ impl Fleet {
         } = &self.equipment;
         let hsm = Hsm::load(*settings, Arc::clone(entropy), records)
             .map_err(|error| FleetError::of(id, "it cannot be loaded", error))?;
-        let node = Node::start(hsm, disk, Arc::clone(clock), Arc::clone(pool));
+        let condition = self.condition(id);
+        let node = Node::start(hsm, disk, condition, Arc::clone(clock), Arc::clone(pool));
         node.set_device(self.device(id));
         self.members.lock().entry(id.clone()).or_default().node = Some(node);
         self.listen(id).await

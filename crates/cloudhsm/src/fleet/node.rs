@@ -10,6 +10,7 @@ use portcullis_seam::{WallClock, WorkPool};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use super::condition::Condition;
 use super::device::Station;
 use super::disk::{Disk, Notes, Writes, key_of_record};
 use super::rejoin::{stamp, user_of_record};
@@ -26,6 +27,7 @@ pub(crate) struct Node {
 pub(crate) struct Core {
     pub(super) hsm: Arc<Hsm>,
     pub(super) pool: Arc<dyn WorkPool>,
+    pub(super) condition: Arc<Condition>,
     disk: Disk,
     clock: Arc<dyn WallClock>,
     /// Held while a command is carried out, until it is durable.
@@ -51,6 +53,7 @@ impl Node {
     pub(crate) fn start(
         hsm: Hsm,
         disk: Disk,
+        condition: Arc<Condition>,
         clock: Arc<dyn WallClock>,
         pool: Arc<dyn WorkPool>,
     ) -> Self {
@@ -61,6 +64,7 @@ impl Node {
             station: Mutex::default(),
             metered: AtomicBool::new(false),
             runtime: Handle::current(),
+            condition,
             disk,
             clock,
             pool,
@@ -179,6 +183,33 @@ impl Node {
         full
     }
 
+    /// Whether the other HSMs of its cluster cannot keep it in step.
+    pub(crate) fn keeps_apart(&self) -> bool {
+        self.core.condition.keeps_apart()
+    }
+
+    /// Changes its users behind everybody's back, as a fault does, and writes it to the disk.
+    pub(crate) async fn tamper(
+        &self,
+        change: impl FnOnce(&Hsm) -> Result<Vec<Change>, Refusal> + Send,
+    ) -> Result<(), Refusal> {
+        let mut notes = self.core.managing.lock().await;
+        let writes = Writes {
+            records: change(&self.core.hsm)?,
+            ..Writes::default()
+        };
+        self.core.commit(&mut notes, writes).await
+    }
+
+    /// A user as the disk has it.
+    pub(crate) fn user_record(
+        &self,
+        username: &str,
+        role: Role,
+    ) -> Option<zeroize::Zeroizing<Vec<u8>>> {
+        self.core.hsm.user_record(username, role)
+    }
+
     /// Deletes the keys that another HSM of the cluster notes as deleted.
     pub(crate) async fn bury(&self, deleted: &[HsmKeyId]) -> Result<(), Refusal> {
         let mut notes = self.core.managing.lock().await;
@@ -237,6 +268,15 @@ const fn is_slow(command: &Command) -> bool {
     }
 }
 
+/// Whether a command may change what is on the disk. A login does: it counts failures and raises
+/// the fence.
+const fn may_write(command: &Command) -> bool {
+    !matches!(
+        command,
+        Command::Logout { .. } | Command::ListUsers | Command::ListKeys { .. }
+    )
+}
+
 impl Core {
     pub(super) fn is_down(&self) -> bool {
         self.down.load(Ordering::Acquire)
@@ -258,6 +298,9 @@ impl Core {
         let mut notes = self.managing.lock().await;
         if self.is_down() {
             return Err(Refusal::DiskFailed);
+        }
+        if self.condition.disk_is_full() && may_write(&command) {
+            return Err(Refusal::Full);
         }
         let noted = Noted::of(&command);
         let answer = self.run(command).await;

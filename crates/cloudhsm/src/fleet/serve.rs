@@ -32,22 +32,25 @@ struct Connected {
 impl Conversation for Connected {
     fn execute(self: Arc<Self>, request: Request, done: Done) {
         let core = Arc::clone(&self.node.core);
-        match placement(request.payload_bytes()) {
-            Placement::Inline => core.serve(&request, done),
-            Placement::Worker => {
-                let worker = Arc::clone(&core);
-                let job = Box::new(move || worker.serve(&request, done));
-                // A full pool means that the machine is the limit: the thread that reads the
-                // network does the work, and so reads less.
-                if let Err(job) = core.pool.submit(job) {
-                    job();
-                }
-            }
+        if !core.condition.ails() {
+            serve(&core, request, done);
+            return;
         }
+        let runtime = core.runtime.clone();
+        runtime.spawn(async move {
+            if core.condition.endure().await {
+                serve(&core, request, done);
+            } else {
+                done(refuse_all(&request, Refusal::Busy));
+            }
+        });
     }
 
     fn manage(&self, command: Command) -> BoxFuture<'_, Result<Reply, Refusal>> {
         Box::pin(async move {
+            if !self.node.core.condition.endure().await {
+                return Err(Refusal::Busy);
+            }
             let reply = self.node.carry_out(command).await;
             if let Ok(Reply::Session(session)) = reply {
                 let mut sessions = self.sessions.lock();
@@ -57,6 +60,29 @@ impl Conversation for Connected {
             reply
         })
     }
+}
+
+fn serve(core: &Arc<Core>, request: Request, done: Done) {
+    match placement(request.payload_bytes()) {
+        Placement::Inline => core.serve(&request, done),
+        Placement::Worker => {
+            let worker = Arc::clone(core);
+            let job = Box::new(move || worker.serve(&request, done));
+            // A full pool means that the machine is the limit: the thread that reads the
+            // network does the work, and so reads less.
+            if let Err(job) = core.pool.submit(job) {
+                job();
+            }
+        }
+    }
+}
+
+fn refuse_all(request: &Request, refusal: Refusal) -> ReplyFrame {
+    let mut reply = ReplyFrame::answering(request);
+    request
+        .calls()
+        .for_each(|_call| reply.push(|_out| Err(refusal)));
+    reply
 }
 
 impl Drop for Connected {
@@ -98,13 +124,10 @@ impl Core {
         request: &Request,
         mut admits: impl FnMut(&Operation<'_>) -> bool,
     ) -> ReplyFrame {
-        let mut reply = ReplyFrame::answering(request);
         if self.is_down() {
-            request
-                .calls()
-                .for_each(|_call| reply.push(|_out| Err(Refusal::DiskFailed)));
-            return reply;
+            return refuse_all(request, Refusal::DiskFailed);
         }
+        let mut reply = ReplyFrame::answering(request);
         let mut batch = self.hsm.batch();
         for call in request.calls() {
             if admits(&call.operation) {

@@ -25,6 +25,7 @@ impl Fleet {
         let nodes: Vec<(&HsmId, Node)> = hsms
             .iter()
             .filter_map(|id| self.node(id).map(|node| (id, node)))
+            .filter(|(_, node)| !node.keeps_apart())
             .collect();
         spread_deletions(&nodes).await?;
         copy_missing(&nodes).await

@@ -10,6 +10,7 @@
 )]
 
 mod backups;
+mod chaos;
 mod devices;
 mod disks;
 mod faults;

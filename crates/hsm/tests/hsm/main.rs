@@ -6,5 +6,6 @@ mod backup;
 mod keys;
 mod secrecy;
 mod sessions;
+mod tamper;
 mod users;
 mod world;

@@ -1,6 +1,7 @@
-//! What is not the AWS endpoint: health, metrics, status, events, the clock, HSM controls, and the
-//! users and keys of clusters.
+//! What is not the AWS endpoint: health, metrics, status, events, the clock, HSM controls, faults,
+//! and the users and keys of clusters.
 
+mod chaos;
 mod clock;
 mod date;
 mod events;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use portcullis_api::Scope;
 use portcullis_cloudhsm::{Calendar, CloudHsm};
@@ -85,6 +86,11 @@ pub(crate) fn router(admin: Admin) -> Router {
         )
         .route("/_portcullis/hsm/{id}/crash", post(hsm::crash))
         .route("/_portcullis/hsm/{id}/restart", post(hsm::restart))
+        .route(
+            "/_portcullis/chaos",
+            get(chaos::list).post(chaos::inject).delete(chaos::clear),
+        )
+        .route("/_portcullis/chaos/{id}", delete(chaos::undo))
         .nest("/_portcullis/cloudhsm/{cluster}", cluster);
     nowhere(routes).with_state(Arc::new(admin))
 }

@@ -205,6 +205,13 @@ fn user(username: &str, role: Role) -> Value {
 
 impl Admin {
     fn locate(&self, cluster: &str, place: Place) -> Result<(Scope, ClusterId), Refused> {
+        let scope = self.scope(place)?;
+        let cluster = cluster.parse()?;
+        Ok((scope, cluster))
+    }
+
+    /// The account and Region that the query names, or the defaults.
+    pub(super) fn scope(&self, place: Place) -> Result<Scope, Refused> {
         let Scope { account, region } = &self.defaults;
         let account = place
             .account
@@ -212,7 +219,6 @@ impl Admin {
         let region = place
             .region
             .map_or_else(|| Ok(region.clone()), |text| text.parse())?;
-        let cluster = cluster.parse()?;
-        Ok((Scope { account, region }, cluster))
+        Ok(Scope { account, region })
     }
 }

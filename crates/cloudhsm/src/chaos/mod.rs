@@ -1,0 +1,16 @@
+//! Faults: what is broken on purpose, where, for how long, and how it is undone.
+//!
+//! `order` reads what was asked for into a [`Breakage`] and a [`Place`]; `registry` keeps what is
+//! broken and derives from it what ails each HSM and each link. Carrying a fault out, and undoing
+//! it, is in `control::chaos`.
+
+mod order;
+mod registry;
+
+pub use order::{BadOrder, FaultKind, FaultOrder};
+pub(crate) use order::{Breakage, BrokenNetwork, Place};
+pub use registry::FaultReport;
+pub(crate) use registry::{Active, Registry, Remedy, Undo, hsms};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+//! What ails an HSM: it hangs, is slow, or its disk is full. Part of the HSM rather than of the
+//! node that runs it, so that it outlives a restart.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+/// What ails one HSM at present.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Ailment {
+    /// It takes what comes and never answers.
+    pub(crate) hung: bool,
+    /// How much later than a healthy one it begins with what comes.
+    pub(crate) delay: Duration,
+    /// Its disk takes no more writes.
+    pub(crate) disk_full: bool,
+    /// A link to it is cut: the other HSMs of its cluster do not reach it either.
+    pub(crate) cut_off: bool,
+}
+
+/// The ailment of an HSM, which a fault sets and the node looks at.
+#[derive(Debug)]
+pub(crate) struct Condition {
+    /// Whether there is any: all that a healthy HSM reads for a frame.
+    ails: AtomicBool,
+    ailment: watch::Sender<Ailment>,
+}
+
+impl Default for Condition {
+    fn default() -> Self {
+        Self {
+            ails: AtomicBool::new(false),
+            ailment: watch::Sender::new(Ailment::default()),
+        }
+    }
+}
+
+impl Condition {
+    pub(super) fn set(&self, ailment: Ailment) {
+        self.ails
+            .store(ailment != Ailment::default(), Ordering::Release);
+        self.ailment.send_replace(ailment);
+    }
+
+    pub(super) fn ails(&self) -> bool {
+        self.ails.load(Ordering::Acquire)
+    }
+
+    /// Rule FT-05: a full disk refuses what would be written, before anything has changed.
+    pub(super) fn disk_is_full(&self) -> bool {
+        self.ails() && self.ailment.borrow().disk_full
+    }
+
+    /// Whether the other HSMs of its cluster can neither give it keys nor take some from it.
+    pub(super) fn keeps_apart(&self) -> bool {
+        let now = *self.ailment.borrow();
+        self.ails() && (now.hung || now.disk_full || now.cut_off)
+    }
+
+    /// Waits as the HSM keeps its clients waiting. False when it hung: what came meanwhile is not
+    /// carried out.
+    ///
+    /// Rule FT-04: a hung HSM answers nothing, and later does nothing of what it was told.
+    pub(super) async fn endure(&self) -> bool {
+        let mut changes = self.ailment.subscribe();
+        let Ailment { hung, delay, .. } = *changes.borrow_and_update();
+        if hung {
+            // An error would mean that the HSM is gone: then nobody waits.
+            let _mended = changes.wait_for(|now| !now.hung).await;
+            return false;
+        }
+        if !delay.is_zero() {
+            sleep(delay).await;
+        }
+        true
+    }
+}

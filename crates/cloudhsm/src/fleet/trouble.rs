@@ -1,0 +1,204 @@
+//! What faults do to an HSM beyond taking it down: its condition, its disk, its users.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use portcullis_api::HsmId;
+use portcullis_hsm::{Command, Refusal, Role, Secret};
+use portcullis_store::Transaction;
+use zeroize::Zeroizing;
+
+use super::condition::Condition;
+use super::node::Node;
+use super::{Ailment, Fleet, FleetError};
+use crate::record::layout;
+
+/// The crypto user that KMS logs in as.
+const KMSUSER: (&str, Role) = ("kmsuser", Role::CryptoUser);
+
+/// How a disk notes when it was changed last.
+const KMSUSER_NOTE: &str = "crypto-user/kmsuser";
+
+/// Five wrong passwords lock an account; more than these mean that something else is wrong.
+const ATTEMPTS_MAX: usize = 16;
+
+/// The records of a disk before they were damaged, still sealed.
+#[derive(Debug)]
+pub(crate) struct Saved(Vec<(String, Vec<u8>)>);
+
+/// `kmsuser` of one HSM before a fault: a password hash, so never printed.
+pub(crate) struct Tampered {
+    before: Option<Zeroizing<Vec<u8>>>,
+    /// When a command changed it last: a failed login is no change.
+    changed: Option<u64>,
+}
+
+impl fmt::Debug for Tampered {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Tampered(..)")
+    }
+}
+
+impl Fleet {
+    /// What ails an HSM, whether it is up or not.
+    pub(super) fn condition(&self, id: &HsmId) -> Arc<Condition> {
+        let mut conditions = self.conditions.lock();
+        Arc::clone(conditions.entry(id.clone()).or_default())
+    }
+
+    /// Makes these HSMs ail so, and all others well.
+    pub(crate) fn ail(&self, ailing: impl Iterator<Item = (HsmId, Ailment)>) {
+        let ailing: BTreeMap<_, _> = ailing.collect();
+        for id in ailing.keys() {
+            self.condition(id);
+        }
+        for (id, condition) in &*self.conditions.lock() {
+            condition.set(ailing.get(id).copied().unwrap_or_default());
+        }
+    }
+
+    /// Whether the content of an HSM can be had: from its memory, or from its disk.
+    pub(crate) fn can_be_read(&self, id: &HsmId) -> bool {
+        self.is_up(id) || self.attach(id).is_ok_and(|disk| disk.read().is_ok())
+    }
+
+    /// Damages every record on the disk of an HSM and leaves it down: it cannot be started again.
+    pub(crate) async fn corrupt(&self, id: &HsmId) -> Result<Saved, FleetError> {
+        self.crash(id);
+        let before = self
+            .members
+            .lock()
+            .get_mut(id)
+            .and_then(|member| member.node.take());
+        if let Some(node) = before {
+            node.stop().await;
+        }
+        let disk = self.attach(id)?;
+        let records = disk.store.scan(layout::HSM_RECORDS, None, usize::MAX);
+        let mut transaction = Transaction::new();
+        for (name, record) in &records {
+            let damaged: Vec<u8> = record.value.iter().map(|byte| !byte).collect();
+            transaction = transaction.put(name, damaged);
+        }
+        self.rewrite(id, transaction).await?;
+        let saved = records
+            .into_iter()
+            .map(|(name, record)| (name, record.value.to_vec()));
+        Ok(Saved(saved.collect()))
+    }
+
+    /// Puts the records back that [`corrupt`](Self::corrupt) damaged. The HSM stays down.
+    pub(crate) async fn repair(&self, id: &HsmId, saved: &Saved) -> Result<(), FleetError> {
+        let mut transaction = Transaction::new();
+        for (name, value) in &saved.0 {
+            transaction = transaction.put(name, value.clone());
+        }
+        self.rewrite(id, transaction).await
+    }
+
+    /// Writes to the disk of an HSM that is down, and closes it.
+    async fn rewrite(&self, id: &HsmId, transaction: Transaction) -> Result<(), FleetError> {
+        let disk = self.attach(id)?;
+        let written = disk.store.commit(transaction).await;
+        if let Some(member) = self.members.lock().get_mut(id) {
+            member.disk = None;
+        }
+        written
+            .map(drop)
+            .map_err(|error| FleetError::of(id, "its disk failed", error))
+    }
+
+    /// Gives wrong passwords for `kmsuser` until the HSM locks it out.
+    pub(crate) async fn lock_kmsuser(&self, id: &HsmId) -> Result<Tampered, FleetError> {
+        let node = self.up(id)?;
+        let before = record_of(&node);
+        let (username, role) = KMSUSER;
+        for _attempt in 0..ATTEMPTS_MAX {
+            let wrong = Command::Login {
+                username: username.to_owned(),
+                role,
+                password: Secret::new("not the password"),
+                fence: None,
+                exclusive: false,
+            };
+            match node.carry_out(wrong).await {
+                Err(Refusal::WrongPassword) => {}
+                Err(Refusal::LockedOut) => break,
+                Err(refusal) => return Err(FleetError::of(id, CANNOT, refusal)),
+                Ok(_) => return Err(FleetError::of(id, CANNOT, "that is its password")),
+            }
+        }
+        Ok(tampered(before, &node).await)
+    }
+
+    /// Gives `kmsuser` another password on one HSM.
+    pub(crate) async fn change_kmsuser(
+        &self,
+        id: &HsmId,
+        password: &Secret,
+    ) -> Result<Tampered, FleetError> {
+        let node = self.up(id)?;
+        let before = record_of(&node);
+        let (username, role) = KMSUSER;
+        node.tamper(|hsm| hsm.overwrite_password(username, role, password))
+            .await
+            .map_err(|refusal| FleetError::of(id, CANNOT, refusal))?;
+        Ok(tampered(before, &node).await)
+    }
+
+    /// Removes `kmsuser` from one HSM, with its sessions; its keys stay.
+    pub(crate) async fn remove_kmsuser(&self, id: &HsmId) -> Result<Tampered, FleetError> {
+        let node = self.up(id)?;
+        let before = record_of(&node);
+        if before.is_none() {
+            return Err(FleetError::of(id, CANNOT, Refusal::NoSuchUser));
+        }
+        let (username, role) = KMSUSER;
+        node.tamper(|hsm| hsm.overwrite_user(username, role, None))
+            .await
+            .map_err(|refusal| FleetError::of(id, CANNOT, refusal))?;
+        Ok(tampered(before, &node).await)
+    }
+
+    /// Puts `kmsuser` back as it was, unless somebody has changed it meanwhile.
+    ///
+    /// Rule FT-06: undoing a fault never undoes a repair.
+    pub(crate) async fn restore_kmsuser(
+        &self,
+        id: &HsmId,
+        tampered: &Tampered,
+    ) -> Result<(), FleetError> {
+        let node = self.up(id)?;
+        if last_change(&node).await != tampered.changed {
+            return Ok(());
+        }
+        let (username, role) = KMSUSER;
+        let before = tampered.before.as_ref().map(|record| record.as_slice());
+        node.tamper(|hsm| hsm.overwrite_user(username, role, before))
+            .await
+            .map_err(|refusal| FleetError::of(id, CANNOT, refusal))
+    }
+
+    fn up(&self, id: &HsmId) -> Result<Node, FleetError> {
+        self.node(id)
+            .ok_or_else(|| FleetError::of(id, CANNOT, "it is down"))
+    }
+}
+
+/// What went wrong with a fault of `kmsuser`.
+const CANNOT: &str = "its kmsuser cannot be changed";
+
+fn record_of(node: &Node) -> Option<Zeroizing<Vec<u8>>> {
+    let (username, role) = KMSUSER;
+    node.user_record(username, role)
+}
+
+async fn tampered(before: Option<Zeroizing<Vec<u8>>>, node: &Node) -> Tampered {
+    let changed = last_change(node).await;
+    Tampered { before, changed }
+}
+
+async fn last_change(node: &Node) -> Option<u64> {
+    node.notes().await.changed.get(KMSUSER_NOTE).copied()
+}

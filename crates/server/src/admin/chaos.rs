@@ -1,0 +1,50 @@
+//! Faults: `/_portcullis/chaos` lists, injects and clears them, `/_portcullis/chaos/{id}` undoes
+//! one.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::http::HeaderMap;
+use portcullis_cloudhsm::FaultOrder;
+use serde_json::json;
+
+use super::Admin;
+use super::reply::{Answer, Done, Refused, parse};
+use super::users::Place;
+
+/// Every fault that is not undone.
+pub(super) async fn list(State(admin): State<Arc<Admin>>) -> Answer {
+    Ok(Done(json!({ "faults": admin.cloudhsm.faults() })))
+}
+
+/// Injects a fault; the body is its order.
+pub(super) async fn inject(
+    State(admin): State<Arc<Admin>>,
+    Query(place): Query<Place>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Answer {
+    let order: FaultOrder = parse(&headers, &body)?;
+    let scope = admin.scope(place)?;
+    let report = admin.cloudhsm.inject(scope, &order).await?;
+    Ok(Done(json!(report)))
+}
+
+/// Undoes one fault.
+pub(super) async fn undo(State(admin): State<Arc<Admin>>, Path(id): Path<String>) -> Answer {
+    admin.cloudhsm.undo_fault(&id).await?;
+    Ok(Done(json!(format!("{id} is undone"))))
+}
+
+/// Undoes every fault.
+pub(super) async fn clear(State(admin): State<Arc<Admin>>) -> Answer {
+    let (undone, failed) = admin.cloudhsm.clear_faults().await;
+    match failed.first() {
+        None => Ok(Done(json!({ "undone": undone }))),
+        Some(error) => Err(Refused::because(&format!(
+            "{undone} faults are undone, {} are not. The first: {error}",
+            failed.len()
+        ))),
+    }
+}
