@@ -18,5 +18,6 @@ mod keys;
 mod lifecycle;
 mod link;
 mod over_quic;
+mod time;
 mod users;
 mod world;

@@ -54,6 +54,7 @@ pub(crate) struct World<T = Loopback> {
     pub(crate) store: Store,
     pub(crate) disks: Arc<dyn Disks>,
     pub(crate) device_key: Arc<DeviceKey>,
+    pub(crate) pacing: Arc<Pacing>,
 }
 
 impl World {
@@ -74,6 +75,7 @@ impl<T: Transport + 'static> World<T> {
             },
             calendar: Arc::new(Calendar(AtomicU64::new(1_700_000_000_000))),
             device_key: Arc::new(DeviceKey::draw(&SystemEntropy)),
+            pacing: Pacing::new(Pace::Immediate),
             cloud: Self::placeholder().await,
         };
         world.start().await;
@@ -111,7 +113,7 @@ impl<T: Transport + 'static> World<T> {
             transport: Arc::clone(&self.transport) as Arc<dyn Transport>,
             entropy: Arc::new(SystemEntropy),
             clock: Arc::clone(&self.calendar) as Arc<dyn WallClock>,
-            pacing: Pacing::new(Pace::Immediate),
+            pacing: Arc::clone(&self.pacing),
             pool: Arc::new(InlinePool),
             device_key: Arc::clone(&self.device_key),
             hsm_settings: Settings {
