@@ -16,6 +16,7 @@ SOURCE = pathlib.Path(__file__).resolve().parent.parent / "src"
 OVERRIDES = {
     # The Developer Guide's own example cluster-1a23b4cdefg has a digit that the pattern leaves out.
     "cluster-[2-7a-zA-Z]{11,16}": "cluster-[0-9a-zA-Z]{11,16}",
+    "(?:cluster|backup)-[2-7a-zA-Z]{11,16}": "(?:cluster|backup)-[0-9a-zA-Z]{11,16}",
 }
 
 SERVICES = {
@@ -250,7 +251,9 @@ class Service:
             plain = is_input and member in required and self.plain_when_required(inner)
             if plain:
                 kind = self.shapes[inner]["type"]
-                empty_is_missing = kind != "list" or self.shapes[inner].get("min", 0) > 0
+                # A text of which the model says that it may be empty, such as a tag's value.
+                smallest = self.shapes[inner].get("min", 0 if kind == "list" else 1)
+                empty_is_missing = smallest > 0
                 value = f"present(&{field})" if empty_is_missing else f"Some(&{field})"
                 if empty_is_missing:
                     body.append(f"at.required({key}, {value}.is_some());")

@@ -24,6 +24,7 @@ mod decide;
 mod fleet;
 mod keys;
 mod network;
+mod policy;
 mod record;
 mod shapes;
 mod time;
@@ -35,7 +36,10 @@ pub use chaos::{BadOrder, FaultKind, FaultOrder, FaultReport};
 pub use control::{CloudHsm, CloudHsmConfig, FaultError, OpenError};
 pub use fleet::{Disks, FileDisks, InvalidProfile, Latency, MemoryDisks, Profile};
 pub use keys::{KeyPage, KeyRow, KeyTextError, NewKey, UnwrapRequest, WrapRequest, WrappedKey};
-pub use network::{default_subnets, default_vpc};
+pub use network::{
+    Addresses, Cidr, Direction, InvalidCidr, Network, NetworkChange, Rule, Subnet, default_subnets,
+    default_vpc,
+};
 pub use time::{
     Calendar, CalendarError, InvalidPace, Pace, Pacing, Reading, StateChange, Turn, Verdict,
 };

@@ -4,14 +4,20 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use portcullis_api::cloudhsm::{
-    self, BackupRetentionPolicy, CreateClusterRequest, CreateHsmRequest, DeleteHsmRequest, Tag,
+    self, BackupRetentionPolicy, CopyBackupToRegionRequest, CreateClusterRequest, CreateHsmRequest,
+    DeleteHsmRequest, DestinationBackup, ModifyClusterRequest, Tag,
 };
-use portcullis_api::{BackupId, ClusterId, EpochSeconds, Exception, HsmId, InvalidId, Scope};
+use portcullis_api::{
+    AccountId, BackupId, ClusterId, EpochSeconds, Exception, HsmId, InvalidId, Region, Scope,
+};
 use portcullis_seam::Timestamp;
 
 use crate::HsmState;
-use crate::decide::{CreateCluster, CreateHsm, DeleteHsm, HsmSelector, refuse};
-use crate::record::{Backup, Certificates, Cluster, HsmRecord};
+use crate::decide::{
+    BackupArn, CopyBackup, CreateCluster, CreateHsm, DeleteHsm, HsmSelector, ModifyCluster,
+    Resource, refuse,
+};
+use crate::record::{Backup, BackupState, Certificates, Cluster, HsmRecord};
 
 pub(crate) fn cluster_id(text: &str) -> Result<ClusterId, Exception> {
     text.parse()
@@ -36,30 +42,100 @@ impl CreateCluster {
         Ok(Self {
             hsm_type: request.hsm_type,
             subnets: request.subnet_ids,
-            source_backup: source_backup.map(backup_id).transpose()?,
+            source_owner: source_backup
+                .and_then(place_in_arn)
+                .map(|(_, account)| account),
+            source_backup: source_backup
+                .map(|text| backup_id("SourceBackupId", text))
+                .transpose()?,
             retention_days: request
                 .backup_retention_policy
                 .and_then(|policy| policy.value),
             mode: request.mode,
             network_type: request.network_type,
-            tags: request
-                .tag_list
-                .into_iter()
-                .flatten()
-                .map(|tag| (tag.key, tag.value))
-                .collect(),
+            tags: pairs(request.tag_list.unwrap_or_default()),
         })
     }
 }
 
+/// Tags as they stand in a request.
+pub(crate) fn pairs(tags: Vec<Tag>) -> Vec<(String, String)> {
+    tags.into_iter().map(|tag| (tag.key, tag.value)).collect()
+}
+
 /// A backup by its ID or its ARN.
-fn backup_id(text: &str) -> Result<BackupId, Exception> {
+pub(crate) fn backup_id(member: &str, text: &str) -> Result<BackupId, Exception> {
     let id = match text.rsplit_once(":backup/") {
         Some((arn, id)) if arn.starts_with("arn:") => id,
         Some(_) | None => text,
     };
-    id.parse()
-        .map_err(|error| malformed("SourceBackupId", text, &error))
+    id.parse().map_err(|error| malformed(member, text, &error))
+}
+
+/// The Region and the account in `arn:aws:cloudhsm:<region>:<account>:backup/<id>`.
+fn place_in_arn(text: &str) -> Option<(Region, AccountId)> {
+    let (arn, _) = text.rsplit_once(":backup/")?;
+    let mut parts = arn.rsplit(':');
+    let account = parts.next()?.parse().ok()?;
+    let region = parts.next()?.parse().ok()?;
+    Some((region, account))
+}
+
+impl BackupArn {
+    /// `ResourceArn`, of which the policy operations take that of a backup only.
+    pub(crate) fn parse(text: Option<String>) -> Result<Self, Exception> {
+        let text = text.unwrap_or_default();
+        let Some((region, owner)) = place_in_arn(&text) else {
+            return Err(refuse(format!(
+                "ResourceArn {text:?} is not the ARN of a backup, and only backups have resource \
+                 policies. Give the BackupArn of DescribeBackups."
+            )));
+        };
+        let backup = backup_id("ResourceArn", &text)?;
+        Ok(Self {
+            text,
+            owner,
+            region,
+            backup,
+        })
+    }
+}
+
+impl Resource {
+    /// `ResourceId`: a cluster or a backup.
+    pub(crate) fn parse(text: &str) -> Result<Self, Exception> {
+        if text.starts_with("backup-") {
+            return backup_id("ResourceId", text).map(Self::Backup);
+        }
+        let id = text.parse();
+        id.map(Self::Cluster)
+            .map_err(|error| malformed("ResourceId", text, &error))
+    }
+}
+
+impl CopyBackup {
+    pub(crate) fn parse(request: CopyBackupToRegionRequest) -> Result<Self, Exception> {
+        let region = &request.destination_region;
+        Ok(Self {
+            backup: backup_id("BackupId", &request.backup_id)?,
+            destination: region
+                .parse()
+                .map_err(|error| malformed("DestinationRegion", region, &error))?,
+            tags: request.tag_list.map(pairs),
+        })
+    }
+}
+
+impl ModifyCluster {
+    pub(crate) fn parse(request: ModifyClusterRequest) -> Result<Self, Exception> {
+        Ok(Self {
+            cluster: cluster_id(&request.cluster_id)?,
+            hsm_type: request.hsm_type,
+            retention_days: request
+                .backup_retention_policy
+                .and_then(|policy| policy.value),
+        })
+    }
 }
 
 impl CreateHsm {
@@ -124,6 +200,7 @@ pub(crate) fn cluster(cluster: &Cluster) -> cloudhsm::Cluster {
                 .collect(),
         ),
         hsm_type: Some(cluster.hsm_type.clone()),
+        hsm_type_rollback_expiration: cluster.rollback.as_ref().map(|one| date(one.until)),
         security_group: Some(cluster.security_group.clone()),
         source_backup_id: cluster.source_backup.as_ref().map(ToString::to_string),
         state: Some(cluster.state.name().to_owned()),
@@ -169,7 +246,7 @@ pub(crate) fn hsm(cluster: &Cluster, id: &HsmId, hsm: &HsmRecord) -> cloudhsm::H
         eni_id: Some(hsm.eni.clone()),
         eni_ip: Some(hsm.ip.to_string()),
         hsm_id: Some(id.to_string()),
-        hsm_type: Some(cluster.hsm_type.clone()),
+        hsm_type: Some(cluster.type_of(hsm).to_owned()),
         state: Some(hsm.state.name().to_owned()),
         state_message: (hsm.state == HsmState::Active).then(|| "HSM created.".to_owned()),
         ..cloudhsm::Hsm::default()
@@ -177,16 +254,41 @@ pub(crate) fn hsm(cluster: &Cluster, id: &HsmId, hsm: &HsmRecord) -> cloudhsm::H
 }
 
 pub(crate) fn backup(scope: &Scope, backup: &Backup) -> cloudhsm::Backup {
+    let source = backup.source.as_ref();
     cloudhsm::Backup {
         backup_id: Some(backup.id.to_string()),
         backup_arn: Some(scope.backup_arn(&backup.id)),
         backup_state: Some(backup.state.name().to_owned()),
         cluster_id: Some(backup.cluster.to_string()),
         create_timestamp: Some(date(backup.created)),
+        copy_timestamp: source.map(|one| date(one.copied)),
         never_expires: Some(backup.never_expires),
+        source_region: source.map(|one| one.region.to_string()),
+        source_backup: source.map(|one| one.backup.to_string()),
+        source_cluster: source.map(|_| backup.cluster.to_string()),
+        delete_timestamp: match backup.state {
+            BackupState::PendingDeletion { until } => Some(date(until)),
+            BackupState::Deleted { since } => Some(date(since)),
+            BackupState::CreateInProgress | BackupState::Ready => None,
+        },
         tag_list: Some(tags(&backup.tags)),
         hsm_type: Some(backup.hsm_type.clone()),
         mode: Some(backup.mode.clone()),
-        ..cloudhsm::Backup::default()
     }
+}
+
+/// What CopyBackupToRegion tells of the copy: everything but its ID, which DescribeBackups in the
+/// destination Region shows.
+pub(crate) fn destination(backup: &Backup) -> DestinationBackup {
+    let source = backup.source.as_ref();
+    DestinationBackup {
+        create_timestamp: Some(date(backup.created)),
+        source_region: source.map(|one| one.region.to_string()),
+        source_backup: source.map(|one| one.backup.to_string()),
+        source_cluster: Some(backup.cluster.to_string()),
+    }
+}
+
+pub(crate) fn tag((key, value): (String, String)) -> Tag {
+    Tag { key, value }
 }

@@ -75,6 +75,10 @@ pub enum ClusterState {
     Active,
     /// HSMs are being added or removed.
     UpdateInProgress,
+    /// Its HSMs are being replaced by those of another type.
+    ModifyInProgress,
+    /// A change of the HSM type is being undone.
+    RollbackInProgress,
     /// Being deleted.
     DeleteInProgress,
     /// Gone; shown no more.
@@ -110,6 +114,8 @@ impl ClusterState {
             Self::Initialized => "INITIALIZED",
             Self::Active => "ACTIVE",
             Self::UpdateInProgress => "UPDATE_IN_PROGRESS",
+            Self::ModifyInProgress => "MODIFY_IN_PROGRESS",
+            Self::RollbackInProgress => "ROLLBACK_IN_PROGRESS",
             Self::DeleteInProgress => "DELETE_IN_PROGRESS",
             Self::Deleted => "DELETED",
             Self::Degraded => "DEGRADED",

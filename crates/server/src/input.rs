@@ -78,7 +78,7 @@ mod tests {
         for (operation, object) in BUILT {
             assert_eq!(operation.reply() == Reply::Shape, *object, "{operation:?}");
         }
-        assert_eq!(BUILT.len(), 30);
+        assert_eq!(BUILT.len(), 41);
     }
 
     /// Rule WIRE-12.

@@ -18,7 +18,7 @@ pub(super) static PATTERN_9: Pattern = Pattern::new(r"eni-[0-9a-fA-F]{8,17}");
 pub(super) static PATTERN_10: Pattern =
     Pattern::new(r"[a-z]{2}(-(gov))?-(east|west|north|south|central){1,2}-\d");
 pub(super) static PATTERN_11: Pattern = Pattern::new(r"backup-[2-7a-zA-Z]{11,16}");
-pub(super) static PATTERN_12: Pattern = Pattern::new(r"(?:cluster|backup)-[2-7a-zA-Z]{11,16}");
+pub(super) static PATTERN_12: Pattern = Pattern::new(r"(?:cluster|backup)-[0-9a-zA-Z]{11,16}");
 pub(super) static PATTERN_13: Pattern = Pattern::new(r"^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$");
 pub(super) static PATTERN_14: Pattern = Pattern::new(
     r"arn:aws(-(us-gov))?:cloudhsm:([a-z]{2}(-(gov|isob|iso))?-(east|west|north|south|central){1,2}-[0-9]{1}):[0-9]{12}:(backup/backup|cluster/cluster|hsm/hsm)-[2-7a-zA-Z]{11,16}",

@@ -270,10 +270,9 @@ impl Validate for Tag {
                 ..Text::ANY
             },
         );
-        at.required("value", present(&self.value).is_some());
         at.text(
             "value",
-            present(&self.value).map(String::as_str),
+            Some(&self.value).map(String::as_str),
             &Text {
                 min: 0,
                 max: 256,

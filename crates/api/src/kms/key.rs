@@ -484,10 +484,9 @@ impl Validate for UpdateKeyDescriptionRequest {
                 ..Text::ANY
             },
         );
-        at.required("description", present(&self.description).is_some());
         at.text(
             "description",
-            present(&self.description).map(String::as_str),
+            Some(&self.description).map(String::as_str),
             &Text {
                 min: 0,
                 max: 8192,

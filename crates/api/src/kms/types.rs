@@ -424,10 +424,9 @@ impl Validate for Tag {
                 ..Text::ANY
             },
         );
-        at.required("tagValue", present(&self.tag_value).is_some());
         at.text(
             "tagValue",
-            present(&self.tag_value).map(String::as_str),
+            Some(&self.tag_value).map(String::as_str),
             &Text {
                 min: 0,
                 max: 256,

@@ -3,7 +3,7 @@ use std::fmt;
 use std::path::Path;
 
 use portcullis_api::{AccountId, ClusterId, KeyId, KeyStoreId, Region, Scope};
-use portcullis_cloudhsm::{Pace, Profile};
+use portcullis_cloudhsm::{Cidr, Pace, Profile};
 use portcullis_seam::TimeScale;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
@@ -37,6 +37,9 @@ pub(crate) struct World {
     /// Device profiles of its own, by name.
     #[serde(default)]
     pub(crate) profiles: BTreeMap<String, Profile>,
+    /// Subnets beside those of the default VPC.
+    #[serde(default)]
+    pub(crate) subnets: Vec<SubnetEntry>,
     /// Clusters. Those with `restored_from` are made last, from a backup taken at that time.
     #[serde(default)]
     pub(crate) clusters: Vec<ClusterEntry>,
@@ -48,6 +51,23 @@ pub(crate) struct World {
     pub(crate) keys: Vec<KeyEntry>,
 }
 
+/// A subnet of a world.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SubnetEntry {
+    /// Its ID.
+    pub(crate) id: String,
+    /// Its VPC; the default VPC when absent.
+    pub(crate) vpc: Option<String>,
+    /// Its zone: the letter alone.
+    pub(crate) zone: String,
+    /// Its range.
+    pub(crate) cidr: Cidr,
+    /// How many of its addresses others than HSMs have.
+    #[serde(default)]
+    pub(crate) taken: u32,
+}
+
 /// A cluster of a world.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -56,7 +76,12 @@ pub(crate) struct ClusterEntry {
     pub(crate) name: String,
     /// Its ID; a fresh one when absent.
     pub(crate) id: Option<ClusterId>,
-    /// An HSM in each of these zones: `a`, `b` or `c`; a zone may stand here more than once.
+    /// The type of its HSMs; hsm2m.medium when absent.
+    pub(crate) hsm_type: Option<String>,
+    /// The IDs of its subnets; those of the default VPC when absent.
+    #[serde(default)]
+    pub(crate) subnets: Vec<String>,
+    /// An HSM in each of these zones: the letter alone; a zone may stand here more than once.
     #[serde(default)]
     pub(crate) hsm_zones: Vec<String>,
     /// How fast its HSMs are: the name of a device profile.
@@ -225,7 +250,7 @@ impl World {
             }
             if let Some(zone) = cluster.hsm_zones.iter().find(|zone| !is_zone(zone)) {
                 return Err(format!(
-                    "hsm_zones has {zone:?}; a zone is \"a\", \"b\" or \"c\"."
+                    "hsm_zones has {zone:?}; a zone is a letter, such as \"a\", \"b\" or \"c\"."
                 ));
             }
             if cluster.kmsuser_password.is_some() && cluster.admin_password.is_none() {
@@ -272,7 +297,7 @@ impl World {
 }
 
 fn is_zone(zone: &str) -> bool {
-    matches!(zone, "a" | "b" | "c")
+    matches!(zone.as_bytes(), [b'a'..=b'z'])
 }
 
 #[cfg(test)]
@@ -299,7 +324,11 @@ mod tests {
                 "[[keys]]\nkey_store='nowhere'",
                 "names the key store \"nowhere\"",
             ),
-            ("[[clusters]]\nname='x'\nhsm_zones=['q']", "a zone is"),
+            ("[[clusters]]\nname='x'\nhsm_zones=['ab']", "a zone is"),
+            (
+                "[[subnets]]\nid='subnet-0123abcd'\nzone='a'\ncidr='10.0.0.1/24'",
+                "no range of a subnet",
+            ),
             (
                 "[[clusters]]\nname='x'\nkmsuser_password='1234567'",
                 "no admin_password",

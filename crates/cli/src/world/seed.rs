@@ -8,7 +8,7 @@ use portcullis_api::kms::{
     ConnectCustomKeyStoreRequest, CreateAliasRequest, CreateCustomKeyStoreRequest, CreateKeyRequest,
 };
 use portcullis_api::{ClusterId, Exception, KeyId, KeyStoreId, Scope, SecretText};
-use portcullis_cloudhsm::{Clusters, Pace, default_subnets};
+use portcullis_cloudhsm::{Addresses, Clusters, NetworkChange, Pace, default_subnets};
 use portcullis_hsm::{Role, Secret};
 use portcullis_kms::Connection;
 use portcullis_seam::draw;
@@ -16,7 +16,7 @@ use portcullis_store::{Expect, Transaction};
 use tokio::time::Instant;
 
 use super::World;
-use super::file::{ClusterEntry, KeyEntry, KeyStoreEntry, Password};
+use super::file::{ClusterEntry, KeyEntry, KeyStoreEntry, Password, SubnetEntry};
 use crate::system::System;
 
 /// The crypto user that KMS logs in as.
@@ -24,6 +24,9 @@ const KMSUSER: &str = "kmsuser";
 
 /// The first admin's name.
 const ADMIN: &str = "admin";
+
+/// The newer of the two types, which takes backups of both.
+const HSM_TYPE: &str = "hsm2m.medium";
 
 /// Marks a data folder whose world has been made.
 const SEEDED: &str = "world/seeded";
@@ -58,6 +61,9 @@ async fn make(system: &System, world: &World) -> Result<(), String> {
         .clusters
         .iter()
         .partition(|cluster| cluster.restored_from.is_some());
+    for subnet in &world.subnets {
+        seeder.subnet(subnet).await?;
+    }
     for cluster in fresh {
         seeder.cluster(world, cluster, None).await?;
     }
@@ -121,6 +127,22 @@ struct Seeder<'a> {
 }
 
 impl Seeder<'_> {
+    async fn subnet(&self, entry: &SubnetEntry) -> Result<(), String> {
+        let add = NetworkChange::AddSubnet {
+            id: entry.id.clone(),
+            vpc: entry.vpc.clone(),
+            zone: format!("{}{}", self.scope.region, entry.zone),
+            cidr: entry.cidr,
+        };
+        let taken = Addresses::Count(entry.taken);
+        let take = NetworkChange::TakeAddresses(entry.id.clone(), taken);
+        for change in [add, take] {
+            let changed = self.system.cloudhsm.change_network(&self.scope, change);
+            changed.await.map_err(told)?;
+        }
+        Ok(())
+    }
+
     async fn cluster(
         &mut self,
         world: &World,
@@ -132,9 +154,16 @@ impl Seeder<'_> {
         let id = entry.id.clone().unwrap_or_else(fresh);
         let restored = backup.is_some();
         let request = CreateClusterRequest {
-            hsm_type: "hsm2m.medium".to_owned(),
+            hsm_type: entry
+                .hsm_type
+                .clone()
+                .unwrap_or_else(|| HSM_TYPE.to_owned()),
             mode: Some("FIPS".to_owned()),
-            subnet_ids: default_subnets(&self.scope.region).into_values().collect(),
+            subnet_ids: if entry.subnets.is_empty() {
+                default_subnets(&self.scope.region).into_values().collect()
+            } else {
+                entry.subnets.clone()
+            },
             source_backup_id: backup,
             ..CreateClusterRequest::default()
         };

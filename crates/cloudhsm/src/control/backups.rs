@@ -1,18 +1,15 @@
 //! Taking backups, restoring them and letting old ones go.
 
-use std::time::Duration;
-
-use portcullis_api::{BackupId, ClusterId, Exception, HsmId, Scope};
+use portcullis_api::{BackupId, Exception, HsmId, Scope};
 use portcullis_hsm::Image;
 use portcullis_seam::draw;
 
 use super::CloudHsm;
 use super::progress::failed;
 use crate::HsmState;
+use crate::decide::{Change, backup_is_due, changes_due};
 use crate::fleet::Capture;
-use crate::record::{Backup, BackupState, Cluster, State, internal, layout};
-
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+use crate::record::{Backup, BackupState, Cluster, internal, layout};
 
 impl CloudHsm {
     /// Takes a backup from one HSM of an initialised cluster, and gives what it holds. The HSM is
@@ -41,12 +38,18 @@ impl CloudHsm {
             state: BackupState::Ready,
             // Scripts choose by date: two backups must not share one.
             created: self.clock.now().millis().max(newest),
-            hsm_type: cluster.hsm_type.clone(),
+            hsm_type: cluster
+                .hsms
+                .get(hsm)
+                .map_or(cluster.hsm_type.as_str(), |one| cluster.type_of(one))
+                .to_owned(),
             mode: cluster.mode.clone(),
             never_expires: false,
             certificate: certificate.to_owned(),
             trust_anchor: trust_anchor.to_owned(),
             tags: cluster.tags.clone(),
+            source: None,
+            policy: None,
             id: id.clone(),
         };
         let name = layout::image(scope, &id);
@@ -73,11 +76,44 @@ impl CloudHsm {
             return Ok(capture);
         }
         let state = self.ledger.state(scope)?;
-        let newest = state.newest_backup(&cluster.id).map(|backup| &backup.id);
-        let Some(backup) = newest.or(cluster.source_backup.as_ref()) else {
+        if let Some(newest) = state.newest_restorable(&cluster.id, &cluster.hsm_type) {
+            return self.open_image(scope, &newest.id).map(Capture::of_backup);
+        }
+        let Some(source) = &cluster.source_backup else {
             return Err(internal("The cluster has neither an HSM nor a backup."));
         };
-        self.open_image(scope, backup).map(Capture::of_backup)
+        let image = self.open_image(&cluster.source_scope(scope), source);
+        image.map(Capture::of_backup)
+    }
+
+    /// Brings the image of a copy into its Region. The copy is DELETED when there is none.
+    ///
+    /// The image is sealed anew: its seal is bound to where it lies.
+    pub(super) async fn finish_copy(&self, scope: &Scope, copy: Backup) -> Result<(), Exception> {
+        let Some(source) = &copy.source else {
+            return Err(internal("A backup that is no copy cannot be finished."));
+        };
+        let from = Scope {
+            region: source.region.clone(),
+            account: scope.account.clone(),
+        };
+        let image = match self.open_image(&from, &source.backup) {
+            Ok(image) => image,
+            Err(error) => {
+                tracing::warn!(backup = %copy.id, cause = error.cause, "the copy failed");
+                let since = self.clock.now().millis();
+                let state = BackupState::Deleted { since };
+                let failed = Backup { state, ..copy };
+                return self.ledger.put_backup(scope, &failed).await;
+            }
+        };
+        let name = layout::image(scope, &copy.id);
+        let sealed = self
+            .device_key
+            .seal(&name, &image.to_bytes(), &*self.entropy);
+        let state = BackupState::Ready;
+        let done = Backup { state, ..copy };
+        self.ledger.add_backup(scope, &done, &sealed).await
     }
 
     fn open_image(&self, scope: &Scope, id: &BackupId) -> Result<Image, Exception> {
@@ -91,9 +127,7 @@ impl CloudHsm {
         Image::from_bytes(&image).map_err(|error| unreadable().because(format!("{name}: {error}")))
     }
 
-    /// Takes the backups that are due and lets the expired ones go.
-    ///
-    /// Rule BK-07: at least one backup a day of every cluster in service.
+    /// Takes the backups that are due, finishes copies and lets the expired ones go.
     pub(super) async fn tend_backups(&self, scope: &Scope) -> Result<(), Exception> {
         let now = self.clock.now().millis();
         let state = self.ledger.state(scope)?;
@@ -101,49 +135,24 @@ impl CloudHsm {
             let mut active = cluster.hsms_in(HsmState::Active);
             let up = active.find(|hsm| self.fleet.is_up(hsm));
             if let Some(hsm) = up
-                && is_due(&state, &cluster.id, now)
+                && backup_is_due(&state, &cluster.id, now)
             {
                 self.take_backup(scope, cluster, hsm).await?;
             }
         }
-        for backup in expired(&state, now) {
-            tracing::info!(%backup, "the retention period is over");
-            self.ledger.remove_backup(scope, &backup).await?;
+        for copy in state.backups.values() {
+            if copy.state == BackupState::CreateInProgress {
+                self.finish_copy(scope, copy.clone()).await?;
+            }
+        }
+        for change in changes_due(&state, now) {
+            tracing::info!(?change, "the calendar changes a backup");
+            match change {
+                Change::Purge(backup) => self.ledger.put_backup(scope, &backup).await?,
+                Change::Delete(backup) => self.ledger.remove_image(scope, &backup).await?,
+                Change::Forget(backup) => self.ledger.remove_backup(scope, &backup).await?,
+            }
         }
         Ok(())
     }
-}
-
-fn is_due(state: &State, cluster: &ClusterId, now: u64) -> bool {
-    let newest = state.newest_backup(cluster);
-    newest.is_none_or(|backup| age(backup, now) >= DAY)
-}
-
-const fn age(backup: &Backup, now: u64) -> Duration {
-    Duration::from_millis(now.saturating_sub(backup.created))
-}
-
-/// Rule BK-05: a backup is kept for its cluster's retention period; the last one of a cluster is
-/// kept for ever, and so are the backups of clusters that are gone and those that others are to
-/// be restored from.
-fn expired(state: &State, now: u64) -> Vec<BackupId> {
-    let is_source = |id: &BackupId| {
-        let mut clusters = state.clusters.values();
-        clusters.any(|one| one.source_backup.as_ref() == Some(id))
-    };
-    let is_newest = |backup: &Backup| {
-        let newest = state.newest_backup(&backup.cluster);
-        newest.is_some_and(|newest| newest.id == backup.id)
-    };
-    let is_over = |backup: &Backup| {
-        state
-            .clusters
-            .get(&backup.cluster)
-            .is_some_and(|cluster| age(backup, now) > DAY * u32::from(cluster.retention_days))
-    };
-    let backups = state.backups.values();
-    let over = backups.filter(|one| is_over(one) && !one.never_expires);
-    over.filter(|one| !is_newest(one) && !is_source(&one.id))
-        .map(|one| one.id.clone())
-        .collect()
 }

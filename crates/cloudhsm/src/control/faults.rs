@@ -7,7 +7,7 @@ use portcullis_api::{ClusterId, HsmId, Scope};
 use super::CloudHsm;
 use crate::chaos::BadOrder;
 use crate::record::Cluster;
-use crate::{HsmState, NetworkTrouble};
+use crate::{Addresses, HsmState, NetworkChange, NetworkTrouble};
 
 /// Why a control did nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,7 +108,9 @@ impl CloudHsm {
         .await
     }
 
-    /// Breaks or mends the network that a key store's connection needs.
+    /// Breaks or mends the network that a key store's connection needs, by a change of the VPC
+    /// model: [`CloudHsm::change_network`] has them all. What was broken before in the network of
+    /// this cluster is mended first.
     ///
     /// # Errors
     /// When there is no such cluster, or the change cannot be stored.
@@ -118,13 +120,14 @@ impl CloudHsm {
         cluster: &ClusterId,
         trouble: Option<NetworkTrouble>,
     ) -> Result<(), FaultError> {
-        if !matches!(self.ledger.cluster(scope, cluster), Ok(Some(_))) {
+        let Ok(Some(found)) = self.ledger.cluster(scope, cluster) else {
             return Err(FaultError::NoSuchCluster(cluster.clone()));
+        };
+        for change in breaking(&found, trouble.as_ref()) {
+            let changed = self.change_network(scope, change).await;
+            changed.map_err(|error| FaultError::Failed(error.cause.unwrap_or(error.message)))?;
         }
-        self.amend(scope, cluster, |one| {
-            one.network_trouble.clone_from(&trouble);
-        })
-        .await
+        Ok(())
     }
 
     /// Makes a cluster vanish with its HSMs, without a last backup. Its earlier backups stay.
@@ -175,4 +178,34 @@ impl CloudHsm {
             .map(|(cluster, scope)| (scope, cluster))
             .ok_or_else(|| FaultError::NoSuchHsm(hsm.clone()))
     }
+}
+
+/// Mends the network of a cluster, then breaks it as told. A subnet that is none of the cluster
+/// stands for its first one.
+fn breaking(cluster: &Cluster, trouble: Option<&NetworkTrouble>) -> Vec<NetworkChange> {
+    let group = cluster.security_group.clone();
+    let mut changes = vec![NetworkChange::RestoreRules(group.clone())];
+    for id in cluster.subnets.values() {
+        changes.push(NetworkChange::RestoreSubnet(id.clone()));
+        changes.push(NetworkChange::TakeAddresses(
+            id.clone(),
+            Addresses::Count(0),
+        ));
+    }
+    let own = |named: &String| {
+        let mut subnets = cluster.subnets.values();
+        let found = subnets.clone().find(|id| *id == named);
+        found.or_else(|| subnets.next()).cloned()
+    };
+    changes.extend(match trouble {
+        Some(NetworkTrouble::SubnetNotFound(named)) => own(named).map(NetworkChange::DeleteSubnet),
+        Some(NetworkTrouble::NoFreeAddress(named)) => {
+            own(named).map(|id| NetworkChange::TakeAddresses(id, Addresses::All))
+        }
+        Some(NetworkTrouble::SecurityGroupChanged) => {
+            Some(NetworkChange::SetRules(group, Vec::new()))
+        }
+        None => None,
+    });
+    changes
 }

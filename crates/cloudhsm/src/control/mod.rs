@@ -1,11 +1,14 @@
 //! The control plane as it runs: decisions are committed, then carried out on the fleet.
 
+mod backup_operations;
 mod backups;
 mod chaos;
 mod devices;
 mod faults;
+mod network;
 mod operations;
 mod progress;
+mod tag_operations;
 mod tend;
 mod views;
 mod worlds;

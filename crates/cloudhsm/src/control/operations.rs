@@ -1,10 +1,10 @@
-//! The operations of CloudHSM v2: a request is parsed, decided on, committed and carried out.
+//! The operations on clusters and HSMs: a request is parsed, decided on, committed and carried out.
 
 use portcullis_api::cloudhsm::{
     CreateClusterRequest, CreateClusterResponse, CreateHsmRequest, CreateHsmResponse,
     DeleteClusterRequest, DeleteClusterResponse, DeleteHsmRequest, DeleteHsmResponse,
-    DescribeBackupsRequest, DescribeBackupsResponse, DescribeClustersRequest,
-    DescribeClustersResponse, InitializeClusterRequest, InitializeClusterResponse,
+    DescribeClustersRequest, DescribeClustersResponse, InitializeClusterRequest,
+    InitializeClusterResponse, ModifyClusterRequest, ModifyClusterResponse,
 };
 use portcullis_api::{ClusterId, Exception, HsmId, Scope};
 use portcullis_seam::draw;
@@ -12,8 +12,8 @@ use portcullis_seam::draw;
 use super::CloudHsm;
 use super::tend::warn;
 use crate::decide::{
-    BackupFilters, ClusterFilters, CreateCluster, CreateHsm, DeleteCluster, DeleteHsm,
-    DescribeBackups, DescribeClusters, FreshHsm, InitializeCluster, PageRequest,
+    ClusterFilters, CreateCluster, CreateHsm, DeleteCluster, DeleteHsm, DescribeClusters, FreshHsm,
+    InitializeCluster, ModifyCluster, PageRequest,
 };
 use crate::network::hex_id;
 use crate::record::{Cluster, State};
@@ -46,7 +46,7 @@ impl CloudHsm {
         let command = CreateCluster::parse(request)?;
         let now = self.clock.now().millis();
         let decide = |state: &State| {
-            let cluster = command.decide(state, &scope.region, now, id.clone())?;
+            let cluster = command.decide(state, scope, now, id.clone())?;
             Ok((cluster, ()))
         };
         let (cluster, ()) = self.change(scope, &id, decide).await?;
@@ -164,6 +164,25 @@ impl CloudHsm {
         })
     }
 
+    /// ModifyCluster: another retention, another HSM type, or both.
+    ///
+    /// # Errors
+    /// CloudHsmResourceNotFoundException; CloudHsmInvalidRequestException for the members, or a
+    /// change of type that the cluster's state does not permit.
+    pub async fn modify_cluster(
+        &self,
+        scope: &Scope,
+        request: ModifyClusterRequest,
+    ) -> Result<ModifyClusterResponse, Exception> {
+        let command = ModifyCluster::parse(request)?;
+        let now = self.clock.now().millis();
+        let decide = |state: &State| Ok((command.decide(state, now)?, ()));
+        let (cluster, ()) = self.change(scope, &command.cluster, decide).await?;
+        Ok(ModifyClusterResponse {
+            cluster: Some(shapes::cluster(&cluster)),
+        })
+    }
+
     /// DeleteCluster.
     ///
     /// # Errors
@@ -180,36 +199,6 @@ impl CloudHsm {
         let (cluster, ()) = self.change(scope, &command.cluster, decide).await?;
         Ok(DeleteClusterResponse {
             cluster: Some(shapes::cluster(&cluster)),
-        })
-    }
-
-    /// DescribeBackups, the newest first unless asked otherwise.
-    ///
-    /// # Errors
-    /// CloudHsmInvalidRequestException for an unknown filter or page size.
-    #[expect(clippy::unused_async, reason = "the form of all operations")]
-    pub async fn describe_backups(
-        &self,
-        scope: &Scope,
-        request: DescribeBackupsRequest,
-    ) -> Result<DescribeBackupsResponse, Exception> {
-        let command = DescribeBackups {
-            filters: BackupFilters::parse(request.filters.unwrap_or_default())?,
-            oldest_first: request.sort_ascending.unwrap_or(false),
-            page: PageRequest {
-                max_results: request.max_results.map(i64::from),
-                next_token: request.next_token,
-            },
-        };
-        let page = command.decide(&self.ledger.state(scope)?)?;
-        Ok(DescribeBackupsResponse {
-            backups: Some(
-                page.items
-                    .iter()
-                    .map(|backup| shapes::backup(scope, backup))
-                    .collect(),
-            ),
-            next_token: page.next_token,
         })
     }
 

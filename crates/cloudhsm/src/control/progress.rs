@@ -4,6 +4,8 @@
 //! CREATE_IN_PROGRESS ───────────────────▶ UNINITIALIZED, or INITIALIZED from a backup
 //! INITIALIZE_IN_PROGRESS ─ install ─────▶ INITIALIZED ─ activation, backup ─▶ ACTIVE
 //! UPDATE_IN_PROGRESS ─ make or remove ──▶ ACTIVE
+//! MODIFY_IN_PROGRESS ─ replace one by one ▶ ACTIVE
+//!        └─ a replacement fails ─▶ ROLLBACK_IN_PROGRESS ─ replace back ─▶ ACTIVE
 //! DELETE_IN_PROGRESS ───────────────────▶ no record
 //! ```
 //!
@@ -11,11 +13,13 @@
 //! and its commit, the next start or the next call takes the same step again.
 
 use portcullis_api::{ClusterId, Exception, HsmId, Scope};
+use portcullis_seam::draw;
 
 use super::CloudHsm;
 use crate::certificate::give_birth;
 use crate::fleet::{FleetError, KeptIdentity};
-use crate::record::{Certificates, Cluster, internal};
+use crate::network::hex_id;
+use crate::record::{Certificates, Cluster, HsmRecord, internal};
 use crate::time::StateChange;
 use crate::{ClusterState, HsmState};
 
@@ -28,6 +32,10 @@ enum Step {
     Install,
     MakeHsm(HsmId),
     RemoveHsm(HsmId),
+    /// Make an HSM of the cluster's type that takes this one's place.
+    Replace(HsmId),
+    /// The replacement is there.
+    Retire(HsmId),
     /// The first admin has set a password.
     Activate(HsmId),
     Forget,
@@ -40,7 +48,8 @@ impl Step {
             Self::Settle(_) if cluster.state == ClusterState::CreateInProgress => {
                 Some(StateChange::CreateCluster)
             }
-            Self::Settle(_) => None,
+            // The replacements of a migration are made and removed like any other HSM.
+            Self::Settle(_) | Self::Replace(_) | Self::Retire(_) => None,
             Self::Install => Some(StateChange::InitializeCluster),
             Self::MakeHsm(_) => Some(StateChange::CreateHsm),
             Self::RemoveHsm(_) => Some(StateChange::DeleteHsm),
@@ -65,6 +74,8 @@ fn next_step(cluster: &Cluster, activated: impl Fn(&HsmId) -> bool) -> Option<St
         | ClusterState::Initialized
         | ClusterState::Active
         | ClusterState::UpdateInProgress
+        | ClusterState::ModifyInProgress
+        | ClusterState::RollbackInProgress
         | ClusterState::Degraded => {
             let first = |state| cluster.hsms_in(state).next().cloned();
             if let Some(hsm) = first(HsmState::CreateInProgress) {
@@ -73,6 +84,8 @@ fn next_step(cluster: &Cluster, activated: impl Fn(&HsmId) -> bool) -> Option<St
                 Some(Step::RemoveHsm(hsm))
             } else if cluster.state == ClusterState::UpdateInProgress {
                 Some(Step::Settle(ClusterState::Active))
+            } else if cluster.migrating() {
+                Some(next_replacement(cluster))
             } else if cluster.state == ClusterState::Initialized {
                 let mut active = cluster.hsms_in(HsmState::Active);
                 active
@@ -83,6 +96,22 @@ fn next_step(cluster: &Cluster, activated: impl Fn(&HsmId) -> bool) -> Option<St
                 None
             }
         }
+    }
+}
+
+/// Rule MIG-04: HSMs of the old type are replaced one at a time, each by one that has its zone,
+/// subnet and address.
+fn next_replacement(cluster: &Cluster) -> Step {
+    let is_old = |hsm: &HsmRecord| cluster.type_of(hsm) != cluster.hsm_type;
+    let mut old = cluster.hsms.iter().filter(|(_, hsm)| is_old(hsm));
+    let Some((id, found)) = old.next() else {
+        return Step::Settle(ClusterState::Active);
+    };
+    let mut others = cluster.hsms.values();
+    if others.any(|other| other.ip == found.ip && !is_old(other)) {
+        Step::Retire(id.clone())
+    } else {
+        Step::Replace(id.clone())
     }
 }
 
@@ -99,7 +128,15 @@ impl CloudHsm {
                 break;
             }
             tracing::debug!(cluster = %id, ?step, "next step");
-            self.take(scope, &cluster, &step).await?;
+            if let Err(error) = self.take(scope, &cluster, &step).await {
+                let can_go_back = cluster.rollback.is_some();
+                if cluster.state != ClusterState::ModifyInProgress || !can_go_back {
+                    return Err(error);
+                }
+                // Rule MIG-05: a migration that meets an error is rolled back by the service.
+                super::tend::warn(id, &error);
+                self.ledger.amend(scope, id, roll_back).await?;
+            }
             self.refresh(scope, id);
         }
         self.refresh(scope, id);
@@ -124,6 +161,19 @@ impl CloudHsm {
             Step::Install => self.install(scope, cluster).await,
             Step::MakeHsm(hsm) => self.make_hsm(scope, cluster, hsm).await,
             Step::RemoveHsm(hsm) => self.remove_hsm(scope, cluster, hsm).await,
+            Step::Replace(hsm) => {
+                let fresh = HsmId::from_random(draw(&*self.entropy));
+                let begin = |one: &mut Cluster| add_replacement(one, hsm, &fresh);
+                self.ledger.amend(scope, id, begin).await
+            }
+            Step::Retire(hsm) => {
+                let retire = |one: &mut Cluster| {
+                    if let Some(old) = one.hsms.get_mut(hsm) {
+                        old.state = HsmState::DeleteInProgress;
+                    }
+                };
+                self.ledger.amend(scope, id, retire).await
+            }
             Step::Activate(hsm) => {
                 // Rule CL-07: activation makes the cluster ACTIVE, and a backup is taken. In a
                 // cluster made from a backup the HSM brings its admin along.
@@ -199,7 +249,10 @@ impl CloudHsm {
         cluster: &Cluster,
         hsm: &HsmId,
     ) -> Result<(), Exception> {
-        if cluster.in_service() {
+        if cluster.migrating() {
+            // What came to the old one while its replacement was filled.
+            self.synchronise(cluster, Some(hsm)).await?;
+        } else if cluster.in_service() {
             // This also brings the HSMs in step: the keys that only this one has must survive it.
             self.take_last_backup(scope, cluster, hsm).await?;
         }
@@ -247,6 +300,25 @@ impl CloudHsm {
             tracing::info!(cluster = %cluster.id, copied, "copied keys to HSMs that lacked them");
         }
         Ok(())
+    }
+}
+
+fn add_replacement(cluster: &mut Cluster, old: &HsmId, fresh: &HsmId) {
+    let Some(found) = cluster.hsms.get(old) else {
+        return;
+    };
+    let replacement = HsmRecord {
+        state: HsmState::CreateInProgress,
+        eni: hex_id("eni", fresh.as_str()),
+        hsm_type: Some(cluster.hsm_type.clone()),
+        ..found.clone()
+    };
+    cluster.hsms.insert(fresh.clone(), replacement);
+}
+
+fn roll_back(cluster: &mut Cluster) {
+    if let Some(rollback) = cluster.rollback.take() {
+        cluster.change_type(&rollback.hsm_type, ClusterState::RollbackInProgress);
     }
 }
 

@@ -60,10 +60,13 @@ impl CloudHsm {
                 warn(id, &error);
             }
         }
-        let mut scopes: Vec<&Scope> = clusters.iter().map(|(scope, _)| scope).collect();
+        // A backup outlives its cluster, and a copy lies where no cluster may be.
+        let mut scopes = self.ledger.scopes_with_backups();
+        scopes.extend(clusters.into_iter().map(|(scope, _)| scope));
+        scopes.sort();
         scopes.dedup();
         for scope in scopes {
-            if let Err(error) = self.tend_backups(scope).await {
+            if let Err(error) = self.tend_backups(&scope).await {
                 tracing::warn!(cause = error.cause, "backups wait for the next round");
             }
         }

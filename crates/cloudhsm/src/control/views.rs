@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::CloudHsm;
 use crate::record::{Cluster, HsmRecord};
-use crate::{ClusterView, Clusters, HsmView};
+use crate::{ClusterView, Clusters, HsmView, NetworkTrouble};
 
 impl CloudHsm {
     /// Every cluster, in the order of account, Region and ID.
@@ -25,7 +25,10 @@ impl CloudHsm {
     pub(super) fn refresh(&self, scope: &Scope, id: &ClusterId) {
         let key = (scope.clone(), id.clone());
         let view = match self.ledger.cluster(scope, id) {
-            Ok(cluster) => cluster.map(|cluster| Arc::new(self.view(cluster))),
+            Ok(cluster) => cluster.map(|cluster| {
+                let trouble = self.network_trouble(scope, &cluster);
+                Arc::new(self.view(cluster, trouble))
+            }),
             // Unreadable: whatever is shown stays until the record is repaired.
             Err(_) => return,
         };
@@ -59,7 +62,7 @@ impl CloudHsm {
         self.fleet.address(hsm)
     }
 
-    fn view(&self, cluster: Cluster) -> ClusterView {
+    fn view(&self, cluster: Cluster, network_trouble: Option<NetworkTrouble>) -> ClusterView {
         let issued = cluster.issued();
         let hsm = |(id, hsm): (&HsmId, &HsmRecord)| HsmView {
             id: id.clone(),
@@ -74,7 +77,7 @@ impl CloudHsm {
             hsms: cluster.hsms.iter().map(hsm).collect(),
             id: cluster.id,
             subnets: cluster.subnets,
-            network_trouble: cluster.network_trouble,
+            network_trouble,
         }
     }
 }

@@ -1,11 +1,13 @@
 use std::collections::BTreeMap;
 
-use portcullis_api::{BackupId, ClusterId, Exception, Region};
+use portcullis_api::{AccountId, BackupId, ClusterId, Code, Exception, Scope};
 
-use super::{not_found, refuse};
+use super::tags::check_tags;
+use super::{no_backup, ready, refuse};
 use crate::ClusterState;
-use crate::network::{default_subnets, default_vpc, hex_id};
-use crate::record::{Backup, Certificates, Cluster, State};
+use crate::network::{Network, hex_id};
+use crate::policy::{CREATE_CLUSTER, Policy};
+use crate::record::{Backup, Certificates, Cluster, HSM1, HSM2M, Shared, State};
 
 /// CreateCluster.
 #[derive(Debug)]
@@ -13,10 +15,12 @@ pub(crate) struct CreateCluster {
     pub(crate) hsm_type: String,
     pub(crate) subnets: Vec<String>,
     pub(crate) source_backup: Option<BackupId>,
+    /// Whose the source backup is, when it was given by its ARN.
+    pub(crate) source_owner: Option<AccountId>,
     pub(crate) retention_days: Option<String>,
     pub(crate) mode: Option<String>,
     pub(crate) network_type: Option<String>,
-    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) tags: Vec<(String, String)>,
 }
 
 /// What DescribeClusters says of a cluster whose request named no retention (User Guide,
@@ -27,16 +31,13 @@ const RETENTION_DAYS: std::ops::RangeInclusive<u16> = 7..=379;
 /// `SubnetIds` of the service model.
 const SUBNETS_MAX: usize = 10;
 
-const HSM1: &str = "hsm1.medium";
-const HSM2M: &str = "hsm2m.medium";
-
 impl CreateCluster {
     /// Decides: the form of each member first, in the order of the API Reference, then what the
     /// members refer to.
     pub(crate) fn decide(
         &self,
         state: &State,
-        region: &Region,
+        scope: &Scope,
         now: u64,
         id: ClusterId,
     ) -> Result<Cluster, Exception> {
@@ -44,11 +45,12 @@ impl CreateCluster {
         let retention_days = retention(self.retention_days.as_deref())?;
         let mode = mode(self.mode.as_deref(), &self.hsm_type)?;
         let network_type = network_type(self.network_type.as_deref())?;
-        let subnets = subnets(&self.subnets, region)?;
+        let tags = check_tags(&self.tags)?;
+        let (vpc, subnets) = subnets(&self.subnets, &state.network(&scope.region))?;
         let source = self
             .source_backup
             .as_ref()
-            .map(|backup| source(state, backup, &self.hsm_type))
+            .map(|backup| self.source(state, &scope.account, backup))
             .transpose()?;
         if state.clusters.contains_key(&id) {
             return Err(refuse(format!(
@@ -63,7 +65,7 @@ impl CreateCluster {
             network_type,
             retention_days,
             subnets,
-            vpc: default_vpc(region),
+            vpc,
             security_group: hex_id("sg", id.as_str()),
             // Rule CL-02: a cluster made from a backup has the backup's certificate at once.
             certificates: source.map_or(Certificates::Nothing, |backup| Certificates::Issued {
@@ -71,15 +73,61 @@ impl CreateCluster {
                 trust_anchor: backup.trust_anchor.clone(),
             }),
             source_backup: source.map(|backup| backup.id.clone()),
-            tags: self.tags.clone(),
+            source_owner: self
+                .source_owner
+                .clone()
+                .filter(|owner| source.is_some() && *owner != scope.account),
+            tags,
             hsms: BTreeMap::new(),
-            network_trouble: None,
+            rollback: None,
             id,
         })
     }
 }
 
-fn check_hsm_type(hsm_type: &str) -> Result<(), Exception> {
+impl CreateCluster {
+    /// Rule BK-16: a backup of another account is given by its ARN, and its policy must permit
+    /// cloudhsm:CreateCluster.
+    fn source<'a>(
+        &self,
+        state: &'a State,
+        own: &AccountId,
+        id: &BackupId,
+    ) -> Result<&'a Backup, Exception> {
+        let backup = match (state.backups.get(id), state.shared.get(id)) {
+            (Some(backup), _) => backup,
+            (None, Some(shared)) if self.source_owner.as_ref() == Some(&shared.owner) => {
+                permitted(shared, own)?
+            }
+            (None, _) => return Err(no_backup(id)),
+        };
+        let backup = ready(backup)?;
+        if !backup.fits(&self.hsm_type) {
+            return Err(refuse(format!(
+                "The backup {id} was taken from {HSM2M}, which {HSM1} cannot restore. Give \
+                 HsmType as {HSM2M}."
+            )));
+        }
+        Ok(backup)
+    }
+}
+
+fn permitted<'a>(shared: &'a Shared, account: &AccountId) -> Result<&'a Backup, Exception> {
+    let backup = &shared.backup;
+    if Policy::of(backup).is_some_and(|policy| policy.permits(account, CREATE_CLUSTER)) {
+        return Ok(backup);
+    }
+    Err(Exception::new(
+        Code::CloudHsmAccessDenied,
+        format!(
+            "The account {} shares the backup {} without {CREATE_CLUSTER}. Ask it to permit that \
+             in the backup's resource policy.",
+            shared.owner, backup.id
+        ),
+    ))
+}
+
+pub(super) fn check_hsm_type(hsm_type: &str) -> Result<(), Exception> {
     if matches!(hsm_type, HSM1 | HSM2M) {
         return Ok(());
     }
@@ -88,7 +136,7 @@ fn check_hsm_type(hsm_type: &str) -> Result<(), Exception> {
     )))
 }
 
-fn retention(days: Option<&str>) -> Result<u16, Exception> {
+pub(super) fn retention(days: Option<&str>) -> Result<u16, Exception> {
     let Some(text) = days else {
         return Ok(RETENTION_DAYS_DEFAULT);
     };
@@ -127,7 +175,12 @@ fn network_type(network_type: Option<&str>) -> Result<String, Exception> {
 }
 
 /// Rule CL-01: 1 to 10 subnets that exist, at most one in each Availability Zone.
-fn subnets(wanted: &[String], region: &Region) -> Result<BTreeMap<String, String>, Exception> {
+///
+/// Rule VPC-02: they all lie in one VPC, which is also given.
+fn subnets(
+    wanted: &[String],
+    network: &Network,
+) -> Result<(String, BTreeMap<String, String>), Exception> {
     if wanted.is_empty() || wanted.len() > SUBNETS_MAX {
         return Err(refuse(format!(
             "A cluster has 1 to {SUBNETS_MAX} subnets, and the request names {}. Give SubnetIds \
@@ -135,39 +188,33 @@ fn subnets(wanted: &[String], region: &Region) -> Result<BTreeMap<String, String
             wanted.len()
         )));
     }
-    let known = default_subnets(region);
     let mut chosen = BTreeMap::new();
-    for subnet in wanted {
-        let Some((zone, _)) = known.iter().find(|(_, id)| *id == subnet) else {
-            let listed: Vec<_> = known.values().map(String::as_str).collect();
-            return Err(refuse(format!(
-                "There is no subnet {subnet:?} in {region}. The default VPC has {}.",
-                listed.join(", ")
-            )));
+    let mut vpc = None;
+    for id in wanted {
+        let Some(subnet) = network.subnet(id) else {
+            return Err(no_subnet(network, id));
         };
-        if chosen.insert(zone.clone(), subnet.clone()).is_some() {
+        if *vpc.get_or_insert(&subnet.vpc) != &subnet.vpc {
             return Err(refuse(format!(
-                "Two of the subnets lie in {zone}. Give at most one for each Availability Zone."
+                "The subnet {id} lies in {}, and another one does not. Give subnets of one VPC.",
+                subnet.vpc
+            )));
+        }
+        if chosen.insert(subnet.zone.clone(), id.clone()).is_some() {
+            return Err(refuse(format!(
+                "Two of the subnets lie in {}. Give at most one for each Availability Zone.",
+                subnet.zone
             )));
         }
     }
-    Ok(chosen)
+    Ok((vpc.cloned().unwrap_or_default(), chosen))
 }
 
-fn source<'a>(state: &'a State, id: &BackupId, hsm_type: &str) -> Result<&'a Backup, Exception> {
-    let backup = state.backups.get(id).ok_or_else(|| {
-        not_found(format!(
-            "There is no backup {id} in this account and Region. Run DescribeBackups to see \
-             which there are."
-        ))
-    })?;
-    // A hsm1.medium backup can seed a hsm2m.medium cluster, not the reverse (User Guide, "HSM
-    // type migration").
-    if backup.hsm_type == HSM2M && hsm_type == HSM1 {
-        return Err(refuse(format!(
-            "The backup {id} was taken from {HSM2M}, which {HSM1} cannot restore. Give HsmType \
-             as {HSM2M}."
-        )));
-    }
-    Ok(backup)
+fn no_subnet(network: &Network, id: &str) -> Exception {
+    let known = network.subnets.iter().filter(|(_, subnet)| !subnet.deleted);
+    let known: Vec<_> = known.map(|(id, _)| id.as_str()).collect();
+    refuse(format!(
+        "There is no subnet {id:?} in this account and Region. There are: {}.",
+        known.join(", ")
+    ))
 }

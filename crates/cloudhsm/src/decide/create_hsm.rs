@@ -1,11 +1,10 @@
-use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use portcullis_api::{ClusterId, Exception, HsmId, Region};
 
 use super::{busy, existing, refuse};
-use crate::network::{AddressRefusal, assign};
-use crate::record::{Cluster, HsmRecord, State};
+use crate::network::AddressRefusal;
+use crate::record::{Backup, Cluster, HsmRecord, State};
 use crate::{ClusterState, HsmState};
 
 /// CreateHsm.
@@ -36,11 +35,12 @@ impl CreateHsm {
     ) -> Result<Cluster, Exception> {
         let cluster = existing(state, &self.cluster)?;
         let next = check_state(cluster)?;
+        check_content(state, cluster)?;
         check_size(cluster)?;
         let Some(subnet) = cluster.subnets.get(&self.zone) else {
             return Err(unknown_zone(cluster, &self.zone));
         };
-        let ip = address(state, region, self)?;
+        let ip = address(state, region, subnet, self)?;
         if cluster.hsms.contains_key(&fresh.id) {
             return Err(refuse(format!(
                 "The cluster has an HSM {} already. Choose another ID.",
@@ -53,6 +53,7 @@ impl CreateHsm {
             zone: self.zone.clone(),
             eni: fresh.eni.clone(),
             ip,
+            hsm_type: None,
         };
         let mut cluster = cluster.clone();
         cluster.state = next;
@@ -88,9 +89,33 @@ fn check_state(cluster: &Cluster) -> Result<ClusterState, Exception> {
         ClusterState::CreateInProgress
         | ClusterState::InitializeInProgress
         | ClusterState::UpdateInProgress
+        | ClusterState::ModifyInProgress
+        | ClusterState::RollbackInProgress
         | ClusterState::DeleteInProgress
         | ClusterState::Deleted => Err(busy(cluster)),
     }
+}
+
+/// Rule BK-18: the first HSM of a cluster that was initialised is filled from a backup, so there
+/// must be one: of the cluster itself, or the one it was made from.
+fn check_content(state: &State, cluster: &Cluster) -> Result<(), Exception> {
+    let own = || state.newest_restorable(&cluster.id, &cluster.hsm_type);
+    if cluster.issued().is_none() || !cluster.hsms.is_empty() || own().is_some() {
+        return Ok(());
+    }
+    let source = cluster.source_backup.as_ref().and_then(|id| {
+        let shared = || state.shared.get(id).map(|shared| &shared.backup);
+        state.backups.get(id).or_else(shared)
+    });
+    if source.is_some_and(Backup::is_ready) {
+        return Ok(());
+    }
+    Err(refuse(format!(
+        "The cluster {} has no HSM and no READY backup, so that a new HSM would have neither its \
+         users nor its keys. Run RestoreBackup for a backup that is PENDING_DELETION, then try \
+         again.",
+        cluster.id
+    )))
 }
 
 /// Rule CL-11: a cluster has at most 28 HSMs.
@@ -116,20 +141,31 @@ fn unknown_zone(cluster: &Cluster, zone: &str) -> Exception {
 
 /// Rule CL-04: the address is free and inside the subnet of the zone. Clusters share the subnets
 /// of the VPC, so the HSMs of all clusters count.
-fn address(state: &State, region: &Region, command: &CreateHsm) -> Result<Ipv4Addr, Exception> {
-    let hsms = state.clusters.values().flat_map(|one| one.hsms.values());
-    let taken: BTreeSet<_> = hsms.map(|hsm| hsm.ip).collect();
+fn address(
+    state: &State,
+    region: &Region,
+    subnet: &str,
+    command: &CreateHsm,
+) -> Result<Ipv4Addr, Exception> {
+    let hsms = state.hsm_addresses();
     let zone = &command.zone;
-    assign(region, zone, command.ip, &taken).map_err(|refusal| match refusal {
+    let network = state.network(region);
+    let assigned = network.assign(subnet, command.ip, &hsms);
+    assigned.map_err(|refusal| match refusal {
+        AddressRefusal::NoSubnet => refuse(format!(
+            "The subnet {subnet}, in which the cluster lies in {zone}, was deleted. Choose another \
+             zone, or make another cluster from a backup."
+        )),
         AddressRefusal::Outside { first, last } => refuse(format!(
             "IpAddress does not lie in the subnet of {zone}. Give an address from {first} to \
              {last}, or none."
         )),
-        AddressRefusal::Taken => {
-            refuse("Another HSM has the IpAddress. Give a free one, or none to have one chosen.")
-        }
+        AddressRefusal::Taken => refuse(
+            "Another HSM, or something else in the VPC, has the IpAddress. Give a free one, or \
+             none to have one chosen.",
+        ),
         AddressRefusal::Exhausted => refuse(format!(
-            "The subnet of {zone} has no free address. Delete HSMs there, or choose another zone."
+            "The subnet of {zone} has no free address. Free some there, or choose another zone."
         )),
     })
 }

@@ -40,6 +40,8 @@ fn check_state(cluster: &Cluster) -> Result<(), Exception> {
         ClusterState::CreateInProgress
         | ClusterState::InitializeInProgress
         | ClusterState::UpdateInProgress
+        | ClusterState::ModifyInProgress
+        | ClusterState::RollbackInProgress
         | ClusterState::DeleteInProgress
         | ClusterState::Deleted => Err(busy(cluster)),
     }

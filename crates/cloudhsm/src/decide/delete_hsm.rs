@@ -78,6 +78,8 @@ fn check_state(cluster: &Cluster) -> Result<ClusterState, Exception> {
         ClusterState::CreateInProgress
         | ClusterState::InitializeInProgress
         | ClusterState::UpdateInProgress
+        | ClusterState::ModifyInProgress
+        | ClusterState::RollbackInProgress
         | ClusterState::DeleteInProgress
         | ClusterState::Deleted => Err(busy(cluster)),
     }

@@ -1,16 +1,19 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use portcullis_api::Exception;
+use portcullis_api::{AccountId, Exception};
 
 use super::describe_clusters::names;
 use super::{Page, PageRequest, refuse};
+use crate::policy::{DESCRIBE_BACKUPS, Policy};
 use crate::record::{Backup, State};
 
 /// DescribeBackups.
 #[derive(Debug, Default)]
 pub(crate) struct DescribeBackups {
     pub(crate) filters: BackupFilters,
+    /// `Shared`: those of other accounts instead of one's own.
+    pub(crate) shared: Option<AccountId>,
     pub(crate) oldest_first: bool,
     pub(crate) page: PageRequest,
 }
@@ -55,8 +58,8 @@ impl BackupFilters {
     }
 
     fn shows(&self, backup: &Backup) -> bool {
-        // Only a copy in another Region has a source backup, and copies are not made here.
-        self.sources.is_none()
+        let source = backup.source.as_ref().map_or("", |one| one.backup.as_str());
+        names(&self.sources, source)
             && names(&self.ids, backup.id.as_str())
             && names(&self.clusters, backup.cluster.as_str())
             && names(&self.states, backup.state.name())
@@ -67,9 +70,9 @@ impl BackupFilters {
 impl DescribeBackups {
     /// Rule BK-04: the newest backup comes first, unless SortAscending is given.
     pub(crate) fn decide(self, state: &State) -> Result<Page<Backup>, Exception> {
-        let mut shown: Vec<Backup> = state
-            .backups
-            .values()
+        let mut shown: Vec<Backup> = self
+            .candidates(state)
+            .into_iter()
             .filter(|backup| self.filters.shows(backup))
             .cloned()
             .collect();
@@ -82,6 +85,21 @@ impl DescribeBackups {
             self.page
                 .cut(shown, RESULTS_MAX, mark, |one, other| one > other)
         }
+    }
+}
+
+impl DescribeBackups {
+    /// Rule BK-17: `Shared` lists the backups of other accounts whose policy permits this one
+    /// cloudhsm:DescribeBackups, and none of its own.
+    fn candidates<'a>(&self, state: &'a State) -> Vec<&'a Backup> {
+        let Some(account) = &self.shared else {
+            return state.backups.values().collect();
+        };
+        let foreign = state.shared.values().map(|one| &one.backup);
+        let permitted = |backup: &&Backup| {
+            Policy::of(backup).is_some_and(|policy| policy.permits(account, DESCRIBE_BACKUPS))
+        };
+        foreign.filter(permitted).collect()
     }
 }
 

@@ -53,6 +53,8 @@ fn request_of(cluster: &Cluster) -> Result<&str, Exception> {
         ClusterState::CreateInProgress
         | ClusterState::InitializeInProgress
         | ClusterState::UpdateInProgress
+        | ClusterState::ModifyInProgress
+        | ClusterState::RollbackInProgress
         | ClusterState::DeleteInProgress
         | ClusterState::Deleted => Err(busy(cluster)),
     }

@@ -5,29 +5,45 @@
 //! A decision gives the cluster as it shall be at once, in one of the states that end in
 //! `_IN_PROGRESS`; `fleet::progress` carries it on from there.
 
+#[cfg(test)]
+mod backup_tests;
+mod copy_backup;
 mod create_cluster;
 mod create_hsm;
+mod delete_backup;
 mod delete_cluster;
 mod delete_hsm;
 mod describe_backups;
 mod describe_clusters;
 mod initialize_cluster;
+mod modify_backup;
+mod modify_cluster;
 mod page;
+mod resource_policy;
+mod schedule;
+mod tags;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use copy_backup::CopyBackup;
 pub(crate) use create_cluster::CreateCluster;
 pub(crate) use create_hsm::{CreateHsm, FreshHsm};
+pub(crate) use delete_backup::{DeleteBackup, RestoreBackup};
 pub(crate) use delete_cluster::DeleteCluster;
 pub(crate) use delete_hsm::{DeleteHsm, HsmSelector};
 pub(crate) use describe_backups::{BackupFilters, DescribeBackups};
 pub(crate) use describe_clusters::{ClusterFilters, DescribeClusters};
 pub(crate) use initialize_cluster::InitializeCluster;
+pub(crate) use modify_backup::ModifyBackup;
+pub(crate) use modify_cluster::ModifyCluster;
 pub(crate) use page::{Page, PageRequest};
+pub(crate) use resource_policy::{BackupArn, DeletePolicy, GetPolicy, PutPolicy};
+pub(crate) use schedule::{Change, backup_is_due, changes_due};
+pub(crate) use tags::{ListTags, Resource, TagChange};
 
-use portcullis_api::{ClusterId, Code, Exception};
+use portcullis_api::{BackupId, ClusterId, Code, Exception};
 
-use crate::record::{Cluster, State};
+use crate::record::{Backup, Cluster, State};
 
 /// The request does not fit: its form, or the state it meets.
 pub(crate) fn refuse(message: impl Into<String>) -> Exception {
@@ -56,4 +72,29 @@ fn busy(cluster: &Cluster) -> Exception {
         cluster.id,
         cluster.state.name()
     ))
+}
+
+/// The backup, if it is this account's own.
+fn existing_backup<'a>(state: &'a State, id: &BackupId) -> Result<&'a Backup, Exception> {
+    state.backups.get(id).ok_or_else(|| no_backup(id))
+}
+
+fn no_backup(id: &BackupId) -> Exception {
+    not_found(format!(
+        "There is no backup {id} in this account and Region. Run DescribeBackups to see which \
+         there are."
+    ))
+}
+
+/// The backup, if it is READY: what most operations on one need.
+fn ready(backup: &Backup) -> Result<&Backup, Exception> {
+    if backup.is_ready() {
+        return Ok(backup);
+    }
+    Err(refuse(format!(
+        "The backup {} is {}, and this needs a READY one. Run RestoreBackup while it is \
+         PENDING_DELETION, or choose another backup.",
+        backup.id,
+        backup.state.name()
+    )))
 }

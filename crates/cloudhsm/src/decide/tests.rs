@@ -2,39 +2,47 @@
 
 use std::collections::BTreeMap;
 
-use portcullis_api::{BackupId, Code, HsmId, Region};
+use portcullis_api::{BackupId, Code, HsmId, Region, Scope};
 use portcullis_seam::{SystemEntropy, Timestamp};
 
 use super::*;
 use crate::certificate::{CustomerAuthority, Makers, give_birth};
 use crate::network::{default_subnets, default_vpc};
-use crate::record::{Backup, BackupState, Certificates, HsmRecord};
+use crate::record::{Backup, BackupState, Certificates, HsmRecord, Rollback};
 use crate::{ClusterState, HsmState};
 
-fn region() -> Region {
+pub(super) fn region() -> Region {
     "us-east-1".parse().unwrap()
 }
 
-fn cluster_id() -> ClusterId {
+pub(super) fn scope() -> Scope {
+    Scope {
+        account: "111122223333".parse().unwrap(),
+        region: region(),
+    }
+}
+
+pub(super) fn cluster_id() -> ClusterId {
     "cluster-abcdefghijk".parse().unwrap()
 }
 
-fn hsm_id(number: u8) -> HsmId {
+pub(super) fn hsm_id(number: u8) -> HsmId {
     HsmId::from_random([number; 11])
 }
 
-fn backup_id() -> BackupId {
+pub(super) fn backup_id() -> BackupId {
     "backup-abcdefghijk".parse().unwrap()
 }
 
 /// A cluster with this many HSMs in service.
-fn cluster(state: ClusterState, hsms: u8, certificates: Certificates) -> Cluster {
+pub(super) fn cluster(state: ClusterState, hsms: u8, certificates: Certificates) -> Cluster {
     let hsm = |number: u8| HsmRecord {
         state: HsmState::Active,
         zone: "us-east-1a".to_owned(),
         subnet: default_subnets(&region())["us-east-1a"].clone(),
         eni: format!("eni-{number:08x}"),
         ip: [172, 31, 0, 10 + number].into(),
+        hsm_type: None,
     };
     Cluster {
         id: cluster_id(),
@@ -45,6 +53,7 @@ fn cluster(state: ClusterState, hsms: u8, certificates: Certificates) -> Cluster
         network_type: "IPV4".to_owned(),
         retention_days: 90,
         source_backup: None,
+        source_owner: None,
         subnets: default_subnets(&region()),
         vpc: default_vpc(&region()),
         security_group: "sg-12345678".to_owned(),
@@ -53,11 +62,11 @@ fn cluster(state: ClusterState, hsms: u8, certificates: Certificates) -> Cluster
         hsms: (0..hsms)
             .map(|number| (hsm_id(number), hsm(number)))
             .collect(),
-        network_trouble: None,
+        rollback: None,
     }
 }
 
-fn issued() -> Certificates {
+pub(super) fn issued() -> Certificates {
     Certificates::Issued {
         cluster: "certificate".to_owned(),
         trust_anchor: "anchor".to_owned(),
@@ -84,7 +93,7 @@ fn requested() -> (Certificates, InitializeCluster) {
     (certificates, command)
 }
 
-fn backup(created: u64, id: BackupId) -> Backup {
+pub(super) fn backup(created: u64, id: BackupId) -> Backup {
     Backup {
         id,
         cluster: cluster_id(),
@@ -96,29 +105,33 @@ fn backup(created: u64, id: BackupId) -> Backup {
         certificate: "certificate".to_owned(),
         trust_anchor: "anchor".to_owned(),
         tags: BTreeMap::new(),
+        source: None,
+        policy: None,
     }
 }
 
-fn with(cluster: Cluster) -> State {
+pub(super) fn with(cluster: Cluster) -> State {
     State {
         clusters: BTreeMap::from([(cluster.id.clone(), cluster)]),
         backups: BTreeMap::from([(backup_id(), backup(1, backup_id()))]),
+        ..State::default()
     }
 }
 
-fn create_cluster() -> CreateCluster {
+pub(super) fn create_cluster() -> CreateCluster {
     CreateCluster {
         hsm_type: "hsm2m.medium".to_owned(),
         subnets: default_subnets(&region()).into_values().collect(),
         source_backup: None,
+        source_owner: None,
         retention_days: None,
         mode: Some("FIPS".to_owned()),
         network_type: None,
-        tags: BTreeMap::new(),
+        tags: Vec::new(),
     }
 }
 
-fn create_hsm(zone: &str) -> CreateHsm {
+pub(super) fn create_hsm(zone: &str) -> CreateHsm {
     CreateHsm {
         cluster: cluster_id(),
         zone: zone.to_owned(),
@@ -136,15 +149,15 @@ fn delete_first_hsm() -> DeleteHsm {
     }
 }
 
-fn fresh() -> FreshHsm {
+pub(super) fn fresh() -> FreshHsm {
     FreshHsm {
-        id: hsm_id(99),
+        id: hsm_id(31),
         eni: "eni-99999999".to_owned(),
     }
 }
 
 /// The state after an operation, or how it is refused.
-fn outcome(decided: Result<Cluster, Exception>) -> &'static str {
+pub(super) fn outcome(decided: Result<Cluster, Exception>) -> &'static str {
     match decided {
         Ok(cluster) => cluster.state.name(),
         Err(exception) if exception.code == Code::CloudHsmResourceNotFound => "not found",
@@ -156,7 +169,55 @@ fn outcome(decided: Result<Cluster, Exception>) -> &'static str {
     }
 }
 
-/// Rules CL-03, CL-05, CL-08 and CL-09: the seven operations against every state.
+/// A cluster that was migrated from hsm1.medium to hsm2m.medium at 1.
+fn migrated(state: ClusterState, hsms: u8) -> Cluster {
+    Cluster {
+        rollback: Some(Rollback {
+            hsm_type: "hsm1.medium".to_owned(),
+            until: 100,
+        }),
+        ..cluster(state, hsms, issued())
+    }
+}
+
+fn of_type(hsm_type: &str, cluster: Cluster) -> Cluster {
+    Cluster {
+        hsm_type: hsm_type.to_owned(),
+        ..cluster
+    }
+}
+
+fn modify(hsm_type: Option<&str>, retention_days: Option<&str>) -> ModifyCluster {
+    ModifyCluster {
+        cluster: cluster_id(),
+        hsm_type: hsm_type.map(str::to_owned),
+        retention_days: retention_days.map(str::to_owned),
+    }
+}
+
+/// What the operations that name a cluster come to: CreateHsm, DeleteHsm, InitializeCluster,
+/// DeleteCluster, ModifyCluster with a retention, with hsm2m.medium and with hsm1.medium, and
+/// TagResource.
+fn outcomes(state: &State, initialize: &InitializeCluster) -> [&'static str; 8] {
+    let delete = DeleteCluster {
+        cluster: cluster_id(),
+    };
+    let tag = TagChange::Add(vec![("key".to_owned(), "value".to_owned())]);
+    let deleted_hsm = delete_first_hsm().decide(state);
+    [
+        outcome(create_hsm("us-east-1a").decide(state, &region(), &fresh())),
+        outcome(deleted_hsm.map(|(cluster, _)| cluster)),
+        outcome(initialize.decide(state)),
+        outcome(delete.decide(state)),
+        outcome(modify(None, Some("30")).decide(state, 5)),
+        outcome(modify(Some("hsm2m.medium"), None).decide(state, 5)),
+        outcome(modify(Some("hsm1.medium"), None).decide(state, 5)),
+        outcome(tag.of_cluster(state, &cluster_id())),
+    ]
+}
+
+/// Rules CL-03, CL-05, CL-08, CL-09, MIG-01, MIG-02 and MIG-03: every operation on a cluster against
+/// every state and number of HSMs.
 #[test]
 fn each_operation_is_accepted_in_its_states_only() {
     use ClusterState as S;
@@ -166,49 +227,131 @@ fn each_operation_is_accepted_in_its_states_only() {
         source_backup: Some(backup_id()),
         ..cluster(S::Initialized, 0, issued())
     };
+    let older = |state, hsms| of_type("hsm1.medium", cluster(state, hsms, issued()));
     #[rustfmt::skip]
-    let rows: Vec<(&str, State, [&str; 4])> = vec![
-        // situation                        CreateHsm, DeleteHsm, InitializeCluster, DeleteCluster
-        ("no cluster",          State::default(),                                  ["not found", "not found", "not found", "not found"]),
-        ("being created",       with(cluster(S::CreateInProgress, 0, none())),     ["refused", "refused", "refused", "refused"]),
-        ("new",                 with(cluster(S::Uninitialized, 0, none())),        ["UNINITIALIZED", "not found", "refused", "DELETE_IN_PROGRESS"]),
-        ("with its first HSM",  with(cluster(S::Uninitialized, 1, request)), ["refused", "UNINITIALIZED", "INITIALIZE_IN_PROGRESS", "refused"]),
-        ("being initialised",   with(cluster(S::InitializeInProgress, 1, issued())), ["refused", "refused", "refused", "refused"]),
-        ("initialised",         with(cluster(S::Initialized, 1, issued())),        ["refused", "INITIALIZED", "refused", "refused"]),
-        ("identity lost",       with(cluster(S::Initialized, 0, issued())),        ["refused", "not found", "refused", "DELETE_IN_PROGRESS"]),
-        ("from a backup",       with(restored()),                                  ["INITIALIZED", "not found", "refused", "DELETE_IN_PROGRESS"]),
-        ("active",              with(cluster(S::Active, 2, issued())),             ["UPDATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "refused", "refused"]),
-        ("active, one HSM",     with(cluster(S::Active, 1, issued())),             ["UPDATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "refused", "refused"]),
-        ("active, no HSM",      with(cluster(S::Active, 0, issued())),             ["UPDATE_IN_PROGRESS", "not found", "refused", "DELETE_IN_PROGRESS"]),
-        ("being updated",       with(cluster(S::UpdateInProgress, 1, issued())),   ["refused", "refused", "refused", "refused"]),
-        ("degraded",            with(cluster(S::Degraded, 2, issued())),           ["DEGRADED", "DEGRADED", "refused", "refused"]),
-        ("being deleted",       with(cluster(S::DeleteInProgress, 0, issued())),   ["refused", "refused", "refused", "refused"]),
-        ("deleted",             with(cluster(S::Deleted, 0, issued())),            ["refused", "refused", "refused", "refused"]),
+    let rows: Vec<(&str, State, [&str; 8])> = vec![
+        // situation                        CreateHsm, DeleteHsm, InitializeCluster, DeleteCluster, retention, to hsm2m, to hsm1, TagResource
+        ("no cluster",          State::default(),                                  ["not found"; 8]),
+        ("being created",       with(cluster(S::CreateInProgress, 0, none())),     ["refused", "refused", "refused", "refused", "CREATE_IN_PROGRESS", "refused", "refused", "CREATE_IN_PROGRESS"]),
+        ("new",                 with(cluster(S::Uninitialized, 0, none())),        ["UNINITIALIZED", "not found", "refused", "DELETE_IN_PROGRESS", "UNINITIALIZED", "refused", "refused", "UNINITIALIZED"]),
+        ("with its first HSM",  with(cluster(S::Uninitialized, 1, request)),       ["refused", "UNINITIALIZED", "INITIALIZE_IN_PROGRESS", "refused", "UNINITIALIZED", "refused", "refused", "UNINITIALIZED"]),
+        ("being initialised",   with(cluster(S::InitializeInProgress, 1, issued())), ["refused", "refused", "refused", "refused", "INITIALIZE_IN_PROGRESS", "refused", "refused", "INITIALIZE_IN_PROGRESS"]),
+        ("initialised",         with(cluster(S::Initialized, 1, issued())),        ["refused", "INITIALIZED", "refused", "refused", "INITIALIZED", "refused", "refused", "INITIALIZED"]),
+        ("initialised, hsm1",   with(older(S::Initialized, 1)),                    ["refused", "INITIALIZED", "refused", "refused", "INITIALIZED", "refused", "refused", "INITIALIZED"]),
+        ("identity lost",       with(cluster(S::Initialized, 0, issued())),        ["refused", "not found", "refused", "DELETE_IN_PROGRESS", "INITIALIZED", "refused", "refused", "INITIALIZED"]),
+        ("from a backup",       with(restored()),                                  ["INITIALIZED", "not found", "refused", "DELETE_IN_PROGRESS", "INITIALIZED", "refused", "refused", "INITIALIZED"]),
+        ("active",              with(cluster(S::Active, 2, issued())),             ["UPDATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "refused", "refused", "ACTIVE", "refused", "refused", "ACTIVE"]),
+        ("active, one HSM",     with(cluster(S::Active, 1, issued())),             ["UPDATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "refused", "refused", "ACTIVE", "refused", "refused", "ACTIVE"]),
+        ("active, no HSM",      with(cluster(S::Active, 0, issued())),             ["UPDATE_IN_PROGRESS", "not found", "refused", "DELETE_IN_PROGRESS", "ACTIVE", "refused", "refused", "ACTIVE"]),
+        ("active, full",        with(cluster(S::Active, 28, issued())),            ["refused", "UPDATE_IN_PROGRESS", "refused", "refused", "ACTIVE", "refused", "refused", "ACTIVE"]),
+        ("active, hsm1",        with(older(S::Active, 27)),                        ["UPDATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "refused", "refused", "ACTIVE", "MODIFY_IN_PROGRESS", "refused", "ACTIVE"]),
+        ("active, full, hsm1",  with(older(S::Active, 28)),                        ["refused", "UPDATE_IN_PROGRESS", "refused", "refused", "ACTIVE", "refused", "refused", "ACTIVE"]),
+        ("migrated",            with(migrated(S::Active, 2)),                      ["UPDATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "refused", "refused", "ACTIVE", "refused", "ROLLBACK_IN_PROGRESS", "ACTIVE"]),
+        ("being updated",       with(cluster(S::UpdateInProgress, 1, issued())),   ["refused", "refused", "refused", "refused", "UPDATE_IN_PROGRESS", "refused", "refused", "UPDATE_IN_PROGRESS"]),
+        ("being migrated",      with(migrated(S::ModifyInProgress, 2)),            ["refused", "refused", "refused", "refused", "MODIFY_IN_PROGRESS", "refused", "ROLLBACK_IN_PROGRESS", "MODIFY_IN_PROGRESS"]),
+        ("being rolled back",   with(older(S::RollbackInProgress, 2)),             ["refused", "refused", "refused", "refused", "ROLLBACK_IN_PROGRESS", "refused", "refused", "ROLLBACK_IN_PROGRESS"]),
+        ("degraded",            with(cluster(S::Degraded, 2, issued())),           ["DEGRADED", "DEGRADED", "refused", "refused", "DEGRADED", "refused", "refused", "DEGRADED"]),
+        ("degraded, hsm1",      with(older(S::Degraded, 2)),                       ["DEGRADED", "DEGRADED", "refused", "refused", "DEGRADED", "refused", "refused", "DEGRADED"]),
+        ("being deleted",       with(cluster(S::DeleteInProgress, 0, issued())),   ["refused", "refused", "refused", "refused", "refused", "refused", "refused", "DELETE_IN_PROGRESS"]),
+        ("deleted",             with(cluster(S::Deleted, 0, issued())),            ["refused", "refused", "refused", "refused", "refused", "refused", "refused", "DELETED"]),
     ];
     for (situation, state, expected) in rows {
-        let delete = DeleteCluster {
-            cluster: cluster_id(),
-        };
-        let actual = [
-            outcome(create_hsm("us-east-1a").decide(&state, &region(), &fresh())),
-            outcome(
-                delete_first_hsm()
-                    .decide(&state)
-                    .map(|(cluster, _)| cluster),
-            ),
-            outcome(initialize.decide(&state)),
-            outcome(delete.decide(&state)),
-        ];
-        assert_eq!(actual, expected, "a cluster that is {situation}");
-        // The other three do not depend on the state of a cluster.
+        assert_eq!(
+            outcomes(&state, &initialize),
+            expected,
+            "a cluster that is {situation}"
+        );
+        // The others do not depend on the state of a cluster.
         let other: ClusterId = "cluster-othercluster".parse().unwrap();
-        let created = create_cluster().decide(&state, &region(), 5, other);
+        let created = create_cluster().decide(&state, &scope(), 5, other);
         assert_eq!(outcome(created), "CREATE_IN_PROGRESS", "{situation}");
         let listed = DescribeClusters::default().decide(&state).unwrap();
         assert_eq!(listed.items.len(), state.clusters.len(), "{situation}");
         let listed = DescribeBackups::default().decide(&state).unwrap();
         assert_eq!(listed.items.len(), state.backups.len(), "{situation}");
     }
+}
+
+/// Rules CL-03, CL-04 and CL-11: CreateHsm and DeleteHsm against where the HSMs of a cluster are.
+#[test]
+fn hsms_come_and_go_in_every_layout_of_zones() {
+    let layouts: [(&[&str], [&str; 4]); 7] = [
+        // HSMs in            CreateHsm in a, b, c; DeleteHsm of the first
+        (&[], ["a", "b", "refused", "not found"]),
+        (&["a"], ["aa", "ab", "refused", ""]),
+        (&["b"], ["ab", "bb", "refused", ""]),
+        (&["a", "a"], ["aaa", "aab", "refused", "a"]),
+        (&["a", "b"], ["aab", "abb", "refused", "b"]),
+        (&["a", "b", "b"], ["aabb", "abbb", "refused", "bb"]),
+        (
+            &["a"; 28],
+            ["refused", "refused", "refused", &"a".repeat(27)],
+        ),
+    ];
+    let zones = |decided: Result<Cluster, Exception>| match decided {
+        Ok(cluster) => {
+            let staying = cluster.hsms.values();
+            let staying = staying.filter(|hsm| hsm.state != HsmState::DeleteInProgress);
+            let mut letters: Vec<char> =
+                staying.filter_map(|hsm| hsm.zone.chars().last()).collect();
+            letters.sort_unstable();
+            letters.into_iter().collect()
+        }
+        Err(refused) => outcome(Err(refused)).to_owned(),
+    };
+    for (layout, expected) in layouts {
+        let count = u8::try_from(layout.len()).unwrap();
+        let mut laid_out = cluster(ClusterState::Active, count, issued());
+        laid_out.subnets.remove("us-east-1c");
+        for (hsm, letter) in laid_out.hsms.values_mut().zip(layout) {
+            hsm.zone = format!("us-east-1{letter}");
+        }
+        let state = with(laid_out);
+        let create = |zone: &str| {
+            zones(create_hsm(&format!("us-east-1{zone}")).decide(&state, &region(), &fresh()))
+        };
+        let deleted = delete_first_hsm()
+            .decide(&state)
+            .map(|(cluster, _)| cluster);
+        let actual = [create("a"), create("b"), create("c"), zones(deleted)];
+        assert_eq!(actual, expected, "{layout:?}");
+    }
+}
+
+/// Rules MIG-01 and MIG-03.
+#[test]
+fn modify_cluster_changes_what_it_names_and_a_rollback_has_its_time() {
+    let state = with(of_type(
+        "hsm1.medium",
+        cluster(ClusterState::Active, 2, issued()),
+    ));
+    let both = modify(Some("hsm2m.medium"), Some("7"))
+        .decide(&state, 5)
+        .unwrap();
+    assert_eq!(
+        (both.retention_days, both.hsm_type.as_str()),
+        (7, "hsm2m.medium")
+    );
+    let until = both.rollback.unwrap().until;
+    assert_eq!(until, 5 + 24 * 60 * 60 * 1000);
+    assert!(
+        both.hsms
+            .values()
+            .all(|hsm| hsm.hsm_type.as_deref() == Some("hsm1.medium"))
+    );
+    for (command, why) in [
+        (modify(None, None), "HsmType or BackupRetentionPolicy"),
+        (modify(None, Some("380")), "7 to 379"),
+        (modify(Some("hsm9.large"), None), "no HSM type"),
+        (modify(Some("hsm1.medium"), None), "already"),
+    ] {
+        let refused = command.decide(&state, 5).unwrap_err();
+        assert!(refused.message.contains(why), "{why}: {refused}");
+    }
+    let state = with(migrated(ClusterState::Active, 2));
+    let back = |now| modify(Some("hsm1.medium"), None).decide(&state, now);
+    assert_eq!(back(99).unwrap().rollback, None);
+    assert!(back(100).unwrap_err().message.contains("24 hours"));
 }
 
 /// Rule CL-01.
@@ -230,7 +373,7 @@ fn a_cluster_needs_known_subnets_in_different_zones() {
             subnets: given.iter().map(|id| (*id).clone()).collect(),
             ..create_cluster()
         };
-        match command.decide(&State::default(), &region(), 5, cluster_id()) {
+        match command.decide(&State::default(), &scope(), 5, cluster_id()) {
             Ok(cluster) => assert_eq!(cluster.subnets.len(), given.len(), "{why}"),
             Err(exception) => {
                 assert!(
@@ -242,6 +385,7 @@ fn a_cluster_needs_known_subnets_in_different_zones() {
     }
 }
 
+/// Rule BK-13, and the form of the other members.
 #[test]
 fn the_members_of_create_cluster_have_their_documented_values() {
     let state = with(cluster(ClusterState::Active, 2, issued()));
@@ -307,7 +451,7 @@ fn the_members_of_create_cluster_have_their_documented_values() {
     ];
     for (command, why) in rows {
         let other: ClusterId = "cluster-othercluster".parse().unwrap();
-        let refused = command.decide(&state, &region(), 5, other).unwrap_err();
+        let refused = command.decide(&state, &scope(), 5, other).unwrap_err();
         assert!(refused.message.contains(why), "{why}: {refused}");
     }
 }
@@ -321,7 +465,7 @@ fn a_cluster_made_from_a_backup_has_its_certificate_at_once() {
         ..create_cluster()
     };
     let other: ClusterId = "cluster-othercluster".parse().unwrap();
-    let made = command.decide(&state, &region(), 5, other).unwrap();
+    let made = command.decide(&state, &scope(), 5, other).unwrap();
     assert_eq!(made.issued(), Some(("certificate", "anchor")));
     assert_eq!(made.source_backup, Some(backup_id()));
 }
@@ -339,7 +483,7 @@ fn an_hsm_needs_a_zone_of_the_cluster_a_free_address_and_room() {
     };
     let rows = [
         (create_hsm("us-east-1c"), &small, "us-east-1a, us-east-1b"),
-        (at([172, 31, 0, 10]), &small, "Another HSM has"),
+        (at([172, 31, 0, 10]), &small, "Another HSM"),
         (at([172, 31, 0, 3]), &small, "from 172.31.0.4"),
         (at([172, 31, 16, 4]), &small, "to 172.31.15.254"),
         (create_hsm("us-east-1a"), &full, "28 HSMs"),
@@ -350,7 +494,7 @@ fn an_hsm_needs_a_zone_of_the_cluster_a_free_address_and_room() {
     }
     let made = at([172, 31, 0, 99]).decide(&small, &region(), &fresh());
     assert_eq!(
-        made.unwrap().hsms[&hsm_id(99)].ip.to_string(),
+        made.unwrap().hsms[&hsm_id(31)].ip.to_string(),
         "172.31.0.99"
     );
 }

@@ -1,10 +1,11 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use portcullis_api::{BackupId, ClusterId, HsmId};
+use portcullis_api::{AccountId, BackupId, ClusterId, HsmId, Scope};
 use serde::{Deserialize, Serialize};
 
-use crate::{ClusterState, HsmState, NetworkTrouble};
+use super::{Record, layout};
+use crate::{ClusterState, HsmState};
 
 /// A cluster and its HSMs: one record, so that an HSM and its cluster never disagree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +20,9 @@ pub(crate) struct Cluster {
     /// How long its backups are kept.
     pub(crate) retention_days: u16,
     pub(crate) source_backup: Option<BackupId>,
+    /// Whose the source backup is, when another account shared it.
+    #[serde(default)]
+    pub(crate) source_owner: Option<AccountId>,
     /// Subnets by Availability Zone.
     pub(crate) subnets: BTreeMap<String, String>,
     pub(crate) vpc: String,
@@ -26,7 +30,9 @@ pub(crate) struct Cluster {
     pub(crate) certificates: Certificates,
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) hsms: BTreeMap<HsmId, HsmRecord>,
-    pub(crate) network_trouble: Option<NetworkTrouble>,
+    /// Until when which change of the HSM type can be undone.
+    #[serde(default)]
+    pub(crate) rollback: Option<Rollback>,
 }
 
 /// The certificates of a cluster, which differ by phase.
@@ -48,6 +54,15 @@ pub(crate) enum Certificates {
     },
 }
 
+/// The way back from a change of the HSM type.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Rollback {
+    /// The type before the change.
+    pub(crate) hsm_type: String,
+    /// `HsmTypeRollbackExpiration`, in milliseconds since 1970-01-01 UTC.
+    pub(crate) until: u64,
+}
+
 /// An HSM of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct HsmRecord {
@@ -56,9 +71,26 @@ pub(crate) struct HsmRecord {
     pub(crate) subnet: String,
     pub(crate) eni: String,
     pub(crate) ip: Ipv4Addr,
+    /// Its type, where that may differ from its cluster's: since a change of the type began.
+    #[serde(default)]
+    pub(crate) hsm_type: Option<String>,
+}
+
+impl Record for Cluster {
+    fn key(&self, scope: &Scope) -> String {
+        layout::cluster(scope, &self.id)
+    }
 }
 
 impl Cluster {
+    /// Where the backup lies that it was made from.
+    pub(crate) fn source_scope(&self, own: &Scope) -> Scope {
+        Scope {
+            account: self.source_owner.as_ref().unwrap_or(&own.account).clone(),
+            region: own.region.clone(),
+        }
+    }
+
     /// The signed cluster certificate and its trust anchor, once there are.
     pub(crate) fn issued(&self) -> Option<(&str, &str)> {
         match &self.certificates {
@@ -76,6 +108,32 @@ impl Cluster {
             self.state,
             ClusterState::Active | ClusterState::Degraded | ClusterState::UpdateInProgress
         )
+    }
+
+    /// Whether HSMs of one type take the place of those of another.
+    pub(crate) const fn migrating(&self) -> bool {
+        matches!(
+            self.state,
+            ClusterState::ModifyInProgress | ClusterState::RollbackInProgress
+        )
+    }
+
+    /// The type of one of its HSMs.
+    pub(crate) fn type_of<'a>(&'a self, hsm: &'a HsmRecord) -> &'a str {
+        hsm.hsm_type.as_ref().unwrap_or(&self.hsm_type)
+    }
+
+    /// Makes `hsm_type` the type that its HSMs shall have. Those that are there remember theirs;
+    /// a replacement that is being made of another type is given up.
+    pub(crate) fn change_type(&mut self, hsm_type: &str, state: ClusterState) {
+        for hsm in self.hsms.values_mut() {
+            let own = hsm.hsm_type.get_or_insert_with(|| self.hsm_type.clone());
+            if hsm.state == HsmState::CreateInProgress && own.as_str() != hsm_type {
+                hsm.state = HsmState::DeleteInProgress;
+            }
+        }
+        hsm_type.clone_into(&mut self.hsm_type);
+        self.state = state;
     }
 
     pub(crate) fn hsms_in(&self, state: HsmState) -> impl Iterator<Item = &HsmId> {

@@ -4,6 +4,7 @@
 //! cloudhsm/roots                                          sealed: the makers' root certificates
 //! cloudhsm/cluster/<region>/<account>/<cluster id>        Cluster, JSON
 //! cloudhsm/device/<region>/<account>/<cluster id>         the cluster's device profile, JSON
+//! cloudhsm/network/<region>/<account>                     Network, JSON, once it was changed
 //! cloudhsm/backup/<region>/<account>/<backup id>          Backup, JSON
 //! cloudhsm/image/<region>/<account>/<backup id>/<part>    sealed: users, keys, identity
 //!
@@ -14,11 +15,14 @@
 //! changed/<role>/<user>                                   when this user was last changed
 //! ```
 
+use std::str::FromStr;
+
 use portcullis_api::{AccountId, BackupId, ClusterId, Region, Scope};
 use portcullis_hsm::HsmKeyId;
 
 pub(crate) const ROOTS: &str = "cloudhsm/roots";
 const CLUSTERS: &str = "cloudhsm/cluster/";
+const BACKUPS: &str = "cloudhsm/backup/";
 
 pub(crate) fn clusters(scope: &Scope) -> String {
     format!("{CLUSTERS}{}/{}/", scope.region, scope.account)
@@ -34,11 +38,20 @@ pub(crate) fn device(scope: &Scope, id: &ClusterId) -> String {
 }
 
 pub(crate) fn backups(scope: &Scope) -> String {
-    format!("cloudhsm/backup/{}/{}/", scope.region, scope.account)
+    format!("{}{}/", backups_in(&scope.region), scope.account)
+}
+
+/// The prefix of the backups of every account in a Region.
+pub(crate) fn backups_in(region: &Region) -> String {
+    format!("{BACKUPS}{region}/")
 }
 
 pub(crate) fn backup(scope: &Scope, id: &BackupId) -> String {
     format!("{}{id}", backups(scope))
+}
+
+pub(crate) fn network(scope: &Scope) -> String {
+    format!("cloudhsm/network/{}/{}", scope.region, scope.account)
 }
 
 /// The prefix of the parts of a backup's image.
@@ -56,9 +69,24 @@ pub(crate) const fn all_clusters() -> &'static str {
     CLUSTERS
 }
 
+/// The prefix of every backup of every scope.
+pub(crate) const fn all_backups() -> &'static str {
+    BACKUPS
+}
+
 /// Whose cluster lies at `key`.
 pub(crate) fn scope_of_cluster(key: &str) -> Option<(Scope, ClusterId)> {
-    let mut parts = key.strip_prefix(CLUSTERS)?.split('/');
+    owned(key.strip_prefix(CLUSTERS)?)
+}
+
+/// Whose backup lies at `key`.
+pub(crate) fn scope_of_backup(key: &str) -> Option<(Scope, BackupId)> {
+    owned(key.strip_prefix(BACKUPS)?)
+}
+
+/// `<region>/<account>/<id>`.
+fn owned<T: FromStr>(path: &str) -> Option<(Scope, T)> {
+    let mut parts = path.split('/');
     let region: Region = parts.next()?.parse().ok()?;
     let account: AccountId = parts.next()?.parse().ok()?;
     let id = parts.next()?.parse().ok()?;
@@ -100,5 +128,17 @@ mod tests {
         );
         assert_eq!(scope_of_cluster(&key), Some((scope, id)));
         assert_eq!(scope_of_cluster("cloudhsm/backup/eu-west-1/1/2"), None);
+    }
+
+    #[test]
+    fn a_backups_key_names_its_scope_and_lies_under_its_region() {
+        let scope = Scope {
+            account: "111122223333".parse().unwrap(),
+            region: "eu-west-1".parse().unwrap(),
+        };
+        let id: BackupId = "backup-abcdefghijk".parse().unwrap();
+        let key = backup(&scope, &id);
+        assert!(key.starts_with(&backups_in(&scope.region)));
+        assert_eq!(scope_of_backup(&key), Some((scope, id)));
     }
 }

@@ -7,7 +7,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::fleet::Profile;
 
-use super::{Backup, Cluster, State, decode, encode, layout};
+use super::{Backup, Cluster, Shared, State, decode, encode, layout};
+use crate::Network;
+use crate::policy::Policy;
+
+impl Record for Network {
+    fn key(&self, scope: &Scope) -> String {
+        layout::network(scope)
+    }
+}
+
+/// A record that a decision can result in.
+pub(crate) trait Record: Serialize {
+    /// Where it lies.
+    fn key(&self, scope: &Scope) -> String;
+}
 
 /// The records in the store, read and written as what they mean.
 #[derive(Debug, Clone)]
@@ -34,20 +48,62 @@ impl Ledger {
         self.read(scope).map(|(state, _)| state)
     }
 
-    /// The same, with the revision of each cluster.
-    fn read(&self, scope: &Scope) -> Result<(State, BTreeMap<ClusterId, u64>), Exception> {
+    /// The same, with what other accounts share with it.
+    pub(crate) fn state_with_shared(&self, scope: &Scope) -> Result<State, Exception> {
+        let mut state = self.state(scope)?;
+        state.shared = self.shared(scope)?;
+        Ok(state)
+    }
+
+    /// Clusters and network of a scope: what a view is made of, without the many backups.
+    pub(crate) fn clusters_and_network(&self, scope: &Scope) -> Result<State, Exception> {
+        self.read_clusters(scope).map(|(state, _)| state)
+    }
+
+    /// Everything in a scope, with the revision of each record by its key.
+    fn read(&self, scope: &Scope) -> Result<(State, BTreeMap<String, u64>), Exception> {
+        let (mut state, mut revisions) = self.read_clusters(scope)?;
+        for (key, record) in self.store.scan(&layout::backups(scope), None, usize::MAX) {
+            let backup: Backup = parse(&key, &record.value)?;
+            revisions.insert(key, record.revision);
+            state.backups.insert(backup.id.clone(), backup);
+        }
+        Ok((state, revisions))
+    }
+
+    fn read_clusters(&self, scope: &Scope) -> Result<(State, BTreeMap<String, u64>), Exception> {
         let mut state = State::default();
         let mut revisions = BTreeMap::new();
         for (key, record) in self.store.scan(&layout::clusters(scope), None, usize::MAX) {
             let cluster: Cluster = parse(&key, &record.value)?;
-            revisions.insert(cluster.id.clone(), record.revision);
+            revisions.insert(key, record.revision);
             state.clusters.insert(cluster.id.clone(), cluster);
         }
-        for (key, record) in self.store.scan(&layout::backups(scope), None, usize::MAX) {
-            let backup: Backup = parse(&key, &record.value)?;
-            state.backups.insert(backup.id.clone(), backup);
+        let key = layout::network(scope);
+        if let Some(record) = self.store.get(&key) {
+            state.network = Some(parse(&key, &record.value)?);
+            revisions.insert(key, record.revision);
         }
         Ok((state, revisions))
+    }
+
+    fn shared(&self, scope: &Scope) -> Result<BTreeMap<BackupId, Shared>, Exception> {
+        let mut shared = BTreeMap::new();
+        let everyones = layout::backups_in(&scope.region);
+        for (key, record) in self.store.scan(&everyones, None, usize::MAX) {
+            let Some((owner, id)) = layout::scope_of_backup(&key) else {
+                continue;
+            };
+            if owner.account == scope.account {
+                continue;
+            }
+            let backup: Backup = parse(&key, &record.value)?;
+            if Policy::of(&backup).is_some_and(|policy| policy.names(&scope.account)) {
+                let owner = owner.account;
+                shared.insert(id, Shared { owner, backup });
+            }
+        }
+        Ok(shared)
     }
 
     /// Every cluster of every scope, in the order of Region, account and ID.
@@ -55,6 +111,18 @@ impl Ledger {
         let found = self.store.scan(layout::all_clusters(), None, usize::MAX);
         let keys = found.iter().map(|(key, _)| key.as_str());
         keys.filter_map(layout::scope_of_cluster).collect()
+    }
+
+    /// Every account and Region that has a backup, each once.
+    pub(crate) fn scopes_with_backups(&self) -> Vec<Scope> {
+        let found = self.store.scan(layout::all_backups(), None, usize::MAX);
+        let keys = found.iter().map(|(key, _)| key.as_str());
+        let mut scopes: Vec<Scope> = keys
+            .filter_map(layout::scope_of_backup)
+            .map(|(scope, _)| scope)
+            .collect();
+        scopes.dedup();
+        scopes
     }
 
     pub(crate) fn cluster(
@@ -67,25 +135,26 @@ impl Ledger {
         record.map(|found| parse(&key, &found.value)).transpose()
     }
 
-    /// Decides on what is there and commits the cluster that results, again from the beginning
+    /// Decides on what is there and commits the record that results, again from the beginning
     /// while another decision came first.
-    pub(crate) async fn decide<T>(
+    pub(crate) async fn decide<R: Record, T>(
         &self,
         scope: &Scope,
-        decide: impl Fn(&State) -> Result<(Cluster, T), Exception>,
-    ) -> Result<(Cluster, T), Exception> {
+        decide: impl Fn(&State) -> Result<(R, T), Exception>,
+    ) -> Result<(R, T), Exception> {
         for _attempt in 0..ATTEMPTS_MAX {
-            let (state, revisions) = self.read(scope)?;
-            let (cluster, told) = decide(&state)?;
-            let key = layout::cluster(scope, &cluster.id);
+            let (mut state, revisions) = self.read(scope)?;
+            state.shared = self.shared(scope)?;
+            let (record, told) = decide(&state)?;
+            let key = record.key(scope);
             let expect = revisions
-                .get(&cluster.id)
+                .get(&key)
                 .map_or(Expect::Absent, |revision| Expect::Revision(*revision));
             let transaction = Transaction::new()
                 .expect(&key, expect)
-                .put(&key, encode(&cluster));
+                .put(&key, encode(&record));
             if self.commit(transaction).await? {
-                return Ok((cluster, told));
+                return Ok((record, told));
             }
         }
         Err(contended())
@@ -172,18 +241,42 @@ impl Ledger {
         sealed
     }
 
+    /// Writes the record of a backup alone. Only whoever holds the control lock may.
+    pub(crate) async fn put_backup(&self, scope: &Scope, backup: &Backup) -> Result<(), Exception> {
+        let key = layout::backup(scope, &backup.id);
+        let transaction = Transaction::new().put(key, encode(backup));
+        self.commit(transaction).await.map(drop)
+    }
+
+    /// Writes the record of a backup that is deleted, and removes its image in the same
+    /// transaction.
+    pub(crate) async fn remove_image(
+        &self,
+        scope: &Scope,
+        backup: &Backup,
+    ) -> Result<(), Exception> {
+        let key = layout::backup(scope, &backup.id);
+        let put = Transaction::new().put(key, encode(backup));
+        self.commit(self.without_image(scope, &backup.id, put))
+            .await
+            .map(drop)
+    }
+
     pub(crate) async fn remove_backup(
         &self,
         scope: &Scope,
         id: &BackupId,
     ) -> Result<(), Exception> {
-        let parts = self
-            .store
-            .scan(&layout::image(scope, id), None, usize::MAX)
-            .into_iter();
         let without = Transaction::new().delete(layout::backup(scope, id));
-        let transaction = parts.fold(without, |all, (key, _)| all.delete(key));
-        self.commit(transaction).await.map(drop)
+        self.commit(self.without_image(scope, id, without))
+            .await
+            .map(drop)
+    }
+
+    fn without_image(&self, scope: &Scope, id: &BackupId, begun: Transaction) -> Transaction {
+        let parts = self.store.scan(&layout::image(scope, id), None, usize::MAX);
+        let keys = parts.into_iter().map(|(key, _)| key);
+        keys.fold(begun, Transaction::delete)
     }
 
     /// Commits; false when a record was not as expected.

@@ -6,7 +6,7 @@ pub(crate) mod layout;
 mod ledger;
 mod state;
 
-pub(crate) use backup::{Backup, BackupState};
-pub(crate) use cluster::{Certificates, Cluster, HsmRecord};
-pub(crate) use ledger::{Ledger, internal};
-pub(crate) use state::{State, decode, encode};
+pub(crate) use backup::{Backup, BackupState, HSM1, HSM2M, Source};
+pub(crate) use cluster::{Certificates, Cluster, HsmRecord, Rollback};
+pub(crate) use ledger::{Ledger, Record, internal};
+pub(crate) use state::{Shared, State, decode, encode};

@@ -1,23 +1,68 @@
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
-use portcullis_api::{BackupId, ClusterId};
+use portcullis_api::{AccountId, BackupId, ClusterId, Region};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Backup, Cluster};
+use crate::Network;
 
 /// The records of one account in one Region: what a decision may look at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct State {
     pub(crate) clusters: BTreeMap<ClusterId, Cluster>,
     pub(crate) backups: BTreeMap<BackupId, Backup>,
+    /// Backups of other accounts in the Region whose policy permits this account something.
+    /// Empty unless the ledger was asked for them.
+    pub(crate) shared: BTreeMap<BackupId, Shared>,
+    /// The network, once it was changed.
+    pub(crate) network: Option<Network>,
+}
+
+/// A backup of another account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Shared {
+    pub(crate) owner: AccountId,
+    pub(crate) backup: Backup,
 }
 
 impl State {
-    /// The newest backup of a cluster.
+    /// The network that clusters lie in.
+    pub(crate) fn network(&self, region: &Region) -> Cow<'_, Network> {
+        match &self.network {
+            Some(network) => Cow::Borrowed(network),
+            None => Cow::Owned(Network::new(region)),
+        }
+    }
+
+    /// The addresses of all HSMs. Clusters share subnets.
+    pub(crate) fn hsm_addresses(&self) -> BTreeSet<Ipv4Addr> {
+        let hsms = self.clusters.values().flat_map(|one| one.hsms.values());
+        hsms.map(|hsm| hsm.ip).collect()
+    }
+
+    /// The newest backup that was taken of a cluster, whatever has become of it.
     pub(crate) fn newest_backup(&self, cluster: &ClusterId) -> Option<&Backup> {
-        let own = self.backups.values().filter(|one| one.cluster == *cluster);
-        own.max_by_key(|one| one.created)
+        self.taken_of(cluster).max_by_key(|one| one.created)
+    }
+
+    /// The newest backup of a cluster from which an HSM of the given type can be filled.
+    pub(crate) fn newest_restorable(&self, cluster: &ClusterId, hsm_type: &str) -> Option<&Backup> {
+        let ready = self.taken_of(cluster).filter(|one| one.is_ready());
+        ready
+            .filter(|one| one.fits(hsm_type))
+            .max_by_key(|one| one.created)
+    }
+
+    /// Copies are no backups of the cluster: they came from another Region.
+    fn taken_of<'a, 'b>(
+        &'a self,
+        cluster: &'b ClusterId,
+    ) -> impl Iterator<Item = &'a Backup> + use<'a, 'b> {
+        let taken = self.backups.values().filter(|one| one.source.is_none());
+        taken.filter(move |one| one.cluster == *cluster)
     }
 }
 

@@ -132,7 +132,9 @@ const fn advice(state: ClusterState) -> &'static str {
         ClusterState::Active => "It was activated before; log in as admin.",
         ClusterState::CreateInProgress
         | ClusterState::InitializeInProgress
-        | ClusterState::UpdateInProgress => "Run DescribeClusters until that is done.",
+        | ClusterState::UpdateInProgress
+        | ClusterState::ModifyInProgress
+        | ClusterState::RollbackInProgress => "Run DescribeClusters until that is done.",
         ClusterState::DeleteInProgress | ClusterState::Deleted => "It cannot be used any more.",
         ClusterState::Degraded => "Repair or replace its HSMs first.",
     }

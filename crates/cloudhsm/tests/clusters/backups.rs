@@ -1,7 +1,11 @@
 use std::time::Duration;
 
-use portcullis_api::cloudhsm::DeleteHsmRequest;
-use portcullis_cloudhsm::ClusterState;
+use portcullis_api::Scope;
+use portcullis_api::cloudhsm::{
+    CopyBackupToRegionRequest, CreateClusterRequest, CreateHsmRequest, DeleteBackupRequest,
+    DeleteHsmRequest, DescribeBackupsRequest, RestoreBackupRequest,
+};
+use portcullis_cloudhsm::{ClusterState, Clusters, default_subnets};
 use portcullis_hsm::HsmKeyId;
 
 use crate::world::World;
@@ -95,9 +99,19 @@ async fn a_backup_is_taken_every_day_and_kept_for_the_retention_period() {
     for day in 1..=100 {
         world.calendar.pass(DAY);
         tokio::time::sleep(Duration::from_secs(11)).await;
-        let count = world.backups().await.len();
-        // On day 91 the first one is older than 90 days.
-        assert_eq!(count, 1 + day.min(90), "day {day}");
+        let backups = world.backups().await;
+        let count = |state: &str| {
+            let mut shown = backups.iter();
+            shown
+                .by_ref()
+                .filter(|one| one.backup_state.as_deref() == Some(state))
+                .count()
+        };
+        // On day 91 the first one is older than 90 days; a week later it is gone for good.
+        assert_eq!(count("READY"), 1 + day.min(90), "day {day}");
+        let purged = day.saturating_sub(90);
+        assert_eq!(count("PENDING_DELETION"), purged.min(7), "day {day}");
+        assert_eq!(count("DELETED"), purged.saturating_sub(7), "day {day}");
     }
     let backups = world.backups().await;
     assert!(
@@ -106,4 +120,111 @@ async fn a_backup_is_taken_every_day_and_kept_for_the_retention_period() {
             .all(|one| one.cluster_id == Some(cluster.to_string()))
     );
     assert_eq!(world.view(&idle).state, ClusterState::Uninitialized);
+}
+
+/// Rules BK-08, BK-09 and BK-11: a deleted backup can be restored for a week and is then gone,
+/// with its image.
+#[tokio::test(start_paused = true)]
+async fn a_deleted_backup_can_be_restored_for_a_week() {
+    let world = World::new().await;
+    let (cluster, _) = world.active_cluster(&["a"]).await;
+    let backup = world.backups().await[0].backup_id.clone().unwrap();
+    let delete = || DeleteBackupRequest {
+        backup_id: backup.clone(),
+    };
+    let restore = || RestoreBackupRequest {
+        backup_id: backup.clone(),
+    };
+    let image = format!("cloudhsm/image/us-east-1/111122223333/{backup}/");
+    let parts = || world.store.scan(&image, None, usize::MAX).len();
+
+    world
+        .cloud
+        .delete_backup(&world.scope, delete())
+        .await
+        .unwrap();
+    world.calendar.pass(6 * DAY);
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    world
+        .cloud
+        .restore_backup(&world.scope, restore())
+        .await
+        .unwrap();
+    world
+        .cloud
+        .delete_backup(&world.scope, delete())
+        .await
+        .unwrap();
+    assert_eq!(parts(), 1);
+    world.calendar.pass(7 * DAY);
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    let refused = world.cloud.restore_backup(&world.scope, restore()).await;
+    assert!(refused.unwrap_err().message.contains("seven days"));
+    assert_eq!(parts(), 0, "its image is gone");
+    let shown = world.backups().await;
+    let found = shown
+        .iter()
+        .find(|one| one.backup_id == Some(backup.clone()));
+    assert_eq!(found.unwrap().backup_state.as_deref(), Some("DELETED"));
+    // A backup was taken meanwhile, as of every cluster in service.
+    assert!(shown.len() > 1);
+    assert_eq!(world.view(&cluster).state, ClusterState::Active);
+}
+
+/// Rule BK-12: a copy outlives its source, and a cluster of its Region is made of it.
+#[tokio::test(start_paused = true)]
+async fn a_copy_in_another_region_stands_alone() {
+    let world = World::new().await;
+    let (origin, hsms) = world.active_cluster(&["a"]).await;
+    let client = world.client(&origin, &hsms[0]).await;
+    client.generate(HsmKeyId([1; 16])).await.unwrap();
+    let backup = world.cloud.back_up(&world.scope, &origin).await.unwrap();
+    let copy = CopyBackupToRegionRequest {
+        destination_region: "eu-west-1".to_owned(),
+        backup_id: backup.to_string(),
+        tag_list: None,
+    };
+    world
+        .cloud
+        .copy_backup_to_region(&world.scope, copy)
+        .await
+        .unwrap();
+    let delete = DeleteBackupRequest {
+        backup_id: backup.to_string(),
+    };
+    world
+        .cloud
+        .delete_backup(&world.scope, delete)
+        .await
+        .unwrap();
+    world.calendar.pass(400 * DAY);
+    tokio::time::sleep(Duration::from_secs(11)).await;
+
+    let there = Scope {
+        region: "eu-west-1".parse().unwrap(),
+        ..world.scope.clone()
+    };
+    let listed = world
+        .cloud
+        .describe_backups(&there, DescribeBackupsRequest::default())
+        .await;
+    let copied = &listed.unwrap().backups.unwrap()[0];
+    assert_eq!(copied.backup_state.as_deref(), Some("READY"));
+    let request = CreateClusterRequest {
+        subnet_ids: default_subnets(&there.region).into_values().collect(),
+        source_backup_id: copied.backup_id.clone(),
+        ..world.create_cluster_request()
+    };
+    let made = world.cloud.create_cluster(&there, request).await.unwrap();
+    let cluster = made.cluster.unwrap().cluster_id.unwrap();
+    let request = CreateHsmRequest {
+        cluster_id: cluster.clone(),
+        availability_zone: "eu-west-1a".to_owned(),
+        ip_address: None,
+    };
+    world.cloud.create_hsm(&there, request).await.unwrap();
+    let restored = world.cloud.cluster(&there, &cluster.parse().unwrap());
+    let restored = restored.unwrap();
+    assert_eq!(restored.state, ClusterState::Active);
+    assert_eq!(restored.certificate, world.view(&origin).certificate);
 }

@@ -13,9 +13,15 @@ use portcullis_store::{StorageBackend, Store, StoreError};
 pub(crate) struct FailingDisks {
     bytes: Mutex<BTreeMap<HsmId, Arc<Mutex<Vec<u8>>>>>,
     failing: Arc<Mutex<Option<HsmId>>>,
+    full: Mutex<bool>,
 }
 
 impl FailingDisks {
+    /// Whether there is no disk for another HSM.
+    pub(crate) fn refuse_new_ones(&self, full: bool) {
+        *self.full.lock() = full;
+    }
+
     pub(crate) fn fail(&self, hsm: &HsmId) {
         *self.failing.lock() = Some(hsm.clone());
     }
@@ -27,6 +33,11 @@ impl FailingDisks {
 
 impl Disks for FailingDisks {
     fn open(&self, hsm: &HsmId) -> Result<Store, StoreError> {
+        if *self.full.lock() && !self.bytes.lock().contains_key(hsm) {
+            return Err(StoreError::Closed(
+                "there is no room for another disk".into(),
+            ));
+        }
         let bytes = Arc::clone(self.bytes.lock().entry(hsm.clone()).or_default());
         Store::on_backend(Platter {
             hsm: hsm.clone(),

@@ -17,6 +17,7 @@ mod faults;
 mod keys;
 mod lifecycle;
 mod link;
+mod migrate;
 mod over_quic;
 mod time;
 mod users;

@@ -171,7 +171,15 @@ impl<T: Transport + 'static> World<T> {
             .activate(&self.scope, &cluster, Secret::new(ADMIN))
             .await;
         activated.unwrap();
-        let admin = self.admin(&cluster).await;
+        self.create_kmsuser(&cluster).await;
+        for zone in &zones[1..] {
+            hsms.push(self.create_hsm(&cluster, zone).await);
+        }
+        (cluster, hsms)
+    }
+
+    pub(crate) async fn create_kmsuser(&self, cluster: &ClusterId) {
+        let admin = self.admin(cluster).await;
         let kmsuser = Secret::new(KMSUSER);
         let created = self
             .cloud
@@ -179,10 +187,6 @@ impl<T: Transport + 'static> World<T> {
             .await;
         created.unwrap();
         self.cloud.logout(&admin).await.unwrap();
-        for zone in &zones[1..] {
-            hsms.push(self.create_hsm(&cluster, zone).await);
-        }
-        (cluster, hsms)
     }
 
     /// An admin's token.

@@ -11,6 +11,7 @@ mod keys;
 mod reply;
 mod status;
 mod users;
+mod vpc;
 
 use std::sync::Arc;
 
@@ -70,6 +71,14 @@ pub(crate) fn router(admin: Admin) -> Router {
         .route("/keys/wrap", post(keys::wrap))
         .route("/keys/unwrap", post(keys::unwrap))
         .route("/keys/replicate", post(keys::replicate));
+    let vpc = Router::new()
+        .route("/", get(vpc::show))
+        .route("/subnets", post(vpc::add))
+        .route("/subnets/{id}/delete", post(vpc::delete))
+        .route("/subnets/{id}/restore", post(vpc::restore))
+        .route("/subnets/{id}/take", post(vpc::take))
+        .route("/security-groups/{id}/rules", post(vpc::set_rules))
+        .route("/security-groups/{id}/restore", post(vpc::restore_rules));
     let routes = Router::new()
         // Rule WIRE-13: also where scripts written for LocalStack look for the health.
         .route("/_portcullis/health", get(health::health))
@@ -91,6 +100,7 @@ pub(crate) fn router(admin: Admin) -> Router {
             get(chaos::list).post(chaos::inject).delete(chaos::clear),
         )
         .route("/_portcullis/chaos/{id}", delete(chaos::undo))
+        .nest("/_portcullis/vpc", vpc)
         .nest("/_portcullis/cloudhsm/{cluster}", cluster);
     nowhere(routes).with_state(Arc::new(admin))
 }

@@ -1,0 +1,169 @@
+//! The operations on backups.
+//!
+//! All that change a record hold the control lock: what the calendar does to backups is decided
+//! and written under the same lock, so that neither undoes the other.
+
+use portcullis_api::cloudhsm::{
+    CopyBackupToRegionRequest, CopyBackupToRegionResponse, DeleteBackupRequest,
+    DeleteBackupResponse, DescribeBackupsRequest, DescribeBackupsResponse,
+    ModifyBackupAttributesRequest, ModifyBackupAttributesResponse, RestoreBackupRequest,
+    RestoreBackupResponse,
+};
+use portcullis_api::{BackupId, Exception, Scope};
+use portcullis_seam::draw;
+
+use super::CloudHsm;
+use crate::decide::{
+    BackupFilters, CopyBackup, DeleteBackup, DescribeBackups, ModifyBackup, PageRequest,
+    RestoreBackup,
+};
+use crate::record::{Backup, State};
+use crate::shapes;
+
+impl CloudHsm {
+    /// DescribeBackups, the newest first unless asked otherwise.
+    ///
+    /// # Errors
+    /// CloudHsmInvalidRequestException for an unknown filter or page size.
+    #[expect(clippy::unused_async, reason = "the form of all operations")]
+    pub async fn describe_backups(
+        &self,
+        scope: &Scope,
+        request: DescribeBackupsRequest,
+    ) -> Result<DescribeBackupsResponse, Exception> {
+        let shared = request.shared.unwrap_or(false);
+        let command = DescribeBackups {
+            filters: BackupFilters::parse(request.filters.unwrap_or_default())?,
+            shared: shared.then(|| scope.account.clone()),
+            oldest_first: request.sort_ascending.unwrap_or(false),
+            page: PageRequest {
+                max_results: request.max_results.map(i64::from),
+                next_token: request.next_token,
+            },
+        };
+        let state = if shared {
+            self.ledger.state_with_shared(scope)?
+        } else {
+            self.ledger.state(scope)?
+        };
+        let page = command.decide(&state)?;
+        let shape = |backup: &Backup| match state.shared.get(&backup.id) {
+            Some(foreign) => {
+                let account = foreign.owner.clone();
+                let region = scope.region.clone();
+                shapes::backup(&Scope { account, region }, backup)
+            }
+            None => shapes::backup(scope, backup),
+        };
+        Ok(DescribeBackupsResponse {
+            backups: Some(page.items.iter().map(shape).collect()),
+            next_token: page.next_token,
+        })
+    }
+
+    /// CopyBackupToRegion.
+    ///
+    /// # Errors
+    /// CloudHsmResourceNotFoundException; CloudHsmInvalidRequestException for a backup that is not
+    /// READY or a Region in which it is already; CloudHsmTagException.
+    pub async fn copy_backup_to_region(
+        &self,
+        scope: &Scope,
+        request: CopyBackupToRegionRequest,
+    ) -> Result<CopyBackupToRegionResponse, Exception> {
+        let command = CopyBackup::parse(request)?;
+        let _one_at_a_time = self.control.lock().await;
+        let id = BackupId::from_random(draw(&*self.entropy));
+        let now = self.clock.now().millis();
+        let state = self.ledger.state(scope)?;
+        let copy = command.decide(&state, &scope.region, now, id)?;
+        let destination = Scope {
+            account: scope.account.clone(),
+            region: command.destination,
+        };
+        self.ledger.put_backup(&destination, &copy).await?;
+        let told = shapes::destination(&copy);
+        // The copy is accepted. When its image does not come now, the next round brings it.
+        if let Err(error) = self.finish_copy(&destination, copy).await {
+            tracing::warn!(cause = error.cause, "a copy waits for the next round");
+        }
+        Ok(CopyBackupToRegionResponse {
+            destination_backup: Some(told),
+        })
+    }
+
+    /// DeleteBackup.
+    ///
+    /// # Errors
+    /// CloudHsmResourceNotFoundException; CloudHsmInvalidRequestException unless it is READY.
+    pub async fn delete_backup(
+        &self,
+        scope: &Scope,
+        request: DeleteBackupRequest,
+    ) -> Result<DeleteBackupResponse, Exception> {
+        let command = DeleteBackup {
+            backup: shapes::backup_id("BackupId", &request.backup_id)?,
+        };
+        let now = self.clock.now().millis();
+        let decide = |state: &State| command.decide(state, now);
+        let backup = self.change_backup(scope, decide).await?;
+        Ok(DeleteBackupResponse {
+            backup: Some(shapes::backup(scope, &backup)),
+        })
+    }
+
+    /// RestoreBackup.
+    ///
+    /// # Errors
+    /// CloudHsmResourceNotFoundException; CloudHsmInvalidRequestException unless it is
+    /// PENDING_DELETION.
+    pub async fn restore_backup(
+        &self,
+        scope: &Scope,
+        request: RestoreBackupRequest,
+    ) -> Result<RestoreBackupResponse, Exception> {
+        let command = RestoreBackup {
+            backup: shapes::backup_id("BackupId", &request.backup_id)?,
+        };
+        let now = self.clock.now().millis();
+        let decide = |state: &State| command.decide(state, now);
+        let backup = self.change_backup(scope, decide).await?;
+        Ok(RestoreBackupResponse {
+            backup: Some(shapes::backup(scope, &backup)),
+        })
+    }
+
+    /// ModifyBackupAttributes.
+    ///
+    /// # Errors
+    /// CloudHsmResourceNotFoundException; CloudHsmInvalidRequestException unless it is READY.
+    pub async fn modify_backup_attributes(
+        &self,
+        scope: &Scope,
+        request: ModifyBackupAttributesRequest,
+    ) -> Result<ModifyBackupAttributesResponse, Exception> {
+        let command = ModifyBackup {
+            backup: shapes::backup_id("BackupId", &request.backup_id)?,
+            never_expires: request.never_expires.unwrap_or(false),
+        };
+        let decide = |state: &State| command.decide(state);
+        let backup = self.change_backup(scope, decide).await?;
+        Ok(ModifyBackupAttributesResponse {
+            backup: Some(shapes::backup(scope, &backup)),
+        })
+    }
+
+    /// Decides on a backup and commits what comes of it.
+    pub(super) async fn change_backup(
+        &self,
+        scope: &Scope,
+        decide: impl Fn(&State) -> Result<Backup, Exception>,
+    ) -> Result<Backup, Exception> {
+        let _one_at_a_time = self.control.lock().await;
+        let decided = self
+            .ledger
+            .decide(scope, |state| Ok((decide(state)?, ())))
+            .await?;
+        Ok(decided.0)
+    }
+}

@@ -1,0 +1,76 @@
+//! The network that clusters lie in, as its owner sees and changes it.
+
+use std::collections::BTreeMap;
+
+use portcullis_api::{Exception, Scope};
+
+use super::CloudHsm;
+use crate::network::rules_of_cloudhsm;
+use crate::record::{Cluster, State};
+use crate::{Network, NetworkChange, NetworkTrouble, Rule};
+
+impl CloudHsm {
+    /// The network of an account in a Region.
+    ///
+    /// # Errors
+    /// When a record cannot be read.
+    pub fn network(&self, scope: &Scope) -> Result<Network, Exception> {
+        let state = self.ledger.clusters_and_network(scope)?;
+        Ok(state.network(&scope.region).into_owned())
+    }
+
+    /// The security groups of the clusters in a scope, with their rules.
+    ///
+    /// # Errors
+    /// When a record cannot be read.
+    pub fn security_groups(&self, scope: &Scope) -> Result<BTreeMap<String, Vec<Rule>>, Exception> {
+        let state = self.ledger.clusters_and_network(scope)?;
+        let network = state.network(&scope.region);
+        let rules = |cluster: &Cluster| {
+            let group = cluster.security_group.clone();
+            let changed = network.groups.get(&group).cloned();
+            let rules = changed.unwrap_or_else(|| rules_of_cloudhsm(&group));
+            (group, rules)
+        };
+        Ok(state.clusters.values().map(rules).collect())
+    }
+
+    /// Changes the network. Connections of key stores that are up stay up: KMS looks at the
+    /// network when it connects.
+    ///
+    /// # Errors
+    /// CloudHsmResourceNotFoundException for a subnet or group that is not there;
+    /// CloudHsmInvalidRequestException for a subnet that cannot be made.
+    pub async fn change_network(
+        &self,
+        scope: &Scope,
+        change: NetworkChange,
+    ) -> Result<(), Exception> {
+        let _one_at_a_time = self.control.lock().await;
+        let decide = |state: &State| {
+            let clusters = state.clusters.values();
+            let groups = clusters.map(|one| one.security_group.as_str()).collect();
+            let network = state.network(&scope.region);
+            Ok((change.decide(&network, &scope.region, &groups)?, ()))
+        };
+        self.ledger.decide(scope, decide).await?;
+        for id in self.ledger.clusters_and_network(scope)?.clusters.keys() {
+            self.refresh(scope, id);
+        }
+        Ok(())
+    }
+
+    pub(super) fn network_trouble(
+        &self,
+        scope: &Scope,
+        cluster: &Cluster,
+    ) -> Option<NetworkTrouble> {
+        let state = self.ledger.clusters_and_network(scope).ok()?;
+        let network = state.network(&scope.region);
+        network.trouble(
+            &cluster.subnets,
+            &cluster.security_group,
+            &state.hsm_addresses(),
+        )
+    }
+}
