@@ -8,6 +8,10 @@
     reason = "the support of tests fails loudly, and waits on the machine's own clock"
 )]
 
+mod caller;
+
+pub use caller::{Caller, Outcome};
+
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};

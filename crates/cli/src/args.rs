@@ -46,6 +46,17 @@ pub(crate) enum Command {
     Clock(Clock),
     /// Break things on purpose: list, inject, undo and clear faults, rehearse the repair
     Chaos(Box<Chaos>),
+    /// Save everything a running or stopped Portcullis holds into one file, or load such a file
+    #[command(after_help = "Examples:
+  portcullis snapshot save before.snapshot
+  portcullis snapshot save --data ./state before.snapshot
+  portcullis snapshot load before.snapshot --data ./copy && portcullis up --data ./copy
+
+The file holds the device key: whoever has it has every key and can use every key store.")]
+    Snapshot {
+        #[command(subcommand)]
+        command: SnapshotCommand,
+    },
     /// The CloudHSM CLI's verbs: activate a cluster, manage its users and keys
     CloudhsmCli(Box<CloudHsmCli>),
     /// Measure throughput and latency, also through disconnect, edit and reconnect
@@ -230,4 +241,34 @@ pub(crate) enum HsmCommand {
         /// The HSM's ID
         id: String,
     },
+}
+
+/// `portcullis snapshot`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SnapshotCommand {
+    /// Save control plane, HSM disks and device key, as they are at one instant
+    Save {
+        #[command(flatten)]
+        source: SnapshotSource,
+        /// The file to make
+        file: PathBuf,
+    },
+    /// Make a data folder from a snapshot, for `portcullis up --data`
+    Load {
+        /// The snapshot
+        file: PathBuf,
+        /// The folder to make
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+    },
+}
+
+/// What to save.
+#[derive(Debug, Args)]
+pub(crate) struct SnapshotSource {
+    #[command(flatten)]
+    pub(crate) endpoint: Endpoint,
+    /// The data folder of a Portcullis that is stopped, instead of a running one
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::{Method, Request, Uri};
+use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
@@ -13,8 +13,12 @@ use tokio::net::TcpStream;
 /// A reply of the admin API is a page of text, never more.
 const REPLY_BYTES_MAX: usize = 4 << 20;
 
+/// A snapshot: some 2 KiB a key, and the backups.
+const DOWNLOAD_BYTES_MAX: usize = 1 << 30;
+
 /// The admin API answers at memory speed; ten seconds mean that something hangs.
 const DEADLINE: Duration = Duration::from_secs(10);
+const DOWNLOAD_DEADLINE: Duration = Duration::from_secs(120);
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -58,28 +62,69 @@ impl Client {
 
     /// GETs `path`.
     pub(crate) async fn get(&self, path: &str) -> Result<Value, ClientError> {
-        self.send(Method::GET, path, Bytes::new()).await
+        self.json(Method::GET, path, Bytes::new()).await
     }
 
     /// POSTs `body` to `path`.
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, ClientError> {
-        self.send(Method::POST, path, Bytes::from(body.to_string()))
+        self.json(Method::POST, path, Bytes::from(body.to_string()))
             .await
     }
 
     /// DELETEs what is at `path`.
     pub(crate) async fn delete(&self, path: &str) -> Result<Value, ClientError> {
-        self.send(Method::DELETE, path, Bytes::new()).await
+        self.json(Method::DELETE, path, Bytes::new()).await
     }
 
-    async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Value, ClientError> {
-        let exchange = self.exchange(method, path, body);
-        tokio::time::timeout(DEADLINE, exchange)
+    /// POSTs to `path` and gives the bytes of the reply.
+    pub(crate) async fn download(&self, path: &str) -> Result<Vec<u8>, ClientError> {
+        let limits = (DOWNLOAD_BYTES_MAX, DOWNLOAD_DEADLINE);
+        let (status, bytes) = self
+            .send(Method::POST, path, Bytes::from_static(b"{}"), limits)
+            .await?;
+        if status.is_success() {
+            return Ok(bytes.into());
+        }
+        let reply = self.read(status, &bytes)?;
+        let why = reply.get("data").or_else(|| reply.get("message"));
+        Err(ClientError(
+            why.and_then(Value::as_str)
+                .map_or_else(|| reply.to_string(), str::to_owned),
+        ))
+    }
+
+    async fn json(&self, method: Method, path: &str, body: Bytes) -> Result<Value, ClientError> {
+        let (status, bytes) = self
+            .send(method, path, body, (REPLY_BYTES_MAX, DEADLINE))
+            .await?;
+        self.read(status, &bytes)
+    }
+
+    fn read(&self, status: StatusCode, bytes: &[u8]) -> Result<Value, ClientError> {
+        serde_json::from_slice(bytes).map_err(|_not_json| {
+            ClientError(format!(
+                "{} answered {status} with something that is not Portcullis's. Is the endpoint \
+                 right?",
+                self.url
+            ))
+        })
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        (bytes_max, deadline): (usize, Duration),
+    ) -> Result<(StatusCode, Bytes), ClientError> {
+        let exchange = self.exchange(method, path, body, bytes_max);
+        tokio::time::timeout(deadline, exchange)
             .await
             .unwrap_or_else(|_elapsed| {
                 Err(ClientError(format!(
-                    "{} did not answer within 10 seconds.",
-                    self.url
+                    "{} did not answer within {} seconds.",
+                    self.url,
+                    deadline.as_secs()
                 )))
             })
     }
@@ -89,7 +134,8 @@ impl Client {
         method: Method,
         path: &str,
         body: Bytes,
-    ) -> Result<Value, ClientError> {
+        bytes_max: usize,
+    ) -> Result<(StatusCode, Bytes), ClientError> {
         let stream = TcpStream::connect(&self.authority).await.map_err(|error| {
             ClientError(format!(
                 "Nothing answers at {} ({error}). Start it with `portcullis up`, or name another \
@@ -116,19 +162,13 @@ impl Client {
             .map_err(|error| ClientError(format!("{path:?} is not a path: {error}.")))?;
         let response = sender.send_request(request).await.map_err(broken)?;
         let status = response.status();
-        let bytes = Limited::new(response.into_body(), REPLY_BYTES_MAX)
+        let bytes = Limited::new(response.into_body(), bytes_max)
             .collect()
             .await
             .map_err(|error| ClientError(format!("{} sent no whole reply: {error}.", self.url)))?
             .to_bytes();
         driver.abort();
-        serde_json::from_slice(&bytes).map_err(|_not_json| {
-            ClientError(format!(
-                "{} answered {status} with something that is not Portcullis's. Is the endpoint \
-                 right?",
-                self.url
-            ))
-        })
+        Ok((status, bytes))
     }
 }
 

@@ -6,7 +6,9 @@ mod client;
 mod clock;
 mod cloudhsm_cli;
 mod env;
+mod folder;
 mod print;
+mod snapshot;
 mod status;
 mod system;
 mod up;
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         Command::Clock(arguments) => wait_for(clock::run(&arguments)),
         Command::Hsm(arguments) => wait_for(status::hsm(&arguments)),
         Command::Chaos(arguments) => chaos::run(*arguments),
+        Command::Snapshot { command } => wait_for(snapshot::run(&command)),
         Command::CloudhsmCli(arguments) => wait_for(cloudhsm_cli::run(*arguments)),
     };
     outcome.unwrap_or_else(|error| {

@@ -1,15 +1,13 @@
 //! The parts of a running Portcullis, put together over a data folder or over memory.
 
-use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_api::Scope;
 use portcullis_cloudhsm::{
-    Calendar, CloudHsm, CloudHsmConfig, Clusters, Disks, FileDisks, MemoryDisks, Pacing,
+    Calendar, CloudHsm, CloudHsmConfig, Clusters, Disks, MemoryDisks, Pacing,
 };
 use portcullis_hsm::{DeviceKey, Settings};
 use portcullis_kms::{Kms, KmsConfig};
@@ -18,9 +16,11 @@ use portcullis_link::{
 };
 use portcullis_seam::{Entropy, SystemClock, SystemEntropy, ThreadPool, draw};
 use portcullis_server::{Auth, Running, Server, ServerConfig, Services};
-use portcullis_store::{Store, StoreError};
+use portcullis_store::Store;
 use zeroize::Zeroizing;
 
+use crate::folder::{DataFolder, DeviceKeyBytes};
+use crate::snapshot::Live;
 use crate::world::World;
 
 /// How long a cryptographic operation may take before the caller hears that it failed; SDKs wait
@@ -44,6 +44,8 @@ pub(crate) struct System {
     pub(crate) kms: Arc<Kms>,
     pub(crate) calendar: Arc<Calendar>,
     pub(crate) entropy: Arc<dyn Entropy>,
+    snapshots: Arc<Live>,
+    folder: Option<DataFolder>,
 }
 
 impl System {
@@ -53,7 +55,8 @@ impl System {
     /// A text for the user.
     pub(crate) async fn open(data: &Data, world: &World) -> Result<Self, String> {
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-        let (store, disks, device_key) = open_data(data, &*entropy)?;
+        let (live, folder) = open_data(data, &*entropy)?;
+        let store = live.store.clone();
         let pacing = Pacing::new(world.state_changes);
         let calendar = Calendar::open(
             store.clone(),
@@ -62,11 +65,11 @@ impl System {
             Arc::clone(&pacing),
         );
         let calendar = Arc::new(calendar.await.map_err(|error| error.to_string())?);
-        let device_key = Arc::new(device_key);
+        let device_key = Arc::new(DeviceKey::from_bytes(&live.device_key.0));
         let transport = transport(&entropy)?;
         let cloudhsm = CloudHsm::open(CloudHsmConfig {
             store: store.clone(),
-            disks,
+            disks: Arc::clone(&live.disks),
             transport: Arc::clone(&transport),
             entropy: Arc::clone(&entropy),
             clock: calendar.clock(),
@@ -99,7 +102,17 @@ impl System {
             kms,
             calendar,
             entropy,
+            snapshots: Arc::new(live),
+            folder,
         })
+    }
+
+    /// The world is made: what is in the data folder counts from here on.
+    ///
+    /// # Errors
+    /// A text for the user.
+    pub(crate) fn finished(&self) -> Result<(), String> {
+        self.folder.as_ref().map_or(Ok(()), DataFolder::finished)
     }
 
     /// Starts to serve.
@@ -116,6 +129,7 @@ impl System {
             bind,
             auth,
             defaults,
+            snapshots: Some(Arc::<Live>::clone(&self.snapshots)),
             ..ServerConfig::default()
         };
         let services = Services {
@@ -146,59 +160,24 @@ fn transport(entropy: &Arc<dyn Entropy>) -> Result<Arc<dyn Transport>, String> {
     Ok(Arc::new(FaultyTransport::new(quic, faults)))
 }
 
-type Opened = (Store, Arc<dyn Disks>, DeviceKey);
-
-fn open_data(data: &Data, entropy: &dyn Entropy) -> Result<Opened, String> {
-    let Data::Folder(folder) = data else {
-        let disks: Arc<dyn Disks> = Arc::new(MemoryDisks::default());
-        return Ok((Store::memory(), disks, DeviceKey::draw(entropy)));
-    };
-    let why = |error: std::io::Error| {
-        format!(
-            "The data folder {} cannot be used: {error}.",
-            folder.display()
-        )
-    };
-    let mut builder = std::fs::DirBuilder::new();
-    builder
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-        .map_err(why)?;
-    let store = Store::open(&folder.join("control.redb")).map_err(|error| match error {
-        StoreError::InUse(_) => format!(
-            "The data folder {} is in use by another Portcullis. Stop that one, or choose another \
-             folder with --data, or use --ephemeral.",
-            folder.display()
-        ),
-        StoreError::Conflict { .. }
-        | StoreError::TooLarge { .. }
-        | StoreError::Closed(_)
-        | StoreError::Unreadable(_) => format!("The data folder cannot be read: {error}."),
-    })?;
-    let device_key = device_key(&folder.join("device.key"), entropy).map_err(why)?;
-    let disks: Arc<dyn Disks> = Arc::new(FileDisks::new(folder.join("hsms")));
-    Ok((store, disks, device_key))
-}
-
-/// The key under which everything secret in the folder is sealed: 32 bytes that only the owner
-/// of the folder can read, made with the folder.
-fn device_key(path: &Path, entropy: &dyn Entropy) -> std::io::Result<DeviceKey> {
-    let mut bytes = Zeroizing::new([0; 32]);
-    match std::fs::File::open(path) {
-        Ok(mut file) => file.read_exact(&mut *bytes)?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            bytes = Zeroizing::new(draw(entropy));
-            let mut options = std::fs::OpenOptions::new();
-            let mut file = options
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(path)?;
-            file.write_all(&*bytes)?;
-            file.sync_all()?;
+fn open_data(data: &Data, entropy: &dyn Entropy) -> Result<(Live, Option<DataFolder>), String> {
+    match data {
+        Data::Memory => {
+            let live = Live {
+                store: Store::memory(),
+                disks: Arc::new(MemoryDisks::default()),
+                device_key: DeviceKeyBytes(Zeroizing::new(draw(entropy))),
+            };
+            Ok((live, None))
         }
-        Err(error) => return Err(error),
+        Data::Folder(path) => {
+            let folder = DataFolder::open(path, entropy)?;
+            let live = Live {
+                store: folder.store.clone(),
+                disks: Arc::<dyn Disks>::clone(&folder.disks),
+                device_key: folder.device_key.clone(),
+            };
+            Ok((live, Some(folder)))
+        }
     }
-    Ok(DeviceKey::from_bytes(&bytes))
 }

@@ -59,6 +59,7 @@ async fn serve(arguments: &Up) -> Result<(), String> {
     let system = System::open(&data, &world).await?;
     system.cloudhsm.set_default_device(profile);
     let seeded = seed(&system, &world).await?;
+    system.finished()?;
     let bind = SocketAddr::new(arguments.bind, arguments.port);
     let auth = match arguments.auth {
         AuthMode::Open => Auth::Open,

@@ -34,7 +34,7 @@ mod view;
 pub use certificate::{CannotSign, CustomerAuthority, Roots};
 pub use chaos::{BadOrder, FaultKind, FaultOrder, FaultReport};
 pub use control::{CloudHsm, CloudHsmConfig, FaultError, OpenError};
-pub use fleet::{Disks, FileDisks, InvalidProfile, Latency, MemoryDisks, Profile};
+pub use fleet::{Disks, FileDisks, FoundDisk, InvalidProfile, Latency, MemoryDisks, Profile};
 pub use keys::{KeyPage, KeyRow, KeyTextError, NewKey, UnwrapRequest, WrapRequest, WrappedKey};
 pub use network::{
     Addresses, Cidr, Direction, InvalidCidr, Network, NetworkChange, Rule, Subnet, default_subnets,

@@ -27,7 +27,7 @@ use portcullis_hsm::{DeviceKey, Role, Secret, Settings};
 use portcullis_kms::{Connection, ConnectionError, Kms, KmsConfig};
 use portcullis_link::{ClientIdentity, QuicSettings, QuicTransport, Transport};
 use portcullis_seam::{Entropy, InlinePool, SystemClock, SystemEntropy};
-use portcullis_store::Store;
+use portcullis_store::{Store, Transaction};
 use zeroize::Zeroizing;
 
 use world::*;
@@ -452,4 +452,38 @@ async fn describing_shows_what_there_is_and_names_what_is_not() {
         .custom_key_stores
         .unwrap();
     assert_eq!(shown[0].connection_error_code, None);
+}
+
+/// Rule KS-63
+///
+/// Killed twice while connecting, KMS used to forget the password that some HSMs had got from the
+/// first attempt: it drew another one and wrote it down in the same place.
+#[tokio::test]
+async fn a_rotation_that_was_cut_short_is_finished_with_its_own_password() {
+    let mut world = World::new().await;
+    let cluster = world.cluster(&["a", "b"], None).await;
+    let id = world.create(world.request("Keys", &cluster)).await.unwrap();
+    let begun = "begunByTheFirstAttempt";
+    let sealed = world
+        .device_key
+        .seal("kmsuser-password", begun.as_bytes(), &SystemEntropy);
+    let name = format!(
+        "kms/{}/{}/store/{id}",
+        world.scope.account, world.scope.region
+    );
+    let passwords = |world: &World| {
+        let record = world.store.get(&name).unwrap();
+        serde_json::from_slice::<serde_json::Value>(&record.value).unwrap()
+    };
+    let mut record = passwords(&world);
+    record["passwords"]["rotating"] = serde_json::to_value(&sealed).unwrap();
+    let put = Transaction::new().put(&name, serde_json::to_vec(&record).unwrap());
+    world.store.commit(put).await.unwrap();
+    world.restart(false).await;
+    world.connect(&id).await.unwrap();
+    world.connected(&id).await;
+    let kept: Vec<u8> =
+        serde_json::from_value(passwords(&world)["passwords"]["current"].clone()).unwrap();
+    let opened = world.device_key.open("kmsuser-password", &kept).unwrap();
+    assert_eq!(opened.as_slice(), begun.as_bytes());
 }

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_api::{AccountId, Region, Scope};
@@ -20,6 +21,18 @@ pub struct ServerConfig {
     pub cores: NonZeroUsize,
     /// What one client may take.
     pub limits: Limits,
+    /// Who takes snapshots; without, there are none. They hold the device key, so they are given
+    /// only where the address is one of the loopback interface.
+    pub snapshots: Option<Arc<dyn Snapshots>>,
+}
+
+/// Takes snapshots of everything that is kept.
+pub trait Snapshots: Send + Sync + fmt::Debug {
+    /// A snapshot as a file holds it. May take seconds.
+    ///
+    /// # Errors
+    /// A text for the user.
+    fn take(&self) -> Result<Vec<u8>, String>;
 }
 
 impl Default for ServerConfig {
@@ -32,6 +45,7 @@ impl Default for ServerConfig {
             defaults: default_scope(),
             cores: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             limits: Limits::default(),
+            snapshots: None,
         }
     }
 }

@@ -34,6 +34,6 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Auth, Credentials, Limits, ServerConfig};
+pub use config::{Auth, Credentials, Limits, ServerConfig, Snapshots};
 pub use running::Running;
 pub use server::{Server, Services};

@@ -47,7 +47,7 @@ impl Server {
         let cores: Vec<Arc<CoreMetrics>> = (0..config.cores.get())
             .map(|_| Arc::new(CoreMetrics::new()))
             .collect();
-        let admin = Admin::new(&services, config.defaults.clone(), cores.clone());
+        let admin = Admin::new(&services, &config, cores.clone());
         let shared = Shared {
             router: admin::router(admin),
             services: Arc::new(Dispatch {

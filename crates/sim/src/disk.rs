@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use portcullis_api::HsmId;
-use portcullis_cloudhsm::Disks;
+use portcullis_cloudhsm::{Disks, FoundDisk};
 use portcullis_hsm::HsmKeyId;
 use portcullis_store::{StorageBackend, Store, StoreError};
 
@@ -270,6 +270,16 @@ impl Disks for SimDisks {
     fn remove(&self, hsm: &HsmId) -> Result<(), StoreError> {
         self.slots.lock().remove(hsm);
         Ok(())
+    }
+
+    fn all(&self) -> Result<Vec<FoundDisk>, StoreError> {
+        let ids: Vec<HsmId> = self.slots.lock().keys().cloned().collect();
+        let mut found = Vec::new();
+        for id in ids {
+            let disk = self.open(&id);
+            found.push((id, disk));
+        }
+        Ok(found)
     }
 }
 

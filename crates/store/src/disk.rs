@@ -20,22 +20,35 @@ const SCHEMA: u64 = 1;
 
 const REVISION_BYTES: usize = 8;
 
+/// The extension of a file that is being made.
+const MAKING: &str = "making";
+
 /// The records' redb database.
 #[derive(Debug)]
 pub(crate) struct Disk(Database);
 
 impl Disk {
+    /// Opens the file, or makes it.
+    ///
+    /// Rule ST-09: the file appears under its name only when it is a whole store, so that a
+    /// process that ends in between leaves nothing that cannot be opened.
     pub(crate) fn open(path: &Path) -> Result<(Self, State), StoreError> {
-        let name = path.display();
-        let database = Database::create(path).map_err(|error| {
-            // Rule ST-04: one process at a time has a store open.
-            if matches!(error, DatabaseError::DatabaseAlreadyOpen) {
-                StoreError::InUse(name.to_string())
-            } else {
-                StoreError::Unreadable(format!("{name}: {error}"))
+        if path.exists() {
+            return named(path, Self::load(database(path)?));
+        }
+        let making = path.with_extension(MAKING);
+        let begun = match database(&making) {
+            // What a process left that ended while it made the file.
+            Err(StoreError::Unreadable(_)) => {
+                std::fs::remove_file(&making).map_err(|error| failed(&making, &error))?;
+                database(&making)?
             }
-        })?;
-        Self::load(database)
+            outcome => outcome?,
+        };
+        let made = named(path, Self::load(begun))?;
+        std::fs::rename(&making, path).map_err(|error| failed(path, &error))?;
+        sync_folder(path)?;
+        Ok(made)
     }
 
     pub(crate) fn on(backend: impl StorageBackend) -> Result<(Self, State), StoreError> {
@@ -57,7 +70,7 @@ impl Disk {
         let found = self.schema().map_err(unreadable)?;
         match found {
             Some(SCHEMA) => Ok(()),
-            Some(other) => Err(StoreError::Unreadable(format!(
+            Some(other) => Err(StoreError::OtherSchema(format!(
                 "it has schema {other}, and this version of Portcullis reads schema {SCHEMA}; \
                  use the version that wrote it, or another data folder"
             ))),
@@ -118,6 +131,45 @@ impl Disk {
     }
 }
 
+fn database(path: &Path) -> Result<Database, StoreError> {
+    Database::create(path).map_err(|error| {
+        // Rule ST-04: one process at a time has a store open.
+        if matches!(error, DatabaseError::DatabaseAlreadyOpen) {
+            StoreError::InUse(path.display().to_string())
+        } else {
+            failed(path, &error)
+        }
+    })
+}
+
+/// An entry of a folder is durable when the folder has been synced.
+fn sync_folder(path: &Path) -> Result<(), StoreError> {
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    std::fs::File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| failed(folder, &error))
+}
+
+fn failed(path: &Path, error: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Unreadable(format!("{}: {error}", path.display()))
+}
+
+/// Says in which file the trouble is.
+fn named<T>(path: &Path, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+    let name = path.display();
+    outcome.map_err(|error| match error {
+        StoreError::OtherSchema(why) => StoreError::OtherSchema(format!("{name}: {why}")),
+        StoreError::Unreadable(why) => StoreError::Unreadable(format!("{name}: {why}")),
+        other @ (StoreError::Conflict { .. }
+        | StoreError::TooLarge { .. }
+        | StoreError::Closed(_)
+        | StoreError::InUse(_)) => other,
+    })
+}
+
 #[expect(clippy::needless_pass_by_value, reason = "the form that map_err wants")]
 fn unreadable(error: redb::Error) -> StoreError {
     StoreError::Unreadable(error.to_string())
@@ -153,9 +205,25 @@ mod tests {
             .unwrap();
         write.commit().unwrap();
         drop(disk);
-        let Err(StoreError::Unreadable(why)) = Disk::open(&path) else {
+        let Err(StoreError::OtherSchema(why)) = Disk::open(&path) else {
             panic!("it was opened")
         };
         assert!(why.contains(&format!("schema {}", SCHEMA + 1)), "{why}");
+        assert!(why.contains(&path.display().to_string()), "{why}");
+    }
+
+    /// Rule ST-09
+    #[test]
+    fn what_was_left_half_made_is_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.redb");
+        let making = path.with_extension(MAKING);
+        for torn in [&b""[..], b"redb", &[0; 4096], &[7; 10_000]] {
+            std::fs::write(&making, torn).unwrap();
+            let (disk, state) = Disk::open(&path).unwrap();
+            assert!(state.records.is_empty() && !making.exists());
+            drop(disk);
+            std::fs::remove_file(&path).unwrap();
+        }
     }
 }

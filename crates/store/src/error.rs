@@ -17,7 +17,9 @@ pub enum StoreError {
     Closed(String),
     /// The file is in use by another process.
     InUse(String),
-    /// The file was written by another version of Portcullis, or by something else.
+    /// The file was written by another version of Portcullis.
+    OtherSchema(String),
+    /// The file is damaged, or was written by something else.
     Unreadable(String),
 }
 
@@ -28,7 +30,9 @@ impl fmt::Display for StoreError {
             Self::TooLarge { key } => write!(formatter, "the record {key} is too large"),
             Self::Closed(why) => write!(formatter, "the store is closed: {why}"),
             Self::InUse(path) => write!(formatter, "{path} is in use by another process"),
-            Self::Unreadable(why) => write!(formatter, "the store cannot be read: {why}"),
+            Self::OtherSchema(why) | Self::Unreadable(why) => {
+                write!(formatter, "the store cannot be read: {why}")
+            }
         }
     }
 }

@@ -20,12 +20,14 @@
 //! ```
 
 mod committer;
+mod contents;
 mod disk;
 mod error;
 mod state;
 mod store;
 mod transaction;
 
+pub use contents::Contents;
 pub use error::StoreError;
 pub use redb::StorageBackend;
 pub use state::Record;

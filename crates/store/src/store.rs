@@ -16,24 +16,24 @@ use crate::{Record, StoreError, Transaction};
 /// Reads see what has been committed, never what is being committed.
 #[derive(Clone)]
 pub struct Store {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     /// The committer's queue; none where commits happen on the caller.
     queue: Option<mpsc::Sender<Job>>,
 }
 
 /// What the handles and the committer share.
 pub(crate) struct Shared {
-    state: RwLock<State>,
+    pub(crate) state: RwLock<State>,
     disk: Option<Disk>,
-    /// Held from the first check of a group to its last write.
-    committing: Mutex<Health>,
+    /// Held from the first check of a group until its writes are visible.
+    pub(crate) committing: Mutex<Health>,
     revision: watch::Sender<u64>,
     on_failure: fn(&str),
 }
 
 #[derive(Default)]
-struct Health {
-    failed: Option<String>,
+pub(crate) struct Health {
+    pub(crate) failed: Option<String>,
 }
 
 impl Store {
@@ -86,6 +86,8 @@ impl Store {
     }
 
     /// Commits. On return the writes are on disk and visible to readers; gives the revision.
+    ///
+    /// Rule ST-13: so whatever a caller was told survives the end of the process.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] when a record is not as expected; then nothing was written.

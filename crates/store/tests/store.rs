@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use portcullis_store::{Expect, Store, StoreError, Transaction};
+use portcullis_store::{Contents, Expect, Store, StoreError, Transaction};
 use proptest::prelude::*;
 
 fn wait<T>(future: impl Future<Output = T>) -> T {
@@ -125,6 +125,59 @@ fn a_file_that_is_not_a_store_is_refused_with_a_reason() {
         panic!("it was opened")
     };
     assert!(why.contains("store"), "{why}");
+}
+
+/// Rule ST-08
+#[test]
+fn the_contents_of_several_stores_are_of_one_instant() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = |name: &str| Store::open(&folder.path().join(name)).unwrap();
+    let stores = [open("first"), open("second")];
+    let writer = {
+        let stores = stores.clone();
+        std::thread::spawn(move || {
+            for number in 1..=100 {
+                for store in &stores {
+                    wait(store.commit(put("number", &number.to_string()))).unwrap();
+                }
+            }
+        })
+    };
+    let number = |contents: &Contents| -> u64 {
+        let record = contents.records.first();
+        let text = record.map_or("0", |(_, record)| {
+            std::str::from_utf8(&record.value).unwrap()
+        });
+        text.parse().unwrap()
+    };
+    let mut looks = 0;
+    while !writer.is_finished() {
+        let contents = Store::contents_of(&stores).unwrap();
+        let (first, second) = (number(&contents[0]), number(&contents[1]));
+        assert!(first == second || first == second + 1, "{first} {second}");
+        looks += 1;
+    }
+    writer.join().unwrap();
+    assert!(looks > 0);
+}
+
+#[test]
+fn a_file_made_of_contents_holds_them_and_goes_on_from_there() {
+    let store = Store::memory();
+    wait(store.commit(put("a", "1"))).unwrap();
+    wait(store.commit(put("b", "2"))).unwrap();
+    wait(store.commit(Transaction::new().delete("b"))).unwrap();
+    let contents = Store::contents_of(std::slice::from_ref(&store)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("copy");
+    Store::make(&path, &contents[0]).unwrap();
+    assert!(Store::make(&path, &contents[0]).is_err(), "it is there");
+    let copy = reopen(&path);
+    assert_eq!(
+        Store::contents_of(std::slice::from_ref(&copy)),
+        Ok(contents)
+    );
+    assert_eq!(wait(copy.commit(put("c", "3"))), Ok(4));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use portcullis_seam::Entropy;
 use portcullis_store::{Store, StoreError, Transaction};
 use zeroize::Zeroizing;
 
+use super::rejoin::USERS;
 use crate::record::layout;
 
 /// The disk of one HSM: its records, each sealed under the device key, and what the service notes
@@ -82,11 +83,26 @@ impl Disk {
     /// # Errors
     /// A sentence for the log when something on it was sealed under another device key or damaged.
     pub(crate) fn read(&self) -> Result<Contents, String> {
+        self.read_records("")
+    }
+
+    /// Reads what HSMs take over from each other before they serve: users and notes. Keys are
+    /// most of a disk and stay sealed.
+    ///
+    /// # Errors
+    /// As [`Disk::read`].
+    pub(crate) fn read_users(&self) -> Result<Contents, String> {
+        self.read_records(USERS)
+    }
+
+    /// The notes, and those records of the HSM whose keys start with `prefix`.
+    fn read_records(&self, prefix: &str) -> Result<Contents, String> {
         let mut contents = Contents {
             notes: self.notes(),
             records: Vec::new(),
         };
-        for (name, record) in self.store.scan(layout::HSM_RECORDS, None, usize::MAX) {
+        let prefix = layout::hsm_record(prefix);
+        for (name, record) in self.store.scan(&prefix, None, usize::MAX) {
             let opened = self
                 .device_key
                 .open(&self.sealing_name(&name), &record.value)

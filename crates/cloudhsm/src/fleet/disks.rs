@@ -1,10 +1,13 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::path::PathBuf;
 
 use parking_lot::Mutex;
 use portcullis_api::HsmId;
 use portcullis_store::{Store, StoreError};
+
+/// An HSM's disk, or why it cannot be opened.
+pub type FoundDisk = (HsmId, Result<Store, StoreError>);
 
 /// Where the disks of HSMs come from: one store for each HSM.
 pub trait Disks: Send + Sync + Debug {
@@ -19,6 +22,12 @@ pub trait Disks: Send + Sync + Debug {
     /// # Errors
     /// When it cannot be destroyed.
     fn remove(&self, hsm: &HsmId) -> Result<(), StoreError>;
+
+    /// Every disk there is, in the order of the HSMs' IDs, opened.
+    ///
+    /// # Errors
+    /// When it cannot be seen which there are. That one cannot be opened stands in its place.
+    fn all(&self) -> Result<Vec<FoundDisk>, StoreError>;
 }
 
 /// A file for each HSM in one folder, so that a key on two HSMs is in two synced files.
@@ -73,6 +82,27 @@ impl Disks for FileDisks {
             }
         }
     }
+
+    fn all(&self) -> Result<Vec<FoundDisk>, StoreError> {
+        let unreadable = |error: std::io::Error| {
+            StoreError::Unreadable(format!("{}: {error}", self.folder.display()))
+        };
+        let entries = match std::fs::read_dir(&self.folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(unreadable(error)),
+        };
+        let mut ids = BTreeSet::new();
+        for entry in entries {
+            let name = entry.map_err(unreadable)?.file_name();
+            let id = name.to_str().and_then(|name| name.strip_suffix(".redb"));
+            ids.extend(id.and_then(|id| id.parse::<HsmId>().ok()));
+        }
+        Ok(ids
+            .into_iter()
+            .map(|id| (id.clone(), self.open(&id)))
+            .collect())
+    }
 }
 
 /// Disks in memory, for `--ephemeral` and tests. They outlive a crash of their HSM.
@@ -93,5 +123,13 @@ impl Disks for MemoryDisks {
     fn remove(&self, hsm: &HsmId) -> Result<(), StoreError> {
         self.disks.lock().remove(hsm);
         Ok(())
+    }
+
+    fn all(&self) -> Result<Vec<FoundDisk>, StoreError> {
+        let disks = self.disks.lock();
+        Ok(disks
+            .iter()
+            .map(|(id, store)| (id.clone(), Ok(store.clone())))
+            .collect())
     }
 }

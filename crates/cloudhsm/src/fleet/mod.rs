@@ -17,7 +17,7 @@ mod trouble;
 
 pub(crate) use condition::Ailment;
 pub use device::{InvalidProfile, Latency, Profile};
-pub use disks::{Disks, FileDisks, MemoryDisks};
+pub use disks::{Disks, FileDisks, FoundDisk, MemoryDisks};
 pub(crate) use identity::KeptIdentity;
 pub(crate) use node::Capture;
 pub(crate) use trouble::{Saved, Tampered};
@@ -222,12 +222,16 @@ impl Fleet {
         let peers: Vec<Contents> = peers
             .iter()
             .filter(|peer| *peer != id)
-            .filter_map(|peer| self.disk(peer)?.read().ok())
+            .filter_map(|peer| self.disk(peer)?.read_users().ok())
             .collect();
-        disk.write(&rejoin::catch_up(&own, &peers))
-            .await
-            .map_err(|error| FleetError::of(id, "its disk failed", error))?;
-        let records = disk.read().map_err(unreadable)?.records;
+        let missed = rejoin::catch_up(&own, &peers);
+        let mut records = own.records;
+        if !missed.is_empty() {
+            disk.write(&missed)
+                .await
+                .map_err(|error| FleetError::of(id, "its disk failed", error))?;
+            records = disk.read().map_err(unreadable)?.records;
+        }
         let Equipment {
             settings,
             entropy,

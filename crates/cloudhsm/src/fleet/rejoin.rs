@@ -17,7 +17,8 @@ use zeroize::Zeroizing;
 
 use super::disk::{Contents, Notes, Writes, key_of_record};
 
-const USERS: &str = "user/";
+/// Where an HSM's records of users lie.
+pub(super) const USERS: &str = "user/";
 
 /// Rules CL-13 and CL-14: what `own` must take over from its peers.
 pub(crate) fn catch_up(own: &Contents, peers: &[Contents]) -> Writes {

@@ -288,6 +288,7 @@ impl Ledger {
                 error @ (StoreError::TooLarge { .. }
                 | StoreError::Closed(_)
                 | StoreError::InUse(_)
+                | StoreError::OtherSchema(_)
                 | StoreError::Unreadable(_)),
             ) => Err(internal("The change could not be stored. Try again.").because(error)),
         }

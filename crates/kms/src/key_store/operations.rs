@@ -370,21 +370,25 @@ impl Kms {
             .into_iter()
             .flatten()
             .collect();
-        let used = log_in_everywhere(&members, &known, store, epoch).await?;
-        let replaced = known
-            .get(used)
-            .map_or_else(|| current.duplicate(), |it| it.duplicate());
+        log_in_everywhere(&members, &known, store, epoch).await?;
         let attempt = Attempt {
             partition,
             store,
             epoch,
         };
-        let fresh = self.rotate(&attempt, &members, &replaced).await?;
+        // Rule KS-63: a rotation that was cut short is finished with its own password: some HSMs
+        // have it, and a third one would be more than is remembered.
+        let fresh = rotating.unwrap_or_else(|| random_password(&*self.config.entropy));
+        let passwords = Rotation {
+            replaced: current,
+            fresh,
+        };
+        self.rotate(&attempt, &members, &passwords).await?;
         Ok(Arc::new(LiveConnection::new(
             store.fence(epoch),
             members,
-            fresh,
-            Some(replaced),
+            passwords.fresh,
+            Some(passwords.replaced),
         )))
     }
 
@@ -432,9 +436,9 @@ impl Kms {
         &self,
         attempt: &Attempt<'_>,
         members: &[Arc<Member>],
-        replaced: &Secret,
-    ) -> Result<Secret, ConnectionError> {
-        let fresh = random_password(&*self.config.entropy);
+        passwords: &Rotation,
+    ) -> Result<(), ConnectionError> {
+        let Rotation { replaced, fresh } = passwords;
         let sealed = self.seal(fresh.reveal());
         self.record_passwords(attempt, |record| {
             record.passwords.rotating = Some(sealed.clone());
@@ -442,7 +446,7 @@ impl Kms {
         .await?;
         let mut changed = 0;
         for member in members.iter().filter(|member| member.session().is_some()) {
-            match member.change_password(&fresh).await {
+            match member.change_password(fresh).await {
                 Ok(()) => changed += 1,
                 Err(error) => tracing::warn!(hsm = %member.hsm, %error, "password not rotated"),
             }
@@ -456,8 +460,7 @@ impl Kms {
             record.passwords.rotating = None;
             record.passwords.previous = Some(previous.clone());
         })
-        .await?;
-        Ok(fresh)
+        .await
     }
 
     /// Records a step of the rotation, unless the connect was overtaken.
@@ -598,6 +601,12 @@ struct Attempt<'a> {
     epoch: Epoch,
 }
 
+/// From which password to which.
+struct Rotation {
+    replaced: Secret,
+    fresh: Secret,
+}
+
 /// Logs in on an HSM that came later, and gives it the present password if it has the last one.
 async fn join(member: &Member, live: &LiveConnection) -> Result<(), CallError> {
     let known: Vec<&Secret> = [Some(&live.current), live.previous.as_ref()]
@@ -612,21 +621,20 @@ async fn join(member: &Member, live: &LiveConnection) -> Result<(), CallError> {
 }
 
 /// Logs in on every HSM. One that cannot be reached is passed over as long as another can; one that
-/// refuses ends the attempt. Gives the index of the password that was right.
+/// refuses ends the attempt.
 async fn log_in_everywhere(
     members: &[Arc<Member>],
     known: &[&Secret],
     store: &KeyStore,
     epoch: Epoch,
-) -> Result<usize, ConnectionError> {
-    let mut used = None;
-    let mut unreachable = ConnectionError::NetworkErrors;
+) -> Result<(), ConnectionError> {
+    let mut outcome = Err(ConnectionError::NetworkErrors);
     for member in members {
         match member.log_in(known, store.fence(epoch), true).await {
-            Ok(index) => used = used.max(Some(index)),
+            Ok(_index) => outcome = Ok(()),
             Err(error @ CallError::Link(_)) => {
                 tracing::debug!(hsm = %member.hsm, %error, "not reached");
-                unreachable = translate::login(&error);
+                outcome = outcome.map_err(|_earlier| translate::login(&error));
             }
             Err(error @ CallError::Refused(_)) => {
                 let code = translate::login(&error);
@@ -646,7 +654,7 @@ async fn log_in_everywhere(
             }
         }
     }
-    used.ok_or(unreachable)
+    outcome
 }
 
 /// The letters and digits of a rotated password: 64, so that six random bits choose one evenly

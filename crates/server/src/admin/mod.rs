@@ -9,6 +9,7 @@ mod health;
 mod hsm;
 mod keys;
 mod reply;
+mod snapshot;
 mod status;
 mod users;
 mod vpc;
@@ -25,6 +26,7 @@ use portcullis_kms::Kms;
 use serde_json::json;
 use tokio::time::Instant;
 
+use crate::config::{ServerConfig, Snapshots};
 use crate::metrics::CoreMetrics;
 use crate::server::Services;
 
@@ -35,17 +37,24 @@ pub(crate) struct Admin {
     cloudhsm: Arc<CloudHsm>,
     calendar: Arc<Calendar>,
     defaults: Scope,
+    snapshots: Option<Arc<dyn Snapshots>>,
     cores: Vec<Arc<CoreMetrics>>,
     began: Instant,
 }
 
 impl Admin {
-    pub(crate) fn new(services: &Services, defaults: Scope, cores: Vec<Arc<CoreMetrics>>) -> Self {
+    pub(crate) fn new(
+        services: &Services,
+        config: &ServerConfig,
+        cores: Vec<Arc<CoreMetrics>>,
+    ) -> Self {
+        let is_private = config.bind.ip().is_loopback();
         Self {
+            snapshots: config.snapshots.clone().filter(|_| is_private),
             kms: Arc::clone(&services.kms),
             cloudhsm: Arc::clone(&services.cloudhsm),
             calendar: Arc::clone(&services.calendar),
-            defaults,
+            defaults: config.defaults.clone(),
             cores,
             began: Instant::now(),
         }
@@ -93,6 +102,7 @@ pub(crate) fn router(admin: Admin) -> Router {
             "/_portcullis/clock/state-changes",
             post(clock::set_state_changes),
         )
+        .route("/_portcullis/snapshot", post(snapshot::take))
         .route("/_portcullis/hsm/{id}/crash", post(hsm::crash))
         .route("/_portcullis/hsm/{id}/restart", post(hsm::restart))
         .route(

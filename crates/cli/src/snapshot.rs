@@ -1,0 +1,336 @@
+//! `portcullis snapshot`: everything that a data folder holds, in one file.
+//!
+//! ```text
+//! "portcullis snapshot\n" ‖ format (4 bytes, little endian)
+//! ‖ Body (postcard) ‖ SHA-256 of everything before
+//! ```
+//!
+//! The file holds the device key, and so everything that the key seals: whoever has the file has
+//! the keys of the clusters.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
+use portcullis_api::HsmId;
+use portcullis_cloudhsm::Disks;
+use portcullis_server::Snapshots;
+use portcullis_store::{Contents, Record, Store};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::args::{SnapshotCommand, SnapshotSource};
+use crate::client::{Client, ClientError};
+use crate::folder::{self, DataFolder, DeviceKeyBytes};
+use crate::print;
+
+const MAGIC: &[u8] = b"portcullis snapshot\n";
+
+/// Raised when the body changes.
+const FORMAT: u32 = 1;
+
+/// What a running Portcullis is asked for.
+const PATH: &str = "/_portcullis/snapshot";
+
+/// Saves or loads.
+pub(crate) async fn run(command: &SnapshotCommand) -> Result<ExitCode, ClientError> {
+    match command {
+        SnapshotCommand::Save { source, file } => save(source, file).await?,
+        SnapshotCommand::Load { file, data } => load(file, data).map_err(ClientError)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn save(source: &SnapshotSource, file: &Path) -> Result<(), ClientError> {
+    let bytes = match &source.data {
+        Some(data) => {
+            let folder = DataFolder::open_existing(data).map_err(ClientError)?;
+            take(&folder.store, &*folder.disks, &folder.device_key).map_err(ClientError)?
+        }
+        None => Zeroizing::new(Client::new(&source.endpoint.url)?.download(PATH).await?),
+    };
+    // Whatever came over the wire is a whole snapshot, or is not kept.
+    let snapshot =
+        decode(&bytes).map_err(|why| ClientError(format!("It is no snapshot: {why}")))?;
+    write_new(file, &bytes)
+        .map_err(|error| ClientError(format!("{} cannot be written: {error}.", file.display())))?;
+    print::json_line(&told(file, &snapshot));
+    Ok(())
+}
+
+fn load(file: &Path, data: &Path) -> Result<(), String> {
+    let bytes = std::fs::read(file)
+        .map(Zeroizing::new)
+        .map_err(|error| format!("{} cannot be read: {error}.", file.display()))?;
+    let snapshot = decode(&bytes).map_err(|why| format!("{}: {why}", file.display()))?;
+    if !is_absent_or_empty(data) {
+        return Err(format!(
+            "{} is not empty. A snapshot is loaded into a folder of its own: name one that does \
+             not exist.",
+            data.display()
+        ));
+    }
+    let loading = data.with_file_name(format!(
+        "{}.loading-{}",
+        data.file_name().unwrap_or_default().to_string_lossy(),
+        std::process::id()
+    ));
+    let filled = folder::make_folder(&loading)
+        .map_err(|error| format!("{} cannot be made: {error}.", loading.display()))
+        .and_then(|()| {
+            folder::fill(
+                &loading,
+                &snapshot.device_key,
+                &snapshot.control,
+                &snapshot.hsms,
+            )
+        })
+        .and_then(|()| put_in_place(&loading, data));
+    if filled.is_err() {
+        let _nothing_made = std::fs::remove_dir_all(&loading);
+    }
+    filled?;
+    print::json_line(&told(data, &snapshot));
+    Ok(())
+}
+
+fn is_absent_or_empty(folder: &Path) -> bool {
+    match std::fs::read_dir(folder) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
+}
+
+/// The folder appears whole or not at all.
+fn put_in_place(loading: &Path, data: &Path) -> Result<(), String> {
+    let parent = match data.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    std::fs::rename(loading, data)
+        .and_then(|()| File::open(parent)?.sync_all())
+        .map_err(|error| format!("{} cannot be made: {error}.", data.display()))
+}
+
+fn told(place: &Path, snapshot: &Snapshot) -> serde_json::Value {
+    let ids: Vec<&str> = snapshot.hsms.iter().map(|(id, _)| id.as_str()).collect();
+    json!({ "snapshot": place, "records": snapshot.control.records.len(), "hsms": ids })
+}
+
+fn write_new(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut opened = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file)?;
+    let written = opened.write_all(bytes).and_then(|()| opened.sync_all());
+    if written.is_err() {
+        let _half = std::fs::remove_file(file);
+    }
+    written
+}
+
+/// Takes snapshots of a Portcullis that runs.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) store: Store,
+    pub(crate) disks: Arc<dyn Disks>,
+    pub(crate) device_key: DeviceKeyBytes,
+}
+
+impl Snapshots for Live {
+    fn take(&self) -> Result<Vec<u8>, String> {
+        take(&self.store, &*self.disks, &self.device_key)
+            .map(|mut bytes| std::mem::take(&mut *bytes))
+    }
+}
+
+/// Rule ST-12: a snapshot is the control plane, every HSM's disk and the device key, at one
+/// instant.
+fn take(
+    store: &Store,
+    disks: &dyn Disks,
+    device_key: &DeviceKeyBytes,
+) -> Result<Zeroizing<Vec<u8>>, String> {
+    let mut ids = Vec::new();
+    let mut stores = vec![store.clone()];
+    for (id, disk) in disks.all().map_err(|error| error.to_string())? {
+        stores.push(disk.map_err(|error| format!("The disk of {id} is not whole: {error}."))?);
+        ids.push(id);
+    }
+    let contents = Store::contents_of(&stores).map_err(|error| error.to_string())?;
+    let mut contents = contents.into_iter();
+    let control = contents.next().ok_or("There is nothing to save.")?;
+    let snapshot = Snapshot {
+        device_key: device_key.clone(),
+        control,
+        hsms: ids.into_iter().zip(contents).collect(),
+    };
+    encode(&snapshot)
+}
+
+/// What a snapshot holds.
+#[derive(Debug)]
+struct Snapshot {
+    device_key: DeviceKeyBytes,
+    control: Contents,
+    hsms: Vec<(HsmId, Contents)>,
+}
+
+/// What is written of it.
+#[derive(Serialize, Deserialize)]
+struct Body {
+    device_key: [u8; 32],
+    control: StoreBody,
+    hsms: Vec<(String, StoreBody)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoreBody {
+    revision: u64,
+    /// Key, revision, value.
+    records: Vec<(String, u64, Vec<u8>)>,
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        self.device_key.zeroize();
+    }
+}
+
+fn encode(snapshot: &Snapshot) -> Result<Zeroizing<Vec<u8>>, String> {
+    let hsms = snapshot.hsms.iter();
+    let body = Body {
+        device_key: *snapshot.device_key.0,
+        control: StoreBody::of(&snapshot.control),
+        hsms: hsms
+            .map(|(id, contents)| (id.to_string(), StoreBody::of(contents)))
+            .collect(),
+    };
+    let mut bytes = [MAGIC, &FORMAT.to_le_bytes()].concat();
+    bytes = postcard::to_extend(&body, bytes)
+        .map_err(|error| format!("The snapshot cannot be written: {error}."))?;
+    let sum = digest(&SHA256, &bytes);
+    bytes.extend_from_slice(sum.as_ref());
+    Ok(Zeroizing::new(bytes))
+}
+
+/// The snapshot in `bytes`.
+fn decode(bytes: &[u8]) -> Result<Snapshot, String> {
+    let damaged = || "it is damaged or was cut off; save it again.".to_owned();
+    let Some(rest) = bytes.strip_prefix(MAGIC) else {
+        return Err("it is not a snapshot of Portcullis.".to_owned());
+    };
+    let (format, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
+    let format = u32::from_le_bytes(*format);
+    if format != FORMAT {
+        return Err(format!(
+            "it has format {format}, and this Portcullis reads format {FORMAT}; use the \
+             Portcullis that saved it."
+        ));
+    }
+    let (body, sum) = rest
+        .split_last_chunk::<SHA256_OUTPUT_LEN>()
+        .ok_or_else(damaged)?;
+    let (summed, _) = bytes
+        .split_last_chunk::<SHA256_OUTPUT_LEN>()
+        .ok_or_else(damaged)?;
+    if digest(&SHA256, summed).as_ref() != sum {
+        return Err(damaged());
+    }
+    let mut body: Body = postcard::from_bytes(body).map_err(|_| damaged())?;
+    let hsm = |(id, store): (String, StoreBody)| {
+        let id: HsmId = id.parse().map_err(|_| damaged())?;
+        Ok((id, store.into_contents()))
+    };
+    let hsms = std::mem::take(&mut body.hsms);
+    let empty = StoreBody {
+        revision: 0,
+        records: Vec::new(),
+    };
+    Ok(Snapshot {
+        device_key: DeviceKeyBytes(Zeroizing::new(body.device_key)),
+        control: std::mem::replace(&mut body.control, empty).into_contents(),
+        hsms: hsms.into_iter().map(hsm).collect::<Result<_, String>>()?,
+    })
+}
+
+impl StoreBody {
+    fn of(contents: &Contents) -> Self {
+        let records = contents.records.iter();
+        Self {
+            revision: contents.revision,
+            records: records
+                .map(|(key, record)| (key.clone(), record.revision, record.value.to_vec()))
+                .collect(),
+        }
+    }
+
+    fn into_contents(self) -> Contents {
+        let record = |(key, revision, value): (String, u64, Vec<u8>)| {
+            let value = value.into();
+            (key, Record { revision, value })
+        };
+        Contents {
+            revision: self.revision,
+            records: self.records.into_iter().map(record).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshot() -> Snapshot {
+        let contents = |revision, keys: &[&str]| Contents {
+            revision,
+            records: keys
+                .iter()
+                .map(|key| {
+                    let value = key.as_bytes().into();
+                    ((*key).to_owned(), Record { revision: 1, value })
+                })
+                .collect(),
+        };
+        Snapshot {
+            device_key: DeviceKeyBytes(Zeroizing::new([7; 32])),
+            control: contents(3, &["a", "b"]),
+            hsms: vec![("hsm-abcdefghijk".parse().unwrap(), contents(9, &["c"]))],
+        }
+    }
+
+    #[test]
+    fn a_snapshot_reads_back_and_any_changed_byte_is_noticed() {
+        let bytes = encode(&snapshot()).unwrap();
+        let read = decode(&bytes).unwrap();
+        let written = snapshot();
+        assert_eq!(
+            (&read.control, &read.hsms),
+            (&written.control, &written.hsms)
+        );
+        assert_eq!(*read.device_key.0, [7; 32]);
+        for at in 0..bytes.len() {
+            let mut changed = bytes.to_vec();
+            changed[at] ^= 1;
+            assert!(decode(&changed).is_err(), "byte {at}");
+            assert!(decode(&bytes[..at]).is_err(), "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn another_format_is_refused_by_its_number() {
+        let mut bytes = encode(&snapshot()).unwrap().to_vec();
+        bytes[MAGIC.len()] = 2;
+        let refused = decode(&bytes).unwrap_err();
+        assert!(refused.contains("format 2"), "{refused}");
+        let refused = decode(b"something else").unwrap_err();
+        assert!(refused.contains("not a snapshot"), "{refused}");
+    }
+}

@@ -1,0 +1,36 @@
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use super::Admin;
+use super::reply::{Refused, parse};
+
+/// Nothing to say, but in JSON: pages of other origins cannot send that.
+#[derive(Deserialize)]
+struct Nothing {}
+
+/// `POST /_portcullis/snapshot`: everything that is kept, the device key included.
+///
+/// Rule ST-12: only where nobody but this machine can ask.
+pub(super) async fn take(
+    State(admin): State<Arc<Admin>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Refused> {
+    let Nothing {} = parse(&headers, &body)?;
+    let Some(snapshots) = admin.snapshots.clone() else {
+        return Err(Refused::because(
+            "A snapshot holds the device key, so it is not given over an address that others can \
+             reach. Stop Portcullis and save its folder with `portcullis snapshot save --data`.",
+        ));
+    };
+    // Encoding takes as long as there is to encode: the core goes on serving.
+    let taken = tokio::task::spawn_blocking(move || snapshots.take()).await;
+    let bytes = taken?.map_err(|why| Refused::because(&why))?;
+    Ok(([(CONTENT_TYPE, "application/octet-stream")], bytes).into_response())
+}

@@ -1,0 +1,69 @@
+use std::path::Path;
+
+use crate::disk::Disk;
+use crate::state::{Changes, Record};
+use crate::{Store, StoreError};
+
+/// Everything in a store at an instant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contents {
+    /// The revision of the latest commit.
+    pub revision: u64,
+    /// The records, in the order of their keys.
+    pub records: Vec<(String, Record)>,
+}
+
+impl Store {
+    /// What several stores hold at one instant.
+    ///
+    /// Rule ST-08: no commit of any of them is under way at that instant, so that the contents
+    /// are what a power cut would have left. Commits wait for microseconds a thousand records.
+    ///
+    /// # Errors
+    /// When the disk of one has failed: what it holds is then unknown.
+    ///
+    /// # Panics
+    /// Never returns when the same store is given twice.
+    pub fn contents_of(stores: &[Self]) -> Result<Vec<Contents>, StoreError> {
+        let held: Vec<_> = stores
+            .iter()
+            .map(|store| store.shared.committing.lock())
+            .collect();
+        if let Some(why) = held.iter().find_map(|health| health.failed.clone()) {
+            return Err(StoreError::Closed(why));
+        }
+        Ok(stores.iter().map(Self::contents).collect())
+    }
+
+    fn contents(&self) -> Contents {
+        let state = self.shared.state.read();
+        let records = state.records.iter();
+        Contents {
+            revision: state.revision,
+            records: records
+                .map(|(key, record)| (key.clone(), record.clone()))
+                .collect(),
+        }
+    }
+
+    /// Makes the file `path` hold `contents`, synced.
+    ///
+    /// # Errors
+    /// When there is such a file already, or it cannot be written.
+    pub fn make(path: &Path, contents: &Contents) -> Result<(), StoreError> {
+        if path.exists() {
+            let why = format!("{} is there already", path.display());
+            return Err(StoreError::Unreadable(why));
+        }
+        let (disk, _empty) = Disk::open(path)?;
+        let records = contents.records.iter();
+        let changes = Changes {
+            writes: records
+                .map(|(key, record)| (key.clone(), Some(record.clone())))
+                .collect(),
+            revision: contents.revision,
+        };
+        disk.commit(&changes)
+            .map_err(|error| StoreError::Closed(format!("{}: {error}", path.display())))
+    }
+}
