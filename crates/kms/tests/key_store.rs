@@ -454,7 +454,7 @@ async fn describing_shows_what_there_is_and_names_what_is_not() {
     assert_eq!(shown[0].connection_error_code, None);
 }
 
-/// Rule KS-63
+/// Rule KS-64
 ///
 /// Killed twice while connecting, KMS used to forget the password that some HSMs had got from the
 /// first attempt: it drew another one and wrote it down in the same place.

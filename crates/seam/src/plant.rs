@@ -24,11 +24,55 @@ pub enum Bug {
     AdditionalDataIgnored,
     /// A disconnect is acknowledged before the gate is down.
     DisconnectAcknowledgedEarly,
+    /// An HSM answers before what it says is on its disk.
+    AcknowledgedBeforeDisk,
+    /// A commit is acknowledged although the disk has not been synced.
+    CommitNotSynced,
+    /// The names and values of an encryption context run together in what is bound.
+    ContextNotFramed,
+    /// Keys that one HSM of a cluster lacks are not copied to it.
+    CopiesForgotten,
+    /// CreateCustomKeyStore, tried again, makes a second key store.
+    CreateRetriedMakesAnother,
+    /// A restart takes up the connection of a store that is DISCONNECTED.
+    DisconnectedStoreReconnected,
+    /// A connection that is taken up after a restart has the number that it had before.
+    EpochReused,
+    /// A disconnect logs out without raising the fence.
+    FenceNotRaised,
+    /// CreateKey is acknowledged although its record was never committed.
+    KeyAcknowledgedBeforeCommit,
+    /// An HSM's disk holds a copy of its records in the clear.
+    KeyOnDiskUnsealed,
+    /// A connect that was overtaken by a disconnect opens the gate all the same.
+    LateConnectOpensGate,
+    /// Wrong passwords are not counted.
+    LockoutNotCounted,
+    /// An edit of the cluster is acknowledged, and the old one is used on.
+    OldClusterKept,
+    /// A cluster is restored from the oldest backup there is, not from the one that was named.
+    OldestBackupRestored,
+    /// A connect that was overtaken goes on to rotate the password.
+    OvertakenConnectRotates,
+    /// The password that a rotation makes is logged.
+    PasswordLogged,
+    /// A connect does not try the passwords that earlier rotations replaced.
+    PreviousPasswordForgotten,
+    /// ReEncrypt binds the source's encryption context to the new ciphertext.
+    ReEncryptKeepsContext,
+    /// The removal of an HSM, taken up again after a restart, wants a backup of what is gone.
+    RemovalNotRepeatable,
+    /// An edit reads the record, waits, and writes it without comparing revisions.
+    RevisionNotCompared,
+    /// The first HSM hears of a new password before the store does.
+    RotationNotRecorded,
+    /// A session stays open when the connection it was opened over has ended.
+    SessionOutlivesConnection,
 }
 
 impl Bug {
     /// Every planted bug.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 30] = [
         Self::GateCheckedOnlyAtStart,
         Self::EpochNotComparedOnReply,
         Self::AcknowledgedFromOneZone,
@@ -37,6 +81,28 @@ impl Bug {
         Self::NonceReused,
         Self::AdditionalDataIgnored,
         Self::DisconnectAcknowledgedEarly,
+        Self::AcknowledgedBeforeDisk,
+        Self::CommitNotSynced,
+        Self::ContextNotFramed,
+        Self::CopiesForgotten,
+        Self::CreateRetriedMakesAnother,
+        Self::DisconnectedStoreReconnected,
+        Self::EpochReused,
+        Self::FenceNotRaised,
+        Self::KeyAcknowledgedBeforeCommit,
+        Self::KeyOnDiskUnsealed,
+        Self::LateConnectOpensGate,
+        Self::LockoutNotCounted,
+        Self::OldClusterKept,
+        Self::OldestBackupRestored,
+        Self::OvertakenConnectRotates,
+        Self::PasswordLogged,
+        Self::PreviousPasswordForgotten,
+        Self::ReEncryptKeepsContext,
+        Self::RemovalNotRepeatable,
+        Self::RevisionNotCompared,
+        Self::RotationNotRecorded,
+        Self::SessionOutlivesConnection,
     ];
 }
 

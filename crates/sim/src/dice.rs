@@ -1,8 +1,11 @@
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use portcullis_seam::Entropy;
+
+use crate::canary::Canaries;
 
 /// Seeded chance: xoshiro256++, one stream for each name, so that a draw more in one part of a
 /// world does not shift the draws of another.
@@ -79,20 +82,54 @@ impl fmt::Debug for Dice {
 
 /// The [`Entropy`] of one host: what it draws depends on the seed and on what it drew before.
 #[derive(Debug)]
-pub struct SimEntropy(Mutex<Dice>);
+pub struct SimEntropy {
+    dice: Mutex<Dice>,
+    canaries: Option<Arc<Canaries>>,
+}
+
+/// Keys, private keys and rotated passwords are drawn in one piece of this length, and nothing
+/// that is public is.
+const SECRET_BYTES: usize = 32;
 
 impl SimEntropy {
     /// The entropy of `host` under `seed`.
     #[must_use]
     pub fn new(seed: u64, host: &str) -> Self {
-        Self(Mutex::new(Dice::new(seed, host)))
+        Self {
+            dice: Mutex::new(Dice::new(seed, host)),
+            canaries: None,
+        }
+    }
+
+    /// The same, which tells `canaries` what secrets were drawn.
+    #[must_use]
+    pub fn watched(seed: u64, host: &str, canaries: Option<Arc<Canaries>>) -> Self {
+        Self {
+            canaries,
+            ..Self::new(seed, host)
+        }
     }
 }
 
 impl Entropy for SimEntropy {
     fn fill(&self, out: &mut [u8]) {
-        self.0.lock().fill(out);
+        self.dice.lock().fill(out);
+        if let Some(canaries) = &self.canaries
+            && out.len() == SECRET_BYTES
+        {
+            canaries.secret("a key", out);
+            canaries.password(&as_password(out));
+        }
     }
+}
+
+/// The password that KMS makes of what it drew: the letters and digits that it chooses.
+fn as_password(drawn: &[u8]) -> String {
+    let letters = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789AB";
+    let chosen = drawn
+        .iter()
+        .filter_map(|byte| letters.get(usize::from(byte & 63)));
+    chosen.copied().map(char::from).collect()
 }
 
 #[cfg(test)]

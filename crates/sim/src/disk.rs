@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use portcullis_api::HsmId;
 use portcullis_cloudhsm::{Disks, FoundDisk};
 use portcullis_hsm::HsmKeyId;
 use portcullis_store::{StorageBackend, Store, StoreError};
+use tokio::sync::Notify;
 
 use crate::Dice;
 
@@ -29,6 +31,8 @@ struct Platter {
     power: u64,
     /// Writes until the power fails by itself.
     fuse: Option<u64>,
+    /// Told when it has.
+    cut: Arc<Notify>,
 }
 
 #[derive(Debug)]
@@ -54,6 +58,7 @@ impl SimDisk {
             unsynced: Vec::new(),
             power: 0,
             fuse: None,
+            cut: Arc::default(),
         })))
     }
 
@@ -72,9 +77,39 @@ impl SimDisk {
         self.0.lock().cut_power();
     }
 
-    /// Cuts the power in the middle of the write after `writes` more.
+    /// Cuts the power in the middle of the write or sync after `writes` more.
     pub fn cut_power_after(&self, writes: u64) {
         self.0.lock().fuse = Some(writes);
+    }
+
+    /// Told when the power has failed in the middle of a write.
+    #[must_use]
+    pub fn when_cut(&self) -> Arc<Notify> {
+        Arc::clone(&self.0.lock().cut)
+    }
+
+    /// Takes the disk away from its host: in a power cut, or because the process was killed, whose
+    /// writes are in the operating system's hands then.
+    pub fn let_go(&self, power_cut: bool) {
+        let mut platter = self.0.lock();
+        if power_cut {
+            platter.cut_power();
+        } else {
+            platter.power += 1;
+            platter.fuse = None;
+        }
+    }
+
+    /// How often a host has lost it.
+    #[must_use]
+    pub fn cuts(&self) -> u64 {
+        self.0.lock().power
+    }
+
+    /// What is on it, byte for byte.
+    #[must_use]
+    pub fn image(&self) -> Vec<u8> {
+        self.0.lock().bytes.clone()
     }
 }
 
@@ -83,6 +118,8 @@ impl Platter {
         self.power += 1;
         self.fuse = None;
         let unsynced = std::mem::take(&mut self.unsynced);
+        // Everything lost, torn, nearly everything kept, or all of it.
+        let odds = self.dice.pick(&[0, 50, 95, 100]).copied().unwrap_or(50);
         for undo in unsynced.iter().rev() {
             match undo {
                 Undo::Wrote { at, before, .. } => self.put(*at, before),
@@ -91,17 +128,19 @@ impl Platter {
         }
         for undo in unsynced {
             match undo {
-                Undo::Wrote { at, after, .. } => self.put_what_survives(at, &after),
-                Undo::Resized { after, .. } if self.dice.chance(50) => self.bytes.resize(after, 0),
+                Undo::Wrote { at, after, .. } => self.put_what_survives(at, &after, odds),
+                Undo::Resized { after, .. } if self.dice.chance(odds) => {
+                    self.bytes.resize(after, 0);
+                }
                 Undo::Resized { .. } => (),
             }
         }
     }
 
     /// Each sector of a write reaches the medium or does not.
-    fn put_what_survives(&mut self, at: usize, data: &[u8]) {
+    fn put_what_survives(&mut self, at: usize, data: &[u8], odds: u64) {
         for (index, sector) in data.chunks(SECTOR_BYTES).enumerate() {
-            if self.dice.chance(50) {
+            if self.dice.chance(odds) {
                 self.put(at + index * SECTOR_BYTES, sector);
             }
         }
@@ -119,6 +158,7 @@ impl Platter {
         match &mut self.fuse {
             Some(0) => {
                 self.cut_power();
+                self.cut.notify_one();
                 Err(no_power())
             }
             Some(left) => {
@@ -174,6 +214,7 @@ impl StorageBackend for Attached {
 
     fn sync_data(&self) -> io::Result<()> {
         self.with(|platter| {
+            platter.burn()?;
             platter.unsynced.clear();
             Ok(())
         })
@@ -204,6 +245,8 @@ fn no_power() -> io::Error {
 #[derive(Debug)]
 pub struct SimDisks {
     seed: u64,
+    /// Raised when the process ends.
+    process: AtomicU64,
     slots: Mutex<BTreeMap<HsmId, Slot>>,
 }
 
@@ -220,8 +263,23 @@ impl SimDisks {
     pub const fn new(seed: u64) -> Self {
         Self {
             seed,
+            process: AtomicU64::new(0),
             slots: Mutex::new(BTreeMap::new()),
         }
+    }
+
+    /// The disks for the process that runs.
+    #[must_use]
+    pub fn of_process(self: &Arc<Self>) -> ProcessDisks {
+        ProcessDisks {
+            disks: Arc::clone(self),
+            process: self.process.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The process that has the disks open ends.
+    pub fn end_process(&self) {
+        self.process.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Cuts the power of one HSM's disk. The HSM itself must be crashed with it.
@@ -230,6 +288,24 @@ impl SimDisks {
             slot.disk.cut_power();
             slot.store = None;
         }
+    }
+
+    /// Takes one HSM's disk away from its host, in a power cut or not.
+    pub fn let_go(&self, hsm: &HsmId, power_cut: bool) {
+        if let Some(slot) = self.slots.lock().get_mut(hsm) {
+            slot.disk.let_go(power_cut);
+            slot.store = None;
+        }
+    }
+
+    /// What is on every disk, byte for byte.
+    #[must_use]
+    pub fn images(&self) -> Vec<(String, Vec<u8>)> {
+        let slots = self.slots.lock();
+        let images = slots.iter();
+        images
+            .map(|(hsm, slot)| (format!("the disk of {hsm}"), slot.disk.image()))
+            .collect()
     }
 
     /// Lets the power fail in the middle of a later write: the HSM's disk fails under it.
@@ -249,6 +325,40 @@ impl SimDisks {
         let id = |name: &str| u128::from_str_radix(name.strip_prefix(KEYS)?, 16).ok();
         let ids = names.iter().filter_map(|(name, _)| id(name));
         Ok(ids.map(|number| HsmKeyId(number.to_be_bytes())).collect())
+    }
+}
+
+/// The disks as one process has them: what is left of an earlier one touches none.
+#[derive(Debug)]
+pub struct ProcessDisks {
+    disks: Arc<SimDisks>,
+    process: u64,
+}
+
+impl ProcessDisks {
+    fn check(&self) -> Result<(), StoreError> {
+        if self.disks.process.load(Ordering::Relaxed) == self.process {
+            Ok(())
+        } else {
+            Err(StoreError::Closed("the process has ended".to_owned()))
+        }
+    }
+}
+
+impl Disks for ProcessDisks {
+    fn open(&self, hsm: &HsmId) -> Result<Store, StoreError> {
+        self.check()?;
+        self.disks.open(hsm)
+    }
+
+    fn remove(&self, hsm: &HsmId) -> Result<(), StoreError> {
+        self.check()?;
+        self.disks.remove(hsm)
+    }
+
+    fn all(&self) -> Result<Vec<FoundDisk>, StoreError> {
+        self.check()?;
+        self.disks.all()
     }
 }
 

@@ -37,8 +37,8 @@ pub enum Event {
         invoked: Moment,
         /// When it was told.
         at: Moment,
-        /// The state by its name on the wire.
-        state: String,
+        /// What was told.
+        store: Told,
     },
     /// The store was made with this cluster.
     Uses {
@@ -56,6 +56,13 @@ pub enum Event {
     },
     /// From here on things may fail.
     FaultBegins {
+        /// When.
+        at: Moment,
+        /// What.
+        what: &'static str,
+    },
+    /// Something happens that no call may notice.
+    Happens {
         /// When.
         at: Moment,
         /// What.
@@ -120,10 +127,77 @@ pub enum Event {
     Made {
         /// When.
         at: Moment,
+        /// Which HSM.
+        hsm: HsmId,
         /// The id inside HSMs.
         id: HsmKeyId,
         /// The label: the KMS key's ARN.
         label: String,
+    },
+    /// An HSM deleted a key.
+    Deleted {
+        /// When.
+        at: Moment,
+        /// Which HSM.
+        hsm: HsmId,
+        /// The id inside HSMs.
+        id: HsmKeyId,
+    },
+    /// After the service has had the time to bring them in step, the HSMs of the store's cluster
+    /// have these keys on disk.
+    Stored {
+        /// When.
+        at: Moment,
+        /// The cluster.
+        cluster: ClusterId,
+        /// What each of its HSMs has.
+        on: BTreeMap<HsmId, BTreeSet<HsmKeyId>>,
+    },
+    /// DescribeCustomKeyStores told how many key stores there are.
+    Counted {
+        /// When.
+        at: Moment,
+        /// How many.
+        stores: usize,
+    },
+    /// Somebody tried wrong passwords for `kmsuser`, and then once more.
+    Guessed {
+        /// When.
+        at: Moment,
+        /// Which HSM.
+        hsm: HsmId,
+        /// How many wrong passwords the HSM refused, one after another.
+        wrong: u8,
+        /// Whether the HSM then said that the user is locked out.
+        locked: bool,
+    },
+    /// The store was disconnected in calm, and an HSM was asked to log in a connection of before.
+    Probed {
+        /// When.
+        at: Moment,
+        /// Which HSM.
+        hsm: HsmId,
+        /// Whether it said that the connection is out of date.
+        fenced: bool,
+    },
+    /// The store FAILED with a code about `kmsuser`, and nobody had touched that user.
+    Baffled {
+        /// When.
+        at: Moment,
+        /// The code.
+        code: String,
+    },
+    /// The process with everything in it was started again.
+    Restarted {
+        /// When.
+        at: Moment,
+    },
+    /// A secret was found where none may be.
+    Leaked {
+        /// When.
+        at: Moment,
+        /// What kind of secret, and where.
+        what: String,
     },
     /// An HSM belongs to a cluster.
     Member {
@@ -134,6 +208,19 @@ pub enum Event {
         /// Of which cluster.
         cluster: ClusterId,
     },
+}
+
+/// What DescribeCustomKeyStores tells of a key store.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Told {
+    /// The connection state by its name on the wire.
+    pub state: String,
+    /// The connection error code, where there is one.
+    pub error: Option<String>,
+    /// The friendly name.
+    pub name: String,
+    /// The cluster.
+    pub cluster: String,
 }
 
 /// What an HSM says to a login.
@@ -158,7 +245,7 @@ pub struct Call {
     pub completed: Moment,
     /// What was asked.
     pub request: Request,
-    /// What was told.
+    /// What was told. KMSInternalException tells nothing: the call may have had its effect.
     pub outcome: Result<Answer, Code>,
 }
 
@@ -218,7 +305,10 @@ pub enum Request {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Edit {
     /// The friendly name.
-    Name,
+    Name {
+        /// The new one.
+        to: String,
+    },
     /// The password of `kmsuser`, after an admin changed it.
     Password,
     /// The cluster.
@@ -276,7 +366,7 @@ impl Request {
             Self::DescribeKey { .. } => "DescribeKey",
             Self::Connect => "ConnectCustomKeyStore",
             Self::Disconnect => "DisconnectCustomKeyStore",
-            Self::Update(Edit::Name) => "UpdateCustomKeyStore (name)",
+            Self::Update(Edit::Name { .. }) => "UpdateCustomKeyStore (name)",
             Self::Update(Edit::Password) => "UpdateCustomKeyStore (password)",
             Self::Update(Edit::Cluster { related: true, .. }) => "UpdateCustomKeyStore (related)",
             Self::Update(Edit::Cluster { .. }) => "UpdateCustomKeyStore (unrelated)",
@@ -301,26 +391,24 @@ impl Call {
     pub const fn succeeded(&self) -> bool {
         self.outcome.is_ok()
     }
+
+    /// Whether nobody knows if it had its effect: the process ended under it, or said that it
+    /// failed in itself.
+    #[must_use]
+    pub const fn is_unknown(&self) -> bool {
+        matches!(self.outcome, Err(Code::KmsInternal))
+    }
 }
 
 impl History {
     /// All calls, in order of completion.
     pub fn calls(&self) -> impl Iterator<Item = &Call> {
-        self.events.iter().filter_map(|event| match event {
-            Event::Call(call) => Some(call),
-            Event::Seen { .. }
-            | Event::Uses { .. }
-            | Event::Holds { .. }
-            | Event::FaultBegins { .. }
-            | Event::Calm { .. }
-            | Event::Healed { .. }
-            | Event::Well { .. }
-            | Event::Placed { .. }
-            | Event::Asked { .. }
-            | Event::Sealed { .. }
-            | Event::Login { .. }
-            | Event::Made { .. }
-            | Event::Member { .. } => None,
+        self.events.iter().filter_map(|event| {
+            if let Event::Call(call) = event {
+                Some(call)
+            } else {
+                None
+            }
         })
     }
 }
@@ -348,10 +436,20 @@ impl fmt::Display for Event {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Call(call) => write!(formatter, "{call}"),
-            Self::Seen { state, .. } => write!(formatter, "the store is {state}"),
+            Self::Seen { store, .. } => {
+                let Told {
+                    state,
+                    error,
+                    name,
+                    cluster,
+                } = store;
+                let error = error.as_deref().unwrap_or_default();
+                write!(formatter, "the store is {state} {error} {name} {cluster}")
+            }
             Self::Uses { cluster, .. } => write!(formatter, "the store uses {cluster}"),
             Self::Holds { keys, .. } => write!(formatter, "connected, with {} keys", keys.len()),
             Self::FaultBegins { what, .. } => write!(formatter, "fault: {what}"),
+            Self::Happens { what, .. } => formatter.write_str(what),
             Self::Calm { .. } => formatter.write_str("calm"),
             Self::Healed { .. } => formatter.write_str("healed"),
             Self::Well { .. } => formatter.write_str("well"),
@@ -369,7 +467,32 @@ impl fmt::Display for Event {
                     epoch.0
                 )
             }
-            Self::Made { id, label, .. } => write!(formatter, "made {id} for {label}"),
+            Self::Made { hsm, id, label, .. } => {
+                write!(formatter, "{hsm} made {id} for {label}")
+            }
+            Self::Deleted { hsm, id, .. } => write!(formatter, "{hsm} deleted {id}"),
+            Self::Stored { cluster, on, .. } => {
+                let counts: Vec<usize> = on.values().map(BTreeSet::len).collect();
+                write!(formatter, "the HSMs of {cluster} have {counts:?} keys")
+            }
+            Self::Counted { stores, .. } => write!(formatter, "there are {stores} key stores"),
+            Self::Guessed {
+                hsm, wrong, locked, ..
+            } => {
+                write!(
+                    formatter,
+                    "{wrong} wrong passwords on {hsm}: locked {locked}"
+                )
+            }
+            Self::Probed { hsm, fenced, .. } => {
+                write!(
+                    formatter,
+                    "{hsm} is asked by a connection of before: fenced {fenced}"
+                )
+            }
+            Self::Baffled { code, .. } => write!(formatter, "{code} without a reason"),
+            Self::Restarted { .. } => formatter.write_str("everything is started again"),
+            Self::Leaked { what, .. } => formatter.write_str(what),
             Self::Member { hsm, cluster, .. } => write!(formatter, "{hsm} belongs to {cluster}"),
         }
     }

@@ -15,20 +15,28 @@
 //! assert!(verdict.violations.is_empty(), "{:?}", verdict.violations);
 //! ```
 
+mod canary;
 pub mod check;
 mod clock;
 mod dice;
 mod disk;
 pub mod history;
 mod network;
+mod power_cuts;
 mod record;
 mod run;
+mod shrink;
 mod world;
 
+pub use canary::Canaries;
 pub use clock::SimClock;
 pub use dice::{Dice, SimEntropy};
-pub use disk::{Attached, SimDisk, SimDisks};
-pub use network::{BIND_IP, Counts, Network, Way, Weather};
+pub use disk::{Attached, ProcessDisks, SimDisk, SimDisks};
+pub use network::{BIND_IP, Counts, Network, ProcessNetwork, Way, Weather};
+pub use power_cuts::{PowerCuts, power_cuts};
 pub use record::{Lines, Record, Recorder};
-pub use run::{Coverage, Verdict, run, run_twice};
-pub use world::{Crash, EditKind, Partition, Plan, Storm, WorldError};
+pub use run::{Coverage, Verdict, WATCHED_EVERY, run, run_plan, run_twice};
+pub use shrink::{Shrunk, shrink};
+pub use world::{
+    Clerk, Crash, EditKind, Fault, Guesses, Members, Partition, Plan, Restart, Storm, WorldError,
+};

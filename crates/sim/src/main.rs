@@ -15,7 +15,9 @@ use std::time::Duration;
 
 use clap::Parser;
 use portcullis_seam::plant::Bug;
-use portcullis_sim::{Coverage, Lines, Verdict, run, run_twice};
+use portcullis_sim::{
+    Coverage, Lines, Plan, Verdict, power_cuts, run, run_plan, run_twice, shrink,
+};
 
 /// Seeded worlds of Portcullis: power cuts, partitions and edits, with the product's own code.
 ///
@@ -32,6 +34,15 @@ struct Arguments {
     /// Print the trace of one seed instead.
     #[arg(long, value_name = "SEED")]
     trace: Option<u64>,
+    /// Shrink the plan of a failing seed instead, and print what is left of it with its trace.
+    #[arg(long, value_name = "SEED")]
+    shrink: Option<u64>,
+    /// Cut the power of a store this many times instead, each time in another write.
+    #[arg(long, value_name = "COUNT")]
+    power_cuts: Option<u64>,
+    /// Measure instead how long ten simulated minutes take in which nothing happens.
+    #[arg(long)]
+    idle: bool,
     /// Run every seed twice and compare.
     #[arg(long)]
     twice: bool,
@@ -66,10 +77,103 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match arguments.trace {
-        Some(seed) => trace(seed, bug),
-        None => batch(&arguments, bug),
+    if let Some(seed) = arguments.trace {
+        trace(seed, bug)
+    } else if let Some(seed) = arguments.shrink {
+        print_shrunk(seed, bug)
+    } else if arguments.idle {
+        idle(&arguments)
+    } else if let Some(cuts) = arguments.power_cuts {
+        cut_power(&arguments, cuts, bug)
+    } else {
+        batch(&arguments, bug)
     }
+}
+
+fn print_shrunk(seed: u64, bug: Option<Bug>) -> ExitCode {
+    let Some(shrunk) = shrink(seed, bug) else {
+        eprintln!("seed {seed} violates nothing: there is nothing to shrink");
+        return ExitCode::from(2);
+    };
+    let lines = &shrunk.verdict.lines;
+    lines.iter().for_each(|line| println!("{line}"));
+    println!("\nthe smallest plan of {} tried:", shrunk.tried);
+    print!("{}", shrunk.plan);
+    let mut violations = shrunk.verdict.violations.iter();
+    let first = violations.find(|violation| violation.invariant == shrunk.invariant);
+    if let Some(violation) = first {
+        println!("VIOLATION {violation}");
+    }
+    ExitCode::from(1)
+}
+
+/// What ten idle minutes add to a world in which nothing else happens.
+fn idle(arguments: &Arguments) -> ExitCode {
+    let mut took = Vec::new();
+    for minutes in [0, 10] {
+        let began = tokio::time::Instant::now();
+        let plan = Plan::idle(minutes);
+        if let Err(error) = run_plan(arguments.seeds.start, &plan, None, Lines::Dropped) {
+            eprintln!("{error}");
+            return ExitCode::from(2);
+        }
+        took.push(began.elapsed());
+    }
+    let (first, last) = (took.first().copied(), took.last().copied());
+    let idle = last
+        .unwrap_or_default()
+        .saturating_sub(first.unwrap_or_default());
+    println!("ten idle minutes: {:.1} ms", idle.as_secs_f64() * 1e3);
+    ExitCode::SUCCESS
+}
+
+/// As many trials as there are threads, each with a disk and a share of the cuts of its own.
+fn cut_power(arguments: &Arguments, cuts: u64, bug: Option<Bug>) -> ExitCode {
+    let began = tokio::time::Instant::now();
+    let threads = u64::try_from(threads(arguments)).unwrap_or(1);
+    let trials: Vec<_> = std::thread::scope(|scope| {
+        let start = |index| {
+            let seed = arguments.seeds.start + index;
+            scope.spawn(move || power_cuts(seed, cuts.div_ceil(threads), bug))
+        };
+        // All are started before the first is waited for.
+        let mut started = Vec::new();
+        for index in 0..threads {
+            started.push(start(index));
+        }
+        started.into_iter().map(|one| one.join()).collect()
+    });
+    let mut failing = false;
+    let (mut cuts, mut acknowledged) = (0, 0);
+    for trial in trials {
+        let Ok(Ok(trial)) = trial else {
+            eprintln!("a trial did not end");
+            return ExitCode::from(2);
+        };
+        println!(
+            "{} power cuts, {} of them in a recovery: {} commits acknowledged, {} not acknowledged \
+             and kept, {} and lost",
+            trial.cuts, trial.in_recovery, trial.acknowledged, trial.kept, trial.lost
+        );
+        trial
+            .violations
+            .iter()
+            .for_each(|violation| println!("VIOLATION I8 {violation}"));
+        failing |= !trial.violations.is_empty();
+        cuts += trial.cuts;
+        acknowledged += trial.acknowledged;
+    }
+    let rate = per_second(cuts, began.elapsed());
+    println!("{cuts} power cuts at {rate:.0}/s, {acknowledged} acknowledged commits");
+    ExitCode::from(u8::from(failing))
+}
+
+fn threads(arguments: &Arguments) -> usize {
+    arguments
+        .threads
+        .or_else(|| std::thread::available_parallelism().ok())
+        .unwrap_or(NonZeroUsize::MIN)
+        .get()
 }
 
 fn find_bug(name: &str) -> Result<Bug, String> {
@@ -113,12 +217,9 @@ fn batch(arguments: &Arguments, bug: Option<Bug>) -> ExitCode {
     let began = tokio::time::Instant::now();
     let next = AtomicU64::new(arguments.seeds.start);
     let found = Mutex::new(Found::default());
-    let threads = arguments
-        .threads
-        .or_else(|| std::thread::available_parallelism().ok())
-        .unwrap_or(NonZeroUsize::MIN);
+    let threads = threads(arguments);
     std::thread::scope(|scope| {
-        for _ in 0..threads.get() {
+        for _ in 0..threads {
             scope.spawn(|| work(arguments, bug, &next, &found, began));
         }
     });
@@ -129,7 +230,20 @@ fn batch(arguments: &Arguments, bug: Option<Bug>) -> ExitCode {
         Output::Text => report(&found, bug, began.elapsed()),
         Output::Json => println!("{}", json(&found, began.elapsed())),
     }
-    ExitCode::from(u8::from(!found.failing.is_empty()))
+    let missing = missing(arguments, &found, bug);
+    for name in &missing {
+        eprintln!("no schedule had: {name}");
+    }
+    ExitCode::from(u8::from(!found.failing.is_empty() || !missing.is_empty()))
+}
+
+/// Rule SIM-05: what should have happened in so many schedules and did not.
+fn missing(arguments: &Arguments, found: &Found, bug: Option<Bug>) -> Vec<String> {
+    if bug.is_none() && arguments.seeds.end - arguments.seeds.start >= COVERS_FROM {
+        found.coverage.missing()
+    } else {
+        Vec::new()
+    }
 }
 
 fn work(
@@ -226,4 +340,7 @@ fn hex(bytes: [u8; 8]) -> String {
 
 /// Violations of one seed that a report shows.
 const LINES_MAX: usize = 5;
-const PROGRESS_EVERY: u64 = 100;
+const PROGRESS_EVERY: u64 = 500;
+
+/// A batch of as many seeds must have had everything.
+const COVERS_FROM: u64 = 2_000;

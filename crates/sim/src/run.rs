@@ -3,13 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use portcullis_kms::TRANSITIONS;
 use portcullis_seam::plant::{self, Bug};
 
+use crate::canary::{Canaries, Listener};
 use crate::check::{Invariant, Violation, check};
 use crate::history::{Answer, Event, History, LoginAnswer, Moment, Request};
 use crate::record::{Lines, Recorder};
-use crate::world::{EditKind, Plan, World, WorldError};
+use crate::world::{EditKind, Fault, Plan, World, WorldError};
 use crate::{Counts, Way};
+
+/// Looking for secrets costs more than all the rest of a world: one seed in this many is watched.
+pub const WATCHED_EVERY: u64 = 16;
 
 /// What a seed came to.
 #[derive(Debug)]
@@ -29,52 +34,130 @@ pub struct Verdict {
 /// How often each thing happened, by its name. Added up over seeds, this says what a batch of
 /// schedules has put to the test.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Coverage(pub BTreeMap<&'static str, u64>);
+pub struct Coverage(pub BTreeMap<String, u64>);
 
 impl Coverage {
     /// Adds what another schedule exercised.
     pub fn add(&mut self, other: &Self) {
         for (name, count) in &other.0 {
-            *self.0.entry(name).or_default() += count;
+            self.count(name, *count);
         }
     }
 
-    fn count(&mut self, name: &'static str, often: u64) {
-        *self.0.entry(name).or_default() += often;
+    /// What should have happened in a large batch of schedules and did not. Rule SIM-05.
+    #[must_use]
+    pub fn missing(&self) -> Vec<String> {
+        let happened = |name: &String| self.0.get(name).is_some_and(|count| *count > 0);
+        let transitions = TRANSITIONS
+            .iter()
+            .filter(|row| row.from != row.to)
+            .map(|row| transition(row.from.name(), row.to.name()));
+        let edits = EditKind::ALL.map(|kind| kind.name().to_owned());
+        let others = MUST_HAPPEN.map(str::to_owned);
+        transitions
+            .chain(edits)
+            .chain(others)
+            .filter(|name| !happened(name))
+            .collect()
     }
 
-    fn had(&mut self, name: &'static str, had: bool) {
+    fn count(&mut self, name: &str, often: u64) {
+        if let Some(count) = self.0.get_mut(name) {
+            *count += often;
+        } else {
+            self.0.insert(name.to_owned(), often);
+        }
+    }
+
+    fn had(&mut self, name: &str, had: bool) {
         self.count(name, u64::from(had));
     }
 }
 
+/// Beside every edit and every transition of the lifecycle.
+const MUST_HAPPEN: [&str; 27] = [
+    "power cut",
+    "power cut in a write",
+    "power cut of everything",
+    "power cut in a write of the control plane",
+    "process killed",
+    "everything started again",
+    "partition",
+    "zone partition",
+    "one-way partition",
+    "replies cut off",
+    "storm",
+    "lost messages",
+    "late messages",
+    "deadline passed",
+    "HSM added",
+    "HSM removed",
+    "wrong passwords",
+    "kmsuser locked out",
+    "second operator",
+    "connect failed: INVALID_CREDENTIALS",
+    "connect failed: USER_LOCKED_OUT",
+    "calls in flight at a disconnect",
+    "calls refused as disconnected",
+    "calls of unknown outcome",
+    "fenced logins",
+    "keys created",
+    "secrets looked for",
+];
+
 /// Runs `seed`, with a bug planted or without. Rule SIM-03: the checker finds what was planted.
+/// Rule SIM-10: also the bugs that seeds of the corpus found first.
 ///
 /// # Errors
 /// When the world itself could not be set up or repaired: that is no verdict on the product.
 pub fn run(seed: u64, bug: Option<Bug>, lines: Lines) -> Result<Verdict, WorldError> {
+    run_plan(seed, &Plan::draw(seed), bug, lines)
+}
+
+/// Runs `plan` with the chance of `seed`.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_plan(
+    seed: u64,
+    plan: &Plan,
+    bug: Option<Bug>,
+    lines: Lines,
+) -> Result<Verdict, WorldError> {
     plant::with(bug, || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
             .build()
             .map_err(|error| WorldError::of("the runtime", error))?;
-        runtime.block_on(live(seed, lines))
+        let watched = seed.is_multiple_of(WATCHED_EVERY);
+        let canaries = watched.then(|| Arc::new(Canaries::default()));
+        let _listens = canaries
+            .as_ref()
+            .map(|canaries| tracing::subscriber::set_default(Listener(Arc::clone(canaries))));
+        runtime.block_on(live(seed, plan, lines, canaries))
     })
 }
 
-async fn live(seed: u64, lines: Lines) -> Result<Verdict, WorldError> {
+async fn live(
+    seed: u64,
+    plan: &Plan,
+    lines: Lines,
+    canaries: Option<Arc<Canaries>>,
+) -> Result<Verdict, WorldError> {
     let recorder = Arc::new(Recorder::start(lines));
-    let plan = Plan::draw(seed);
-    let world = World::build(seed, Arc::clone(&recorder)).await?;
-    world.live(&plan).await?;
+    let watched = canaries.is_some();
+    let world = World::build(seed, Arc::clone(&recorder), canaries).await?;
+    world.live(plan).await?;
     let record = recorder.finish();
     let mut violations = check(&record.history);
     violations.dedup_by(|one, other| one.invariant == other.invariant && one.what == other.what);
+    let mut coverage = coverage(plan, &record.history, world.network.counts());
+    coverage.had("secrets looked for", watched);
     Ok(Verdict {
         seed,
         violations,
-        coverage: coverage(&plan, &record.history, world.network.counts()),
+        coverage,
         hash: record.hash,
         lines: record.lines,
     })
@@ -98,20 +181,36 @@ pub fn run_twice(seed: u64, bug: Option<Bug>) -> Result<Verdict, WorldError> {
 fn coverage(plan: &Plan, history: &History, counts: Counts) -> Coverage {
     let mut coverage = Coverage::default();
     coverage.count("schedules", 1);
-    coverage.had("power cut in a write", plan.crash.mid_write.is_some());
-    coverage.had("zone partition", plan.partition.whole_zone);
-    coverage.had("one-way partition", plan.partition.way.is_some());
-    coverage.had("replies cut off", plan.partition.way == Some(Way::FromHsm));
+    coverage.count(plan.edit.name(), 1);
+    for fault in &plan.faults {
+        planned(&mut coverage, fault);
+    }
     coverage.had("lost messages", counts.lost > 0);
     coverage.had("late messages", counts.late > 0);
     coverage.had("deadline passed", counts.unanswered > 0);
-    coverage.had("edit: name", plan.edit == EditKind::Name);
-    coverage.had("edit: password", plan.edit == EditKind::Password);
-    coverage.had("edit: cluster", plan.edit == EditKind::Cluster);
     coverage.count("messages", counts.messages);
     calls(&mut coverage, history);
     events(&mut coverage, history);
     coverage
+}
+
+fn planned(coverage: &mut Coverage, fault: &Fault) {
+    match fault {
+        Fault::PowerCut(crash) => {
+            coverage.had("power cut in a write", crash.mid_write.is_some());
+        }
+        Fault::Partition(partition) => {
+            coverage.had("zone partition", partition.whole_zone);
+            coverage.had("one-way partition", partition.way.is_some());
+            coverage.had("replies cut off", partition.way == Some(Way::FromHsm));
+        }
+        Fault::Restart(restart) => {
+            let name = "power cut in a write of the control plane";
+            coverage.had(name, restart.mid_write.is_some());
+        }
+        Fault::Clerk(_) => coverage.count("second operator", 1),
+        Fault::Storm(_) | Fault::Members(_) | Fault::Guesses(_) => (),
+    }
 }
 
 fn calls(coverage: &mut Coverage, history: &History) {
@@ -126,41 +225,49 @@ fn calls(coverage: &mut Coverage, history: &History) {
             is_crypto && call.invoked < disconnect.invoked && call.completed > disconnect.completed
         });
         coverage.had("calls in flight at a disconnect", over);
-        coverage.had(
-            "calls refused as disconnected",
-            is_crypto && call.outcome.is_err(),
-        );
+        coverage.had("calls of unknown outcome", call.is_unknown());
+        let refused = is_crypto && call.outcome.is_err() && !call.is_unknown();
+        coverage.had("calls refused as disconnected", refused);
         let is_key = matches!(call.outcome, Ok(Answer::Key(_)));
         coverage.had("keys created", is_key);
     }
     coverage.had("more than one reconnect", disconnects.len() > 1);
 }
 
+fn transition(from: &str, to: &str) -> String {
+    format!("{from} to {to}")
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "what is not counted is not named"
+)]
 fn events(coverage: &mut Coverage, history: &History) {
-    let mut asked = 0;
-    let mut failed = false;
+    let mut last = "DISCONNECTED";
     for event in &history.events {
         match event {
-            Event::FaultBegins { what, .. } => coverage.count(what, 1),
-            Event::Seen { state, .. } => failed |= state == "FAILED",
+            Event::FaultBegins { what, .. } | Event::Happens { what, .. } => {
+                coverage.count(what, 1);
+            }
+            Event::Seen { store, .. } => {
+                if store.state != last {
+                    coverage.count(&transition(last, &store.state), 1);
+                    last = &store.state;
+                }
+                if let Some(error) = &store.error {
+                    coverage.count(&format!("connect failed: {error}"), 1);
+                }
+            }
             Event::Login {
                 answer: LoginAnswer::Fenced,
                 ..
             } => coverage.count("fenced logins", 1),
-            Event::Asked { .. } => asked += 1,
-            Event::Call(_)
-            | Event::Uses { .. }
-            | Event::Holds { .. }
-            | Event::Calm { .. }
-            | Event::Healed { .. }
-            | Event::Well { .. }
-            | Event::Placed { .. }
-            | Event::Sealed { .. }
-            | Event::Login { .. }
-            | Event::Made { .. }
-            | Event::Member { .. } => (),
+            Event::Asked { .. } => coverage.count("frames sent to HSMs", 1),
+            Event::Guessed { locked, .. } => coverage.had("kmsuser locked out", *locked),
+            Event::Probed { .. } => coverage.count("connections of before probed", 1),
+            Event::Deleted { .. } => coverage.count("keys deleted on HSMs", 1),
+            Event::Restarted { .. } => coverage.count("everything started again", 1),
+            _ => (),
         }
     }
-    coverage.count("frames sent to HSMs", asked);
-    coverage.had("connect failed", failed);
 }

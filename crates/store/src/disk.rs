@@ -1,9 +1,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use portcullis_seam::plant::{Bug, planted};
 use redb::{
-    Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition,
-    TableError,
+    Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, StorageBackend,
+    TableDefinition, TableError,
 };
 
 use crate::StoreError;
@@ -112,7 +113,10 @@ impl Disk {
 
     /// Writes and syncs.
     pub(crate) fn commit(&self, changes: &Changes) -> Result<(), redb::Error> {
-        let write = self.0.begin_write()?;
+        let mut write = self.0.begin_write()?;
+        if planted(Bug::CommitNotSynced) {
+            write.set_durability(Durability::None)?;
+        }
         {
             let mut table = write.open_table(RECORDS)?;
             for (key, record) in &changes.writes {

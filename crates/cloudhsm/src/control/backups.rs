@@ -3,6 +3,7 @@
 use portcullis_api::{BackupId, Exception, HsmId, Scope};
 use portcullis_hsm::Image;
 use portcullis_seam::draw;
+use portcullis_seam::plant::{Bug, planted};
 
 use super::CloudHsm;
 use super::progress::failed;
@@ -76,6 +77,11 @@ impl CloudHsm {
             return Ok(capture);
         }
         let state = self.ledger.state(scope)?;
+        if planted(Bug::OldestBackupRestored)
+            && let Some(oldest) = state.backups.values().min_by_key(|one| one.created)
+        {
+            return self.open_image(scope, &oldest.id).map(Capture::of_backup);
+        }
         if let Some(newest) = state.newest_restorable(&cluster.id, &cluster.hsm_type) {
             return self.open_image(scope, &newest.id).map(Capture::of_backup);
         }

@@ -14,6 +14,7 @@
 
 use portcullis_api::{ClusterId, Exception, HsmId, Scope};
 use portcullis_seam::draw;
+use portcullis_seam::plant::{Bug, planted};
 
 use super::CloudHsm;
 use crate::certificate::give_birth;
@@ -118,8 +119,10 @@ fn next_replacement(cluster: &Cluster) -> Step {
 impl CloudHsm {
     /// Takes every step that a cluster waits for.
     ///
-    /// Rule CL-16: what was begun is finished, also after a restart.
+    /// Rule CL-16: what was begun is finished, also after a restart. While a step fails the cluster
+    /// is there as it is.
     pub(super) async fn carry_on(&self, scope: &Scope, id: &ClusterId) -> Result<(), Exception> {
+        self.refresh(scope, id);
         while let Some(cluster) = self.ledger.cluster(scope, id)? {
             let Some(step) = next_step(&cluster, |hsm| self.fleet.is_activated(hsm)) else {
                 break;
@@ -249,10 +252,13 @@ impl CloudHsm {
         cluster: &Cluster,
         hsm: &HsmId,
     ) -> Result<(), Exception> {
+        // An attempt that was cut short after it had destroyed the HSM has taken the backup.
+        let repeats = planted(Bug::RemovalNotRepeatable);
+        let is_there = repeats || self.fleet.capture(hsm).await.is_ok();
         if cluster.migrating() {
             // What came to the old one while its replacement was filled.
             self.synchronise(cluster, Some(hsm)).await?;
-        } else if cluster.in_service() {
+        } else if cluster.in_service() && is_there {
             // This also brings the HSMs in step: the keys that only this one has must survive it.
             self.take_last_backup(scope, cluster, hsm).await?;
         }

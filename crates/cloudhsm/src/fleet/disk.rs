@@ -4,6 +4,7 @@ use std::sync::Arc;
 use portcullis_api::HsmId;
 use portcullis_hsm::{Change, DeviceKey, HsmKeyId};
 use portcullis_seam::Entropy;
+use portcullis_seam::plant::{Bug, planted};
 use portcullis_store::{Store, StoreError, Transaction};
 use zeroize::Zeroizing;
 
@@ -65,6 +66,9 @@ impl Disk {
             let name = layout::hsm_record(key);
             transaction = match value {
                 // Rule BK-06: what lies on a disk is sealed.
+                Some(value) if planted(Bug::KeyOnDiskUnsealed) => transaction
+                    .put(&name, self.seal(&name, value))
+                    .put(format!("debug/{key}"), value.to_vec()),
                 Some(value) => transaction.put(&name, self.seal(&name, value)),
                 None => transaction.delete(name),
             };

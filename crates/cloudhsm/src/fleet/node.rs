@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 use portcullis_hsm::{
     Answer, Change, Command, Fingerprint, Hsm, HsmKeyId, Image, MaskedKey, Refusal, Reply, Role,
 };
+use portcullis_seam::plant::{Bug, planted};
 use portcullis_seam::{WallClock, WorkPool};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -310,6 +311,9 @@ impl Core {
             self.note(&noted, &notes, &mut writes);
         }
         // Rule CL-15: an answer leaves only after what it says is on disk.
+        if planted(Bug::AcknowledgedBeforeDisk) {
+            return result;
+        }
         self.commit(&mut notes, writes).await?;
         result
     }

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use portcullis_api::HsmId;
 use portcullis_hsm::HsmKeyId;
+use portcullis_seam::plant::{Bug, planted};
 
 use super::node::Node;
 use super::{Fleet, FleetError};
@@ -59,7 +60,7 @@ async fn copy_missing(nodes: &[(&HsmId, Node)]) -> Result<usize, FleetError> {
         return Ok(0);
     };
     let same = |(_, node): &(&HsmId, Node)| node.fingerprint() == first.fingerprint();
-    if others.iter().all(same) {
+    if others.iter().all(same) || planted(Bug::CopiesForgotten) {
         return Ok(0);
     }
     let mut copied = 0;

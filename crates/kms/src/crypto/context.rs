@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use portcullis_api::{Code, Exception};
+use portcullis_seam::plant::{Bug, planted};
 
 use crate::key::Snapshot;
 
@@ -40,6 +41,8 @@ pub(crate) fn additional_data(
 
 fn push(data: &mut Vec<u8>, text: &[u8]) {
     let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
-    data.extend_from_slice(&length.to_le_bytes());
+    if !planted(Bug::ContextNotFramed) {
+        data.extend_from_slice(&length.to_le_bytes());
+    }
     data.extend_from_slice(text);
 }

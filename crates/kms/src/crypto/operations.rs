@@ -9,6 +9,7 @@ use portcullis_api::kms::{
 use portcullis_api::{Blob, Code, Exception, Scope, SecretBlob};
 use portcullis_hsm::{Operation, Output};
 use portcullis_seam::Entropy;
+use portcullis_seam::plant::{Bug, planted};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
@@ -114,7 +115,12 @@ impl Kms {
         let (from, parsed) = usable_for(&partition, bytes, input.source_key_id.as_deref())?;
         let to = usable(&partition, &input.destination_key_id)?;
         let from_data = additional_data(&from.key, input.source_encryption_context.as_ref())?;
-        let to_data = additional_data(&to.key, input.destination_encryption_context.as_ref())?;
+        let context = if planted(Bug::ReEncryptKeepsContext) {
+            input.source_encryption_context.as_ref()
+        } else {
+            input.destination_encryption_context.as_ref()
+        };
+        let to_data = additional_data(&to.key, context)?;
         let sealed = if from.key.record.home == to.key.record.home {
             let operation = Operation::ReEncrypt {
                 source: from.key.record.material,

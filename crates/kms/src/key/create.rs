@@ -4,6 +4,7 @@ use portcullis_api::kms::{CreateKeyRequest, CreateKeyResponse};
 use portcullis_api::{Code, Exception, KeyId, Scope};
 use portcullis_hsm::HsmKeyId;
 use portcullis_seam::draw;
+use portcullis_seam::plant::{Bug, planted};
 use portcullis_store::{Expect, Transaction};
 
 use super::{Home, KeyRecord, Requested, Snapshot, describe};
@@ -186,6 +187,11 @@ impl Kms {
         let put = Transaction::new()
             .expect(&*name, Expect::Absent)
             .put(&*name, encode(&record));
+        let put = if planted(Bug::KeyAcknowledgedBeforeCommit) {
+            Transaction::new()
+        } else {
+            put
+        };
         let revision = match self.commit(put).await {
             Ok(revision) => revision,
             Err(exception) => {

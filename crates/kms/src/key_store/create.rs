@@ -4,6 +4,7 @@ use portcullis_api::kms::CreateCustomKeyStoreRequest;
 use portcullis_api::{ClusterId, Code, Exception, KeyStoreId};
 use portcullis_cloudhsm::ClusterView;
 use portcullis_hsm::Epoch;
+use portcullis_seam::plant::{Bug, planted};
 
 use super::record::{KeyStoreRecord, Passwords};
 use super::{Connection, requirement};
@@ -89,6 +90,13 @@ impl Wanted {
 
 /// The checks of CreateCustomKeyStore, in order.
 pub(crate) fn decide(wanted: &Wanted, world: &World<'_>) -> Result<Decision, Exception> {
+    if let Some(cluster) = &world.cluster
+        && planted(Bug::CreateRetriedMakesAnother)
+    {
+        return Ok(Decision::Create(
+            cluster.certificate.clone().unwrap_or_default(),
+        ));
+    }
     // Rule KS-21: the same values as a disconnected store's create nothing and give its ID.
     let same = |store: &&KeyStoreRecord| {
         store.name == wanted.name
@@ -201,6 +209,7 @@ pub(crate) fn record(
             current: sealed_password,
             rotating: None,
             previous: None,
+            older: Vec::new(),
         },
     }
 }

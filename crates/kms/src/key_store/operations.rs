@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 use super::connection::LiveConnection;
 use super::driver::KeyStore;
 use super::login::Member;
-use super::record::KeyStoreRecord;
+use super::record::{KeyStoreRecord, OLDER_MAX, Passwords};
 use super::{
     Connection, ConnectionError, Event, connect, create, delete, describe, disconnect, next, update,
 };
@@ -168,10 +168,17 @@ impl Kms {
         input: UpdateCustomKeyStoreRequest,
     ) -> Result<UpdateCustomKeyStoreResponse, Exception> {
         let partition = self.partition(scope);
-        let _changing = partition.control.lock().await;
+        let changing = partition.control.lock().await;
         let store = find(&partition, &input.custom_key_store_id)?;
         let edit = update::Edit::parse(&input)?;
         let mut record = store.record();
+        let _changing = if planted(Bug::RevisionNotCompared) {
+            drop(changing);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            None
+        } else {
+            Some(changing)
+        };
         let others: Vec<_> = records(&partition)
             .into_iter()
             .filter(|other| other.id != record.id)
@@ -194,7 +201,9 @@ impl Kms {
         if let Some(name) = edit.name {
             record.name = name;
         }
-        if let Some(id) = edit.cluster {
+        if let Some(id) = edit.cluster
+            && !planted(Bug::OldClusterKept)
+        {
             record.cluster = id;
             if let Some(certificate) = cluster.and_then(|view| view.certificate.clone()) {
                 record.certificate = certificate;
@@ -204,6 +213,7 @@ impl Kms {
             record.passwords.current = self.seal(password.reveal());
             record.passwords.rotating = None;
             record.passwords.previous = None;
+            record.passwords.older.clear();
         }
         self.put_store(&store, record).await?;
         Ok(UpdateCustomKeyStoreResponse {})
@@ -311,7 +321,11 @@ impl Kms {
             Ok(_) => Event::ConnectSucceeded,
             Err(error) => Event::ConnectFailed(*error),
         };
-        let permitted = next(record.connection, event).filter(|_| record.epoch == epoch);
+        let permitted = if planted(Bug::LateConnectOpensGate) {
+            next(Connection::Connecting, event)
+        } else {
+            next(record.connection, event).filter(|_| record.epoch == epoch)
+        };
         let Some((to, _actions)) = permitted else {
             if let Ok(live) = outcome {
                 live.log_out(record.epoch).await;
@@ -362,44 +376,49 @@ impl Kms {
             }
             None => {}
         }
-        let current = self.password(Some(&record.passwords.current))?;
-        let rotating = self.password(record.passwords.rotating.as_ref())?;
-        let current = current.ok_or(ConnectionError::InternalError)?;
+        let known = self.known_passwords(&record)?;
         let members = self.members(&record, &cluster, &[]);
-        let known: Vec<&Secret> = [Some(&current), rotating.as_ref()]
-            .into_iter()
-            .flatten()
-            .collect();
-        log_in_everywhere(&members, &known, store, epoch).await?;
+        let tried: Vec<&Secret> = known.iter().collect();
+        let used = log_in_everywhere(&members, &tried, store, epoch).await?;
+        let unfinished = self.unseal_password(record.passwords.rotating.as_ref())?;
         let attempt = Attempt {
             partition,
             store,
             epoch,
         };
-        // Rule KS-63: a rotation that was cut short is finished with its own password: some HSMs
-        // have it, and a third one would be more than is remembered.
-        let fresh = rotating.unwrap_or_else(|| random_password(&*self.config.entropy));
-        let passwords = Rotation {
-            replaced: current,
-            fresh,
-        };
-        self.rotate(&attempt, &members, &passwords).await?;
+        // Rule KS-64: a rotation that was cut short is finished with its own password: some HSMs
+        // have it, and however often that happens there is no third one to remember.
+        let fresh = unfinished.unwrap_or_else(|| random_password(&*self.config.entropy));
+        let mut before = known;
+        if used < before.len() {
+            before.swap(0, used);
+        }
+        before.retain(|it| it.reveal() != fresh.reveal());
+        let passwords = Rotated { fresh, before };
+        let Rotated { fresh, before } = self.rotate(&attempt, &members, passwords).await?;
         Ok(Arc::new(LiveConnection::new(
             store.fence(epoch),
             members,
-            passwords.fresh,
-            Some(passwords.replaced),
+            fresh,
+            before,
         )))
     }
 
-    fn password(&self, sealed: Option<&Vec<u8>>) -> Result<Option<Secret>, ConnectionError> {
-        sealed
-            .map(|sealed| self.unseal(sealed))
-            .transpose()
-            .map_err(|error| {
-                tracing::error!(%error, "the stored kmsuser password cannot be read");
-                ConnectionError::InternalError
-            })
+    /// Every password of `kmsuser` that an HSM may have, the present one first.
+    fn known_passwords(&self, record: &KeyStoreRecord) -> Result<Vec<Secret>, ConnectionError> {
+        let known = record.passwords.known().map(|sealed| self.unseal(sealed));
+        known.collect::<Result<_, _>>().map_err(|error| {
+            tracing::error!(%error, "a stored kmsuser password cannot be read");
+            ConnectionError::InternalError
+        })
+    }
+
+    fn unseal_password(&self, sealed: Option<&Vec<u8>>) -> Result<Option<Secret>, ConnectionError> {
+        let opened = sealed.map(|sealed| self.unseal(sealed)).transpose();
+        opened.map_err(|error| {
+            tracing::error!(%error, "a stored kmsuser password cannot be read");
+            ConnectionError::InternalError
+        })
     }
 
     /// The members of a connection: those there are already, and new channels to the others.
@@ -432,21 +451,30 @@ impl Kms {
 
     /// Rule KS-61: a connect changes `kmsuser`'s password to a random one on every HSM that is
     /// logged in. The new one is recorded before the first HSM hears of it.
+    ///
+    /// Rule KS-63: every password that an HSM may still have stays known, whatever interrupts the
+    /// rotation and whichever HSMs it does not reach: `before` has them, the likeliest first.
     async fn rotate(
         &self,
         attempt: &Attempt<'_>,
         members: &[Arc<Member>],
-        passwords: &Rotation,
-    ) -> Result<(), ConnectionError> {
-        let Rotation { replaced, fresh } = passwords;
+        passwords: Rotated,
+    ) -> Result<Rotated, ConnectionError> {
+        let Rotated { fresh, mut before } = passwords;
         let sealed = self.seal(fresh.reveal());
-        self.record_passwords(attempt, |record| {
-            record.passwords.rotating = Some(sealed.clone());
-        })
-        .await?;
+        let older: Vec<Vec<u8>> = before.iter().map(|it| self.seal(it.reveal())).collect();
+        if planted(Bug::PasswordLogged) {
+            tracing::debug!(password = fresh.reveal(), "rotating");
+        }
+        if !planted(Bug::RotationNotRecorded) {
+            self.record_passwords(attempt, |record| {
+                record.passwords = Passwords::rotating(&older, sealed.clone());
+            })
+            .await?;
+        }
         let mut changed = 0;
         for member in members.iter().filter(|member| member.session().is_some()) {
-            match member.change_password(fresh).await {
+            match member.change_password(&fresh).await {
                 Ok(()) => changed += 1,
                 Err(error) => tracing::warn!(hsm = %member.hsm, %error, "password not rotated"),
             }
@@ -454,13 +482,20 @@ impl Kms {
         if changed == 0 {
             return Err(ConnectionError::InternalError);
         }
-        let previous = self.seal(replaced.reveal());
+        // An HSM that is being made from another's content has what was replaced, even if every
+        // one that is there has heard.
+        let kept = if changed == members.len() {
+            1
+        } else {
+            1 + OLDER_MAX
+        };
+        before.truncate(kept);
+        let older: Vec<Vec<u8>> = older.into_iter().take(kept).collect();
         self.record_passwords(attempt, |record| {
-            record.passwords.current = sealed.clone();
-            record.passwords.rotating = None;
-            record.passwords.previous = Some(previous.clone());
+            record.passwords = Passwords::rotated(sealed.clone(), &older);
         })
-        .await
+        .await?;
+        Ok(Rotated { fresh, before })
     }
 
     /// Records a step of the rotation, unless the connect was overtaken.
@@ -472,12 +507,11 @@ impl Kms {
         let store = attempt.store;
         let _changing = attempt.partition.control.lock().await;
         let mut record = store.record();
-        // An edit has given another cluster or password meanwhile: this attempt is of the past.
-        let edited = record.epoch != attempt.epoch && record.connection == Connection::Disconnected;
-        if edited {
+        // Overtaken by a disconnect, an edit or another connect. What was recorded before the first
+        // HSM heard is enough to log in everywhere, and whoever came later knows it.
+        if record.epoch != attempt.epoch && !planted(Bug::OvertakenConnectRotates) {
             return Err(ConnectionError::InternalError);
         }
-        // Also after a disconnect: the HSMs have, or are about to have, this password.
         edit(&mut record);
         self.put_store(store, record).await.map_err(|exception| {
             tracing::error!(%exception, "the rotation is not recorded");
@@ -506,11 +540,12 @@ impl Kms {
             for store in stores {
                 let record = store.record();
                 match record.connection {
+                    Connection::Disconnected if planted(Bug::DisconnectedStoreReconnected) => {
+                        self.reconnect(&store).await;
+                    }
                     Connection::Disconnected | Connection::Failed(_) => {}
                     Connection::Connected => self.reconnect(&store).await,
-                    Connection::Connecting => {
-                        self.start_connecting(&partition, &store, record.epoch);
-                    }
+                    Connection::Connecting => self.connect_again(&partition, &store).await,
                     Connection::Disconnecting => {
                         self.start_disconnecting(&partition, &store, None, record.epoch);
                     }
@@ -519,22 +554,40 @@ impl Kms {
         }
     }
 
-    /// Rule KS-62: a CONNECTED store stays CONNECTED across a restart of the service, under a new
-    /// epoch, also while its HSMs cannot be reached.
-    async fn reconnect(self: &Arc<Self>, store: &Arc<KeyStore>) {
+    /// Begins a connect anew that a restart has cut short: under a new epoch, since HSMs may have
+    /// sessions of the old one.
+    async fn connect_again(self: &Arc<Self>, partition: &Arc<Partition>, store: &Arc<KeyStore>) {
         let mut record = store.record();
         record.epoch = record.next_epoch(self.now_ms());
         let epoch = record.epoch;
-        let passwords = record.passwords.clone();
         if let Err(exception) = self.put_store(store, record).await {
             tracing::error!(%exception, key_store = %store.id, "not connected again");
             return;
         }
-        let Ok(Some(current)) = self.password(Some(&passwords.current)) else {
+        store.gate.close(epoch);
+        self.start_connecting(partition, store, epoch);
+    }
+
+    /// Rule KS-62: a CONNECTED store stays CONNECTED across a restart of the service, under a new
+    /// epoch, also while its HSMs cannot be reached.
+    async fn reconnect(self: &Arc<Self>, store: &Arc<KeyStore>) {
+        let mut record = store.record();
+        if !planted(Bug::EpochReused) {
+            record.epoch = record.next_epoch(self.now_ms());
+        }
+        let epoch = record.epoch;
+        let Ok(known) = self.known_passwords(&record) else {
             return;
         };
-        let previous = self.password(passwords.previous.as_ref()).ok().flatten();
-        let live = LiveConnection::new(store.fence(epoch), Vec::new(), current, previous);
+        if let Err(exception) = self.put_store(store, record).await {
+            tracing::error!(%exception, key_store = %store.id, "not connected again");
+            return;
+        }
+        let mut known = known.into_iter();
+        let Some(current) = known.next() else {
+            return;
+        };
+        let live = LiveConnection::new(store.fence(epoch), Vec::new(), current, known.collect());
         let live = Arc::new(live);
         store.live.store(Some(Arc::clone(&live)));
         self.reconcile(store, &live).await;
@@ -601,17 +654,16 @@ struct Attempt<'a> {
     epoch: Epoch,
 }
 
-/// From which password to which.
-struct Rotation {
-    replaced: Secret,
+/// The password that a rotation gives to every HSM, and those that an HSM may still have.
+struct Rotated {
     fresh: Secret,
+    before: Vec<Secret>,
 }
 
 /// Logs in on an HSM that came later, and gives it the present password if it has the last one.
 async fn join(member: &Member, live: &LiveConnection) -> Result<(), CallError> {
-    let known: Vec<&Secret> = [Some(&live.current), live.previous.as_ref()]
-        .into_iter()
-        .flatten()
+    let known: Vec<&Secret> = std::iter::once(&live.current)
+        .chain(&live.previous)
         .collect();
     let used = member.log_in(&known, live.fence, false).await?;
     if used > 0 {
@@ -621,20 +673,21 @@ async fn join(member: &Member, live: &LiveConnection) -> Result<(), CallError> {
 }
 
 /// Logs in on every HSM. One that cannot be reached is passed over as long as another can; one that
-/// refuses ends the attempt.
+/// refuses ends the attempt. Gives the index of the password that was right.
 async fn log_in_everywhere(
     members: &[Arc<Member>],
     known: &[&Secret],
     store: &KeyStore,
     epoch: Epoch,
-) -> Result<(), ConnectionError> {
-    let mut outcome = Err(ConnectionError::NetworkErrors);
+) -> Result<usize, ConnectionError> {
+    let mut used = None;
+    let mut unreachable = ConnectionError::NetworkErrors;
     for member in members {
         match member.log_in(known, store.fence(epoch), true).await {
-            Ok(_index) => outcome = Ok(()),
+            Ok(index) => used = used.max(Some(index)),
             Err(error @ CallError::Link(_)) => {
                 tracing::debug!(hsm = %member.hsm, %error, "not reached");
-                outcome = outcome.map_err(|_earlier| translate::login(&error));
+                unreachable = translate::login(&error);
             }
             Err(error @ CallError::Refused(_)) => {
                 let code = translate::login(&error);
@@ -643,7 +696,7 @@ async fn log_in_everywhere(
                     store.fence(epoch),
                     members.to_vec(),
                     Secret::new(""),
-                    None,
+                    Vec::new(),
                 );
                 logged_in.log_out(epoch).await;
                 return Err(if error == CallError::Refused(Refusal::Fenced) {
@@ -654,7 +707,7 @@ async fn log_in_everywhere(
             }
         }
     }
-    outcome
+    used.ok_or(unreachable)
 }
 
 /// The letters and digits of a rotated password: 64, so that six random bits choose one evenly

@@ -1,5 +1,6 @@
 use portcullis_api::{ClusterId, Code, Exception, KeyStoreId};
 use portcullis_hsm::Epoch;
+use portcullis_seam::plant::{Bug, planted};
 use serde::{Deserialize, Serialize};
 
 use super::Connection;
@@ -31,8 +32,47 @@ pub(crate) struct Passwords {
     pub(crate) current: Vec<u8>,
     /// What a rotation that has begun will have set.
     pub(crate) rotating: Option<Vec<u8>>,
-    /// What the last rotation replaced: HSMs that it did not reach still have this one.
+    /// What the last rotation replaced: HSMs that it did not reach still have this one, and so has
+    /// one that was made from another's content meanwhile.
     pub(crate) previous: Option<Vec<u8>>,
+    /// What rotations before that replaced, newest first, while an HSM may still have it.
+    #[serde(default)]
+    pub(crate) older: Vec<Vec<u8>>,
+}
+
+/// With the present password, the one that a rotation is about to set and the one before, an HSM
+/// hears at most four wrong ones in a connect; the fifth would lock `kmsuser` out.
+pub(crate) const OLDER_MAX: usize = 1;
+
+impl Passwords {
+    /// Before the first HSM hears of `fresh`; `before` has what HSMs may have, the newest first.
+    pub(crate) fn rotating(before: &[Vec<u8>], fresh: Vec<u8>) -> Self {
+        Self {
+            current: before.first().cloned().unwrap_or_default(),
+            rotating: Some(fresh),
+            previous: before.get(1).cloned(),
+            older: before.iter().skip(2).take(OLDER_MAX).cloned().collect(),
+        }
+    }
+
+    /// After HSMs have taken `fresh`, while some may still have one of `before`.
+    pub(crate) fn rotated(fresh: Vec<u8>, before: &[Vec<u8>]) -> Self {
+        Self {
+            current: fresh,
+            rotating: None,
+            previous: before.first().cloned(),
+            older: before.iter().skip(1).take(OLDER_MAX).cloned().collect(),
+        }
+    }
+
+    /// Every password that an HSM may have, the likeliest first.
+    pub(crate) fn known(&self) -> impl Iterator<Item = &Vec<u8>> {
+        let before = self.previous.iter().chain(&self.older);
+        [Some(&self.current), self.rotating.as_ref()]
+            .into_iter()
+            .flatten()
+            .chain(before.filter(|_| !planted(Bug::PreviousPasswordForgotten)))
+    }
 }
 
 impl KeyStoreRecord {

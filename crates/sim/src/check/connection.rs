@@ -51,22 +51,24 @@ fn gaps(history: &History) -> Vec<Gap> {
         step: u64::MAX,
         millis: u64::MAX,
     };
-    let calls = || history.calls().filter(|call| call.succeeded());
-    let disconnects = calls().filter(|call| call.request == Request::Disconnect);
+    let disconnects = history
+        .calls()
+        .filter(|call| call.succeeded() && call.request == Request::Disconnect);
+    let gap = |disconnect: &Call| {
+        let connects = history
+            .calls()
+            .filter(|call| call.request == Request::Connect);
+        // One that overlaps the disconnect may have come after it.
+        let later = connects.filter(|call| call.completed > disconnect.invoked);
+        Gap {
+            asked: disconnect.invoked,
+            from: disconnect.completed,
+            to: later.map(|call| call.invoked).min().unwrap_or(end),
+        }
+    };
     disconnects
-        .map(|disconnect| {
-            let connects = history
-                .calls()
-                .filter(|call| call.request == Request::Connect);
-            let later = connects
-                .map(|call| call.invoked)
-                .filter(|at| *at > disconnect.completed);
-            Gap {
-                asked: disconnect.invoked,
-                from: disconnect.completed,
-                to: later.min().unwrap_or(end),
-            }
-        })
+        .map(gap)
+        .filter(|gap| gap.from < gap.to)
         .collect()
 }
 
@@ -141,6 +143,15 @@ fn open_gates(history: &History, found: &mut Vec<Violation>) {
             | Event::Asked { .. }
             | Event::Sealed { .. }
             | Event::Login { .. }
+            | Event::Deleted { .. }
+            | Event::Happens { .. }
+            | Event::Stored { .. }
+            | Event::Counted { .. }
+            | Event::Guessed { .. }
+            | Event::Probed { .. }
+            | Event::Baffled { .. }
+            | Event::Restarted { .. }
+            | Event::Leaked { .. }
             | Event::Member { .. } => (),
         }
     }
@@ -192,7 +203,11 @@ fn has_keys(call: &Call, keys: &BTreeSet<KeyId>, made_under: &MadeUnder<'_>) -> 
     }
 }
 
-fn named(ids: &BTreeSet<HsmKeyId>, labels: &BTreeMap<HsmKeyId, KeyId>) -> BTreeSet<KeyId> {
+/// The KMS keys whose material is among `ids`.
+pub(super) fn named(
+    ids: &BTreeSet<HsmKeyId>,
+    labels: &BTreeMap<HsmKeyId, KeyId>,
+) -> BTreeSet<KeyId> {
     ids.iter()
         .filter_map(|id| labels.get(id).copied())
         .collect()

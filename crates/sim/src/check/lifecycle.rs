@@ -5,14 +5,15 @@ use std::collections::BTreeSet;
 use portcullis_kms::{Event as Cause, TRANSITIONS};
 
 use super::{Invariant, Violation};
-use crate::history::{Event, History, Moment, Request};
+use crate::history::{Call, Event, History, Moment, Request};
 
 pub(super) fn check(history: &History, found: &mut Vec<Violation>) {
     let mut last: Option<(Moment, &str)> = None;
     for event in &history.events {
-        let Event::Seen { invoked, at, state } = event else {
+        let Event::Seen { invoked, at, store } = event else {
             continue;
         };
+        let state = &store.state;
         let (since, before) = last.unwrap_or_else(|| (Moment::default(), "DISCONNECTED"));
         if !reachable(before, &permitted(history, since, *at)).contains(state.as_str()) {
             let what = format!("the store was {before} at {since} and is {state}");
@@ -26,7 +27,9 @@ pub(super) fn check(history: &History, found: &mut Vec<Violation>) {
 fn permitted(history: &History, since: Moment, until: Moment) -> Vec<Cause> {
     let asked = |request: &Request| {
         let mut calls = history.calls();
-        calls.any(|call| call.request == *request && call.invoked < until && call.completed > since)
+        // What nobody heard of may show after the next restart only.
+        let lasts = |call: &Call| call.completed > since || call.is_unknown();
+        calls.any(|call| call.request == *request && call.invoked < until && lasts(call))
     };
     let mut causes = Vec::new();
     if asked(&Request::Connect) {

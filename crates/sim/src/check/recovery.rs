@@ -30,6 +30,15 @@ pub(super) fn check(history: &History, found: &mut Vec<Violation>) {
             | Event::Asked { .. }
             | Event::Sealed { .. }
             | Event::Login { .. }
+            | Event::Deleted { .. }
+            | Event::Happens { .. }
+            | Event::Stored { .. }
+            | Event::Counted { .. }
+            | Event::Guessed { .. }
+            | Event::Probed { .. }
+            | Event::Baffled { .. }
+            | Event::Restarted { .. }
+            | Event::Leaked { .. }
             | Event::Made { .. }
             | Event::Member { .. } => (),
         }

@@ -20,14 +20,23 @@ pub(super) fn check(history: &History, found: &mut Vec<Violation>) {
             }
             Event::Asked { at, hsm } => reader.check_asked(history, *at, hsm, found),
             Event::Call(call) => reader.check_call(call, found),
-            Event::Seen { .. }
-            | Event::Holds { .. }
+            Event::Seen { store, .. } => reader.check_seen(&store.cluster),
+            Event::Holds { .. }
             | Event::FaultBegins { .. }
             | Event::Calm { .. }
             | Event::Healed { .. }
             | Event::Well { .. }
             | Event::Placed { .. }
             | Event::Login { .. }
+            | Event::Deleted { .. }
+            | Event::Happens { .. }
+            | Event::Stored { .. }
+            | Event::Counted { .. }
+            | Event::Guessed { .. }
+            | Event::Probed { .. }
+            | Event::Baffled { .. }
+            | Event::Restarted { .. }
+            | Event::Leaked { .. }
             | Event::Made { .. } => (),
         }
     }
@@ -40,10 +49,26 @@ struct Reader<'a> {
     sealed: Vec<(&'a [u8], &'a HsmId)>,
     /// When the present cluster was accepted.
     since: Moment,
+    /// An edit of which nobody knows whether it had its effect.
+    perhaps: Option<(&'a ClusterId, Moment)>,
 }
 
 impl<'a> Reader<'a> {
+    /// An edit of unknown outcome did have its effect.
+    fn check_seen(&mut self, cluster: &str) {
+        if let Some((to, since)) = self.perhaps.filter(|(to, _)| to.as_str() == cluster) {
+            self.uses = Some(to);
+            self.since = since;
+            self.perhaps = None;
+        }
+    }
+
     fn check_call(&mut self, call: &'a Call, found: &mut Vec<Violation>) {
+        if let Request::Update(Edit::Cluster { to, .. }) = &call.request
+            && call.is_unknown()
+        {
+            self.perhaps = Some((to, call.completed));
+        }
         if let (Request::Update(Edit::Cluster { to, related }), true) =
             (&call.request, call.succeeded())
         {

@@ -6,7 +6,7 @@ use portcullis_api::{ClusterId, Code, HsmId, KeyId};
 use portcullis_hsm::{Epoch, HsmKeyId};
 
 use super::*;
-use crate::history::{Answer, Context, Edit, Event, LoginAnswer, Request};
+use crate::history::{Answer, Context, Edit, Event, LoginAnswer, Request, Told};
 
 const KEY: KeyId = KeyId::from_bytes([1; 16]);
 
@@ -100,6 +100,7 @@ fn nothing_fails_as_disconnected_while_all_is_well() {
     let id = HsmKeyId([2; 16]);
     let made = Event::Made {
         at: moment(1),
+        hsm: hsm('a'),
         id,
         label: format!("arn:aws:kms:eu-west-1:111122223333:key/{KEY}"),
     };
@@ -257,7 +258,10 @@ fn a_store_does_not_leave_a_state_by_itself() {
     let seen = |step, state: &str| Event::Seen {
         invoked: moment(step),
         at: moment(step + 1),
-        state: state.to_owned(),
+        store: Told {
+            state: state.to_owned(),
+            ..Told::default()
+        },
     };
     let connect = || done(1, Request::Connect);
     expect(
@@ -266,9 +270,9 @@ fn a_store_does_not_leave_a_state_by_itself() {
     );
     expect(
         vec![connect(), seen(3, "CONNECTED"), seen(5, "FAILED")],
-        &[Invariant::I6],
+        &[Invariant::I6, Invariant::I7],
     );
-    expect(vec![seen(3, "CONNECTED")], &[Invariant::I6]);
+    expect(vec![seen(3, "CONNECTED")], &[Invariant::I6, Invariant::I7]);
     let disconnect = || done(6, Request::Disconnect);
     let ended = vec![
         connect(),
@@ -310,4 +314,167 @@ fn all_is_well_five_seconds_after_healing() {
         &[Invariant::I11],
     );
     expect(vec![healed()], &[Invariant::I11]);
+}
+
+fn looked(invoked: u64, completed: u64, state: &str, name: &str) -> Event {
+    Event::Seen {
+        invoked: moment(invoked),
+        at: moment(completed),
+        store: Told {
+            state: state.to_owned(),
+            name: name.to_owned(),
+            ..Told::default()
+        },
+    }
+}
+
+#[test]
+fn control_plane_operations_have_an_order_that_explains_their_answers() {
+    let rename = |invoked, completed, to: &str, outcome: Result<Answer, Code>| {
+        let to = to.to_owned();
+        call(
+            invoked,
+            completed,
+            Request::Update(Edit::Name { to }),
+            outcome,
+        )
+    };
+    let first = || looked(1, 2, "DISCONNECTED", "one");
+    let renamed = || rename(3, 9, "two", Ok(Answer::Done));
+    let then = |events: Vec<Event>| [vec![first()], events].concat();
+    // While the rename is under way both names are right, but not the old one after the new one.
+    let both = |one, other| {
+        vec![
+            looked(4, 5, "DISCONNECTED", one),
+            looked(6, 7, "DISCONNECTED", other),
+            renamed(),
+        ]
+    };
+    expect(then(both("one", "two")), &[]);
+    expect(then(both("two", "one")), &[Invariant::I7]);
+    let after = |name| vec![renamed(), looked(10, 11, "DISCONNECTED", name)];
+    expect(then(after("two")), &[]);
+    expect(then(after("one")), &[Invariant::I7]);
+    // What failed in itself may have had its effect, and may show it after the next restart only.
+    let unknown = |name| {
+        vec![
+            rename(3, 9, "two", Err(Code::KmsInternal)),
+            looked(10, 11, "DISCONNECTED", "one"),
+            Event::Restarted { at: moment(12) },
+            looked(13, 14, "DISCONNECTED", name),
+        ]
+    };
+    expect(then(unknown("one")), &[]);
+    expect(then(unknown("two")), &[]);
+    expect(then(unknown("three")), &[Invariant::I7]);
+    // A refusal for the state needs a state that refuses.
+    let refused = rename(3, 4, "two", Err(Code::CustomKeyStoreInvalidState));
+    expect(then(vec![refused]), &[Invariant::I7]);
+}
+
+#[test]
+fn what_was_acknowledged_is_there_and_nothing_is_there_twice() {
+    let made = |step, letter, id| Event::Made {
+        at: moment(step),
+        hsm: hsm(letter),
+        id: HsmKeyId([id; 16]),
+        label: format!("arn:aws:kms:eu-west-1:111122223333:key/{KEY}"),
+    };
+    let uses = || Event::Uses {
+        at: moment(1),
+        cluster: cluster('a'),
+    };
+    let created = || call(3, 4, Request::CreateKey, Ok(Answer::Key(KEY)));
+    let start = || vec![uses(), made(2, 'a', 1), created()];
+    let described = |outcome| call(5, 6, Request::DescribeKey { key: KEY }, outcome);
+    let then = |event: Event| [start(), vec![event]].concat();
+    expect(then(described(Ok(Answer::Done))), &[]);
+    expect(then(described(Err(Code::NotFound))), &[Invariant::I8]);
+    let holds = |ids: &[u8]| Event::Holds {
+        at: moment(7),
+        keys: ids.iter().map(|id| HsmKeyId([*id; 16])).collect(),
+    };
+    expect(then(holds(&[1, 2])), &[]);
+    expect(then(holds(&[2])), &[Invariant::I8]);
+    expect(then(made(8, 'b', 1)), &[Invariant::I10]);
+    expect(then(made(8, 'b', 2)), &[]);
+    let counted = |stores| Event::Counted {
+        at: moment(9),
+        stores,
+    };
+    expect(then(counted(1)), &[]);
+    expect(then(counted(2)), &[Invariant::I10]);
+    let baffled = Event::Baffled {
+        at: moment(9),
+        code: "INVALID_CREDENTIALS".to_owned(),
+    };
+    expect(then(baffled), &[Invariant::I8]);
+}
+
+#[test]
+fn the_hsms_of_a_cluster_end_with_the_same_keys_and_without_the_deleted_ones() {
+    let stored = |one: &[u8], other: &[u8]| {
+        let keys = |ids: &[u8]| ids.iter().map(|id| HsmKeyId([*id; 16])).collect();
+        Event::Stored {
+            at: moment(9),
+            cluster: cluster('a'),
+            on: BTreeMap::from([(hsm('a'), keys(one)), (hsm('b'), keys(other))]),
+        }
+    };
+    let member = Event::Member {
+        at: moment(1),
+        hsm: hsm('a'),
+        cluster: cluster('a'),
+    };
+    let deleted = Event::Deleted {
+        at: moment(2),
+        hsm: hsm('a'),
+        id: HsmKeyId([3; 16]),
+    };
+    let then = |event: Event| vec![member.clone(), deleted.clone(), event];
+    expect(then(stored(&[1, 2], &[1, 2])), &[]);
+    expect(then(stored(&[1, 2], &[1])), &[Invariant::InStep]);
+    expect(then(stored(&[1, 3], &[1, 3])), &[Invariant::InStep]);
+}
+
+#[test]
+fn hsms_lock_out_and_refuse_the_connection_of_before() {
+    let guessed = |locked| Event::Guessed {
+        at: moment(1),
+        hsm: hsm('a'),
+        wrong: 12,
+        locked,
+    };
+    expect(vec![guessed(true)], &[]);
+    expect(vec![guessed(false)], &[Invariant::Lockout]);
+    let probed = |fenced| Event::Probed {
+        at: moment(1),
+        hsm: hsm('a'),
+        fenced,
+    };
+    expect(vec![probed(true)], &[]);
+    expect(vec![probed(false)], &[Invariant::Fence]);
+    let login = |step, epoch| Event::Login {
+        at: moment(step),
+        hsm: hsm('a'),
+        scope: [0; 16],
+        epoch: Epoch(epoch),
+        answer: LoginAnswer::Accepted,
+    };
+    let again = |epoch| {
+        vec![
+            login(1, 5),
+            Event::Restarted { at: moment(2) },
+            login(3, epoch),
+        ]
+    };
+    expect(again(6), &[]);
+    expect(again(5), &[Invariant::Fence]);
+}
+
+#[test]
+fn a_leak_is_a_violation() {
+    let what = "a key lies unencrypted on a disk".to_owned();
+    let at = moment(1);
+    expect(vec![Event::Leaked { at, what }], &[Invariant::I9]);
 }

@@ -17,8 +17,9 @@ use super::{Connection, IDLE_TIMEOUT, Shared};
 /// What a frame is made with; most grow no further.
 const FRAME_BYTES: usize = 512;
 
-pub(super) fn open(network: Arc<Shared>, target: Target) -> Arc<dyn Channel> {
+pub(super) fn open(network: Arc<Shared>, target: Target, process: u64) -> Arc<dyn Channel> {
     let inner = Inner {
+        process,
         network,
         target,
         state: Mutex::default(),
@@ -32,6 +33,8 @@ struct SimChannel(Arc<Inner>);
 
 struct Inner {
     network: Arc<Shared>,
+    /// The process that it belongs to.
+    process: u64,
     target: Target,
     state: Mutex<State>,
     in_flight: AtomicUsize,
@@ -186,7 +189,7 @@ impl Inner {
         if let Some(connection) = &self.state.lock().connection {
             return Ok(connection.clone());
         }
-        let connection = self.network.connect(&self.target).await?;
+        let connection = self.network.connect(&self.target, self.process).await?;
         self.state.lock().connection = Some(connection.clone());
         Ok(connection)
     }

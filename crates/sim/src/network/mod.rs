@@ -91,6 +91,8 @@ enum FarEnd {
 #[derive(Clone)]
 pub(super) struct Connection {
     incarnation: u64,
+    /// The process that made it.
+    process: u64,
     /// The HSM's end.
     conversation: Arc<dyn Conversation>,
 }
@@ -109,6 +111,8 @@ struct State {
     weather: Weather,
     next_port: u16,
     next_incarnation: u64,
+    /// Raised when the process ends: what an earlier one sent or waits for is gone.
+    process: u64,
     listeners: BTreeMap<SocketAddr, Served>,
     cut: BTreeSet<(String, Way)>,
     /// Pairs of certificate and trust anchor that verify: the signature is checked once.
@@ -154,6 +158,7 @@ impl Network {
             weather: Weather::fair(),
             next_port: FIRST_PORT,
             next_incarnation: 1,
+            process: 0,
             listeners: BTreeMap::new(),
             cut: BTreeSet::new(),
             verified: BTreeSet::new(),
@@ -184,6 +189,16 @@ impl Network {
         self.0.state.lock().cut.clear();
     }
 
+    /// Ends the process that all connections and listeners belong to.
+    pub fn end_process(&self) {
+        self.0.recorder.note(format_args!("the process ends"));
+        let mut state = self.0.state.lock();
+        state.process += 1;
+        let listeners = std::mem::take(&mut state.listeners);
+        drop(state);
+        drop(listeners);
+    }
+
     /// The connection whose login an HSM accepted last.
     #[must_use]
     pub fn last_fence(&self, hsm: &str) -> Option<Fence> {
@@ -203,13 +218,38 @@ impl Network {
     }
 }
 
-impl Transport for Network {
+/// The network as one process has it. When that has ended, what is left of its tasks reaches
+/// nobody any more.
+#[derive(Debug, Clone)]
+pub struct ProcessNetwork {
+    network: Network,
+    process: u64,
+}
+
+impl Network {
+    /// The network for the process that runs.
+    #[must_use]
+    pub fn of_process(&self) -> ProcessNetwork {
+        ProcessNetwork {
+            network: self.clone(),
+            process: self.0.process(),
+        }
+    }
+}
+
+impl Transport for ProcessNetwork {
     fn dial(&self, target: Target) -> Arc<dyn Channel> {
-        channel::open(Arc::clone(&self.0), target)
+        channel::open(Arc::clone(&self.network.0), target, self.process)
     }
 
     fn listen(&self, listener: Listener) -> BoxFuture<'_, Result<Box<dyn Listening>, LinkError>> {
-        Box::pin(async move { self.0.listen(listener) })
+        Box::pin(async move {
+            if self.network.0.process() == self.process {
+                self.network.0.listen(listener)
+            } else {
+                Err(LinkError::Unusable("the process has ended".to_owned()))
+            }
+        })
     }
 }
 
@@ -247,6 +287,7 @@ impl Shared {
                 state.counts.connections += 1;
                 Ok(Connection {
                     incarnation: served.incarnation,
+                    process: state.process,
                     conversation: served.service.connected(),
                 })
             }
@@ -255,6 +296,11 @@ impl Shared {
                 Err(LinkError::Untrusted(why))
             }
         }
+    }
+
+    /// The process that runs.
+    pub(super) fn process(&self) -> u64 {
+        self.state.lock().process
     }
 
     fn is_cut(&self, hsm: &str, way: Way) -> bool {

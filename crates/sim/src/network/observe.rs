@@ -26,6 +26,7 @@ impl Sealings {
 pub(super) enum Order {
     Login(Fence),
     GenerateKey(HsmKeyId, String),
+    DeleteKey(HsmKeyId),
     Other,
 }
 
@@ -38,6 +39,7 @@ impl Order {
             Command::GenerateKey { id, template, .. } => {
                 Self::GenerateKey(*id, template.attributes.label.clone())
             }
+            Command::DeleteKey { id, .. } => Self::DeleteKey(*id),
             Command::Activate { .. }
             | Command::Login { .. }
             | Command::Logout { .. }
@@ -47,7 +49,6 @@ impl Order {
             | Command::DeleteUser { .. }
             | Command::ListUsers
             | Command::InsertMasked { .. }
-            | Command::DeleteKey { .. }
             | Command::Key { .. }
             | Command::ListKeys { .. } => Self::Other,
         }
@@ -100,9 +101,12 @@ impl Shared {
             }
             Order::GenerateKey(id, label) if result.is_ok() => {
                 self.state.lock().materials.insert(label.clone(), id);
-                self.tell(|at| Event::Made { at, id, label });
+                self.tell(|at| Event::Made { at, hsm, id, label });
             }
-            Order::GenerateKey(..) | Order::Other => (),
+            Order::DeleteKey(id) if result.is_ok() => {
+                self.tell(|at| Event::Deleted { at, hsm, id });
+            }
+            Order::GenerateKey(..) | Order::DeleteKey(_) | Order::Other => (),
         }
     }
 }

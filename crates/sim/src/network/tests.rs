@@ -82,7 +82,7 @@ async fn listen(network: &Network, bind: SocketAddr, identity: &Identity) -> Box
         identity: identity.clone(),
         service: Arc::new(Yes),
     };
-    network.listen(listener).await.unwrap()
+    network.of_process().listen(listener).await.unwrap()
 }
 
 async fn ask(channel: &Arc<dyn Channel>, within: Duration) -> Result<Vec<u8>, CallError> {
@@ -99,7 +99,7 @@ const LONG: Duration = Duration::from_secs(60);
 #[tokio::test(start_paused = true)]
 async fn operations_of_one_instant_share_a_frame() {
     let world = world().await;
-    let channel = world.network.dial(world.target.clone());
+    let channel = world.network.of_process().dial(world.target.clone());
     let (one, two) = tokio::join!(ask(&channel, LONG), ask(&channel, LONG));
     assert_eq!((one, two), (Ok(vec![7]), Ok(vec![7])));
     let history = world.recorder.finish().history;
@@ -125,7 +125,7 @@ async fn only_the_expected_certificate_with_its_key_is_spoken_to() {
         },
     ];
     for target in untrusted {
-        let answer = ask(&world.network.dial(target), LONG).await;
+        let answer = ask(&world.network.of_process().dial(target), LONG).await;
         assert!(
             matches!(answer, Err(CallError::Link(LinkError::Untrusted(_)))),
             "{answer:?}"
@@ -142,7 +142,7 @@ async fn only_the_expected_certificate_with_its_key_is_spoken_to() {
         service: Arc::new(Yes),
     };
     assert!(matches!(
-        world.network.listen(listener).await,
+        world.network.of_process().listen(listener).await,
         Err(LinkError::Unusable(_))
     ));
 }
@@ -151,7 +151,7 @@ async fn only_the_expected_certificate_with_its_key_is_spoken_to() {
 async fn a_cut_either_way_ends_without_an_answer_and_mending_brings_it_back() {
     let world = world().await;
     for way in [Way::ToHsm, Way::FromHsm] {
-        let channel = world.network.dial(world.target.clone());
+        let channel = world.network.of_process().dial(world.target.clone());
         assert!(ask(&channel, LONG).await.is_ok());
         world.network.cut(NAME, way);
         let began = Instant::now();
@@ -174,7 +174,7 @@ async fn a_cut_either_way_ends_without_an_answer_and_mending_brings_it_back() {
 #[tokio::test(start_paused = true)]
 async fn a_deadline_ends_a_call_and_a_short_cut_only_delays_it() {
     let world = world().await;
-    let channel = world.network.dial(world.target.clone());
+    let channel = world.network.of_process().dial(world.target.clone());
     assert!(ask(&channel, LONG).await.is_ok());
     world.network.cut(NAME, Way::ToHsm);
     let answer = ask(&channel, Duration::from_millis(500)).await;
@@ -201,7 +201,7 @@ async fn a_restarted_hsm_is_connected_to_anew() {
         ..
     } = world().await;
     let address = listening.address();
-    let channel = network.dial(target);
+    let channel = network.of_process().dial(target);
     assert!(ask(&channel, LONG).await.is_ok());
     drop(listening);
     assert!(ask(&channel, LONG).await.is_err());
@@ -213,7 +213,7 @@ async fn a_restarted_hsm_is_connected_to_anew() {
 #[tokio::test(start_paused = true)]
 async fn a_lost_message_breaks_its_connection_after_the_idle_timeout() {
     let world = world().await;
-    let channel = world.network.dial(world.target.clone());
+    let channel = world.network.of_process().dial(world.target.clone());
     assert!(ask(&channel, LONG).await.is_ok());
     world.network.set_weather(Weather {
         lost_percent: 100,

@@ -15,7 +15,8 @@ const RETRANSMIT_EVERY: Duration = Duration::from_millis(100);
 
 impl Shared {
     /// Lets a message travel; an error is a broken connection, noticed when it would be.
-    async fn travel(&self, hsm: &str, way: Way) -> Result<(), LinkError> {
+    async fn travel(&self, hsm: &str, way: Way, process: u64) -> Result<(), LinkError> {
+        self.live(process).await;
         match self.fate() {
             Fate::Arrives(delay) if delay.is_zero() => (),
             Fate::Arrives(delay) => sleep(delay).await,
@@ -31,17 +32,29 @@ impl Shared {
             }
             sleep(RETRANSMIT_EVERY).await;
         }
+        self.live(process).await;
         Ok(())
     }
 
+    /// Nothing more happens to whoever belongs to a process that has ended.
+    async fn live(&self, process: u64) {
+        if self.process() != process {
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// Makes a connection, or says why there is none.
-    pub(super) async fn connect(&self, target: &Target) -> Result<Connection, LinkError> {
+    pub(super) async fn connect(
+        &self,
+        target: &Target,
+        process: u64,
+    ) -> Result<Connection, LinkError> {
         let unreachable = |_broken| LinkError::Unreachable("the handshake timed out".to_owned());
-        self.travel(&target.name, Way::ToHsm)
+        self.travel(&target.name, Way::ToHsm, process)
             .await
             .map_err(unreachable)?;
         let result = self.shake_hands(target);
-        self.travel(&target.name, Way::FromHsm)
+        self.travel(&target.name, Way::FromHsm, process)
             .await
             .map_err(unreachable)?;
         if let Err(error) = &result {
@@ -60,7 +73,7 @@ impl Shared {
         let hsm = target.name.as_str();
         self.recorder
             .note_message(format_args!("to {hsm}"), frame.as_ref());
-        self.travel(hsm, Way::ToHsm).await?;
+        self.travel(hsm, Way::ToHsm, connection.process).await?;
         match self.far_end(target.address, connection.incarnation) {
             FarEnd::Here => (),
             FarEnd::Restarted | FarEnd::Closed => return Err(broken("the HSM closed it")),
@@ -72,7 +85,7 @@ impl Shared {
         let answer = self.serve(hsm, &connection.conversation, frame).await?;
         self.recorder
             .note_message(format_args!("from {hsm}"), answer.as_ref());
-        self.travel(hsm, Way::FromHsm).await?;
+        self.travel(hsm, Way::FromHsm, connection.process).await?;
         Ok(answer)
     }
 

@@ -1,95 +1,67 @@
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use parking_lot::Mutex;
-use portcullis_api::cloudhsm::{CreateClusterRequest, CreateHsmRequest};
+use portcullis_api::cloudhsm::{CreateClusterRequest, CreateHsmRequest, DeleteHsmRequest};
 use portcullis_api::kms::CreateCustomKeyStoreRequest;
-use portcullis_api::{BackupId, ClusterId, KeyStoreId, Scope, SecretText};
-use portcullis_cloudhsm::{CloudHsm, CloudHsmConfig, Clusters, Pace, Pacing, default_subnets};
-use portcullis_hsm::{DeviceKey, Role, Secret, Settings};
-use portcullis_kms::{Kms, KmsConfig};
-use portcullis_link::Transport;
-use portcullis_seam::{Entropy, InlinePool, WallClock};
-use portcullis_store::Store;
+use portcullis_api::{BackupId, ClusterId, HsmId, KeyStoreId, Scope, SecretText};
+use portcullis_cloudhsm::{CloudHsm, Clusters, default_subnets};
+use portcullis_hsm::{DeviceKey, Role, Secret};
+use tokio::sync::watch;
 
 use super::{Known, World, WorldError};
+use crate::canary::Canaries;
 use crate::history::Event;
 use crate::record::Recorder;
-use crate::{BIND_IP, Network, SimClock, SimDisks, SimEntropy};
+use crate::{Dice, Network, SimClock, SimDisk, SimDisks, SimEntropy};
 
 /// The admin of every cluster.
 pub(super) const ADMIN: &str = "admin";
 pub(super) const ADMIN_PASSWORD: &str = "adminPassword";
 pub(super) const KMSUSER: &str = "kmsuser";
 const KMSUSER_PASSWORD: &str = "kmsPswd1";
+pub(super) const NEW_PASSWORD: &str = "newPassword1";
+/// What an admin gives `kmsuser` on one HSM only.
+pub(super) const ODD_PASSWORD: &str = "oddPassword1";
 
 const KEY_STORE: &str = "cks-1234567890abcdef0";
 
-/// What every call may take. Two attempts, and some more, as the product's own default.
-const OPERATION_DEADLINE: Duration = Duration::from_secs(3);
-
-/// Passwords are hashed with one iteration: a world hashes some thirty.
-fn settings() -> Settings {
-    Settings {
-        password_iterations: std::num::NonZeroU32::MIN,
-        ..Settings::default()
-    }
-}
-
 impl World {
     /// Two clusters, a connected key store, and two keys.
-    pub(crate) async fn build(seed: u64, recorder: Arc<Recorder>) -> Result<Arc<Self>, WorldError> {
-        let network = Network::new(seed, Arc::clone(&recorder));
-        let disks = Arc::new(SimDisks::new(seed));
-        let clock: Arc<dyn WallClock> = Arc::new(SimClock::start());
-        let entropy: Arc<dyn Entropy> = Arc::new(SimEntropy::new(seed, "hsms"));
-        let device_key = Arc::new(DeviceKey::draw(&*entropy));
-        let cloud = CloudHsm::open(CloudHsmConfig {
-            store: Store::memory(),
-            disks: Arc::<SimDisks>::clone(&disks),
-            transport: Arc::new(network.clone()) as Arc<dyn Transport>,
-            entropy,
-            clock: Arc::clone(&clock),
-            pacing: Pacing::new(Pace::Immediate),
-            pool: Arc::new(InlinePool),
-            device_key: Arc::clone(&device_key),
-            hsm_settings: settings(),
-            bind_ip: SocketAddr::new(BIND_IP, 0).ip(),
-        })
-        .await
-        .map_err(|error| WorldError::of("CloudHSM does not open", error))?;
-        let kms = Kms::open(KmsConfig {
-            store: Store::memory(),
-            clusters: Arc::<CloudHsm>::clone(&cloud) as Arc<dyn Clusters>,
-            transport: Arc::new(network.clone()),
-            entropy: Arc::new(SimEntropy::new(seed, "kms")),
-            clock,
-            device_key,
-            hsm_settings: settings(),
-            rename_while_connected: false,
-            pacing: Pacing::new(Pace::Immediate),
-            operation_deadline: OPERATION_DEADLINE,
-        })
-        .await
-        .map_err(|error| WorldError::of("KMS does not open", error))?;
-        let (first, unrelated) = (cluster_id("first"), cluster_id("other"));
-        let (first, unrelated) = (first?, unrelated?);
+    pub(crate) async fn build(
+        seed: u64,
+        recorder: Arc<Recorder>,
+        canaries: Option<Arc<Canaries>>,
+    ) -> Result<Arc<Self>, WorldError> {
+        let entropy = |host| Arc::new(SimEntropy::watched(seed, host, canaries.clone()));
+        let (hsm_entropy, kms_entropy) = (entropy("hsms"), entropy("kms"));
+        if let Some(canaries) = &canaries {
+            for password in [ADMIN_PASSWORD, KMSUSER_PASSWORD, NEW_PASSWORD, ODD_PASSWORD] {
+                canaries.password(password);
+            }
+        }
         let world = Arc::new(Self {
             seed,
             scope: scope()?,
+            network: Network::new(seed, Arc::clone(&recorder)),
             recorder,
-            network,
-            disks,
-            cloud,
-            kms,
+            canaries,
+            disks: Arc::new(SimDisks::new(seed)),
+            control: SimDisk::new(Dice::new(seed, "control plane")),
+            clock: SimClock::start(),
+            device_key: Arc::new(DeviceKey::draw(&*hsm_entropy)),
+            hsm_entropy,
+            kms_entropy,
+            process: Mutex::default(),
+            ends: watch::Sender::new(0),
             store: KEY_STORE.to_owned(),
-            first,
-            unrelated,
+            first: cluster_id("first")?,
+            unrelated: cluster_id("other")?,
             known: Mutex::default(),
             connected: AtomicBool::new(false),
+            disturbed: AtomicBool::new(false),
         });
+        world.start().await?;
         world.furnish().await?;
         Ok(world)
     }
@@ -99,7 +71,8 @@ impl World {
         self.make_cluster(&self.unrelated).await?;
         self.create_user(&self.first).await?;
         self.create_store().await?;
-        self.connect().await;
+        self.count_stores().await;
+        self.connect(super::OPERATOR).await;
         if !self.become_connected().await {
             return Err(WorldError::of("the store", "it does not connect"));
         }
@@ -118,15 +91,16 @@ impl World {
         let failed = |error| WorldError::of("a cluster cannot be made", error);
         let mut zones = self.create_cluster(id, None).await?.into_iter();
         self.create_hsm(id, zones.next()).await?;
-        self.cloud
+        let cloud = self.running()?;
+        cloud
             .issue_certificates(&self.scope, id)
             .await
             .map_err(failed)?;
-        self.cloud
+        cloud
             .activate(&self.scope, id, Secret::new(ADMIN_PASSWORD))
             .await
             .map_err(|error| WorldError::of("a cluster is not activated", error))?;
-        self.create_hsm(id, zones.next()).await
+        self.create_hsm(id, zones.next()).await.map(drop)
     }
 
     /// A cluster made from a backup, with an HSM in each of two zones.
@@ -157,74 +131,103 @@ impl World {
             ..CreateClusterRequest::default()
         };
         let created = self
-            .cloud
+            .running()?
             .create_cluster_as(&self.scope, id.clone(), request)
             .await;
         created.map_err(|error| WorldError::of("CreateCluster", error))?;
         Ok(zones)
     }
 
-    async fn create_hsm(&self, id: &ClusterId, zone: Option<String>) -> Result<(), WorldError> {
+    /// CloudHSM, which must be there.
+    fn running(&self) -> Result<Arc<CloudHsm>, WorldError> {
+        self.cloud()
+            .ok_or_else(|| WorldError::of("CloudHSM", "it does not run"))
+    }
+
+    pub(super) async fn create_hsm(
+        &self,
+        id: &ClusterId,
+        zone: Option<String>,
+    ) -> Result<Option<HsmId>, WorldError> {
         let request = CreateHsmRequest {
             cluster_id: id.to_string(),
             availability_zone: zone.unwrap_or_default(),
             ..CreateHsmRequest::default()
         };
-        let created = self.cloud.create_hsm(&self.scope, request).await;
-        let hsm = created
+        let created = self.running()?.create_hsm(&self.scope, request).await;
+        let hsm: Option<HsmId> = created
             .map_err(|error| WorldError::of("CreateHsm", error))?
             .hsm
             .and_then(|hsm| hsm.hsm_id?.parse().ok());
-        if let Some(hsm) = hsm {
+        if let Some(hsm) = hsm.clone() {
             self.recorder.tell(|at| Event::Member {
                 at,
                 hsm,
                 cluster: id.clone(),
             });
         }
-        Ok(())
+        Ok(hsm)
+    }
+
+    pub(super) async fn delete_hsm(&self, id: &ClusterId, hsm: &HsmId) -> Result<(), WorldError> {
+        let request = DeleteHsmRequest {
+            cluster_id: id.to_string(),
+            hsm_id: Some(hsm.to_string()),
+            ..DeleteHsmRequest::default()
+        };
+        let deleted = self.running()?.delete_hsm(&self.scope, request).await;
+        deleted
+            .map(drop)
+            .map_err(|error| WorldError::of("DeleteHsm", error))
     }
 
     async fn create_user(&self, cluster: &ClusterId) -> Result<(), WorldError> {
         let failed = |error| WorldError::of("kmsuser cannot be created", error);
-        let token = self.log_in_admin(cluster).await.map_err(failed)?;
+        let cloud = self.running()?;
+        let token = self.log_in_admin(&cloud, cluster).await.map_err(failed)?;
         let password = Secret::new(KMSUSER_PASSWORD);
-        let created = self
-            .cloud
+        let created = cloud
             .create_user(&token, KMSUSER, Role::CryptoUser, password)
             .await;
         created.map_err(failed)?;
-        self.cloud.logout(&token).await.map_err(failed)
+        cloud.logout(&token).await.map_err(failed)
     }
 
     pub(super) async fn log_in_admin(
         &self,
+        cloud: &CloudHsm,
         cluster: &ClusterId,
     ) -> Result<String, portcullis_cloudhsm::UserError> {
         let password = Secret::new(ADMIN_PASSWORD);
-        self.cloud
+        cloud
             .login(&self.scope, cluster, ADMIN, Role::Admin, password)
             .await
     }
 
+    /// Makes the key store, and asks again as whoever did not hear the answer.
     async fn create_store(&self) -> Result<(), WorldError> {
-        let anchor = self.cloud.cluster(&self.scope, &self.first);
+        let failed = |error| WorldError::of("CreateCustomKeyStore", error);
+        let anchor = self.running()?.cluster(&self.scope, &self.first);
         let anchor = anchor.and_then(|view| view.trust_anchor.clone());
-        let request = CreateCustomKeyStoreRequest {
+        let request = || CreateCustomKeyStoreRequest {
             custom_key_store_name: "store".to_owned(),
             cloud_hsm_cluster_id: Some(self.first.to_string()),
-            trust_anchor_certificate: anchor,
+            trust_anchor_certificate: anchor.clone(),
             key_store_password: Some(SecretText::new(KMSUSER_PASSWORD)),
             ..CreateCustomKeyStoreRequest::default()
         };
         let id: KeyStoreId = KEY_STORE
             .parse()
             .map_err(|error| WorldError::of(KEY_STORE, error))?;
-        let created = self
-            .kms
-            .create_custom_key_store_as(&self.scope, id, request)
-            .await;
-        created.map_err(|error| WorldError::of("CreateCustomKeyStore", error))?;
+        let kms = self
+            .kms()
+            .ok_or_else(|| WorldError::of("KMS", "it does not run"))?;
+        kms.create_custom_key_store_as(&self.scope, id, request())
+            .await
+            .map_err(failed)?;
+        kms.create_custom_key_store(&self.scope, request())
+            .await
+            .map_err(failed)?;
         self.uses(&self.first);
         Ok(())
     }

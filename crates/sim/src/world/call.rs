@@ -9,15 +9,16 @@ use portcullis_api::kms::{
     DescribeKeyRequest, DisconnectCustomKeyStoreRequest, EncryptRequest, GenerateDataKeyRequest,
     ReEncryptRequest, UpdateCustomKeyStoreRequest,
 };
-use portcullis_api::{Blob, Exception, HsmId, KeyId, SecretBlob};
+use portcullis_api::{Blob, Code, Exception, HsmId, KeyId, SecretBlob};
 use portcullis_hsm::HsmKeyId;
 use zeroize::Zeroizing;
 
-use super::{OPERATOR, World};
-use crate::history::{Answer, Call, Context, Event, Request};
+use super::World;
+use crate::history::{Answer, Call, Context, Edit, Event, Request, Told};
 
 impl World {
-    /// Carries out a call and writes it down. Whether it succeeded.
+    /// Carries out a call and writes it down. Whether it succeeded. When the process ends first,
+    /// nobody knows what came of it.
     async fn record(
         &self,
         client: u8,
@@ -27,7 +28,15 @@ impl World {
         let invoked = self
             .recorder
             .note(format_args!("client {client}: {}", request.name()));
-        let outcome = call.await;
+        let mut ends = self.ends.subscribe();
+        let outcome = tokio::select! {
+            biased;
+            _ = ends.changed() => Err(Exception::new(Code::KmsInternal, "The process ended.")),
+            outcome = call => outcome,
+        };
+        if let (Err(exception), Some(canaries)) = (&outcome, &self.canaries) {
+            canaries.text(format_args!("{exception} {:?}", exception.cause));
+        }
         let answer = outcome.as_ref().ok().cloned();
         let outcome = outcome.map_err(|exception| exception.code);
         self.recorder.tell(|completed| {
@@ -43,6 +52,10 @@ impl World {
     }
 
     pub(super) async fn encrypt(&self, client: u8, key: KeyId, context: Context, text: Vec<u8>) {
+        let Some(kms) = self.kms() else { return };
+        if let Some(canaries) = &self.canaries {
+            canaries.secret("a plaintext", &text);
+        }
         let input = EncryptRequest {
             key_id: key.to_string(),
             plaintext: SecretBlob(Zeroizing::new(text.clone())),
@@ -50,7 +63,7 @@ impl World {
             ..EncryptRequest::default()
         };
         let call = async {
-            let answer = self.kms.encrypt(&self.scope, input).await?;
+            let answer = kms.encrypt(&self.scope, input).await?;
             Ok(Answer::Ciphertext(bytes(answer.ciphertext_blob)))
         };
         let request = Request::Encrypt {
@@ -68,13 +81,14 @@ impl World {
         ciphertext: Vec<u8>,
         context: Context,
     ) -> Option<Answer> {
+        let kms = self.kms()?;
         let input = DecryptRequest {
             ciphertext_blob: Some(Blob(ciphertext.clone())),
             encryption_context: Some(context.clone()),
             ..DecryptRequest::default()
         };
         let call = async {
-            let answer = self.kms.decrypt(&self.scope, input).await?;
+            let answer = kms.decrypt(&self.scope, input).await?;
             let plaintext = answer.plaintext.map(|text| text.0.to_vec());
             Ok(Answer::Plaintext(plaintext.unwrap_or_default()))
         };
@@ -90,6 +104,7 @@ impl World {
     }
 
     pub(super) async fn generate_data_key(&self, client: u8, key: KeyId, context: Context) {
+        let Some(kms) = self.kms() else { return };
         let input = GenerateDataKeyRequest {
             key_id: key.to_string(),
             encryption_context: Some(context.clone()),
@@ -97,7 +112,7 @@ impl World {
             ..GenerateDataKeyRequest::default()
         };
         let call = async {
-            let answer = self.kms.generate_data_key(&self.scope, input).await?;
+            let answer = kms.generate_data_key(&self.scope, input).await?;
             let plaintext = answer
                 .plaintext
                 .map(|text| text.0.to_vec())
@@ -122,6 +137,7 @@ impl World {
         key: KeyId,
         context: Context,
     ) -> Option<Answer> {
+        let kms = self.kms()?;
         let input = ReEncryptRequest {
             ciphertext_blob: Some(Blob(ciphertext.clone())),
             source_encryption_context: Some(source_context.clone()),
@@ -130,7 +146,7 @@ impl World {
             ..ReEncryptRequest::default()
         };
         let call = async {
-            let answer = self.kms.re_encrypt(&self.scope, input).await?;
+            let answer = kms.re_encrypt(&self.scope, input).await?;
             Ok(Answer::Ciphertext(bytes(answer.ciphertext_blob)))
         };
         let kept = context.clone();
@@ -146,13 +162,14 @@ impl World {
     }
 
     pub(super) async fn create_key(&self, client: u8) {
+        let Some(kms) = self.kms() else { return };
         let input = CreateKeyRequest {
             origin: Some("AWS_CLOUDHSM".to_owned()),
             custom_key_store_id: Some(self.store.clone()),
             ..CreateKeyRequest::default()
         };
         let call = async {
-            let answer = self.kms.create_key(&self.scope, input).await?;
+            let answer = kms.create_key(&self.scope, input).await?;
             let id = answer
                 .key_metadata
                 .and_then(|metadata| metadata.key_id?.parse().ok());
@@ -166,92 +183,115 @@ impl World {
     }
 
     pub(super) async fn describe_key(&self, client: u8, key: KeyId) {
+        let Some(kms) = self.kms() else { return };
         let input = DescribeKeyRequest {
             key_id: key.to_string(),
             ..DescribeKeyRequest::default()
         };
         let call = async {
-            self.kms.describe_key(&self.scope, input).await?;
+            kms.describe_key(&self.scope, input).await?;
             Ok(Answer::Done)
         };
         self.record(client, Request::DescribeKey { key }, call)
             .await;
     }
 
-    pub(super) async fn connect(self: &Arc<Self>) -> bool {
+    pub(super) async fn connect(self: &Arc<Self>, client: u8) -> bool {
+        let Some(kms) = self.kms() else { return false };
         let input = ConnectCustomKeyStoreRequest {
             custom_key_store_id: self.store.clone(),
         };
         let call = async {
-            self.kms
-                .connect_custom_key_store(&self.scope, input)
-                .await?;
+            kms.connect_custom_key_store(&self.scope, input).await?;
             Ok(Answer::Done)
         };
-        self.record(OPERATOR, Request::Connect, call)
-            .await
-            .is_some()
+        self.record(client, Request::Connect, call).await.is_some()
     }
 
-    pub(super) async fn disconnect(self: &Arc<Self>) -> bool {
+    pub(super) async fn disconnect(self: &Arc<Self>, client: u8) -> bool {
+        let Some(kms) = self.kms() else { return false };
         let input = DisconnectCustomKeyStoreRequest {
             custom_key_store_id: self.store.clone(),
         };
         let call = async {
-            self.kms
-                .disconnect_custom_key_store(&self.scope, input)
-                .await?;
+            kms.disconnect_custom_key_store(&self.scope, input).await?;
             self.connected.store(false, Ordering::Relaxed);
             Ok(Answer::Done)
         };
-        self.record(OPERATOR, Request::Disconnect, call)
+        self.record(client, Request::Disconnect, call)
             .await
             .is_some()
     }
 
     pub(super) async fn update(
         &self,
-        edit: crate::history::Edit,
+        client: u8,
+        edit: Edit,
         input: UpdateCustomKeyStoreRequest,
     ) -> bool {
+        let Some(kms) = self.kms() else { return false };
         let input = UpdateCustomKeyStoreRequest {
             custom_key_store_id: self.store.clone(),
             ..input
         };
         let call = async {
-            self.kms.update_custom_key_store(&self.scope, input).await?;
+            kms.update_custom_key_store(&self.scope, input).await?;
             Ok(Answer::Done)
         };
-        self.record(OPERATOR, Request::Update(edit), call)
+        self.record(client, Request::Update(edit), call)
             .await
             .is_some()
     }
 
-    /// Looks at the connection state. The first look at a new connection also notes which keys
-    /// are there.
-    pub(super) async fn see(&self) -> String {
+    /// Gives the store another name.
+    pub(super) async fn rename(&self, client: u8, to: String) -> bool {
+        let input = UpdateCustomKeyStoreRequest {
+            new_custom_key_store_name: Some(to.clone()),
+            ..UpdateCustomKeyStoreRequest::default()
+        };
+        self.update(client, Edit::Name { to }, input).await
+    }
+
+    /// Looks at the store. The first look at a new connection also notes which keys are there.
+    pub(super) async fn see(&self) -> Told {
+        let Some(kms) = self.kms() else {
+            return Told::default();
+        };
         let input = DescribeCustomKeyStoresRequest {
             custom_key_store_id: Some(self.store.clone()),
             ..DescribeCustomKeyStoresRequest::default()
         };
         let invoked = self.recorder.note(format_args!("DescribeCustomKeyStores"));
-        let described = self
-            .kms
-            .describe_custom_key_stores(&self.scope, input)
-            .await;
+        let described = kms.describe_custom_key_stores(&self.scope, input).await;
         let stores = described.ok().and_then(|answer| answer.custom_key_stores);
-        let state = stores.and_then(|stores| stores.into_iter().next()?.connection_state);
-        let state = state.unwrap_or_default();
+        let entry = stores.and_then(|stores| stores.into_iter().next());
+        let store = entry.map(|entry| Told {
+            state: entry.connection_state.unwrap_or_default(),
+            error: entry.connection_error_code,
+            name: entry.custom_key_store_name.unwrap_or_default(),
+            cluster: entry.cloud_hsm_cluster_id.unwrap_or_default(),
+        });
+        let store = store.unwrap_or_default();
         self.recorder.tell(|at| Event::Seen {
             invoked,
             at,
-            state: state.clone(),
+            store: store.clone(),
         });
-        if state == "CONNECTED" && !self.connected.swap(true, Ordering::Relaxed) {
+        if store.state == "CONNECTED" && !self.connected.swap(true, Ordering::Relaxed) {
             let keys = self.materials_present();
             self.recorder.tell(|at| Event::Holds { at, keys });
         }
-        state
+        store
+    }
+
+    /// How many key stores there are.
+    pub(super) async fn count_stores(&self) {
+        let Some(kms) = self.kms() else { return };
+        let all = DescribeCustomKeyStoresRequest::default();
+        let described = kms.describe_custom_key_stores(&self.scope, all).await;
+        let stores = described.ok().and_then(|answer| answer.custom_key_stores);
+        let stores = stores.map_or(0, |stores| stores.len());
+        self.recorder.tell(|at| Event::Counted { at, stores });
     }
 
     /// The keys that are durable on an HSM of the store's cluster.

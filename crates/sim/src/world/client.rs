@@ -69,5 +69,11 @@ fn some_context(dice: &mut Dice) -> Context {
     if dice.chance(50) {
         context.insert("tenant".to_owned(), dice.below(3).to_string());
     }
+    if dice.chance(10) {
+        // These two differ only in where the name ends.
+        let pairs = [("a", "bc"), ("ab", "c")];
+        let (name, value) = dice.pick(&pairs).copied().unwrap_or(("a", "bc"));
+        return Context::from([(name.to_owned(), value.to_owned())]);
+    }
     context
 }

@@ -1,15 +1,15 @@
 //! What befalls a world, and how it is repaired.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_api::HsmId;
-use portcullis_cloudhsm::Clusters;
-use portcullis_hsm::{Command, Epoch, Fence, Role, Secret};
-use portcullis_link::{Target, Transport, pem_to_der};
+use portcullis_hsm::{Command, Epoch, Fence, Refusal, Reply, Role, Secret};
+use portcullis_link::{CallError, Channel, Target, Transport, pem_to_der};
 use tokio::time::Instant;
 
-use super::build::KMSUSER;
-use super::{Crash, Partition, Storm, World, WorldError, wait};
+use super::build::{ADMIN, ADMIN_PASSWORD, KMSUSER, ODD_PASSWORD};
+use super::{Crash, Guesses, Members, Partition, Storm, World, WorldError, wait};
 use crate::history::Event;
 use crate::{Way, Weather};
 
@@ -20,17 +20,15 @@ impl World {
         let Some(hsm) = self.hsms_of(&self.first).into_keys().nth(crash.hsm) else {
             return;
         };
-        self.recorder.tell(|at| Event::FaultBegins {
-            at,
-            what: "power cut",
-        });
+        self.fault("power cut");
         if let Some(writes) = crash.mid_write {
             self.disks.cut_power_after(&hsm, writes);
             wait(crash.down / 2).await;
         }
         self.disks.cut_power(&hsm);
         self.known.lock().down.insert(hsm.clone());
-        let crashed = self.cloud.crash(&hsm);
+        // The process may be starting, or be down as well.
+        let crashed = self.cloud().map(|cloud| cloud.crash(&hsm));
         self.recorder
             .note(format_args!("{hsm} is down: {crashed:?}"));
         wait(crash.down).await;
@@ -40,7 +38,10 @@ impl World {
     }
 
     async fn restart(&self, hsm: &HsmId) -> bool {
-        let restarted = self.cloud.restart(hsm).await;
+        let Some(cloud) = self.cloud() else {
+            return false;
+        };
+        let restarted = cloud.restart(hsm).await;
         self.recorder
             .note(format_args!("{hsm} restarts: {restarted:?}"));
         if restarted.is_ok() {
@@ -52,31 +53,142 @@ impl World {
     /// A facade that was suspended during an earlier connection wakes up and logs in to an HSM
     /// that has restarted meanwhile.
     async fn haunt(&self, hsm: &HsmId) {
-        let Some(Fence { scope, epoch }) = self.network.last_fence(hsm.as_str()) else {
-            return;
-        };
-        let Some(target) = self.target(hsm) else {
-            return;
-        };
+        if let Some(Fence { scope, epoch }) = self.network.last_fence(hsm.as_str()) {
+            let epoch = Epoch(epoch.0.saturating_sub(1));
+            let _recorded = self.log_in_late(hsm, Fence { scope, epoch }).await;
+        }
+    }
+
+    /// Logs in under a connection of before. Whether the HSM said that it is out of date; none
+    /// when it said nothing.
+    pub(super) async fn log_in_late(&self, hsm: &HsmId, fence: Fence) -> Option<bool> {
+        let channel = self.dial(hsm)?;
         let login = Command::Login {
             username: KMSUSER.to_owned(),
             role: Role::CryptoUser,
             password: Secret::new("passwordOfThen"),
-            fence: Some(Fence {
-                scope,
-                epoch: Epoch(epoch.0.saturating_sub(1)),
-            }),
+            fence: Some(fence),
             exclusive: false,
         };
-        let deadline = Instant::now() + Duration::from_secs(1);
-        let answer = self.network.dial(target).manage(login, deadline).await;
+        let answer = channel.manage(login, soon()).await;
         self.recorder
             .note(format_args!("a facade of earlier: {answer:?}"));
+        match answer {
+            Err(CallError::Link(_)) => None,
+            other => Some(other == Err(CallError::Refused(Refusal::Fenced))),
+        }
+    }
+
+    /// Tries wrong passwords for `kmsuser` until the HSM says that the user is locked out.
+    pub(super) async fn guess(&self, guesses: Guesses) {
+        wait(guesses.at).await;
+        let Some(hsm) = self.hsms_of(&self.first).into_keys().nth(guesses.hsm) else {
+            return;
+        };
+        let Some(channel) = self.dial(&hsm) else {
+            return;
+        };
+        self.fault("wrong passwords");
+        self.distrust_kmsuser();
+        let mut wrong = 0;
+        while wrong < GUESSES_MAX {
+            let login = Command::Login {
+                username: KMSUSER.to_owned(),
+                role: Role::CryptoUser,
+                password: Secret::new("notThePassword"),
+                fence: None,
+                exclusive: false,
+            };
+            match channel.manage(login, soon()).await {
+                Err(CallError::Refused(Refusal::WrongPassword)) => wrong += 1,
+                Err(CallError::Refused(Refusal::LockedOut)) => break,
+                // Nobody there, or no answer: no lockout either.
+                _ => return,
+            }
+        }
+        let locked = wrong < GUESSES_MAX;
+        // Somebody may have reset the password while the guesses went on.
+        self.distrust_kmsuser();
+        self.recorder.tell(|at| Event::Guessed {
+            at,
+            hsm,
+            wrong,
+            locked,
+        });
+    }
+
+    /// An admin will have to reset the password.
+    fn distrust_kmsuser(&self) {
+        let mut known = self.known.lock();
+        known.touched = true;
+        known.resets_password = true;
+    }
+
+    /// An admin changes the password of `kmsuser` on one HSM and forgets the others.
+    pub(super) async fn desynchronise(&self) {
+        self.known.lock().touched = true;
+        let Some(hsm) = self.hsms().into_keys().next() else {
+            return;
+        };
+        let Some(channel) = self.dial(&hsm) else {
+            return;
+        };
+        let login = Command::Login {
+            username: ADMIN.to_owned(),
+            role: Role::Admin,
+            password: Secret::new(ADMIN_PASSWORD),
+            fence: None,
+            exclusive: false,
+        };
+        let Ok(Reply::Session(session)) = channel.manage(login, soon()).await else {
+            return;
+        };
+        let change = Command::ChangePassword {
+            session,
+            username: KMSUSER.to_owned(),
+            role: Role::CryptoUser,
+            password: Secret::new(ODD_PASSWORD),
+        };
+        let changed = channel.manage(change, soon()).await;
+        self.recorder
+            .note(format_args!("one HSM has another password: {changed:?}"));
+        let _best_effort = channel.manage(Command::Logout { session }, soon()).await;
+    }
+
+    /// Adds an HSM to the first cluster, and removes it or an older one of its zone.
+    pub(super) async fn change_members(&self, members: Members) {
+        wait(members.at).await;
+        let before = self.hsms_of(&self.first);
+        let Some((older, zone)) = before.into_iter().nth(members.zone) else {
+            return;
+        };
+        self.disturb("HSM added");
+        let Ok(Some(added)) = self.create_hsm(&self.first, Some(zone)).await else {
+            return;
+        };
+        let Some(after) = members.removes_after else {
+            return;
+        };
+        wait(after).await;
+        let goes = if members.removes_older { older } else { added };
+        self.disturb("HSM removed");
+        let removed = self.delete_hsm(&self.first, &goes).await;
+        self.recorder
+            .note(format_args!("{goes} is removed: {removed:?}"));
+        self.known.lock().down.remove(&goes);
+    }
+
+    /// A channel of its own to an HSM of any cluster.
+    fn dial(&self, hsm: &HsmId) -> Option<Arc<dyn Channel>> {
+        Some(self.network.of_process().dial(self.target(hsm)?))
     }
 
     fn target(&self, hsm: &HsmId) -> Option<Target> {
-        let view = self.cloud.cluster(&self.scope, &self.first)?;
-        let address = view.hsms.iter().find(|one| one.id == *hsm)?.address?;
+        let clusters = self.cloud()?.clusters();
+        let (view, address) = clusters.iter().find_map(|(_, view)| {
+            let found = view.hsms.iter().find(|one| one.id == *hsm)?;
+            Some((view, found.address?))
+        })?;
         Some(Target {
             name: hsm.to_string(),
             address,
@@ -88,10 +200,7 @@ impl World {
     /// Cuts a zone, or one HSM, off the facade.
     pub(super) async fn partition(&self, partition: Partition) {
         wait(partition.at).await;
-        self.recorder.tell(|at| Event::FaultBegins {
-            at,
-            what: "partition",
-        });
+        self.fault("partition");
         for hsm in self.behind(partition) {
             for way in [Way::ToHsm, Way::FromHsm] {
                 if partition.way.is_none_or(|only| only == way) {
@@ -111,7 +220,8 @@ impl World {
         if !partition.whole_zone {
             return vec![hsm.clone()];
         }
-        let everywhere = self.cloud.clusters();
+        let everywhere = self.cloud().map(|cloud| cloud.clusters());
+        let everywhere = everywhere.unwrap_or_default();
         let hsms = everywhere.iter().flat_map(|(_, view)| &view.hsms);
         hsms.filter(|one| one.availability_zone == *zone)
             .map(|one| one.id.clone())
@@ -120,8 +230,7 @@ impl World {
 
     pub(super) async fn storm(&self, storm: &Storm) {
         wait(storm.at).await;
-        self.recorder
-            .tell(|at| Event::FaultBegins { at, what: "storm" });
+        self.fault("storm");
         self.network.set_weather(storm.weather.clone());
         wait(storm.lasts).await;
         self.network.set_weather(Weather::fair());
@@ -132,7 +241,14 @@ impl World {
         self.network.mend();
         self.network.set_weather(Weather::fair());
         let down = self.known.lock().down.clone();
-        for hsm in down {
+        let present: Vec<HsmId> = self
+            .cloud()
+            .map(|cloud| cloud.clusters())
+            .unwrap_or_default()
+            .iter()
+            .flat_map(|(_, view)| view.hsms.iter().map(|hsm| hsm.id.clone()))
+            .collect();
+        for hsm in down.into_iter().filter(|hsm| present.contains(hsm)) {
             if !self.restart(&hsm).await {
                 return Err(WorldError::of("an HSM does not come back", hsm));
             }
@@ -140,4 +256,11 @@ impl World {
         self.recorder.tell(|at| Event::Healed { at });
         Ok(())
     }
+}
+
+/// The fifth wrong password locks out, unless there was a right one in between.
+const GUESSES_MAX: u8 = 30;
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(1)
 }

@@ -1,37 +1,44 @@
-//! A world: two Availability Zones, clusters of HSMs in both, one facade, clients, an operator,
+//! A world: two Availability Zones, clusters of HSMs in both, one facade, clients, operators,
 //! and what befalls them.
 
 mod build;
 mod call;
+mod clerk;
 mod client;
+mod ending;
 mod faults;
 mod operator;
 mod plan;
+mod process;
 
-pub use plan::{Crash, EditKind, Partition, Plan, Storm};
+pub use plan::{Clerk, Crash, EditKind, Fault, Guesses, Members, Partition, Plan, Restart, Storm};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use portcullis_api::{ClusterId, HsmId, KeyId, Scope};
-use portcullis_cloudhsm::{CloudHsm, Clusters};
-use portcullis_kms::Kms;
+use portcullis_cloudhsm::Clusters;
+use portcullis_hsm::DeviceKey;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use crate::canary::Canaries;
 use crate::history::{Context, Event};
 use crate::record::Recorder;
-use crate::{Network, SimDisks};
-
-/// Calls of all clients together while the faults happen.
-const CALLS: usize = 200;
-const CLIENTS: u8 = 3;
+use crate::{Network, SimClock, SimDisk, SimDisks, SimEntropy};
+use process::Process;
 
 /// Who calls what no client calls.
-const OPERATOR: u8 = CLIENTS;
+const OPERATOR: u8 = 100;
+const CLERK: u8 = 101;
+
+/// Calls of each client when all is well again.
+const CALLS_AFTERWARDS: usize = 5;
 
 /// Something in a world did not go as the world itself needs it: not a violation, but no result.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,10 +62,18 @@ pub(crate) struct World {
     seed: u64,
     scope: Scope,
     recorder: Arc<Recorder>,
+    canaries: Option<Arc<Canaries>>,
     pub(crate) network: Network,
     disks: Arc<SimDisks>,
-    cloud: Arc<CloudHsm>,
-    kms: Arc<Kms>,
+    /// The disk of the control plane.
+    control: SimDisk,
+    clock: SimClock,
+    hsm_entropy: Arc<SimEntropy>,
+    kms_entropy: Arc<SimEntropy>,
+    device_key: Arc<DeviceKey>,
+    process: Mutex<Option<Process>>,
+    /// Counts the ends of processes.
+    ends: watch::Sender<u64>,
     /// The key store's ID.
     store: String,
     first: ClusterId,
@@ -67,9 +82,11 @@ pub(crate) struct World {
     known: Mutex<Known>,
     /// Whether the store has been seen CONNECTED since it was last disconnected.
     connected: AtomicBool,
+    /// Whether anything has befallen the world.
+    disturbed: AtomicBool,
 }
 
-/// What clients have got so far.
+/// What clients and operators have got so far.
 #[derive(Default)]
 struct Known {
     uses: Option<ClusterId>,
@@ -78,48 +95,65 @@ struct Known {
     down: BTreeSet<HsmId>,
     /// The operator is to reset the password of `kmsuser` and has not managed to.
     resets_password: bool,
+    /// Somebody has touched `kmsuser`: the store may FAIL for that.
+    touched: bool,
 }
+
+type Outcomes = JoinSet<Result<(), WorldError>>;
 
 impl World {
     /// Lives through `plan`, from the first client's call until all is well again.
     pub(crate) async fn live(self: &Arc<Self>, plan: &Plan) -> Result<(), WorldError> {
         self.recorder.tell(|at| Event::Calm { at });
-        let mut tasks = tokio::task::JoinSet::new();
-        for client in 0..CLIENTS {
-            let (world, think) = (Arc::clone(self), plan.think);
-            let calls = CALLS.div_ceil(usize::from(CLIENTS));
-            tasks.spawn(async move { world.client(client, calls, think).await });
+        let mut tasks = Outcomes::new();
+        for client in 0..plan.clients {
+            let (world, calls, think) = (Arc::clone(self), plan.calls, plan.think);
+            tasks.spawn(async move {
+                world.client(client, calls, think).await;
+                Ok(())
+            });
         }
         let (world, ours) = (Arc::clone(self), plan.clone());
-        tasks.spawn(async move { world.operate(&ours).await });
-        let (world, crash) = (Arc::clone(self), plan.crash);
-        tasks.spawn(async move { world.crash(crash).await });
-        let (world, partition) = (Arc::clone(self), plan.partition);
-        tasks.spawn(async move { world.partition(partition).await });
-        let (world, storm) = (Arc::clone(self), plan.storm.clone());
-        tasks.spawn(async move { world.storm(&storm).await });
+        tasks.spawn(async move {
+            world.operate(&ours).await;
+            Ok(())
+        });
+        for (number, fault) in plan.faults.iter().enumerate() {
+            let (world, fault) = (Arc::clone(self), fault.clone());
+            tasks.spawn(async move { world.befall(number, fault).await });
+        }
         while let Some(ended) = tasks.join_next().await {
-            ended.map_err(|error| WorldError::of("a task of the world ended", error))?;
+            ended.map_err(|error| WorldError::of("a task of the world ended", error))??;
         }
         self.heal().await?;
         self.recover().await;
-        self.afterwards(plan.think).await;
+        self.afterwards(plan).await;
         Ok(())
     }
 
-    /// When all is well again, everything works for everybody, and everything opens.
-    async fn afterwards(self: &Arc<Self>, think: u64) {
-        let mut tasks = tokio::task::JoinSet::new();
-        for client in 0..CLIENTS {
-            let world = Arc::clone(self);
-            tasks.spawn(async move { world.client(client, 5, think).await });
+    async fn befall(self: &Arc<Self>, number: usize, fault: Fault) -> Result<(), WorldError> {
+        match fault {
+            Fault::PowerCut(crash) => self.crash(crash).await,
+            Fault::Partition(partition) => self.partition(partition).await,
+            Fault::Storm(storm) => self.storm(&storm).await,
+            Fault::Members(members) => self.change_members(members).await,
+            Fault::Guesses(guesses) => self.guess(guesses).await,
+            Fault::Restart(restart) => return self.restart_process(restart).await,
+            Fault::Clerk(clerk) => self.clerk(number, clerk).await,
         }
-        while tasks.join_next().await.is_some() {}
-        let known = self.known.lock().ciphertexts.clone();
-        for (ciphertext, context) in known {
-            self.decrypt(OPERATOR, ciphertext, context).await;
-        }
-        self.see().await;
+        Ok(())
+    }
+
+    /// Something happens that no call may notice.
+    fn disturb(&self, what: &'static str) {
+        self.disturbed.store(true, Ordering::Relaxed);
+        self.recorder.tell(|at| Event::Happens { at, what });
+    }
+
+    /// From here on calls may fail.
+    fn fault(&self, what: &'static str) {
+        self.disturbed.store(true, Ordering::Relaxed);
+        self.recorder.tell(|at| Event::FaultBegins { at, what });
     }
 
     /// The HSMs of the cluster that the store uses.
@@ -130,7 +164,9 @@ impl World {
     }
 
     fn hsms_of(&self, cluster: &ClusterId) -> BTreeMap<HsmId, String> {
-        let view = self.cloud.cluster(&self.scope, cluster);
+        let view = self
+            .cloud()
+            .and_then(|cloud| cloud.cluster(&self.scope, cluster));
         let hsms = view.map(|view| view.hsms.clone()).unwrap_or_default();
         hsms.into_iter()
             .map(|hsm| (hsm.id, hsm.availability_zone))

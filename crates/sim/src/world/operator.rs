@@ -1,12 +1,15 @@
 //! The operator: disconnects the store, edits it, connects it again, and repairs it at the end.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use portcullis_api::SecretText;
 use portcullis_api::kms::UpdateCustomKeyStoreRequest;
-use portcullis_hsm::{Role, Secret};
+use portcullis_api::{BackupId, ClusterId, HsmId, SecretText};
+use portcullis_hsm::{Fence, Role, Secret};
+use tokio::time::Instant;
 
-use super::build::{KMSUSER, cluster_id};
+use super::build::{KMSUSER, NEW_PASSWORD, cluster_id};
 use super::{EditKind, OPERATOR, Plan, World, wait};
 use crate::history::{Answer, Context, Edit, Event};
 
@@ -17,53 +20,91 @@ const TRY_EVERY: u64 = 100;
 /// For how many looks the operator waits for a state: ten seconds.
 const LOOKS_MAX: u64 = 2_000;
 
+/// How long the operator tries to connect.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// How often a step that a fault prevents is tried.
 const TRIES_MAX: usize = 30;
 
-const NEW_PASSWORD: &str = "newPassword1";
+/// What a connect FAILED with that has to do with `kmsuser`.
+const ABOUT_KMSUSER: [&str; 3] = ["INVALID_CREDENTIALS", "USER_LOCKED_OUT", "USER_NOT_FOUND"];
 
 impl World {
     /// One disconnect, edit and reconnect, among whatever faults there are.
     pub(super) async fn operate(self: &Arc<Self>, plan: &Plan) {
-        let substitute = match plan.edit {
-            EditKind::Cluster => {
-                wait(plan.edit_at / 2).await;
-                self.prepare_substitute().await
-            }
-            EditKind::Name | EditKind::Password => {
-                wait(plan.edit_at / 2).await;
-                false
+        let early = match plan.edit {
+            EditKind::OlderBackup => self.back_up().await,
+            EditKind::Name | EditKind::Password | EditKind::Desynchronised | EditKind::Cluster => {
+                None
             }
         };
+        wait(plan.edit_at / 2).await;
+        let substitute = match plan.edit {
+            EditKind::Cluster => {
+                let backup = self.back_up().await;
+                self.prepare_substitute(backup).await
+            }
+            EditKind::OlderBackup => self.prepare_substitute(early).await,
+            EditKind::Name | EditKind::Password | EditKind::Desynchronised => false,
+        };
         wait(plan.edit_at.div_ceil(2)).await;
-        self.disconnect().await;
+        let before = self.fences();
+        let calm = !self.disturbed.load(Ordering::Relaxed);
+        let disconnected = self.disconnect(OPERATOR).await;
         if !self.until("DISCONNECTED").await {
             return;
         }
+        if disconnected && calm && !self.disturbed.load(Ordering::Relaxed) {
+            self.probe(before).await;
+        }
         self.try_unrelated().await;
         match plan.edit {
-            EditKind::Name => self.rename().await,
             EditKind::Password => self.known.lock().resets_password = true,
-            EditKind::Cluster if substitute => self.substitute().await,
-            EditKind::Cluster => self.rename().await,
+            EditKind::Desynchronised => self.desynchronise().await,
+            EditKind::Cluster | EditKind::OlderBackup if substitute => self.substitute().await,
+            EditKind::Name | EditKind::Cluster | EditKind::OlderBackup => {
+                self.rename(OPERATOR, "renamed".to_owned()).await;
+            }
         }
         self.become_connected().await;
     }
 
-    /// A cluster with all that the first one has now.
-    async fn prepare_substitute(&self) -> bool {
+    /// The connection that each HSM of the store's cluster accepted last.
+    fn fences(&self) -> Vec<(HsmId, Fence)> {
+        let fence = |hsm: HsmId| Some((hsm.clone(), self.network.last_fence(hsm.as_str())?));
+        self.hsms().into_keys().filter_map(fence).collect()
+    }
+
+    /// Every HSM has heard of the disconnect, so none takes the connection of before.
+    async fn probe(&self, before: Vec<(HsmId, Fence)>) {
+        for (hsm, fence) in before {
+            if let Some(fenced) = self.log_in_late(&hsm, fence).await {
+                self.recorder.tell(|at| Event::Probed { at, hsm, fenced });
+            }
+        }
+    }
+
+    async fn back_up(&self) -> Option<BackupId> {
         for _ in 0..TRIES_MAX {
-            if let Ok(backup) = self.cloud.back_up(&self.scope, &self.first).await
-                && let Ok(cluster) = cluster_id("clone")
+            if let Some(cloud) = self.cloud()
+                && let Ok(backup) = cloud.back_up(&self.scope, &self.first).await
             {
-                let restored = self.restore_cluster(&cluster, backup).await;
-                self.recorder
-                    .note(format_args!("restored {cluster}: {restored:?}"));
-                return restored.is_ok();
+                return Some(backup);
             }
             wait(TRY_EVERY).await;
         }
-        false
+        None
+    }
+
+    /// A cluster with all that the backup has.
+    async fn prepare_substitute(&self, backup: Option<BackupId>) -> bool {
+        let (Some(backup), Ok(cluster)) = (backup, cluster_id("clone")) else {
+            return false;
+        };
+        let restored = self.restore_cluster(&cluster, backup).await;
+        self.recorder
+            .note(format_args!("restored {cluster}: {restored:?}"));
+        restored.is_ok()
     }
 
     /// The rule must refuse it; and if it did not, the wire would.
@@ -76,17 +117,9 @@ impl World {
             cloud_hsm_cluster_id: Some(self.unrelated.to_string()),
             ..UpdateCustomKeyStoreRequest::default()
         };
-        if self.update(edit, input).await {
+        if self.update(OPERATOR, edit, input).await {
             self.known.lock().substitute(&self.unrelated);
         }
-    }
-
-    async fn rename(&self) {
-        let input = UpdateCustomKeyStoreRequest {
-            new_custom_key_store_name: Some("renamed".to_owned()),
-            ..UpdateCustomKeyStoreRequest::default()
-        };
-        self.update(Edit::Name, input).await;
     }
 
     async fn substitute(&self) {
@@ -101,43 +134,49 @@ impl World {
             cloud_hsm_cluster_id: Some(cluster.to_string()),
             ..UpdateCustomKeyStoreRequest::default()
         };
-        if self.update(edit, input).await {
+        if self.update(OPERATOR, edit, input).await {
             self.known.lock().substitute(&cluster);
         }
+        // The backup may be older than the last rotation.
+        self.known.lock().touched = true;
     }
 
     /// An admin changes the password of `kmsuser` on every HSM, and KMS is told. What a fault
     /// prevents is tried again the next time the store is DISCONNECTED.
     async fn reset_password(&self) {
+        self.known.lock().touched = true;
         if self.change_password().await {
             let input = UpdateCustomKeyStoreRequest {
                 key_store_password: Some(SecretText::new(NEW_PASSWORD)),
                 ..UpdateCustomKeyStoreRequest::default()
             };
-            let told = self.update(Edit::Password, input).await;
+            let told = self.update(OPERATOR, Edit::Password, input).await;
             self.known.lock().resets_password = !told;
         }
     }
 
     async fn change_password(&self) -> bool {
-        let Ok(token) = self.log_in_admin(&self.first).await else {
+        let (cloud, uses) = (self.cloud(), self.known.lock().uses.clone());
+        let (Some(cloud), Some(cluster)) = (cloud, uses) else {
+            return false;
+        };
+        let Ok(token) = self.log_in_admin(&cloud, &cluster).await else {
             return false;
         };
         let password = Secret::new(NEW_PASSWORD);
-        let changed = self
-            .cloud
+        let changed = cloud
             .change_password(&token, KMSUSER, Role::CryptoUser, password)
             .await;
         self.recorder
             .note(format_args!("an admin changes the password: {changed:?}"));
-        let _best_effort = self.cloud.logout(&token).await;
+        let _best_effort = cloud.logout(&token).await;
         changed.is_ok()
     }
 
     /// Looks until the store is in `state`.
     async fn until(&self, state: &str) -> bool {
         for _ in 0..LOOKS_MAX {
-            if self.see().await == state {
+            if self.see().await.state == state {
                 return true;
             }
             wait(LOOK_EVERY).await;
@@ -148,18 +187,21 @@ impl World {
     /// Looks until the store is connected, after a password reset if one is due; a store that
     /// failed is disconnected and connected again.
     pub(super) async fn become_connected(self: &Arc<Self>) -> bool {
-        for _ in 0..LOOKS_MAX {
-            match self.see().await.as_str() {
+        let patience = Instant::now() + PATIENCE;
+        while Instant::now() < patience {
+            let store = self.see().await;
+            match store.state.as_str() {
                 "CONNECTED" => return true,
                 "FAILED" => {
-                    self.disconnect().await;
+                    self.find_out(store.error.unwrap_or_default());
+                    self.disconnect(OPERATOR).await;
                     wait(TRY_EVERY).await;
                 }
                 "DISCONNECTED" => {
                     if self.known.lock().resets_password {
                         self.reset_password().await;
                     }
-                    self.connect().await;
+                    self.connect(OPERATOR).await;
                 }
                 _ => (),
             }
@@ -168,9 +210,36 @@ impl World {
         false
     }
 
+    /// Why the store FAILED: a reset of the password helps, or nobody knows.
+    fn find_out(&self, code: String) {
+        if !ABOUT_KMSUSER.contains(&code.as_str()) {
+            return;
+        }
+        let mut known = self.known.lock();
+        let touched = known.touched;
+        known.resets_password |= touched;
+        drop(known);
+        if !touched {
+            self.recorder.tell(|at| Event::Baffled { at, code });
+        }
+    }
+
+    /// The cluster that the store uses, by what it tells: an edit may have had its effect although
+    /// nobody heard of it.
+    async fn take_stock(&self) {
+        let told: Result<ClusterId, _> = self.see().await.cluster.parse();
+        if let Ok(cluster) = told {
+            self.known.lock().substitute(&cluster);
+        }
+    }
+
     /// After the last fault: connects, and tries every kind of operation under every key that
     /// the connected cluster has, until all succeed.
     pub(super) async fn recover(self: &Arc<Self>) {
+        self.take_stock().await;
+        if self.known.lock().resets_password {
+            self.disconnect(OPERATOR).await;
+        }
         if !self.become_connected().await {
             return;
         }

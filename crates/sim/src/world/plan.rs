@@ -1,20 +1,27 @@
+use std::fmt;
+
 use crate::{Dice, Way, Weather};
 
 /// Everything that will be done to a world, drawn from its seed before it begins.
+///
+/// Each seed enables a random subset of the kinds of fault (swarm testing): a kind that is always
+/// there hides what only happens without it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// What the operator changes while the store is disconnected.
     pub edit: EditKind,
     /// When the operator disconnects the store, in milliseconds after the clients have begun.
     pub edit_at: u64,
-    /// The HSM that loses its power, and how.
-    pub crash: Crash,
-    /// Which links are cut.
-    pub partition: Partition,
-    /// Bad weather, and when.
-    pub storm: Storm,
+    /// Clients that call cryptographic operations.
+    pub clients: u8,
+    /// Calls of each client while the faults happen.
+    pub calls: usize,
     /// Milliseconds between two calls of a client.
     pub think: u64,
+    /// Minutes in which nothing happens when all is well again.
+    pub idle_minutes: u64,
+    /// What befalls the world.
+    pub faults: Vec<Fault>,
 }
 
 /// What the operator changes.
@@ -24,13 +31,68 @@ pub enum EditKind {
     Name,
     /// The password of `kmsuser`, which an admin has changed.
     Password,
+    /// The password of `kmsuser`, after an admin has changed it on one HSM only, and the connect
+    /// has failed for that.
+    Desynchronised,
     /// The cluster, to one restored from a backup.
     Cluster,
+    /// The cluster, to one restored from a backup that is older than some of the keys.
+    OlderBackup,
 }
 
 impl EditKind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Name, Self::Password, Self::Cluster];
+    pub const ALL: [Self; 5] = [
+        Self::Name,
+        Self::Password,
+        Self::Desynchronised,
+        Self::Cluster,
+        Self::OlderBackup,
+    ];
+
+    /// Its name in the coverage.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Name => "edit: name",
+            Self::Password => "edit: password",
+            Self::Desynchronised => "edit: password, changed on one HSM only",
+            Self::Cluster => "edit: cluster",
+            Self::OlderBackup => "edit: cluster of an older backup",
+        }
+    }
+}
+
+/// Something that befalls a world.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// An HSM loses its power.
+    PowerCut(Crash),
+    /// Links are cut.
+    Partition(Partition),
+    /// Messages are late or lost.
+    Storm(Storm),
+    /// An HSM is added to the cluster, and it or an older one is removed.
+    Members(Members),
+    /// Somebody tries wrong passwords for `kmsuser` on an HSM.
+    Guesses(Guesses),
+    /// The process with KMS, CloudHSM and all HSMs ends and is started again.
+    Restart(Restart),
+    /// A second operator manages the key store at the same time.
+    Clerk(Clerk),
+}
+
+impl Fault {
+    /// Draws one of each kind, in this order.
+    const DRAW: [fn(&mut Dice, u64) -> Self; 7] = [
+        |dice, _| Self::PowerCut(Crash::draw(dice)),
+        |dice, _| Self::Partition(Partition::draw(dice)),
+        |dice, edit_at| Self::Storm(Storm::draw(dice, edit_at)),
+        |dice, _| Self::Members(Members::draw(dice)),
+        |dice, _| Self::Guesses(Guesses::draw(dice)),
+        |dice, edit_at| Self::Restart(Restart::draw(dice, edit_at)),
+        |dice, _| Self::Clerk(Clerk::draw(dice)),
+    ];
 }
 
 /// A power cut of one HSM.
@@ -72,8 +134,66 @@ pub struct Storm {
     pub weather: Weather,
 }
 
+/// An HSM that comes, and one that goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Members {
+    /// When the HSM is added.
+    pub at: u64,
+    /// In which zone.
+    pub zone: usize,
+    /// After how long an HSM of that zone is removed; none stays for ever.
+    pub removes_after: Option<u64>,
+    /// Whether the older HSM of the zone goes, or the one that was added.
+    pub removes_older: bool,
+}
+
+/// Wrong passwords.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Guesses {
+    /// Which HSM of the first cluster.
+    pub hsm: usize,
+    /// When.
+    pub at: u64,
+}
+
+/// An end of the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Restart {
+    /// When.
+    pub at: u64,
+    /// The host loses its power, and with it what was not synced; or the process is killed.
+    pub power_cut: bool,
+    /// The power fails in the midst of a write of the control plane: after this many more.
+    pub mid_write: Option<u64>,
+    /// How long nothing runs.
+    pub down: u64,
+}
+
+/// A second operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clerk {
+    /// When the first call is.
+    pub at: u64,
+    /// How many calls.
+    pub calls: u64,
+    /// Up to how many milliseconds between two calls.
+    pub think: u64,
+    /// Whether it connects and disconnects, or only renames and looks.
+    pub connects: bool,
+}
+
 /// Until when clients call and faults begin, in milliseconds.
 const BUSY_FOR: u64 = 1_500;
+
+/// Clients of a drawn plan, and how often each calls.
+const CLIENTS: u8 = 3;
+const CALLS: usize = 67;
+
+/// In how many of a hundred seeds a kind of fault is enabled.
+const KIND_PERCENT: u64 = 40;
+
+/// How many faults of an enabled kind there are at most.
+const EACH_MAX: u64 = 2;
 
 impl Plan {
     /// The plan of `seed`.
@@ -82,13 +202,35 @@ impl Plan {
         let mut dice = Dice::new(seed, "plan");
         let edit = dice.pick(&EditKind::ALL).copied().unwrap_or(EditKind::Name);
         let edit_at = 150 + dice.below(BUSY_FOR - 300);
+        let mut faults = Vec::new();
+        for draw in Fault::DRAW {
+            if dice.chance(KIND_PERCENT) {
+                let count = 1 + dice.below(EACH_MAX);
+                faults.extend((0..count).map(|_| draw(&mut dice, edit_at)));
+            }
+        }
         Self {
             edit,
             edit_at,
-            crash: Crash::draw(&mut dice),
-            partition: Partition::draw(&mut dice),
-            storm: Storm::draw(&mut dice, edit_at),
+            clients: CLIENTS,
+            calls: CALLS,
             think: 10 + dice.below(40),
+            idle_minutes: 0,
+            faults,
+        }
+    }
+
+    /// Rule SIM-09: a world in which nothing happens for `minutes`, which costs next to nothing.
+    #[must_use]
+    pub const fn idle(minutes: u64) -> Self {
+        Self {
+            edit: EditKind::Name,
+            edit_at: 0,
+            clients: 0,
+            calls: 0,
+            think: 1,
+            idle_minutes: minutes,
+            faults: Vec::new(),
         }
     }
 }
@@ -138,5 +280,77 @@ impl Storm {
             lost_percent: dice.below(8),
         };
         Self { at, lasts, weather }
+    }
+}
+
+impl Members {
+    fn draw(dice: &mut Dice) -> Self {
+        Self {
+            at: 50 + dice.below(BUSY_FOR),
+            zone: usize::from(dice.chance(50)),
+            removes_after: dice.chance(60).then(|| 20 + dice.below(800)),
+            removes_older: dice.chance(50),
+        }
+    }
+}
+
+impl Guesses {
+    fn draw(dice: &mut Dice) -> Self {
+        Self {
+            hsm: usize::from(dice.chance(50)),
+            at: 50 + dice.below(BUSY_FOR),
+        }
+    }
+}
+
+impl Restart {
+    /// Most come about when the operator reconnects: there is more to lose.
+    fn draw(dice: &mut Dice, edit_at: u64) -> Self {
+        Self {
+            at: if dice.chance(60) {
+                edit_at + dice.below(60)
+            } else {
+                100 + dice.below(BUSY_FOR)
+            },
+            power_cut: dice.chance(70),
+            mid_write: dice.chance(50).then(|| dice.below(40)),
+            down: 10 + dice.below(300),
+        }
+    }
+}
+
+impl Clerk {
+    fn draw(dice: &mut Dice) -> Self {
+        Self {
+            at: 20 + dice.below(BUSY_FOR),
+            calls: 5 + dice.below(25),
+            think: 1 + dice.below(60),
+            connects: dice.chance(60),
+        }
+    }
+}
+
+/// One line for what a reader should know first, and one for each fault.
+impl fmt::Display for Plan {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            edit,
+            edit_at,
+            clients,
+            calls,
+            think,
+            idle_minutes: _,
+            faults,
+        } = self;
+        writeln!(
+            formatter,
+            "{clients} clients with {calls} calls each, {think} ms apart; {edit:?} at {edit_at} ms"
+        )?;
+        if faults.is_empty() {
+            return writeln!(formatter, "no fault");
+        }
+        faults
+            .iter()
+            .try_for_each(|fault| writeln!(formatter, "{fault:?}"))
     }
 }

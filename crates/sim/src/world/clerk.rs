@@ -1,0 +1,31 @@
+//! A second operator, who does not know of the first.
+
+use std::sync::Arc;
+
+use super::{CLERK, Clerk, World, wait};
+use crate::Dice;
+
+impl World {
+    /// Looks, renames, and perhaps connects and disconnects.
+    pub(super) async fn clerk(self: &Arc<Self>, number: usize, clerk: Clerk) {
+        let mut dice = Dice::new(self.seed, &format!("clerk {number}"));
+        wait(clerk.at).await;
+        for call in 0..clerk.calls {
+            match dice.below(if clerk.connects { 10 } else { 6 }) {
+                0..3 => {
+                    self.see().await;
+                }
+                3..6 => {
+                    self.rename(CLERK, format!("clerk-{number}-{call}")).await;
+                }
+                6..8 => {
+                    self.connect(CLERK).await;
+                }
+                _ => {
+                    self.disconnect(CLERK).await;
+                }
+            }
+            wait(dice.below(clerk.think)).await;
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! When all is well again: what must work, and what must be there.
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use super::{CALLS_AFTERWARDS, OPERATOR, Plan, World, wait};
+use crate::history::Event;
+
+/// By then the service has brought the HSMs of a cluster in step: it does so every ten seconds.
+const IN_STEP_AFTER: u64 = 11_000;
+
+impl World {
+    /// Everything works for everybody, everything opens, and the disks hold what they must.
+    pub(super) async fn afterwards(self: &Arc<Self>, plan: &Plan) {
+        let mut tasks = JoinSet::new();
+        for client in 0..plan.clients {
+            let (world, think) = (Arc::clone(self), plan.think);
+            tasks.spawn(async move { world.client(client, CALLS_AFTERWARDS, think).await });
+        }
+        while tasks.join_next().await.is_some() {}
+        let known = self.known.lock().ciphertexts.clone();
+        for (ciphertext, context) in known {
+            self.decrypt(OPERATOR, ciphertext, context).await;
+        }
+        self.see().await;
+        self.count_stores().await;
+        wait(IN_STEP_AFTER + plan.idle_minutes * 60_000).await;
+        self.tell_stored();
+        self.tell_leaks();
+    }
+
+    /// What lies on the disks of the HSMs that the store uses.
+    fn tell_stored(&self) {
+        let Some(cluster) = self.known.lock().uses.clone() else {
+            return;
+        };
+        let hsms = self.hsms_of(&cluster).into_keys();
+        let on = hsms
+            .filter_map(|hsm| {
+                let keys = self.disks.keys(&hsm).ok()?;
+                Some((hsm, keys))
+            })
+            .collect();
+        self.recorder.tell(|at| Event::Stored { at, cluster, on });
+    }
+
+    fn tell_leaks(&self) {
+        let Some(canaries) = &self.canaries else {
+            return;
+        };
+        let mut images = self.disks.images();
+        images.push(("the control plane's disk".to_owned(), self.control.image()));
+        for what in canaries.leaks(&images) {
+            self.recorder.tell(|at| Event::Leaked { at, what });
+        }
+    }
+}

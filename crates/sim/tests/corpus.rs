@@ -1,0 +1,86 @@
+//! Seeds that found something once, each with its story. Rule SIM-10.
+
+use portcullis_seam::plant::Bug;
+use portcullis_sim::check::Invariant;
+use portcullis_sim::{Lines, run};
+
+/// A seed, the bug that it found, and what is violated while that is planted.
+struct Entry {
+    seed: u64,
+    bug: Bug,
+    violates: Invariant,
+    story: &'static str,
+}
+
+const CORPUS: [Entry; 6] = [
+    Entry {
+        seed: 43,
+        bug: Bug::SessionOutlivesConnection,
+        violates: Invariant::I11,
+        story: "After a partition the HSM had never heard of the logout, so kmsuser stayed logged \
+                in for ever and no admin could change its password. An HSM ends the sessions of a \
+                connection with it. Seed 117 of an earlier simulator found it.",
+    },
+    Entry {
+        seed: 295,
+        bug: Bug::PreviousPasswordForgotten,
+        violates: Invariant::I8,
+        story: "A connect rotated the password while a partition hid one HSM; the next connect \
+                tried only the new password there, FAILED with INVALID_CREDENTIALS, and in the end \
+                locked kmsuser out. A connect tries every password that an HSM may still have.",
+    },
+    Entry {
+        seed: 678,
+        bug: Bug::PreviousPasswordForgotten,
+        violates: Invariant::I8,
+        story: "An HSM was added while a connect rotated the password: it was filled from an HSM \
+                that had the old one still, and nobody tried that.",
+    },
+    Entry {
+        seed: 1017,
+        bug: Bug::OvertakenConnectRotates,
+        violates: Invariant::I8,
+        story: "A connect waited for an HSM that was cut off, was overtaken by a disconnect and \
+                another connect, and then rotated the password under the feet of that one, which \
+                FAILED with INVALID_CREDENTIALS.",
+    },
+    Entry {
+        seed: 1504,
+        bug: Bug::RemovalNotRepeatable,
+        violates: Invariant::InStep,
+        story: "The power failed after an HSM's disk had been destroyed and before its removal \
+                was recorded. Taken up again, the removal wanted a backup of what was gone, and \
+                the cluster could never be changed again.",
+    },
+    Entry {
+        seed: 1802,
+        bug: Bug::RemovalNotRepeatable,
+        violates: Invariant::InStep,
+        story: "The same; and since the step failed, the restarted service showed no such cluster \
+                at all, and the key store that used it could not be connected.",
+    },
+];
+
+#[test]
+fn every_seed_of_the_corpus_still_tells_its_story() {
+    for Entry {
+        seed,
+        bug,
+        violates,
+        story,
+    } in CORPUS
+    {
+        let clean = run(seed, None, Lines::Dropped).unwrap();
+        assert!(
+            clean.violations.is_empty(),
+            "{seed}: {story}: {:?}",
+            clean.violations
+        );
+        let planted = run(seed, Some(bug), Lines::Dropped).unwrap();
+        let mut violations = planted.violations.iter();
+        assert!(
+            violations.any(|violation| violation.invariant == violates),
+            "seed {seed} does not show {bug:?} any more; look for one that does: {story}"
+        );
+    }
+}
