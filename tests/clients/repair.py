@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import time
+import urllib.request
 
 import boto3
 
@@ -61,12 +62,22 @@ def add_hsm(cluster_id, zone):
     return made
 
 
-def restore(backup, zones=("us-east-1a", "us-east-1b"), like=None):
-    """A cluster with the content of `backup` and an HSM in each of `zones`."""
-    subnets = like["SubnetMapping"] if like else cluster(backup["ClusterId"])["SubnetMapping"]
+def deleted_subnets():
+    with urllib.request.urlopen(os.environ["AWS_ENDPOINT_URL"] + "/_portcullis/vpc") as reply:
+        subnets = json.load(reply)["data"]["subnets"]
+    return {name for name, subnet in subnets.items() if subnet["deleted"]}
+
+
+def restore(backup, zones=None, like=None):
+    """A cluster with the content of `backup`, in those subnets of its cluster that still exist, and
+    an HSM in each of `zones`: by default in two."""
+    mapping = (like or cluster(backup["ClusterId"]))["SubnetMapping"]
+    gone = deleted_subnets()
+    mapping = {zone: subnet for zone, subnet in sorted(mapping.items()) if subnet not in gone}
     made = cloudhsm.create_cluster(
-        HsmType=backup.get("HsmType") or "hsm2m.medium", SubnetIds=sorted(subnets.values()),
+        HsmType=backup.get("HsmType") or "hsm2m.medium", SubnetIds=list(mapping.values()),
         SourceBackupId=backup["BackupId"])["Cluster"]["ClusterId"]
+    zones = list(mapping)[:2] if zones is None else zones
     for zone in zones:
         add_hsm(made, zone)
     if zones:
