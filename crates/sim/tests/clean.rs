@@ -79,3 +79,19 @@ fn ten_idle_minutes_take_no_time() {
     let took = idle(10).saturating_sub(busy);
     assert!(took < Duration::from_secs(1), "{took:?}");
 }
+
+/// An HSM made a key and its answer was lost; KMS then had another HSM make the same key. One ID
+/// had two materials, and what one HSM sealed the other could not open. These seeds found it.
+///
+/// Rule KEY-17
+#[test]
+fn a_key_that_was_perhaps_made_is_not_made_again() {
+    for seed in [379, 1272, 1287, 1288, 1611] {
+        let verdict = run(seed, None, Lines::Dropped).unwrap();
+        assert!(
+            verdict.violations.is_empty(),
+            "portcullis-sim --trace {seed}: {:?}",
+            verdict.violations
+        );
+    }
+}
