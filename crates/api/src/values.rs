@@ -190,6 +190,27 @@ macro_rules! enumeration {
                 Self::ALL.iter().copied().find(|value| value.as_str() == text).ok_or(())
             }
         }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                self.as_str()
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+                text.parse().map_err(|()| {
+                    serde::de::Error::custom(format!(concat!("{:?} is no ", stringify!($name)), text))
+                })
+            }
+        }
     };
 }
 pub(crate) use enumeration;

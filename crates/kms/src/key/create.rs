@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use portcullis_api::kms::{CreateKeyRequest, CreateKeyResponse};
+use portcullis_api::kms::{CreateKeyRequest, CreateKeyResponse, KeySpec, KeyUsageType};
 use portcullis_api::{Code, Exception, KeyId, Scope};
 use portcullis_hsm::HsmKeyId;
 use portcullis_seam::draw;
@@ -124,6 +124,8 @@ impl Kms {
                 .as_ref()
                 .map_or(Home::Fleet, |store| Home::Store(store.id.clone())),
             material,
+            spec: KeySpec::SymmetricDefault,
+            usage: KeyUsageType::EncryptDecrypt,
         };
         let key = self.put_new_key(&partition, record, store).await?;
         Ok(CreateKeyResponse {

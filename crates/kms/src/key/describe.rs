@@ -2,7 +2,8 @@ use portcullis_api::kms::{DescribeKeyRequest, DescribeKeyResponse, KeyMetadata, 
 use portcullis_api::{EpochSeconds, Exception, Scope};
 use portcullis_seam::Timestamp;
 
-use super::{Home, Requested, Snapshot, find_for_use};
+use super::spec::{self, Algorithms};
+use super::{Home, KeyRecord, Requested, Snapshot, find_for_use};
 use crate::kms::Kms;
 
 impl Kms {
@@ -54,7 +55,7 @@ pub(crate) fn metadata(scope: &Scope, key: &Snapshot) -> KeyMetadata {
         creation_date: Some(date(key.record.created_ms)),
         enabled: Some(state == KeyState::Enabled),
         description: Some(key.record.description.clone()),
-        key_usage: Some("ENCRYPT_DECRYPT".to_owned()),
+        key_usage: Some(key.record.usage.as_str().to_owned()),
         key_state: Some(state.as_str().to_owned()),
         deletion_date: match key.record.requested {
             Requested::PendingDeletion { at_ms } => Some(date(at_ms)),
@@ -67,11 +68,32 @@ pub(crate) fn metadata(scope: &Scope, key: &Snapshot) -> KeyMetadata {
             .as_ref()
             .map(|store| store.record().cluster.to_string()),
         key_manager: Some("CUSTOMER".to_owned()),
-        customer_master_key_spec: Some("SYMMETRIC_DEFAULT".to_owned()),
-        key_spec: Some("SYMMETRIC_DEFAULT".to_owned()),
-        encryption_algorithms: Some(vec!["SYMMETRIC_DEFAULT".to_owned()]),
         multi_region: Some(false),
         current_key_material_id: material_id(key),
-        ..KeyMetadata::default()
+        ..algorithms(key)
     }
+}
+
+/// Rule CRY-02: a key shows the algorithms of its usage, and its spec under the older name too as
+/// far as that knows it.
+fn algorithms(key: &Snapshot) -> KeyMetadata {
+    let KeyRecord { spec, usage, .. } = key.record;
+    let mut metadata = KeyMetadata {
+        key_spec: Some(spec.as_str().to_owned()),
+        customer_master_key_spec: spec::customer_master_key_spec(spec),
+        ..KeyMetadata::default()
+    };
+    match spec::algorithms(spec, usage) {
+        Some(Algorithms::Encryption(all)) => metadata.encryption_algorithms = names(all),
+        Some(Algorithms::Signing(all)) => metadata.signing_algorithms = names(all),
+        Some(Algorithms::Mac(all)) => metadata.mac_algorithms = names(all),
+        Some(Algorithms::Agreement(all)) => metadata.key_agreement_algorithms = names(all),
+        Some(Algorithms::Encapsulation(all)) => metadata.encapsulation_algorithms = names(all),
+        None => {}
+    }
+    metadata
+}
+
+fn names<T: AsRef<str>>(all: &[T]) -> Option<Vec<String>> {
+    Some(all.iter().map(|one| one.as_ref().to_owned()).collect())
 }

@@ -7,6 +7,7 @@ mod enable;
 mod identify;
 mod list;
 mod record;
+mod spec;
 mod state;
 
 pub(crate) use describe::material_id;

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use portcullis_api::kms::KeyState;
+use portcullis_api::kms::{KeySpec, KeyState, KeyUsageType};
 use portcullis_api::{KeyId, KeyStoreId, Scope};
 use portcullis_hsm::HsmKeyId;
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,19 @@ pub(crate) struct KeyRecord {
     pub(crate) home: Home,
     /// The key in the HSMs.
     pub(crate) material: HsmKeyId,
+    #[serde(default = "symmetric")]
+    pub(crate) spec: KeySpec,
+    #[serde(default = "encrypts")]
+    pub(crate) usage: KeyUsageType,
+}
+
+/// The spec of every key of a data folder that does not say.
+const fn symmetric() -> KeySpec {
+    KeySpec::SymmetricDefault
+}
+
+const fn encrypts() -> KeyUsageType {
+    KeyUsageType::EncryptDecrypt
 }
 
 /// The state that was asked for. What is reported also depends on the key store, so that
@@ -94,5 +107,24 @@ impl Snapshot {
             Requested::Enabled => KeyState::Enabled,
             Requested::Disabled => KeyState::Disabled,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A data folder of a version that knew symmetric keys only.
+    #[test]
+    fn a_record_without_spec_and_usage_is_a_symmetric_encryption_key() {
+        let record = r#"{"id":"01020304-0506-0708-090a-0b0c0d0e0f10","created_ms":1,
+            "description":"","requested":"Enabled","home":"Fleet",
+            "material":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]}"#;
+        let record: KeyRecord = serde_json::from_str(record).unwrap();
+        assert_eq!(record.spec, KeySpec::SymmetricDefault);
+        assert_eq!(record.usage, KeyUsageType::EncryptDecrypt);
+        let written = serde_json::to_string(&record).unwrap();
+        assert!(written.contains("SYMMETRIC_DEFAULT"), "{written}");
+        assert_eq!(serde_json::from_str::<KeyRecord>(&written).unwrap(), record);
     }
 }
