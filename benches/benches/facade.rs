@@ -31,7 +31,7 @@ use portcullis_api::kms::{
 };
 use portcullis_api::{ClusterId, Scope, SecretText};
 use portcullis_cloudhsm::{
-    Calendar, CloudHsm, CloudHsmConfig, Clusters, MemoryDisks, Pace, Pacing,
+    Calendar, CloudHsm, CloudHsmConfig, Clusters, MemoryDisks, Pace, Pacing, Quotas,
 };
 use portcullis_hsm::{DeviceKey, Role, Secret, Settings};
 use portcullis_kms::{Connection, Kms, KmsConfig};
@@ -260,6 +260,7 @@ async fn facade(cores: NonZeroUsize) -> Facade {
         pool: Arc::new(ThreadPool::per_core()),
         device_key: Arc::clone(&device_key),
         hsm_settings: Settings::default(),
+        quotas: Quotas::None,
         bind_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
     });
     let cloudhsm = cloudhsm.await.unwrap();

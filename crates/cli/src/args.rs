@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use portcullis_cloudhsm::Pace;
+use portcullis_cloudhsm::{Pace, Quotas};
 use portcullis_loadgen::LoadCommand;
 use portcullis_seam::TimeScale;
 
@@ -87,6 +87,7 @@ pub(crate) enum AuthMode {
   portcullis up --world guide --ephemeral
   portcullis up --world my-world.toml --data ./state --port 0
   portcullis up --time-scale 60 --state-changes aws
+  portcullis up --quota aws
   portcullis up --auth verify")]
 pub(crate) struct Up {
     /// quickstart, guide, empty, or the path of a TOML file
@@ -119,6 +120,9 @@ pub(crate) struct Up {
     /// world's, or raw]
     #[arg(long, value_name = "NAME")]
     pub(crate) profile: Option<String>,
+    /// Keep the service's quotas: none or aws [default: the world's, or none]
+    #[arg(long, value_name = "QUOTAS")]
+    pub(crate) quota: Option<Quotas>,
 }
 
 /// A running Portcullis.

@@ -77,6 +77,7 @@ impl System {
             pool: Arc::new(ThreadPool::per_core()),
             device_key: Arc::clone(&device_key),
             hsm_settings: Settings::default(),
+            quotas: world.quota,
             bind_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
         })
         .await

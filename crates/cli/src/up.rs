@@ -54,6 +54,7 @@ async fn serve(arguments: &Up) -> Result<(), String> {
     world.profile = arguments.profile.clone().or(world.profile);
     let profile = world.device(world.profile.as_deref())?;
     world.state_changes = arguments.state_changes.unwrap_or(world.state_changes);
+    world.quota = arguments.quota.unwrap_or(world.quota);
     tracing::info!(world = arguments.world, "{}", world.description);
     let data = data(arguments)?;
     let system = System::open(&data, &world).await?;

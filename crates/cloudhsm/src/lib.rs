@@ -25,6 +25,7 @@ mod fleet;
 mod keys;
 mod network;
 mod policy;
+mod quota;
 mod record;
 mod shapes;
 mod time;
@@ -40,6 +41,7 @@ pub use network::{
     Addresses, Cidr, Direction, InvalidCidr, Network, NetworkChange, Rule, Subnet, default_subnets,
     default_vpc,
 };
+pub use quota::{InvalidQuotas, Quotas};
 pub use time::{
     Calendar, CalendarError, InvalidPace, Pace, Pacing, Reading, StateChange, Turn, Verdict,
 };

@@ -24,11 +24,8 @@ use crate::{
 /// What one HSM holds at the most, and how hard its passwords are to guess.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
-    /// Users (AWS CloudHSM quotas: 1,024 for hsm2m.medium).
-    pub users_max: usize,
-    /// Keys (AWS CloudHSM quotas: 16,666 for hsm2m.medium). Not enforced by default, so that a
-    /// benchmark may have a million.
-    pub keys_max: usize,
+    /// How much it holds, until [`Hsm::set_limits`] says otherwise.
+    pub limits: Limits,
     /// PBKDF2 iterations: 10,000 take some 3 ms, which a connect pays twice an HSM.
     pub password_iterations: NonZeroU32,
 }
@@ -36,9 +33,27 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            limits: Limits::default(),
+            password_iterations: NonZeroU32::MIN.saturating_add(9_999),
+        }
+    }
+}
+
+/// How much an HSM holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Users (AWS CloudHSM quotas: 1,024 for hsm2m.medium).
+    pub users_max: usize,
+    /// Keys (AWS CloudHSM quotas: 16,666 for hsm2m.medium). Without a limit by default, so that a
+    /// benchmark may have a million.
+    pub keys_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
             users_max: 1024,
             keys_max: usize::MAX,
-            password_iterations: NonZeroU32::MIN.saturating_add(9_999),
         }
     }
 }
@@ -56,6 +71,7 @@ pub struct Hsm {
     pub(crate) nonces: Nonces,
     pub(crate) masking: Cipher,
     pub(crate) state: Mutex<State>,
+    pub(crate) limits: Mutex<Limits>,
     /// Follows `keys`: changed only by commands, read at any time.
     fingerprint: Mutex<Fingerprint>,
 }
@@ -159,6 +175,11 @@ impl Hsm {
         Self::load(settings, entropy, image.0.iter().cloned())
     }
 
+    /// How much it holds from now on. What it holds already stays.
+    pub fn set_limits(&self, limits: Limits) {
+        *self.limits.lock() = limits;
+    }
+
     fn with(settings: Settings, entropy: Arc<dyn Entropy>, masking: Cipher, state: State) -> Self {
         Self {
             settings,
@@ -168,6 +189,7 @@ impl Hsm {
             sessions: DashMap::with_hasher_and_shard_amount(IdHash::default(), SHARDS),
             masking,
             state: Mutex::new(state),
+            limits: Mutex::new(settings.limits),
             fingerprint: Mutex::default(),
         }
     }
@@ -309,7 +331,7 @@ impl Hsm {
                 changes: Vec::new(),
             };
         }
-        if present.is_none() && self.keys.len() >= self.settings.keys_max {
+        if present.is_none() && self.keys.len() >= self.limits.lock().keys_max {
             return Answer {
                 result: Err(Refusal::Full),
                 changes: Vec::new(),

@@ -51,7 +51,7 @@ pub use command::{
 };
 pub use device_key::{DeviceKey, Unsealable};
 pub use fingerprint::Fingerprint;
-pub use hsm::{Answer, Hsm, LoadError, Settings};
+pub use hsm::{Answer, Hsm, Limits, LoadError, Settings};
 pub use image::{Image, ImageError};
 pub use nonce::NONCE_BYTES;
 pub use operation::{Call, HsmKeyId, Operation, Output, Refusal};

@@ -284,7 +284,7 @@ impl Hsm {
         if state.users.contains_key(&user) {
             return Err(Refusal::UserExists);
         }
-        if state.users.len() >= self.settings.users_max {
+        if state.users.len() >= self.limits.lock().users_max {
             return Err(Refusal::Full);
         }
         put_user(&mut state, user, hash, changes);

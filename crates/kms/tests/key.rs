@@ -23,7 +23,7 @@ use portcullis_api::{Blob, ClusterId, Code, Exception, Scope, SecretBlob, Secret
 use portcullis_cloudhsm::{
     CloudHsm, CloudHsmConfig, Clusters, HsmState, MemoryDisks, NetworkTrouble, default_subnets,
 };
-use portcullis_hsm::{DeviceKey, Role, Secret, Settings};
+use portcullis_hsm::{DeviceKey, Limits, Role, Secret, Settings};
 use portcullis_kms::{Connection, ConnectionError, Kms, KmsConfig};
 use portcullis_link::{ClientIdentity, QuicSettings, QuicTransport, Transport};
 use portcullis_seam::{Entropy, InlinePool, SystemClock, SystemEntropy};
@@ -97,6 +97,24 @@ async fn a_key_is_made_on_two_hsms_in_two_zones_or_not_at_all() {
     ] {
         refused(create(request).await, code);
     }
+}
+
+/// Rule QUO-05.
+#[tokio::test]
+async fn a_full_cluster_is_told_apart_from_one_in_trouble() {
+    let world = World::holding(Limits {
+        keys_max: 2,
+        ..Limits::default()
+    });
+    let world = world.await;
+    let cluster = world.cluster(&["a", "b"], None).await;
+    let store = world.create(world.request("Keys", &cluster)).await.unwrap();
+    world.connected(&store).await;
+    for _ in 0..2 {
+        world.create_key(Some(&store)).await.unwrap();
+    }
+    let third = world.create_key(Some(&store)).await;
+    refused(third, Code::LimitExceeded);
 }
 
 /// Rule KEY-01, KEY-02, KEY-03, KEY-04, KEY-15, KEY-16

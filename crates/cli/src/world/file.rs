@@ -3,7 +3,7 @@ use std::fmt;
 use std::path::Path;
 
 use portcullis_api::{AccountId, ClusterId, KeyId, KeyStoreId, Region, Scope};
-use portcullis_cloudhsm::{Cidr, Pace, Profile};
+use portcullis_cloudhsm::{Cidr, Pace, Profile, Quotas};
 use portcullis_seam::TimeScale;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
@@ -32,6 +32,9 @@ pub(crate) struct World {
     /// How long changes of state take.
     #[serde(default, deserialize_with = "pace")]
     pub(crate) state_changes: Pace,
+    /// Whether the service's quotas are kept.
+    #[serde(default, deserialize_with = "quotas")]
+    pub(crate) quota: Quotas,
     /// How fast HSMs are, unless their cluster says otherwise: the name of a device profile.
     pub(crate) profile: Option<String>,
     /// Device profiles of its own, by name.
@@ -149,6 +152,10 @@ fn time_scale<'de, D: Deserializer<'de>>(from: D) -> Result<Option<TimeScale>, D
 }
 
 fn pace<'de, D: Deserializer<'de>>(from: D) -> Result<Pace, D::Error> {
+    String::deserialize(from)?.parse().map_err(Error::custom)
+}
+
+fn quotas<'de, D: Deserializer<'de>>(from: D) -> Result<Quotas, D::Error> {
     String::deserialize(from)?.parse().map_err(Error::custom)
 }
 

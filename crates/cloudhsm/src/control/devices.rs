@@ -4,6 +4,7 @@ use portcullis_api::{ClusterId, Exception, HsmId, Scope};
 
 use super::CloudHsm;
 use crate::fleet::Profile;
+use crate::record::Cluster;
 
 impl CloudHsm {
     /// Makes the HSMs of every cluster without a profile of its own as fast as `profile`; as fast as
@@ -34,11 +35,14 @@ impl CloudHsm {
         Ok(())
     }
 
-    /// Gives a new or starting HSM the device profile of its cluster.
+    /// Gives a new or starting HSM the device profile of its cluster and the limits of its type.
     ///
     /// Rule DEV-05: a cluster's own profile comes before the default one.
-    pub(super) fn equip(&self, scope: &Scope, cluster: &ClusterId, hsm: &HsmId) {
-        match self.ledger.device(scope, cluster) {
+    pub(super) fn equip(&self, scope: &Scope, cluster: &Cluster, hsm: &HsmId) {
+        let hsm_type = cluster.hsms.get(hsm).map(|one| cluster.type_of(one));
+        let limits = hsm_type.and_then(|hsm_type| self.quotas.limits(hsm_type));
+        self.fleet.set_limits(hsm, limits);
+        match self.ledger.device(scope, &cluster.id) {
             Ok(Some(own)) => self.fleet.set_device(hsm, own),
             Ok(None) => {}
             Err(error) => {

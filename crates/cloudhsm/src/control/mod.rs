@@ -32,6 +32,7 @@ use tokio::task::AbortHandle;
 use crate::certificate::{CustomerAuthority, Makers, Roots};
 use crate::chaos::Registry;
 use crate::fleet::{Disks, Equipment, Fleet};
+use crate::quota::Quotas;
 use crate::record::{Ledger, layout};
 use crate::time::{Pacing, Turns};
 use crate::users::Sessions;
@@ -58,6 +59,8 @@ pub struct CloudHsmConfig {
     pub device_key: Arc<DeviceKey>,
     /// Limits of each HSM.
     pub hsm_settings: Settings,
+    /// Whether the service's quotas are kept.
+    pub quotas: Quotas,
     /// The address on which HSMs listen; each chooses a free port.
     pub bind_ip: IpAddr,
 }
@@ -74,6 +77,7 @@ pub struct CloudHsm {
     pub(crate) entropy: Arc<dyn Entropy>,
     clock: Arc<dyn WallClock>,
     device_key: Arc<DeviceKey>,
+    pub(super) quotas: Quotas,
     /// Held by whoever changes a cluster. Taken before any other lock.
     control: tokio::sync::Mutex<()>,
     views: RwLock<BTreeMap<(Scope, ClusterId), Arc<ClusterView>>>,
@@ -142,6 +146,7 @@ impl CloudHsm {
             entropy: Arc::clone(&config.entropy),
             clock: Arc::clone(&config.clock),
             device_key: Arc::clone(&config.device_key),
+            quotas: config.quotas,
             fleet: Fleet::new(Equipment {
                 disks: config.disks,
                 transport: config.transport,
@@ -186,7 +191,7 @@ impl CloudHsm {
                 }
             }
             for hsm in &hsms {
-                self.equip(&scope, &id, hsm);
+                self.equip(&scope, &cluster, hsm);
                 if let Err(error) = self.fleet.start(hsm, &hsms).await {
                     tracing::error!(%error, "an HSM stays down");
                 }

@@ -47,6 +47,7 @@ impl CloudHsm {
         let now = self.clock.now().millis();
         let decide = |state: &State| {
             let cluster = command.decide(state, scope, now, id.clone())?;
+            self.quotas.check_clusters(state)?;
             Ok((cluster, ()))
         };
         let (cluster, ()) = self.change(scope, &id, decide).await?;
@@ -136,7 +137,11 @@ impl CloudHsm {
             eni: hex_id("eni", id.as_str()),
             id: id.clone(),
         };
-        let decide = |state: &State| Ok((command.decide(state, &scope.region, &fresh)?, ()));
+        let decide = |state: &State| {
+            let cluster = command.decide(state, &scope.region, &fresh)?;
+            self.quotas.check_hsms(state)?;
+            Ok((cluster, ()))
+        };
         let (cluster, ()) = self.change(scope, &command.cluster, decide).await?;
         Ok(CreateHsmResponse {
             hsm: cluster

@@ -213,7 +213,7 @@ impl CloudHsm {
             let capture = self.content_for_new_hsm(scope, cluster).await?;
             self.fleet.create_from(hsm, capture).await.map_err(failed)?;
         }
-        self.equip(scope, &cluster.id, hsm);
+        self.equip(scope, cluster, hsm);
         let made = |one: &mut Cluster| {
             if let Some(record) = one.hsms.get_mut(hsm) {
                 record.state = HsmState::Active;

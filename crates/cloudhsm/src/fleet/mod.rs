@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use portcullis_api::HsmId;
-use portcullis_hsm::{Change, DeviceKey, Hsm, Image, Settings};
+use portcullis_hsm::{Change, DeviceKey, Hsm, Image, Limits, Settings};
 use portcullis_link::{Listener, Listening, Transport};
 use portcullis_seam::{Entropy, WallClock, WorkPool};
 
@@ -75,6 +75,8 @@ struct Member {
 struct Devices {
     default: Option<Profile>,
     own: BTreeMap<HsmId, Option<Profile>>,
+    /// How much those hold that hold less than the software could.
+    limits: BTreeMap<HsmId, Limits>,
 }
 
 /// Why an HSM does not run: for the log.
@@ -101,6 +103,7 @@ impl Fleet {
             devices: Mutex::new(Devices {
                 default: None,
                 own: BTreeMap::new(),
+                limits: BTreeMap::new(),
             }),
             conditions: Mutex::new(BTreeMap::new()),
         }
@@ -122,6 +125,17 @@ impl Fleet {
         self.devices.lock().own.insert(id.clone(), profile);
         if let Some(node) = self.node(id) {
             node.set_device(self.device(id));
+        }
+    }
+
+    /// How many users and keys an HSM holds; as many as the settings say without limits.
+    pub(crate) fn set_limits(&self, id: &HsmId, limits: Option<Limits>) {
+        let Some(limits) = limits else {
+            return;
+        };
+        self.devices.lock().limits.insert(id.clone(), limits);
+        if let Some(node) = self.node(id) {
+            node.set_limits(limits);
         }
     }
 
@@ -244,6 +258,9 @@ impl Fleet {
         let condition = self.condition(id);
         let node = Node::start(hsm, disk, condition, Arc::clone(clock), Arc::clone(pool));
         node.set_device(self.device(id));
+        if let Some(limits) = self.devices.lock().limits.get(id) {
+            node.set_limits(*limits);
+        }
         self.members.lock().entry(id.clone()).or_default().node = Some(node);
         self.listen(id).await
     }

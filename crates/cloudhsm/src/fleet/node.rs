@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use portcullis_hsm::{
-    Answer, Change, Command, Fingerprint, Hsm, HsmKeyId, Image, MaskedKey, Refusal, Reply, Role,
+    Answer, Change, Command, Fingerprint, Hsm, HsmKeyId, Image, Limits, MaskedKey, Refusal, Reply,
+    Role,
 };
 use portcullis_seam::plant::{Bug, planted};
 use portcullis_seam::{WallClock, WorkPool};
@@ -105,6 +106,10 @@ impl Node {
             .metered
             .store(station.is_some(), Ordering::Release);
         *present = station.map(Arc::new);
+    }
+
+    pub(crate) fn set_limits(&self, limits: Limits) {
+        self.core.hsm.set_limits(limits);
     }
 
     pub(crate) fn fingerprint(&self) -> Fingerprint {

@@ -19,6 +19,7 @@ mod lifecycle;
 mod link;
 mod migrate;
 mod over_quic;
+mod quotas;
 mod time;
 mod users;
 mod world;

@@ -12,7 +12,7 @@ use portcullis_api::cloudhsm::{
 };
 use portcullis_api::{ClusterId, HsmId, Scope};
 use portcullis_cloudhsm::{
-    CloudHsm, CloudHsmConfig, ClusterView, Clusters, Disks, MemoryDisks, Pace, Pacing,
+    CloudHsm, CloudHsmConfig, ClusterView, Clusters, Disks, MemoryDisks, Pace, Pacing, Quotas,
     default_subnets,
 };
 use portcullis_hsm::{
@@ -55,6 +55,7 @@ pub(crate) struct World<T = Loopback> {
     pub(crate) disks: Arc<dyn Disks>,
     pub(crate) device_key: Arc<DeviceKey>,
     pub(crate) pacing: Arc<Pacing>,
+    pub(crate) quotas: Quotas,
 }
 
 impl World {
@@ -76,6 +77,7 @@ impl<T: Transport + 'static> World<T> {
             calendar: Arc::new(Calendar(AtomicU64::new(1_700_000_000_000))),
             device_key: Arc::new(DeviceKey::draw(&SystemEntropy)),
             pacing: Pacing::new(Pace::Immediate),
+            quotas: Quotas::None,
             cloud: Self::placeholder().await,
         };
         world.start().await;
@@ -94,6 +96,7 @@ impl<T: Transport + 'static> World<T> {
             pool: Arc::new(InlinePool),
             device_key: Arc::new(DeviceKey::draw(&SystemEntropy)),
             hsm_settings: Settings::default(),
+            quotas: Quotas::None,
             bind_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
         };
         CloudHsm::open(config).await.unwrap()
@@ -120,6 +123,7 @@ impl<T: Transport + 'static> World<T> {
                 password_iterations: NonZeroU32::MIN,
                 ..Settings::default()
             },
+            quotas: self.quotas,
             bind_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
         }
     }

@@ -2,19 +2,24 @@ use std::sync::Arc;
 
 use portcullis_api::kms::{CreateKeyRequest, CreateKeyResponse, KeySpec, KeyUsageType};
 use portcullis_api::{Code, Exception, KeyId, Scope};
-use portcullis_hsm::HsmKeyId;
+use portcullis_hsm::{HsmKeyId, Refusal};
 use portcullis_seam::draw;
 use portcullis_seam::plant::{Bug, planted};
 use portcullis_store::{Expect, Transaction};
 
 use super::{Home, KeyRecord, Requested, Snapshot, describe};
 use crate::catalogue::Partition;
-use crate::key_store::{self, Connection, KeyStore, NewKey};
+use crate::key_store::{self, Connection, Failure, KeyStore, NewKey};
 use crate::kms::{Kms, encode, unsupported};
 use crate::translate;
 
 /// Customer keys in an account and Region (KMS resource quotas).
 const KEYS_MAX: usize = 100_000;
+
+/// The service does not document this answer; LimitExceededException is one that CreateKey
+/// declares.
+const CLUSTER_FULL: &str = "The CloudHSM cluster holds as many keys as its quota permits. Delete \
+                            keys that are no longer needed, then try again.";
 
 /// Rule KEY-11: Origin AWS_CLOUDHSM and CustomKeyStoreId come together; Rule KEY-12: what is not a
 /// symmetric encryption key is refused as not there.
@@ -165,6 +170,10 @@ impl Kms {
             return Err(not_connected());
         };
         live.create_key(new).await.map_err(|failure| {
+            // Rule QUO-05: a full cluster is told apart from one that is in trouble.
+            if matches!(failure, Failure::Refused(Refusal::Full)) {
+                return Exception::new(Code::LimitExceeded, CLUSTER_FULL);
+            }
             Exception::new(
                 Code::KmsInternal,
                 "The key could not be made on two HSMs in different Availability Zones, and is \

@@ -11,9 +11,9 @@ use portcullis_api::kms::*;
 use portcullis_api::{Blob, ClusterId, Code, Exception, Scope, SecretBlob, SecretText};
 use portcullis_cloudhsm::{
     Calendar, CloudHsm, CloudHsmConfig, Clusters, HsmState, MemoryDisks, NetworkTrouble, Pace,
-    Pacing, default_subnets,
+    Pacing, Quotas, default_subnets,
 };
-use portcullis_hsm::{DeviceKey, Role, Secret, Settings};
+use portcullis_hsm::{DeviceKey, Limits, Role, Secret, Settings};
 use portcullis_kms::{Connection, ConnectionError, Kms, KmsConfig};
 use portcullis_link::{ClientIdentity, QuicSettings, QuicTransport, Transport};
 use portcullis_seam::{Entropy, InlinePool, SystemClock, SystemEntropy};
@@ -42,6 +42,11 @@ pub(crate) fn settings() -> Settings {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::holding(Limits::default()).await
+    }
+
+    /// A world whose HSMs hold no more than this.
+    pub(crate) async fn holding(limits: Limits) -> Self {
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let client = ClientIdentity::generate().unwrap();
         let transport: Arc<dyn Transport> = Arc::new(QuicTransport::new(QuicSettings {
@@ -64,7 +69,11 @@ impl World {
             pacing,
             pool: Arc::new(InlinePool),
             device_key: Arc::clone(&device_key),
-            hsm_settings: settings(),
+            hsm_settings: Settings {
+                limits,
+                ..settings()
+            },
+            quotas: Quotas::None,
             bind_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
         })
         .await

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use portcullis_cloudhsm::{Calendar, CloudHsm, CloudHsmConfig, MemoryDisks, Pace, Pacing};
+use portcullis_cloudhsm::{Calendar, CloudHsm, CloudHsmConfig, MemoryDisks, Pace, Pacing, Quotas};
 use portcullis_hsm::{DeviceKey, Settings};
 use portcullis_kms::{Kms, KmsConfig};
 use portcullis_link::{ClientIdentity, QuicSettings, QuicTransport, Transport};
@@ -44,6 +44,7 @@ impl World {
             pool: Arc::new(InlinePool),
             device_key: Arc::clone(&device_key),
             hsm_settings: Settings::default(),
+            quotas: Quotas::None,
             bind_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
         });
         let cloudhsm = cloudhsm.await.unwrap();

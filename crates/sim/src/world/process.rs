@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use portcullis_cloudhsm::{CloudHsm, CloudHsmConfig, Clusters, Pace, Pacing};
+use portcullis_cloudhsm::{CloudHsm, CloudHsmConfig, Clusters, Pace, Pacing, Quotas};
 use portcullis_hsm::Settings;
 use portcullis_kms::{Kms, KmsConfig};
 use portcullis_link::Transport;
@@ -67,6 +67,7 @@ impl World {
             pool: Arc::new(InlinePool),
             device_key: Arc::clone(&self.device_key),
             hsm_settings: settings(),
+            quotas: Quotas::None,
             bind_ip: SocketAddr::new(BIND_IP, 0).ip(),
         })
         .await
