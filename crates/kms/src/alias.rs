@@ -1,5 +1,7 @@
 //! Aliases: other names of keys.
 
+use std::sync::Arc;
+
 use portcullis_api::kms::{
     AliasListEntry, CreateAliasRequest, DeleteAliasRequest, ListAliasesRequest,
     ListAliasesResponse, UpdateAliasRequest,
@@ -190,7 +192,7 @@ impl Kms {
 }
 
 /// Rule KEY-23: an alias is pointed at a key that is not pending deletion.
-fn target(partition: &Partition, key_id: &str) -> Result<KeyId, Exception> {
+fn target(partition: &Arc<Partition>, key_id: &str) -> Result<KeyId, Exception> {
     let key = find_for_management(partition, key_id)?;
     match key.record.requested {
         Requested::PendingDeletion { .. } => {

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use dashmap::DashMap;
 use parking_lot::RwLock;
-use portcullis_api::{KeyId, KeyStoreId, Scope};
+use portcullis_api::{AccountId, KeyId, KeyStoreId, Scope};
 use tokio::sync::Mutex;
 
 use crate::key::Snapshot;
@@ -39,24 +39,50 @@ const SHARDS: usize = 128;
 /// Everything of one account in one Region.
 #[derive(Debug)]
 pub(crate) struct Partition {
-    pub(crate) scope: Scope,
+    /// Shared with every key in it.
+    pub(crate) scope: Arc<Scope>,
     /// Held by every change of the control plane, so that each decides on what the last one left.
     pub(crate) control: Mutex<()>,
     pub(crate) stores: RwLock<BTreeMap<KeyStoreId, Arc<KeyStore>>>,
     pub(crate) keys: DashMap<KeyId, Arc<Snapshot>, BuildHasherDefault<IdBits>>,
     /// By name, `alias/` included.
     pub(crate) aliases: DashMap<String, KeyId>,
+    /// Weak, because all partitions hold this one.
+    neighbours: Weak<Partitions>,
 }
 
+type Partitions = DashMap<Scope, Arc<Partition>>;
+
 impl Partition {
-    fn new(scope: Scope) -> Self {
+    fn new(scope: Scope, neighbours: Weak<Partitions>) -> Self {
         Self {
-            scope,
+            scope: Arc::new(scope),
             control: Mutex::default(),
             stores: RwLock::default(),
             keys: DashMap::with_hasher_and_shard_amount(BuildHasherDefault::default(), SHARDS),
             aliases: DashMap::new(),
+            neighbours,
         }
+    }
+
+    /// What another account has in the same Region, if it has anything.
+    pub(crate) fn of_account(&self, account: &AccountId) -> Option<Arc<Self>> {
+        let scope = Scope {
+            account: account.clone(),
+            region: self.scope.region.clone(),
+        };
+        let partitions = self.neighbours.upgrade()?;
+        partitions.get(&scope).map(|found| Arc::clone(&found))
+    }
+
+    /// What the other accounts have in the same Region, ordered.
+    pub(crate) fn other_accounts(&self) -> Vec<Arc<Self>> {
+        let all = self.neighbours.upgrade().map(|all| ordered(&all));
+        let mut all = all.unwrap_or_default();
+        all.retain(|other| {
+            other.scope.region == self.scope.region && other.scope.account != self.scope.account
+        });
+        all
     }
 
     pub(crate) fn store(&self, id: &str) -> Option<Arc<KeyStore>> {
@@ -67,7 +93,7 @@ impl Partition {
 
 /// All partitions.
 #[derive(Debug, Default)]
-pub(crate) struct Catalogue(DashMap<Scope, Arc<Partition>>);
+pub(crate) struct Catalogue(Arc<Partitions>);
 
 impl Catalogue {
     /// The partition of `scope`, made when it is new.
@@ -75,18 +101,22 @@ impl Catalogue {
         if let Some(partition) = self.0.get(scope) {
             return Arc::clone(&partition);
         }
-        let fresh = || Arc::new(Partition::new(scope.clone()));
+        let neighbours = Arc::downgrade(&self.0);
+        let fresh = || Arc::new(Partition::new(scope.clone(), neighbours));
         Arc::clone(&self.0.entry(scope.clone()).or_insert_with(fresh))
     }
 
     /// Every partition, ordered.
     pub(crate) fn all(&self) -> Vec<Arc<Partition>> {
-        let mut all: Vec<_> = self
-            .0
-            .iter()
-            .map(|entry| Arc::clone(entry.value()))
-            .collect();
-        all.sort_by(|one, other| one.scope.cmp(&other.scope));
-        all
+        ordered(&self.0)
     }
+}
+
+fn ordered(partitions: &Partitions) -> Vec<Arc<Partition>> {
+    let mut all: Vec<_> = partitions
+        .iter()
+        .map(|entry| Arc::clone(entry.value()))
+        .collect();
+    all.sort_by(|one, other| one.scope.cmp(&other.scope));
+    all
 }

@@ -105,7 +105,7 @@ impl Kms {
         self.each_record("/store/", |partition, name, value, revision| {
             let record: KeyStoreRecord = decode(name, value)?;
             let id = record.id.clone();
-            let store = KeyStore::new(partition.scope.clone(), record, revision);
+            let store = KeyStore::new((*partition.scope).clone(), record, revision);
             partition.stores.write().insert(id, Arc::new(store));
             Ok(())
         })?;

@@ -345,3 +345,67 @@ async fn a_key_is_found_by_id_arn_and_alias_where_each_is_permitted() {
         Code::KmsInvalidState,
     );
 }
+
+/// Rule AUTH-01, AUTH-02, AUTH-03
+#[tokio::test]
+async fn a_key_of_another_account_is_found_where_the_operation_permits_it() {
+    let world = World::new().await;
+    let key = world.create_key(None).await.unwrap();
+    let alias = CreateAliasRequest {
+        alias_name: "alias/one".to_owned(),
+        target_key_id: key.clone(),
+    };
+    world.kms.create_alias(&world.scope, alias).await.unwrap();
+    let arn = world.metadata(&key).await.arn.unwrap();
+    let alias = world.scope.alias_arn("alias/one");
+    let other = portcullis_api::Scope {
+        account: "444455556666".parse().unwrap(),
+        ..world.scope.clone()
+    };
+    let encrypt = |name: &str| EncryptRequest {
+        key_id: name.to_owned(),
+        plaintext: SecretBlob(Zeroizing::new(b"attack at dawn".to_vec())),
+        ..EncryptRequest::default()
+    };
+    for name in [&arn, &alias] {
+        let sealed = world.kms.encrypt(&other, encrypt(name)).await.unwrap();
+        assert_eq!(sealed.key_id.as_ref(), Some(&arn));
+        // The ciphertext says which key, so that nobody need name it.
+        for key_id in [None, Some(arn.clone())] {
+            let decrypt = DecryptRequest {
+                ciphertext_blob: sealed.ciphertext_blob.clone(),
+                key_id,
+                ..DecryptRequest::default()
+            };
+            let opened = world.kms.decrypt(&other, decrypt).await.unwrap();
+            assert_eq!(opened.plaintext.unwrap().0.to_vec(), b"attack at dawn");
+            assert_eq!(opened.key_id.as_ref(), Some(&arn));
+        }
+    }
+    // An ID and an alias name without an ARN are those of the caller's account.
+    for name in [key.as_str(), "alias/one"] {
+        refused(
+            world.kms.encrypt(&other, encrypt(name)).await,
+            Code::NotFound,
+        );
+    }
+    let describe = DescribeKeyRequest {
+        key_id: alias,
+        ..DescribeKeyRequest::default()
+    };
+    let described = world.kms.describe_key(&other, describe).await.unwrap();
+    let account = described.key_metadata.unwrap().aws_account_id;
+    assert_eq!(account.as_deref(), Some("111122223333"));
+    let disable = DisableKeyRequest {
+        key_id: arn.clone(),
+    };
+    refused(world.kms.disable_key(&other, disable).await, Code::NotFound);
+    let elsewhere = portcullis_api::Scope {
+        region: "eu-west-1".parse().unwrap(),
+        ..other
+    };
+    refused(
+        world.kms.encrypt(&elsewhere, encrypt(&arn)).await,
+        Code::NotFound,
+    );
+}

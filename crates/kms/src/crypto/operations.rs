@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use super::{Ciphertext, additional_data, ciphertext};
 use crate::catalogue::Partition;
 use crate::gate::Passage;
-use crate::key::{Snapshot, check_usable, find_for_use, material_id};
+use crate::key::{Snapshot, check_usable, find_for_use, find_maker, material_id};
 use crate::key_store::{self, Connection, Failure, KeyStore};
 use crate::kms::{Kms, unsupported};
 use crate::translate;
@@ -121,7 +121,7 @@ impl Kms {
             input.destination_encryption_context.as_ref()
         };
         let to_data = additional_data(&to.key, context)?;
-        let sealed = if from.key.record.home == to.key.record.home {
+        let sealed = if from.key.shares_home(&to.key) {
             let operation = Operation::ReEncrypt {
                 source: from.key.record.material,
                 source_additional_data: &from_data,
@@ -282,7 +282,7 @@ impl Kms {
     }
 }
 
-fn usable(partition: &Partition, name: &str) -> Result<Usable, Exception> {
+fn usable(partition: &Arc<Partition>, name: &str) -> Result<Usable, Exception> {
     let key = find_for_use(partition, name)?;
     let passage = check_usable(&key)?;
     Ok(Usable { key, passage })
@@ -290,7 +290,7 @@ fn usable(partition: &Partition, name: &str) -> Result<Usable, Exception> {
 
 /// The key that made a ciphertext. Rule CR-02: a key that is named must be that one.
 fn usable_for<'a>(
-    partition: &Partition,
+    partition: &Arc<Partition>,
     bytes: &'a [u8],
     named: Option<&str>,
 ) -> Result<(Usable, Ciphertext<'a>), Exception> {
@@ -305,7 +305,7 @@ fn usable_for<'a>(
              none.",
         ));
     }
-    let key = partition.keys.get(&blob.key).map(|key| Arc::clone(&key));
+    let key = find_maker(partition, &blob.key);
     let key = key.filter(|key| key.record.material == blob.material);
     let key = key.ok_or_else(translate::invalid_ciphertext)?;
     // Rule CR-03: the key's state is looked at before the ciphertext is.

@@ -168,7 +168,7 @@ impl Kms {
         self.events.record(EventRecord {
             id: event_id(&*self.config.entropy),
             at: self.config.clock.now(),
-            scope: partition.scope.clone(),
+            scope: (*partition.scope).clone(),
             name: "DeleteKey",
             key_arn: key.arn.clone(),
             additional: deletion.additional_event_data(),

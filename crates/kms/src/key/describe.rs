@@ -18,7 +18,7 @@ impl Kms {
     ) -> Result<DescribeKeyResponse, Exception> {
         let key = find_for_use(&self.partition(scope), &input.key_id)?;
         Ok(DescribeKeyResponse {
-            key_metadata: Some(metadata(scope, &key)),
+            key_metadata: Some(metadata(&key.scope, &key)),
         })
     }
 }

@@ -1,93 +1,182 @@
-//! The forms in which a request names a key.
+//! The forms in which a request names a key, and in which accounts each is looked for.
+//!
+//! | function | takes | finds keys of |
+//! | --- | --- | --- |
+//! | [`find_for_use`] | key ID, key ARN, alias name, alias ARN | every account in the Region |
+//! | [`find_shared`] | key ID, key ARN | every account in the Region |
+//! | [`find_for_management`] | key ID, key ARN | the request's own account |
+//!
+//! An ID or an alias name without an ARN is always of the request's own account. A key that is
+//! found carries its own scope ([`Snapshot::scope`](super::Snapshot)): whoever writes about the key
+//! takes account and Region from there, not from the request.
 
 use std::sync::Arc;
 
-use portcullis_api::{Code, Exception, KeyId, Scope};
+use portcullis_api::{AccountId, Code, Exception, KeyId};
 
 use super::Snapshot;
 use crate::catalogue::Partition;
 
 /// Rule KEY-05: cryptographic operations and DescribeKey take a key ID, a key ARN, an alias name
-/// or an alias ARN.
-pub(crate) fn find_for_use(partition: &Partition, name: &str) -> Result<Arc<Snapshot>, Exception> {
-    let alias = alias_name(&partition.scope, name)?;
-    let Some(alias) = alias else {
-        return find_for_management(partition, name);
-    };
-    let target = partition.aliases.get(alias).map(|target| *target);
-    let target = target.ok_or_else(|| {
-        let arn = partition.scope.alias_arn(alias);
-        let text = format!("Alias {arn} is not found. Use ListAliases to see which there are.");
-        Exception::new(Code::NotFound, text)
-    })?;
-    get(partition, &target)
-}
-
-/// Rule KEY-06: management operations take a key ID or a key ARN, no alias.
-pub(crate) fn find_for_management(
-    partition: &Partition,
+/// or an alias ARN. Rule AUTH-01: the ARN may be of another account in the same Region.
+pub(crate) fn find_for_use(
+    partition: &Arc<Partition>,
     name: &str,
 ) -> Result<Arc<Snapshot>, Exception> {
-    let id = match name.strip_prefix("arn:") {
-        None => name,
-        Some(_) => resource(&partition.scope, name)?
-            .strip_prefix("key/")
-            .ok_or_else(|| invalid_arn(name))?,
-    };
-    let id: KeyId = id.parse().map_err(|_invalid| {
-        Exception::new(
+    let place = place(partition, name)?;
+    if !place.resource.starts_with("alias/") {
+        return find_shared(partition, name);
+    }
+    let home = place.partition()?;
+    let target = home.aliases.get(place.resource).map(|target| *target);
+    let target = target.ok_or_else(|| place.no_such_alias())?;
+    get(&home, &target)
+}
+
+/// Rule AUTH-01: operations on grants and GetKeyRotationStatus take a key ID or a key ARN, of any
+/// account in the Region.
+pub(crate) fn find_shared(
+    partition: &Arc<Partition>,
+    name: &str,
+) -> Result<Arc<Snapshot>, Exception> {
+    place(partition, name)?.key()
+}
+
+/// Rule KEY-06: management operations take a key ID or a key ARN, no alias. Rule AUTH-02: a key of
+/// another account is not found.
+pub(crate) fn find_for_management(
+    partition: &Arc<Partition>,
+    name: &str,
+) -> Result<Arc<Snapshot>, Exception> {
+    let place = place(partition, name)?;
+    match &place.account {
+        None => place.key(),
+        Some(account) => Err(Exception::new(
             Code::NotFound,
-            format!("Invalid keyId {name:?}. Give a key ID (a UUID) or a key ARN."),
-        )
-    })?;
-    get(partition, &id)
+            format!(
+                "{name} is in the account {account}, and this operation works on keys of the \
+                 caller's own account only, which is {}. Call it as a principal of {account}.",
+                partition.scope.account
+            ),
+        )),
+    }
+}
+
+/// The key that made a ciphertext, in whichever account of the Region it is: the ciphertext says
+/// which key, not whose.
+///
+/// Rule AUTH-03: Decrypt needs no KeyId for a ciphertext of another account's key. Cost: one look
+/// at each account when the key is not of the request's own.
+pub(crate) fn find_maker(partition: &Arc<Partition>, id: &KeyId) -> Option<Arc<Snapshot>> {
+    let own = partition.keys.get(id).map(|key| Arc::clone(&key));
+    own.or_else(|| {
+        let others = partition.other_accounts();
+        let mut found = others.iter().filter_map(|other| other.keys.get(id));
+        found.next().map(|key| Arc::clone(&key))
+    })
 }
 
 fn get(partition: &Partition, id: &KeyId) -> Result<Arc<Snapshot>, Exception> {
     let found = partition.keys.get(id).map(|key| Arc::clone(&key));
-    found.ok_or_else(|| {
-        let arn = partition.scope.key_arn(id);
-        Exception::new(
-            Code::NotFound,
-            format!(
-                "Key '{arn}' does not exist. Use ListKeys to see which there are, and check the \
-                 account and Region of the request."
-            ),
-        )
-    })
+    found.ok_or_else(|| no_such_key(&partition.scope.key_arn(id)))
 }
 
-/// The alias that `name` names, `alias/` included, if it is the name or ARN of one.
-fn alias_name<'a>(scope: &Scope, name: &'a str) -> Result<Option<&'a str>, Exception> {
-    if name.starts_with("alias/") {
-        return Ok(Some(name));
-    }
+fn no_such_key(arn: &str) -> Exception {
+    Exception::new(
+        Code::NotFound,
+        format!(
+            "Key '{arn}' does not exist. Use ListKeys to see which there are, and check the \
+             account and Region of the request."
+        ),
+    )
+}
+
+/// What a name says: whose, and which.
+struct Place<'a> {
+    asking: &'a Arc<Partition>,
+    name: &'a str,
+    /// Another account than the request's.
+    account: Option<AccountId>,
+    /// `key/<ID>` of an ARN, `alias/<name>`, or a bare ID.
+    resource: &'a str,
+}
+
+/// Reads a name. Only an ARN can be of another account.
+fn place<'a>(asking: &'a Arc<Partition>, name: &'a str) -> Result<Place<'a>, Exception> {
+    let mut place = Place {
+        asking,
+        name,
+        account: None,
+        resource: name,
+    };
     if !name.starts_with("arn:") {
-        return Ok(None);
+        return Ok(place);
     }
-    Ok(Some(resource(scope, name)?).filter(|resource| resource.starts_with("alias/")))
-}
-
-/// What stands behind account and Region in an ARN of this scope.
-fn resource<'a>(scope: &Scope, arn: &'a str) -> Result<&'a str, Exception> {
-    let mut parts = arn.splitn(6, ':');
-    let mut part = || parts.next().ok_or_else(|| invalid_arn(arn));
+    let mut parts = name.splitn(6, ':');
+    let mut part = || parts.next().ok_or_else(|| invalid_arn(name));
     let (_arn, _partition, service) = (part()?, part()?, part()?);
     let (region, account, resource) = (part()?, part()?, part()?);
     if service != "kms" {
-        return Err(invalid_arn(arn));
+        return Err(invalid_arn(name));
     }
-    if region != scope.region.as_str() || account != scope.account.as_str() {
+    if region != asking.scope.region.as_str() {
         return Err(Exception::new(
             Code::NotFound,
             format!(
-                "{arn} is in another account or Region than the request, which is for account {} \
-                 in {}.",
-                scope.account, scope.region
+                "Invalid arn {region}: {name} is in another Region than the request, which is for \
+                 {}. Send it to {region}.",
+                asking.scope.region
             ),
         ));
     }
-    Ok(resource)
+    place.resource = resource;
+    if account != asking.scope.account.as_str() {
+        place.account = Some(account.parse().map_err(|_invalid| invalid_arn(name))?);
+    }
+    Ok(place)
+}
+
+impl Place<'_> {
+    fn partition(&self) -> Result<Arc<Partition>, Exception> {
+        match &self.account {
+            None => Ok(Arc::clone(self.asking)),
+            Some(account) => self.asking.of_account(account).ok_or_else(|| {
+                if self.resource.starts_with("alias/") {
+                    self.no_such_alias()
+                } else {
+                    no_such_key(self.name)
+                }
+            }),
+        }
+    }
+
+    /// The key, if the name is that of a key.
+    fn key(&self) -> Result<Arc<Snapshot>, Exception> {
+        let id = match self.name.strip_prefix("arn:") {
+            None => self.resource,
+            Some(_) => self
+                .resource
+                .strip_prefix("key/")
+                .ok_or_else(|| invalid_arn(self.name))?,
+        };
+        let id: KeyId = id.parse().map_err(|_invalid| {
+            Exception::new(
+                Code::NotFound,
+                format!("Invalid keyId {id:?}. Give a key ID (a UUID) or a key ARN."),
+            )
+        })?;
+        get(&*self.partition()?, &id)
+    }
+
+    fn no_such_alias(&self) -> Exception {
+        let arn = if self.name.starts_with("arn:") {
+            self.name.to_owned()
+        } else {
+            self.asking.scope.alias_arn(self.name)
+        };
+        let text = format!("Alias {arn} is not found. Use ListAliases to see which there are.");
+        Exception::new(Code::NotFound, text)
+    }
 }
 
 fn invalid_arn(arn: &str) -> Exception {

@@ -68,13 +68,15 @@ pub(crate) struct Snapshot {
     pub(crate) record: KeyRecord,
     pub(crate) revision: u64,
     pub(crate) arn: String,
+    /// The account and Region that it is in, which need not be those of a request that uses it.
+    pub(crate) scope: Arc<Scope>,
     /// The key store that it is in.
     pub(crate) store: Option<Arc<KeyStore>>,
 }
 
 impl Snapshot {
     pub(crate) fn new(
-        scope: &Scope,
+        scope: &Arc<Scope>,
         record: KeyRecord,
         revision: u64,
         store: Option<Arc<KeyStore>>,
@@ -84,8 +86,19 @@ impl Snapshot {
             record,
             revision,
             arn,
+            scope: Arc::clone(scope),
             store,
         }
+    }
+
+    /// Whether one HSM has the material of both.
+    pub(crate) fn shares_home(&self, other: &Self) -> bool {
+        let same_store = match (&self.store, &other.store) {
+            (None, None) => true,
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        same_store && self.record.home == other.record.home
     }
 
     /// Where its record stands.
