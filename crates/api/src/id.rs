@@ -134,10 +134,15 @@ impl KeyStoreId {
     }
 }
 
-/// A KMS key: a UUID.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// A KMS key: a UUID, or `mrk-` and 32 hexadecimal digits for a multi-Region key.
+///
+/// The order is that of the texts: every UUID stands before every multi-Region ID.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct KeyId([u8; 16]);
+pub struct KeyId {
+    multi_region: bool,
+    bytes: [u8; 16],
+}
 
 impl KeyId {
     /// A fresh version-4 UUID from random bytes.
@@ -145,19 +150,50 @@ impl KeyId {
     pub const fn from_random(mut bits: [u8; 16]) -> Self {
         bits[6] = (bits[6] & 0x0f) | 0x40;
         bits[8] = (bits[8] & 0x3f) | 0x80;
-        Self(bits)
+        Self::from_bytes(bits)
+    }
+
+    /// A fresh id of a multi-Region key from random bytes.
+    #[must_use]
+    pub const fn multi_region_from_random(bits: [u8; 16]) -> Self {
+        Self::multi_region_from_bytes(bits)
     }
 
     /// The key id with exactly these bytes, as carried in a ciphertext.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
+        Self {
+            multi_region: false,
+            bytes,
+        }
+    }
+
+    /// The id of the multi-Region key with exactly these bytes.
+    #[must_use]
+    pub const fn multi_region_from_bytes(bytes: [u8; 16]) -> Self {
+        Self {
+            multi_region: true,
+            bytes,
+        }
     }
 
     /// The sixteen bytes.
     #[must_use]
     pub const fn bytes(&self) -> &[u8; 16] {
-        &self.0
+        &self.bytes
+    }
+
+    /// Whether it is that of a multi-Region key, which is the same key in every Region.
+    #[must_use]
+    pub const fn is_multi_region(&self) -> bool {
+        self.multi_region
+    }
+}
+
+/// The bytes alone are the hash: a UUID and a multi-Region ID hardly ever have the same ones.
+impl std::hash::Hash for KeyId {
+    fn hash<H: std::hash::Hasher>(&self, hasher: &mut H) {
+        self.bytes.hash(hasher);
     }
 }
 
@@ -166,13 +202,20 @@ impl FromStr for KeyId {
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         const INVALID: InvalidId = InvalidId {
-            expected: "a key ID (a UUID)",
+            expected: "a key ID (a UUID, or mrk- and 32 hexadecimal digits)",
         };
+        let multi_region = text.strip_prefix("mrk-");
+        let (digits, length) = multi_region.map_or((text, 36), |digits| (digits, 32));
+        let is_dash =
+            |at, byte| multi_region.is_none() && matches!(at, 8 | 13 | 18 | 23) && byte == b'-';
         let mut bytes = [0; 16];
-        let mut digits = text
+        if digits.len() != length {
+            return Err(INVALID);
+        }
+        let mut digits = digits
             .bytes()
             .enumerate()
-            .filter(|(at, byte)| !(matches!(at, 8 | 13 | 18 | 23) && *byte == b'-'));
+            .filter(|(at, byte)| !is_dash(*at, *byte));
         for slot in &mut bytes {
             let (Some((_, high)), Some((_, low))) = (digits.next(), digits.next()) else {
                 return Err(INVALID);
@@ -182,11 +225,13 @@ impl FromStr for KeyId {
             };
             *slot = (high << 4) | low;
         }
-        if text.len() == 36 && digits.next().is_none() {
-            Ok(Self(bytes))
-        } else {
-            Err(INVALID)
+        if digits.next().is_some() {
+            return Err(INVALID);
         }
+        Ok(Self {
+            multi_region: multi_region.is_some(),
+            bytes,
+        })
     }
 }
 
@@ -215,8 +260,11 @@ impl From<KeyId> for String {
 
 impl fmt::Display for KeyId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, byte) in self.0.iter().enumerate() {
-            if matches!(index, 4 | 6 | 8 | 10) {
+        if self.multi_region {
+            formatter.write_str("mrk-")?;
+        }
+        for (index, byte) in self.bytes.iter().enumerate() {
+            if !self.multi_region && matches!(index, 4 | 6 | 8 | 10) {
                 formatter.write_str("-")?;
             }
             write!(formatter, "{byte:02x}")?;
@@ -306,9 +354,25 @@ mod tests {
             "1234567890abcdef1234567890abcdef",
             "g2345678-1234-1234-1234-123456789012",
             "12345678-1234-1234-1234-1234567890123",
+            "mrk-",
+            "mrk-12345678-1234-1234-1234-123456789012",
+            "mrk-1234567890abcdef1234567890abcde",
+            "mrk-1234567890abcdef1234567890abcdefa",
+            "MRK-1234567890abcdef1234567890abcdef",
         ] {
             assert!(refused.parse::<KeyId>().is_err(), "{refused}");
         }
+    }
+
+    #[test]
+    fn a_multi_region_key_id_is_told_from_a_uuid_of_the_same_bytes() {
+        let id = KeyId::multi_region_from_random([0xfe; 16]);
+        assert_eq!(id.to_string(), format!("mrk-{}", "fe".repeat(16)));
+        assert_eq!(id.to_string().parse(), Ok(id));
+        let uuid = KeyId::from_bytes([0xff; 16]);
+        assert!(id.is_multi_region() && !uuid.is_multi_region());
+        assert_ne!(id, KeyId::from_bytes([0xfe; 16]));
+        assert!(uuid < id && uuid.to_string() < id.to_string());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use portcullis_store::{Expect, Transaction};
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::Partition;
-use crate::key::{Requested, find_for_management};
+use crate::key::find_for_management;
 use crate::kms::{Kms, encode};
 use crate::paging::{Asked, page};
 
@@ -194,13 +194,11 @@ impl Kms {
 /// Rule KEY-23: an alias is pointed at a key that is not pending deletion.
 fn target(partition: &Arc<Partition>, key_id: &str) -> Result<KeyId, Exception> {
     let key = find_for_management(partition, key_id)?;
-    match key.record.requested {
-        Requested::PendingDeletion { .. } => {
-            let text = format!("{} is pending deletion. Choose another key.", key.arn);
-            Err(Exception::new(Code::KmsInvalidState, text))
-        }
-        Requested::Enabled | Requested::Disabled => Ok(key.record.id),
+    if key.record.is_pending_deletion() {
+        let text = format!("{} is pending deletion. Choose another key.", key.arn);
+        return Err(Exception::new(Code::KmsInvalidState, text));
     }
+    Ok(key.record.id)
 }
 
 fn entry(scope: &Scope, record: AliasRecord) -> AliasListEntry {

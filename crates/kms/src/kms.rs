@@ -102,14 +102,14 @@ impl Kms {
 
     /// Reads key stores before keys, which refer to them.
     fn load(&self) -> Result<(), OpenError> {
-        self.each_record("/store/", |partition, name, value, revision| {
+        self.each_record("store", |partition, name, value, revision| {
             let record: KeyStoreRecord = decode(name, value)?;
             let id = record.id.clone();
             let store = KeyStore::new((*partition.scope).clone(), record, revision);
             partition.stores.write().insert(id, Arc::new(store));
             Ok(())
         })?;
-        self.each_record("/key/", |partition, name, value, revision| {
+        self.each_record("key", |partition, name, value, revision| {
             let record: KeyRecord = decode(name, value)?;
             let store = record.store_id().map(|id| partition.store(id.as_str()));
             let store = match store {
@@ -122,7 +122,7 @@ impl Kms {
                 .insert(snapshot.record.id, Arc::new(snapshot));
             Ok(())
         })?;
-        self.each_record("/alias/", |partition, name, value, _revision| {
+        self.each_record("alias", |partition, name, value, _revision| {
             let record: crate::alias::AliasRecord = decode(name, value)?;
             partition.aliases.insert(record.name, record.target);
             Ok(())
@@ -140,7 +140,8 @@ impl Kms {
         loop {
             let records = self.config.store.scan("kms/", after.as_deref(), PAGE);
             for (name, record) in &records {
-                if !name.contains(kind) {
+                // A name may have any of the words in it too: alias/key/orders.
+                if name.split('/').nth(3) != Some(kind) {
                     continue;
                 }
                 let scope = scope_of(name)

@@ -1,20 +1,24 @@
-//! The ciphertext blob, version 1.
+//! The ciphertext blob, versions 1 and 2.
 //!
 //! ```text
 //! byte  0   1                17               33          45
 //!       ├───┼────────────────┼────────────────┼───────────┼──────────── … ────┬─────────┤
-//!       │ 1 │ KMS key ID     │ HSM key ID     │ nonce     │ ciphertext        │ tag 16  │
+//!       │ v │ KMS key ID     │ HSM key ID     │ nonce     │ ciphertext        │ tag 16  │
 //!       └───┴────────────────┴────────────────┴───────────┴──────────── … ────┴─────────┘
 //! ```
 //!
 //! Everything before the nonce is bound as additional data, together with the key's ARN and the
 //! encryption context: a blob opens only under the KMS key that made it, in the account and Region
 //! where it was made.
+//!
+//! Version 2 is the same for a multi-Region key (`mrk-`), whose Region is not bound: what one of its
+//! replicas made, each of them opens.
 
 use portcullis_api::KeyId;
 use portcullis_hsm::HsmKeyId;
 
 const VERSION: u8 = 1;
+const VERSION_MULTI_REGION: u8 = 2;
 
 /// What stands before the sealed text.
 pub(crate) const HEADER_BYTES: usize = 33;
@@ -33,8 +37,13 @@ impl<'a> Ciphertext<'a> {
         let (version, rest) = blob.split_first()?;
         let (key, rest) = rest.split_first_chunk::<16>()?;
         let (material, sealed) = rest.split_first_chunk::<16>()?;
-        (*version == VERSION).then_some(Self {
-            key: KeyId::from_bytes(*key),
+        let key = match *version {
+            VERSION => KeyId::from_bytes(*key),
+            VERSION_MULTI_REGION => KeyId::multi_region_from_bytes(*key),
+            _ => return None,
+        };
+        Some(Self {
+            key,
             material: HsmKeyId(*material),
             sealed,
         })
@@ -44,7 +53,11 @@ impl<'a> Ciphertext<'a> {
 /// The blob of `sealed` under a key.
 pub(crate) fn blob(key: KeyId, material: HsmKeyId, sealed: &[u8]) -> Vec<u8> {
     let mut blob = Vec::with_capacity(HEADER_BYTES + sealed.len());
-    blob.push(VERSION);
+    blob.push(if key.is_multi_region() {
+        VERSION_MULTI_REGION
+    } else {
+        VERSION
+    });
     blob.extend_from_slice(key.bytes());
     blob.extend_from_slice(&material.0);
     blob.extend_from_slice(sealed);
@@ -60,9 +73,11 @@ mod tests {
     proptest! {
         #[test]
         fn a_blob_comes_apart_as_it_was_put_together(key: [u8; 16], material: [u8; 16], sealed: Vec<u8>) {
-            let (key, material) = (KeyId::from_bytes(key), HsmKeyId(material));
-            let blob = blob(key, material, &sealed);
-            prop_assert_eq!(Ciphertext::parse(&blob), Some(Ciphertext { key, material, sealed: &sealed }));
+            let material = HsmKeyId(material);
+            for key in [KeyId::from_bytes(key), KeyId::multi_region_from_bytes(key)] {
+                let blob = blob(key, material, &sealed);
+                prop_assert_eq!(Ciphertext::parse(&blob), Some(Ciphertext { key, material, sealed: &sealed }));
+            }
         }
 
         #[test]

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portcullis_api::kms::{
@@ -7,7 +8,7 @@ use portcullis_api::kms::{
     ReEncryptRequest, ReEncryptResponse,
 };
 use portcullis_api::{Blob, Code, Exception, Scope, SecretBlob};
-use portcullis_hsm::{Operation, Output};
+use portcullis_hsm::{HsmKeyId, Operation, Output};
 use portcullis_seam::Entropy;
 use portcullis_seam::plant::{Bug, planted};
 use tokio::time::Instant;
@@ -32,7 +33,25 @@ const BYTES_MAX: u16 = 1024;
 /// A key that may be used, and the passage under which it is.
 struct Usable {
     key: Arc<Snapshot>,
+    /// The version of its material that seals, or that made the ciphertext.
+    material: HsmKeyId,
     passage: Option<Passage>,
+}
+
+impl Usable {
+    /// The additional data of its ciphertexts.
+    fn bind(&self, context: Option<&BTreeMap<String, String>>) -> Result<Vec<u8>, Exception> {
+        additional_data(&self.key, self.material, context)
+    }
+
+    /// The material's identity in replies.
+    fn material_id(&self) -> Option<String> {
+        material_id(&self.key, self.material)
+    }
+
+    fn blob(&self, sealed: &[u8]) -> Blob {
+        Blob(ciphertext::blob(self.key.record.id, self.material, sealed))
+    }
 }
 
 impl Kms {
@@ -48,16 +67,16 @@ impl Kms {
         only_symmetric(input.encryption_algorithm.as_deref())?;
         let usable = usable(&self.partition(scope), &input.key_id)?;
         let key = &usable.key;
-        let data = additional_data(key, input.encryption_context.as_ref())?;
+        let data = usable.bind(input.encryption_context.as_ref())?;
         stop_dry_run(input.dry_run)?;
         let operation = Operation::Encrypt {
-            key: key.record.material,
+            key: usable.material,
             additional_data: &data,
             plaintext: &input.plaintext.0,
         };
         let sealed = self.run(&usable, operation).await?;
         Ok(EncryptResponse {
-            ciphertext_blob: Some(blob(key, sealed.as_ref())),
+            ciphertext_blob: Some(usable.blob(sealed.as_ref())),
             key_id: Some(key.arn.clone()),
             encryption_algorithm: Some(SYMMETRIC.to_owned()),
         })
@@ -79,10 +98,10 @@ impl Kms {
         let bytes = required_blob(input.ciphertext_blob.as_ref())?;
         let (usable, blob) = usable_for(&partition, bytes, input.key_id.as_deref())?;
         let key = &usable.key;
-        let data = additional_data(key, input.encryption_context.as_ref())?;
+        let data = usable.bind(input.encryption_context.as_ref())?;
         // A dry run says what the real one would: also whether the ciphertext opens.
         let operation = Operation::Decrypt {
-            key: key.record.material,
+            key: usable.material,
             additional_data: &data,
             sealed: blob.sealed,
         };
@@ -92,7 +111,7 @@ impl Kms {
             key_id: Some(key.arn.clone()),
             plaintext: Some(SecretBlob(plaintext.0)),
             encryption_algorithm: Some(SYMMETRIC.to_owned()),
-            key_material_id: material_id(key),
+            key_material_id: usable.material_id(),
             ..DecryptResponse::default()
         })
     }
@@ -114,31 +133,31 @@ impl Kms {
         let bytes = required_blob(input.ciphertext_blob.as_ref())?;
         let (from, parsed) = usable_for(&partition, bytes, input.source_key_id.as_deref())?;
         let to = usable(&partition, &input.destination_key_id)?;
-        let from_data = additional_data(&from.key, input.source_encryption_context.as_ref())?;
+        let from_data = from.bind(input.source_encryption_context.as_ref())?;
         let context = if planted(Bug::ReEncryptKeepsContext) {
             input.source_encryption_context.as_ref()
         } else {
             input.destination_encryption_context.as_ref()
         };
-        let to_data = additional_data(&to.key, context)?;
+        let to_data = to.bind(context)?;
         let sealed = if from.key.shares_home(&to.key) {
             let operation = Operation::ReEncrypt {
-                source: from.key.record.material,
+                source: from.material,
                 source_additional_data: &from_data,
-                destination: to.key.record.material,
+                destination: to.material,
                 destination_additional_data: &to_data,
                 sealed: parsed.sealed,
             };
             self.run(&from, operation).await?
         } else {
             let open = Operation::Decrypt {
-                key: from.key.record.material,
+                key: from.material,
                 additional_data: &from_data,
                 sealed: parsed.sealed,
             };
             let plaintext = self.run(&from, open).await?;
             let seal = Operation::Encrypt {
-                key: to.key.record.material,
+                key: to.material,
                 additional_data: &to_data,
                 plaintext: plaintext.as_ref(),
             };
@@ -146,13 +165,13 @@ impl Kms {
         };
         stop_dry_run(input.dry_run)?;
         Ok(ReEncryptResponse {
-            ciphertext_blob: Some(blob(&to.key, sealed.as_ref())),
+            ciphertext_blob: Some(to.blob(sealed.as_ref())),
             source_key_id: Some(from.key.arn.clone()),
             key_id: Some(to.key.arn.clone()),
             source_encryption_algorithm: Some(SYMMETRIC.to_owned()),
             destination_encryption_algorithm: Some(SYMMETRIC.to_owned()),
-            source_key_material_id: material_id(&from.key),
-            destination_key_material_id: material_id(&to.key),
+            source_key_material_id: from.material_id(),
+            destination_key_material_id: to.material_id(),
         })
     }
 
@@ -168,14 +187,14 @@ impl Kms {
         no_recipient(input.recipient.is_some())?;
         let length = data_key_length(input.key_spec.as_deref(), input.number_of_bytes)?;
         let usable = usable(&self.partition(scope), &input.key_id)?;
-        let data = additional_data(&usable.key, input.encryption_context.as_ref())?;
+        let data = usable.bind(input.encryption_context.as_ref())?;
         stop_dry_run(input.dry_run)?;
         let (plaintext, sealed) = self.data_key(&usable, &data, length).await?;
         Ok(GenerateDataKeyResponse {
             ciphertext_blob: Some(sealed),
             plaintext: Some(SecretBlob(plaintext)),
             key_id: Some(usable.key.arn.clone()),
-            key_material_id: material_id(&usable.key),
+            key_material_id: usable.material_id(),
             ..GenerateDataKeyResponse::default()
         })
     }
@@ -191,13 +210,13 @@ impl Kms {
     ) -> Result<GenerateDataKeyWithoutPlaintextResponse, Exception> {
         let length = data_key_length(input.key_spec.as_deref(), input.number_of_bytes)?;
         let usable = usable(&self.partition(scope), &input.key_id)?;
-        let data = additional_data(&usable.key, input.encryption_context.as_ref())?;
+        let data = usable.bind(input.encryption_context.as_ref())?;
         stop_dry_run(input.dry_run)?;
         let (_wiped, sealed) = self.data_key(&usable, &data, length).await?;
         Ok(GenerateDataKeyWithoutPlaintextResponse {
             ciphertext_blob: Some(sealed),
             key_id: Some(usable.key.arn.clone()),
-            key_material_id: material_id(&usable.key),
+            key_material_id: usable.material_id(),
         })
     }
 
@@ -239,13 +258,13 @@ impl Kms {
         length: u16,
     ) -> Result<(Zeroizing<Vec<u8>>, Blob), Exception> {
         let operation = Operation::GenerateDataKey {
-            key: usable.key.record.material,
+            key: usable.material,
             additional_data: data,
             bytes: length,
         };
         let mut output = self.run(usable, operation).await?.0;
         let sealed = output.get(usize::from(length)..).unwrap_or_default();
-        let sealed = blob(&usable.key, sealed);
+        let sealed = usable.blob(sealed);
         output.truncate(usize::from(length));
         Ok((output, sealed))
     }
@@ -285,7 +304,12 @@ impl Kms {
 fn usable(partition: &Arc<Partition>, name: &str) -> Result<Usable, Exception> {
     let key = find_for_use(partition, name)?;
     let passage = check_usable(&key)?;
-    Ok(Usable { key, passage })
+    let material = key.material()?;
+    Ok(Usable {
+        key,
+        material,
+        passage,
+    })
 }
 
 /// The key that made a ciphertext. Rule CR-02: a key that is named must be that one.
@@ -306,15 +330,18 @@ fn usable_for<'a>(
         ));
     }
     let key = find_maker(partition, &blob.key);
-    let key = key.filter(|key| key.record.material == blob.material);
+    // Whichever version of its material made the ciphertext opens it.
+    let material = blob.material;
+    let key = key.filter(|key| key.record.materials.of_hsm_key(material).is_some());
     let key = key.ok_or_else(translate::invalid_ciphertext)?;
     // Rule CR-03: the key's state is looked at before the ciphertext is.
     let passage = check_usable(&key)?;
-    Ok((Usable { key, passage }, blob))
-}
-
-fn blob(key: &Snapshot, sealed: &[u8]) -> Blob {
-    Blob(ciphertext::blob(key.record.id, key.record.material, sealed))
+    let usable = Usable {
+        key,
+        material,
+        passage,
+    };
+    Ok((usable, blob))
 }
 
 fn required_blob(blob: Option<&Blob>) -> Result<&[u8], Exception> {

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portcullis_api::kms::{CreateKeyRequest, CreateKeyResponse, KeySpec, KeyUsageType};
@@ -7,7 +8,7 @@ use portcullis_seam::draw;
 use portcullis_seam::plant::{Bug, planted};
 use portcullis_store::{Expect, Transaction};
 
-use super::{Home, KeyRecord, Requested, Snapshot, describe};
+use super::{Home, KeyRecord, Materials, Requested, Rotation, Snapshot, describe};
 use crate::catalogue::Partition;
 use crate::key_store::{self, Connection, Failure, KeyStore, NewKey};
 use crate::kms::{Kms, encode, unsupported};
@@ -120,17 +121,24 @@ impl Kms {
             }
             Some(store) => Some(self.create_in_store(&partition, store, &new).await?),
         };
+        let created_ms = self.now_ms();
         let record = KeyRecord {
             id,
-            created_ms: self.now_ms(),
+            created_ms,
             description: input.description.unwrap_or_default(),
             requested: Requested::Enabled,
             home: store
                 .as_ref()
                 .map_or(Home::Fleet, |store| Home::Store(store.id.clone())),
-            material,
+            materials: Materials::generated(material, created_ms),
             spec: KeySpec::SymmetricDefault,
             usage: KeyUsageType::EncryptDecrypt,
+            imported: false,
+            policy: None,
+            tags: BTreeMap::new(),
+            rotation: Rotation::default(),
+            multi_region: None,
+            aws_service: None,
         };
         let key = self.put_new_key(&partition, record, store).await?;
         Ok(CreateKeyResponse {
@@ -217,20 +225,24 @@ impl Kms {
         Ok(snapshot)
     }
 
-    /// Best effort; says whether the material is gone everywhere.
+    /// Deletes every version of the material. Best effort; says whether all is gone everywhere.
     pub(super) async fn delete_material(
         &self,
         record: &KeyRecord,
         store: Option<&KeyStore>,
     ) -> bool {
+        let mut gone = true;
+        for version in record.materials.all().iter().filter(|it| it.is_present()) {
+            gone &= self.delete_hsm_key(version.hsm_key, store).await;
+        }
+        gone
+    }
+
+    async fn delete_hsm_key(&self, id: HsmKeyId, store: Option<&KeyStore>) -> bool {
         match store {
-            None => self
-                .fleet
-                .delete_key(&self.config, record.material)
-                .await
-                .is_ok(),
+            None => self.fleet.delete_key(&self.config, id).await.is_ok(),
             Some(store) => match store.live.load_full() {
-                Some(live) => live.delete_key(record.material).await,
+                Some(live) => live.delete_key(id).await,
                 None => false,
             },
         }

@@ -74,7 +74,7 @@ impl Kms {
         let partition = self.partition(scope);
         let _changing = partition.control.lock().await;
         let key = find_for_management(&partition, &input.key_id)?;
-        if !matches!(key.record.requested, Requested::PendingDeletion { .. }) {
+        if !key.record.is_pending_deletion() {
             let text = format!(
                 "{} is not pending deletion. Nothing needs to be done.",
                 key.arn
@@ -163,7 +163,7 @@ impl Kms {
                 .await,
         };
         if !deletion.material_gone {
-            tracing::warn!(key = key.arn, material = %key.record.material, "orphaned key material");
+            tracing::warn!(key = key.arn, materials = ?key.record.materials, "orphaned key material");
         }
         self.events.record(EventRecord {
             id: event_id(&*self.config.entropy),
@@ -190,7 +190,8 @@ impl Deletion<'_> {
         let Some(store) = &self.of.store else {
             return Vec::new();
         };
-        let material = self.of.record.material;
+        let all = self.of.record.materials.all();
+        let materials = || all.iter().map(|version| version.hsm_key);
         let status = if self.material_gone {
             "SUCCESS"
         } else {
@@ -201,19 +202,27 @@ impl Deletion<'_> {
             ("clusterId", store.record().cluster.to_string()),
             (
                 "backingKeys",
-                format!("[{{\"backingKeyId\":\"{material}\"}}]"),
+                list(materials().map(|key| format!("{{\"backingKeyId\":\"{key}\"}}"))),
             ),
             (
                 "backingKeysDeletionStatus",
-                format!("[{{\"backingKeyId\":\"{material}\",\"deletionStatus\":\"{status}\"}}]"),
+                list(materials().map(|key| {
+                    format!("{{\"backingKeyId\":\"{key}\",\"deletionStatus\":\"{status}\"}}")
+                })),
             ),
         ]
     }
 }
 
+fn list(items: impl Iterator<Item = String>) -> String {
+    format!("[{}]", items.collect::<Vec<_>>().join(","))
+}
+
 fn is_due(key: &Snapshot, now: Timestamp) -> bool {
     match key.record.requested {
         Requested::PendingDeletion { at_ms } => at_ms <= now.millis(),
-        Requested::Enabled | Requested::Disabled => false,
+        Requested::Enabled | Requested::Disabled | Requested::PendingReplicaDeletion { .. } => {
+            false
+        }
     }
 }

@@ -1,9 +1,12 @@
-use portcullis_api::kms::{DescribeKeyRequest, DescribeKeyResponse, KeyMetadata, KeyState};
+use portcullis_api::kms::{
+    DescribeKeyRequest, DescribeKeyResponse, KeyMetadata, KeySpec, KeyState,
+};
 use portcullis_api::{EpochSeconds, Exception, Scope};
+use portcullis_hsm::HsmKeyId;
 use portcullis_seam::Timestamp;
 
 use super::spec::{self, Algorithms};
-use super::{Home, KeyRecord, Requested, Snapshot, find_for_use};
+use super::{KeyRecord, Origin, Requested, Snapshot, find_for_use};
 use crate::kms::Kms;
 
 impl Kms {
@@ -23,17 +26,15 @@ impl Kms {
     }
 }
 
-/// The material's identity in replies: 64 hexadecimal digits, for AWS_KMS keys only.
-pub(crate) fn material_id(key: &Snapshot) -> Option<String> {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &key.record.material.0);
-    let hex = || {
-        digest
-            .as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
-    };
-    (key.record.home == Home::Fleet).then(hex)
+/// The identity in replies of a version of a key's material: of symmetric encryption keys that
+/// are not in a key store only (API, KeyMetadata and Decrypt).
+pub(crate) fn material_id(key: &Snapshot, material: HsmKeyId) -> Option<String> {
+    let record = &key.record;
+    if record.spec != KeySpec::SymmetricDefault || record.origin() == Origin::AwsCloudHsm {
+        return None;
+    }
+    let version = record.materials.of_hsm_key(material)?;
+    Some(version.id.to_string())
 }
 
 fn date(millis: u64) -> EpochSeconds {
@@ -44,10 +45,7 @@ fn date(millis: u64) -> EpochSeconds {
 /// material ID.
 pub(crate) fn metadata(scope: &Scope, key: &Snapshot) -> KeyMetadata {
     let state = key.state();
-    let (origin, store) = match &key.record.home {
-        Home::Fleet => ("AWS_KMS", None),
-        Home::Store(id) => ("AWS_CLOUDHSM", Some(id.to_string())),
-    };
+    let current = key.record.materials.current();
     KeyMetadata {
         aws_account_id: Some(scope.account.to_string()),
         key_id: Some(key.record.id.to_string()),
@@ -59,17 +57,19 @@ pub(crate) fn metadata(scope: &Scope, key: &Snapshot) -> KeyMetadata {
         key_state: Some(state.as_str().to_owned()),
         deletion_date: match key.record.requested {
             Requested::PendingDeletion { at_ms } => Some(date(at_ms)),
-            Requested::Enabled | Requested::Disabled => None,
+            Requested::Enabled | Requested::Disabled | Requested::PendingReplicaDeletion { .. } => {
+                None
+            }
         },
-        origin: Some(origin.to_owned()),
-        custom_key_store_id: store,
+        origin: Some(key.record.origin().as_str().to_owned()),
+        custom_key_store_id: key.record.store_id().map(ToString::to_string),
         cloud_hsm_cluster_id: key
             .store
             .as_ref()
             .map(|store| store.record().cluster.to_string()),
         key_manager: Some("CUSTOMER".to_owned()),
         multi_region: Some(false),
-        current_key_material_id: material_id(key),
+        current_key_material_id: current.and_then(|it| material_id(key, it.hsm_key)),
         ..algorithms(key)
     }
 }

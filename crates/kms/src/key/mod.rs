@@ -6,11 +6,13 @@ mod describe;
 mod enable;
 mod identify;
 mod list;
+mod material;
 mod record;
 mod spec;
 mod state;
 
 pub(crate) use describe::material_id;
 pub(crate) use identify::{find_for_management, find_for_use, find_maker};
-pub(crate) use record::{Home, KeyRecord, Requested, Snapshot};
+pub(crate) use material::Materials;
+pub(crate) use record::{Home, KeyRecord, Origin, Requested, Rotation, Snapshot};
 pub(crate) use state::check_usable;

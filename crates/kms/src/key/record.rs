@@ -1,13 +1,18 @@
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use portcullis_api::kms::{KeySpec, KeyState, KeyUsageType};
-use portcullis_api::{KeyId, KeyStoreId, Scope};
+use portcullis_api::{Exception, KeyId, KeyStoreId, Region, Scope};
 use portcullis_hsm::HsmKeyId;
 use serde::{Deserialize, Serialize};
 
+use super::material::Materials;
+use super::state;
 use crate::key_store::{Connection, KeyStore};
 
 /// A key as it stands in the store.
+///
+/// Rule LIFE-01: what a record of an earlier release lacks has the value that such a key had.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct KeyRecord {
     pub(crate) id: KeyId,
@@ -15,12 +20,29 @@ pub(crate) struct KeyRecord {
     pub(crate) description: String,
     pub(crate) requested: Requested,
     pub(crate) home: Home,
-    /// The key in the HSMs.
-    pub(crate) material: HsmKeyId,
+    /// The keys in the HSMs.
+    #[serde(alias = "material")]
+    pub(crate) materials: Materials,
     #[serde(default = "symmetric")]
     pub(crate) spec: KeySpec,
     #[serde(default = "encrypts")]
     pub(crate) usage: KeyUsageType,
+    /// Whether the material comes from the caller: origin EXTERNAL.
+    #[serde(default)]
+    pub(crate) imported: bool,
+    /// The key policy that was put; without one, the default policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) policy: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) tags: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) rotation: Rotation,
+    /// Only of a multi-Region key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) multi_region: Option<MultiRegion>,
+    /// The AWS service whose key it is; none for a customer's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) aws_service: Option<String>,
 }
 
 /// The spec of every key of a data folder that does not say.
@@ -42,15 +64,71 @@ pub(crate) enum Requested {
     PendingDeletion {
         at_ms: u64,
     },
+    /// A primary whose replicas must go first: so many days after the last of them.
+    PendingReplicaDeletion {
+        window_days: u8,
+    },
 }
 
 /// Where a key's material is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Home {
-    /// The built-in fleet: origin AWS_KMS.
+    /// The built-in fleet: origin AWS_KMS or EXTERNAL.
     Fleet,
     /// The cluster of a key store: origin AWS_CLOUDHSM.
     Store(KeyStoreId),
+}
+
+/// When a key's material is rotated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Rotation {
+    /// Set while automatic rotation is enabled.
+    pub(crate) automatic: Option<Automatic>,
+    /// How often RotateKeyOnDemand succeeded; the quota counts them.
+    pub(crate) on_demand: u32,
+}
+
+/// Automatic rotation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Automatic {
+    pub(crate) period_days: u32,
+    /// The last automatic rotation, or else when it was enabled, in milliseconds since 1970.
+    pub(crate) from_ms: u64,
+}
+
+/// What a multi-Region key knows of its relatives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MultiRegion {
+    pub(crate) primary: Region,
+    pub(crate) replicas: BTreeSet<Region>,
+    /// Set while it is Creating or Updating.
+    pub(crate) changing: Option<Changing>,
+}
+
+/// A passing state of a multi-Region key and when it began, in milliseconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Changing {
+    Creating { since_ms: u64 },
+    Updating { since_ms: u64 },
+}
+
+/// Who provides a key's material.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    AwsKms,
+    AwsCloudHsm,
+    External,
+}
+
+impl Origin {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::AwsKms => "AWS_KMS",
+            Self::AwsCloudHsm => "AWS_CLOUDHSM",
+            Self::External => "EXTERNAL",
+        }
+    }
 }
 
 impl KeyRecord {
@@ -58,6 +136,21 @@ impl KeyRecord {
         match &self.home {
             Home::Fleet => None,
             Home::Store(id) => Some(id),
+        }
+    }
+
+    pub(crate) const fn origin(&self) -> Origin {
+        match (&self.home, self.imported) {
+            (Home::Store(_), _) => Origin::AwsCloudHsm,
+            (Home::Fleet, false) => Origin::AwsKms,
+            (Home::Fleet, true) => Origin::External,
+        }
+    }
+
+    pub(crate) const fn is_pending_deletion(&self) -> bool {
+        match self.requested {
+            Requested::PendingDeletion { .. } | Requested::PendingReplicaDeletion { .. } => true,
+            Requested::Enabled | Requested::Disabled => false,
         }
     }
 }
@@ -106,19 +199,55 @@ impl Snapshot {
         format!("kms/{}/{}/key/{id}", scope.account, scope.region)
     }
 
+    /// The material that seals, in the HSMs.
+    ///
+    /// # Errors
+    /// KMSInvalidStateException while no material has been imported.
+    pub(crate) fn material(&self) -> Result<HsmKeyId, Exception> {
+        let current = self.record.materials.current();
+        current
+            .map(|version| version.hsm_key)
+            .ok_or_else(|| state::pending_import(self))
+    }
+
+    /// The name under which ciphertexts are bound to it: its ARN, and for a multi-Region key,
+    /// whose ciphertexts open in each of its Regions, what stands behind the Region there.
+    pub(crate) fn bound_name(&self) -> &str {
+        if !self.record.id.is_multi_region() {
+            return &self.arn;
+        }
+        self.arn.splitn(5, ':').nth(4).unwrap_or(&self.arn)
+    }
+
     /// The reported state. Rule KEY-01: pending deletion shows whatever the store's state; Rule
     /// KEY-02: a key of a store that is not CONNECTED is Unavailable, and shows what was asked for
-    /// when the store is connected again.
+    /// when the store is connected again; Rule LIFE-02: a key that lacks imported material is
+    /// PendingImport, whether it was enabled or not.
     pub(crate) fn state(&self) -> KeyState {
+        let record = &self.record;
+        match record.requested {
+            Requested::PendingDeletion { .. } => return KeyState::PendingDeletion,
+            Requested::PendingReplicaDeletion { .. } => return KeyState::PendingReplicaDeletion,
+            Requested::Enabled | Requested::Disabled => {}
+        }
+        let changing = record.multi_region.as_ref().and_then(|it| it.changing);
+        match changing {
+            Some(Changing::Creating { .. }) => return KeyState::Creating,
+            Some(Changing::Updating { .. }) => return KeyState::Updating,
+            None => {}
+        }
         let connected = self
             .store
             .as_ref()
             .is_none_or(|store| store.record().connection == Connection::Connected);
-        match self.record.requested {
-            Requested::PendingDeletion { .. } => KeyState::PendingDeletion,
-            Requested::Enabled | Requested::Disabled if !connected => KeyState::Unavailable,
-            Requested::Enabled => KeyState::Enabled,
-            Requested::Disabled => KeyState::Disabled,
+        if !connected {
+            KeyState::Unavailable
+        } else if !record.materials.are_complete() {
+            KeyState::PendingImport
+        } else if record.requested == Requested::Enabled {
+            KeyState::Enabled
+        } else {
+            KeyState::Disabled
         }
     }
 }
@@ -127,7 +256,7 @@ impl Snapshot {
 mod tests {
     use super::*;
 
-    /// A data folder of a version that knew symmetric keys only.
+    /// Rule LIFE-01: a data folder of a version that knew symmetric keys with one material only.
     #[test]
     fn a_record_without_spec_and_usage_is_a_symmetric_encryption_key() {
         let record = r#"{"id":"01020304-0506-0708-090a-0b0c0d0e0f10","created_ms":1,
@@ -136,8 +265,46 @@ mod tests {
         let record: KeyRecord = serde_json::from_str(record).unwrap();
         assert_eq!(record.spec, KeySpec::SymmetricDefault);
         assert_eq!(record.usage, KeyUsageType::EncryptDecrypt);
+        assert_eq!(record.origin(), Origin::AwsKms);
+        assert_eq!(record.materials.all().len(), 1);
         let written = serde_json::to_string(&record).unwrap();
         assert!(written.contains("SYMMETRIC_DEFAULT"), "{written}");
         assert_eq!(serde_json::from_str::<KeyRecord>(&written).unwrap(), record);
+    }
+
+    fn key(id: KeyId, materials: Materials) -> Snapshot {
+        let record = serde_json::json!({
+            "id": id, "created_ms": 1, "description": "", "requested": "Enabled",
+            "home": "Fleet", "materials": materials,
+        });
+        let record: KeyRecord = serde_json::from_value(record).unwrap();
+        let scope = Scope {
+            account: "111122223333".parse().unwrap(),
+            region: "eu-west-1".parse().unwrap(),
+        };
+        Snapshot::new(&Arc::new(scope), record, 1, None)
+    }
+
+    /// Rule LIFE-02.
+    #[test]
+    fn a_key_without_its_imported_material_is_pending_import() {
+        let id = KeyId::from_bytes([1; 16]);
+        let mut key = key(id, Materials::default());
+        assert_eq!(key.state(), KeyState::PendingImport);
+        key.record.requested = Requested::Disabled;
+        assert_eq!(key.state(), KeyState::PendingImport);
+        key.record.requested = Requested::PendingDeletion { at_ms: 1 };
+        assert_eq!(key.state(), KeyState::PendingDeletion);
+    }
+
+    /// Rule LIFE-04.
+    #[test]
+    fn only_a_multi_region_key_is_the_same_key_in_every_region() {
+        let made = || Materials::generated(HsmKeyId([1; 16]), 0);
+        let single = key(KeyId::from_bytes([1; 16]), made());
+        assert_eq!(single.bound_name(), single.arn);
+        let multi = key(KeyId::multi_region_from_bytes([1; 16]), made());
+        let name = format!("111122223333:key/mrk-{}", "01".repeat(16));
+        assert_eq!(multi.bound_name(), name);
     }
 }

@@ -2,16 +2,19 @@
 
 use portcullis_api::{Code, Exception};
 
+use super::record::Changing;
 use super::{Requested, Snapshot};
 use crate::gate::Passage;
 use crate::translate;
 
 /// Whether the key may be used in a cryptographic operation, and under which passage.
 ///
-/// Rule KEY-03: pending deletion comes before the key store's state, and that before Disabled.
+/// Rule KEY-03: pending deletion comes before the key store's state, and that before Disabled; Rule
+/// LIFE-02: missing imported material comes before that too.
 pub(crate) fn check_usable(key: &Snapshot) -> Result<Option<Passage>, Exception> {
-    if matches!(key.record.requested, Requested::PendingDeletion { .. }) {
-        return Err(pending_deletion(key));
+    check_not_pending(key)?;
+    if let Some(changing) = key.record.multi_region.as_ref().and_then(|it| it.changing) {
+        check_created(key, changing)?;
     }
     let passage = match &key.store {
         None => None,
@@ -22,6 +25,9 @@ pub(crate) fn check_usable(key: &Snapshot) -> Result<Option<Passage>, Exception>
                 .ok_or_else(|| translate::unavailable(&key.arn))?,
         ),
     };
+    if !key.record.materials.are_complete() {
+        return Err(pending_import(key));
+    }
     if key.record.requested == Requested::Disabled {
         let text = format!("{} is disabled. Run EnableKey, then try again.", key.arn);
         return Err(Exception::new(Code::Disabled, text));
@@ -32,10 +38,36 @@ pub(crate) fn check_usable(key: &Snapshot) -> Result<Option<Passage>, Exception>
 /// Rule KEY-04: a key that is pending deletion can only be described or have its deletion
 /// cancelled.
 pub(super) fn check_not_pending(key: &Snapshot) -> Result<(), Exception> {
-    match key.record.requested {
-        Requested::PendingDeletion { .. } => Err(pending_deletion(key)),
-        Requested::Enabled | Requested::Disabled => Ok(()),
+    if key.record.is_pending_deletion() {
+        Err(pending_deletion(key))
+    } else {
+        Ok(())
     }
+}
+
+/// A key that is Updating may be used; one that is Creating may not.
+fn check_created(key: &Snapshot, changing: Changing) -> Result<(), Exception> {
+    match changing {
+        Changing::Creating { .. } => Err(creating(key)),
+        Changing::Updating { .. } => Ok(()),
+    }
+}
+
+pub(super) fn creating(key: &Snapshot) -> Exception {
+    let text = format!(
+        "{} is creating. Wait until DescribeKey shows another state, then try again.",
+        key.arn
+    );
+    Exception::new(Code::KmsInvalidState, text)
+}
+
+pub(super) fn pending_import(key: &Snapshot) -> Exception {
+    let text = format!(
+        "{} is pending import: not all of its key material is there. Run GetParametersForImport \
+         and ImportKeyMaterial, then try again.",
+        key.arn
+    );
+    Exception::new(Code::KmsInvalidState, text)
 }
 
 pub(crate) fn pending_deletion(key: &Snapshot) -> Exception {

@@ -1,0 +1,238 @@
+//! The versions of a key's material: rotation and import make further ones, and every ciphertext
+//! names the one that made it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use portcullis_hsm::HsmKeyId;
+use serde::{Deserialize, Serialize};
+
+/// A key material's identity in the API: 64 lower-case hexadecimal digits (API, KeyMaterialId).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct MaterialId([u8; 32]);
+
+impl MaterialId {
+    /// Of material that an HSM made: nothing of the material itself is in it.
+    pub(crate) fn of_generated(hsm_key: HsmKeyId) -> Self {
+        Self::hash(&hsm_key.0)
+    }
+
+    /// The SHA-256 of `bytes`.
+    pub(crate) fn hash(bytes: &[u8]) -> Self {
+        let mut id = [0; 32];
+        id.iter_mut()
+            .zip(digest(&SHA256, bytes).as_ref())
+            .for_each(|(slot, byte)| *slot = *byte);
+        Self(id)
+    }
+}
+
+impl fmt::Display for MaterialId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0
+            .iter()
+            .try_for_each(|byte| write!(formatter, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for MaterialId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "MaterialId({self})")
+    }
+}
+
+/// A text that is no key material ID.
+#[derive(Debug)]
+pub(crate) struct InvalidMaterialId;
+
+impl fmt::Display for InvalidMaterialId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("not a key material ID of 64 hexadecimal digits")
+    }
+}
+
+impl FromStr for MaterialId {
+    type Err = InvalidMaterialId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidMaterialId> {
+        let mut id = [0; 32];
+        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(InvalidMaterialId);
+        }
+        for (slot, at) in id.iter_mut().zip((0..64).step_by(2)) {
+            let pair = text.get(at..at + 2).ok_or(InvalidMaterialId)?;
+            *slot = u8::from_str_radix(pair, 16).map_err(|_| InvalidMaterialId)?;
+        }
+        Ok(Self(id))
+    }
+}
+
+impl TryFrom<String> for MaterialId {
+    type Error = InvalidMaterialId;
+
+    fn try_from(text: String) -> Result<Self, InvalidMaterialId> {
+        text.parse()
+    }
+}
+
+impl From<MaterialId> for String {
+    fn from(id: MaterialId) -> Self {
+        id.to_string()
+    }
+}
+
+/// What a version of the material is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Role {
+    /// Opens what it sealed once.
+    NonCurrent,
+    /// Seals and opens.
+    Current,
+    /// Imported, and made current by the next rotation on demand.
+    PendingRotation,
+}
+
+/// Why a version took the place of the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum RotationType {
+    Automatic,
+    OnDemand,
+}
+
+/// What is known of material that somebody imported.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Import {
+    /// Whether it is in the HSMs: not after it has expired or was deleted.
+    pub(crate) present: bool,
+    /// When it goes by itself, in milliseconds since 1970.
+    pub(crate) expires_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) description: Option<String>,
+}
+
+/// One version of a key's material.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Version {
+    /// The key in the HSMs.
+    pub(crate) hsm_key: HsmKeyId,
+    pub(crate) id: MaterialId,
+    pub(crate) role: Role,
+    /// When it was made or first imported, in milliseconds since 1970; 0 in records of before.
+    #[serde(default)]
+    pub(crate) created_ms: u64,
+    /// The rotation that made it current; none for the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rotated: Option<(RotationType, u64)>,
+    /// Only of imported material.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) import: Option<Import>,
+}
+
+impl Version {
+    /// Material that an HSM made, current from the beginning.
+    pub(crate) fn generated(hsm_key: HsmKeyId, created_ms: u64) -> Self {
+        Self {
+            hsm_key,
+            id: MaterialId::of_generated(hsm_key),
+            role: Role::Current,
+            created_ms,
+            rotated: None,
+            import: None,
+        }
+    }
+
+    /// Whether an HSM has it.
+    pub(crate) fn is_present(&self) -> bool {
+        self.import.as_ref().is_none_or(|import| import.present)
+    }
+}
+
+/// All versions of a key's material, oldest first; at most one is current, and a pending one is
+/// the last. None at all before the first import.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(from = "Stored")]
+pub(crate) struct Materials(Vec<Version>);
+
+/// As it stands in records: before there were versions, a key had one HSM key.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Stored {
+    Single(HsmKeyId),
+    Versions(Vec<Version>),
+}
+
+impl From<Stored> for Materials {
+    fn from(stored: Stored) -> Self {
+        match stored {
+            Stored::Single(hsm_key) => Self::generated(hsm_key, 0),
+            Stored::Versions(versions) => Self(versions),
+        }
+    }
+}
+
+impl Materials {
+    /// Of a key whose one material an HSM made.
+    pub(crate) fn generated(hsm_key: HsmKeyId, created_ms: u64) -> Self {
+        Self(vec![Version::generated(hsm_key, created_ms)])
+    }
+
+    /// The version that seals.
+    pub(crate) fn current(&self) -> Option<&Version> {
+        // It stands at the end or just before it.
+        self.0
+            .iter()
+            .rev()
+            .find(|version| version.role == Role::Current)
+    }
+
+    /// The version that is this key in the HSMs.
+    pub(crate) fn of_hsm_key(&self, hsm_key: HsmKeyId) -> Option<&Version> {
+        self.0.iter().rev().find(|it| it.hsm_key == hsm_key)
+    }
+
+    /// Every version, oldest first.
+    pub(crate) fn all(&self) -> &[Version] {
+        &self.0
+    }
+
+    /// Whether every version that seals or opens is in the HSMs: one that is missing makes the key
+    /// PendingImport (Guide, importing key material).
+    pub(crate) fn are_complete(&self) -> bool {
+        self.current().is_some()
+            && self
+                .0
+                .iter()
+                .all(|it| it.is_present() || it.role == Role::PendingRotation)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rule LIFE-01.
+    #[test]
+    fn a_record_of_before_there_were_versions_has_one() {
+        let before = serde_json::to_string(&HsmKeyId([7; 16])).unwrap();
+        let materials: Materials = serde_json::from_str(&before).unwrap();
+        assert_eq!(materials, Materials::generated(HsmKeyId([7; 16]), 0));
+        assert!(materials.are_complete());
+        let again = serde_json::to_string(&materials).unwrap();
+        assert_eq!(
+            serde_json::from_str::<Materials>(&again).unwrap(),
+            materials
+        );
+    }
+
+    #[test]
+    fn a_material_id_reads_back_what_it_prints() {
+        let id = MaterialId::of_generated(HsmKeyId([3; 16]));
+        assert_eq!(id.to_string().len(), 64);
+        assert_eq!(id.to_string().parse::<MaterialId>().unwrap(), id);
+        for refused in ["", "12", &"g".repeat(64), &"é".repeat(32)] {
+            assert!(refused.parse::<MaterialId>().is_err(), "{refused}");
+        }
+    }
+}
