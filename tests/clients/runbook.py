@@ -158,6 +158,58 @@ def lockout_travels_in_the_backup(current):
     return locked
 
 
+def material_deleted_since_is_back(current):
+    """Material lost since the backup works again; that of a key which KMS deleted is an orphan."""
+    lost, deleted = new_key("lost by hand"), new_key("deleted by KMS")
+    sealed = encrypt(lost, b"before the loss")
+    arn = {key: kms.describe_key(KeyId=key)["KeyMetadata"]["Arn"] for key in (lost, deleted)}
+    backup = fresh_backup(current)
+
+    kms.schedule_key_deletion(KeyId=deleted, PendingWindowInDays=7)
+    subprocess.run(["portcullis", "clock", "advance", "8d"], check=True, capture_output=True)
+    until("KMS deletes the key", lambda: gone_for_good(deleted))
+    until("its material goes", lambda: materials(current, arn[deleted]) == 0)
+    disconnect()
+    reset_password(current, "freshPassword7")
+    cli(current, "key", "delete", "--filter", f"attr.label={arn[lost]}", user="kmsuser",
+        password="freshPassword7")
+    connect()
+    unusable(lost, sealed)
+
+    substitute = restore(backup)
+    disconnect()
+    update(CloudHsmClusterId=substitute)
+    reset_password(substitute, "freshPassword8")
+    connect()
+    opens(sealed, b"before the loss")
+    assert gone_for_good(deleted)
+    assert materials(substitute, arn[deleted]) == 1, "the orphan is not back"
+    disconnect()
+    cli(substitute, "user", "change-password", "--username", "kmsuser", "--role", "crypto-user",
+        "--password", "freshPassword9")
+    cli(substitute, "key", "delete", "--filter", f"attr.label={arn[deleted]}", user="kmsuser",
+        password="freshPassword9")
+    assert materials(substitute, arn[deleted]) == 0
+    update(KeyStorePassword="freshPassword9")
+    connect()
+    delete_cluster(current)
+    return substitute
+
+
+def gone_for_good(key):
+    try:
+        kms.describe_key(KeyId=key)
+    except kms.exceptions.NotFoundException:
+        return True
+    return False
+
+
+def materials(cluster_id, label):
+    """How many keys of the cluster carry the ARN of a KMS key."""
+    found = cli(cluster_id, "key", "list", "--filter", f"attr.label={label}")
+    return found["data"]["total_key_count"]
+
+
 def complete_repair(gone):
     """The cluster is lost while the key store is CONNECTED: every step of the guide."""
     sealed = encrypt("alias/keys", b"attack at dawn")
@@ -195,5 +247,6 @@ current = newest_backup_needs_no_reset()
 older_backup_needs_a_reset(older, current)
 backup_before_the_user()
 current = lockout_travels_in_the_backup(current)
+current = material_deleted_since_is_back(current)
 complete_repair(current)
 print("the runbook works")
