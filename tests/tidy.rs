@@ -17,7 +17,12 @@ use serde_json::Value;
 /// Crates by layer, lowest first; a row is read from left to right, and a dependency points to a
 /// lower row or to the left within its own.
 const LAYERS: &[&[&str]] = &[
-    &["portcullis-seam", "portcullis-api", "portcullis-sigv4"],
+    &[
+        "portcullis-seam",
+        "portcullis-api",
+        "portcullis-sigv4",
+        "portcullis-policy",
+    ],
     &["portcullis-hsm"],
     &["portcullis-link", "portcullis-store"],
     &["portcullis-cloudhsm"],

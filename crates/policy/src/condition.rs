@@ -1,0 +1,327 @@
+//! The element Condition: operators, and when a request meets them.
+
+use std::cmp::Ordering;
+use std::net::IpAddr;
+
+use crate::context::Context;
+use crate::document::Malformed;
+use crate::glob::{Case, Wild, matches, pieces};
+use crate::moment;
+use crate::parse::malformed;
+
+/// One operator applied to one key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Condition {
+    quantifier: Option<Quantifier>,
+    operator: Operator,
+    if_exists: bool,
+    pub(crate) key: String,
+    pub(crate) values: Vec<String>,
+}
+
+/// How many of a request's values must meet the operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Quantifier {
+    ForAllValues,
+    ForAnyValue,
+}
+
+/// A comparison, and whether it is meant the other way round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Operator {
+    name: &'static str,
+    test: Test,
+    negated: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Test {
+    Text(Case, Wild),
+    Number(Compare),
+    Date(Compare),
+    Truth,
+    Arn,
+    Address,
+    Null,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Compare {
+    Equal,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+impl Compare {
+    const fn holds(self, ordering: Ordering) -> bool {
+        match self {
+            Self::Equal => ordering.is_eq(),
+            Self::Less => ordering.is_lt(),
+            Self::LessOrEqual => ordering.is_le(),
+            Self::Greater => ordering.is_gt(),
+            Self::GreaterOrEqual => ordering.is_ge(),
+        }
+    }
+}
+
+/// Every operator of the IAM JSON policy reference.
+const OPERATORS: &[Operator] = &[
+    is("StringEquals", Test::Text(Case::Matters, Wild::No)),
+    is_not("StringNotEquals", Test::Text(Case::Matters, Wild::No)),
+    is(
+        "StringEqualsIgnoreCase",
+        Test::Text(Case::Ignored, Wild::No),
+    ),
+    is_not(
+        "StringNotEqualsIgnoreCase",
+        Test::Text(Case::Ignored, Wild::No),
+    ),
+    is("StringLike", Test::Text(Case::Matters, Wild::Yes)),
+    is_not("StringNotLike", Test::Text(Case::Matters, Wild::Yes)),
+    is("NumericEquals", Test::Number(Compare::Equal)),
+    is_not("NumericNotEquals", Test::Number(Compare::Equal)),
+    is("NumericLessThan", Test::Number(Compare::Less)),
+    is("NumericLessThanEquals", Test::Number(Compare::LessOrEqual)),
+    is("NumericGreaterThan", Test::Number(Compare::Greater)),
+    is(
+        "NumericGreaterThanEquals",
+        Test::Number(Compare::GreaterOrEqual),
+    ),
+    is("DateEquals", Test::Date(Compare::Equal)),
+    is_not("DateNotEquals", Test::Date(Compare::Equal)),
+    is("DateLessThan", Test::Date(Compare::Less)),
+    is("DateLessThanEquals", Test::Date(Compare::LessOrEqual)),
+    is("DateGreaterThan", Test::Date(Compare::Greater)),
+    is("DateGreaterThanEquals", Test::Date(Compare::GreaterOrEqual)),
+    is("Bool", Test::Truth),
+    is("BinaryEquals", Test::Text(Case::Matters, Wild::No)),
+    is("IpAddress", Test::Address),
+    is_not("NotIpAddress", Test::Address),
+    // With and without Like, ARNs are compared alike: part by part, with wildcards.
+    is("ArnEquals", Test::Arn),
+    is("ArnLike", Test::Arn),
+    is_not("ArnNotEquals", Test::Arn),
+    is_not("ArnNotLike", Test::Arn),
+    is("Null", Test::Null),
+];
+
+const fn is(name: &'static str, test: Test) -> Operator {
+    Operator {
+        name,
+        test,
+        negated: false,
+    }
+}
+
+const fn is_not(name: &'static str, test: Test) -> Operator {
+    Operator {
+        name,
+        test,
+        negated: true,
+    }
+}
+
+const FOR_ALL_VALUES: &str = "ForAllValues:";
+const FOR_ANY_VALUE: &str = "ForAnyValue:";
+const IF_EXISTS: &str = "IfExists";
+
+impl Condition {
+    pub(crate) fn new(name: &str, key: &str, values: Vec<String>) -> Result<Self, Malformed> {
+        let unknown = || malformed(format!("There is no condition operator {name:?}."));
+        let (quantifier, rest) = match name {
+            _ if name.starts_with(FOR_ALL_VALUES) => (
+                Some(Quantifier::ForAllValues),
+                name.trim_start_matches(FOR_ALL_VALUES),
+            ),
+            _ if name.starts_with(FOR_ANY_VALUE) => (
+                Some(Quantifier::ForAnyValue),
+                name.trim_start_matches(FOR_ANY_VALUE),
+            ),
+            _ => (None, name),
+        };
+        let (rest, if_exists) = match rest.strip_suffix(IF_EXISTS) {
+            Some(operator) => (operator, true),
+            None => (rest, false),
+        };
+        let operator = OPERATORS.iter().find(|operator| operator.name == rest);
+        let operator = *operator.ok_or_else(unknown)?;
+        if operator.test == Test::Null && (if_exists || quantifier.is_some()) {
+            return Err(unknown());
+        }
+        for value in &values {
+            operator.check(value)?;
+        }
+        Ok(Self {
+            quantifier,
+            operator,
+            if_exists,
+            key: key.to_owned(),
+            values,
+        })
+    }
+
+    /// The operator as it is written.
+    pub(crate) fn operator(&self) -> String {
+        let quantifier = match self.quantifier {
+            None => "",
+            Some(Quantifier::ForAllValues) => FOR_ALL_VALUES,
+            Some(Quantifier::ForAnyValue) => FOR_ANY_VALUE,
+        };
+        let if_exists = if self.if_exists { IF_EXISTS } else { "" };
+        format!("{quantifier}{}{if_exists}", self.operator.name)
+    }
+
+    /// Whether a request meets it. `variables` as in [`pieces`].
+    pub(crate) fn holds(&self, context: &Context, variables: Option<&Context>) -> bool {
+        let given = context.get(&self.key);
+        if self.operator.test == Test::Null {
+            let absent = if given.is_none() { "true" } else { "false" };
+            return self.values.iter().any(|it| it.eq_ignore_ascii_case(absent));
+        }
+        let Some(given) = given else {
+            // Without a value nothing differs more than a negated comparison asks for; for all of
+            // no values everything is true.
+            return self.if_exists
+                || match self.quantifier {
+                    None => self.operator.negated,
+                    Some(Quantifier::ForAllValues) => true,
+                    Some(Quantifier::ForAnyValue) => false,
+                };
+        };
+        let meets = |value: &String| {
+            let any = self
+                .values
+                .iter()
+                .any(|wanted| self.operator.test.matches(wanted, value, variables));
+            any != self.operator.negated
+        };
+        match self.quantifier {
+            Some(Quantifier::ForAllValues) => given.iter().all(meets),
+            Some(Quantifier::ForAnyValue) => given.iter().any(meets),
+            // A key of several values without a quantifier: one that matches is enough, and a
+            // negated comparison wants none that does.
+            None if self.operator.negated => given.iter().all(meets),
+            None => given.iter().any(meets),
+        }
+    }
+}
+
+impl Operator {
+    /// Whether a policy may compare with this value.
+    fn check(&self, value: &str) -> Result<(), Malformed> {
+        // A variable has its value only when the policy is evaluated.
+        let fits = value.contains("${")
+            || match self.test {
+                Test::Text(..) | Test::Arn => true,
+                Test::Number(_) => value.parse::<f64>().is_ok_and(f64::is_finite),
+                Test::Date(_) => moment::parse(value).is_some(),
+                Test::Truth | Test::Null => truth(value).is_some(),
+                Test::Address => network(value).is_some(),
+            };
+        if fits {
+            return Ok(());
+        }
+        let name = self.name;
+        Err(malformed(format!("{name} cannot compare with {value:?}.")))
+    }
+}
+
+impl Test {
+    /// Whether a request's value is what a policy wants.
+    fn matches(self, wanted: &str, value: &str, variables: Option<&Context>) -> bool {
+        let wild = match self {
+            Self::Text(_, wild) => wild,
+            Self::Arn => return arn(wanted, value, variables),
+            Self::Number(_) | Self::Date(_) | Self::Truth | Self::Address | Self::Null => Wild::No,
+        };
+        let Some(wanted_pieces) = pieces(wanted, wild, variables) else {
+            return false;
+        };
+        match self {
+            Self::Text(case, _) => return matches(&wanted_pieces, value, case),
+            Self::Number(_) | Self::Date(_) | Self::Truth | Self::Address => {}
+            Self::Arn | Self::Null => return false,
+        }
+        let wanted: String = wanted_pieces
+            .iter()
+            .filter_map(|piece| match piece {
+                crate::glob::Piece::Letter(letter) => Some(*letter),
+                crate::glob::Piece::One | crate::glob::Piece::Run => None,
+            })
+            .collect();
+        self.compares(&wanted, value).unwrap_or(false)
+    }
+
+    /// Compares as numbers, dates and so on; none when one of the two is nothing of that kind.
+    fn compares(self, wanted: &str, value: &str) -> Option<bool> {
+        match self {
+            Self::Number(compare) => {
+                let (wanted, value): (f64, f64) = (wanted.parse().ok()?, value.parse().ok()?);
+                Some(compare.holds(value.partial_cmp(&wanted)?))
+            }
+            Self::Date(compare) => {
+                let ordering = moment::parse(value)?.cmp(&moment::parse(wanted)?);
+                Some(compare.holds(ordering))
+            }
+            Self::Truth => Some(truth(value)? == truth(wanted)?),
+            Self::Address => {
+                let (network, bits) = network(wanted)?;
+                Some(within(value.parse().ok()?, network, bits))
+            }
+            Self::Text(..) | Self::Arn | Self::Null => None,
+        }
+    }
+}
+
+fn truth(text: &str) -> Option<bool> {
+    match text {
+        _ if text.eq_ignore_ascii_case("true") => Some(true),
+        _ if text.eq_ignore_ascii_case("false") => Some(false),
+        _ => None,
+    }
+}
+
+/// ARNs are compared part by part: a `*` reaches no further than its colon, but for the last part.
+fn arn(wanted: &str, value: &str, variables: Option<&Context>) -> bool {
+    const PARTS: usize = 6;
+    let mut wanted_parts = wanted.splitn(PARTS, ':');
+    let mut value_parts = value.splitn(PARTS, ':');
+    for _ in 0..PARTS {
+        let (Some(wanted), Some(value)) = (wanted_parts.next(), value_parts.next()) else {
+            // `*` alone is a whole ARN of its own.
+            return wanted == "*";
+        };
+        let fits = pieces(wanted, Wild::Yes, variables)
+            .is_some_and(|pieces| matches(&pieces, value, Case::Matters));
+        if !fits {
+            return false;
+        }
+    }
+    true
+}
+
+/// An address, or a range as `10.0.0.0/8`.
+fn network(text: &str) -> Option<(IpAddr, u32)> {
+    let (address, bits) = match text.split_once('/') {
+        None => (text, None),
+        Some((address, bits)) => (address, Some(bits)),
+    };
+    let address: IpAddr = address.parse().ok()?;
+    let whole = if address.is_ipv4() { 32 } else { 128 };
+    let bits = bits.map_or(Some(whole), |bits| bits.parse().ok())?;
+    (bits <= whole).then_some((address, bits))
+}
+
+fn within(address: IpAddr, network: IpAddr, bits: u32) -> bool {
+    let (one, other, whole) = match (address, network) {
+        (IpAddr::V4(one), IpAddr::V4(other)) => {
+            (u128::from(one.to_bits()), u128::from(other.to_bits()), 32)
+        }
+        (IpAddr::V6(one), IpAddr::V6(other)) => (one.to_bits(), other.to_bits(), 128),
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => return false,
+    };
+    let dropped = whole - bits;
+    one.checked_shr(dropped).unwrap_or(0) == other.checked_shr(dropped).unwrap_or(0)
+}

@@ -1,0 +1,172 @@
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde_json::{Map, Value, json};
+
+use crate::condition::Condition;
+use crate::principal::Principals;
+
+/// Whose policy a document is, which decides the elements it must have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A user's or role's: no Principal; Action and Resource in every statement.
+    Identity,
+    /// A resource's, such as a key's: Principal in every statement. A statement without Action or
+    /// Resource is accepted and means nothing, as KMS does it.
+    Resource,
+}
+
+/// A policy document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    pub(crate) version: Version,
+    pub(crate) id: Option<String>,
+    pub(crate) statements: Vec<Statement>,
+}
+
+/// The version of the policy language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Version {
+    /// Also what a document without Version is written in; it knows no policy variables.
+    Of2008,
+    Of2012,
+}
+
+impl Version {
+    pub(crate) const ALL: [Self; 2] = [Self::Of2008, Self::Of2012];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Of2008 => "2008-10-17",
+            Self::Of2012 => "2012-10-17",
+        }
+    }
+}
+
+/// What a statement does to the requests that it is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// It permits them.
+    Allow,
+    /// It refuses them, whatever permits them elsewhere.
+    Deny,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Statement {
+    pub(crate) sid: Option<String>,
+    pub(crate) effect: Effect,
+    pub(crate) principals: Option<Clause<Principals>>,
+    pub(crate) actions: Option<Clause<Vec<String>>>,
+    pub(crate) resources: Option<Clause<Vec<String>>>,
+    pub(crate) conditions: Vec<Condition>,
+}
+
+/// An element or its negation, such as Action and NotAction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Clause<T> {
+    These(T),
+    AllBut(T),
+}
+
+/// Why a text is no policy document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Malformed(pub(crate) String);
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+impl Document {
+    /// Parses a document.
+    ///
+    /// # Errors
+    /// With what is wrong and where.
+    pub fn parse(text: &str, kind: Kind) -> Result<Self, Malformed> {
+        crate::parse::document(text, kind)
+    }
+
+    /// The ARNs and account IDs that statements of this effect name as principals.
+    pub fn principals(&self, effect: Effect) -> impl Iterator<Item = &str> {
+        let statements = self
+            .statements
+            .iter()
+            .filter(move |statement| statement.effect == effect);
+        statements
+            .filter_map(|statement| match &statement.principals {
+                Some(Clause::These(Principals::Listed(kinds))) => kinds.get("AWS"),
+                _ => None,
+            })
+            .flatten()
+            .map(String::as_str)
+    }
+}
+
+/// The document as JSON. Every list is written as one, also where a single value may stand alone.
+impl fmt::Display for Document {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut document = Map::new();
+        document.insert("Version".to_owned(), json!(self.version.as_str()));
+        if let Some(id) = &self.id {
+            document.insert("Id".to_owned(), json!(id));
+        }
+        let statements: Vec<Value> = self.statements.iter().map(Statement::json).collect();
+        document.insert("Statement".to_owned(), statements.into());
+        write!(formatter, "{}", Value::Object(document))
+    }
+}
+
+impl Statement {
+    fn json(&self) -> Value {
+        let mut object = Map::new();
+        if let Some(sid) = &self.sid {
+            object.insert("Sid".to_owned(), json!(sid));
+        }
+        let effect = match self.effect {
+            Effect::Allow => "Allow",
+            Effect::Deny => "Deny",
+        };
+        object.insert("Effect".to_owned(), json!(effect));
+        let mut put = |name: &str, clause: Option<(bool, Value)>| {
+            if let Some((negated, value)) = clause {
+                let not = if negated { "Not" } else { "" };
+                object.insert(format!("{not}{name}"), value);
+            }
+        };
+        put("Principal", self.principals.as_ref().map(principals));
+        put("Action", self.actions.as_ref().map(list));
+        put("Resource", self.resources.as_ref().map(list));
+        if !self.conditions.is_empty() {
+            let mut operators: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
+            for condition in &self.conditions {
+                let keys = operators.entry(condition.operator()).or_default();
+                keys.insert(condition.key.clone(), json!(condition.values));
+            }
+            object.insert("Condition".to_owned(), json!(operators));
+        }
+        Value::Object(object)
+    }
+}
+
+fn list(clause: &Clause<Vec<String>>) -> (bool, Value) {
+    match clause {
+        Clause::These(values) => (false, json!(values)),
+        Clause::AllBut(values) => (true, json!(values)),
+    }
+}
+
+fn principals(clause: &Clause<Principals>) -> (bool, Value) {
+    let (negated, principals) = match clause {
+        Clause::These(principals) => (false, principals),
+        Clause::AllBut(principals) => (true, principals),
+    };
+    let value = match principals {
+        Principals::Everybody => json!("*"),
+        Principals::Listed(kinds) => json!(kinds),
+    };
+    (negated, value)
+}

@@ -1,0 +1,121 @@
+//! Wildcards and policy variables in the texts of a policy.
+
+use crate::context::Context;
+
+/// Whether upper and lower case are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Case {
+    Matters,
+    Ignored,
+}
+
+/// Whether `*` and `?` stand for others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wild {
+    Yes,
+    No,
+}
+
+/// A part of a pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Piece {
+    Letter(char),
+    /// `?`: exactly one character.
+    One,
+    /// `*`: any number of characters, none included.
+    Run,
+}
+
+/// Takes a pattern apart, with its policy variables filled in; none when a variable has no value,
+/// because then the element it stands in matches nothing.
+///
+/// `variables` is absent for a policy whose Version knows no variables: their text then stands for
+/// itself. What a variable is replaced by is never a wildcard.
+pub(crate) fn pieces(text: &str, wild: Wild, variables: Option<&Context>) -> Option<Vec<Piece>> {
+    let mut pieces = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(letter) = rest.chars().next() {
+        if let (Some(context), Some((variable, after))) = (variables, variable(rest)) {
+            let value = value(variable, context)?;
+            pieces.extend(value.chars().map(Piece::Letter));
+            rest = after;
+            continue;
+        }
+        pieces.push(match (wild, letter) {
+            (Wild::Yes, '*') => Piece::Run,
+            (Wild::Yes, '?') => Piece::One,
+            (_, letter) => Piece::Letter(letter),
+        });
+        rest = rest.get(letter.len_utf8()..).unwrap_or_default();
+    }
+    Some(pieces)
+}
+
+/// `${name}` at the start of `text`, and what follows it.
+fn variable(text: &str) -> Option<(&str, &str)> {
+    text.strip_prefix("${")?.split_once('}')
+}
+
+/// The value of a variable: `name`, or `name, 'default'`; `*`, `?` and `$` stand for themselves.
+fn value<'a>(variable: &'a str, context: &'a Context) -> Option<&'a str> {
+    if matches!(variable, "*" | "?" | "$") {
+        return Some(variable);
+    }
+    let (name, default) = match variable.split_once(',') {
+        None => (variable, None),
+        Some((name, default)) => (
+            name,
+            default
+                .trim()
+                .strip_prefix('\'')
+                .and_then(|text| text.strip_suffix('\'')),
+        ),
+    };
+    match context.get(name.trim()) {
+        Some([one]) => Some(one),
+        // A key of several values is no variable.
+        Some(_) => None,
+        None => default,
+    }
+}
+
+/// Whether `pieces` match the whole of `text`.
+///
+/// Cost: at most the product of the two lengths, because only the last `*` is ever tried again.
+pub(crate) fn matches(pieces: &[Piece], text: &str, case: Case) -> bool {
+    let text: Vec<char> = text.chars().collect();
+    let (mut at, mut from) = (0, 0);
+    // Where to go on when what follows the last `*` does not match: behind it, one letter later.
+    let mut again: Option<(usize, usize)> = None;
+    while let Some(letter) = text.get(from) {
+        let fits = match pieces.get(at) {
+            Some(Piece::Run) => {
+                again = Some((at + 1, from));
+                at += 1;
+                continue;
+            }
+            Some(Piece::One) => true,
+            Some(Piece::Letter(wanted)) => same(*wanted, *letter, case),
+            None => false,
+        };
+        if fits {
+            at += 1;
+            from += 1;
+            continue;
+        }
+        let Some((behind, tried)) = again else {
+            return false;
+        };
+        again = Some((behind, tried + 1));
+        (at, from) = (behind, tried + 1);
+    }
+    let left = pieces.get(at..).unwrap_or_default();
+    left.iter().all(|piece| *piece == Piece::Run)
+}
+
+fn same(one: char, other: char, case: Case) -> bool {
+    match case {
+        Case::Matters => one == other,
+        Case::Ignored => one == other || one.to_lowercase().eq(other.to_lowercase()),
+    }
+}
