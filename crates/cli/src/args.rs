@@ -123,6 +123,9 @@ pub(crate) struct Up {
     /// Keep the service's quotas: none or aws [default: the world's, or none]
     #[arg(long, value_name = "QUOTAS")]
     pub(crate) quota: Option<Quotas>,
+    /// Append every event, calls included, to this file as lines of JSON in CloudTrail's form
+    #[arg(long, value_name = "PATH")]
+    pub(crate) events_file: Option<PathBuf>,
 }
 
 /// A running Portcullis.

@@ -15,7 +15,7 @@ use portcullis_link::{
     ClientIdentity, FaultyTransport, LinkFaults, QuicSettings, QuicTransport, Transport,
 };
 use portcullis_seam::{Entropy, SystemClock, SystemEntropy, ThreadPool, draw};
-use portcullis_server::{Auth, Running, Server, ServerConfig, Services};
+use portcullis_server::{Auth, EventsConfig, Running, Server, ServerConfig, Services};
 use portcullis_store::Store;
 use zeroize::Zeroizing;
 
@@ -125,12 +125,14 @@ impl System {
         bind: SocketAddr,
         auth: Auth,
         defaults: Scope,
+        events: EventsConfig,
     ) -> Result<Running, String> {
         let config = ServerConfig {
             bind,
             auth,
             defaults,
             snapshots: Some(Arc::<Live>::clone(&self.snapshots)),
+            events,
             ..ServerConfig::default()
         };
         let services = Services {

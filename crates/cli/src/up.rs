@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use portcullis_server::{Auth, Credentials};
+use portcullis_server::{Auth, Credentials, EventsConfig};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
@@ -68,7 +68,8 @@ async fn serve(arguments: &Up) -> Result<(), String> {
     };
     // Before the first line on stdout: whoever waits for that line may stop us at once.
     let mut signals = Signals::listen()?;
-    let running = system.serve(bind, auth, world.scope())?;
+    let events = events(arguments)?;
+    let running = system.serve(bind, auth, world.scope(), events)?;
     let endpoint = format!("http://{}", running.address);
     let ready_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     print::json_line(&json!({
@@ -85,6 +86,24 @@ async fn serve(arguments: &Up) -> Result<(), String> {
     print::note("Stopping: answering what is under way ...");
     running.shutdown().await;
     Ok(())
+}
+
+/// What is kept of events.
+fn events(arguments: &Up) -> Result<EventsConfig, String> {
+    let open = |path: &PathBuf| {
+        let opened = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path);
+        opened.map_err(|error| {
+            let path = path.display();
+            format!("Events cannot be appended to {path}: {error}. Give another --events-file.")
+        })
+    };
+    Ok(EventsConfig {
+        file: arguments.events_file.as_ref().map(open).transpose()?,
+        ..EventsConfig::default()
+    })
 }
 
 /// SIGTERM and SIGINT.

@@ -106,6 +106,11 @@ impl Catalogue {
         Arc::clone(&self.0.entry(scope.clone()).or_insert_with(fresh))
     }
 
+    /// The partition of `scope`, if anything was ever asked of it.
+    pub(crate) fn existing(&self, scope: &Scope) -> Option<Arc<Partition>> {
+        self.0.get(scope).map(|partition| Arc::clone(&partition))
+    }
+
     /// Every partition, ordered.
     pub(crate) fn all(&self) -> Vec<Arc<Partition>> {
         ordered(&self.0)

@@ -4,6 +4,8 @@
 //! a list of additional members, so that records of calls fit in beside it.
 
 use std::collections::VecDeque;
+use std::fmt;
+use std::sync::OnceLock;
 
 use parking_lot::Mutex;
 use portcullis_api::Scope;
@@ -43,11 +45,14 @@ pub struct Events {
 /// A log that forgets its oldest records.
 ///
 /// Rule EV-01: it is bounded; the oldest record is dropped for a new one, and that is counted.
-#[derive(Debug)]
 pub struct EventLog {
     records_max: usize,
     kept: Mutex<Kept>,
+    listener: OnceLock<EventListener>,
 }
+
+/// Hears of every event while it is recorded, so it must be quick.
+pub type EventListener = Box<dyn Fn(&EventRecord) + Send + Sync>;
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -68,12 +73,26 @@ impl EventLog {
         Self {
             records_max,
             kept: Mutex::default(),
+            listener: OnceLock::new(),
+        }
+    }
+
+    /// Has `listener` hear of every event, those that are kept first.
+    pub(crate) fn listen(&self, listener: EventListener) {
+        let kept = self.kept.lock();
+        if self.listener.get().is_none() {
+            kept.records.iter().for_each(&listener);
+            // Nobody else sets it: the lock is held.
+            let _set = self.listener.set(listener);
         }
     }
 
     /// Appends a record.
     pub fn record(&self, event: EventRecord) {
         let mut kept = self.kept.lock();
+        if let Some(listener) = self.listener.get() {
+            listener(&event);
+        }
         kept.records.push_back(event);
         while kept.records.len() > self.records_max {
             kept.records.pop_front();
@@ -89,6 +108,16 @@ impl EventLog {
             records: kept.records.iter().cloned().collect(),
             dropped: kept.dropped,
         }
+    }
+}
+
+impl fmt::Debug for EventLog {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "EventLog({} kept)",
+            self.kept.lock().records.len()
+        )
     }
 }
 

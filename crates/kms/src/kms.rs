@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::catalogue::{Catalogue, Partition};
-use crate::events::{EventLog, Events};
+use crate::events::{EventListener, EventLog, Events};
 use crate::fleet::Fleet;
 use crate::key::{KeyRecord, Snapshot};
 use crate::key_store::{KeyStore, KeyStoreRecord, KeyStoreStatus};
@@ -234,6 +234,12 @@ impl Kms {
     #[must_use]
     pub fn events(&self) -> Events {
         self.events.events()
+    }
+
+    /// Has `listener` hear of every event from here on, and first of those that are kept. Only the
+    /// first listener is heard; a second one is not added.
+    pub fn listen_to_events(&self, listener: EventListener) {
+        self.events.listen(listener);
     }
 
     pub(crate) fn partition(&self, scope: &Scope) -> Arc<Partition> {

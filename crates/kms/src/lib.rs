@@ -31,11 +31,13 @@ mod key;
 mod key_store;
 mod kms;
 mod paging;
+mod subject;
 mod translate;
 
-pub use events::{EVENTS_MAX, EventLog, EventRecord, Events};
+pub use events::{EVENTS_MAX, EventListener, EventLog, EventRecord, Events};
 pub use gate::{Gate, Passage};
 pub use key_store::{
     Action, Connection, ConnectionError, Event, KeyStoreStatus, Kind, TRANSITIONS, Transition, next,
 };
 pub use kms::{Kms, KmsConfig, OpenError};
+pub use subject::Subject;

@@ -24,6 +24,27 @@ pub struct ServerConfig {
     /// Who takes snapshots; without, there are none. They hold the device key, so they are given
     /// only where the address is one of the loopback interface.
     pub snapshots: Option<Arc<dyn Snapshots>>,
+    /// What is kept of calls.
+    pub events: EventsConfig,
+}
+
+/// What is kept of calls, as events.
+#[derive(Debug)]
+pub struct EventsConfig {
+    /// How many records of calls that change something are kept in memory, and how many of others.
+    pub kept_max: usize,
+    /// Every record is appended to this file, as a line of JSON.
+    pub file: Option<std::fs::File>,
+}
+
+impl Default for EventsConfig {
+    /// 4,096 of each: at some 500 bytes each, four megabytes. No file.
+    fn default() -> Self {
+        Self {
+            kept_max: portcullis_kms::EVENTS_MAX,
+            file: None,
+        }
+    }
 }
 
 /// Takes snapshots of everything that is kept.
@@ -46,6 +67,7 @@ impl Default for ServerConfig {
             cores: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             limits: Limits::default(),
             snapshots: None,
+            events: EventsConfig::default(),
         }
     }
 }

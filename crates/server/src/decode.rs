@@ -99,7 +99,7 @@ pub(crate) fn content_type(value: Option<&str>) -> Result<(), Exception> {
 
 /// Rule WIRE-07: an access key of twelve digits is the account, and the credential scope names
 /// the Region; what a request does not say is taken from the server's defaults.
-fn scope(authorization: Option<&str>, defaults: &Scope) -> Scope {
+pub(crate) fn scope(authorization: Option<&str>, defaults: &Scope) -> Scope {
     let parsed = authorization.and_then(|value| Authorization::parse(value).ok());
     let credential = parsed.map(|authorization| authorization.credential);
     let account = credential.and_then(|found| found.access_key.parse::<AccountId>().ok());

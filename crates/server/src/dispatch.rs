@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use crate::built::built_operations;
 use crate::handle::{Answer, Handle};
 use crate::input::Input;
+use crate::trail::Notes;
 
 /// The two services behind the AWS endpoint.
 #[derive(Debug)]
@@ -23,14 +24,36 @@ macro_rules! dispatch {
         impl Handle for Dispatch {
             // Each arm is a future of its own, so that an Encrypt does not carry room for the
             // longest operation.
-            fn call<'a>(&'a self, scope: &'a Scope, input: Input) -> Answer<'a> {
+            fn call<'a>(
+                &'a self,
+                scope: &'a Scope,
+                input: Input,
+                notes: &'a mut Notes,
+            ) -> Answer<'a> {
                 match input {
                     $(Input::$operation(input) => Box::pin(async move {
-                        let output = self.$service.$method(scope, input).await?;
+                        notes.asked(&input);
+                        dispatch!(@before $effect self scope notes);
+                        let outcome = self.$service.$method(scope, input).await;
+                        dispatch!(@after $effect self scope notes outcome);
+                        let output = outcome?;
                         dispatch!(@$reply output)
                     }),)*
                 }
             }
+        }
+    };
+    (@before reads $self:ident $scope:ident $notes:ident) => {};
+    (@before changes $self:ident $scope:ident $notes:ident) => {
+        // What the call is about may be gone after it.
+        $notes.about(&$self.kms, $scope);
+    };
+    (@after reads $self:ident $scope:ident $notes:ident $outcome:ident) => {
+        $notes.read(&$self.kms, $scope, $outcome.as_ref().ok());
+    };
+    (@after changes $self:ident $scope:ident $notes:ident $outcome:ident) => {
+        if let Ok(output) = &$outcome {
+            $notes.changed(&$self.kms, $scope, output);
         }
     };
     (@object $output:ident) => { object(&$output) };

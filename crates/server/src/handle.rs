@@ -6,12 +6,13 @@ use bytes::Bytes;
 use portcullis_api::{Exception, Scope};
 
 use crate::input::Input;
+use crate::trail::Notes;
 
 /// An answer on its way: the body of the reply.
 pub(crate) type Answer<'a> = Pin<Box<dyn Future<Output = Result<Bytes, Exception>> + Send + 'a>>;
 
 /// What stands behind the AWS endpoint.
 pub(crate) trait Handle: Send + Sync + Debug {
-    /// Carries out one call.
-    fn call<'a>(&'a self, scope: &'a Scope, input: Input) -> Answer<'a>;
+    /// Carries out one call, and notes what an event tells of it.
+    fn call<'a>(&'a self, scope: &'a Scope, input: Input, notes: &'a mut Notes) -> Answer<'a>;
 }

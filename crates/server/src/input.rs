@@ -43,6 +43,14 @@ macro_rules! inputs {
             }
         }
 
+        /// Whether a call of `operation` leaves something changed.
+        pub(crate) const fn changes(operation: Operation) -> bool {
+            match operation {
+                $(Operation::$operation => inputs!(@changes $effect),)*
+                _ => true,
+            }
+        }
+
         /// The operations of the table, with whether the reply is an object.
         #[cfg(test)]
         const BUILT: &[(Operation, bool)] =

@@ -7,7 +7,7 @@
 //!
 //! The life of a call: `http/core.rs` accepts, `http/edge.rs` reads and verifies, [`decode`]
 //! makes a call of the bytes, `dispatch.rs` hands it to the service, `http/reply.rs` writes the
-//! answer. `built.rs` lists the operations. Everything but `POST /` goes to the routers of
+//! answer, `trail/` records what was called. `built.rs` lists the operations. Everything but `POST /` goes to the routers of
 //! `admin/`.
 //!
 //! ```
@@ -33,7 +33,8 @@ mod running;
 mod server;
 #[cfg(test)]
 mod tests;
+mod trail;
 
-pub use config::{Auth, Credentials, Limits, ServerConfig, Snapshots};
+pub use config::{Auth, Credentials, EventsConfig, Limits, ServerConfig, Snapshots};
 pub use running::Running;
 pub use server::{Server, Services};

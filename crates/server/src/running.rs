@@ -8,6 +8,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::http::{self, Edge, Shared};
 use crate::metrics::CoreMetrics;
+use crate::trail::Trail;
 
 /// A server that serves. Dropping it stops it without waiting.
 #[derive(Debug)]
@@ -16,6 +17,7 @@ pub struct Running {
     pub address: SocketAddr,
     stop: watch::Sender<bool>,
     cores: Vec<Core>,
+    trail: Arc<Trail>,
 }
 
 #[derive(Debug)]
@@ -37,6 +39,7 @@ impl Running {
                 tracing::error!("a core ended in a panic");
             }
         }
+        self.trail.close();
     }
 }
 
@@ -55,6 +58,7 @@ pub(crate) fn start(
         .first()
         .ok_or(io::ErrorKind::AddrNotAvailable)?
         .local_addr()?;
+    let trail = Arc::clone(&shared.trail);
     let shared = Arc::new(shared);
     let (stop, stopped) = watch::channel(false);
     let mut cores = Vec::new();
@@ -75,5 +79,6 @@ pub(crate) fn start(
         address,
         stop,
         cores,
+        trail,
     })
 }

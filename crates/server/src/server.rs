@@ -4,6 +4,7 @@ use std::sync::Arc;
 use portcullis_cloudhsm::{Calendar, CloudHsm};
 use portcullis_kms::Kms;
 use portcullis_seam::{Entropy, WallClock};
+use tokio::time::Instant;
 
 use crate::admin::{self, Admin};
 use crate::config::ServerConfig;
@@ -11,6 +12,7 @@ use crate::dispatch::Dispatch;
 use crate::http::Shared;
 use crate::metrics::CoreMetrics;
 use crate::running::{self, Running};
+use crate::trail::Trail;
 
 /// What stands behind the edge.
 #[derive(Debug)]
@@ -47,7 +49,25 @@ impl Server {
         let cores: Vec<Arc<CoreMetrics>> = (0..config.cores.get())
             .map(|_| Arc::new(CoreMetrics::new()))
             .collect();
-        let admin = Admin::new(&services, &config, cores.clone());
+        let trail = Arc::new(Trail::new(
+            config.events,
+            services.calendar.clock(),
+            Arc::clone(&services.entropy),
+        )?);
+        let listening = Arc::clone(&trail);
+        services
+            .kms
+            .listen_to_events(Box::new(move |event| listening.tell_service(event)));
+        let admin = Admin {
+            snapshots: config.snapshots.filter(|_| config.bind.ip().is_loopback()),
+            kms: Arc::clone(&services.kms),
+            cloudhsm: Arc::clone(&services.cloudhsm),
+            calendar: Arc::clone(&services.calendar),
+            defaults: config.defaults.clone(),
+            trail: Arc::clone(&trail),
+            cores: cores.clone(),
+            began: Instant::now(),
+        };
         let shared = Shared {
             router: admin::router(admin),
             services: Arc::new(Dispatch {
@@ -60,6 +80,7 @@ impl Server {
             auth: config.auth,
             defaults: config.defaults,
             limits: config.limits,
+            trail,
         };
         running::start(config.bind, shared, &cores)
     }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
-use portcullis_api::{KeyStoreId, Scope};
+use portcullis_api::{ClusterId, KeyStoreId, Scope};
 use portcullis_cloudhsm::Turn;
 use portcullis_hsm::{Epoch, Fence};
 
@@ -43,6 +43,11 @@ impl KeyStore {
 
     pub(crate) fn record(&self) -> KeyStoreRecord {
         self.stored.lock().record.clone()
+    }
+
+    /// The cluster that it has at present, without the rest of its record.
+    pub(crate) fn cluster(&self) -> ClusterId {
+        self.stored.lock().record.cluster.clone()
     }
 
     pub(crate) fn revision(&self) -> u64 {

@@ -2,7 +2,7 @@ use portcullis_seam::Timestamp;
 use portcullis_sigv4::Date;
 
 /// A date as CloudTrail writes it, `2021-10-26T23:41:27Z`.
-pub(super) fn date(at: Timestamp) -> String {
+pub(crate) fn date(at: Timestamp) -> String {
     let compact = Date::from_unix_seconds(at.millis() / 1000).to_string();
     let part = |from, to| compact.get(from..to).unwrap_or_default();
     format!(

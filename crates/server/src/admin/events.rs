@@ -1,106 +1,73 @@
-//! What KMS did by itself, in the form of CloudTrail records.
+//! What was called and what KMS did by itself, in the form of CloudTrail records.
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
-use portcullis_kms::EventRecord;
-use serde_json::{Map, Value, json};
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use portcullis_seam::Timestamp;
+use portcullis_sigv4::Date;
+use serde::Deserialize;
+use serde_json::json;
 
 use super::Admin;
-use super::date::date;
+use crate::trail::Filter;
 
-/// `GET /_portcullis/events`: the records kept, oldest first, as a CloudTrail log file has them,
-/// and how many older ones were dropped.
-pub(super) async fn events(State(admin): State<Arc<Admin>>) -> Json<Value> {
-    let events = admin.kms.events();
-    let records: Vec<Value> = events.records.iter().map(record).collect();
-    Json(json!({ "Records": records, "dropped": events.dropped }))
+/// What a reader asks for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    name: Option<String>,
+    key: Option<String>,
+    since: Option<String>,
 }
 
-/// A service event (AWS KMS Developer Guide, CloudTrail log entry of DeleteKey).
-fn record(event: &EventRecord) -> Value {
-    let mut record = json!({
-        "eventVersion": "1.08",
-        "userIdentity": {
-            "accountId": event.scope.account,
-            "invokedBy": "AWS Internal",
-        },
-        "eventTime": date(event.at),
-        "eventSource": "kms.amazonaws.com",
-        "eventName": event.name,
-        "awsRegion": event.scope.region,
-        "sourceIPAddress": "AWS Internal",
-        "userAgent": "AWS Internal",
-        "requestParameters": null,
-        "responseElements": { "keyId": event.key_arn },
-        "eventID": event.id,
-        "readOnly": false,
-        "resources": [{
-            "accountId": event.scope.account,
-            "type": "AWS::KMS::Key",
-            "ARN": event.key_arn,
-        }],
-        "eventType": "AwsServiceEvent",
-        "recipientAccountId": event.scope.account,
-        "managementEvent": true,
-        "eventCategory": "Management",
-    });
-    if let (Some(members), false) = (record.as_object_mut(), event.additional.is_empty()) {
-        let additional: Map<String, Value> = event
-            .additional
-            .iter()
-            .map(|(name, text)| ((*name).to_owned(), json!(text)))
-            .collect();
-        members.insert("additionalEventData".to_owned(), Value::Object(additional));
-    }
-    record
+/// `GET /_portcullis/events?name=&key=&since=`: the records kept, oldest first, as a CloudTrail log
+/// file has them, and how many older ones were dropped.
+pub(super) async fn events(
+    State(admin): State<Arc<Admin>>,
+    Query(asked): Query<Asked>,
+) -> Response {
+    let since = match asked.since.as_deref().map(moment) {
+        Some(None) => {
+            let message = "since is a date such as 2026-08-30T12:36:00Z, or seconds since 1970.";
+            return (StatusCode::BAD_REQUEST, Json(json!({ "message": message }))).into_response();
+        }
+        other => other.flatten(),
+    };
+    let filter = Filter {
+        name: asked.name,
+        key: asked.key,
+        since,
+    };
+    let (records, dropped) = admin.trail.recent(&filter);
+    Json(json!({ "Records": records, "dropped": dropped })).into_response()
+}
+
+/// A date as `eventTime` has it, or seconds since 1970.
+fn moment(text: &str) -> Option<Timestamp> {
+    let seconds = match text.parse::<u64>() {
+        Ok(seconds) => seconds,
+        Err(_) => {
+            let compact: String = text.chars().filter(|c| !matches!(c, '-' | ':')).collect();
+            compact.parse::<Date>().ok()?.unix_seconds()
+        }
+    };
+    seconds.checked_mul(1000).map(Timestamp::from_millis)
 }
 
 #[cfg(test)]
 mod tests {
-    use portcullis_api::Scope;
-    use portcullis_seam::Timestamp;
-
     use super::*;
 
     #[test]
-    fn a_record_has_the_members_of_a_cloudtrail_record() {
-        let event = EventRecord {
-            id: "1234585c-4b0c-4340-ab11-662414b79239".to_owned(),
-            at: Timestamp::from_millis(1_635_291_687_999),
-            scope: Scope {
-                account: "111122223333".parse().unwrap(),
-                region: "us-east-1".parse().unwrap(),
-            },
-            name: "DeleteKey",
-            key_arn: "arn:aws:kms:us-east-1:111122223333:key/x".to_owned(),
-            additional: vec![("clusterId", "cluster-1a23b4cdefg".to_owned())],
-        };
-        let record = record(&event);
-        let at = |pointer: &str| record.pointer(pointer).cloned();
-        assert_eq!(at("/eventTime"), Some(json!("2021-10-26T23:41:27Z")));
-        assert_eq!(at("/eventType"), Some(json!("AwsServiceEvent")));
-        assert_eq!(at("/responseElements/keyId"), Some(json!(event.key_arn)));
-        assert_eq!(
-            at("/additionalEventData/clusterId"),
-            Some(json!("cluster-1a23b4cdefg"))
-        );
-    }
-
-    #[test]
-    fn a_key_of_no_key_store_has_no_additional_data() {
-        let event = EventRecord {
-            id: String::new(),
-            at: Timestamp::from_millis(0),
-            scope: Scope {
-                account: "111122223333".parse().unwrap(),
-                region: "us-east-1".parse().unwrap(),
-            },
-            name: "DeleteKey",
-            key_arn: String::new(),
-            additional: Vec::new(),
-        };
-        assert_eq!(record(&event).get("additionalEventData"), None);
+    fn a_date_is_read_as_it_is_shown() {
+        let at = Timestamp::from_millis(1_635_291_687_000);
+        assert_eq!(moment("2021-10-26T23:41:27Z"), Some(at));
+        assert_eq!(moment("1635291687"), Some(at));
+        for refused in ["", "yesterday", "2021-10-26", "99999999999999999999"] {
+            assert_eq!(moment(refused), None, "{refused}");
+        }
     }
 }

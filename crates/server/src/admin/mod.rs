@@ -14,6 +14,8 @@ mod status;
 mod users;
 mod vpc;
 
+pub(crate) use date::date;
+
 use std::sync::Arc;
 
 use axum::http::{Method, StatusCode, Uri};
@@ -26,39 +28,22 @@ use portcullis_kms::Kms;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::config::{ServerConfig, Snapshots};
+use crate::config::Snapshots;
 use crate::metrics::CoreMetrics;
-use crate::server::Services;
+use crate::trail::Trail;
 
 /// What the admin API works on.
 #[derive(Debug)]
 pub(crate) struct Admin {
-    kms: Arc<Kms>,
-    cloudhsm: Arc<CloudHsm>,
-    calendar: Arc<Calendar>,
-    defaults: Scope,
-    snapshots: Option<Arc<dyn Snapshots>>,
-    cores: Vec<Arc<CoreMetrics>>,
-    began: Instant,
-}
-
-impl Admin {
-    pub(crate) fn new(
-        services: &Services,
-        config: &ServerConfig,
-        cores: Vec<Arc<CoreMetrics>>,
-    ) -> Self {
-        let is_private = config.bind.ip().is_loopback();
-        Self {
-            snapshots: config.snapshots.clone().filter(|_| is_private),
-            kms: Arc::clone(&services.kms),
-            cloudhsm: Arc::clone(&services.cloudhsm),
-            calendar: Arc::clone(&services.calendar),
-            defaults: config.defaults.clone(),
-            cores,
-            began: Instant::now(),
-        }
-    }
+    pub(crate) kms: Arc<Kms>,
+    pub(crate) cloudhsm: Arc<CloudHsm>,
+    pub(crate) calendar: Arc<Calendar>,
+    pub(crate) defaults: Scope,
+    /// Only where nobody but this machine can ask: they hold the device key.
+    pub(crate) snapshots: Option<Arc<dyn Snapshots>>,
+    pub(crate) trail: Arc<Trail>,
+    pub(crate) cores: Vec<Arc<CoreMetrics>>,
+    pub(crate) began: Instant,
 }
 
 /// Every path but that of the AWS endpoint.

@@ -1,4 +1,4 @@
-use std::net::TcpListener as StdListener;
+use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::edge::Edge;
+use crate::trail::Client;
 
 /// How long to wait when the operating system gives no connection, e.g. for want of descriptors.
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
@@ -48,8 +49,8 @@ async fn serve(listener: StdListener, edge: Arc<Edge>, mut stop: watch::Receiver
             _ = stop.changed() => break,
             accepted = accept(&listener, &permits) => accepted,
         };
-        if let Some((stream, permit)) = accepted {
-            let connection = connection(stream, Arc::clone(&edge), stop.clone());
+        if let Some((accepted, permit)) = accepted {
+            let connection = connection(accepted, Arc::clone(&edge), stop.clone());
             tokio::spawn(async move {
                 connection.await;
                 drop(permit);
@@ -66,10 +67,10 @@ async fn serve(listener: StdListener, edge: Arc<Edge>, mut stop: watch::Receiver
 async fn accept(
     listener: &TcpListener,
     permits: &Arc<Semaphore>,
-) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+) -> Option<((TcpStream, SocketAddr), OwnedSemaphorePermit)> {
     let permit = Arc::clone(permits).acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok((stream, _peer)) => Some((stream, permit)),
+        Ok(accepted) => Some((accepted, permit)),
         Err(error) => {
             tracing::warn!(%error, "no connection could be accepted");
             tokio::time::sleep(ACCEPT_BACK_OFF).await;
@@ -79,18 +80,23 @@ async fn accept(
 }
 
 /// Serves one connection to its end. After `stop`, the request in flight is the last.
-async fn connection(stream: TcpStream, edge: Arc<Edge>, mut stop: watch::Receiver<bool>) {
+async fn connection(
+    (stream, peer): (TcpStream, SocketAddr),
+    edge: Arc<Edge>,
+    mut stop: watch::Receiver<bool>,
+) {
     // Replies are single writes; waiting to fill a segment only delays them.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection was gone before it was served");
         return;
     }
     let limits = edge.limits();
+    let client = Client::at(peer.ip());
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(limits.head_timeout)
         .max_buf_size(limits.head_bytes_max);
-    let service = service_fn(|request| edge.answer(request));
+    let service = service_fn(|request| edge.answer(request, &client));
     let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
     let outcome = tokio::select! {
         biased;

@@ -11,7 +11,7 @@ use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use parking_lot::Mutex;
 use portcullis_api::{Code, Exception, Operation, Scope, Service};
-use portcullis_seam::{Entropy, WallClock};
+use portcullis_seam::{Entropy, WallClock, draw};
 use portcullis_sigv4::Verifier;
 use tower::Service as _;
 
@@ -20,6 +20,7 @@ use crate::config::{Auth, Limits};
 use crate::decode::{self, Call};
 use crate::handle::Handle;
 use crate::metrics::CoreMetrics;
+use crate::trail::{Arrival, Client, Notes, Trail};
 
 /// What all cores have in common.
 #[derive(Debug)]
@@ -34,6 +35,7 @@ pub(crate) struct Shared {
     /// cluster, must outlive the core that read the request.
     pub(crate) background: tokio::runtime::Handle,
     pub(crate) router: Router,
+    pub(crate) trail: Arc<Trail>,
 }
 
 /// One core's way from a request to its reply.
@@ -64,9 +66,10 @@ impl Edge {
     pub(crate) async fn answer(
         &self,
         request: Request<Incoming>,
+        client: &Client,
     ) -> Result<Response<Body>, Infallible> {
         if request.method() == Method::POST && request.uri().path() == "/" {
-            return Ok(self.answer_aws(request).await.map(Either::Left));
+            return Ok(self.answer_aws(request, client).await.map(Either::Left));
         }
         // On the background runtime, because what these calls leave running must outlive the core,
         // and because they are carried to their end although the client leaves.
@@ -76,30 +79,47 @@ impl Edge {
             Ok(Ok(response)) => Ok(response.map(Either::Right)),
             Ok(Err(never)) => match never {},
             Err(_panic) => {
-                let id = reply::request_id(&*self.shared.entropy);
+                let id = reply::request_id(draw(&*self.shared.entropy));
                 let failure = reply::failure(id, &unexpected(), Service::Kms);
                 Ok(failure.map(Either::Left))
             }
         }
     }
 
-    async fn answer_aws(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn answer_aws(
+        &self,
+        request: Request<Incoming>,
+        client: &Client,
+    ) -> Response<Full<Bytes>> {
         let measured = self.metrics.begin();
         let (head, body) = request.into_parts();
         let target = text(&head.headers, "x-amz-target");
+        let operation = target.and_then(Operation::from_target);
+        let request_id = draw(&*self.shared.entropy);
+        let arrival = operation
+            .filter(|_| self.shared.trail.is_on())
+            .map(|operation| {
+                let caller = client.caller(&head.headers, &self.shared.defaults);
+                self.shared.trail.arrived(operation, caller, request_id)
+            });
         // Rule WIRE-17: a defect that panics is answered with InternalFailure; the core goes on.
-        let outcome = AssertUnwindSafe(self.outcome(&head, target, body))
+        let outcome = AssertUnwindSafe(self.outcome(&head, target, body, arrival.as_ref()))
             .catch_unwind()
             .await
-            .unwrap_or_else(|_panic| Err(unexpected()));
-        measured.end(
-            target.and_then(Operation::from_target),
-            outcome.as_ref().err(),
-        );
-        let id = reply::request_id(&*self.shared.entropy);
+            .unwrap_or_else(|_panic| Err(unexpected().into()));
+        let failed = outcome.as_ref().err();
+        measured.end(operation, failed.map(|failed| &failed.exception));
+        // Rule EV-05: what never reached its service is told too.
+        if let (Some(arrival), Some(failed)) = (arrival, failed.filter(|failed| !failed.is_told)) {
+            let notes = Notes::default();
+            self.shared
+                .trail
+                .tell(arrival, notes, Some(&failed.exception));
+        }
+        let id = reply::request_id(request_id);
         match outcome {
             Ok(body) => reply::success(id, body),
-            Err(exception) => {
+            Err(Failed { exception, .. }) => {
                 log(target, &exception);
                 reply::failure(id, &exception, decode::service(target))
             }
@@ -111,7 +131,8 @@ impl Edge {
         head: &Parts,
         target: Option<&str>,
         body: Incoming,
-    ) -> Result<Bytes, Exception> {
+        arrival: Option<&Arrival>,
+    ) -> Result<Bytes, Failed> {
         let body = body::read(body, &self.shared.limits).await?;
         decode::content_type(text(&head.headers, "content-type"))?;
         if let Auth::Verify(credentials) = &self.shared.auth {
@@ -123,22 +144,59 @@ impl Edge {
         let authorization = text(&head.headers, "authorization");
         let call = decode::request(target, authorization, &body, &self.shared.defaults)?;
         drop(body);
-        self.carry_out(call).await
+        self.carry_out(call, arrival).await
     }
 
     /// Rule WIRE-18: a call that changes something runs to its end although its client went away;
     /// one that does not is dropped with its connection.
-    async fn carry_out(&self, call: Call) -> Result<Bytes, Exception> {
+    async fn carry_out(&self, call: Call, arrival: Option<&Arrival>) -> Result<Bytes, Failed> {
         if !call.input.changes_something() {
-            return self.shared.services.call(&call.scope, call.input).await;
+            return self.shared.told_call(call, arrival).await;
         }
-        let services = Arc::clone(&self.shared.services);
-        let run = async move { services.call(&call.scope, call.input).await };
+        let shared = Arc::clone(&self.shared);
+        let arrival = arrival.cloned();
+        let run = async move { shared.told_call(call, arrival.as_ref()).await };
         self.shared
             .background
             .spawn(run)
             .await
-            .unwrap_or_else(|_panic| Err(unexpected()))
+            .unwrap_or_else(|_panic| Err(unexpected().into()))
+    }
+}
+
+impl Shared {
+    /// Carries a call out and tells of it, where it runs: what was changed is told although nobody
+    /// waits for the answer.
+    async fn told_call(&self, call: Call, arrival: Option<&Arrival>) -> Result<Bytes, Failed> {
+        let mut notes = Notes::wanted(arrival.is_some());
+        let outcome = self
+            .services
+            .call(&call.scope, call.input, &mut notes)
+            .await;
+        if let Some(arrival) = arrival {
+            let failed = outcome.as_ref().err();
+            self.trail.tell(arrival.clone(), notes, failed);
+        }
+        outcome.map_err(|exception| Failed {
+            exception,
+            is_told: true,
+        })
+    }
+}
+
+/// Why a call failed, and whether that was told.
+#[derive(Debug)]
+struct Failed {
+    exception: Exception,
+    is_told: bool,
+}
+
+impl From<Exception> for Failed {
+    fn from(exception: Exception) -> Self {
+        Self {
+            exception,
+            is_told: false,
+        }
     }
 }
 

@@ -3,18 +3,16 @@ use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use portcullis_api::{Exception, Service};
-use portcullis_seam::{Entropy, draw};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 
-/// A request ID: a version-4 UUID as text.
+/// A request ID of random bits: a version-4 UUID as text.
 ///
 /// Rule WIRE-05: every reply of the AWS endpoint has an ID of its own in `x-amzn-RequestId`.
-pub(crate) fn request_id(entropy: &dyn Entropy) -> HeaderValue {
+pub(crate) fn request_id(mut bits: [u8; 16]) -> HeaderValue {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut bits: [u8; 16] = draw(entropy);
     bits[6] = (bits[6] & 0x0f) | 0x40;
     bits[8] = (bits[8] & 0x3f) | 0x80;
     let mut text = Vec::with_capacity(36);
@@ -67,7 +65,7 @@ pub(crate) fn failure(
 mod tests {
     use std::collections::BTreeSet;
 
-    use portcullis_seam::SystemEntropy;
+    use portcullis_seam::{SystemEntropy, draw};
 
     use super::*;
 
@@ -75,7 +73,12 @@ mod tests {
     #[test]
     fn request_ids_are_distinct_uuids() {
         let ids: BTreeSet<String> = (0..1000)
-            .map(|_| request_id(&SystemEntropy).to_str().unwrap().to_owned())
+            .map(|_| {
+                request_id(draw(&SystemEntropy))
+                    .to_str()
+                    .unwrap()
+                    .to_owned()
+            })
             .collect();
         assert_eq!(ids.len(), 1000);
         for id in ids {

@@ -20,6 +20,7 @@ use crate::handle::{Answer, Handle};
 use crate::http::Shared;
 use crate::metrics::CoreMetrics;
 use crate::running::{Running, start};
+use crate::trail::{Filter, Notes, Trail};
 
 /// Answers by operation: ListKeys gives its scope, DescribeKey waits to be released, EnableKey
 /// waits too and then counts itself, GenerateRandom panics, DescribeClusters fails.
@@ -32,7 +33,7 @@ struct Fake {
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the rest is one case")]
 impl Handle for Fake {
-    fn call<'a>(&'a self, scope: &'a Scope, input: Input) -> Answer<'a> {
+    fn call<'a>(&'a self, scope: &'a Scope, input: Input, _: &'a mut Notes) -> Answer<'a> {
         Box::pin(async move {
             match input.operation() {
                 Operation::ListKeys => Ok(Bytes::from(format!(
@@ -64,6 +65,7 @@ struct World {
     fake: Arc<Fake>,
     running: Running,
     metrics: Vec<Arc<CoreMetrics>>,
+    trail: Arc<Trail>,
 }
 
 impl World {
@@ -76,6 +78,8 @@ impl World {
         let config = ServerConfig::default();
         let metrics: Vec<_> = (0..cores).map(|_| Arc::new(CoreMetrics::new())).collect();
         let handle: Arc<dyn Handle> = Arc::<Fake>::clone(&fake);
+        let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+        let trail = Arc::new(Trail::new(config.events, clock, entropy).unwrap());
         let shared = Shared {
             auth,
             defaults: config.defaults,
@@ -85,12 +89,14 @@ impl World {
             services: handle,
             background: tokio::runtime::Handle::current(),
             router: crate::admin::nowhere(Router::new()),
+            trail: Arc::clone(&trail),
         };
         let running = start("127.0.0.1:0".parse().unwrap(), shared, &metrics).unwrap();
         Self {
             fake,
             running,
             metrics,
+            trail,
         }
     }
 
@@ -404,4 +410,53 @@ async fn all_cores_share_the_port_and_serve() {
         "the kernel gave every connection to one core"
     );
     world.running.shutdown().await;
+}
+
+/// Rule EV-05.
+#[tokio::test]
+async fn every_call_is_told_once_whatever_became_of_it() {
+    let world = World::start(Auth::Open, 1);
+    let mut client = world.client().await;
+    let calls = [
+        ("TrentService.ListKeys", "{}", None),
+        ("TrentService.Encrypt", "{", Some("SerializationException")),
+        ("TrentService.Encrypt", "{}", Some("ValidationException")),
+        ("TrentService.GenerateRandom", "{}", Some("InternalFailure")),
+        (
+            "TrentService.CreateAlias",
+            r#"{"AliasName":"alias/a","TargetKeyId":"k"}"#,
+            Some("KMSInternalException"),
+        ),
+        (
+            "BaldrApiService.DescribeClusters",
+            "{}",
+            Some("CloudHsmInvalidRequestException"),
+        ),
+    ];
+    for (target, body, _code) in calls {
+        client.call(target, body).await;
+    }
+    // What names no operation is no call.
+    client.call("X.Y", "{}").await;
+    let (records, dropped) = world.trail.recent(&Filter::default());
+    let told: Vec<_> = records
+        .iter()
+        .map(|record| {
+            (
+                record["eventName"].as_str().unwrap(),
+                record["errorCode"].as_str(),
+            )
+        })
+        .collect();
+    let expected: Vec<_> = calls
+        .iter()
+        .map(|(target, _body, code)| (target.split_once('.').unwrap().1, *code))
+        .collect();
+    assert_eq!((told, dropped), (expected, 0));
+    let first = &records[0];
+    assert_eq!(first["sourceIPAddress"], "127.0.0.1");
+    assert_eq!(first["readOnly"], true);
+    assert_eq!(first["userIdentity"]["accountId"], "000000000000");
+    assert_eq!(records[4]["readOnly"], false);
+    assert_eq!(records[5]["eventSource"], "cloudhsm.amazonaws.com");
 }

@@ -1,0 +1,107 @@
+//! What a call was about, as an event of it tells: a key, with its key store; or a key store.
+
+use std::sync::Arc;
+
+use portcullis_api::{AccountId, ClusterId, KeyId, Region, Scope};
+
+use crate::key::Snapshot;
+use crate::key_store::KeyStore;
+use crate::kms::Kms;
+
+/// A key or a key store that a call was about, as it was at that instant.
+#[derive(Debug, Clone)]
+pub struct Subject(About);
+
+#[derive(Debug, Clone)]
+enum About {
+    Key {
+        key: Arc<Snapshot>,
+        cluster: Option<ClusterId>,
+    },
+    KeyStore {
+        name: String,
+        cluster: ClusterId,
+    },
+}
+
+impl Subject {
+    /// The key's ARN; nothing for a key store, which has none.
+    #[must_use]
+    pub fn key_arn(&self) -> Option<&str> {
+        match &self.0 {
+            About::Key { key, .. } => Some(&key.arn),
+            About::KeyStore { .. } => None,
+        }
+    }
+
+    /// `additionalEventData`: names and texts, in this order.
+    ///
+    /// Rule EV-04: the event of a key of a key store names the store, its cluster and the backing
+    /// key, whose ID is the `id` of the key in the cluster; that of a key store its name and its
+    /// cluster.
+    #[must_use]
+    pub fn additional(&self) -> Vec<(&'static str, String)> {
+        match &self.0 {
+            About::Key { key, cluster } => {
+                let (Some(store), Some(cluster), Ok(material)) =
+                    (&key.store, cluster, key.material())
+                else {
+                    return Vec::new();
+                };
+                let backing = format!("{{\"backingKeyId\":\"{material}\"}}");
+                vec![
+                    ("customKeyStoreId", store.id.to_string()),
+                    ("clusterId", cluster.to_string()),
+                    ("backingKey", backing),
+                ]
+            }
+            About::KeyStore { name, cluster } => vec![
+                ("customKeyStoreName", name.clone()),
+                ("clusterId", cluster.to_string()),
+            ],
+        }
+    }
+}
+
+impl Kms {
+    /// The key that `name` names: a key ID, a key ARN, an alias or its ARN. Nothing when there is
+    /// no such key. An ARN is looked up where it says, whoever asks: this is for events, which
+    /// decide nothing.
+    #[must_use]
+    pub fn key_subject(&self, scope: &Scope, name: &str) -> Option<Subject> {
+        let key = match name.strip_prefix("arn:aws:kms:") {
+            None => self.key_in(scope, name),
+            Some(rest) => {
+                let mut parts = rest.splitn(3, ':');
+                let region: Region = parts.next()?.parse().ok()?;
+                let account: AccountId = parts.next()?.parse().ok()?;
+                let resource = parts.next()?;
+                let scope = Scope { account, region };
+                self.key_in(&scope, resource.strip_prefix("key/").unwrap_or(resource))
+            }
+        }?;
+        let cluster = key.store.as_ref().map(|store| store.cluster());
+        Some(Subject(About::Key { key, cluster }))
+    }
+
+    fn key_in(&self, scope: &Scope, name: &str) -> Option<Arc<Snapshot>> {
+        let partition = self.catalogue.existing(scope)?;
+        let id: KeyId = if name.starts_with("alias/") {
+            partition.aliases.get(name).map(|target| *target)?
+        } else {
+            name.parse().ok()?
+        };
+        partition.keys.get(&id).map(|key| Arc::clone(&key))
+    }
+
+    /// The key store with this ID.
+    #[must_use]
+    pub fn key_store_subject(&self, scope: &Scope, id: &str) -> Option<Subject> {
+        let store: Arc<KeyStore> = self.catalogue.existing(scope)?.store(id)?;
+        let record = store.record();
+        Some(Subject(About::KeyStore {
+            name: record.name,
+            cluster: record.cluster,
+        }))
+    }
+}

@@ -1,0 +1,70 @@
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::HeaderMap;
+use http::header::{AUTHORIZATION, USER_AGENT};
+use parking_lot::Mutex;
+use portcullis_api::Scope;
+use portcullis_sigv4::Authorization;
+
+use crate::decode;
+
+/// Who calls, as far as an event tells.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    pub(crate) address: IpAddr,
+    pub(crate) agent: Box<str>,
+    pub(crate) access_key: Option<Box<str>>,
+    pub(crate) scope: Scope,
+    /// The credential in the Authorization header, by which the same caller is recognised.
+    credential: Box<[u8]>,
+}
+
+/// The other end of a connection. Nearly every call of a connection comes from the same caller
+/// with the same client, so the last one is kept: telling of it costs two comparisons.
+#[derive(Debug)]
+pub(crate) struct Client {
+    address: IpAddr,
+    last: Mutex<Option<Arc<Caller>>>,
+}
+
+/// A longer user agent is cut: it is the client's to choose, and kept with every record.
+const AGENT_BYTES_MAX: usize = 256;
+
+impl Client {
+    pub(crate) fn at(address: IpAddr) -> Self {
+        Self {
+            address,
+            last: Mutex::default(),
+        }
+    }
+
+    /// Who sends a request with these headers.
+    pub(crate) fn caller(&self, headers: &HeaderMap, defaults: &Scope) -> Arc<Caller> {
+        let agent = headers.get(USER_AGENT).map(http::HeaderValue::as_bytes);
+        let agent = agent.unwrap_or_default();
+        let agent = agent.get(..AGENT_BYTES_MAX).unwrap_or(agent);
+        let authorization = headers.get(AUTHORIZATION);
+        let credential = authorization
+            .and_then(|value| value.as_bytes().split(|byte| *byte == b',').next())
+            .unwrap_or_default();
+        let mut last = self.last.lock();
+        if let Some(last) = last.as_ref()
+            && last.agent.as_bytes() == agent
+            && *last.credential == *credential
+        {
+            return Arc::clone(last);
+        }
+        let authorization = authorization.and_then(|value| value.to_str().ok());
+        let parsed = authorization.and_then(|value| Authorization::parse(value).ok());
+        let caller = Arc::new(Caller {
+            address: self.address,
+            agent: String::from_utf8_lossy(agent).into(),
+            access_key: parsed.map(|parsed| parsed.credential.access_key.into()),
+            scope: decode::scope(authorization, defaults),
+            credential: credential.into(),
+        });
+        *last = Some(Arc::clone(&caller));
+        caller
+    }
+}

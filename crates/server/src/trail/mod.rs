@@ -1,0 +1,300 @@
+//! What was called, as CloudTrail tells it: a bounded log in memory, and a file if one is wanted.
+//!
+//! While a call is answered only what it was about is put down, in one record; the form that
+//! CloudTrail gives it is made when somebody reads it. `show.rs` decides what of an input and an
+//! output is put down, `record.rs` has the form, `file.rs` the file.
+
+mod caller;
+mod file;
+mod record;
+mod show;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use portcullis_api::{Exception, Operation, Scope};
+use portcullis_kms::{EventRecord, Kms, Subject};
+use portcullis_seam::{Entropy, Timestamp, WallClock, draw};
+use serde::Serialize;
+
+use crate::config::EventsConfig;
+
+pub(crate) use caller::{Caller, Client};
+pub(crate) use record::{Filter, cloudtrail};
+use show::Shown;
+
+use self::file::File;
+
+/// What was called, by whom, what became of it.
+pub(crate) struct Trail {
+    clock: Arc<dyn WallClock>,
+    entropy: Arc<dyn Entropy>,
+    /// Calls that change something, and what KMS does by itself.
+    changes: Ring,
+    /// The rest. Rule EV-03: they are kept apart, so that a load of Encrypt does not push out the
+    /// CreateKey before it.
+    reads: Ring,
+    sequence: AtomicU64,
+    file: Option<File>,
+}
+
+/// A record, and its place among all.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) sequence: u64,
+    pub(crate) what: What,
+}
+
+/// What is told.
+#[derive(Debug)]
+pub(crate) enum What {
+    /// Somebody called.
+    Call(Box<CallRecord>),
+    /// KMS did something by itself.
+    Service(Box<EventRecord>),
+}
+
+/// A call that has come in.
+#[derive(Debug, Clone)]
+pub(crate) struct Arrival {
+    pub(crate) at: Timestamp,
+    pub(crate) operation: Operation,
+    pub(crate) caller: Arc<Caller>,
+    pub(crate) request_id: [u8; 16],
+}
+
+/// A call that was answered.
+#[derive(Debug)]
+pub(crate) struct CallRecord {
+    pub(crate) arrival: Arrival,
+    pub(crate) event_id: [u8; 16],
+    pub(crate) notes: Notes,
+    pub(crate) failed: Option<Exception>,
+}
+
+/// What the dispatch notes of a call for its record.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    is_wanted: bool,
+    pub(crate) input: Option<Shown>,
+    /// Of a call that changed something.
+    pub(crate) output: Option<Shown>,
+    pub(crate) subject: Option<Subject>,
+    /// The other key of a ReEncrypt.
+    pub(crate) source: Option<Subject>,
+}
+
+impl Notes {
+    /// For a call that is recorded, or one that is not.
+    pub(crate) fn wanted(is_wanted: bool) -> Self {
+        Self {
+            is_wanted,
+            ..Self::default()
+        }
+    }
+
+    /// Before the service has the input.
+    pub(crate) fn asked(&mut self, input: &impl Serialize) {
+        if self.is_wanted {
+            self.input = Some(Shown::of(input));
+        }
+    }
+
+    /// Before the call, where the call may be the end of what it is about.
+    pub(crate) fn about(&mut self, kms: &Kms, scope: &Scope) {
+        if let Some(input) = self.input.take() {
+            self.find(kms, scope, &input);
+            self.input = Some(input);
+        }
+    }
+
+    /// After a call that only reads: what it was about, as the answer names it.
+    pub(crate) fn read(&mut self, kms: &Kms, scope: &Scope, output: Option<&impl Serialize>) {
+        if !self.is_wanted {
+            return;
+        }
+        match output {
+            Some(output) => {
+                let names = Shown::names_of(output);
+                if names.key().is_some() {
+                    self.find(kms, scope, &names);
+                } else {
+                    self.about(kms, scope);
+                }
+            }
+            None => self.about(kms, scope),
+        }
+    }
+
+    /// After a call that changed something: what it made of it.
+    pub(crate) fn changed(&mut self, kms: &Kms, scope: &Scope, output: &impl Serialize) {
+        if !self.is_wanted {
+            return;
+        }
+        let output = Shown::of(output);
+        self.about(kms, scope);
+        if self.subject.is_none() {
+            self.find(kms, scope, &output);
+        }
+        self.output = Some(output);
+    }
+
+    fn find(&mut self, kms: &Kms, scope: &Scope, names: &Shown) {
+        let key = names.key().and_then(|key| kms.key_subject(scope, key));
+        let store = || kms.key_store_subject(scope, names.key_store()?);
+        if let Some(found) = key.or_else(store) {
+            self.subject = Some(found);
+        }
+        if let Some(source) = names.source_key() {
+            self.source = kms.key_subject(scope, source);
+        }
+    }
+}
+
+impl Trail {
+    pub(crate) fn new(
+        config: EventsConfig,
+        clock: Arc<dyn WallClock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> std::io::Result<Self> {
+        Ok(Self {
+            clock,
+            entropy,
+            changes: Ring::holding(config.kept_max),
+            reads: Ring::holding(config.kept_max),
+            sequence: AtomicU64::new(0),
+            file: config.file.map(File::start).transpose()?,
+        })
+    }
+
+    /// Whether anybody wants records.
+    pub(crate) fn is_on(&self) -> bool {
+        self.file.is_some() || self.changes.records_max > 0
+    }
+
+    /// A call has come in.
+    pub(crate) fn arrived(
+        &self,
+        operation: Operation,
+        caller: Arc<Caller>,
+        request_id: [u8; 16],
+    ) -> Arrival {
+        Arrival {
+            at: self.clock.now(),
+            operation,
+            caller,
+            request_id,
+        }
+    }
+
+    /// A call was answered.
+    pub(crate) fn tell(&self, arrival: Arrival, notes: Notes, failed: Option<&Exception>) {
+        if !self.is_on() {
+            return;
+        }
+        let ring = if crate::input::changes(arrival.operation) {
+            &self.changes
+        } else {
+            &self.reads
+        };
+        let record = CallRecord {
+            arrival,
+            event_id: draw(&*self.entropy),
+            notes,
+            failed: failed.cloned(),
+        };
+        self.put(ring, What::Call(Box::new(record)));
+    }
+
+    /// KMS did something by itself.
+    pub(crate) fn tell_service(&self, event: &EventRecord) {
+        self.put(&self.changes, What::Service(Box::new(event.clone())));
+    }
+
+    fn put(&self, ring: &Ring, what: What) {
+        let sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
+        let told = Arc::new(Told { sequence, what });
+        if let Some(file) = &self.file {
+            file.write(Arc::clone(&told));
+        }
+        ring.push(told);
+    }
+
+    /// The records kept that `filter` lets through, oldest first, and how many older ones were
+    /// dropped.
+    pub(crate) fn recent(&self, filter: &Filter) -> (Vec<serde_json::Value>, u64) {
+        let mut told = self.changes.all();
+        told.extend(self.reads.all());
+        told.sort_by_key(|told| told.sequence);
+        let dropped = self.changes.dropped() + self.reads.dropped();
+        let records = told
+            .iter()
+            .filter(|told| filter.may_pass(told))
+            .map(|told| cloudtrail(told));
+        let records = records.filter(|record| filter.passes(record)).collect();
+        (records, dropped)
+    }
+
+    /// Writes what is still to be written. Nothing is written afterwards.
+    pub(crate) fn close(&self) {
+        if let Some(file) = &self.file {
+            file.close();
+        }
+    }
+}
+
+impl fmt::Debug for Trail {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "Trail({} told)",
+            self.sequence.load(Ordering::Relaxed)
+        )
+    }
+}
+
+/// Rule EV-01: a log that forgets its oldest records, and counts them.
+struct Ring {
+    records_max: usize,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    records: VecDeque<Arc<Told>>,
+    dropped: u64,
+}
+
+impl Ring {
+    fn holding(records_max: usize) -> Self {
+        Self {
+            records_max,
+            kept: Mutex::default(),
+        }
+    }
+
+    fn push(&self, told: Arc<Told>) {
+        let mut kept = self.kept.lock();
+        kept.records.push_back(told);
+        let oldest = if kept.records.len() > self.records_max {
+            kept.dropped += 1;
+            kept.records.pop_front()
+        } else {
+            None
+        };
+        drop(kept);
+        // Freed outside the lock.
+        drop(oldest);
+    }
+
+    fn all(&self) -> Vec<Arc<Told>> {
+        self.kept.lock().records.iter().map(Arc::clone).collect()
+    }
+
+    fn dropped(&self) -> u64 {
+        self.kept.lock().dropped
+    }
+}

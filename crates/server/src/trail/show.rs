@@ -1,0 +1,452 @@
+//! An input or output as an event shows it: JSON with names that begin small, and without what is
+//! nobody's business.
+//!
+//! It is written by a serialiser of its own, so that a secret is not even copied: a member that is
+//! hidden is never asked for its value.
+
+use std::fmt::{self, Write};
+use std::ops::Range;
+
+use serde::ser::{
+    Error, Impossible, Serialize, SerializeMap, SerializeSeq, SerializeStruct, Serializer,
+};
+
+/// Members that no event shows. Rule EV-02.
+///
+/// Every blob and every sensitive member of both service models, which a test of the client side
+/// compares, and beside them: certificates, which are long and public, and grant tokens, which
+/// CloudTrail leaves out too.
+pub(crate) const HIDDEN: [&str; 24] = [
+    "AccessKeyId",
+    "AttestationDocument",
+    "CiphertextBlob",
+    "CiphertextForRecipient",
+    "EncryptedKeyMaterial",
+    "GrantToken",
+    "GrantTokens",
+    "ImportToken",
+    "KeyStorePassword",
+    "Mac",
+    "Message",
+    "Plaintext",
+    "PrivateKeyCiphertextBlob",
+    "PrivateKeyPlaintext",
+    "PublicKey",
+    "RawSecretAccessKey",
+    "Recipient",
+    "SharedSecret",
+    "SharedSecretCiphertextBlob",
+    "Signature",
+    "SignedCert",
+    "TrustAnchor",
+    "TrustAnchorCertificate",
+    "XksProxyAuthenticationCredential",
+];
+
+/// A shape as text, and where in it the names of things stand.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Shown {
+    text: String,
+    key: Option<Range<usize>>,
+    source_key: Option<Range<usize>>,
+    key_store: Option<Range<usize>>,
+}
+
+impl Shown {
+    /// Everything that an event shows of `shape`; nothing when it cannot be written.
+    pub(crate) fn of(shape: &impl Serialize) -> Self {
+        Self::written(shape, true)
+    }
+
+    /// Only the names of keys and key stores.
+    pub(crate) fn names_of(shape: &impl Serialize) -> Self {
+        Self::written(shape, false)
+    }
+
+    fn written(shape: &impl Serialize, everything: bool) -> Self {
+        let mut writer = Writer {
+            // Most requests of a key fit: `{"keyId":"<ARN>"}` has 87 characters.
+            shown: Self {
+                text: String::with_capacity(96),
+                ..Self::default()
+            },
+            depth: 0,
+            everything,
+        };
+        match shape.serialize(&mut writer) {
+            Ok(()) => writer.shown,
+            Err(_never) => Self::default(),
+        }
+    }
+
+    /// JSON.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) fn key(&self) -> Option<&str> {
+        self.at(self.key.as_ref())
+    }
+
+    pub(crate) fn source_key(&self) -> Option<&str> {
+        self.at(self.source_key.as_ref())
+    }
+
+    pub(crate) fn key_store(&self) -> Option<&str> {
+        self.at(self.key_store.as_ref())
+    }
+
+    /// A name with an escape in it names nothing that exists.
+    fn at(&self, range: Option<&Range<usize>>) -> Option<&str> {
+        let quoted = self.text.get(range?.clone())?;
+        let name = quoted.strip_prefix('"')?.strip_suffix('"')?;
+        (!name.contains('\\')).then_some(name)
+    }
+}
+
+#[derive(Debug)]
+struct Writer {
+    shown: Shown,
+    /// How many objects and lists the value being written is in.
+    depth: usize,
+    everything: bool,
+}
+
+/// What the shapes of the services do not have.
+#[derive(Debug)]
+pub(crate) struct NotAShape(String);
+
+impl fmt::Display for NotAShape {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for NotAShape {}
+
+impl Error for NotAShape {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self(message.to_string())
+    }
+}
+
+type Written = Result<(), NotAShape>;
+
+impl Writer {
+    fn open(&mut self, bracket: char) -> List<'_> {
+        self.shown.text.push(bracket);
+        self.depth += 1;
+        List {
+            writer: self,
+            is_first: true,
+            close: if bracket == '{' { '}' } else { ']' },
+        }
+    }
+
+    fn put(&mut self, value: impl fmt::Display) -> Written {
+        write!(self.shown.text, "{value}").map_err(Error::custom)
+    }
+
+    /// A text in quotes.
+    fn quote(&mut self, value: &str) -> Written {
+        let text = &mut self.shown.text;
+        text.push('"');
+        for letter in value.chars() {
+            match letter {
+                '"' | '\\' => {
+                    text.push('\\');
+                    text.push(letter);
+                }
+                control if control < ' ' => {
+                    write!(text, "\\u{:04x}", u32::from(control)).map_err(NotAShape::custom)?;
+                }
+                other => text.push(other),
+            }
+        }
+        text.push('"');
+        Ok(())
+    }
+
+    /// A member's name as CloudTrail spells it. The documented records of the key store operations
+    /// call CloudHsmClusterId `clusterId`.
+    fn name(&mut self, member: &str) -> Written {
+        if member == "CloudHsmClusterId" && self.depth == 1 {
+            return self.quote("clusterId");
+        }
+        let mut letters = member.chars();
+        self.shown.text.push('"');
+        if let Some(first) = letters.next() {
+            self.shown.text.push(first.to_ascii_lowercase());
+        }
+        self.shown.text.push_str(letters.as_str());
+        self.shown.text.push('"');
+        Ok(())
+    }
+}
+
+/// An object or a list on its way.
+#[derive(Debug)]
+pub(crate) struct List<'a> {
+    writer: &'a mut Writer,
+    is_first: bool,
+    close: char,
+}
+
+impl List<'_> {
+    fn next(&mut self) {
+        if !self.is_first {
+            self.writer.shown.text.push(',');
+        }
+        self.is_first = false;
+    }
+
+    fn close(self) {
+        self.writer.shown.text.push(self.close);
+        self.writer.depth -= 1;
+    }
+
+    fn member<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Written {
+        if HIDDEN.contains(&name) {
+            return Ok(());
+        }
+        let names_something = matches!(
+            name,
+            "KeyId" | "SourceKeyId" | "DestinationKeyId" | "TargetKeyId" | "CustomKeyStoreId"
+        );
+        let is_name = names_something && self.writer.depth == 1;
+        if !(self.writer.everything || is_name) {
+            return Ok(());
+        }
+        self.next();
+        self.writer.name(name)?;
+        self.writer.shown.text.push(':');
+        let from = self.writer.shown.text.len();
+        value.serialize(&mut *self.writer)?;
+        if is_name {
+            let place = Some(from..self.writer.shown.text.len());
+            let shown = &mut self.writer.shown;
+            match name {
+                "SourceKeyId" => shown.source_key = place,
+                "CustomKeyStoreId" => shown.key_store = place,
+                _ => shown.key = place,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl SerializeStruct for List<'_> {
+    type Ok = ();
+    type Error = NotAShape;
+
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Written {
+        self.member(name, value)
+    }
+
+    fn end(self) -> Written {
+        self.close();
+        Ok(())
+    }
+}
+
+impl SerializeSeq for List<'_> {
+    type Ok = ();
+    type Error = NotAShape;
+
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Written {
+        self.next();
+        value.serialize(&mut *self.writer)
+    }
+
+    fn end(self) -> Written {
+        self.close();
+        Ok(())
+    }
+}
+
+impl SerializeMap for List<'_> {
+    type Ok = ();
+    type Error = NotAShape;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Written {
+        self.next();
+        key.serialize(&mut *self.writer)?;
+        self.writer.shown.text.push(':');
+        Ok(())
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Written {
+        value.serialize(&mut *self.writer)
+    }
+
+    fn end(self) -> Written {
+        self.close();
+        Ok(())
+    }
+}
+
+macro_rules! numbers {
+    ($($method:ident $number:ty),*) => {$(
+        fn $method(self, number: $number) -> Written { self.put(number) }
+    )*};
+}
+
+impl<'a> Serializer for &'a mut Writer {
+    type Ok = ();
+    type Error = NotAShape;
+    type SerializeSeq = List<'a>;
+    type SerializeTuple = Impossible<(), NotAShape>;
+    type SerializeTupleStruct = Impossible<(), NotAShape>;
+    type SerializeTupleVariant = Impossible<(), NotAShape>;
+    type SerializeMap = List<'a>;
+    type SerializeStruct = List<'a>;
+    type SerializeStructVariant = Impossible<(), NotAShape>;
+
+    numbers!(
+        serialize_bool bool, serialize_i8 i8, serialize_i16 i16, serialize_i32 i32,
+        serialize_i64 i64, serialize_u8 u8, serialize_u16 u16, serialize_u32 u32,
+        serialize_u64 u64, serialize_f32 f32, serialize_f64 f64
+    );
+
+    fn serialize_char(self, letter: char) -> Written {
+        self.quote(letter.encode_utf8(&mut [0; 4]))
+    }
+
+    fn serialize_str(self, text: &str) -> Written {
+        self.quote(text)
+    }
+
+    fn serialize_bytes(self, _bytes: &[u8]) -> Written {
+        Err(Error::custom("bytes have no place in an event"))
+    }
+
+    fn serialize_none(self) -> Written {
+        self.put("null")
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Written {
+        value.serialize(self)
+    }
+
+    fn serialize_unit(self) -> Written {
+        self.put("null")
+    }
+
+    fn serialize_unit_struct(self, _name: &'static str) -> Written {
+        self.put("null")
+    }
+
+    fn serialize_unit_variant(self, _of: &'static str, _at: u32, name: &'static str) -> Written {
+        self.quote(name)
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _of: &'static str, of: &T) -> Written {
+        of.serialize(self)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _of: &'static str,
+        _at: u32,
+        _name: &'static str,
+        value: &T,
+    ) -> Written {
+        value.serialize(self)
+    }
+
+    fn serialize_seq(self, _length: Option<usize>) -> Result<List<'a>, NotAShape> {
+        Ok(self.open('['))
+    }
+
+    fn serialize_map(self, _length: Option<usize>) -> Result<List<'a>, NotAShape> {
+        Ok(self.open('{'))
+    }
+
+    fn serialize_struct(self, _of: &'static str, _members: usize) -> Result<List<'a>, NotAShape> {
+        Ok(self.open('{'))
+    }
+
+    fn serialize_tuple(self, _length: usize) -> Result<Self::SerializeTuple, NotAShape> {
+        Err(Error::custom("no shape has a tuple"))
+    }
+
+    fn serialize_tuple_struct(
+        self,
+        _of: &'static str,
+        length: usize,
+    ) -> Result<Self::SerializeTupleStruct, NotAShape> {
+        self.serialize_tuple(length)
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _of: &'static str,
+        _at: u32,
+        _name: &'static str,
+        length: usize,
+    ) -> Result<Self::SerializeTupleVariant, NotAShape> {
+        self.serialize_tuple(length)
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _of: &'static str,
+        _at: u32,
+        _name: &'static str,
+        _length: usize,
+    ) -> Result<Self::SerializeStructVariant, NotAShape> {
+        Err(Error::custom("no shape has a variant with members"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_api::kms::{
+        CreateCustomKeyStoreRequest, DecryptResponse, EncryptRequest, TagResourceRequest,
+    };
+    use serde::de::DeserializeOwned;
+
+    use super::*;
+
+    fn shown<T: Serialize + DeserializeOwned>(body: &str) -> Shown {
+        Shown::of(&serde_json::from_str::<T>(body).unwrap())
+    }
+
+    /// Rule EV-02.
+    #[test]
+    fn what_is_secret_is_left_out_and_the_rest_keeps_its_form() {
+        let encrypt = shown::<EncryptRequest>(
+            r#"{"KeyId":"alias/a","Plaintext":"Y2FuYXJ5","EncryptionContext":{"Who\"":"Bob"},
+                "GrantTokens":["canary"],"DryRun":true}"#,
+        );
+        assert_eq!(
+            encrypt.text(),
+            r#"{"keyId":"alias/a","encryptionContext":{"Who\"":"Bob"},"dryRun":true}"#
+        );
+        assert_eq!(encrypt.key(), Some("alias/a"));
+        let store = shown::<CreateCustomKeyStoreRequest>(
+            r#"{"CustomKeyStoreName":"n","CloudHsmClusterId":"cluster-1a23b4cdefg",
+                "TrustAnchorCertificate":"PEM","KeyStorePassword":"canaryPassword"}"#,
+        );
+        assert_eq!(
+            store.text(),
+            r#"{"customKeyStoreName":"n","clusterId":"cluster-1a23b4cdefg"}"#
+        );
+        let tags = shown::<TagResourceRequest>(
+            r#"{"KeyId":"k","Tags":[{"TagKey":"A","TagValue":"a\n"},{"TagKey":"B","TagValue":""}]}"#,
+        );
+        let tags: serde_json::Value = serde_json::from_str(tags.text()).unwrap();
+        assert_eq!(tags["tags"][0]["tagValue"], "a\n");
+        assert_eq!(tags["tags"][1]["tagKey"], "B");
+    }
+
+    #[test]
+    fn names_are_found_without_the_rest() {
+        let output: DecryptResponse =
+            serde_json::from_str(r#"{"KeyId":"arn:aws:kms:x","Plaintext":"Y2FuYXJ5"}"#).unwrap();
+        let shown = Shown::names_of(&output);
+        assert_eq!(shown.text(), r#"{"keyId":"arn:aws:kms:x"}"#);
+        assert_eq!(shown.key(), Some("arn:aws:kms:x"));
+        assert_eq!((shown.source_key(), shown.key_store()), (None, None));
+    }
+}
