@@ -20,6 +20,14 @@ macro_rules! built_operations {
             DisableKey kms.disable_key(kms::DisableKeyRequest) changes empty;
             ScheduleKeyDeletion kms.schedule_key_deletion(kms::ScheduleKeyDeletionRequest) changes object;
             CancelKeyDeletion kms.cancel_key_deletion(kms::CancelKeyDeletionRequest) changes object;
+            UpdateKeyDescription kms.update_key_description(kms::UpdateKeyDescriptionRequest) changes empty;
+
+            TagResource kms.tag_resource(kms::TagResourceRequest) changes empty;
+            UntagResource kms.untag_resource(kms::UntagResourceRequest) changes empty;
+            ListResourceTags kms.list_resource_tags(kms::ListResourceTagsRequest) reads object;
+            PutKeyPolicy kms.put_key_policy(kms::PutKeyPolicyRequest) changes empty;
+            GetKeyPolicy kms.get_key_policy(kms::GetKeyPolicyRequest) reads object;
+            ListKeyPolicies kms.list_key_policies(kms::ListKeyPoliciesRequest) reads object;
 
             CreateAlias kms.create_alias(kms::CreateAliasRequest) changes empty;
             UpdateAlias kms.update_alias(kms::UpdateAliasRequest) changes empty;

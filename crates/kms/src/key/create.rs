@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portcullis_api::kms::{CreateKeyRequest, CreateKeyResponse, KeySpec, KeyUsageType};
@@ -8,6 +7,8 @@ use portcullis_seam::draw;
 use portcullis_seam::plant::{Bug, planted};
 use portcullis_store::{Expect, Transaction};
 
+use super::policy::check_policy;
+use super::tags::tags;
 use super::{Home, KeyRecord, Materials, Requested, Rotation, Snapshot, describe};
 use crate::catalogue::Partition;
 use crate::key_store::{self, Connection, Failure, KeyStore, NewKey};
@@ -56,11 +57,6 @@ fn check(input: &CreateKeyRequest) -> Result<(), Exception> {
     for (given, what) in [
         (input.multi_region == Some(true), "MultiRegion"),
         (input.xks_key_id.is_some(), "XksKeyId"),
-        (input.policy.is_some(), "Policy"),
-        (
-            input.tags.as_ref().is_some_and(|tags| !tags.is_empty()),
-            "Tags",
-        ),
     ] {
         if given {
             return Err(unsupported(&format!(
@@ -100,6 +96,11 @@ impl Kms {
         input: CreateKeyRequest,
     ) -> Result<CreateKeyResponse, Exception> {
         check(&input)?;
+        if let Some(policy) = &input.policy {
+            let bypass = input.bypass_policy_lockout_safety_check;
+            check_policy(scope, &id, policy, bypass)?;
+        }
+        let tags = tags(input.tags.as_deref().unwrap_or_default())?;
         let partition = self.partition(scope);
         if partition.keys.len() >= KEYS_MAX {
             let text = format!("There are {KEYS_MAX} keys already. Delete some, then try again.");
@@ -134,8 +135,8 @@ impl Kms {
             spec: KeySpec::SymmetricDefault,
             usage: KeyUsageType::EncryptDecrypt,
             imported: false,
-            policy: None,
-            tags: BTreeMap::new(),
+            policy: input.policy,
+            tags,
             rotation: Rotation::default(),
             multi_region: None,
             aws_service: None,

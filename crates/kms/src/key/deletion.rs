@@ -5,11 +5,12 @@ use portcullis_api::kms::{
     CancelKeyDeletionRequest, CancelKeyDeletionResponse, KeyState, ScheduleKeyDeletionRequest,
     ScheduleKeyDeletionResponse,
 };
-use portcullis_api::{Code, EpochSeconds, Exception, Scope};
+use portcullis_api::{Code, EpochSeconds, Exception, Operation, Scope};
 use portcullis_seam::Timestamp;
 use portcullis_store::{Expect, Transaction};
 
-use super::state::check_not_pending;
+use super::permission::check_permitted;
+use super::state::check_customers;
 use super::{Requested, Snapshot, find_for_management};
 use crate::alias::alias_key;
 use crate::catalogue::Partition;
@@ -50,7 +51,8 @@ impl Kms {
         let partition = self.partition(scope);
         let _changing = partition.control.lock().await;
         let key = find_for_management(&partition, &input.key_id)?;
-        check_not_pending(&key)?;
+        check_customers(&key)?;
+        check_permitted(Operation::ScheduleKeyDeletion, &key)?;
         let at = self.config.clock.now().plus(DAY * window);
         let requested = Requested::PendingDeletion { at_ms: at.millis() };
         let key = self.put_requested(&partition, &key, requested).await?;
@@ -74,13 +76,7 @@ impl Kms {
         let partition = self.partition(scope);
         let _changing = partition.control.lock().await;
         let key = find_for_management(&partition, &input.key_id)?;
-        if !key.record.is_pending_deletion() {
-            let text = format!(
-                "{} is not pending deletion. Nothing needs to be done.",
-                key.arn
-            );
-            return Err(Exception::new(Code::KmsInvalidState, text));
-        }
+        check_permitted(Operation::CancelKeyDeletion, &key)?;
         let key = self
             .put_requested(&partition, &key, Requested::Disabled)
             .await?;

@@ -1,7 +1,8 @@
 use portcullis_api::kms::{
     DescribeKeyRequest, DescribeKeyResponse, KeyMetadata, KeySpec, KeyState,
+    UpdateKeyDescriptionRequest,
 };
-use portcullis_api::{EpochSeconds, Exception, Scope};
+use portcullis_api::{EpochSeconds, Exception, Operation, Scope};
 use portcullis_hsm::HsmKeyId;
 use portcullis_seam::Timestamp;
 
@@ -23,6 +24,24 @@ impl Kms {
         Ok(DescribeKeyResponse {
             key_metadata: Some(metadata(&key.scope, &key)),
         })
+    }
+}
+
+impl Kms {
+    /// UpdateKeyDescription.
+    ///
+    /// # Errors
+    /// NotFoundException, KMSInvalidStateException.
+    pub async fn update_key_description(
+        &self,
+        scope: &Scope,
+        input: UpdateKeyDescriptionRequest,
+    ) -> Result<(), Exception> {
+        let operation = Operation::UpdateKeyDescription;
+        self.change_key(scope, operation, &input.key_id, |record| {
+            record.description = input.description;
+        })
+        .await
     }
 }
 
@@ -67,7 +86,7 @@ pub(crate) fn metadata(scope: &Scope, key: &Snapshot) -> KeyMetadata {
             .store
             .as_ref()
             .map(|store| store.record().cluster.to_string()),
-        key_manager: Some("CUSTOMER".to_owned()),
+        key_manager: Some(key.record.manager().to_owned()),
         multi_region: Some(false),
         current_key_material_id: current.and_then(|it| material_id(key, it.hsm_key)),
         ..algorithms(key)

@@ -1,11 +1,12 @@
 use std::sync::Arc;
 
 use portcullis_api::kms::{DisableKeyRequest, EnableKeyRequest};
-use portcullis_api::{Exception, Scope};
+use portcullis_api::{Exception, Operation, Scope};
 use portcullis_store::{Expect, Transaction};
 
-use super::state::check_not_pending;
-use super::{Requested, Snapshot, find_for_management};
+use super::permission::check_permitted;
+use super::state::check_customers;
+use super::{KeyRecord, Requested, Snapshot, find_for_management};
 use crate::catalogue::Partition;
 use crate::kms::{Kms, encode};
 
@@ -19,7 +20,8 @@ impl Kms {
         scope: &Scope,
         input: EnableKeyRequest,
     ) -> Result<(), Exception> {
-        self.set_requested(scope, &input.key_id, Requested::Enabled)
+        let operation = Operation::EnableKey;
+        self.set_requested(scope, operation, &input.key_id, Requested::Enabled)
             .await
     }
 
@@ -32,23 +34,53 @@ impl Kms {
         scope: &Scope,
         input: DisableKeyRequest,
     ) -> Result<(), Exception> {
-        self.set_requested(scope, &input.key_id, Requested::Disabled)
+        let operation = Operation::DisableKey;
+        self.set_requested(scope, operation, &input.key_id, Requested::Disabled)
             .await
     }
 
     async fn set_requested(
         &self,
         scope: &Scope,
+        operation: Operation,
         key_id: &str,
         requested: Requested,
+    ) -> Result<(), Exception> {
+        let change = |record: &mut KeyRecord| record.requested = requested;
+        self.change_key(scope, operation, key_id, change).await
+    }
+
+    /// Changes the record of a customer's key whose state permits `operation`.
+    pub(super) async fn change_key(
+        &self,
+        scope: &Scope,
+        operation: Operation,
+        key_id: &str,
+        change: impl FnOnce(&mut KeyRecord),
+    ) -> Result<(), Exception> {
+        let decide = |key: &Snapshot| {
+            let mut record = key.record.clone();
+            change(&mut record);
+            Ok(record)
+        };
+        self.decide_key(scope, operation, key_id, decide).await
+    }
+
+    /// As [`change_key`](Self::change_key), where more than the state decides.
+    pub(super) async fn decide_key(
+        &self,
+        scope: &Scope,
+        operation: Operation,
+        key_id: &str,
+        decide: impl FnOnce(&Snapshot) -> Result<KeyRecord, Exception>,
     ) -> Result<(), Exception> {
         let partition = self.partition(scope);
         let _changing = partition.control.lock().await;
         let key = find_for_management(&partition, key_id)?;
-        check_not_pending(&key)?;
-        self.put_requested(&partition, &key, requested)
-            .await
-            .map(|_key| ())
+        check_customers(&key)?;
+        check_permitted(operation, &key)?;
+        let record = decide(&key)?;
+        self.put_record(&partition, &key, record).await.map(drop)
     }
 
     /// Commits another requested state and makes it visible.
@@ -60,14 +92,23 @@ impl Kms {
     ) -> Result<Arc<Snapshot>, Exception> {
         let mut record = key.record.clone();
         record.requested = requested;
+        self.put_record(partition, key, record).await
+    }
+
+    /// Commits the record that `key` has from now on and makes it visible.
+    pub(super) async fn put_record(
+        &self,
+        partition: &Partition,
+        key: &Snapshot,
+        record: KeyRecord,
+    ) -> Result<Arc<Snapshot>, Exception> {
         let name = Snapshot::record_key(&partition.scope, &record.id);
         let expect = Expect::Revision(key.revision);
         let put = Transaction::new()
             .expect(&*name, expect)
             .put(&*name, encode(&record));
         let revision = self.commit(put).await?;
-        let changed = Snapshot::new(&partition.scope, record, revision, key.store.clone());
-        let changed = Arc::new(changed);
+        let changed = Arc::new(key.changed(record, revision));
         partition
             .keys
             .insert(changed.record.id, Arc::clone(&changed));

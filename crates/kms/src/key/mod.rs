@@ -7,9 +7,12 @@ mod enable;
 mod identify;
 mod list;
 mod material;
+mod permission;
+mod policy;
 mod record;
 mod spec;
 mod state;
+mod tags;
 
 pub(crate) use describe::material_id;
 pub(crate) use identify::{find_for_management, find_for_use, find_maker};

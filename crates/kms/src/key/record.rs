@@ -147,6 +147,15 @@ impl KeyRecord {
         }
     }
 
+    /// Who manages it.
+    pub(crate) const fn manager(&self) -> &'static str {
+        if self.aws_service.is_some() {
+            "AWS"
+        } else {
+            "CUSTOMER"
+        }
+    }
+
     pub(crate) const fn is_pending_deletion(&self) -> bool {
         match self.requested {
             Requested::PendingDeletion { .. } | Requested::PendingReplicaDeletion { .. } => true,
@@ -192,6 +201,11 @@ impl Snapshot {
             (Some(_), None) | (None, Some(_)) => false,
         };
         same_store && self.record.home == other.record.home
+    }
+
+    /// The same key with another record.
+    pub(crate) fn changed(&self, record: KeyRecord, revision: u64) -> Self {
+        Self::new(&self.scope, record, revision, self.store.clone())
     }
 
     /// Where its record stands.

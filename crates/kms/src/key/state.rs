@@ -29,8 +29,7 @@ pub(crate) fn check_usable(key: &Snapshot) -> Result<Option<Passage>, Exception>
         return Err(pending_import(key));
     }
     if key.record.requested == Requested::Disabled {
-        let text = format!("{} is disabled. Run EnableKey, then try again.", key.arn);
-        return Err(Exception::new(Code::Disabled, text));
+        return Err(disabled(key));
     }
     Ok(passage)
 }
@@ -51,6 +50,49 @@ fn check_created(key: &Snapshot, changing: Changing) -> Result<(), Exception> {
         Changing::Creating { .. } => Err(creating(key)),
         Changing::Updating { .. } => Ok(()),
     }
+}
+
+pub(super) fn disabled(key: &Snapshot) -> Exception {
+    let text = format!("{} is disabled. Run EnableKey, then try again.", key.arn);
+    Exception::new(Code::Disabled, text)
+}
+
+pub(super) fn not_pending_deletion(key: &Snapshot) -> Exception {
+    let text = format!(
+        "{} is not pending deletion. Nothing needs to be done.",
+        key.arn
+    );
+    Exception::new(Code::KmsInvalidState, text)
+}
+
+pub(super) fn external(key: &Snapshot) -> Exception {
+    let text = format!(
+        "{} has origin EXTERNAL, which is not valid for this operation: imported key material does \
+         not rotate by itself. Import other material and run RotateKeyOnDemand.",
+        key.arn
+    );
+    Exception::new(Code::UnsupportedOperation, text)
+}
+
+pub(super) fn updating(key: &Snapshot) -> Exception {
+    let text = format!(
+        "{} is updating. Wait until DescribeKey shows another state, then try again.",
+        key.arn
+    );
+    Exception::new(Code::KmsInvalidState, text)
+}
+
+/// A key of an AWS service is used and looked at, and not changed by its account.
+pub(super) fn check_customers(key: &Snapshot) -> Result<(), Exception> {
+    let Some(service) = &key.record.aws_service else {
+        return Ok(());
+    };
+    let text = format!(
+        "{} is the AWS managed key of {service}, which only AWS changes. Create a key of your own \
+         and use that.",
+        key.arn
+    );
+    Err(Exception::new(Code::AccessDenied, text))
 }
 
 pub(super) fn creating(key: &Snapshot) -> Exception {

@@ -1,0 +1,229 @@
+//! Which operation each state of a key permits: the table of the Developer Guide's page on key
+//! states, and the exception of each combination that is refused.
+//!
+//! Whether an operation fits the *kind* of key at all (a key store's key does not rotate) is asked
+//! before this table is.
+
+use portcullis_api::kms::KeyState;
+use portcullis_api::{Exception, Operation};
+
+use super::Snapshot;
+use super::state;
+use crate::translate;
+
+/// What the table says of an operation in a state. The numbers are those of the page's footnotes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Permitted,
+    /// 1
+    Disabled,
+    /// 2 and 3; where the page permits either exception it is KMSInvalidStateException.
+    PendingDeletion,
+    /// 4
+    NotPendingDeletion,
+    /// 5
+    PendingImport,
+    /// 6
+    External,
+    /// 11
+    Unavailable,
+    /// 14
+    Creating,
+    /// 15
+    Updating,
+}
+
+use Verdict::{
+    Creating as C, Disabled as D, External as X, NotPendingDeletion as N, PendingDeletion as P,
+    PendingImport as I, Permitted as Y, Unavailable as U, Updating as W,
+};
+
+/// The states in the order of the table's columns; pending deletion of a primary with replicas
+/// stands in the column of pending deletion.
+pub(crate) const STATES: [KeyState; 7] = [
+    KeyState::Enabled,
+    KeyState::Disabled,
+    KeyState::PendingDeletion,
+    KeyState::PendingImport,
+    KeyState::Unavailable,
+    KeyState::Creating,
+    KeyState::Updating,
+];
+
+/// Rule LIFE-05: every operation on an existing key by the key's state. A combination that cannot
+/// occur is refused like its neighbour. ImportKeyMaterial and GetParametersForImport while pending
+/// deletion are refused (the page names an exception for the latter only), and Encapsulate and
+/// Decapsulate, which the page does not have, are as Sign.
+const TABLE: [(Operation, [Verdict; 7]); 44] = [
+    // Enabled, Disabled, PendingDeletion, PendingImport, Unavailable, Creating, Updating
+    (Operation::CancelKeyDeletion, [N, N, Y, N, N, N, N]),
+    (Operation::CreateAlias, [Y, Y, P, Y, Y, Y, Y]),
+    (Operation::CreateGrant, [Y, D, P, I, U, C, Y]),
+    (Operation::Decapsulate, [Y, D, P, I, U, C, Y]),
+    (Operation::Decrypt, [Y, D, P, I, U, C, Y]),
+    (Operation::DeleteAlias, [Y; 7]),
+    (Operation::DeleteImportedKeyMaterial, [Y, Y, Y, Y, Y, C, W]),
+    (Operation::DeriveSharedSecret, [Y, D, P, I, U, C, Y]),
+    (Operation::DescribeKey, [Y; 7]),
+    (Operation::DisableKey, [Y, Y, P, I, Y, C, W]),
+    (Operation::DisableKeyRotation, [Y, D, P, X, Y, C, Y]),
+    (Operation::EnableKey, [Y, Y, P, I, Y, C, W]),
+    (Operation::EnableKeyRotation, [Y, D, P, X, Y, C, Y]),
+    (Operation::Encapsulate, [Y, D, P, I, U, C, Y]),
+    (Operation::Encrypt, [Y, D, P, I, U, C, Y]),
+    (Operation::GenerateDataKey, [Y, D, P, I, U, C, Y]),
+    (Operation::GenerateDataKeyPair, [Y, D, P, I, U, C, Y]),
+    (
+        Operation::GenerateDataKeyPairWithoutPlaintext,
+        [Y, D, P, I, U, C, Y],
+    ),
+    (
+        Operation::GenerateDataKeyWithoutPlaintext,
+        [Y, D, P, I, U, C, Y],
+    ),
+    (Operation::GenerateMac, [Y, D, P, I, U, C, Y]),
+    (Operation::GetKeyLastUsage, [Y; 7]),
+    (Operation::GetKeyPolicy, [Y; 7]),
+    (Operation::GetKeyRotationStatus, [Y, Y, Y, X, Y, Y, Y]),
+    (Operation::GetParametersForImport, [Y, Y, P, Y, Y, C, W]),
+    (Operation::GetPublicKey, [Y, Y, P, Y, U, C, Y]),
+    (Operation::ImportKeyMaterial, [Y, Y, P, Y, Y, C, Y]),
+    (Operation::ListGrants, [Y; 7]),
+    (Operation::ListKeyPolicies, [Y; 7]),
+    (Operation::ListKeyRotations, [Y; 7]),
+    (Operation::ListResourceTags, [Y; 7]),
+    (Operation::PutKeyPolicy, [Y; 7]),
+    (Operation::ReEncrypt, [Y, D, P, I, U, C, Y]),
+    (Operation::ReplicateKey, [Y, D, P, I, U, C, W]),
+    (Operation::RetireGrant, [Y; 7]),
+    (Operation::RevokeGrant, [Y; 7]),
+    (Operation::RotateKeyOnDemand, [Y, D, P, I, Y, C, Y]),
+    (Operation::ScheduleKeyDeletion, [Y, Y, P, Y, Y, Y, W]),
+    (Operation::Sign, [Y, D, P, I, U, C, Y]),
+    (Operation::TagResource, [Y, Y, P, Y, Y, Y, Y]),
+    (Operation::UntagResource, [Y, Y, P, Y, Y, Y, Y]),
+    (Operation::UpdateKeyDescription, [Y, Y, P, Y, Y, Y, Y]),
+    (Operation::UpdatePrimaryRegion, [Y, D, P, I, U, C, Y]),
+    (Operation::Verify, [Y, D, P, I, U, C, Y]),
+    (Operation::VerifyMac, [Y, D, P, I, U, C, Y]),
+];
+
+/// What the table says; an operation that it does not have is permitted.
+pub(crate) fn verdict(operation: Operation, state: KeyState) -> Verdict {
+    let state = match state {
+        KeyState::PendingReplicaDeletion => KeyState::PendingDeletion,
+        other => other,
+    };
+    let row = TABLE.iter().find(|(found, _)| *found == operation);
+    let column = STATES.iter().position(|found| *found == state);
+    row.zip(column)
+        .and_then(|((_, row), column)| row.get(column).copied())
+        .unwrap_or(Verdict::Permitted)
+}
+
+/// Whether the state of `key` permits `operation`.
+///
+/// # Errors
+/// The exception that the table names.
+pub(crate) fn check_permitted(operation: Operation, key: &Snapshot) -> Result<(), Exception> {
+    Err(match verdict(operation, key.state()) {
+        Verdict::Permitted => return Ok(()),
+        Verdict::Disabled => state::disabled(key),
+        Verdict::PendingDeletion => state::pending_deletion(key),
+        Verdict::NotPendingDeletion => state::not_pending_deletion(key),
+        Verdict::PendingImport => state::pending_import(key),
+        Verdict::External => state::external(key),
+        Verdict::Unavailable => translate::unavailable(&key.arn),
+        Verdict::Creating => state::creating(key),
+        Verdict::Updating => state::updating(key),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The page's table, a row an operation, in its own words: `+` is permitted, numbers are
+    /// footnotes, `-` is a combination that cannot occur or that the kind of key decides.
+    const PAGE: &str = "
+        CancelKeyDeletion                   4 4 + 4 4 4 4
+        CreateAlias                         + + 3 + + + +
+        CreateGrant                         + 1 3 5 - 14 +
+        Decrypt                             + 1 3 5 11 14 +
+        DeleteAlias                         + + + + + + +
+        DeleteImportedKeyMaterial           + + + + - 14 15
+        DeriveSharedSecret                  + 1 3 5 - 14 +
+        DescribeKey                         + + + + + + +
+        DisableKey                          + + 3 5 + 14 15
+        DisableKeyRotation                  + 1 3 6 - 14 +
+        EnableKey                           + + 3 5 + 14 15
+        EnableKeyRotation                   + 1 3 6 - 14 +
+        Encrypt                             + 1 3 5 11 14 +
+        GenerateDataKey                     + 1 3 5 11 14 +
+        GenerateDataKeyPair                 + 1 3 5 - 14 +
+        GenerateDataKeyPairWithoutPlaintext + 1 3 5 - 14 +
+        GenerateDataKeyWithoutPlaintext     + 1 3 5 11 14 +
+        GenerateMac                         + 1 3 5 - 14 +
+        GetKeyPolicy                        + + + + + + +
+        GetKeyRotationStatus                + + + 6 - + +
+        GetParametersForImport              + + 3 + - 14 15
+        GetPublicKey                        + + 3 + - 14 +
+        ImportKeyMaterial                   + + - + - 14 +
+        ListAliases                         + + + + + + +
+        ListGrants                          + + + + + + +
+        ListKeyPolicies                     + + + + + + +
+        ListKeyRotations                    + + + + - + +
+        ListResourceTags                    + + + + + + +
+        PutKeyPolicy                        + + + + + + +
+        ReEncrypt                           + 1 3 5 11 14 +
+        ReplicateKey                        + 1 3 5 - 14 15
+        RetireGrant                         + + + + + + +
+        RevokeGrant                         + + + + + + +
+        RotateKeyOnDemand                   + 1 3 5 - 14 +
+        ScheduleKeyDeletion                 + + 3 + + + 15
+        Sign                                + 1 3 5 - 14 +
+        TagResource                         + + 3 + + + +
+        UntagResource                       + + 3 + + + +
+        UpdateAlias                         + + - + + + +
+        UpdateKeyDescription                + + 3 + + + +
+        UpdatePrimaryRegion                 + 1 3 5 - 14 +
+        Verify                              + 1 3 5 - 14 +
+        VerifyMac                           + 1 3 5 - 14 +";
+
+    fn footnote(text: &str) -> Option<Verdict> {
+        match text {
+            "+" => Some(Verdict::Permitted),
+            "1" => Some(Verdict::Disabled),
+            "3" => Some(Verdict::PendingDeletion),
+            "4" => Some(Verdict::NotPendingDeletion),
+            "5" => Some(Verdict::PendingImport),
+            "6" => Some(Verdict::External),
+            "11" => Some(Verdict::Unavailable),
+            "14" => Some(Verdict::Creating),
+            "15" => Some(Verdict::Updating),
+            _ => None,
+        }
+    }
+
+    /// Rule LIFE-05.
+    #[test]
+    fn every_operation_is_permitted_in_the_states_that_the_guide_names() {
+        let mut compared = 0;
+        for line in PAGE.lines().filter(|line| !line.trim().is_empty()) {
+            let mut words = line.split_whitespace();
+            let name = words.next().unwrap();
+            let named = |operation: &&Operation| operation.name() == name;
+            let operation = Operation::ALL.iter().find(named).unwrap();
+            for (state, word) in STATES.into_iter().zip(words.by_ref()) {
+                if let Some(expected) = footnote(word) {
+                    assert_eq!(verdict(*operation, state), expected, "{name} {state:?}");
+                    compared += 1;
+                }
+            }
+            assert_eq!(words.next(), None, "{name}");
+        }
+        assert_eq!(compared, 276);
+        let replicas = KeyState::PendingReplicaDeletion;
+        assert_eq!(verdict(Operation::Sign, replicas), Verdict::PendingDeletion);
+    }
+}

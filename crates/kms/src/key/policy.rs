@@ -1,0 +1,113 @@
+//! Key policies: the one that a key has, and the form that one must have.
+
+use portcullis_api::kms::{
+    GetKeyPolicyRequest, GetKeyPolicyResponse, ListKeyPoliciesRequest, ListKeyPoliciesResponse,
+    PutKeyPolicyRequest,
+};
+use portcullis_api::{Code, Exception, KeyId, Operation, Scope};
+
+use super::{KeyRecord, find_for_management};
+use crate::access;
+use crate::kms::Kms;
+use crate::paging::{Asked, page};
+
+/// The only policy that a key has of its own (API, PutKeyPolicy).
+const NAME: &str = "default";
+
+/// The longest policy document (KMS resource quotas, 2023).
+const BYTES_MAX: usize = 32_768;
+
+/// The policy of a key's record.
+pub(crate) fn policy_of(scope: &Scope, record: &KeyRecord) -> String {
+    let given = record.policy.clone();
+    given.unwrap_or_else(|| access::default_policy(&scope.account))
+}
+
+impl Kms {
+    /// PutKeyPolicy. Works in every state of the key.
+    ///
+    /// # Errors
+    /// NotFoundException, MalformedPolicyDocumentException, LimitExceededException,
+    /// ValidationException for another policy than `default`.
+    pub async fn put_key_policy(
+        &self,
+        scope: &Scope,
+        input: PutKeyPolicyRequest,
+    ) -> Result<(), Exception> {
+        if input.policy_name.as_deref().is_some_and(|name| name != NAME) {
+            let text =
+                "The policy of a key that can be put is named default. Leave PolicyName out.";
+            return Err(Exception::new(Code::Validation, text));
+        }
+        let bypass = input.bypass_policy_lockout_safety_check;
+        let operation = Operation::PutKeyPolicy;
+        self.decide_key(scope, operation, &input.key_id, |key| {
+            check_policy(scope, &key.record.id, &input.policy, bypass)?;
+            let mut record = key.record.clone();
+            record.policy = Some(input.policy);
+            Ok(record)
+        })
+        .await
+    }
+
+    /// GetKeyPolicy. Works in every state of the key.
+    ///
+    /// # Errors
+    /// NotFoundException, also for another policy than `default`.
+    pub async fn get_key_policy(
+        &self,
+        scope: &Scope,
+        input: GetKeyPolicyRequest,
+    ) -> Result<GetKeyPolicyResponse, Exception> {
+        let key = find_for_management(&self.partition(scope), &input.key_id)?;
+        // Rule LIFE-10: a key has the policy default and no other.
+        if input.policy_name.as_deref().is_some_and(|name| name != NAME) {
+            let text = "No such policy exists. The policy of a key is named default.";
+            return Err(Exception::new(Code::NotFound, text));
+        }
+        Ok(GetKeyPolicyResponse {
+            policy: Some(policy_of(scope, &key.record)),
+            policy_name: Some(NAME.to_owned()),
+        })
+    }
+
+    /// ListKeyPolicies: there is one. Works in every state of the key.
+    ///
+    /// # Errors
+    /// NotFoundException.
+    pub async fn list_key_policies(
+        &self,
+        scope: &Scope,
+        input: ListKeyPoliciesRequest,
+    ) -> Result<ListKeyPoliciesResponse, Exception> {
+        find_for_management(&self.partition(scope), &input.key_id)?;
+        let asked = Asked {
+            limit: input.limit,
+            marker: input.marker.as_deref(),
+            default: 100,
+            max: 1000,
+        };
+        let page = page([NAME.to_owned()], asked, Clone::clone)?;
+        Ok(ListKeyPoliciesResponse {
+            policy_names: Some(page.items),
+            truncated: Some(page.next_marker.is_some()),
+            next_marker: page.next_marker,
+        })
+    }
+}
+
+/// What every policy that is put on a key is asked.
+///
+/// Rule LIFE-09: it has at most 32,768 bytes.
+pub(super) fn check_policy(
+    scope: &Scope,
+    key: &KeyId,
+    policy: &str,
+    bypass_lockout_check: Option<bool>,
+) -> Result<(), Exception> {
+    if policy.len() > BYTES_MAX {
+        let text = format!("The policy has more than {BYTES_MAX} bytes. Shorten it.");
+        return Err(Exception::new(Code::LimitExceeded, text));
+    }
+    access::check_policy(policy, bypass_lockout_check, scope, &scope.key_arn(key))
+}

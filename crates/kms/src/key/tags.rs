@@ -1,0 +1,174 @@
+//! Tags of keys.
+
+use std::collections::BTreeMap;
+
+use portcullis_api::kms::{
+    ListResourceTagsRequest, ListResourceTagsResponse, Tag, TagResourceRequest,
+    UntagResourceRequest,
+};
+use portcullis_api::{Code, Exception, Operation, Scope};
+
+use super::find_for_management;
+use crate::kms::Kms;
+use crate::paging::{Asked, page};
+
+/// Tags of one key (Guide, tags in AWS KMS).
+const TAGS_MAX: usize = 50;
+
+/// What may stand in a tag beside letters, digits and spaces (Guide, tags in AWS KMS).
+const PUNCTUATION: &str = "_.:/=+-@";
+
+/// The tags of a request by key.
+///
+/// Rule LIFE-07: a tag is made of letters, digits, spaces and `_.:/=+-@`, none begins with `aws:`,
+/// and a request names each tag key once.
+pub(super) fn tags(given: &[Tag]) -> Result<BTreeMap<String, String>, Exception> {
+    let mut tags = BTreeMap::new();
+    for Tag { tag_key, tag_value } in given {
+        check_key(tag_key)?;
+        check_text(tag_value)?;
+        if tags.insert(tag_key.clone(), tag_value.clone()).is_some() {
+            let text = format!("The tag key {tag_key:?} is given twice. Give it once.");
+            return Err(Exception::new(Code::Tag, text));
+        }
+    }
+    check_number(&tags)?;
+    Ok(tags)
+}
+
+fn check_key(key: &str) -> Result<(), Exception> {
+    if key
+        .get(..4)
+        .is_some_and(|start| start.eq_ignore_ascii_case("aws:"))
+    {
+        let text = format!("{key:?}: tag keys that begin with aws: are those of AWS services.");
+        return Err(Exception::new(Code::Tag, text));
+    }
+    check_text(key)
+}
+
+fn check_text(text: &str) -> Result<(), Exception> {
+    let permitted = |c: char| c.is_alphanumeric() || c.is_whitespace() || PUNCTUATION.contains(c);
+    if text.chars().all(permitted) {
+        return Ok(());
+    }
+    let text = format!("{text:?}: a tag is made of letters, digits, spaces and {PUNCTUATION}.");
+    Err(Exception::new(Code::Tag, text))
+}
+
+/// Rule LIFE-08: a key has at most fifty tags.
+fn check_number(tags: &BTreeMap<String, String>) -> Result<(), Exception> {
+    if tags.len() <= TAGS_MAX {
+        return Ok(());
+    }
+    let text = format!("A key has at most {TAGS_MAX} tags. Run UntagResource first.");
+    Err(Exception::new(Code::LimitExceeded, text))
+}
+
+/// Tags as replies have them.
+pub(super) fn listed(tags: &BTreeMap<String, String>) -> Vec<Tag> {
+    let tags = tags.iter().map(|(tag_key, tag_value)| Tag {
+        tag_key: tag_key.clone(),
+        tag_value: tag_value.clone(),
+    });
+    tags.collect()
+}
+
+impl Kms {
+    /// TagResource: adds tags, and gives those that are there already another value.
+    ///
+    /// # Errors
+    /// NotFoundException, TagException, LimitExceededException, KMSInvalidStateException.
+    pub async fn tag_resource(
+        &self,
+        scope: &Scope,
+        input: TagResourceRequest,
+    ) -> Result<(), Exception> {
+        let tags = tags(&input.tags)?;
+        let operation = Operation::TagResource;
+        self.decide_key(scope, operation, &input.key_id, |key| {
+            let mut record = key.record.clone();
+            record.tags.extend(tags);
+            check_number(&record.tags)?;
+            Ok(record)
+        })
+        .await
+    }
+
+    /// UntagResource. A tag that is not there is not missed.
+    ///
+    /// # Errors
+    /// NotFoundException, TagException, KMSInvalidStateException.
+    pub async fn untag_resource(
+        &self,
+        scope: &Scope,
+        input: UntagResourceRequest,
+    ) -> Result<(), Exception> {
+        input.tag_keys.iter().try_for_each(|key| check_key(key))?;
+        let operation = Operation::UntagResource;
+        self.change_key(scope, operation, &input.key_id, |record| {
+            record.tags.retain(|key, _| !input.tag_keys.contains(key));
+        })
+        .await
+    }
+
+    /// ListResourceTags, in the order of the tag keys.
+    ///
+    /// # Errors
+    /// NotFoundException, InvalidMarkerException.
+    pub async fn list_resource_tags(
+        &self,
+        scope: &Scope,
+        input: ListResourceTagsRequest,
+    ) -> Result<ListResourceTagsResponse, Exception> {
+        let key = find_for_management(&self.partition(scope), &input.key_id)?;
+        let asked = Asked {
+            limit: input.limit,
+            marker: input.marker.as_deref(),
+            default: TAGS_MAX,
+            max: TAGS_MAX,
+        };
+        // Tag keys may be more than a marker holds; what stands for them is in the same order.
+        let page = page(listed(&key.record.tags), asked, |tag| hex(&tag.tag_key))?;
+        Ok(ListResourceTagsResponse {
+            truncated: Some(page.next_marker.is_some()),
+            next_marker: page.next_marker,
+            tags: Some(page.items),
+        })
+    }
+}
+
+/// A text of printable ASCII in the order of `text`: a marker may have no other (API, Marker).
+fn hex(text: &str) -> String {
+    text.bytes().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tag(key: &str, value: &str) -> Tag {
+        Tag {
+            tag_key: key.to_owned(),
+            tag_value: value.to_owned(),
+        }
+    }
+
+    /// Rules LIFE-07 and LIFE-08.
+    #[test]
+    fn a_tag_that_is_not_permitted_is_refused() {
+        for permitted in ["a", "Größe", "cost center", "a.b:c/d=e+f-g_h@i"] {
+            assert!(tags(&[tag(permitted, "")]).is_ok(), "{permitted}");
+        }
+        for refused in ["aws:x", "AWS:x", "a*", "a,b", "a\u{0}"] {
+            let refusal = tags(&[tag(refused, "")]).unwrap_err();
+            assert_eq!(refusal.code, Code::Tag, "{refused}");
+        }
+        assert_eq!(tags(&[tag("a", "*")]).unwrap_err().code, Code::Tag);
+        let twice = tags(&[tag("a", "1"), tag("a", "2")]);
+        assert_eq!(twice.unwrap_err().code, Code::Tag);
+        let many: Vec<Tag> = (0..51).map(|n| tag(&n.to_string(), "")).collect();
+        assert_eq!(tags(&many).unwrap_err().code, Code::LimitExceeded);
+        assert_eq!(tags(many.get(..50).unwrap()).unwrap().len(), 50);
+    }
+}
