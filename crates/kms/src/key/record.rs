@@ -286,7 +286,7 @@ mod tests {
         assert_eq!(serde_json::from_str::<KeyRecord>(&written).unwrap(), record);
     }
 
-    fn key(id: KeyId, materials: Materials) -> Snapshot {
+    fn key(id: KeyId, materials: &Materials) -> Snapshot {
         let record = serde_json::json!({
             "id": id, "created_ms": 1, "description": "", "requested": "Enabled",
             "home": "Fleet", "materials": materials,
@@ -303,7 +303,7 @@ mod tests {
     #[test]
     fn a_key_without_its_imported_material_is_pending_import() {
         let id = KeyId::from_bytes([1; 16]);
-        let mut key = key(id, Materials::default());
+        let mut key = key(id, &Materials::default());
         assert_eq!(key.state(), KeyState::PendingImport);
         key.record.requested = Requested::Disabled;
         assert_eq!(key.state(), KeyState::PendingImport);
@@ -315,9 +315,9 @@ mod tests {
     #[test]
     fn only_a_multi_region_key_is_the_same_key_in_every_region() {
         let made = || Materials::generated(HsmKeyId([1; 16]), 0);
-        let single = key(KeyId::from_bytes([1; 16]), made());
+        let single = key(KeyId::from_bytes([1; 16]), &made());
         assert_eq!(single.bound_name(), single.arn);
-        let multi = key(KeyId::multi_region_from_bytes([1; 16]), made());
+        let multi = key(KeyId::multi_region_from_bytes([1; 16]), &made());
         let name = format!("111122223333:key/mrk-{}", "01".repeat(16));
         assert_eq!(multi.bound_name(), name);
     }
