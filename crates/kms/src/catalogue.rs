@@ -42,7 +42,7 @@ pub(crate) struct Partition {
     /// Shared with every key in it.
     pub(crate) scope: Arc<Scope>,
     /// Held by every change of the control plane, so that each decides on what the last one left.
-    pub(crate) control: Mutex<()>,
+    pub(crate) control: Arc<Mutex<()>>,
     pub(crate) stores: RwLock<BTreeMap<KeyStoreId, Arc<KeyStore>>>,
     pub(crate) keys: DashMap<KeyId, Arc<Snapshot>, BuildHasherDefault<IdBits>>,
     /// By name, `alias/` included.
@@ -57,7 +57,7 @@ impl Partition {
     fn new(scope: Scope, neighbours: Weak<Partitions>) -> Self {
         Self {
             scope: Arc::new(scope),
-            control: Mutex::default(),
+            control: Arc::default(),
             stores: RwLock::default(),
             keys: DashMap::with_hasher_and_shard_amount(BuildHasherDefault::default(), SHARDS),
             aliases: DashMap::new(),

@@ -11,8 +11,10 @@
 
 mod world;
 
-use portcullis_api::Code;
+use std::time::Duration;
+
 use portcullis_api::kms::*;
+use portcullis_api::{Code, Exception};
 
 use world::*;
 
@@ -24,7 +26,7 @@ fn tag(key: &str, value: &str) -> Tag {
 }
 
 impl World {
-    async fn tag(&self, key: &str, tags: Vec<Tag>) -> Result<(), portcullis_api::Exception> {
+    async fn tag(&self, key: &str, tags: Vec<Tag>) -> Result<(), Exception> {
         let request = TagResourceRequest {
             key_id: key.to_owned(),
             tags,
@@ -162,4 +164,328 @@ async fn a_key_has_the_default_policy_until_another_one_is_put() {
     let made = world.kms.create_key(&world.scope, request).await.unwrap();
     let key = made.key_metadata.unwrap().key_id.unwrap();
     assert_eq!(world.policy(&key, None).await.unwrap(), mine);
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl World {
+    async fn pass(&self, days: u32) {
+        self.calendar.advance(DAY * days).await.unwrap();
+        self.kms.tend_once().await;
+    }
+
+    async fn enable_rotation(&self, key: &str, days: Option<i32>) -> Result<(), Exception> {
+        let request = EnableKeyRotationRequest {
+            key_id: key.to_owned(),
+            rotation_period_in_days: days,
+        };
+        self.kms.enable_key_rotation(&self.scope, request).await
+    }
+
+    async fn rotation(&self, key: &str) -> GetKeyRotationStatusResponse {
+        let request = GetKeyRotationStatusRequest {
+            key_id: key.to_owned(),
+        };
+        let status = self.kms.get_key_rotation_status(&self.scope, request).await;
+        status.unwrap()
+    }
+
+    async fn rotate(&self, key: &str) -> Result<(), Exception> {
+        let request = RotateKeyOnDemandRequest {
+            key_id: key.to_owned(),
+        };
+        let rotated = self.kms.rotate_key_on_demand(&self.scope, request).await;
+        rotated.map(drop)
+    }
+
+    async fn rotations(&self, key: &str, all: bool) -> Vec<RotationsListEntry> {
+        let request = ListKeyRotationsRequest {
+            key_id: key.to_owned(),
+            include_key_material: all.then(|| "ALL_KEY_MATERIAL".to_owned()),
+            ..ListKeyRotationsRequest::default()
+        };
+        let listed = self.kms.list_key_rotations(&self.scope, request).await;
+        listed.unwrap().rotations.unwrap()
+    }
+
+    async fn disable(&self, key: &str) {
+        let request = DisableKeyRequest {
+            key_id: key.to_owned(),
+        };
+        self.kms.disable_key(&self.scope, request).await.unwrap();
+    }
+
+    async fn enable(&self, key: &str) {
+        let request = EnableKeyRequest {
+            key_id: key.to_owned(),
+        };
+        self.kms.enable_key(&self.scope, request).await.unwrap();
+    }
+
+    async fn multi_region_key(&self) -> String {
+        let request = CreateKeyRequest {
+            multi_region: Some(true),
+            ..CreateKeyRequest::default()
+        };
+        let made = self.kms.create_key(&self.scope, request).await.unwrap();
+        made.key_metadata.unwrap().key_id.unwrap()
+    }
+
+    async fn replicate(&self, key: &str, region: &str) -> Result<KeyMetadata, Exception> {
+        let request = ReplicateKeyRequest {
+            key_id: key.to_owned(),
+            replica_region: region.to_owned(),
+            tags: Some(vec![tag("region", region)]),
+            ..ReplicateKeyRequest::default()
+        };
+        let made = self.kms.replicate_key(&self.scope, request).await?;
+        assert_eq!(made.replica_tags.unwrap(), [tag("region", region)]);
+        Ok(made.replica_key_metadata.unwrap())
+    }
+
+    /// The same world as somebody sees it who works in another Region.
+    fn travel(&mut self, region: &str) {
+        self.scope.region = region.parse().unwrap();
+    }
+
+    async fn state(&self, key: &str) -> String {
+        self.metadata(key).await.key_state.unwrap()
+    }
+}
+
+/// Rules LIFE-11, LIFE-12, LIFE-13 and LIFE-14.
+#[tokio::test]
+async fn a_key_rotates_on_its_days_and_everything_sealed_before_still_opens() {
+    let mut world = World::new().await;
+    let key = world.create_key(None).await.unwrap();
+    assert_eq!(world.rotation(&key).await.key_rotation_enabled, Some(false));
+    let first = world.metadata(&key).await.current_key_material_id.unwrap();
+    let mut sealed = vec![world.encrypt(&key).await.unwrap()];
+    world.enable_rotation(&key, Some(90)).await.unwrap();
+    let status = world.rotation(&key).await;
+    assert_eq!(status.rotation_period_in_days, Some(90));
+    world.pass(89).await;
+    assert_eq!(world.rotations(&key, false).await, []);
+    world.pass(1).await;
+    sealed.push(world.encrypt(&key).await.unwrap());
+    let next = world.rotation(&key).await.next_rotation_date.unwrap().0;
+    assert!((next - status.next_rotation_date.unwrap().0 - 90.0 * 86_400.0).abs() < 1.0);
+
+    // Several periods at once bring several rotations.
+    world.pass(270).await;
+    sealed.push(world.encrypt(&key).await.unwrap());
+    world.rotate(&key).await.unwrap();
+    sealed.push(world.encrypt(&key).await.unwrap());
+    world.restart(false).await;
+    let rotations = world.rotations(&key, false).await;
+    let kinds: Vec<_> = rotations
+        .iter()
+        .map(|it| it.rotation_type.as_deref().unwrap())
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            "AUTOMATIC",
+            "AUTOMATIC",
+            "AUTOMATIC",
+            "AUTOMATIC",
+            "ON_DEMAND"
+        ]
+    );
+    let all = world.rotations(&key, true).await;
+    assert_eq!(all.len(), 6);
+    assert_eq!(all[0].key_material_id.as_ref(), Some(&first));
+    assert_eq!(all[0].rotation_date, None);
+    let current = world.metadata(&key).await.current_key_material_id;
+    assert_eq!(all[5].key_material_id, current);
+    assert_eq!(all[5].key_material_state.as_deref(), Some("CURRENT"));
+    for (blob, version) in sealed.iter().zip([0, 1, 4, 5]) {
+        let request = DecryptRequest {
+            ciphertext_blob: Some(blob.clone()),
+            ..DecryptRequest::default()
+        };
+        let opened = world.kms.decrypt(&world.scope, request).await.unwrap();
+        assert_eq!(opened.key_material_id, all[version].key_material_id);
+    }
+}
+
+/// Rules LIFE-13 and LIFE-14.
+#[tokio::test]
+async fn a_disabled_key_catches_up_once_and_rotations_on_demand_have_a_quota() {
+    let world = World::new().await;
+    let key = world.create_key(None).await.unwrap();
+    world.enable_rotation(&key, Some(90)).await.unwrap();
+    // Near to an automatic rotation there is none on demand.
+    world
+        .calendar
+        .advance(DAY * 90 - Duration::from_secs(600))
+        .await
+        .unwrap();
+    refused(world.rotate(&key).await, Code::Conflict);
+    world.disable(&key).await;
+    refused(world.rotate(&key).await, Code::Disabled);
+    refused(world.enable_rotation(&key, None).await, Code::Disabled);
+    // What was missed while disabled is made up for once.
+    world.pass(400).await;
+    assert_eq!(world.rotations(&key, false).await.len(), 0);
+    world.enable(&key).await;
+    world.kms.tend_once().await;
+    assert_eq!(world.rotations(&key, false).await.len(), 1);
+    for _ in 0..25 {
+        world.rotate(&key).await.unwrap();
+    }
+    refused(world.rotate(&key).await, Code::LimitExceeded);
+    world.schedule_deletion(&key).await;
+    assert_eq!(world.rotation(&key).await.key_rotation_enabled, Some(false));
+    refused(
+        world.enable_rotation(&key, None).await,
+        Code::KmsInvalidState,
+    );
+    let materials = world.rotations(&key, true).await.len();
+    assert_eq!(materials, 27);
+}
+
+/// Rules LIFE-20, LIFE-21, LIFE-23 and LIFE-24.
+#[tokio::test]
+async fn a_multi_region_key_is_one_key_in_all_its_regions() {
+    let mut world = World::new().await;
+    let key = world.multi_region_key().await;
+    assert!(key.starts_with("mrk-"), "{key}");
+    let single = world.create_key(None).await.unwrap();
+    let unsupported = Code::UnsupportedOperation;
+    refused(world.replicate(&single, "eu-west-1").await, unsupported);
+    let replica = world.replicate(&key, "eu-west-1").await.unwrap();
+    assert_eq!(replica.key_id.as_ref(), Some(&key));
+    assert_eq!(replica.key_state.as_deref(), Some("Enabled"));
+    let configuration = replica.multi_region_configuration.unwrap();
+    assert_eq!(
+        configuration.multi_region_key_type.as_deref(),
+        Some("REPLICA")
+    );
+    refused(
+        world.replicate(&key, "eu-west-1").await,
+        Code::AlreadyExists,
+    );
+    let blob = world.encrypt_with(&key, &[("a", "b")]).await.unwrap();
+
+    world.travel("eu-west-1");
+    assert_eq!(
+        world.decrypt(&blob, &[("a", "b")]).await.unwrap(),
+        b"attack at dawn"
+    );
+    refused(world.decrypt(&blob, &[]).await, Code::InvalidCiphertext);
+    refused(world.replicate(&key, "eu-west-2").await, unsupported);
+    refused(world.rotate(&key).await, unsupported);
+    refused(world.enable_rotation(&key, None).await, unsupported);
+    world.disable(&key).await;
+
+    world.travel("us-east-1");
+    world.rotate(&key).await.unwrap();
+    world.enable_rotation(&key, Some(100)).await.unwrap();
+    let newer = world.encrypt(&key).await.unwrap();
+    world.travel("eu-west-1");
+    refused(world.decrypt(&newer, &[]).await, Code::Disabled);
+    world.enable(&key).await;
+    assert!(world.decrypt(&newer, &[]).await.is_ok());
+    assert_eq!(
+        world.rotation(&key).await.rotation_period_in_days,
+        Some(100)
+    );
+    assert_eq!(world.tags(&key, 50, None).await.tags.unwrap().len(), 1);
+}
+
+/// Rules LIFE-21 and LIFE-23.
+#[tokio::test]
+async fn a_primary_moves_and_waits_with_its_deletion_for_its_replicas() {
+    let mut world = World::new().await;
+    let key = world.multi_region_key().await;
+    world.replicate(&key, "eu-west-1").await.unwrap();
+    let blob = world.encrypt(&key).await.unwrap();
+    world.rotate(&key).await.unwrap();
+    let newer = world.encrypt(&key).await.unwrap();
+    let update = |region: &str| UpdatePrimaryRegionRequest {
+        key_id: key.clone(),
+        primary_region: region.to_owned(),
+    };
+    let moved = world
+        .kms
+        .update_primary_region(&world.scope, update("ap-south-1"))
+        .await;
+    refused(moved, Code::NotFound);
+    let moved = world
+        .kms
+        .update_primary_region(&world.scope, update("eu-west-1"))
+        .await;
+    moved.unwrap();
+    world.restart(false).await;
+    let configuration = world
+        .metadata(&key)
+        .await
+        .multi_region_configuration
+        .unwrap();
+    assert_eq!(
+        configuration.primary_key.unwrap().region.as_deref(),
+        Some("eu-west-1")
+    );
+    world.travel("eu-west-1");
+    world.schedule_deletion(&key).await;
+    let primary = world.metadata(&key).await;
+    assert_eq!(primary.key_state.as_deref(), Some("PendingReplicaDeletion"));
+    assert_eq!(primary.pending_deletion_window_in_days, Some(7));
+    world.travel("us-east-1");
+    world.schedule_deletion(&key).await;
+    world.pass(7).await;
+    world.travel("eu-west-1");
+    assert_eq!(world.state(&key).await, "PendingDeletion");
+    let cancel = CancelKeyDeletionRequest {
+        key_id: key.clone(),
+    };
+    world
+        .kms
+        .cancel_key_deletion(&world.scope, cancel)
+        .await
+        .unwrap();
+    world.enable(&key).await;
+    // The material that both had is still there.
+    assert!(world.decrypt(&blob, &[]).await.is_ok());
+    assert!(world.decrypt(&newer, &[]).await.is_ok());
+}
+
+/// Rule TIME-05.
+#[tokio::test]
+async fn a_replica_is_creating_and_a_moved_primary_updating_for_as_long_as_the_pace_says() {
+    let mut world = World::new().await;
+    let key = world.multi_region_key().await;
+    world
+        .calendar
+        .pacing()
+        .set_pace("describes:2".parse().unwrap());
+    let replica = world.replicate(&key, "eu-west-1").await.unwrap();
+    assert_eq!(replica.key_state.as_deref(), Some("Creating"));
+    let blob = world.encrypt(&key).await.unwrap();
+    world.travel("eu-west-1");
+    refused(world.decrypt(&blob, &[]).await, Code::KmsInvalidState);
+    assert_eq!(world.state(&key).await, "Creating");
+    assert_eq!(world.state(&key).await, "Creating");
+    assert_eq!(world.state(&key).await, "Enabled");
+    world.travel("us-east-1");
+    let update = UpdatePrimaryRegionRequest {
+        key_id: key.clone(),
+        primary_region: "eu-west-1".to_owned(),
+    };
+    let moved = world.kms.update_primary_region(&world.scope, update).await;
+    moved.unwrap();
+    assert!(world.encrypt(&key).await.is_ok(), "an Updating key is used");
+    let disable = DisableKeyRequest {
+        key_id: key.clone(),
+    };
+    let disabled = world.kms.disable_key(&world.scope, disable).await;
+    refused(disabled, Code::KmsInvalidState);
+    world
+        .calendar
+        .pacing()
+        .set_pace("immediate".parse().unwrap());
+    assert_eq!(world.state(&key).await, "Enabled");
+    world.travel("eu-west-1");
+    assert_eq!(world.state(&key).await, "Enabled");
 }

@@ -29,6 +29,14 @@ macro_rules! built_operations {
             GetKeyPolicy kms.get_key_policy(kms::GetKeyPolicyRequest) reads object;
             ListKeyPolicies kms.list_key_policies(kms::ListKeyPoliciesRequest) reads object;
 
+            EnableKeyRotation kms.enable_key_rotation(kms::EnableKeyRotationRequest) changes empty;
+            DisableKeyRotation kms.disable_key_rotation(kms::DisableKeyRotationRequest) changes empty;
+            GetKeyRotationStatus kms.get_key_rotation_status(kms::GetKeyRotationStatusRequest) reads object;
+            RotateKeyOnDemand kms.rotate_key_on_demand(kms::RotateKeyOnDemandRequest) changes object;
+            ListKeyRotations kms.list_key_rotations(kms::ListKeyRotationsRequest) reads object;
+            ReplicateKey kms.replicate_key(kms::ReplicateKeyRequest) changes object;
+            UpdatePrimaryRegion kms.update_primary_region(kms::UpdatePrimaryRegionRequest) changes empty;
+
             CreateAlias kms.create_alias(kms::CreateAliasRequest) changes empty;
             UpdateAlias kms.update_alias(kms::UpdateAliasRequest) changes empty;
             DeleteAlias kms.delete_alias(kms::DeleteAliasRequest) changes empty;

@@ -41,11 +41,15 @@ pub enum StateChange {
     CreateHsm,
     /// An HSM from DELETE_IN_PROGRESS to its end.
     DeleteHsm,
+    /// A replica of a multi-Region KMS key from Creating.
+    ReplicateKey,
+    /// Both primaries of a multi-Region KMS key from Updating.
+    UpdatePrimaryRegion,
 }
 
 impl StateChange {
     /// Every change.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Connect,
         Self::Disconnect,
         Self::CreateCluster,
@@ -54,6 +58,8 @@ impl StateChange {
         Self::DeleteCluster,
         Self::CreateHsm,
         Self::DeleteHsm,
+        Self::ReplicateKey,
+        Self::UpdatePrimaryRegion,
     ];
 
     /// How long it takes on AWS. Only the first figure is a documented bound; the activation's and
@@ -70,6 +76,7 @@ impl StateChange {
             Self::DeleteCluster => 5 * 60,
             Self::CreateHsm => 10 * 60,
             Self::DeleteHsm => 120,
+            Self::ReplicateKey | Self::UpdatePrimaryRegion => 60,
         };
         Duration::from_secs(seconds)
     }

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use portcullis_api::kms::{CreateKeyRequest, CreateKeyResponse, KeySpec, KeyUsageType};
@@ -8,6 +9,7 @@ use portcullis_seam::plant::{Bug, planted};
 use portcullis_store::{Expect, Transaction};
 
 use super::policy::check_policy;
+use super::record::MultiRegion;
 use super::tags::tags;
 use super::{Home, KeyRecord, Materials, Requested, Rotation, Snapshot, describe};
 use crate::catalogue::Partition;
@@ -16,7 +18,7 @@ use crate::kms::{Kms, encode, unsupported};
 use crate::translate;
 
 /// Customer keys in an account and Region (KMS resource quotas).
-const KEYS_MAX: usize = 100_000;
+pub(super) const KEYS_MAX: usize = 100_000;
 
 /// The service does not document this answer; LimitExceededException is one that CreateKey
 /// declares.
@@ -55,7 +57,10 @@ fn check(input: &CreateKeyRequest) -> Result<(), Exception> {
         ));
     }
     for (given, what) in [
-        (input.multi_region == Some(true), "MultiRegion"),
+        (
+            input.multi_region == Some(true) && in_store,
+            "multi-Region keys in a custom key store",
+        ),
         (input.xks_key_id.is_some(), "XksKeyId"),
     ] {
         if given {
@@ -65,6 +70,23 @@ fn check(input: &CreateKeyRequest) -> Result<(), Exception> {
         }
     }
     Ok(())
+}
+
+/// Rule LIFE-24: the ID of a multi-Region key begins with `mrk-`, and no other does.
+fn check_id(id: &KeyId, input: &CreateKeyRequest) -> Result<(), Exception> {
+    if id.is_multi_region() == (input.multi_region == Some(true)) {
+        return Ok(());
+    }
+    let text = format!("{id}: an ID that begins with mrk- is that of a multi-Region key.");
+    Err(Exception::new(Code::Validation, text))
+}
+
+/// A new multi-Region key is a primary without replicas.
+fn multi_region(id: &KeyId, scope: &Scope) -> Option<MultiRegion> {
+    id.is_multi_region().then(|| MultiRegion {
+        primary: scope.region.clone(),
+        replicas: BTreeSet::new(),
+    })
 }
 
 impl Kms {
@@ -77,12 +99,13 @@ impl Kms {
         scope: &Scope,
         input: CreateKeyRequest,
     ) -> Result<CreateKeyResponse, Exception> {
-        self.create_key_as(
-            scope,
-            KeyId::from_random(draw(&*self.config.entropy)),
-            input,
-        )
-        .await
+        let bits = draw(&*self.config.entropy);
+        let id = if input.multi_region == Some(true) {
+            KeyId::multi_region_from_random(bits)
+        } else {
+            KeyId::from_random(bits)
+        };
+        self.create_key_as(scope, id, input).await
     }
 
     /// CreateKey with an ID of the caller's: for worlds.
@@ -96,6 +119,7 @@ impl Kms {
         input: CreateKeyRequest,
     ) -> Result<CreateKeyResponse, Exception> {
         check(&input)?;
+        check_id(&id, &input)?;
         if let Some(policy) = &input.policy {
             let bypass = input.bypass_policy_lockout_safety_check;
             check_policy(scope, &id, policy, bypass)?;
@@ -138,7 +162,8 @@ impl Kms {
             policy: input.policy,
             tags,
             rotation: Rotation::default(),
-            multi_region: None,
+            multi_region: multi_region(&id, scope),
+            changing: None,
             aws_service: None,
         };
         let key = self.put_new_key(&partition, record, store).await?;
@@ -212,35 +237,39 @@ impl Kms {
         } else {
             put
         };
-        let revision = match self.commit(put).await {
-            Ok(revision) => revision,
-            Err(exception) => {
-                self.delete_material(&record, store.as_deref()).await;
-                return Err(exception);
-            }
-        };
+        let committed = self.commit(put).await;
+        let revision = committed.as_ref().map_or(0, |revision| *revision);
         let snapshot = Arc::new(Snapshot::new(&partition.scope, record, revision, store));
+        if let Err(exception) = committed {
+            self.delete_material(&snapshot).await;
+            return Err(exception);
+        }
         partition
             .keys
             .insert(snapshot.record.id, Arc::clone(&snapshot));
         Ok(snapshot)
     }
 
-    /// Deletes every version of the material. Best effort; says whether all is gone everywhere.
-    pub(super) async fn delete_material(
-        &self,
-        record: &KeyRecord,
-        store: Option<&KeyStore>,
-    ) -> bool {
+    /// Deletes every version of the material that the key has in no other Region. Best effort; says
+    /// whether all is gone everywhere.
+    pub(super) async fn delete_material(&self, key: &Snapshot) -> bool {
         let mut gone = true;
-        for version in record.materials.all().iter().filter(|it| it.is_present()) {
-            gone &= self.delete_hsm_key(version.hsm_key, store).await;
+        for version in key
+            .record
+            .materials
+            .all()
+            .iter()
+            .filter(|it| it.is_present())
+        {
+            gone &= self.delete_version(key, version.hsm_key).await;
         }
         gone
     }
 
-    async fn delete_hsm_key(&self, id: HsmKeyId, store: Option<&KeyStore>) -> bool {
-        match store {
+    /// As [`delete_material`](Self::delete_material), one version.
+    pub(super) async fn delete_version(&self, key: &Snapshot, id: HsmKeyId) -> bool {
+        match &key.store {
+            None if self.is_shared(&key.scope, &key.record.id, id) => true,
             None => self.fleet.delete_key(&self.config, id).await.is_ok(),
             Some(store) => match store.live.load_full() {
                 Some(live) => live.delete_key(id).await,

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_api::kms::{
-    CancelKeyDeletionRequest, CancelKeyDeletionResponse, KeyState, ScheduleKeyDeletionRequest,
+    CancelKeyDeletionRequest, CancelKeyDeletionResponse, ScheduleKeyDeletionRequest,
     ScheduleKeyDeletionResponse,
 };
 use portcullis_api::{Code, EpochSeconds, Exception, Operation, Scope};
@@ -10,8 +10,9 @@ use portcullis_seam::Timestamp;
 use portcullis_store::{Expect, Transaction};
 
 use super::permission::check_permitted;
+use super::relatives::{Change, Held};
 use super::state::check_customers;
-use super::{Requested, Snapshot, find_for_management};
+use super::{Requested, Snapshot};
 use crate::alias::alias_key;
 use crate::catalogue::Partition;
 use crate::events::{EventRecord, event_id};
@@ -48,18 +49,23 @@ impl Kms {
                 "PendingWindowInDays must be from 7 to 30.",
             )
         })?;
-        let partition = self.partition(scope);
-        let _changing = partition.control.lock().await;
-        let key = find_for_management(&partition, &input.key_id)?;
-        check_customers(&key)?;
-        check_permitted(Operation::ScheduleKeyDeletion, &key)?;
-        let at = self.config.clock.now().plus(DAY * window);
-        let requested = Requested::PendingDeletion { at_ms: at.millis() };
-        let key = self.put_requested(&partition, &key, requested).await?;
+        let held = self.hold(scope, &input.key_id).await?;
+        let key = &held.key;
+        check_customers(key)?;
+        check_permitted(Operation::ScheduleKeyDeletion, key)?;
+        let (requested, date) = if has_replicas(key) {
+            let window_days = u8::try_from(window).unwrap_or(u8::MAX);
+            (Requested::PendingReplicaDeletion { window_days }, None)
+        } else {
+            let at = self.config.clock.now().plus(DAY * window);
+            let requested = Requested::PendingDeletion { at_ms: at.millis() };
+            (requested, Some(EpochSeconds(at.seconds())))
+        };
+        let key = self.put_requested(&held.partition, key, requested).await?;
         Ok(ScheduleKeyDeletionResponse {
             key_id: Some(key.arn.clone()),
-            deletion_date: Some(EpochSeconds(at.seconds())),
-            key_state: Some(KeyState::PendingDeletion.as_str().to_owned()),
+            deletion_date: date,
+            key_state: Some(key.state().as_str().to_owned()),
             pending_window_in_days: Some(days),
         })
     }
@@ -73,16 +79,39 @@ impl Kms {
         scope: &Scope,
         input: CancelKeyDeletionRequest,
     ) -> Result<CancelKeyDeletionResponse, Exception> {
-        let partition = self.partition(scope);
-        let _changing = partition.control.lock().await;
-        let key = find_for_management(&partition, &input.key_id)?;
-        check_permitted(Operation::CancelKeyDeletion, &key)?;
+        let held = self.hold(scope, &input.key_id).await?;
+        check_permitted(Operation::CancelKeyDeletion, &held.key)?;
         let key = self
-            .put_requested(&partition, &key, Requested::Disabled)
+            .put_requested(&held.partition, &held.key, Requested::Disabled)
             .await?;
         Ok(CancelKeyDeletionResponse {
             key_id: Some(key.arn.clone()),
         })
+    }
+
+    /// The records that the relatives of a replica have when it is gone. Rule LIFE-21: the waiting
+    /// period of a primary begins when its last replica is gone.
+    fn without(&self, key: &Snapshot) -> Vec<Change> {
+        let now = self.config.clock.now();
+        let relatives = self.relatives(key).into_iter();
+        let without = |(partition, relative): (Arc<Partition>, Arc<Snapshot>)| {
+            let mut record = relative.record.clone();
+            if let Some(regions) = &mut record.multi_region {
+                regions.replicas.remove(&key.scope.region);
+                if let Requested::PendingReplicaDeletion { window_days } = record.requested
+                    && regions.replicas.is_empty()
+                {
+                    let at_ms = now.plus(DAY * u32::from(window_days)).millis();
+                    record.requested = Requested::PendingDeletion { at_ms };
+                }
+            }
+            Change {
+                partition,
+                key: Some(relative),
+                record,
+            }
+        };
+        relatives.map(without).collect()
     }
 
     /// Deletes keys on their day, for as long as somebody holds KMS.
@@ -108,6 +137,8 @@ impl Kms {
     pub async fn tend_once(&self) {
         for partition in self.catalogue.all() {
             self.sweep(&partition).await;
+            self.rotate_due(&partition).await;
+            self.end_changes(&partition).await;
             self.end_due(&partition).await;
         }
     }
@@ -122,16 +153,24 @@ impl Kms {
             .collect();
         due.sort_by_key(|key| key.record.id);
         for key in due {
-            let _changing = partition.control.lock().await;
-            if let Err(exception) = self.delete(partition, &key).await {
+            if let Err(exception) = self.delete_if_due(&key).await {
                 tracing::warn!(%exception, key = key.arn, "not deleted; will be tried again");
             }
         }
     }
 
+    async fn delete_if_due(&self, key: &Snapshot) -> Result<(), Exception> {
+        let held = self.hold(&key.scope, &key.record.id.to_string()).await?;
+        if is_due(&held.key, self.config.clock.now()) {
+            self.delete(&held).await?;
+        }
+        Ok(())
+    }
+
     /// Rule KEY-17: at its day a key's record and aliases go first, in one commit; then its
-    /// material is deleted.
-    async fn delete(&self, partition: &Partition, key: &Snapshot) -> Result<(), Exception> {
+    /// material is deleted. Its relatives in other Regions hear of it in the same commit.
+    async fn delete(&self, held: &Held) -> Result<(), Exception> {
+        let (partition, key) = (&held.partition, &held.key);
         let name = Snapshot::record_key(&partition.scope, &key.record.id);
         let mut delete = Transaction::new()
             .expect(&*name, Expect::Revision(key.revision))
@@ -146,7 +185,7 @@ impl Kms {
         for alias in &aliases {
             delete = delete.delete(alias_key(&partition.scope, alias));
         }
-        self.commit(delete).await?;
+        self.commit_with(delete, self.without(key)).await?;
         partition.keys.remove(&key.record.id);
         for alias in &aliases {
             partition.aliases.remove(alias);
@@ -154,9 +193,7 @@ impl Kms {
         // Rule KEY-18: one attempt, best effort; what cannot be reached keeps an orphan.
         let deletion = Deletion {
             of: key,
-            material_gone: self
-                .delete_material(&key.record, key.store.as_deref())
-                .await,
+            material_gone: self.delete_material(key).await,
         };
         if !deletion.material_gone {
             tracing::warn!(key = key.arn, materials = ?key.record.materials, "orphaned key material");
@@ -208,6 +245,12 @@ impl Deletion<'_> {
             ),
         ]
     }
+}
+
+/// Whether a primary has replicas, which must be deleted before it.
+fn has_replicas(key: &Snapshot) -> bool {
+    let relatives = key.record.multi_region.as_ref();
+    relatives.is_some_and(|it| it.primary == key.scope.region && !it.replicas.is_empty())
 }
 
 fn list(items: impl Iterator<Item = String>) -> String {

@@ -6,6 +6,7 @@ use portcullis_api::{EpochSeconds, Exception, Operation, Scope};
 use portcullis_hsm::HsmKeyId;
 use portcullis_seam::Timestamp;
 
+use super::replicate;
 use super::spec::{self, Algorithms};
 use super::{KeyRecord, Origin, Requested, Snapshot, find_for_use};
 use crate::kms::Kms;
@@ -20,7 +21,14 @@ impl Kms {
         scope: &Scope,
         input: DescribeKeyRequest,
     ) -> Result<DescribeKeyResponse, Exception> {
-        let key = find_for_use(&self.partition(scope), &input.key_id)?;
+        let partition = self.partition(scope);
+        let mut key = find_for_use(&partition, &input.key_id)?;
+        if let Some(turn) = &key.turn {
+            // Rule TIME-06: what was described often enough is over before it is described again.
+            self.end_change(&key.scope, &key.record.id).await;
+            self.config.pacing.describe(turn);
+            key = find_for_use(&partition, &input.key_id)?;
+        }
         Ok(DescribeKeyResponse {
             key_metadata: Some(metadata(&key.scope, &key)),
         })
@@ -87,7 +95,12 @@ pub(crate) fn metadata(scope: &Scope, key: &Snapshot) -> KeyMetadata {
             .as_ref()
             .map(|store| store.record().cluster.to_string()),
         key_manager: Some(key.record.manager().to_owned()),
-        multi_region: Some(false),
+        multi_region: Some(key.record.multi_region.is_some()),
+        multi_region_configuration: replicate::configuration(key),
+        pending_deletion_window_in_days: match key.record.requested {
+            Requested::PendingReplicaDeletion { window_days } => Some(i32::from(window_days)),
+            Requested::Enabled | Requested::Disabled | Requested::PendingDeletion { .. } => None,
+        },
         current_key_material_id: current.and_then(|it| material_id(key, it.hsm_key)),
         ..algorithms(key)
     }

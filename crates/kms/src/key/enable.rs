@@ -46,7 +46,13 @@ impl Kms {
         key_id: &str,
         requested: Requested,
     ) -> Result<(), Exception> {
-        let change = |record: &mut KeyRecord| record.requested = requested;
+        let now_ms = self.now_ms();
+        let change = |record: &mut KeyRecord| {
+            record.requested = requested;
+            if requested == Requested::Enabled {
+                record.catch_up(now_ms);
+            }
+        };
         self.change_key(scope, operation, key_id, change).await
     }
 

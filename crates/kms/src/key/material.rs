@@ -94,11 +94,30 @@ pub(crate) enum Role {
     PendingRotation,
 }
 
+impl Role {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::NonCurrent => "NON_CURRENT",
+            Self::Current => "CURRENT",
+            Self::PendingRotation => "PENDING_ROTATION",
+        }
+    }
+}
+
 /// Why a version took the place of the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum RotationType {
     Automatic,
     OnDemand,
+}
+
+impl RotationType {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Automatic => "AUTOMATIC",
+            Self::OnDemand => "ON_DEMAND",
+        }
+    }
 }
 
 /// What is known of material that somebody imported.
@@ -110,6 +129,16 @@ pub(crate) struct Import {
     pub(crate) expires_ms: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) description: Option<String>,
+}
+
+impl Import {
+    pub(crate) const fn state(&self) -> &'static str {
+        if self.present {
+            "IMPORTED"
+        } else {
+            "PENDING_IMPORT"
+        }
+    }
 }
 
 /// One version of a key's material.
@@ -197,6 +226,34 @@ impl Materials {
         &self.0
     }
 
+    /// The version that the next rotation on demand makes current.
+    pub(crate) fn pending(&self) -> Option<&Version> {
+        let last = self.0.last();
+        last.filter(|version| version.role == Role::PendingRotation)
+    }
+
+    /// Puts a version at the end.
+    pub(crate) fn push(&mut self, version: Version) {
+        self.0.push(version);
+    }
+
+    /// Makes the pending version the current one.
+    pub(crate) fn promote(&mut self, rotation: RotationType, at_ms: u64) {
+        if self.pending().is_none() {
+            return;
+        }
+        for version in &mut self.0 {
+            match version.role {
+                Role::Current => version.role = Role::NonCurrent,
+                Role::PendingRotation => {
+                    version.role = Role::Current;
+                    version.rotated = Some((rotation, at_ms));
+                }
+                Role::NonCurrent => {}
+            }
+        }
+    }
+
     /// Whether every version that seals or opens is in the HSMs: one that is missing makes the key
     /// PendingImport (Guide, importing key material).
     pub(crate) fn are_complete(&self) -> bool {
@@ -224,6 +281,25 @@ mod tests {
             serde_json::from_str::<Materials>(&again).unwrap(),
             materials
         );
+    }
+
+    #[test]
+    fn a_rotation_makes_the_pending_version_current_and_keeps_the_others() {
+        let mut materials = Materials::generated(HsmKeyId([1; 16]), 1);
+        materials.promote(RotationType::OnDemand, 2);
+        assert_eq!(materials, Materials::generated(HsmKeyId([1; 16]), 1));
+        materials.push(Version {
+            role: Role::PendingRotation,
+            ..Version::generated(HsmKeyId([2; 16]), 2)
+        });
+        let current = |it: &Materials| it.current().unwrap().hsm_key;
+        assert_eq!(current(&materials), HsmKeyId([1; 16]));
+        materials.promote(RotationType::OnDemand, 3);
+        assert_eq!(current(&materials), HsmKeyId([2; 16]));
+        assert!(materials.pending().is_none() && materials.are_complete());
+        let roles: Vec<Role> = materials.all().iter().map(|it| it.role).collect();
+        assert_eq!(roles, [Role::NonCurrent, Role::Current]);
+        assert!(materials.of_hsm_key(HsmKeyId([1; 16])).is_some());
     }
 
     #[test]

@@ -10,12 +10,15 @@ mod material;
 mod permission;
 mod policy;
 mod record;
+mod relatives;
+mod replicate;
+mod rotation;
 mod spec;
 mod state;
 mod tags;
 
 pub(crate) use describe::material_id;
-pub(crate) use identify::{find_for_management, find_for_use, find_maker};
+pub(crate) use identify::{find_for_management, find_for_use, find_maker, find_shared};
 pub(crate) use material::Materials;
 pub(crate) use record::{Home, KeyRecord, Origin, Requested, Rotation, Snapshot};
 pub(crate) use state::check_usable;

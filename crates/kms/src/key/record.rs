@@ -3,7 +3,9 @@ use std::sync::Arc;
 
 use portcullis_api::kms::{KeySpec, KeyState, KeyUsageType};
 use portcullis_api::{Exception, KeyId, KeyStoreId, Region, Scope};
+use portcullis_cloudhsm::{StateChange, Turn};
 use portcullis_hsm::HsmKeyId;
+use portcullis_seam::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::material::Materials;
@@ -40,6 +42,9 @@ pub(crate) struct KeyRecord {
     /// Only of a multi-Region key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) multi_region: Option<MultiRegion>,
+    /// Set while a multi-Region key is Creating or Updating.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) changing: Option<Changing>,
     /// The AWS service whose key it is; none for a customer's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) aws_service: Option<String>,
@@ -102,8 +107,6 @@ pub(crate) struct Automatic {
 pub(crate) struct MultiRegion {
     pub(crate) primary: Region,
     pub(crate) replicas: BTreeSet<Region>,
-    /// Set while it is Creating or Updating.
-    pub(crate) changing: Option<Changing>,
 }
 
 /// A passing state of a multi-Region key and when it began, in milliseconds since 1970.
@@ -111,6 +114,17 @@ pub(crate) struct MultiRegion {
 pub(crate) enum Changing {
     Creating { since_ms: u64 },
     Updating { since_ms: u64 },
+}
+
+impl Changing {
+    /// How long it lasts is the pace's to say.
+    fn turn(self) -> Arc<Turn> {
+        let (change, since_ms) = match self {
+            Self::Creating { since_ms } => (StateChange::ReplicateKey, since_ms),
+            Self::Updating { since_ms } => (StateChange::UpdatePrimaryRegion, since_ms),
+        };
+        Turn::begin(change, Timestamp::from_millis(since_ms))
+    }
 }
 
 /// Who provides a key's material.
@@ -174,6 +188,8 @@ pub(crate) struct Snapshot {
     pub(crate) scope: Arc<Scope>,
     /// The key store that it is in.
     pub(crate) store: Option<Arc<KeyStore>>,
+    /// Of the passing state that it is in.
+    pub(crate) turn: Option<Arc<Turn>>,
 }
 
 impl Snapshot {
@@ -184,12 +200,14 @@ impl Snapshot {
         store: Option<Arc<KeyStore>>,
     ) -> Self {
         let arn = scope.key_arn(&record.id);
+        let turn = record.changing.map(Changing::turn);
         Self {
             record,
             revision,
             arn,
             scope: Arc::clone(scope),
             store,
+            turn,
         }
     }
 
@@ -205,7 +223,12 @@ impl Snapshot {
 
     /// The same key with another record.
     pub(crate) fn changed(&self, record: KeyRecord, revision: u64) -> Self {
-        Self::new(&self.scope, record, revision, self.store.clone())
+        let goes_on = record.changing == self.record.changing;
+        let mut changed = Self::new(&self.scope, record, revision, self.store.clone());
+        if goes_on {
+            changed.turn.clone_from(&self.turn);
+        }
+        changed
     }
 
     /// Where its record stands.
@@ -244,8 +267,7 @@ impl Snapshot {
             Requested::PendingReplicaDeletion { .. } => return KeyState::PendingReplicaDeletion,
             Requested::Enabled | Requested::Disabled => {}
         }
-        let changing = record.multi_region.as_ref().and_then(|it| it.changing);
-        match changing {
+        match record.changing {
             Some(Changing::Creating { .. }) => return KeyState::Creating,
             Some(Changing::Updating { .. }) => return KeyState::Updating,
             None => {}

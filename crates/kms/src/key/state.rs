@@ -13,7 +13,7 @@ use crate::translate;
 /// LIFE-02: missing imported material comes before that too.
 pub(crate) fn check_usable(key: &Snapshot) -> Result<Option<Passage>, Exception> {
     check_not_pending(key)?;
-    if let Some(changing) = key.record.multi_region.as_ref().and_then(|it| it.changing) {
+    if let Some(changing) = key.record.changing {
         check_created(key, changing)?;
     }
     let passage = match &key.store {

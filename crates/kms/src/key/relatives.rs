@@ -1,0 +1,184 @@
+//! Multi-Region keys as one: what is changed together, and under which locks.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use portcullis_api::{Exception, KeyId, Region, Scope};
+use portcullis_hsm::HsmKeyId;
+use portcullis_store::{Expect, Transaction};
+use tokio::sync::OwnedMutexGuard;
+
+use super::{KeyRecord, Snapshot, find_for_management};
+use crate::catalogue::Partition;
+use crate::kms::{Kms, encode};
+
+/// A key that nobody else changes, and the same key in other Regions.
+pub(super) struct Held {
+    pub(super) partition: Arc<Partition>,
+    pub(super) key: Arc<Snapshot>,
+    _locks: Vec<OwnedMutexGuard<()>>,
+}
+
+/// A key in a Region and the record that it shall have.
+pub(super) struct Change {
+    pub(super) partition: Arc<Partition>,
+    /// None for a key that is new there.
+    pub(super) key: Option<Arc<Snapshot>>,
+    pub(super) record: KeyRecord,
+}
+
+impl Kms {
+    /// Finds a key of the caller's account and keeps everybody else from changing it, wherever it
+    /// has relatives. Locks are taken in the order of the Regions.
+    pub(super) async fn hold(&self, scope: &Scope, key_id: &str) -> Result<Held, Exception> {
+        self.hold_with(scope, key_id, None).await
+    }
+
+    /// As [`hold`](Self::hold), and another Region too.
+    pub(super) async fn hold_with(
+        &self,
+        scope: &Scope,
+        key_id: &str,
+        region: Option<&Region>,
+    ) -> Result<Held, Exception> {
+        let partition = self.partition(scope);
+        loop {
+            let found = find_for_management(&partition, key_id)?;
+            let mut wanted = regions(&found);
+            wanted.extend(region.cloned());
+            let mut locks = Vec::with_capacity(wanted.len());
+            for region in &wanted {
+                let place = self.in_region(scope, region);
+                locks.push(Arc::clone(&place.control).lock_owned().await);
+            }
+            // While this one waited for its locks the key may have got another relative.
+            let key = find_for_management(&partition, key_id)?;
+            if regions(&key).is_subset(&wanted) {
+                return Ok(Held {
+                    partition,
+                    key,
+                    _locks: locks,
+                });
+            }
+        }
+    }
+
+    pub(super) fn in_region(&self, scope: &Scope, region: &Region) -> Arc<Partition> {
+        self.partition(&Scope {
+            account: scope.account.clone(),
+            region: region.clone(),
+        })
+    }
+
+    /// The same key in the other Regions.
+    pub(super) fn relatives(&self, key: &Snapshot) -> Vec<(Arc<Partition>, Arc<Snapshot>)> {
+        let others = regions(key).into_iter();
+        let others = others.filter(|region| *region != key.scope.region);
+        others
+            .filter_map(|region| {
+                let partition = self.in_region(&key.scope, &region);
+                let found = partition.keys.get(&key.record.id).map(|it| Arc::clone(&it));
+                Some((partition, found?))
+            })
+            .collect()
+    }
+
+    /// Commits the record that the key has from now on; its relatives get the same rotation, the
+    /// same list of Regions and, unless it is imported into each Region apart, the same material.
+    ///
+    /// Rule LIFE-20: all of them in one transaction.
+    pub(super) async fn put_with_relatives(
+        &self,
+        held: &Held,
+        record: KeyRecord,
+    ) -> Result<Arc<Snapshot>, Exception> {
+        let id = record.id.to_string();
+        self.put_all(self.with_relatives(&held.key, record)).await?;
+        find_for_management(&held.partition, &id)
+    }
+
+    /// The record that a key shall have, and what its relatives share of it.
+    pub(super) fn with_relatives(&self, key: &Arc<Snapshot>, record: KeyRecord) -> Vec<Change> {
+        let relatives = self.relatives(key).into_iter();
+        let mut changes: Vec<Change> = relatives
+            .map(|(partition, key)| {
+                let mut shared = key.record.clone();
+                shared.rotation = record.rotation;
+                shared.multi_region.clone_from(&record.multi_region);
+                if !record.imported {
+                    shared.materials = record.materials.clone();
+                }
+                Change {
+                    partition,
+                    key: Some(key),
+                    record: shared,
+                }
+            })
+            .collect();
+        changes.push(Change {
+            partition: self.in_region(&key.scope, &key.scope.region),
+            key: Some(Arc::clone(key)),
+            record,
+        });
+        changes
+    }
+
+    /// Commits several records in one transaction and makes them visible.
+    pub(super) async fn put_all(&self, changes: Vec<Change>) -> Result<(), Exception> {
+        self.commit_with(Transaction::new(), changes).await
+    }
+
+    /// As [`put_all`](Self::put_all), with what else is committed together with them.
+    pub(super) async fn commit_with(
+        &self,
+        mut put: Transaction,
+        changes: Vec<Change>,
+    ) -> Result<(), Exception> {
+        for change in &changes {
+            let name = Snapshot::record_key(&change.partition.scope, &change.record.id);
+            let expect = match &change.key {
+                None => Expect::Absent,
+                Some(key) => Expect::Revision(key.revision),
+            };
+            put = put.expect(&*name, expect).put(name, encode(&change.record));
+        }
+        let revision = self.commit(put).await?;
+        for Change {
+            partition,
+            key,
+            record,
+        } in changes
+        {
+            let id = record.id;
+            let changed = match key {
+                Some(key) => key.changed(record, revision),
+                None => Snapshot::new(&partition.scope, record, revision, None),
+            };
+            partition.keys.insert(id, Arc::new(changed));
+        }
+        Ok(())
+    }
+
+    /// Whether the key in another Region still has this material.
+    pub(super) fn is_shared(&self, scope: &Scope, id: &KeyId, hsm_key: HsmKeyId) -> bool {
+        id.is_multi_region()
+            && self.catalogue.all().iter().any(|partition| {
+                partition.scope.account == scope.account
+                    && partition.scope.region != scope.region
+                    && partition.keys.get(id).is_some_and(|key| {
+                        let version = key.record.materials.of_hsm_key(hsm_key);
+                        version.is_some_and(super::material::Version::is_present)
+                    })
+            })
+    }
+}
+
+/// Every Region in which the key is, its own among them.
+fn regions(key: &Snapshot) -> BTreeSet<Region> {
+    let mut regions = BTreeSet::from([key.scope.region.clone()]);
+    if let Some(relatives) = &key.record.multi_region {
+        regions.insert(relatives.primary.clone());
+        regions.extend(relatives.replicas.iter().cloned());
+    }
+    regions
+}

@@ -1,0 +1,259 @@
+//! Multi-Region keys: replicas in other Regions, and which Region has the primary.
+
+use std::sync::Arc;
+
+use portcullis_api::kms::{
+    MultiRegionConfiguration, MultiRegionKey, ReplicateKeyRequest, ReplicateKeyResponse,
+    UpdatePrimaryRegionRequest,
+};
+use portcullis_api::{Code, Exception, KeyId, Operation, Region, Scope};
+use portcullis_cloudhsm::{StateChange, Verdict};
+
+use super::create::KEYS_MAX;
+use super::permission::check_permitted;
+use super::policy::{check_policy, policy_of};
+use super::record::{Changing, MultiRegion};
+use super::relatives::Change;
+use super::state::check_customers;
+use super::tags::{listed, tags};
+use super::{KeyRecord, Requested, Snapshot, describe};
+use crate::catalogue::Partition;
+use crate::kms::{Kms, unsupported};
+
+impl Kms {
+    /// ReplicateKey. The replica has the key's ID, material and rotation, and a policy, tags,
+    /// description, aliases and requested state of its own.
+    ///
+    /// # Errors
+    /// NotFoundException, DisabledException, KMSInvalidStateException, AlreadyExistsException,
+    /// UnsupportedOperationException, LimitExceededException, TagException,
+    /// MalformedPolicyDocumentException.
+    pub async fn replicate_key(
+        self: &Arc<Self>,
+        scope: &Scope,
+        input: ReplicateKeyRequest,
+    ) -> Result<ReplicateKeyResponse, Exception> {
+        let region = parse(&input.replica_region)?;
+        let tags = tags(input.tags.as_deref().unwrap_or_default())?;
+        let held = self.hold_with(scope, &input.key_id, Some(&region)).await?;
+        let key = &held.key;
+        check_customers(key)?;
+        let relatives = check_primary(key)?;
+        check_permitted(Operation::ReplicateKey, key)?;
+        let place = self.in_region(scope, &region);
+        check_room(&place, key)?;
+        if let Some(policy) = &input.policy {
+            let bypass = input.bypass_policy_lockout_safety_check;
+            check_policy(&place.scope, &key.record.id, policy, bypass)?;
+        }
+        let since_ms = self.now_ms();
+        let mut shared = relatives.clone();
+        shared.replicas.insert(region);
+        let mut primary = key.record.clone();
+        primary.multi_region = Some(shared);
+        let replica = KeyRecord {
+            created_ms: since_ms,
+            description: input.description.unwrap_or_default(),
+            requested: Requested::Enabled,
+            policy: input.policy,
+            tags,
+            changing: self
+                .lasts(StateChange::ReplicateKey)
+                .then_some(Changing::Creating { since_ms }),
+            // Material that was imported is imported into each Region apart.
+            materials: if primary.imported {
+                super::Materials::default()
+            } else {
+                primary.materials.clone()
+            },
+            ..primary.clone()
+        };
+        let mut changes = self.with_relatives(key, primary);
+        changes.push(Change {
+            partition: Arc::clone(&place),
+            key: None,
+            record: replica,
+        });
+        self.put_all(changes).await?;
+        let replica = super::find_for_management(&place, &key.record.id.to_string())?;
+        self.watch_change(&replica);
+        Ok(ReplicateKeyResponse {
+            replica_key_metadata: Some(describe::metadata(&place.scope, &replica)),
+            replica_policy: Some(policy_of(&place.scope, &replica.record)),
+            replica_tags: Some(listed(&replica.record.tags)),
+        })
+    }
+
+    /// UpdatePrimaryRegion: the replica in that Region becomes the primary, and the primary a
+    /// replica.
+    ///
+    /// # Errors
+    /// NotFoundException, DisabledException, KMSInvalidStateException,
+    /// UnsupportedOperationException.
+    pub async fn update_primary_region(
+        self: &Arc<Self>,
+        scope: &Scope,
+        input: UpdatePrimaryRegionRequest,
+    ) -> Result<(), Exception> {
+        let region = parse(&input.primary_region)?;
+        let held = self.hold(scope, &input.key_id).await?;
+        let key = &held.key;
+        check_customers(key)?;
+        let relatives = check_primary(key)?;
+        check_permitted(Operation::UpdatePrimaryRegion, key)?;
+        if !relatives.replicas.contains(&region) {
+            let text = format!(
+                "{} has no replica in {region}. Run ReplicateKey, or choose the Region of a replica.",
+                key.arn
+            );
+            return Err(Exception::new(Code::NotFound, text));
+        }
+        let place = self.in_region(scope, &region);
+        let replica = super::find_for_management(&place, &key.record.id.to_string())?;
+        check_permitted(Operation::UpdatePrimaryRegion, &replica)?;
+        let mut shared = relatives.clone();
+        shared.replicas.remove(&region);
+        shared.replicas.insert(relatives.primary.clone());
+        shared.primary = region;
+        let mut record = key.record.clone();
+        record.multi_region = Some(shared);
+        let since_ms = self.now_ms();
+        let lasts = self.lasts(StateChange::UpdatePrimaryRegion);
+        let changing = lasts.then_some(Changing::Updating { since_ms });
+        let mut changes = self.with_relatives(key, record);
+        for change in &mut changes {
+            // The other replicas only hear of it.
+            let home = &change.partition.scope.region;
+            if *home == place.scope.region || *home == key.scope.region {
+                change.record.changing = changing;
+            }
+        }
+        self.put_all(changes).await?;
+        for partition in [&held.partition, &place] {
+            let updated = super::find_for_management(partition, &key.record.id.to_string())?;
+            self.watch_change(&updated);
+        }
+        Ok(())
+    }
+
+    /// Whether a passing state that begins here and now lasts any time.
+    fn lasts(&self, change: StateChange) -> bool {
+        let now = self.config.clock.now();
+        let pace = self.config.pacing.pace();
+        pace.verdict(change, now, 0, now) != Verdict::Now
+    }
+
+    /// Ends the passing state of a key as soon as the pace permits.
+    fn watch_change(self: &Arc<Self>, key: &Snapshot) {
+        let Some(turn) = key.turn.clone() else {
+            return;
+        };
+        let (scope, id) = (Arc::clone(&key.scope), key.record.id);
+        let (pacing, clock) = (
+            Arc::clone(&self.config.pacing),
+            Arc::clone(&self.config.clock),
+        );
+        let kms = Arc::downgrade(self);
+        tokio::spawn(async move {
+            pacing.wait(&turn, &*clock).await;
+            if let Some(kms) = kms.upgrade() {
+                kms.end_change(&scope, &id).await;
+            }
+        });
+    }
+
+    /// Ends the passing states whose time is over.
+    pub(super) async fn end_changes(&self, partition: &Partition) {
+        let changing = partition.keys.iter().filter(|key| key.turn.is_some());
+        let mut ids: Vec<KeyId> = changing.map(|key| key.record.id).collect();
+        ids.sort_unstable();
+        for id in ids {
+            self.end_change(&partition.scope, &id).await;
+        }
+    }
+
+    /// Ends a passing state if its time is over; what cannot be stored is tried again by the next
+    /// description or round.
+    pub(super) async fn end_change(&self, scope: &Scope, id: &KeyId) {
+        let ended = async {
+            let held = self.hold(scope, &id.to_string()).await?;
+            let Some(turn) = &held.key.turn else {
+                return Ok(());
+            };
+            let now = self.config.clock.now();
+            if self.config.pacing.verdict(turn, now) != Verdict::Now {
+                return Ok(());
+            }
+            let mut record = held.key.record.clone();
+            record.changing = None;
+            self.put_record(&held.partition, &held.key, record)
+                .await
+                .map(drop)
+        };
+        if let Err(exception) = ended.await {
+            tracing::debug!(%exception, key = %id, "its passing state goes on");
+        }
+    }
+}
+
+fn parse(region: &str) -> Result<Region, Exception> {
+    region.parse().map_err(|_invalid| {
+        let text = format!("{region:?} is not a Region. Give one such as eu-west-1.");
+        Exception::new(Code::Validation, text)
+    })
+}
+
+/// Rule LIFE-23: replicas are made, and the primary is moved, where the primary of a multi-Region
+/// key is.
+fn check_primary(key: &Snapshot) -> Result<&MultiRegion, Exception> {
+    let Some(relatives) = &key.record.multi_region else {
+        let text = format!(
+            "{} is not a multi-Region key. Create one with MultiRegion true.",
+            key.arn
+        );
+        return Err(unsupported(&text));
+    };
+    if relatives.primary == key.scope.region {
+        return Ok(relatives);
+    }
+    let text = format!(
+        "{} is a replica. Call the operation on its primary key, which is in {}.",
+        key.arn, relatives.primary
+    );
+    Err(unsupported(&text))
+}
+
+fn check_room(place: &Partition, key: &Snapshot) -> Result<(), Exception> {
+    if place.keys.contains_key(&key.record.id) {
+        let arn = place.scope.key_arn(&key.record.id);
+        let text = format!("{arn} exists already. Choose another Region.");
+        return Err(Exception::new(Code::AlreadyExists, text));
+    }
+    if place.keys.len() >= KEYS_MAX {
+        let text = format!("There are {KEYS_MAX} keys already in that Region. Delete some there.");
+        return Err(Exception::new(Code::LimitExceeded, text));
+    }
+    Ok(())
+}
+
+/// What metadata says of the relatives.
+pub(super) fn configuration(key: &Snapshot) -> Option<MultiRegionConfiguration> {
+    let relatives = key.record.multi_region.as_ref()?;
+    let member = |region: &Region| {
+        let scope = Scope {
+            account: key.scope.account.clone(),
+            region: region.clone(),
+        };
+        MultiRegionKey {
+            arn: Some(scope.key_arn(&key.record.id)),
+            region: Some(region.to_string()),
+        }
+    };
+    let is_primary = relatives.primary == key.scope.region;
+    let kind = if is_primary { "PRIMARY" } else { "REPLICA" };
+    Some(MultiRegionConfiguration {
+        multi_region_key_type: Some(kind.to_owned()),
+        primary_key: Some(member(&relatives.primary)),
+        replica_keys: Some(relatives.replicas.iter().map(member).collect()),
+    })
+}

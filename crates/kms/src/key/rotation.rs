@@ -1,0 +1,398 @@
+//! Rotation: further versions of a key's material, by the clock or on demand.
+
+use std::sync::Arc;
+
+use portcullis_api::kms::{
+    DisableKeyRotationRequest, EnableKeyRotationRequest, GetKeyRotationStatusRequest,
+    GetKeyRotationStatusResponse, KeySpec, ListKeyRotationsRequest, ListKeyRotationsResponse,
+    RotateKeyOnDemandRequest, RotateKeyOnDemandResponse, RotationsListEntry,
+};
+use portcullis_api::{Code, EpochSeconds, Exception, Operation, Scope};
+use portcullis_hsm::HsmKeyId;
+use portcullis_seam::{Timestamp, draw};
+
+use super::material::{Role, RotationType, Version};
+use super::permission::check_permitted;
+use super::record::Automatic;
+use super::relatives::Held;
+use super::state::{self, check_customers};
+use super::{KeyRecord, Origin, Requested, Snapshot, find_for_management, find_shared};
+use crate::catalogue::Partition;
+use crate::kms::{Kms, unsupported};
+use crate::paging::{Asked, page};
+use crate::translate;
+
+/// Days between automatic rotations when the request names none (API, EnableKeyRotation).
+const PERIOD_DAYS_DEFAULT: u32 = 365;
+
+/// Successful calls of RotateKeyOnDemand for one key (KMS resource quotas).
+const ON_DEMAND_MAX: u32 = 25;
+
+/// So near to an automatic rotation there is none on demand (API, RotateKeyOnDemand).
+const NEAR_MS: u64 = 20 * 60 * 1000;
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// Rule LIFE-11: symmetric encryption keys outside key stores rotate, on demand.
+fn check_rotates(key: &Snapshot) -> Result<(), Exception> {
+    if key.record.spec != KeySpec::SymmetricDefault {
+        let text = format!(
+            "{} does not rotate: it is not a symmetric encryption key.",
+            key.arn
+        );
+        return Err(unsupported(&text));
+    }
+    if key.record.origin() == Origin::AwsCloudHsm {
+        let text = format!("{} does not rotate: it is in a custom key store.", key.arn);
+        return Err(unsupported(&text));
+    }
+    Ok(())
+}
+
+/// Rule LIFE-12: of these, by itself only material that AWS KMS made; and multi-Region keys are
+/// rotated where the primary is.
+fn check_rotates_by_itself(key: &Snapshot) -> Result<(), Exception> {
+    check_rotates(key)?;
+    if key.record.origin() == Origin::External {
+        return Err(state::external(key));
+    }
+    check_primary(key)
+}
+
+fn check_primary(key: &Snapshot) -> Result<(), Exception> {
+    match &key.record.multi_region {
+        Some(relatives) if relatives.primary != key.scope.region => {
+            let text = format!(
+                "{} is a replica, which rotates with its primary key in {}. Call the operation \
+                 there.",
+                key.arn, relatives.primary
+            );
+            Err(unsupported(&text))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl KeyRecord {
+    /// The date of the next automatic rotation. None while a deletion is pending: the key shows
+    /// rotation as disabled, and again as it was when the deletion is cancelled (API,
+    /// GetKeyRotationStatus).
+    fn next_rotation_ms(&self) -> Option<u64> {
+        let automatic = self
+            .rotation
+            .automatic
+            .filter(|_| !self.is_pending_deletion())?;
+        Some(automatic.next_ms())
+    }
+
+    /// Whether the day of an automatic rotation has come. Rule LIFE-13: a key that is disabled is
+    /// not rotated, and when it is enabled again it catches up once.
+    fn is_rotation_due(&self, now_ms: u64) -> bool {
+        self.requested == Requested::Enabled
+            && self.changing.is_none()
+            && self.next_rotation_ms().is_some_and(|next| next <= now_ms)
+    }
+
+    /// A key that was disabled over several rotations has missed one, not several.
+    pub(super) fn catch_up(&mut self, now_ms: u64) {
+        if let Some(automatic) = &mut self.rotation.automatic {
+            let period_ms = u64::from(automatic.period_days) * DAY_MS;
+            if automatic.next_ms() < now_ms {
+                automatic.from_ms = now_ms.saturating_sub(period_ms);
+            }
+        }
+    }
+}
+
+impl Automatic {
+    fn next_ms(&self) -> u64 {
+        self.from_ms
+            .saturating_add(u64::from(self.period_days) * DAY_MS)
+    }
+}
+
+impl Kms {
+    /// EnableKeyRotation. Called again it changes the period, which counts from the last automatic
+    /// rotation or the first call.
+    ///
+    /// # Errors
+    /// NotFoundException, DisabledException, KMSInvalidStateException,
+    /// UnsupportedOperationException.
+    pub async fn enable_key_rotation(
+        &self,
+        scope: &Scope,
+        input: EnableKeyRotationRequest,
+    ) -> Result<(), Exception> {
+        let period = input.rotation_period_in_days.map(u32::try_from);
+        let period = period
+            .transpose()
+            .ok()
+            .flatten()
+            .unwrap_or(PERIOD_DAYS_DEFAULT);
+        let now_ms = self.now_ms();
+        let operation = Operation::EnableKeyRotation;
+        self.set_rotation(scope, operation, &input.key_id, |before| {
+            Some(Automatic {
+                period_days: period,
+                from_ms: before.map_or(now_ms, |before| before.from_ms),
+            })
+        })
+        .await
+    }
+
+    /// DisableKeyRotation.
+    ///
+    /// # Errors
+    /// As EnableKeyRotation.
+    pub async fn disable_key_rotation(
+        &self,
+        scope: &Scope,
+        input: DisableKeyRotationRequest,
+    ) -> Result<(), Exception> {
+        let operation = Operation::DisableKeyRotation;
+        self.set_rotation(scope, operation, &input.key_id, |_before| None)
+            .await
+    }
+
+    async fn set_rotation(
+        &self,
+        scope: &Scope,
+        operation: Operation,
+        key_id: &str,
+        set: impl FnOnce(Option<Automatic>) -> Option<Automatic>,
+    ) -> Result<(), Exception> {
+        let held = self.hold(scope, key_id).await?;
+        let key = &held.key;
+        check_customers(key)?;
+        check_rotates_by_itself(key)?;
+        check_permitted(operation, key)?;
+        let mut record = key.record.clone();
+        record.rotation.automatic = set(record.rotation.automatic);
+        self.put_with_relatives(&held, record).await.map(drop)
+    }
+
+    /// GetKeyRotationStatus, also of another account's key.
+    ///
+    /// # Errors
+    /// NotFoundException, UnsupportedOperationException.
+    pub async fn get_key_rotation_status(
+        &self,
+        scope: &Scope,
+        input: GetKeyRotationStatusRequest,
+    ) -> Result<GetKeyRotationStatusResponse, Exception> {
+        let key = find_shared(&self.partition(scope), &input.key_id)?;
+        check_rotates(&key)?;
+        check_permitted(Operation::GetKeyRotationStatus, &key)?;
+        let next = key.record.next_rotation_ms();
+        let period = key.record.rotation.automatic.filter(|_| next.is_some());
+        let days = period.and_then(|it| i32::try_from(it.period_days).ok());
+        Ok(GetKeyRotationStatusResponse {
+            key_id: Some(key.arn.clone()),
+            key_rotation_enabled: Some(next.is_some()),
+            rotation_period_in_days: days,
+            next_rotation_date: next.map(date),
+            // A rotation on demand is over when its call returns.
+            on_demand_rotation_start_date: None,
+        })
+    }
+
+    /// RotateKeyOnDemand. The rotation is over when the call returns.
+    ///
+    /// # Errors
+    /// NotFoundException, DisabledException, KMSInvalidStateException,
+    /// UnsupportedOperationException, LimitExceededException, ConflictException.
+    pub async fn rotate_key_on_demand(
+        &self,
+        scope: &Scope,
+        input: RotateKeyOnDemandRequest,
+    ) -> Result<RotateKeyOnDemandResponse, Exception> {
+        let held = self.hold(scope, &input.key_id).await?;
+        let key = &held.key;
+        check_customers(key)?;
+        check_rotates_on_demand(key)?;
+        check_permitted(Operation::RotateKeyOnDemand, key)?;
+        check_quota_and_distance(key, self.now_ms())?;
+        self.rotate_material(&held, RotationType::OnDemand, self.now_ms())
+            .await?;
+        Ok(RotateKeyOnDemandResponse {
+            key_id: Some(held.key.arn.clone()),
+        })
+    }
+
+    /// ListKeyRotations, oldest first: finished rotations, or every material.
+    ///
+    /// # Errors
+    /// NotFoundException, InvalidMarkerException, UnsupportedOperationException.
+    pub async fn list_key_rotations(
+        &self,
+        scope: &Scope,
+        input: ListKeyRotationsRequest,
+    ) -> Result<ListKeyRotationsResponse, Exception> {
+        let key = find_for_management(&self.partition(scope), &input.key_id)?;
+        check_rotates(&key)?;
+        let all = input.include_key_material.as_deref() == Some("ALL_KEY_MATERIAL");
+        let versions = key.record.materials.all().iter().enumerate();
+        let wanted = versions.filter(|(_, version)| all || version.rotated.is_some());
+        let asked = Asked {
+            limit: input.limit,
+            marker: input.marker.as_deref(),
+            default: 100,
+            max: 1000,
+        };
+        let page = page(wanted, asked, |(at, _)| format!("{at:010}"))?;
+        let entries = page.items.iter().map(|(_, version)| entry(&key, version));
+        Ok(ListKeyRotationsResponse {
+            rotations: Some(entries.collect()),
+            truncated: Some(page.next_marker.is_some()),
+            next_marker: page.next_marker,
+        })
+    }
+
+    /// Rotates the keys whose day has come.
+    pub(super) async fn rotate_due(&self, partition: &Arc<Partition>) {
+        let now_ms = self.now_ms();
+        let mut due: Vec<String> = partition
+            .keys
+            .iter()
+            .filter(|key| key.record.is_rotation_due(now_ms) && check_primary(key).is_ok())
+            .map(|key| key.record.id.to_string())
+            .collect();
+        due.sort();
+        for id in due {
+            if let Err(exception) = self.rotate_key_that_is_due(partition, &id, now_ms).await {
+                tracing::warn!(%exception, key = id, "not rotated; will be tried again");
+            }
+        }
+    }
+
+    /// Rule LIFE-13: a clock that was put forward by several periods brings several rotations, each
+    /// on its date.
+    async fn rotate_key_that_is_due(
+        &self,
+        partition: &Arc<Partition>,
+        id: &str,
+        now_ms: u64,
+    ) -> Result<(), Exception> {
+        let mut held = self.hold(&partition.scope, id).await?;
+        while held.key.record.is_rotation_due(now_ms) {
+            let at = held.key.record.next_rotation_ms().unwrap_or(now_ms);
+            held.key = self
+                .rotate_material(&held, RotationType::Automatic, at)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Makes another version current: imported material that waits for it, or a key that the fleet
+    /// makes. What was sealed before still opens.
+    async fn rotate_material(
+        &self,
+        held: &Held,
+        rotation: RotationType,
+        at_ms: u64,
+    ) -> Result<Arc<Snapshot>, Exception> {
+        let key = &held.key;
+        let mut record = key.record.clone();
+        match rotation {
+            RotationType::Automatic => {
+                if let Some(automatic) = &mut record.rotation.automatic {
+                    automatic.from_ms = at_ms;
+                }
+            }
+            RotationType::OnDemand => record.rotation.on_demand += 1,
+        }
+        if record.imported {
+            record.materials.promote(rotation, at_ms);
+            return self.put_with_relatives(held, record).await;
+        }
+        let hsm_key = HsmKeyId(draw(&*self.config.entropy));
+        let made = self
+            .fleet
+            .create_key(&self.config, hsm_key, key.arn.clone());
+        made.await
+            .map_err(|failure| translate::operation(&failure, &key.arn))?;
+        record.materials.push(Version {
+            role: Role::PendingRotation,
+            ..Version::generated(hsm_key, at_ms)
+        });
+        record.materials.promote(rotation, at_ms);
+        let put = self.put_with_relatives(held, record).await;
+        if put.is_err() {
+            // Nothing was sealed with it.
+            let _orphan = self.fleet.delete_key(&self.config, hsm_key).await;
+        }
+        put
+    }
+}
+
+/// Imported material rotates when the next one waits; that of multi-Region keys does not.
+fn check_rotates_on_demand(key: &Snapshot) -> Result<(), Exception> {
+    check_rotates(key)?;
+    check_primary(key)?;
+    if key.record.imported && key.record.multi_region.is_some() {
+        let text = format!(
+            "{} is a multi-Region key with imported key material, which Portcullis does not rotate.",
+            key.arn
+        );
+        return Err(unsupported(&text));
+    }
+    Ok(())
+}
+
+/// Rule LIFE-14: at most 25 rotations on demand, none within twenty minutes before an automatic one,
+/// and imported material is there to be rotated to.
+fn check_quota_and_distance(key: &Snapshot, now_ms: u64) -> Result<(), Exception> {
+    let record = &key.record;
+    if record.rotation.on_demand >= ON_DEMAND_MAX {
+        let text = format!(
+            "{} was rotated on demand {ON_DEMAND_MAX} times already.",
+            key.arn
+        );
+        return Err(Exception::new(Code::LimitExceeded, text));
+    }
+    let next = record.next_rotation_ms();
+    if next.is_some_and(|next| next <= now_ms.saturating_add(NEAR_MS)) {
+        let text = format!(
+            "{} rotates by itself within twenty minutes. Wait until that is over, then try again.",
+            key.arn
+        );
+        return Err(Exception::new(Code::Conflict, text));
+    }
+    if record.imported && record.materials.pending().is_none_or(|it| !it.is_present()) {
+        let text = format!(
+            "{} has no key material to rotate to. Run ImportKeyMaterial with ImportType \
+             NEW_KEY_MATERIAL first.",
+            key.arn
+        );
+        return Err(Exception::new(Code::KmsInvalidState, text));
+    }
+    Ok(())
+}
+
+fn entry(key: &Snapshot, version: &Version) -> RotationsListEntry {
+    let import = version.import.as_ref();
+    let expires = import.map(|import| import.expires_ms);
+    RotationsListEntry {
+        key_id: Some(key.record.id.to_string()),
+        key_material_id: Some(version.id.to_string()),
+        key_material_description: import.and_then(|import| import.description.clone()),
+        import_state: import.map(|import| import.state().to_owned()),
+        key_material_state: Some(version.role.as_str().to_owned()),
+        expiration_model: expires.map(|at| expiration_model(at).to_owned()),
+        valid_to: expires.flatten().map(date),
+        rotation_date: version.rotated.map(|(_, at_ms)| date(at_ms)),
+        rotation_type: version.rotated.map(|(why, _)| why.as_str().to_owned()),
+    }
+}
+
+/// The name of what happens at the end of an import.
+pub(super) const fn expiration_model(expires_ms: Option<u64>) -> &'static str {
+    match expires_ms {
+        Some(_) => "KEY_MATERIAL_EXPIRES",
+        None => "KEY_MATERIAL_DOES_NOT_EXPIRE",
+    }
+}
+
+pub(super) fn date(millis: u64) -> EpochSeconds {
+    EpochSeconds(Timestamp::from_millis(millis).seconds())
+}
