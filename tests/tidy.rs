@@ -318,7 +318,7 @@ fn functions_fit_a_screen() {
 fn cited(text: &str) -> BTreeSet<String> {
     let is_id = |word: &str| {
         word.split_once('-').is_some_and(|(family, number)| {
-            (2..=4).contains(&family.len())
+            (2..=5).contains(&family.len())
                 && family.bytes().all(|byte| byte.is_ascii_uppercase())
                 && number.len() == 2
                 && number.bytes().all(|byte| byte.is_ascii_digit())

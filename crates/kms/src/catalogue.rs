@@ -9,6 +9,7 @@ use parking_lot::RwLock;
 use portcullis_api::{AccountId, KeyId, KeyStoreId, Scope};
 use tokio::sync::Mutex;
 
+use crate::grant::Ledger;
 use crate::key::Snapshot;
 use crate::key_store::KeyStore;
 
@@ -47,6 +48,7 @@ pub(crate) struct Partition {
     pub(crate) keys: DashMap<KeyId, Arc<Snapshot>, BuildHasherDefault<IdBits>>,
     /// By name, `alias/` included.
     pub(crate) aliases: DashMap<String, KeyId>,
+    pub(crate) grants: Ledger,
     /// Weak, because all partitions hold this one.
     neighbours: Weak<Partitions>,
 }
@@ -61,6 +63,7 @@ impl Partition {
             stores: RwLock::default(),
             keys: DashMap::with_hasher_and_shard_amount(BuildHasherDefault::default(), SHARDS),
             aliases: DashMap::new(),
+            grants: Ledger::default(),
             neighbours,
         }
     }

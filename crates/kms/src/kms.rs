@@ -126,6 +126,10 @@ impl Kms {
             let record: crate::alias::AliasRecord = decode(name, value)?;
             partition.aliases.insert(record.name, record.target);
             Ok(())
+        })?;
+        self.each_record("grant", |partition, name, value, _revision| {
+            partition.grants.insert(decode(name, value)?);
+            Ok(())
         })
     }
 

@@ -22,6 +22,7 @@ mod crypto;
 mod events;
 mod fleet;
 mod gate;
+mod grant;
 mod key;
 mod key_store;
 mod kms;

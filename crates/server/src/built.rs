@@ -49,6 +49,12 @@ macro_rules! built_operations {
             GenerateDataKeyWithoutPlaintext kms.generate_data_key_without_plaintext(kms::GenerateDataKeyWithoutPlaintextRequest) reads object;
             GenerateRandom kms.generate_random(kms::GenerateRandomRequest) reads object;
 
+            CreateGrant kms.create_grant(kms::CreateGrantRequest) changes object;
+            ListGrants kms.list_grants(kms::ListGrantsRequest) reads object;
+            ListRetirableGrants kms.list_retirable_grants(kms::ListRetirableGrantsRequest) reads object;
+            RetireGrant kms.retire_grant(kms::RetireGrantRequest) changes empty;
+            RevokeGrant kms.revoke_grant(kms::RevokeGrantRequest) changes empty;
+
             CreateCluster cloudhsm.create_cluster(cloudhsm::CreateClusterRequest) changes object;
             DescribeClusters cloudhsm.describe_clusters(cloudhsm::DescribeClustersRequest) reads object;
             InitializeCluster cloudhsm.initialize_cluster(cloudhsm::InitializeClusterRequest) changes object;

@@ -6,3 +6,4 @@ mod operations;
 
 pub(crate) use ciphertext::Ciphertext;
 pub(crate) use context::additional_data;
+pub(crate) use operations::stop_dry_run;

@@ -350,7 +350,7 @@ fn required_blob(blob: Option<&Blob>) -> Result<&[u8], Exception> {
 }
 
 /// Rule CR-04: a dry run never succeeds; that it would have is an exception too.
-fn stop_dry_run(dry_run: Option<bool>) -> Result<(), Exception> {
+pub(crate) fn stop_dry_run(dry_run: Option<bool>) -> Result<(), Exception> {
     if dry_run != Some(true) {
         return Ok(());
     }

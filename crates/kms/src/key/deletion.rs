@@ -16,6 +16,7 @@ use super::{Requested, Snapshot};
 use crate::alias::alias_key;
 use crate::catalogue::Partition;
 use crate::events::{EventRecord, event_id};
+use crate::grant::GrantRecord;
 use crate::kms::Kms;
 
 /// Rule KEY-15: the waiting period is 7 to 30 days, 30 by default (API, ScheduleKeyDeletion).
@@ -185,8 +186,14 @@ impl Kms {
         for alias in &aliases {
             delete = delete.delete(alias_key(&partition.scope, alias));
         }
+        // Rule GRANT-09: its grants go in the same commit.
+        for grant in partition.grants.of_key(&key.record.id) {
+            let name = GrantRecord::record_key(&partition.scope, &grant.key, &grant.id);
+            delete = delete.delete(name);
+        }
         self.commit_with(delete, self.without(key)).await?;
         partition.keys.remove(&key.record.id);
+        partition.grants.remove_key(&key.record.id);
         for alias in &aliases {
             partition.aliases.remove(alias);
         }

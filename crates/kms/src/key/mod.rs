@@ -20,5 +20,6 @@ mod tags;
 pub(crate) use describe::material_id;
 pub(crate) use identify::{find_for_management, find_for_use, find_maker, find_shared};
 pub(crate) use material::Materials;
+pub(crate) use permission::check_permitted;
 pub(crate) use record::{Home, KeyRecord, Origin, Requested, Rotation, Snapshot};
 pub(crate) use state::check_usable;

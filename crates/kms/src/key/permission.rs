@@ -58,7 +58,7 @@ const TABLE: [(Operation, [Verdict; 7]); 44] = [
     // Enabled, Disabled, PendingDeletion, PendingImport, Unavailable, Creating, Updating
     (Operation::CancelKeyDeletion, [N, N, Y, N, N, N, N]),
     (Operation::CreateAlias, [Y, Y, P, Y, Y, Y, Y]),
-    (Operation::CreateGrant, [Y, D, P, I, U, C, Y]),
+    (Operation::CreateGrant, [Y, D, P, I, Y, C, Y]),
     (Operation::Decapsulate, [Y, D, P, I, U, C, Y]),
     (Operation::Decrypt, [Y, D, P, I, U, C, Y]),
     (Operation::DeleteAlias, [Y; 7]),
@@ -149,7 +149,7 @@ mod tests {
     const PAGE: &str = "
         CancelKeyDeletion                   4 4 + 4 4 4 4
         CreateAlias                         + + 3 + + + +
-        CreateGrant                         + 1 3 5 - 14 +
+        CreateGrant                         + 1 3 5 + 14 +
         Decrypt                             + 1 3 5 11 14 +
         DeleteAlias                         + + + + + + +
         DeleteImportedKeyMaterial           + + + + - 14 15
@@ -223,7 +223,7 @@ mod tests {
             }
             assert_eq!(words.next(), None, "{name}");
         }
-        assert_eq!(compared, 280);
+        assert_eq!(compared, 281);
         let replicas = KeyState::PendingReplicaDeletion;
         assert_eq!(verdict(Operation::Sign, replicas), Verdict::PendingDeletion);
     }

@@ -1,0 +1,93 @@
+use portcullis_api::kms::{CreateGrantRequest, CreateGrantResponse};
+use portcullis_api::{Code, Exception, Operation, Scope};
+use portcullis_seam::draw;
+use portcullis_store::{Expect, Transaction};
+
+use super::record::{GrantRecord, Terms};
+use super::terms::terms;
+use super::token::{check_tokens, token};
+use crate::catalogue::Partition;
+use crate::crypto::stop_dry_run;
+use crate::key::{Snapshot, check_permitted, find_shared};
+use crate::kms::{Kms, encode};
+
+/// Grants of one key (KMS resource quotas).
+const GRANTS_A_KEY_MAX: usize = 50_000;
+
+impl Kms {
+    /// CreateGrant. The grant is in force when it is acknowledged.
+    ///
+    /// # Errors
+    /// As the operation declares; ValidationException.
+    pub async fn create_grant(
+        &self,
+        scope: &Scope,
+        input: CreateGrantRequest,
+    ) -> Result<CreateGrantResponse, Exception> {
+        let asking = self.partition(scope);
+        let key = find_shared(&asking, &input.key_id)?;
+        check_tokens(input.grant_tokens.as_deref().unwrap_or_default())?;
+        let terms = terms(&input, key.record.spec, key.record.usage)?;
+        let home = self.partition(&key.scope);
+        let _changing = home.control.lock().await;
+        // Whatever became of the key while this waited.
+        let key = find_shared(&asking, &key.arn)?;
+        // Rule GRANT-08: the key shows Enabled, Unavailable or Updating.
+        check_permitted(Operation::CreateGrant, &key)?;
+        let name = input.name.as_deref();
+        let grant = match existing(&home, &key, name, &terms) {
+            Some(grant) => {
+                stop_dry_run(input.dry_run)?;
+                grant
+            }
+            None => {
+                if home.grants.count(&key.record.id) >= GRANTS_A_KEY_MAX {
+                    let text = format!(
+                        "{} has {GRANTS_A_KEY_MAX} grants already. Retire or revoke some.",
+                        key.arn
+                    );
+                    return Err(Exception::new(Code::LimitExceeded, text));
+                }
+                stop_dry_run(input.dry_run)?;
+                let id: [u8; 32] = draw(&*self.config.entropy);
+                let grant = GrantRecord {
+                    id: id.iter().map(|byte| format!("{byte:02x}")).collect(),
+                    key: key.record.id,
+                    created_ms: self.now_ms(),
+                    name: input.name,
+                    issuing_account: scope.account.clone(),
+                    terms,
+                };
+                self.put_grant(&home, &grant).await?;
+                grant
+            }
+        };
+        Ok(CreateGrantResponse {
+            grant_token: Some(token(&key.scope.account, &grant, &*self.config.entropy)),
+            grant_id: Some(grant.id),
+        })
+    }
+
+    async fn put_grant(&self, home: &Partition, grant: &GrantRecord) -> Result<(), Exception> {
+        let name = GrantRecord::record_key(&home.scope, &grant.key, &grant.id);
+        let put = Transaction::new()
+            .expect(&*name, Expect::Absent)
+            .put(&*name, encode(grant));
+        self.commit(put).await?;
+        home.grants.insert(grant.clone());
+        Ok(())
+    }
+}
+
+/// Rule GRANT-06: asking again with the same name and the same terms gives the grant that there is,
+/// with another token; without a name every request makes a grant.
+fn existing(
+    home: &Partition,
+    key: &Snapshot,
+    name: Option<&str>,
+    terms: &Terms,
+) -> Option<GrantRecord> {
+    let same = home.grants.named(&key.record.id, name?);
+    let mut same = same.into_iter().filter(|grant| grant.terms == *terms);
+    same.next().map(|grant| (*grant).clone())
+}
