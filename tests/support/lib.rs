@@ -71,6 +71,12 @@ impl Portcullis {
     /// Starts `portcullis up --port 0` with `arguments` and waits until it is ready.
     #[must_use]
     pub fn up(arguments: &[&str]) -> Self {
+        Self::up_with(arguments, &[])
+    }
+
+    /// The same, with these variables in its environment.
+    #[must_use]
+    pub fn up_with(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let home = tempfile::tempdir().unwrap();
         let mut child = Command::new(binary())
             .args(["up", "--port", "0"])
@@ -78,6 +84,7 @@ impl Portcullis {
             .env("HOME", home.path())
             .env("XDG_RUNTIME_DIR", home.path())
             .env_remove("XDG_DATA_HOME")
+            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(std::fs::File::create(home.path().join("log")).unwrap())
             .spawn()
