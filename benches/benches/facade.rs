@@ -3,7 +3,8 @@
 //!
 //! The same client drives both: 64 kept connections, requests signed beforehand, one in flight on
 //! each connection. Both servers have one current-thread runtime for each core. Rounds alternate,
-//! so that a slow moment of the machine meets both; printed are the medians and their ratio. The
+//! so that a slow moment of the machine meets both; printed are the medians and their ratio. A
+//! second facade that records no events shows what recording them costs. The
 //! client shares the machine with the servers, so rates are not what a server alone could do.
 #![expect(
     clippy::unwrap_used,
@@ -37,7 +38,7 @@ use portcullis_hsm::{DeviceKey, Role, Secret, Settings};
 use portcullis_kms::{Connection, Kms, KmsConfig};
 use portcullis_link::{ClientIdentity, QuicSettings, QuicTransport, Transport};
 use portcullis_seam::{Entropy, SystemClock, SystemEntropy, ThreadPool, WallClock};
-use portcullis_server::{Auth, Credentials, Running, Server, ServerConfig, Services};
+use portcullis_server::{Auth, Credentials, EventsConfig, Running, Server, ServerConfig, Services};
 use portcullis_sigv4::{Date, Request, Signer};
 use portcullis_store::Store;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -53,21 +54,28 @@ const PLAINTEXTS: [usize; 2] = [32, 4096];
 fn main() {
     let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let background = Builder::new_multi_thread().enable_all().build().unwrap();
-    let facade = background.block_on(facade(cores));
+    let told = EventsConfig::default();
+    let silent = EventsConfig {
+        kept_max: 0,
+        file: None,
+    };
+    let untold = background.block_on(facade(cores, silent));
+    let facade = background.block_on(facade(cores, told));
     let echo = echo(cores);
     let client = Builder::new_current_thread().enable_all().build().unwrap();
     println!("{CONNECTIONS} connections, {} cores", cores.get());
     println!(
-        "{:>10} {:>16} {:>16} {:>8}",
-        "plaintext", "Encrypt µs", "echo µs", "of echo"
+        "{:>10} {:>16} {:>16} {:>8} {:>16} {:>10}",
+        "plaintext", "Encrypt µs", "echo µs", "of echo", "no events µs", "events"
     );
     for bytes in PLAINTEXTS {
         let request = facade.request(bytes);
         let mut pair = [
             Load::connect(&client, facade.running.address, &request),
             Load::connect(&client, echo, &request),
+            Load::connect(&client, untold.running.address, &untold.request(bytes)),
         ];
-        let mut took = [Vec::new(), Vec::new()];
+        let mut took = [Vec::new(), Vec::new(), Vec::new()];
         for round in 0..=ROUNDS {
             for (load, took) in pair.iter_mut().zip(&mut took) {
                 let duration = load.round(&client);
@@ -77,15 +85,18 @@ fn main() {
                 }
             }
         }
-        let [encrypt, echo] = took.map(median_us);
+        let [encrypt, echo, silent] = took.map(median_us);
         println!(
-            "{bytes:>8} B {:>16} {:>16} {:>8.2}",
+            "{bytes:>8} B {:>16} {:>16} {:>8.2} {:>16} {:>10.3}",
             rate(encrypt),
             rate(echo),
-            echo / encrypt
+            echo / encrypt,
+            rate(silent),
+            silent / encrypt
         );
     }
     background.block_on(facade.running.shutdown());
+    background.block_on(untold.running.shutdown());
 }
 
 /// The median time of a request in microseconds: of a round, divided by its requests.
@@ -241,7 +252,7 @@ impl Facade {
     }
 }
 
-async fn facade(cores: NonZeroUsize) -> Facade {
+async fn facade(cores: NonZeroUsize, events: EventsConfig) -> Facade {
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let device_key = Arc::new(DeviceKey::draw(&*entropy));
     let client = ClientIdentity::generate().unwrap();
@@ -281,6 +292,7 @@ async fn facade(cores: NonZeroUsize) -> Facade {
         bind: (Ipv4Addr::LOCALHOST, 0).into(),
         auth: Auth::Verify(Credentials::default()),
         cores,
+        events,
         ..ServerConfig::default()
     };
     let scope = config.defaults.clone();

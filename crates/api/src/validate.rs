@@ -19,7 +19,8 @@ pub trait Validate {
     fn check(&self, at: &mut Violations);
 }
 
-/// Checks a whole request. Rule WIRE-20: the service checks what clients do not.
+/// Checks a whole request. Rule WIRE-20: the service checks what clients do not. Rule CONF-03: all
+/// violations are told at once.
 ///
 /// # Errors
 /// ValidationException with every violation, up to ten, in the service's form.

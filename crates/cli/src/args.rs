@@ -126,6 +126,9 @@ pub(crate) struct Up {
     /// Append every event, calls included, to this file as lines of JSON in CloudTrail's form
     #[arg(long, value_name = "PATH")]
     pub(crate) events_file: Option<PathBuf>,
+    /// Run the scripts of this folder when everything is ready, before the line on stdout
+    #[arg(long, value_name = "DIR")]
+    pub(crate) ready_hooks: Option<PathBuf>,
 }
 
 /// A running Portcullis.

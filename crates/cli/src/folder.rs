@@ -119,6 +119,16 @@ impl DataFolder {
     }
 }
 
+impl DataFolder {
+    /// What is here does not count any more: whoever opens the folder next makes everything anew.
+    ///
+    /// # Errors
+    /// A text for the user.
+    pub(crate) fn abandon(&self) -> Result<(), String> {
+        write_whole(&self.path, UNFINISHED, b"").map_err(|error| unusable(&self.path, error))
+    }
+}
+
 /// Makes an empty folder that only its owner can read, if it is absent.
 pub(crate) fn make_folder(path: &Path) -> std::io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)

@@ -1,5 +1,6 @@
 //! `portcullis`: the command line.
 
+mod again;
 mod args;
 mod chaos;
 mod client;
@@ -7,6 +8,7 @@ mod clock;
 mod cloudhsm_cli;
 mod env;
 mod folder;
+mod hooks;
 mod print;
 mod snapshot;
 mod status;

@@ -1,11 +1,10 @@
 //! The parts of a running Portcullis, put together over a data folder or over memory.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_api::Scope;
 use portcullis_cloudhsm::{
     Calendar, CloudHsm, CloudHsmConfig, Clusters, Disks, MemoryDisks, Pacing,
 };
@@ -15,7 +14,7 @@ use portcullis_link::{
     ClientIdentity, FaultyTransport, LinkFaults, QuicSettings, QuicTransport, Transport,
 };
 use portcullis_seam::{Entropy, SystemClock, SystemEntropy, ThreadPool, draw};
-use portcullis_server::{Auth, EventsConfig, Running, Server, ServerConfig, Services};
+use portcullis_server::{Running, Server, ServerConfig, Services};
 use portcullis_store::Store;
 use zeroize::Zeroizing;
 
@@ -116,24 +115,23 @@ impl System {
         self.folder.as_ref().map_or(Ok(()), DataFolder::finished)
     }
 
+    /// What is in the data folder does not count any more: the next start begins the world anew.
+    ///
+    /// # Errors
+    /// A text for the user.
+    pub(crate) fn abandon(&self) -> Result<(), String> {
+        self.folder.as_ref().map_or(Ok(()), DataFolder::abandon)
+    }
+
     /// Starts to serve.
     ///
     /// # Errors
     /// A text for the user.
-    pub(crate) fn serve(
-        &self,
-        bind: SocketAddr,
-        auth: Auth,
-        defaults: Scope,
-        events: EventsConfig,
-    ) -> Result<Running, String> {
+    pub(crate) fn serve(&self, config: ServerConfig) -> Result<Running, String> {
+        let bind = config.bind;
         let config = ServerConfig {
-            bind,
-            auth,
-            defaults,
             snapshots: Some(Arc::<Live>::clone(&self.snapshots)),
-            events,
-            ..ServerConfig::default()
+            ..config
         };
         let services = Services {
             kms: Arc::clone(&self.kms),

@@ -3,10 +3,14 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use portcullis_server::{Auth, Credentials, EventsConfig};
+use portcullis_api::Scope;
+use portcullis_cloudhsm::Quotas;
+use portcullis_server::{Auth, Credentials, EventsConfig, Resets, Running, ServerConfig};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
 
@@ -14,6 +18,7 @@ use crate::args::{AuthMode, Up};
 use crate::print;
 use crate::system::{Data, System};
 use crate::world::{World, seed};
+use crate::{again, hooks};
 
 /// Runs until SIGTERM or SIGINT.
 pub(crate) fn run(arguments: &Up) -> ExitCode {
@@ -24,6 +29,11 @@ pub(crate) fn run(arguments: &Up) -> ExitCode {
     let outcome = match runtime {
         Ok(runtime) => runtime.block_on(serve(arguments)),
         Err(error) => Err(format!("The operating system gives no threads: {error}.")),
+    };
+    let outcome = match outcome {
+        Ok(Ended::ToBeginAgain { port }) => Err(again::begin(port)),
+        Ok(Ended::Stopped) => Ok(()),
+        Err(why) => Err(why),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -47,7 +57,16 @@ fn start_logging() {
         .init();
 }
 
-async fn serve(arguments: &Up) -> Result<(), String> {
+/// Why Portcullis does not serve any more.
+enum Ended {
+    Stopped,
+    /// Somebody asked for the world's start.
+    ToBeginAgain {
+        port: u16,
+    },
+}
+
+async fn serve(arguments: &Up) -> Result<Ended, String> {
     let started = Instant::now();
     let mut world = World::find(&arguments.world).map_err(|error| error.to_string())?;
     world.time_scale = arguments.time_scale.or(world.time_scale);
@@ -60,31 +79,83 @@ async fn serve(arguments: &Up) -> Result<(), String> {
     let system = System::open(&data, &world).await?;
     system.cloudhsm.set_default_device(profile);
     let seeded = seed(&system, &world).await?;
+    if world.quota == Quotas::Aws {
+        // Not before the world is made: it is there at once, however much it has.
+        system.kms.keep_quotas();
+    }
     system.finished()?;
-    let bind = SocketAddr::new(arguments.bind, arguments.port);
+    let port = again::port().unwrap_or(arguments.port);
+    let bind = SocketAddr::new(arguments.bind, port);
     let auth = match arguments.auth {
         AuthMode::Open => Auth::Open,
         AuthMode::Verify => Auth::Verify(Credentials::default()),
     };
     // Before the first line on stdout: whoever waits for that line may stop us at once.
     let mut signals = Signals::listen()?;
-    let events = events(arguments)?;
-    let running = system.serve(bind, auth, world.scope(), events)?;
+    let resets = Resets {
+        ask: Arc::new(Notify::new()),
+        count: again::resets(),
+    };
+    let running = system.serve(ServerConfig {
+        bind,
+        auth,
+        defaults: world.scope(),
+        events: events(arguments)?,
+        resets: Some(resets.clone()),
+        ..ServerConfig::default()
+    })?;
     let endpoint = format!("http://{}", running.address);
+    run_hooks(arguments, &endpoint, world.scope()).await?;
     let ready_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    print::json_line(&json!({
-        "endpoint": endpoint,
-        "world": arguments.world,
-        "account": world.account,
-        "region": world.region,
-        "data": folder(&data),
-        "pid": std::process::id(),
-        "ready_ms": ready_ms,
-    }));
+    // After a reset whoever waited for the line has read it, and may not read on.
+    if again::port().is_none() {
+        print::json_line(&json!({
+            "endpoint": endpoint,
+            "world": arguments.world,
+            "account": world.account,
+            "region": world.region,
+            "data": folder(&data),
+            "pid": std::process::id(),
+            "ready_ms": ready_ms,
+        }));
+    }
     hints(&endpoint, &arguments.world, &data, seeded);
-    signals.next().await;
-    print::note("Stopping: answering what is under way ...");
-    running.shutdown().await;
+    serve_until(&mut signals, &resets.ask, running, &system).await
+}
+
+/// Serves until a signal, or until somebody asks for the world's start.
+async fn serve_until(
+    signals: &mut Signals,
+    reset: &Notify,
+    running: Running,
+    system: &System,
+) -> Result<Ended, String> {
+    let port = running.address.port();
+    tokio::select! {
+        biased;
+        () = signals.next() => {
+            print::note("Stopping: answering what is under way ...");
+            running.shutdown().await;
+            Ok(Ended::Stopped)
+        }
+        () = reset.notified() => {
+            print::note("Going back to the start of the world ...");
+            running.shutdown().await;
+            system.abandon()?;
+            Ok(Ended::ToBeginAgain { port })
+        }
+    }
+}
+
+/// Runs the scripts of `--ready-hooks`, while calls are answered.
+async fn run_hooks(arguments: &Up, endpoint: &str, scope: Scope) -> Result<(), String> {
+    let Some(folder) = arguments.ready_hooks.clone() else {
+        return Ok(());
+    };
+    let endpoint = endpoint.to_owned();
+    let run = tokio::task::spawn_blocking(move || hooks::run(&folder, &endpoint, &scope));
+    let count = run.await.map_err(|error| error.to_string())??;
+    print::note(&format!("Ready hooks: {count} run."));
     Ok(())
 }
 

@@ -1,10 +1,12 @@
 //! What is known of keys, aliases and key stores, by account and Region.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::Bound;
 use std::sync::{Arc, Weak};
 
 use dashmap::DashMap;
+use dashmap::mapref::one::Ref;
 use parking_lot::RwLock;
 use portcullis_api::{AccountId, KeyId, KeyStoreId, Scope};
 use tokio::sync::Mutex;
@@ -37,6 +39,67 @@ impl Hasher for IdBits {
 
 const SHARDS: usize = 128;
 
+/// Keys by their IDs, and the IDs in their order.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    by_id: DashMap<KeyId, Arc<Snapshot>, BuildHasherDefault<IdBits>>,
+    /// Touched only when a key comes or goes, and by lists: a page then does not sort them all.
+    ordered: RwLock<BTreeSet<KeyId>>,
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self {
+            by_id: DashMap::with_hasher_and_shard_amount(BuildHasherDefault::default(), SHARDS),
+            ordered: RwLock::default(),
+        }
+    }
+}
+
+impl Keys {
+    pub(crate) fn insert(&self, id: KeyId, key: Arc<Snapshot>) {
+        if self.by_id.insert(id, key).is_none() {
+            self.ordered.write().insert(id);
+        }
+    }
+
+    pub(crate) fn remove(&self, id: &KeyId) {
+        if self.by_id.remove(id).is_some() {
+            self.ordered.write().remove(id);
+        }
+    }
+
+    pub(crate) fn get(&self, id: &KeyId) -> Option<Ref<'_, KeyId, Arc<Snapshot>>> {
+        self.by_id.get(id)
+    }
+
+    pub(crate) fn contains_key(&self, id: &KeyId) -> bool {
+        self.by_id.contains_key(id)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Every key, in no order.
+    pub(crate) fn iter(
+        &self,
+    ) -> dashmap::iter::Iter<'_, KeyId, Arc<Snapshot>, BuildHasherDefault<IdBits>> {
+        self.by_id.iter()
+    }
+
+    /// The first so many IDs, or those after one.
+    pub(crate) fn ids_after(&self, after: Option<&KeyId>, most: usize) -> Vec<KeyId> {
+        let from = after.map_or(Bound::Unbounded, |after| Bound::Excluded(*after));
+        let ordered = self.ordered.read();
+        ordered
+            .range((from, Bound::Unbounded))
+            .take(most)
+            .copied()
+            .collect()
+    }
+}
+
 /// Everything of one account in one Region.
 #[derive(Debug)]
 pub(crate) struct Partition {
@@ -45,7 +108,7 @@ pub(crate) struct Partition {
     /// Held by every change of the control plane, so that each decides on what the last one left.
     pub(crate) control: Arc<Mutex<()>>,
     pub(crate) stores: RwLock<BTreeMap<KeyStoreId, Arc<KeyStore>>>,
-    pub(crate) keys: DashMap<KeyId, Arc<Snapshot>, BuildHasherDefault<IdBits>>,
+    pub(crate) keys: Keys,
     /// By name, `alias/` included.
     pub(crate) aliases: DashMap<String, KeyId>,
     pub(crate) grants: Ledger,
@@ -61,7 +124,7 @@ impl Partition {
             scope: Arc::new(scope),
             control: Arc::default(),
             stores: RwLock::default(),
-            keys: DashMap::with_hasher_and_shard_amount(BuildHasherDefault::default(), SHARDS),
+            keys: Keys::default(),
             aliases: DashMap::new(),
             grants: Ledger::default(),
             neighbours,

@@ -78,6 +78,31 @@ impl Fleet {
         self.manage(config, generate).await
     }
 
+    /// Makes many keys, written in one commit.
+    pub(crate) async fn create_keys(
+        &self,
+        config: &KmsConfig,
+        keys: impl Iterator<Item = (HsmKeyId, String)> + Send,
+    ) -> Result<(), Failure> {
+        let _one_at_a_time = self.managing.lock().await;
+        let session = self.session;
+        let mut made = Vec::new();
+        for (id, label) in keys {
+            let template = KeyTemplate::sealing(id, label);
+            let generate = Command::GenerateKey {
+                session,
+                id,
+                template,
+            };
+            let Answer { result, changes } = self.hsm.manage(generate);
+            result.map_err(Failure::Refused)?;
+            made.extend(changes);
+        }
+        write(config, made)
+            .await
+            .map_err(|error| Failure::Unreachable(error.to_string()))
+    }
+
     /// Deletes a key.
     pub(crate) async fn delete_key(&self, config: &KmsConfig, id: HsmKeyId) -> Result<(), Failure> {
         let session = self.session;

@@ -17,6 +17,7 @@ use crate::events::{EventListener, EventLog, Events};
 use crate::fleet::Fleet;
 use crate::key::{KeyRecord, Snapshot};
 use crate::key_store::{KeyStore, KeyStoreRecord, KeyStoreStatus};
+use crate::quota::RequestQuotas;
 use crate::translate;
 
 /// What KMS is put together from.
@@ -76,6 +77,7 @@ pub struct Kms {
     pub(crate) catalogue: Catalogue,
     pub(crate) fleet: Fleet,
     pub(crate) events: EventLog,
+    pub(crate) quotas: RequestQuotas,
 }
 
 /// Records of one kind are read in pages of this many.
@@ -93,6 +95,7 @@ impl Kms {
             catalogue: Catalogue::default(),
             fleet,
             events: EventLog::default(),
+            quotas: RequestQuotas::default(),
         });
         kms.load()?;
         kms.resume().await;

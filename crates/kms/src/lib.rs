@@ -27,6 +27,7 @@ mod key;
 mod key_store;
 mod kms;
 mod paging;
+mod quota;
 mod subject;
 mod translate;
 

@@ -30,36 +30,45 @@ pub(crate) fn page<T>(
     asked: Asked<'_>,
     key: impl Fn(&T) -> String,
 ) -> Result<Page<T>, Exception> {
-    let size = match asked.limit.map(usize::try_from) {
-        None => asked.default,
-        Some(Ok(limit)) if (1..=asked.max).contains(&limit) => limit,
-        Some(_) => {
-            return Err(Exception::new(
-                Code::Validation,
-                format!("Limit must be from 1 to {} for this operation.", asked.max),
-            ));
-        }
-    };
-    let after = asked
-        .marker
-        .map(|marker| marker.strip_prefix(PREFIX).ok_or_else(invalid_marker));
-    let after = after.transpose()?;
+    let (size, after) = (asked.size()?, asked.after()?);
     let mut rest = items
         .into_iter()
         .skip_while(|item| after.is_some_and(|after| *key(item) <= *after));
     let items: Vec<T> = rest.by_ref().take(size).collect();
     let more = rest.next().is_some();
-    let last = items
-        .last()
-        .filter(|_| more)
-        .map(|last| format!("{PREFIX}{}", key(last)));
+    let last = items.last().filter(|_| more).map(|last| marker(&key(last)));
     Ok(Page {
         items,
         next_marker: last,
     })
 }
 
-fn invalid_marker() -> Exception {
+impl<'a> Asked<'a> {
+    /// How many items a page has at most.
+    pub(crate) fn size(&self) -> Result<usize, Exception> {
+        match self.limit.map(usize::try_from) {
+            None => Ok(self.default),
+            Some(Ok(limit)) if (1..=self.max).contains(&limit) => Ok(limit),
+            Some(_) => Err(Exception::new(
+                Code::Validation,
+                format!("Limit must be from 1 to {} for this operation.", self.max),
+            )),
+        }
+    }
+
+    /// The last item of the page before.
+    pub(crate) fn after(&self) -> Result<Option<&'a str>, Exception> {
+        let stripped = |marker: &'a str| marker.strip_prefix(PREFIX).ok_or_else(invalid_marker);
+        self.marker.map(stripped).transpose()
+    }
+}
+
+/// The marker of a page that ends in the item with this key.
+pub(crate) fn marker(key: &str) -> String {
+    format!("{PREFIX}{key}")
+}
+
+pub(crate) fn invalid_marker() -> Exception {
     Exception::new(
         Code::InvalidMarker,
         "The marker is not one that this service gave out. Begin again without Marker.",

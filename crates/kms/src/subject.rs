@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use portcullis_api::kms::KeySpec;
 use portcullis_api::{AccountId, ClusterId, KeyId, Region, Scope};
 
 use crate::key::Snapshot;
@@ -30,6 +31,14 @@ impl Subject {
     pub fn key_arn(&self) -> Option<&str> {
         match &self.0 {
             About::Key { key, .. } => Some(&key.arn),
+            About::KeyStore { .. } => None,
+        }
+    }
+
+    /// The key's spec.
+    pub(crate) fn spec(&self) -> Option<KeySpec> {
+        match &self.0 {
+            About::Key { key, .. } => Some(key.record.spec),
             About::KeyStore { .. } => None,
         }
     }

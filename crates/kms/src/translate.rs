@@ -90,6 +90,7 @@ pub(crate) fn operation(failure: &Failure, key_arn: &str) -> Exception {
             "The CloudHSM cluster has more work than it takes at once. Try again more slowly, or \
              add an HSM.",
         ),
+        Failure::OverQuota => crate::quota::throttled(),
         Failure::Refused(Refusal::NotAuthentic) => invalid_ciphertext(),
         Failure::Refused(refusal) => Exception::new(
             Code::KmsInternal,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_api::{AccountId, Region, Scope};
+use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 /// How the edge is set up.
@@ -26,6 +27,17 @@ pub struct ServerConfig {
     pub snapshots: Option<Arc<dyn Snapshots>>,
     /// What is kept of calls.
     pub events: EventsConfig,
+    /// Who begins the world anew; without, nobody does.
+    pub resets: Option<Resets>,
+}
+
+/// How the world is begun anew.
+#[derive(Debug, Clone)]
+pub struct Resets {
+    /// Told when somebody asks for it.
+    pub ask: Arc<Notify>,
+    /// How often that was done before.
+    pub count: u64,
 }
 
 /// What is kept of calls, as events.
@@ -68,6 +80,7 @@ impl Default for ServerConfig {
             limits: Limits::default(),
             snapshots: None,
             events: EventsConfig::default(),
+            resets: None,
         }
     }
 }

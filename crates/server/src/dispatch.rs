@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use portcullis_api::{Code, Exception, Scope};
+use portcullis_api::{Code, Exception, Operation, Scope};
 use portcullis_cloudhsm::CloudHsm;
 use portcullis_kms::Kms;
 use serde::Serialize;
@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use crate::built::built_operations;
 use crate::handle::{Answer, Handle};
 use crate::input::Input;
-use crate::trail::Notes;
+use crate::trail::{Notes, Shown};
 
 /// The two services behind the AWS endpoint.
 #[derive(Debug)]
@@ -34,7 +34,11 @@ macro_rules! dispatch {
                     $(Input::$operation(input) => Box::pin(async move {
                         notes.asked(&input);
                         dispatch!(@before $effect self scope notes);
+                        if self.kms.keeps_quotas() {
+                            admit(&self.kms, scope, Operation::$operation, &input)?;
+                        }
                         let outcome = self.$service.$method(scope, input).await;
+                        let outcome = outcome.map_err(|exception| declared(Operation::$operation, exception));
                         dispatch!(@after $effect self scope notes outcome);
                         let output = outcome?;
                         dispatch!(@$reply output)
@@ -65,6 +69,38 @@ macro_rules! dispatch {
 }
 
 built_operations!(dispatch);
+
+/// Rule CONF-01: an exception is one that the operation declares. Rule CONF-02: where it does not
+/// declare InvalidArnException, as most that use a key do not, a malformed ARN names nothing:
+/// NotFoundException. Where it does not declare InvalidMarkerException, a wrong marker is a value that
+/// is not permitted.
+fn declared(operation: Operation, mut exception: Exception) -> Exception {
+    let declared = operation.declared();
+    let instead = if exception.code == Code::InvalidArn && declared.contains(&Code::NotFound) {
+        Code::NotFound
+    } else if exception.code == Code::InvalidMarker {
+        Code::Validation
+    } else {
+        return exception;
+    };
+    if !declared.contains(&exception.code) {
+        exception.code = instead;
+    }
+    exception
+}
+
+/// Counts a call against the quotas of its account.
+fn admit(
+    kms: &Kms,
+    scope: &Scope,
+    operation: Operation,
+    input: &impl Serialize,
+) -> Result<(), Exception> {
+    let shown = Shown::of(input);
+    let pair = shown.member("keyPairSpec");
+    let key = shown.source_key().or_else(|| shown.key());
+    kms.admit(scope, operation, key, pair.as_deref())
+}
 
 /// Most replies fit: an Encrypt of 4 KiB gives about 6 KiB, most others a few hundred bytes.
 const REPLY_BYTES: usize = 1024;

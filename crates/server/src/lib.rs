@@ -35,6 +35,6 @@ mod server;
 mod tests;
 mod trail;
 
-pub use config::{Auth, Credentials, EventsConfig, Limits, ServerConfig, Snapshots};
+pub use config::{Auth, Credentials, EventsConfig, Limits, Resets, ServerConfig, Snapshots};
 pub use running::Running;
 pub use server::{Server, Services};

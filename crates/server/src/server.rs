@@ -65,6 +65,7 @@ impl Server {
             calendar: Arc::clone(&services.calendar),
             defaults: config.defaults.clone(),
             trail: Arc::clone(&trail),
+            resets: config.resets,
             cores: cores.clone(),
             began: Instant::now(),
         };

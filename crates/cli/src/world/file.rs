@@ -127,6 +127,13 @@ pub(crate) struct KeyEntry {
     /// Its aliases, each starting with `alias/`.
     #[serde(default)]
     pub(crate) aliases: Vec<String>,
+    /// So many keys like this one, without `id` and `aliases`.
+    #[serde(default = "one")]
+    pub(crate) count: u32,
+}
+
+const fn one() -> u32 {
+    1
 }
 
 /// A password in a world file. Not printed.
@@ -270,6 +277,14 @@ impl World {
         }
         for key_store in &self.key_stores {
             self.expect_cluster(&key_store.cluster, "cluster")?;
+        }
+        let many =
+            |key: &&KeyEntry| key.count != 1 && (key.id.is_some() || !key.aliases.is_empty());
+        if let Some(key) = self.keys.iter().find(many) {
+            return Err(format!(
+                "{} keys cannot have one id or share aliases; leave out id and aliases, or count.",
+                key.count
+            ));
         }
         for name in self.keys.iter().filter_map(|key| key.key_store.as_ref()) {
             if !self

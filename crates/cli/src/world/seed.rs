@@ -318,15 +318,29 @@ impl Seeder<'_> {
         let id = entry
             .id
             .unwrap_or_else(|| KeyId::from_random(draw(&*self.system.entropy)));
-        let request = CreateKeyRequest {
+        let request = || CreateKeyRequest {
             description: Some(entry.description.clone()),
             origin: store.map(|_| "AWS_CLOUDHSM".to_owned()),
             custom_key_store_id: store.map(ToString::to_string),
             ..CreateKeyRequest::default()
         };
-        kms.create_key_as(&self.scope, id, request)
+        if entry.count == 0 {
+            return Ok(());
+        }
+        kms.create_key_as(&self.scope, id, request())
             .await
             .map_err(told)?;
+        let more = entry.count.saturating_sub(1);
+        if store.is_some() {
+            for _ in 0..more {
+                let made = kms.create_key(&self.scope, request()).await;
+                made.map_err(told)?;
+            }
+        } else {
+            let more = usize::try_from(more).map_err(failed)?;
+            let made = kms.create_keys_like(&self.scope, &id, more).await;
+            made.map_err(told)?;
+        }
         for alias in &entry.aliases {
             let request = CreateAliasRequest {
                 alias_name: alias.clone(),

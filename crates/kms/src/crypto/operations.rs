@@ -286,6 +286,10 @@ impl Kms {
         passage: Passage,
         operation: Operation<'_>,
     ) -> Result<Output, Failure> {
+        let now = || self.config.clock.now();
+        if self.keeps_quotas() && !self.quotas.store_permits(&store.scope, &store.id, now()) {
+            return Err(Failure::OverQuota);
+        }
         let live = store.live.load_full().ok_or(Failure::Disconnected)?;
         if live.fence.epoch != passage.epoch() {
             return Err(Failure::Disconnected);
@@ -431,6 +435,7 @@ fn disconnected_for_random(store: &KeyStore) -> Exception {
 fn random_failed(store: &KeyStore, failure: &Failure) -> Exception {
     match failure {
         Failure::Disconnected => disconnected_for_random(store),
+        Failure::OverQuota => translate::operation(failure, store.id.as_str()),
         Failure::NoHsm
         | Failure::Unreachable(_)
         | Failure::NoMaterial

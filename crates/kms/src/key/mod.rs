@@ -1,6 +1,8 @@
 //! KMS keys: their records, states and management.
 
+mod batch;
 mod create;
+mod custom;
 mod deletion;
 mod describe;
 mod enable;

@@ -52,6 +52,8 @@ pub(crate) enum Failure {
     LockedOut,
     /// Every HSM has more work than it takes.
     Busy,
+    /// The key store has had its calls of this second.
+    OverQuota,
     /// An HSM refused for a reason that another HSM would have too.
     Refused(Refusal),
 }
@@ -176,6 +178,7 @@ impl LiveConnection {
                     | Failure::Unreachable(_)
                     | Failure::Busy
                     | Failure::Disconnected
+                    | Failure::OverQuota
                     | Failure::Refused(_) => Failure::Busy,
                 })
             }
@@ -185,6 +188,7 @@ impl LiveConnection {
                 Failure::NoHsm
                 | Failure::Unreachable(_)
                 | Failure::Disconnected
+                | Failure::OverQuota
                 | Failure::Refused(_) => Failure::Unreachable(link.to_string()),
             }),
         }

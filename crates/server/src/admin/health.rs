@@ -15,6 +15,7 @@ pub(super) async fn health(State(admin): State<Arc<Admin>>) -> Json<Value> {
         "status": "running",
         "version": env!("CARGO_PKG_VERSION"),
         "uptime": admin.began.elapsed().as_secs(),
+        "resets": admin.resets.as_ref().map_or(0, |resets| resets.count),
         "services": { "kms": "running", "cloudhsm": "running" },
     }))
 }

@@ -9,6 +9,7 @@ mod health;
 mod hsm;
 mod keys;
 mod reply;
+mod reset;
 mod snapshot;
 mod status;
 mod users;
@@ -28,7 +29,7 @@ use portcullis_kms::Kms;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::config::Snapshots;
+use crate::config::{Resets, Snapshots};
 use crate::metrics::CoreMetrics;
 use crate::trail::Trail;
 
@@ -42,6 +43,7 @@ pub(crate) struct Admin {
     /// Only where nobody but this machine can ask: they hold the device key.
     pub(crate) snapshots: Option<Arc<dyn Snapshots>>,
     pub(crate) trail: Arc<Trail>,
+    pub(crate) resets: Option<Resets>,
     pub(crate) cores: Vec<Arc<CoreMetrics>>,
     pub(crate) began: Instant,
 }
@@ -88,6 +90,9 @@ pub(crate) fn router(admin: Admin) -> Router {
             post(clock::set_state_changes),
         )
         .route("/_portcullis/snapshot", post(snapshot::take))
+        // Rule WIRE-13: also where scripts written for LocalStack ask for it.
+        .route("/_portcullis/reset", post(reset::reset))
+        .route("/_localstack/state/reset", post(reset::reset))
         .route("/_portcullis/hsm/{id}/crash", post(hsm::crash))
         .route("/_portcullis/hsm/{id}/restart", post(hsm::restart))
         .route(

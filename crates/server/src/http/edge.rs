@@ -102,6 +102,7 @@ impl Edge {
                 let caller = client.caller(&head.headers, &self.shared.defaults);
                 self.shared.trail.arrived(operation, caller, request_id)
             });
+        // Rule CONF-07: nothing that a request says is expected to end in this.
         // Rule WIRE-17: a defect that panics is answered with InternalFailure; the core goes on.
         let outcome = AssertUnwindSafe(self.outcome(&head, target, body, arrival.as_ref()))
             .catch_unwind()

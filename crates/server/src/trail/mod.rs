@@ -24,7 +24,7 @@ use crate::config::EventsConfig;
 
 pub(crate) use caller::{Caller, Client};
 pub(crate) use record::{Filter, cloudtrail};
-use show::Shown;
+pub(crate) use show::Shown;
 
 use self::file::File;
 
@@ -191,10 +191,12 @@ impl Trail {
     }
 
     /// A call was answered.
-    pub(crate) fn tell(&self, arrival: Arrival, notes: Notes, failed: Option<&Exception>) {
+    pub(crate) fn tell(&self, arrival: Arrival, mut notes: Notes, failed: Option<&Exception>) {
         if !self.is_on() {
             return;
         }
+        notes.input = notes.input.map(Shown::bounded);
+        notes.output = notes.output.map(Shown::bounded);
         let ring = if crate::input::changes(arrival.operation) {
             &self.changes
         } else {

@@ -43,6 +43,10 @@ pub(crate) const HIDDEN: [&str; 24] = [
     "XksProxyAuthenticationCredential",
 ];
 
+/// What is kept of an input or an output: more than any request has but those with a policy or a
+/// large encryption context. All records together have 130 megabytes at the most.
+const SHOWN_BYTES_MAX: usize = 8 << 10;
+
 /// A shape as text, and where in it the names of things stand.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Shown {
@@ -79,6 +83,17 @@ impl Shown {
         }
     }
 
+    /// In the place of one that is too large to keep, as CloudTrail does with those above 100 KB.
+    pub(crate) fn bounded(self) -> Self {
+        if self.text.len() <= SHOWN_BYTES_MAX {
+            return self;
+        }
+        Self {
+            text: format!("{{\"omitted\":true,\"originalSize\":{}}}", self.text.len()),
+            ..Self::default()
+        }
+    }
+
     /// JSON.
     pub(crate) fn text(&self) -> &str {
         &self.text
@@ -94,6 +109,12 @@ impl Shown {
 
     pub(crate) fn key_store(&self) -> Option<&str> {
         self.at(self.key_store.as_ref())
+    }
+
+    /// A text member at the top, by its name as shown.
+    pub(crate) fn member(&self, name: &str) -> Option<String> {
+        let parsed: serde_json::Value = serde_json::from_str(&self.text).ok()?;
+        Some(parsed.get(name)?.as_str()?.to_owned())
     }
 
     /// A name with an escape in it names nothing that exists.
@@ -438,6 +459,24 @@ mod tests {
         let tags: serde_json::Value = serde_json::from_str(tags.text()).unwrap();
         assert_eq!(tags["tags"][0]["tagValue"], "a\n");
         assert_eq!(tags["tags"][1]["tagKey"], "B");
+    }
+
+    /// Rule EV-01.
+    #[test]
+    fn a_large_input_is_left_out_of_its_record() {
+        let short = Shown {
+            text: "{}".to_owned(),
+            ..Shown::default()
+        };
+        assert_eq!(short.clone().bounded(), short);
+        let long = Shown {
+            text: "x".repeat(10_000),
+            ..Shown::default()
+        };
+        assert_eq!(
+            long.bounded().text(),
+            r#"{"omitted":true,"originalSize":10000}"#
+        );
     }
 
     #[test]

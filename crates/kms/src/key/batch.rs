@@ -1,0 +1,64 @@
+use std::sync::Arc;
+
+use portcullis_api::{Exception, KeyId, Scope};
+use portcullis_hsm::HsmKeyId;
+use portcullis_seam::draw;
+use portcullis_store::{Expect, Transaction};
+
+use super::{KeyRecord, Materials, Snapshot, find_for_management};
+use crate::kms::{Kms, encode};
+use crate::translate;
+
+/// Keys of one commit: some two megabytes of records.
+const BATCH: usize = 5_000;
+
+impl Kms {
+    /// Makes `count` more built-in keys like one that exists, in few commits: for worlds.
+    ///
+    /// # Errors
+    /// KMSInternalException when they cannot be stored.
+    pub async fn create_keys_like(
+        &self,
+        scope: &Scope,
+        like: &KeyId,
+        count: usize,
+    ) -> Result<(), Exception> {
+        let partition = self.partition(scope);
+        let like = find_for_management(&partition, &like.to_string())?;
+        let mut left = count;
+        while left > 0 {
+            let batch = left.min(BATCH);
+            left -= batch;
+            let records: Vec<KeyRecord> = (0..batch).map(|_| self.another(&like.record)).collect();
+            let materials = records.iter().filter_map(|record| {
+                let version = record.materials.current()?;
+                Some((version.hsm_key, scope.key_arn(&record.id)))
+            });
+            let made = self.fleet.create_keys(&self.config, materials).await;
+            made.map_err(|failure| translate::operation(&failure, &like.arn))?;
+            let mut put = Transaction::new();
+            for record in &records {
+                let name = Snapshot::record_key(scope, &record.id);
+                put = put
+                    .expect(&*name, Expect::Absent)
+                    .put(&*name, encode(record));
+            }
+            let revision = self.commit(put).await?;
+            for record in records {
+                let id = record.id;
+                let snapshot = Snapshot::new(&partition.scope, record, revision, None);
+                partition.keys.insert(id, Arc::new(snapshot));
+            }
+        }
+        Ok(())
+    }
+
+    fn another(&self, like: &KeyRecord) -> KeyRecord {
+        let material = HsmKeyId(draw(&*self.config.entropy));
+        KeyRecord {
+            id: KeyId::from_random(draw(&*self.config.entropy)),
+            materials: Materials::generated(material, like.created_ms),
+            ..like.clone()
+        }
+    }
+}

@@ -1,0 +1,378 @@
+//! The service's quotas of requests (AWS KMS Developer Guide, "Request quotas"): so many calls per
+//! second in an account and Region, counted by operation or by a group of operations, and so many
+//! in each key store.
+//!
+//! A quota is a bucket that holds one second's calls and fills up by the service's clock.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+use portcullis_api::kms::KeySpec;
+use portcullis_api::{Code, Exception, KeyStoreId, Operation, Scope, Service};
+use portcullis_seam::Timestamp;
+
+use crate::kms::Kms;
+
+/// What is counted together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Counted {
+    /// Cryptographic operations with symmetric keys, and random bytes.
+    Symmetric,
+    /// Those with RSA keys.
+    Rsa,
+    /// Those with keys on elliptic curves, SM2 among them.
+    Curve,
+    /// Those with ML-DSA keys.
+    MlDsa,
+    /// Data key pairs of a kind.
+    Pair(PairKind),
+    /// An operation by itself.
+    Alone(Operation),
+}
+
+/// Data key pairs are counted by what they cost to make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum PairKind {
+    Curve,
+    Rsa2048,
+    Rsa3072,
+    Rsa4096,
+    Sm2,
+}
+
+/// Calls per second of each CloudHSM key store, whoever makes them; not adjustable.
+const STORE_PER_SECOND: u64 = 1_800;
+
+/// The Regions with a higher quota of symmetric operations.
+const SYMMETRIC_100_000: [&str; 3] = ["us-east-1", "us-west-2", "eu-west-1"];
+const SYMMETRIC_20_000: [&str; 6] = [
+    "us-east-2",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-northeast-1",
+    "eu-central-1",
+    "eu-west-2",
+];
+
+/// What a call counts as. Rule QUOTA-02: cryptographic operations by the kind of their key, all
+/// others by themselves. Operations of which the page says nothing are not counted.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "`alone` says which of the others are counted"
+)]
+pub(crate) fn counted(
+    operation: Operation,
+    key: Option<KeySpec>,
+    pair: Option<&str>,
+) -> Option<Counted> {
+    use Operation as Op;
+    let by_key = |spec: KeySpec| match spec {
+        KeySpec::SymmetricDefault
+        | KeySpec::Hmac224
+        | KeySpec::Hmac256
+        | KeySpec::Hmac384
+        | KeySpec::Hmac512 => Some(Counted::Symmetric),
+        KeySpec::Rsa2048 | KeySpec::Rsa3072 | KeySpec::Rsa4096 => Some(Counted::Rsa),
+        KeySpec::EccNistP256
+        | KeySpec::EccNistP384
+        | KeySpec::EccNistP521
+        | KeySpec::EccSecgP256k1
+        | KeySpec::EccNistEdwards25519
+        | KeySpec::Sm2 => Some(Counted::Curve),
+        KeySpec::MlDsa44 | KeySpec::MlDsa65 | KeySpec::MlDsa87 => Some(Counted::MlDsa),
+        KeySpec::MlKem512 | KeySpec::MlKem768 | KeySpec::MlKem1024 => None,
+    };
+    match operation {
+        // A ciphertext that names no key, as most do, is of a symmetric one.
+        Op::Decrypt | Op::Encrypt | Op::ReEncrypt => key.map_or(Some(Counted::Symmetric), by_key),
+        Op::GenerateDataKey
+        | Op::GenerateDataKeyWithoutPlaintext
+        | Op::GenerateMac
+        | Op::GenerateRandom
+        | Op::VerifyMac => Some(Counted::Symmetric),
+        Op::Sign | Op::Verify | Op::DeriveSharedSecret => key.and_then(by_key),
+        Op::GenerateDataKeyPair | Op::GenerateDataKeyPairWithoutPlaintext => {
+            pair_kind(pair?).map(Counted::Pair)
+        }
+        other => alone(other).map(|_rate| Counted::Alone(other)),
+    }
+}
+
+fn pair_kind(spec: &str) -> Option<PairKind> {
+    match spec {
+        "RSA_2048" => Some(PairKind::Rsa2048),
+        "RSA_3072" => Some(PairKind::Rsa3072),
+        "RSA_4096" => Some(PairKind::Rsa4096),
+        "SM2" => Some(PairKind::Sm2),
+        curve if curve.starts_with("ECC_") => Some(PairKind::Curve),
+        _ => None,
+    }
+}
+
+/// Calls per second in an account and a Region.
+pub(crate) fn per_second(counted: Counted, region: &str) -> u64 {
+    match counted {
+        Counted::Symmetric if SYMMETRIC_100_000.contains(&region) => 100_000,
+        Counted::Symmetric if SYMMETRIC_20_000.contains(&region) => 20_000,
+        Counted::Symmetric => 10_000,
+        Counted::Rsa | Counted::Curve | Counted::MlDsa => 1_000,
+        Counted::Pair(PairKind::Curve) => 100,
+        Counted::Pair(PairKind::Rsa2048) => 20,
+        Counted::Pair(PairKind::Rsa3072) => 4,
+        Counted::Pair(PairKind::Rsa4096) => 1,
+        Counted::Pair(PairKind::Sm2) => 25,
+        Counted::Alone(operation) => alone(operation).unwrap_or(u64::MAX),
+    }
+}
+
+/// Calls per second of an operation that is counted by itself.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the page lists these; the rest is counted otherwise or not at all"
+)]
+const fn alone(operation: Operation) -> Option<u64> {
+    use Operation as Op;
+    Some(match operation {
+        Op::GetParametersForImport => 1,
+        Op::CancelKeyDeletion
+        | Op::ConnectCustomKeyStore
+        | Op::CreateAlias
+        | Op::CreateCustomKeyStore
+        | Op::CreateKey
+        | Op::DeleteCustomKeyStore
+        | Op::DescribeCustomKeyStores
+        | Op::DisableKey
+        | Op::DisableKeyRotation
+        | Op::DisconnectCustomKeyStore
+        | Op::EnableKey
+        | Op::GetKeyLastUsage
+        | Op::ReplicateKey
+        | Op::RotateKeyOnDemand
+        | Op::UntagResource
+        | Op::UpdateAlias
+        | Op::UpdateCustomKeyStore
+        | Op::UpdateKeyDescription
+        | Op::UpdatePrimaryRegion => 5,
+        Op::TagResource => 10,
+        Op::DeleteAlias
+        | Op::DeleteImportedKeyMaterial
+        | Op::EnableKeyRotation
+        | Op::ImportKeyMaterial
+        | Op::PutKeyPolicy
+        | Op::ScheduleKeyDeletion => 15,
+        Op::CreateGrant | Op::RetireGrant | Op::RevokeGrant => 50,
+        Op::ListGrants | Op::ListKeyPolicies | Op::ListKeyRotations | Op::ListRetirableGrants => {
+            100
+        }
+        Op::ListAliases | Op::ListKeys => 500,
+        Op::GetKeyPolicy | Op::GetKeyRotationStatus => 1_000,
+        Op::DescribeKey | Op::GetPublicKey | Op::ListResourceTags => 2_000,
+        _ => return None,
+    })
+}
+
+/// Calls that may still be made, in thousandths, since so a millisecond fills in whole numbers.
+///
+/// Rule QUOTA-04: a bucket holds the calls of one second and fills up by the clock.
+#[derive(Debug)]
+struct Bucket {
+    thousandths: u64,
+    at: Timestamp,
+}
+
+impl Bucket {
+    fn full(per_second: u64, at: Timestamp) -> Self {
+        Self {
+            thousandths: per_second.saturating_mul(1_000),
+            at,
+        }
+    }
+
+    /// Takes one call out, if there is one.
+    fn take(&mut self, per_second: u64, now: Timestamp) -> bool {
+        let passed = now.millis().saturating_sub(self.at.millis());
+        let filled = self
+            .thousandths
+            .saturating_add(passed.saturating_mul(per_second));
+        self.thousandths = filled.min(per_second.saturating_mul(1_000));
+        self.at = now;
+        let left = self.thousandths.checked_sub(1_000);
+        self.thousandths = left.unwrap_or(self.thousandths);
+        left.is_some()
+    }
+}
+
+/// The quotas of requests. Rule QUOTA-01: none is kept unless that was asked for, since measuring
+/// what lies beyond them is what this is for; then a call costs one branch.
+#[derive(Debug, Default)]
+pub(crate) struct RequestQuotas {
+    are_kept: AtomicBool,
+    buckets: Mutex<BTreeMap<Whose, Bucket>>,
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Whose {
+    Account(Scope, Counted),
+    /// A key store, wherever its callers are.
+    Store(Scope, KeyStoreId),
+}
+
+impl RequestQuotas {
+    pub(crate) fn are_kept(&self) -> bool {
+        self.are_kept.load(Ordering::Relaxed)
+    }
+
+    /// Rule QUOTA-03: each CloudHSM key store has a quota of its own beside the account's.
+    pub(crate) fn store_permits(&self, scope: &Scope, id: &KeyStoreId, now: Timestamp) -> bool {
+        let whose = || Whose::Store(scope.clone(), id.clone());
+        !self.are_kept() || self.take(whose(), STORE_PER_SECOND, now)
+    }
+
+    fn take(&self, whose: Whose, per_second: u64, now: Timestamp) -> bool {
+        let mut buckets = self.buckets.lock();
+        let bucket = buckets.entry(whose);
+        bucket
+            .or_insert_with(|| Bucket::full(per_second, now))
+            .take(per_second, now)
+    }
+}
+
+/// As the service words it.
+pub(crate) fn throttled() -> Exception {
+    Exception::new(
+        Code::Throttling,
+        "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.",
+    )
+}
+
+impl Kms {
+    /// Keeps the service's quotas from here on.
+    pub fn keep_quotas(&self) {
+        self.quotas.are_kept.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the service's quotas are kept.
+    #[must_use]
+    pub fn keeps_quotas(&self) -> bool {
+        self.quotas.are_kept()
+    }
+
+    /// Counts a call of KMS against the quota of its account. `key` is the key that it names and
+    /// `pair` the spec of a data key pair.
+    ///
+    /// # Errors
+    /// ThrottlingException.
+    pub fn admit(
+        &self,
+        scope: &Scope,
+        operation: Operation,
+        key: Option<&str>,
+        pair: Option<&str>,
+    ) -> Result<(), Exception> {
+        if !self.keeps_quotas() || operation.service() != Service::Kms {
+            return Ok(());
+        }
+        let spec = key.and_then(|name| self.key_subject(scope, name));
+        let spec = spec.and_then(|subject| subject.spec());
+        let Some(counted) = counted(operation, spec, pair) else {
+            return Ok(());
+        };
+        let rate = per_second(counted, scope.region.as_str());
+        let whose = Whose::Account(scope.clone(), counted);
+        if self.quotas.take(whose, rate, self.config.clock.now()) {
+            Ok(())
+        } else {
+            Err(throttled())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rate(target: &str, key: Option<KeySpec>, pair: Option<&str>, region: &str) -> Option<u64> {
+        let operation = Operation::from_target(&format!("TrentService.{target}")).unwrap();
+        counted(operation, key, pair).map(|counted| per_second(counted, region))
+    }
+
+    const CURVE: Option<KeySpec> = Some(KeySpec::EccNistP256);
+
+    /// The rates in us-east-1, where nothing else is said.
+    fn check(cases: &[(&str, Option<KeySpec>, Option<&str>, Option<u64>)]) {
+        for (operation, key, pair, expected) in cases {
+            let found = rate(operation, *key, *pair, "us-east-1");
+            assert_eq!(found, *expected, "{operation} {key:?} {pair:?}");
+        }
+    }
+
+    /// Rule QUOTA-02.
+    #[test]
+    fn every_rate_is_that_of_the_page() {
+        check(&[
+            (
+                "Encrypt",
+                Some(KeySpec::SymmetricDefault),
+                None,
+                Some(100_000),
+            ),
+            ("Encrypt", Some(KeySpec::Rsa2048), None, Some(1_000)),
+            ("Sign", CURVE, None, Some(1_000)),
+            ("DeriveSharedSecret", CURVE, None, Some(1_000)),
+            ("Verify", Some(KeySpec::MlDsa44), None, Some(1_000)),
+            ("Encapsulate", Some(KeySpec::MlKem512), None, None),
+            ("GenerateDataKeyPair", None, Some("RSA_4096"), Some(1)),
+            ("GenerateDataKeyPair", None, Some("RSA_3072"), Some(4)),
+            ("GenerateDataKeyPair", None, Some("RSA_2048"), Some(20)),
+            ("GenerateDataKeyPair", None, Some("SM2"), Some(25)),
+            (
+                "GenerateDataKeyPair",
+                None,
+                Some("ECC_NIST_P256"),
+                Some(100),
+            ),
+            ("GetParametersForImport", None, None, Some(1)),
+            ("CreateKey", None, None, Some(5)),
+            ("TagResource", None, None, Some(10)),
+            ("PutKeyPolicy", None, None, Some(15)),
+            ("CreateGrant", None, None, Some(50)),
+            ("ListGrants", None, None, Some(100)),
+            ("ListKeys", None, None, Some(500)),
+            ("GetKeyPolicy", None, None, Some(1_000)),
+            ("DescribeKey", None, None, Some(2_000)),
+        ]);
+        let hmac = Some(KeySpec::Hmac256);
+        assert_eq!(rate("VerifyMac", hmac, None, "eu-north-1"), Some(10_000));
+        assert_eq!(rate("Decrypt", None, None, "eu-central-1"), Some(20_000));
+    }
+
+    #[test]
+    fn every_operation_of_the_service_but_two_is_counted() {
+        let kms = Operation::ALL
+            .iter()
+            .filter(|operation| operation.service() == Service::Kms);
+        let key = Some(KeySpec::EccNistP256);
+        let not_counted: Vec<_> = kms
+            .filter(|operation| counted(**operation, key, Some("RSA_2048")).is_none())
+            .map(|operation| operation.name())
+            .collect();
+        assert_eq!(not_counted, ["Decapsulate", "Encapsulate"]);
+    }
+
+    /// Rule QUOTA-04: a bucket holds the calls of one second and fills up by the clock.
+    #[test]
+    fn a_second_fills_a_bucket_and_no_more() {
+        let at = Timestamp::from_millis;
+        let mut bucket = Bucket::full(5, at(0));
+        let taken =
+            |bucket: &mut Bucket, now: u64| (0..20).filter(|_| bucket.take(5, at(now))).count();
+        assert_eq!(taken(&mut bucket, 0), 5);
+        assert_eq!(taken(&mut bucket, 199), 0);
+        assert_eq!(taken(&mut bucket, 200), 1);
+        assert_eq!(taken(&mut bucket, 1_000), 4);
+        assert_eq!(taken(&mut bucket, 60_000), 5);
+        // A clock that went back fills nothing.
+        assert_eq!(taken(&mut bucket, 50_000), 0);
+    }
+}
