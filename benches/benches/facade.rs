@@ -283,6 +283,7 @@ async fn facade(cores: NonZeroUsize, events: EventsConfig) -> Facade {
         clock: Arc::new(SystemClock),
         device_key,
         hsm_settings: Settings::default(),
+        pool: Arc::new(ThreadPool::per_core()),
         rename_while_connected: false,
         pacing: Pacing::new(Pace::Immediate),
         operation_deadline: Duration::from_secs(10),

@@ -13,7 +13,7 @@ use portcullis_kms::{Kms, KmsConfig};
 use portcullis_link::{
     ClientIdentity, FaultyTransport, LinkFaults, QuicSettings, QuicTransport, Transport,
 };
-use portcullis_seam::{Entropy, SystemClock, SystemEntropy, ThreadPool, draw};
+use portcullis_seam::{Entropy, SystemClock, SystemEntropy, ThreadPool, WorkPool, draw};
 use portcullis_server::{Running, Server, ServerConfig, Services};
 use portcullis_store::Store;
 use zeroize::Zeroizing;
@@ -66,6 +66,7 @@ impl System {
         let calendar = Arc::new(calendar.await.map_err(|error| error.to_string())?);
         let device_key = Arc::new(DeviceKey::from_bytes(&live.device_key.0));
         let transport = transport(&entropy)?;
+        let pool: Arc<dyn WorkPool> = Arc::new(ThreadPool::per_core());
         let cloudhsm = CloudHsm::open(CloudHsmConfig {
             store: store.clone(),
             disks: Arc::clone(&live.disks),
@@ -73,7 +74,7 @@ impl System {
             entropy: Arc::clone(&entropy),
             clock: calendar.clock(),
             pacing: Arc::clone(&pacing),
-            pool: Arc::new(ThreadPool::per_core()),
+            pool: Arc::clone(&pool),
             device_key: Arc::clone(&device_key),
             hsm_settings: Settings::default(),
             quotas: world.quota,
@@ -90,6 +91,7 @@ impl System {
             clock: calendar.clock(),
             device_key,
             hsm_settings: Settings::default(),
+            pool,
             rename_while_connected: world.rename_while_connected,
             pacing,
             operation_deadline: OPERATION_DEADLINE,

@@ -14,7 +14,8 @@ use crate::fence::Fences;
 use crate::fingerprint::Fingerprint;
 use crate::key::{Cipher, IdHash, Key, KeyRecord, Material};
 use crate::nonce::Nonces;
-use crate::record::{self, FENCE, IDENTITY, KEY, MASKING_KEY, PHASE, USER};
+use crate::record::{self, FENCE, IDENTITY, KEY, MASKING_KEY, PHASE, SECRET_KEY, USER};
+use crate::secret_key::{Kept, KeptRecord};
 use crate::session::Session;
 use crate::user::{APPLIANCE_USER, FIRST_ADMIN, User, UserName};
 use crate::{
@@ -67,6 +68,8 @@ pub struct Hsm {
     pub(crate) settings: Settings,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) keys: DashMap<HsmKeyId, Arc<Key>, IdHash>,
+    /// Keys beside the AES keys, apart from them: the fast path has one kind of key only.
+    pub(crate) secret_keys: DashMap<HsmKeyId, Arc<Kept>, IdHash>,
     pub(crate) sessions: DashMap<SessionId, Arc<Session>, IdHash>,
     pub(crate) nonces: Nonces,
     pub(crate) masking: Cipher,
@@ -186,6 +189,7 @@ impl Hsm {
             nonces: Nonces::new(&*entropy),
             entropy,
             keys: DashMap::with_hasher_and_shard_amount(IdHash::default(), SHARDS),
+            secret_keys: DashMap::with_hasher(IdHash::default()),
             sessions: DashMap::with_hasher_and_shard_amount(IdHash::default(), SHARDS),
             masking,
             state: Mutex::new(state),
@@ -231,6 +235,13 @@ impl Hsm {
         for id in self.key_ids() {
             if let Some(key) = self.keys.get(&id) {
                 records.push((record::key_key(id), record::encode(&(id, key.record()))));
+            }
+        }
+        let mut kept: Vec<_> = self.secret_keys.iter().map(|entry| *entry.key()).collect();
+        kept.sort_unstable();
+        for id in kept {
+            if let Some(key) = self.secret_keys.get(&id) {
+                records.push((record::secret_key(id), record::encode(&(id, key.record()))));
             }
         }
         Image(records)
@@ -389,6 +400,7 @@ struct Loading {
     identity: Option<Zeroizing<Vec<u8>>>,
     users: BTreeMap<UserName, User>,
     keys: Vec<(HsmKeyId, Key)>,
+    secret_keys: Vec<(HsmKeyId, Kept)>,
     fences: Fences,
 }
 
@@ -407,6 +419,9 @@ impl Loading {
         } else if key.starts_with(KEY) {
             let (id, key): (HsmKeyId, KeyRecord) = record::decode(value)?;
             self.keys.push((id, Key::from_record(key)));
+        } else if key.starts_with(SECRET_KEY) {
+            let (id, record): (HsmKeyId, KeptRecord) = record::decode(value)?;
+            self.secret_keys.push((id, Kept::from_record(record)));
         } else if key.starts_with(FENCE) {
             // Rule HSM-07: what was refused stays refused after a restart.
             let fence: Fence = record::decode(value)?;
@@ -434,6 +449,9 @@ impl Loading {
         let hsm = Hsm::with(settings, entropy, masking.expand(), state);
         for (id, key) in self.keys {
             hsm.keep(id, key);
+        }
+        for (id, key) in self.secret_keys {
+            hsm.secret_keys.insert(id, Arc::new(key));
         }
         Ok(hsm)
     }

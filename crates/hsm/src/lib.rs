@@ -1,13 +1,13 @@
 //! One HSM: users, sessions, keys and cryptography.
 //!
-//! An [`Hsm`] is real software, not a mock: passwords are hashed and counted, keys are AES keys that
-//! leave it only masked, or wrapped if they are extractable, and nonces are constructed so that
-//! none repeats. It does no input or output: management commands give back what must be made
+//! An [`Hsm`] is real software, not a mock: passwords are hashed and counted, AES keys leave it only
+//! masked, or wrapped if they are extractable, other keys not at all, and nonces are constructed so
+//! that none repeats. It does no input or output: management commands give back what must be made
 //! durable, and whoever runs the HSM does that before the answer leaves. It knows no AWS name, no
 //! socket, no file and no runtime.
 //!
 //! Start reading at [`Hsm`]; `manage` and `keys` hold what each command may do, `batch` the
-//! fast path.
+//! fast path, `secret_key` the keys that are not AES keys.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -35,6 +35,7 @@ mod operation;
 mod password;
 mod placement;
 mod record;
+mod secret_key;
 mod session;
 mod tamper;
 mod user;
@@ -57,6 +58,9 @@ pub use nonce::NONCE_BYTES;
 pub use operation::{Call, HsmKeyId, Operation, Output, Refusal};
 pub use placement::{Placement, placement};
 pub use record::Change;
+pub use secret_key::{
+    KeyKind, Message, OaepHash, SecretKey, SignatureAlgorithm, SignatureHash, Task,
+};
 
 /// The bytes that sealing adds to a plaintext: the nonce and the tag.
 pub const SEAL_BYTES: usize = NONCE_BYTES + 16;

@@ -14,6 +14,7 @@ use crate::{HsmKeyId, Role};
 /// masking-key                 under which the cluster's HSMs hand keys to each other
 /// user/<role>/<name>          password hash and failed logins
 /// key/<id>                    key material, owner, shared users, attributes
+/// secret/<id>                 a key that is not an AES key: kind, secret, public half, owner
 /// fence/<scope>               the highest epoch seen: of this HSM alone, in no backup
 /// ```
 #[derive(Clone, PartialEq, Eq)]
@@ -40,6 +41,7 @@ pub(crate) const IDENTITY: &str = "identity";
 pub(crate) const MASKING_KEY: &str = "masking-key";
 pub(crate) const USER: &str = "user/";
 pub(crate) const KEY: &str = "key/";
+pub(crate) const SECRET_KEY: &str = "secret/";
 pub(crate) const FENCE: &str = "fence/";
 
 pub(crate) fn put(key: String, value: &impl Serialize) -> Change {
@@ -87,6 +89,10 @@ pub(crate) fn user_key(user: &UserName) -> String {
 
 pub(crate) fn key_key(id: HsmKeyId) -> String {
     format!("{KEY}{id}")
+}
+
+pub(crate) fn secret_key(id: HsmKeyId) -> String {
+    format!("{SECRET_KEY}{id}")
 }
 
 pub(crate) fn fence_key(scope: &[u8; 16]) -> String {

@@ -4,11 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use portcullis_hsm::{
-    Answer, Call, Change, Command, Hsm, HsmKeyId, KeyTemplate, Operation, Output, Reply, Role,
-    Secret, SessionId,
+    Answer, Call, Change, Command, Hsm, HsmKeyId, KeyKind, KeyTemplate, Operation, Output, Reply,
+    Role, Secret, SecretKey, SessionId, Task,
 };
 use portcullis_seam::draw;
 use portcullis_store::{StoreError, Transaction};
+use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use crate::key_store::Failure;
@@ -103,20 +104,56 @@ impl Fleet {
             .map_err(|error| Failure::Unreachable(error.to_string()))
     }
 
-    /// Deletes a key.
+    /// Makes a key that is not an AES key; a long work is done by a worker.
+    pub(crate) async fn create_secret_key(
+        &self,
+        config: &KmsConfig,
+        id: HsmKeyId,
+        kind: KeyKind,
+    ) -> Result<(), Failure> {
+        let entropy = Arc::clone(&config.entropy);
+        let made = off_thread(config, kind, move || SecretKey::generate(kind, &*entropy)).await?;
+        self.keep_secret_key(config, id, made.map_err(Failure::Refused)?)
+            .await
+    }
+
+    /// Takes a key in that is not an AES key.
+    pub(crate) async fn keep_secret_key(
+        &self,
+        config: &KmsConfig,
+        id: HsmKeyId,
+        key: SecretKey,
+    ) -> Result<(), Failure> {
+        let _one_at_a_time = self.managing.lock().await;
+        let answer = self.hsm.keep_secret_key(self.session, id, key);
+        carry_out(config, answer).await
+    }
+
+    /// Uses a key that is not an AES key; a long work is done by a worker.
+    pub(crate) async fn perform(
+        &self,
+        config: &KmsConfig,
+        kind: KeyKind,
+        id: HsmKeyId,
+        task: Task,
+    ) -> Result<Output, Failure> {
+        let (hsm, session) = (Arc::clone(&self.hsm), self.session);
+        let performed = off_thread(config, kind, move || hsm.perform(session, id, &task)).await?;
+        performed.map_err(Failure::Refused)
+    }
+
+    /// Deletes a key of whichever kind.
     pub(crate) async fn delete_key(&self, config: &KmsConfig, id: HsmKeyId) -> Result<(), Failure> {
         let session = self.session;
         self.manage(config, Command::DeleteKey { session, id })
-            .await
+            .await?;
+        let _one_at_a_time = self.managing.lock().await;
+        carry_out(config, self.hsm.remove_secret_key(session, id)).await
     }
 
     async fn manage(&self, config: &KmsConfig, command: Command) -> Result<(), Failure> {
         let _one_at_a_time = self.managing.lock().await;
-        let Answer { result, changes } = self.hsm.manage(command);
-        write(config, changes)
-            .await
-            .map_err(|error| Failure::Unreachable(error.to_string()))?;
-        result.map(|_reply| ()).map_err(Failure::Refused)
+        carry_out(config, self.hsm.manage(command)).await
     }
 
     /// Runs an operation here and now.
@@ -138,6 +175,36 @@ impl fmt::Debug for Fleet {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Fleet({:?})", self.hsm)
     }
+}
+
+/// Runs `job` here, or on a worker if keys of this kind take long: the thread that serves the
+/// network serves others meanwhile. More work than the workers' queue takes is refused.
+pub(crate) async fn off_thread<T: Send + 'static>(
+    config: &KmsConfig,
+    kind: KeyKind,
+    job: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    if !kind.is_slow() {
+        return Ok(job());
+    }
+    let (done, result) = oneshot::channel();
+    let job = Box::new(move || {
+        // Whoever asked may have gone.
+        let _unsent = done.send(job());
+    });
+    config.pool.submit(job).map_err(|_job| Failure::Busy)?;
+    result
+        .await
+        .map_err(|_gone| Failure::Unreachable("the worker ended".to_owned()))
+}
+
+/// Makes the changes durable before the answer counts.
+async fn carry_out(config: &KmsConfig, answer: Answer) -> Result<(), Failure> {
+    let Answer { result, changes } = answer;
+    write(config, changes)
+        .await
+        .map_err(|error| Failure::Unreachable(error.to_string()))?;
+    result.map(|_reply| ()).map_err(Failure::Refused)
 }
 
 /// A password and the HSM whose user has it.

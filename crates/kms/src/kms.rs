@@ -7,7 +7,7 @@ use portcullis_cloudhsm::{Clusters, Pacing};
 use portcullis_hsm::{DeviceKey, Secret, Settings, Unsealable};
 use portcullis_link::Transport;
 use portcullis_seam::plant::{Bug, planted};
-use portcullis_seam::{Entropy, WallClock};
+use portcullis_seam::{Entropy, WallClock, WorkPool};
 use portcullis_store::{Expect, Store, StoreError, Transaction};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -37,6 +37,8 @@ pub struct KmsConfig {
     pub device_key: Arc<DeviceKey>,
     /// Of the built-in fleet.
     pub hsm_settings: Settings,
+    /// For work of the built-in fleet that takes long: RSA.
+    pub pool: Arc<dyn WorkPool>,
     /// Permit renaming a CONNECTED key store, as today's API does.
     pub rename_while_connected: bool,
     /// How long a connect and a disconnect take.

@@ -85,7 +85,7 @@ async fn a_key_is_made_on_two_hsms_in_two_zones_or_not_at_all() {
                 key_spec: Some("RSA_2048".into()),
                 ..plain()
             },
-            Code::UnsupportedOperation,
+            Code::Validation,
         ),
         (
             CreateKeyRequest {

@@ -48,6 +48,16 @@ macro_rules! built_operations {
             GenerateDataKey kms.generate_data_key(kms::GenerateDataKeyRequest) reads object;
             GenerateDataKeyWithoutPlaintext kms.generate_data_key_without_plaintext(kms::GenerateDataKeyWithoutPlaintextRequest) reads object;
             GenerateRandom kms.generate_random(kms::GenerateRandomRequest) reads object;
+            GenerateDataKeyPair kms.generate_data_key_pair(kms::GenerateDataKeyPairRequest) reads object;
+            GenerateDataKeyPairWithoutPlaintext kms.generate_data_key_pair_without_plaintext(kms::GenerateDataKeyPairWithoutPlaintextRequest) reads object;
+            GetPublicKey kms.get_public_key(kms::GetPublicKeyRequest) reads object;
+            Sign kms.sign(kms::SignRequest) reads object;
+            Verify kms.verify(kms::VerifyRequest) reads object;
+            GenerateMac kms.generate_mac(kms::GenerateMacRequest) reads object;
+            VerifyMac kms.verify_mac(kms::VerifyMacRequest) reads object;
+            DeriveSharedSecret kms.derive_shared_secret(kms::DeriveSharedSecretRequest) reads object;
+            Encapsulate kms.encapsulate(kms::EncapsulateRequest) reads object;
+            Decapsulate kms.decapsulate(kms::DecapsulateRequest) reads object;
 
             CreateGrant kms.create_grant(kms::CreateGrantRequest) changes object;
             ListGrants kms.list_grants(kms::ListGrantsRequest) reads object;

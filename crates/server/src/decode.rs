@@ -167,7 +167,11 @@ mod tests {
             b"{",
             Code::UnknownOperation,
         );
-        check(Some("TrentService.Sign"), b"{", Code::UnsupportedOperation);
+        check(
+            Some("TrentService.GetKeyLastUsage"),
+            b"{",
+            Code::UnsupportedOperation,
+        );
         for body in [
             &b"{"[..],
             b"[]",

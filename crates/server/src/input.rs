@@ -86,7 +86,7 @@ mod tests {
         for (operation, object) in BUILT {
             assert_eq!(operation.reply() == Reply::Shape, *object, "{operation:?}");
         }
-        assert!(BUILT.len() >= 48, "{}", BUILT.len());
+        assert!(BUILT.len() >= 58, "{}", BUILT.len());
     }
 
     /// Rule WIRE-12.

@@ -5,6 +5,7 @@ mod attributes;
 mod backup;
 mod keys;
 mod secrecy;
+mod secret_keys;
 mod sessions;
 mod tamper;
 mod users;

@@ -1,9 +1,18 @@
 //! Cryptographic operations: which key, in which state, is the gate open; the rest is the HSM's.
 
+mod agreement;
+mod algorithm;
 mod ciphertext;
 mod context;
-mod operations;
+mod data_key;
+mod data_key_pair;
+mod encrypt;
+mod mac;
+mod public_key;
+mod random;
+mod signature;
+mod usable;
 
 pub(crate) use ciphertext::Ciphertext;
 pub(crate) use context::additional_data;
-pub(crate) use operations::stop_dry_run;
+pub(crate) use usable::stop_dry_run;

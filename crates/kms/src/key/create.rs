@@ -12,7 +12,7 @@ use super::custom;
 use super::policy::check_policy;
 use super::record::MultiRegion;
 use super::tags::tags;
-use super::{Home, KeyRecord, Materials, Requested, Rotation, Snapshot, describe};
+use super::{Home, KeyRecord, Materials, Requested, Rotation, Snapshot, describe, spec};
 use crate::catalogue::Partition;
 use crate::key_store::{self, Connection, Failure, KeyStore, NewKey};
 use crate::kms::{Kms, encode, unsupported};
@@ -26,8 +26,7 @@ pub(super) const KEYS_MAX: usize = 100_000;
 const CLUSTER_FULL: &str = "The CloudHSM cluster holds as many keys as its quota permits. Delete \
                             keys that are no longer needed, then try again.";
 
-/// Rule KEY-11: Origin AWS_CLOUDHSM and CustomKeyStoreId come together; Rule KEY-12: what is not a
-/// symmetric encryption key is refused as not there.
+/// Rule KEY-11: Origin AWS_CLOUDHSM and CustomKeyStoreId come together.
 fn check(input: &CreateKeyRequest) -> Result<(), Exception> {
     let invalid = |text: &str| Err(Exception::new(Code::Validation, text));
     let in_store = input.custom_key_store_id.is_some();
@@ -43,19 +42,6 @@ fn check(input: &CreateKeyRequest) -> Result<(), Exception> {
             let text = format!("Portcullis does not build keys of origin {other}.");
             return Err(unsupported(&text));
         }
-    }
-    let spec = input
-        .key_spec
-        .as_deref()
-        .or(input.customer_master_key_spec.as_deref());
-    let usage = input.key_usage.as_deref();
-    if spec.is_some_and(|spec| spec != "SYMMETRIC_DEFAULT")
-        || usage.is_some_and(|usage| usage != "ENCRYPT_DECRYPT")
-    {
-        return Err(unsupported(
-            "Portcullis builds symmetric encryption keys: KeySpec SYMMETRIC_DEFAULT with KeyUsage \
-             ENCRYPT_DECRYPT. A key store of AWS KMS has no others either.",
-        ));
     }
     for (given, what) in [
         (
@@ -88,6 +74,62 @@ fn multi_region(id: &KeyId, scope: &Scope) -> Option<MultiRegion> {
         primary: scope.region.clone(),
         replicas: BTreeSet::new(),
     })
+}
+
+/// What the key shall be, and be used for.
+///
+/// Rule KEY-12: a key of a key store is a symmetric encryption key. Rule CRY-03: the usage must be
+/// one of the spec's, and may be left out for symmetric encryption keys only. Rule CRY-04: SM2 is
+/// refused, as everywhere outside the China Regions.
+fn kind(input: &CreateKeyRequest) -> Result<(KeySpec, KeyUsageType), Exception> {
+    let invalid = |text: String| Err(Exception::new(Code::Validation, text));
+    let named = match (&input.key_spec, &input.customer_master_key_spec) {
+        (Some(_), Some(_)) => {
+            let text = "KeySpec and CustomerMasterKeySpec name the same thing. Give KeySpec only.";
+            return invalid(text.to_owned());
+        }
+        (named, older) => named.as_deref().or(older.as_deref()),
+    };
+    let spec = match named.map(str::parse) {
+        None => KeySpec::SymmetricDefault,
+        Some(Ok(spec)) => spec,
+        Some(Err(())) => return invalid("KeySpec is not one of the service's.".to_owned()),
+    };
+    let usages = spec::usages(spec);
+    let Some(first) = usages.first() else {
+        return Err(unsupported(&format!(
+            "KeySpec {} exists in the China Regions only. Use another one.",
+            spec.as_str()
+        )));
+    };
+    let usage = match input.key_usage.as_deref().map(str::parse) {
+        Some(Ok(usage)) => usage,
+        Some(Err(())) => return invalid("KeyUsage is not one of the service's.".to_owned()),
+        None if spec == KeySpec::SymmetricDefault => first.usage(),
+        None => {
+            return invalid(
+                "You must specify a KeyUsage value for all KMS keys except for symmetric \
+                 encryption keys."
+                    .to_owned(),
+            );
+        }
+    };
+    if spec::algorithms(spec, usage).is_none() {
+        let usages: Vec<_> = usages.iter().map(|one| one.usage().as_str()).collect();
+        return invalid(format!(
+            "KeyUsage {} is not compatible with KeySpec {}. Use {}.",
+            usage.as_str(),
+            spec.as_str(),
+            usages.join(" or ")
+        ));
+    }
+    if input.custom_key_store_id.is_some() && spec != KeySpec::SymmetricDefault {
+        return Err(unsupported(
+            "A custom key store has symmetric encryption keys only. Leave KeySpec and KeyUsage \
+             out, or make the key without CustomKeyStoreId.",
+        ));
+    }
+    Ok((spec, usage))
 }
 
 impl Kms {
@@ -127,6 +169,7 @@ impl Kms {
         input: CreateKeyRequest,
     ) -> Result<CreateKeyResponse, Exception> {
         check(&input)?;
+        let (spec, usage) = kind(&input)?;
         check_id(&id, &input)?;
         if let Some(policy) = &input.policy {
             let bypass = input.bypass_policy_lockout_safety_check;
@@ -145,10 +188,11 @@ impl Kms {
         };
         let store = match &input.custom_key_store_id {
             None => {
-                let made = self
-                    .fleet
-                    .create_key(&self.config, material, new.label.clone())
-                    .await;
+                let (fleet, label) = (&self.fleet, new.label.clone());
+                let made = match spec::kind(spec) {
+                    None => fleet.create_key(&self.config, material, label).await,
+                    Some(kind) => fleet.create_secret_key(&self.config, material, kind).await,
+                };
                 made.map_err(|failure| translate::operation(&failure, &new.label))?;
                 None
             }
@@ -164,8 +208,8 @@ impl Kms {
                 .as_ref()
                 .map_or(Home::Fleet, |store| Home::Store(store.id.clone())),
             materials: Materials::generated(material, created_ms),
-            spec: KeySpec::SymmetricDefault,
-            usage: KeyUsageType::EncryptDecrypt,
+            spec,
+            usage,
             imported: false,
             policy: input.policy,
             tags,

@@ -15,13 +15,13 @@ mod record;
 mod relatives;
 mod replicate;
 mod rotation;
-mod spec;
+pub(crate) mod spec;
 mod state;
 mod tags;
 
-pub(crate) use describe::material_id;
+pub(crate) use describe::{material_id, metadata};
 pub(crate) use identify::{find_for_management, find_for_use, find_maker, find_shared};
 pub(crate) use material::Materials;
 pub(crate) use permission::check_permitted;
 pub(crate) use record::{Home, KeyRecord, Origin, Requested, Rotation, Snapshot};
-pub(crate) use state::check_usable;
+pub(crate) use state::{check_not_pending, check_usable};

@@ -6,6 +6,7 @@ use portcullis_api::kms::{
     CustomerMasterKeySpec, EncapsulationAlgorithmSpec, EncryptionAlgorithmSpec,
     KeyAgreementAlgorithmSpec, KeySpec, KeyUsageType, MacAlgorithmSpec, SigningAlgorithmSpec,
 };
+use portcullis_hsm::KeyKind;
 
 /// What a key of some spec and usage does, and by which algorithms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +75,70 @@ pub(crate) const fn usages(spec: KeySpec) -> &'static [Algorithms] {
 pub(crate) fn algorithms(spec: KeySpec, usage: KeyUsageType) -> Option<Algorithms> {
     let mut all = usages(spec).iter().copied();
     all.find(|algorithms| algorithms.usage() == usage)
+}
+
+/// The kind of key that an HSM makes of a spec; none for the symmetric keys, which are AES keys,
+/// and for SM2.
+pub(crate) const fn kind(spec: KeySpec) -> Option<KeyKind> {
+    Some(match spec {
+        KeySpec::SymmetricDefault | KeySpec::Sm2 => return None,
+        KeySpec::Rsa2048 => KeyKind::Rsa2048,
+        KeySpec::Rsa3072 => KeyKind::Rsa3072,
+        KeySpec::Rsa4096 => KeyKind::Rsa4096,
+        KeySpec::EccNistP256 => KeyKind::P256,
+        KeySpec::EccNistP384 => KeyKind::P384,
+        KeySpec::EccNistP521 => KeyKind::P521,
+        KeySpec::EccSecgP256k1 => KeyKind::P256k1,
+        KeySpec::EccNistEdwards25519 => KeyKind::Ed25519,
+        KeySpec::Hmac224 => KeyKind::Hmac224,
+        KeySpec::Hmac256 => KeyKind::Hmac256,
+        KeySpec::Hmac384 => KeyKind::Hmac384,
+        KeySpec::Hmac512 => KeyKind::Hmac512,
+        KeySpec::MlDsa44 => KeyKind::MlDsa44,
+        KeySpec::MlDsa65 => KeyKind::MlDsa65,
+        KeySpec::MlDsa87 => KeyKind::MlDsa87,
+        KeySpec::MlKem512 => KeyKind::MlKem512,
+        KeySpec::MlKem768 => KeyKind::MlKem768,
+        KeySpec::MlKem1024 => KeyKind::MlKem1024,
+    })
+}
+
+/// Whether a key of this spec has a public half.
+pub(crate) const fn is_asymmetric(spec: KeySpec) -> bool {
+    !matches!(
+        spec,
+        KeySpec::SymmetricDefault
+            | KeySpec::Hmac224
+            | KeySpec::Hmac256
+            | KeySpec::Hmac384
+            | KeySpec::Hmac512
+    )
+}
+
+/// How long an RSA key's modulus is; none for other specs.
+pub(crate) const fn modulus_bytes(spec: KeySpec) -> Option<usize> {
+    match spec {
+        KeySpec::Rsa2048 => Some(256),
+        KeySpec::Rsa3072 => Some(384),
+        KeySpec::Rsa4096 => Some(512),
+        KeySpec::EccNistP256
+        | KeySpec::EccNistP384
+        | KeySpec::EccNistP521
+        | KeySpec::EccSecgP256k1
+        | KeySpec::SymmetricDefault
+        | KeySpec::Hmac224
+        | KeySpec::Hmac256
+        | KeySpec::Hmac384
+        | KeySpec::Hmac512
+        | KeySpec::Sm2
+        | KeySpec::MlDsa44
+        | KeySpec::MlDsa65
+        | KeySpec::MlDsa87
+        | KeySpec::EccNistEdwards25519
+        | KeySpec::MlKem512
+        | KeySpec::MlKem768
+        | KeySpec::MlKem1024 => None,
+    }
 }
 
 /// The spec under its older name, whose list of values stopped growing.

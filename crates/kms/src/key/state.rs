@@ -36,7 +36,7 @@ pub(crate) fn check_usable(key: &Snapshot) -> Result<Option<Passage>, Exception>
 
 /// Rule KEY-04: a key that is pending deletion can only be described or have its deletion
 /// cancelled.
-pub(super) fn check_not_pending(key: &Snapshot) -> Result<(), Exception> {
+pub(crate) fn check_not_pending(key: &Snapshot) -> Result<(), Exception> {
     if key.record.is_pending_deletion() {
         Err(pending_deletion(key))
     } else {

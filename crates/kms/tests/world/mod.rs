@@ -380,6 +380,7 @@ pub(crate) async fn open(parts: Parts<'_>, rename_while_connected: bool) -> Arc<
         clock: calendar.clock(),
         device_key: Arc::clone(device_key),
         hsm_settings: settings(),
+        pool: Arc::new(InlinePool),
         rename_while_connected,
         pacing: Arc::clone(calendar.pacing()),
         operation_deadline: Duration::from_secs(5),

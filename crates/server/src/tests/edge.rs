@@ -137,7 +137,7 @@ async fn nonsense_is_refused_by_name_and_the_server_still_serves() {
             "UnknownOperationException",
         ),
         (
-            vec![json, target("TrentService.Sign")],
+            vec![json, target("TrentService.GetKeyLastUsage")],
             "{}".into(),
             400,
             "UnsupportedOperationException",

@@ -56,6 +56,7 @@ impl World {
             clock: Arc::new(SystemClock),
             device_key,
             hsm_settings: Settings::default(),
+            pool: Arc::new(InlinePool),
             rename_while_connected: false,
             pacing: Pacing::new(Pace::Immediate),
             operation_deadline: Duration::from_secs(10),

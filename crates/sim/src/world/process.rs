@@ -80,6 +80,7 @@ impl World {
             clock,
             device_key: Arc::clone(&self.device_key),
             hsm_settings: settings(),
+            pool: Arc::new(InlinePool),
             rename_while_connected: false,
             pacing: Pacing::new(Pace::Immediate),
             operation_deadline: OPERATION_DEADLINE,

@@ -1,0 +1,95 @@
+use portcullis_api::kms::{
+    GenerateDataKeyRequest, GenerateDataKeyResponse, GenerateDataKeyWithoutPlaintextRequest,
+    GenerateDataKeyWithoutPlaintextResponse,
+};
+use portcullis_api::{Blob, Code, Exception, Scope, SecretBlob};
+use portcullis_hsm::Operation;
+use zeroize::Zeroizing;
+
+use super::algorithm::check_symmetric;
+use super::random::number_of_bytes;
+use super::usable::{Usable, no_recipient, stop_dry_run};
+use crate::kms::Kms;
+
+/// Bytes of a data key by its spec.
+const SPECS: [(&str, u16); 2] = [("AES_256", 32), ("AES_128", 16)];
+
+impl Kms {
+    /// GenerateDataKey.
+    ///
+    /// # Errors
+    /// As the operation declares.
+    pub async fn generate_data_key(
+        &self,
+        scope: &Scope,
+        input: GenerateDataKeyRequest,
+    ) -> Result<GenerateDataKeyResponse, Exception> {
+        no_recipient(input.recipient.is_some())?;
+        let length = data_key_length(input.key_spec.as_deref(), input.number_of_bytes)?;
+        let usable = Usable::find(&self.partition(scope), &input.key_id)?;
+        check_symmetric(&usable.key, "GenerateDataKey")?;
+        let data = usable.bind(input.encryption_context.as_ref())?;
+        stop_dry_run(input.dry_run)?;
+        let (plaintext, sealed) = self.data_key(&usable, &data, length).await?;
+        Ok(GenerateDataKeyResponse {
+            ciphertext_blob: Some(sealed),
+            plaintext: Some(SecretBlob(plaintext)),
+            key_id: Some(usable.key.arn.clone()),
+            key_material_id: usable.material_id(),
+            ..GenerateDataKeyResponse::default()
+        })
+    }
+
+    /// GenerateDataKeyWithoutPlaintext.
+    ///
+    /// # Errors
+    /// As the operation declares.
+    pub async fn generate_data_key_without_plaintext(
+        &self,
+        scope: &Scope,
+        input: GenerateDataKeyWithoutPlaintextRequest,
+    ) -> Result<GenerateDataKeyWithoutPlaintextResponse, Exception> {
+        let length = data_key_length(input.key_spec.as_deref(), input.number_of_bytes)?;
+        let usable = Usable::find(&self.partition(scope), &input.key_id)?;
+        check_symmetric(&usable.key, "GenerateDataKeyWithoutPlaintext")?;
+        let data = usable.bind(input.encryption_context.as_ref())?;
+        stop_dry_run(input.dry_run)?;
+        let (_wiped, sealed) = self.data_key(&usable, &data, length).await?;
+        Ok(GenerateDataKeyWithoutPlaintextResponse {
+            ciphertext_blob: Some(sealed),
+            key_id: Some(usable.key.arn.clone()),
+            key_material_id: usable.material_id(),
+        })
+    }
+
+    async fn data_key(
+        &self,
+        usable: &Usable,
+        data: &[u8],
+        length: u16,
+    ) -> Result<(Zeroizing<Vec<u8>>, Blob), Exception> {
+        let operation = Operation::GenerateDataKey {
+            key: usable.material,
+            additional_data: data,
+            bytes: length,
+        };
+        let mut output = self.run(usable, operation).await?.0;
+        let sealed = output.get(usize::from(length)..).unwrap_or_default();
+        let sealed = usable.blob(sealed);
+        output.truncate(usize::from(length));
+        Ok((output, sealed))
+    }
+}
+
+/// Rule CR-05: a data key's length comes from exactly one of KeySpec and NumberOfBytes.
+fn data_key_length(spec: Option<&str>, bytes: Option<i32>) -> Result<u16, Exception> {
+    let invalid = |text: &str| Err(Exception::new(Code::Validation, text));
+    match (spec, bytes) {
+        (Some(spec), None) => match SPECS.iter().find(|(name, _)| *name == spec) {
+            Some((_, length)) => Ok(*length),
+            None => invalid("KeySpec must be AES_256 or AES_128."),
+        },
+        (None, Some(_)) => number_of_bytes(bytes),
+        _ => invalid("Give exactly one of KeySpec and NumberOfBytes."),
+    }
+}

@@ -1,0 +1,140 @@
+use std::sync::Arc;
+
+use portcullis_api::kms::{
+    GenerateDataKeyPairRequest, GenerateDataKeyPairResponse,
+    GenerateDataKeyPairWithoutPlaintextRequest, GenerateDataKeyPairWithoutPlaintextResponse,
+    KeySpec,
+};
+use portcullis_api::{Blob, Exception, Scope, SecretBlob};
+use portcullis_hsm::{KeyKind, Operation, Refusal, SecretKey};
+use zeroize::Zeroizing;
+
+use super::algorithm::check_symmetric;
+use super::usable::{Usable, no_recipient, stop_dry_run};
+use crate::catalogue::Partition;
+use crate::key::{check_not_pending, find_for_use, spec};
+use crate::key_store::Failure;
+use crate::kms::{Kms, unsupported};
+use crate::translate;
+
+impl Kms {
+    /// GenerateDataKeyPair: the private key as PKCS #8, plain and sealed under the KMS key, and the
+    /// public key as SubjectPublicKeyInfo.
+    ///
+    /// # Errors
+    /// As the operation declares.
+    pub async fn generate_data_key_pair(
+        &self,
+        scope: &Scope,
+        input: GenerateDataKeyPairRequest,
+    ) -> Result<GenerateDataKeyPairResponse, Exception> {
+        no_recipient(input.recipient.is_some())?;
+        let kind = kind(&input.key_pair_spec)?;
+        let sealing = sealing(&self.partition(scope), &input.key_id, "GenerateDataKeyPair")?;
+        let data = sealing.bind(input.encryption_context.as_ref())?;
+        stop_dry_run(input.dry_run)?;
+        let pair = self.data_key_pair(&sealing, &data, kind).await?;
+        Ok(GenerateDataKeyPairResponse {
+            private_key_ciphertext_blob: Some(pair.sealed),
+            private_key_plaintext: Some(SecretBlob(pair.private)),
+            public_key: Some(pair.public),
+            key_id: Some(sealing.key.arn.clone()),
+            key_pair_spec: Some(input.key_pair_spec),
+            key_material_id: sealing.material_id(),
+            ..GenerateDataKeyPairResponse::default()
+        })
+    }
+
+    /// GenerateDataKeyPairWithoutPlaintext.
+    ///
+    /// # Errors
+    /// As the operation declares.
+    pub async fn generate_data_key_pair_without_plaintext(
+        &self,
+        scope: &Scope,
+        input: GenerateDataKeyPairWithoutPlaintextRequest,
+    ) -> Result<GenerateDataKeyPairWithoutPlaintextResponse, Exception> {
+        let kind = kind(&input.key_pair_spec)?;
+        let sealing = sealing(
+            &self.partition(scope),
+            &input.key_id,
+            "GenerateDataKeyPairWithoutPlaintext",
+        )?;
+        let data = sealing.bind(input.encryption_context.as_ref())?;
+        stop_dry_run(input.dry_run)?;
+        let pair = self.data_key_pair(&sealing, &data, kind).await?;
+        Ok(GenerateDataKeyPairWithoutPlaintextResponse {
+            private_key_ciphertext_blob: Some(pair.sealed),
+            public_key: Some(pair.public),
+            key_id: Some(sealing.key.arn.clone()),
+            key_pair_spec: Some(input.key_pair_spec),
+            key_material_id: sealing.material_id(),
+        })
+    }
+
+    async fn data_key_pair(
+        &self,
+        sealing: &Usable,
+        data: &[u8],
+        kind: KeyKind,
+    ) -> Result<DataKeyPair, Exception> {
+        let entropy = Arc::clone(&self.config.entropy);
+        let made = self.off_thread(kind, move || make(kind, &*entropy)).await?;
+        let (private, public) = made.map_err(|refusal| {
+            translate::operation(&Failure::Refused(refusal), &sealing.key.arn)
+        })?;
+        let operation = Operation::Encrypt {
+            key: sealing.material,
+            additional_data: data,
+            plaintext: &private,
+        };
+        let sealed = self.run(sealing, operation).await?;
+        Ok(DataKeyPair {
+            sealed: sealing.blob(sealed.as_ref()),
+            private,
+            public,
+        })
+    }
+}
+
+struct DataKeyPair {
+    private: Zeroizing<Vec<u8>>,
+    sealed: Blob,
+    public: Blob,
+}
+
+fn make(
+    kind: KeyKind,
+    entropy: &dyn portcullis_seam::Entropy,
+) -> Result<(Zeroizing<Vec<u8>>, Blob), Refusal> {
+    let pair = SecretKey::generate(kind, entropy)?;
+    Ok((pair.to_pkcs8()?, Blob(pair.public_key().to_vec())))
+}
+
+/// The key that seals the private key.
+///
+/// Rule CRY-18: that is a symmetric key, and not one of a key store.
+fn sealing(partition: &Arc<Partition>, name: &str, operation: &str) -> Result<Usable, Exception> {
+    let key = find_for_use(partition, name)?;
+    check_not_pending(&key)?;
+    if key.store.is_some() {
+        return Err(unsupported(&format!(
+            "{} is in a custom key store, whose keys seal no data key pairs. Name a symmetric key \
+             of origin AWS_KMS.",
+            key.arn
+        )));
+    }
+    let usable = Usable::of(key)?;
+    check_symmetric(&usable.key, operation)?;
+    Ok(usable)
+}
+
+/// Rule CRY-19: every asymmetric spec but ML-DSA's, which the model does not list, and SM2.
+fn kind(spec: &str) -> Result<KeyKind, Exception> {
+    let named: Option<KeySpec> = spec.parse().ok();
+    named.and_then(spec::kind).ok_or_else(|| {
+        unsupported(&format!(
+            "KeyPairSpec {spec} exists in the China Regions only. Use another one."
+        ))
+    })
+}

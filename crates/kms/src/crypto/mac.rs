@@ -1,0 +1,70 @@
+use portcullis_api::kms::{
+    GenerateMacRequest, GenerateMacResponse, MacAlgorithmSpec, VerifyMacRequest, VerifyMacResponse,
+};
+use portcullis_api::{Blob, Code, Exception, Scope};
+use portcullis_hsm::Task;
+
+use super::algorithm::algorithm_of;
+use super::usable::{Unfit, Usable, stop_dry_run, unforeseen};
+use crate::kms::Kms;
+
+impl Kms {
+    /// GenerateMac.
+    ///
+    /// # Errors
+    /// As the operation declares.
+    pub async fn generate_mac(
+        &self,
+        scope: &Scope,
+        input: GenerateMacRequest,
+    ) -> Result<GenerateMacResponse, Exception> {
+        let usable = Usable::find(&self.partition(scope), &input.key_id)?;
+        let key = &usable.key;
+        let algorithm: MacAlgorithmSpec = algorithm_of(key, &input.mac_algorithm, "GenerateMac")?;
+        stop_dry_run(input.dry_run)?;
+        let message = input.message.0;
+        let made = self.perform(key, Task::Mac { message }).await?;
+        let mut mac = made.map_err(unforeseen)?;
+        Ok(GenerateMacResponse {
+            mac: Some(Blob(std::mem::take(&mut *mac.0))),
+            mac_algorithm: Some(algorithm.as_str().to_owned()),
+            key_id: Some(key.arn.clone()),
+        })
+    }
+
+    /// VerifyMac. Rule CRY-14: a MAC that is not the message's, or is cut short, is an exception.
+    ///
+    /// # Errors
+    /// As the operation declares.
+    pub async fn verify_mac(
+        &self,
+        scope: &Scope,
+        input: VerifyMacRequest,
+    ) -> Result<VerifyMacResponse, Exception> {
+        let usable = Usable::find(&self.partition(scope), &input.key_id)?;
+        let key = &usable.key;
+        let algorithm: MacAlgorithmSpec = algorithm_of(key, &input.mac_algorithm, "VerifyMac")?;
+        let task = Task::VerifyMac {
+            message: input.message.0,
+            mac: input.mac.0,
+        };
+        let verified = self.perform(key, task).await?;
+        verified.map_err(|unfit| match unfit {
+            Unfit::NotAuthentic => invalid_mac(),
+            Unfit::BadLength | Unfit::BadForm => unforeseen(unfit),
+        })?;
+        stop_dry_run(input.dry_run)?;
+        Ok(VerifyMacResponse {
+            key_id: Some(key.arn.clone()),
+            mac_valid: Some(true),
+            mac_algorithm: Some(algorithm.as_str().to_owned()),
+        })
+    }
+}
+
+fn invalid_mac() -> Exception {
+    Exception::new(
+        Code::KmsInvalidMac,
+        "The MAC is not valid: it was not made of this message under this key. Give the whole MAC.",
+    )
+}

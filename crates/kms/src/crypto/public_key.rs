@@ -1,0 +1,44 @@
+use portcullis_api::kms::{GetPublicKeyRequest, GetPublicKeyResponse};
+use portcullis_api::{Blob, Exception, Operation, Scope};
+use portcullis_hsm::Task;
+
+use super::usable::unforeseen;
+use crate::key::{check_permitted, find_for_use, metadata, spec};
+use crate::kms::{Kms, unsupported};
+
+impl Kms {
+    /// GetPublicKey: DER, SubjectPublicKeyInfo. Rule CRY-15: of asymmetric keys only, of disabled
+    /// ones too.
+    ///
+    /// # Errors
+    /// As the operation declares.
+    pub async fn get_public_key(
+        &self,
+        scope: &Scope,
+        input: GetPublicKeyRequest,
+    ) -> Result<GetPublicKeyResponse, Exception> {
+        let key = find_for_use(&self.partition(scope), &input.key_id)?;
+        if !spec::is_asymmetric(key.record.spec) {
+            return Err(unsupported(&format!(
+                "{} is a {} key and has no public key. Name an asymmetric key.",
+                key.arn,
+                key.record.spec.as_str()
+            )));
+        }
+        check_permitted(Operation::GetPublicKey, &key)?;
+        let got = self.perform(&key, Task::PublicKey).await?;
+        let mut public_key = got.map_err(unforeseen)?;
+        let shown = metadata(&key.scope, &key);
+        Ok(GetPublicKeyResponse {
+            key_id: Some(key.arn.clone()),
+            public_key: Some(Blob(std::mem::take(&mut *public_key.0))),
+            customer_master_key_spec: shown.customer_master_key_spec,
+            key_spec: shown.key_spec,
+            key_usage: shown.key_usage,
+            encryption_algorithms: shown.encryption_algorithms,
+            signing_algorithms: shown.signing_algorithms,
+            key_agreement_algorithms: shown.key_agreement_algorithms,
+            encapsulation_algorithms: shown.encapsulation_algorithms,
+        })
+    }
+}

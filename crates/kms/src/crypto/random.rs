@@ -1,0 +1,97 @@
+use portcullis_api::kms::{GenerateRandomRequest, GenerateRandomResponse};
+use portcullis_api::{Code, Exception, Scope, SecretBlob};
+use portcullis_hsm::Operation;
+use portcullis_seam::Entropy;
+use zeroize::Zeroizing;
+
+use super::usable::no_recipient;
+use crate::gate::Passage;
+use crate::key_store::{self, Connection, Failure, KeyStore};
+use crate::kms::Kms;
+use crate::translate;
+
+/// NumberOfBytes of GenerateDataKey and GenerateRandom.
+const BYTES_MAX: u16 = 1024;
+
+impl Kms {
+    /// GenerateRandom, from the built-in fleet or the cluster of a key store.
+    ///
+    /// # Errors
+    /// As the operation declares.
+    pub async fn generate_random(
+        &self,
+        scope: &Scope,
+        input: GenerateRandomRequest,
+    ) -> Result<GenerateRandomResponse, Exception> {
+        no_recipient(input.recipient.is_some())?;
+        let bytes = number_of_bytes(input.number_of_bytes)?;
+        let operation = Operation::Random { bytes };
+        let drawn = match &input.custom_key_store_id {
+            None => {
+                let mut drawn = Zeroizing::new(vec![0; usize::from(bytes)]);
+                Entropy::fill(&*self.config.entropy, &mut drawn);
+                drawn
+            }
+            Some(id) => {
+                let store = key_store::find(&self.partition(scope), id)?;
+                let passage = enter_for_random(&store)?;
+                let drawn = self.run_in_store(&store, passage, operation).await;
+                drawn.map_err(|failure| random_failed(&store, &failure))?.0
+            }
+        };
+        Ok(GenerateRandomResponse {
+            plaintext: Some(SecretBlob(drawn)),
+            ..GenerateRandomResponse::default()
+        })
+    }
+}
+
+pub(super) fn number_of_bytes(bytes: Option<i32>) -> Result<u16, Exception> {
+    let bytes = bytes.and_then(|bytes| u16::try_from(bytes).ok());
+    bytes
+        .filter(|bytes| (1..=BYTES_MAX).contains(bytes))
+        .ok_or_else(|| {
+            Exception::new(
+                Code::Validation,
+                "NumberOfBytes is required and must be from 1 to 1024.",
+            )
+        })
+}
+
+/// Rule CR-06: random bytes of a key store need it CONNECTED.
+fn enter_for_random(store: &KeyStore) -> Result<Passage, Exception> {
+    store
+        .gate
+        .enter()
+        .ok_or_else(|| disconnected_for_random(store))
+}
+
+fn disconnected_for_random(store: &KeyStore) -> Exception {
+    let mut record = store.record();
+    if record.connection == Connection::Connected {
+        record.connection = Connection::Disconnecting;
+    }
+    record.wrong_state(
+        "random bytes come from its cluster only while it is CONNECTED",
+        "Run ConnectCustomKeyStore and wait until it is CONNECTED, then try again.",
+    )
+}
+
+fn random_failed(store: &KeyStore, failure: &Failure) -> Exception {
+    match failure {
+        Failure::Disconnected => disconnected_for_random(store),
+        Failure::OverQuota => translate::operation(failure, store.id.as_str()),
+        Failure::NoHsm
+        | Failure::Unreachable(_)
+        | Failure::NoMaterial
+        | Failure::LockedOut
+        | Failure::Busy
+        | Failure::Refused(_) => {
+            let exception = translate::operation(failure, store.id.as_str());
+            Exception {
+                code: Code::KmsInternal,
+                ..exception
+            }
+        }
+    }
+}
