@@ -77,8 +77,8 @@ fn bad_requests_get_clean_errors_and_the_server_still_serves() {
         ("TrentService.Nonsense", b"{}", "UnknownOperationException"),
         ("Nonsense", b"{}", "UnknownOperationException"),
         (
-            "TrentService.GetKeyLastUsage",
-            br#"{"KeyId":"a"}"#,
+            "TrentService.CreateKey",
+            br#"{"Origin":"EXTERNAL_KEY_STORE"}"#,
             "UnsupportedOperationException",
         ),
         (

@@ -162,6 +162,7 @@ async fn kms() -> Arc<Kms> {
         clock: Arc::new(SystemClock),
         device_key,
         hsm_settings: Settings::default(),
+        pool: Arc::new(ThreadPool::per_core()),
         rename_while_connected: false,
         pacing: Pacing::new(Pace::Immediate),
         operation_deadline: Duration::from_secs(10),

@@ -70,7 +70,8 @@ class Kind:
         self.good, self.disabled, self.pending = (key(**members) for _ in range(3))
         self.made = {each: prepare(each) for each in (self.good, self.disabled, self.pending) if each}
         if self.good:
-            ok("DisableKey", KeyId=self.disabled)
+            # Without its material a key cannot be disabled.
+            attempt("DisableKey", KeyId=self.disabled)
             ok("ScheduleKeyDeletion", KeyId=self.pending, PendingWindowInDays=7)
 
 

@@ -20,6 +20,10 @@ REASONS = {
     ("CreateGrant", "LimitExceededException"): "50,000 grants of one key",
     ("ReplicateKey", "LimitExceededException"): "100,000 keys in the other Region",
     ("ListRetirableGrants", "NotFoundException"): "a principal without grants has an empty list",
+    ("ImportKeyMaterial", "ExpiredImportTokenException"):
+        "a token is valid for a day; a test that puts the clock forward shows it",
+    ("DeleteImportedKeyMaterial", "KMSInvalidStateException"):
+        "only a replica that is Creating, which lasts no time here",
     ("PutKeyPolicy", "UnsupportedOperationException"): "every customer key has a policy to set",
     ("GetKeyPolicy", "KMSInvalidStateException"): EVERY_STATE,
     ("GetKeyRotationStatus", "KMSInvalidStateException"): EVERY_STATE,

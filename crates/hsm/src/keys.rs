@@ -9,8 +9,8 @@ use crate::record;
 use crate::session::Session;
 use crate::user::UserName;
 use crate::{
-    AttributeChange, Attributes, Change, Criterion, Flag, Flags, Hsm, HsmKeyId, KeyAction, KeyInfo,
-    KeyTemplate, MaskedKey, Mechanism, Refusal, Reply, Role, SessionId,
+    Answer, AttributeChange, Attributes, Change, Criterion, Flag, Flags, Hsm, HsmKeyId, KeyAction,
+    KeyInfo, KeyTemplate, MaskedKey, Mechanism, Refusal, Reply, Role, SessionId,
 };
 
 /// Keys in one reply: the CloudHSM CLI pages beyond that.
@@ -48,6 +48,44 @@ impl Hsm {
         let description = self.describe(&session, template, Origin::Generated)?;
         let key = Key::owned_by(Arc::clone(&session.owner), material, description);
         self.add(id, key, changes)
+    }
+
+    /// Takes AES key material from outside in as a key of the session's crypto user; one that is
+    /// there under this id stays. Like [`manage`](Self::manage), for one caller at a time.
+    #[must_use]
+    pub fn import_key(
+        &self,
+        session: SessionId,
+        id: HsmKeyId,
+        template: KeyTemplate,
+        bytes: &[u8],
+    ) -> Answer {
+        let mut changes = Vec::new();
+        let result = self.take_in(session, id, template, bytes).map(|change| {
+            changes.extend(change);
+            Reply::Done
+        });
+        Answer { result, changes }
+    }
+
+    fn take_in(
+        &self,
+        session: SessionId,
+        id: HsmKeyId,
+        template: KeyTemplate,
+        bytes: &[u8],
+    ) -> Result<Vec<Change>, Refusal> {
+        let session = self.crypto_session(session)?;
+        if let Some(key) = self.key(id) {
+            check_owner(&key, &session)?;
+            return Ok(Vec::new());
+        }
+        let material = Material::from_slice(bytes).ok_or(Refusal::BadLength)?;
+        let description = self.describe(&session, template, Origin::Unwrapped)?;
+        let key = Key::owned_by(Arc::clone(&session.owner), material, description);
+        let mut changes = Vec::new();
+        self.add(id, key, &mut changes)?;
+        Ok(changes)
     }
 
     /// Rule HSM-26: only under the session of its owner or of an admin, and only where its owner

@@ -12,7 +12,8 @@ use portcullis_store::{Expect, Transaction};
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::Partition;
-use crate::key::find_for_management;
+use crate::key::managed::{RESERVED, SERVICES, alias_of};
+use crate::key::{Snapshot, check_customers, find_for_management, spec};
 use crate::kms::{Kms, encode};
 use crate::paging::{Asked, page};
 
@@ -27,6 +28,17 @@ pub(crate) struct AliasRecord {
     pub(crate) target: KeyId,
     created_ms: u64,
     updated_ms: u64,
+}
+
+impl AliasRecord {
+    pub(crate) const fn new(name: String, target: KeyId, now_ms: u64) -> Self {
+        Self {
+            name,
+            target,
+            created_ms: now_ms,
+            updated_ms: now_ms,
+        }
+    }
 }
 
 /// Where an alias's record stands.
@@ -44,6 +56,33 @@ fn check_name(name: &str) -> Result<(), Exception> {
         }
         Some(_) => Ok(()),
     }
+}
+
+/// Rule LIFE-42: the aliases of AWS services are not changed by an account.
+fn check_not_reserved(name: &str) -> Result<(), Exception> {
+    if !name.starts_with(RESERVED) {
+        return Ok(());
+    }
+    let text = format!("{name} is the alias of an AWS service, which only AWS changes.");
+    Err(Exception::new(Code::AccessDenied, text))
+}
+
+/// Rule LIFE-43: an alias moves between keys of one type (symmetric encryption, HMAC, asymmetric) and
+/// usage, so that a moved alias does not break those who use it.
+fn check_alike(present: Option<&Snapshot>, target: &Snapshot) -> Result<(), Exception> {
+    let kind = |key: &Snapshot| {
+        let is_asymmetric = spec::is_asymmetric(key.record.spec);
+        (is_asymmetric, key.record.usage.as_str())
+    };
+    if present.is_none_or(|present| kind(present) == kind(target)) {
+        return Ok(());
+    }
+    let text = format!(
+        "{} is of another type or usage than the key that the alias has. Delete the alias and create \
+         it for that key.",
+        target.arn
+    );
+    Err(Exception::new(Code::Validation, text))
 }
 
 impl Kms {
@@ -66,13 +105,7 @@ impl Kms {
             return Err(Exception::new(Code::AlreadyExists, text));
         }
         let target = target(&partition, &input.target_key_id)?;
-        let now = self.now_ms();
-        let record = AliasRecord {
-            name: input.alias_name,
-            target,
-            created_ms: now,
-            updated_ms: now,
-        };
+        let record = AliasRecord::new(input.alias_name, target.record.id, self.now_ms());
         self.put_alias(&partition, record, Expect::Absent).await
     }
 
@@ -85,11 +118,17 @@ impl Kms {
         scope: &Scope,
         input: UpdateAliasRequest,
     ) -> Result<(), Exception> {
-        check_name(&input.alias_name)?;
+        check_not_reserved(&input.alias_name)?;
         let partition = self.partition(scope);
         let _changing = partition.control.lock().await;
         let (mut record, revision) = self.alias(scope, &input.alias_name)?;
-        record.target = target(&partition, &input.target_key_id)?;
+        let target = target(&partition, &input.target_key_id)?;
+        let present = partition
+            .keys
+            .get(&record.target)
+            .map(|key| Arc::clone(&key));
+        check_alike(present.as_deref(), &target)?;
+        record.target = target.record.id;
         record.updated_ms = self.now_ms();
         self.put_alias(&partition, record, Expect::Revision(revision))
             .await
@@ -104,6 +143,7 @@ impl Kms {
         scope: &Scope,
         input: DeleteAliasRequest,
     ) -> Result<(), Exception> {
+        check_not_reserved(&input.alias_name)?;
         let partition = self.partition(scope);
         let _changing = partition.control.lock().await;
         let (record, revision) = self.alias(scope, &input.alias_name)?;
@@ -136,7 +176,12 @@ impl Kms {
             .filter(|alias| of.is_none_or(|key| *alias.value() == key))
             .map(|alias| alias.key().clone())
             .collect();
+        if of.is_none() {
+            // The predefined aliases are listed before their keys exist.
+            names.extend(SERVICES.map(alias_of));
+        }
         names.sort();
+        names.dedup();
         let asked = Asked {
             limit: input.limit,
             marker: input.marker.as_deref(),
@@ -144,12 +189,12 @@ impl Kms {
             max: 100,
         };
         let page = page(names, asked, Clone::clone)?;
-        let entries = page
-            .items
-            .iter()
-            .filter_map(|name| self.alias(scope, name).ok());
+        let entries = page.items.iter().map(|name| match self.alias(scope, name) {
+            Ok((record, _)) => entry(scope, record),
+            Err(_) => predefined(scope, name),
+        });
         Ok(ListAliasesResponse {
-            aliases: Some(entries.map(|(record, _)| entry(scope, record)).collect()),
+            aliases: Some(entries.collect()),
             truncated: Some(page.next_marker.is_some()),
             next_marker: page.next_marker,
         })
@@ -192,13 +237,23 @@ impl Kms {
 }
 
 /// Rule KEY-23: an alias is pointed at a key that is not pending deletion.
-fn target(partition: &Arc<Partition>, key_id: &str) -> Result<KeyId, Exception> {
+fn target(partition: &Arc<Partition>, key_id: &str) -> Result<Arc<Snapshot>, Exception> {
     let key = find_for_management(partition, key_id)?;
     if key.record.is_pending_deletion() {
         let text = format!("{} is pending deletion. Choose another key.", key.arn);
         return Err(Exception::new(Code::KmsInvalidState, text));
     }
-    Ok(key.record.id)
+    check_customers(&key)?;
+    Ok(key)
+}
+
+/// Rule LIFE-42: the alias of an AWS service has no target before it is used.
+fn predefined(scope: &Scope, name: &str) -> AliasListEntry {
+    AliasListEntry {
+        alias_arn: Some(scope.alias_arn(name)),
+        alias_name: Some(name.to_owned()),
+        ..AliasListEntry::default()
+    }
 }
 
 fn entry(scope: &Scope, record: AliasRecord) -> AliasListEntry {

@@ -104,6 +104,20 @@ impl Fleet {
             .map_err(|error| Failure::Unreachable(error.to_string()))
     }
 
+    /// Takes AES key material in; a key that is there under this id stays.
+    pub(crate) async fn import_key(
+        &self,
+        config: &KmsConfig,
+        id: HsmKeyId,
+        label: String,
+        bytes: &[u8],
+    ) -> Result<(), Failure> {
+        let template = KeyTemplate::sealing(id, label);
+        let _one_at_a_time = self.managing.lock().await;
+        let answer = self.hsm.import_key(self.session, id, template, bytes);
+        carry_out(config, answer).await
+    }
+
     /// Makes a key that is not an AES key; a long work is done by a worker.
     pub(crate) async fn create_secret_key(
         &self,

@@ -80,6 +80,8 @@ pub struct Kms {
     pub(crate) fleet: Fleet,
     pub(crate) events: EventLog,
     pub(crate) quotas: RequestQuotas,
+    /// When it was started, on the services' clock.
+    pub(crate) opened_ms: u64,
 }
 
 /// Records of one kind are read in pages of this many.
@@ -93,6 +95,7 @@ impl Kms {
     pub async fn open(config: KmsConfig) -> Result<Arc<Self>, OpenError> {
         let fleet = Fleet::open(&config).await?;
         let kms = Arc::new(Self {
+            opened_ms: config.clock.now().millis(),
             config,
             catalogue: Catalogue::default(),
             fleet,

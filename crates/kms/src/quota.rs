@@ -299,8 +299,11 @@ mod tests {
 
     const CURVE: Option<KeySpec> = Some(KeySpec::EccNistP256);
 
+    /// Operation, spec of the key, spec of the pair, rate.
+    type Case<'a> = (&'a str, Option<KeySpec>, Option<&'a str>, Option<u64>);
+
     /// The rates in us-east-1, where nothing else is said.
-    fn check(cases: &[(&str, Option<KeySpec>, Option<&str>, Option<u64>)]) {
+    fn check(cases: &[Case<'_>]) {
         for (operation, key, pair, expected) in cases {
             let found = rate(operation, *key, *pair, "us-east-1");
             assert_eq!(found, *expected, "{operation} {key:?} {pair:?}");

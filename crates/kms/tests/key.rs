@@ -68,14 +68,14 @@ async fn a_key_is_made_on_two_hsms_in_two_zones_or_not_at_all() {
         ),
         (
             CreateKeyRequest {
-                custom_key_store_id: Some(store),
+                custom_key_store_id: Some(store.clone()),
                 ..plain()
             },
             Code::Validation,
         ),
         (
             CreateKeyRequest {
-                origin: Some("EXTERNAL".into()),
+                origin: Some("EXTERNAL_KEY_STORE".into()),
                 ..plain()
             },
             Code::UnsupportedOperation,
@@ -89,6 +89,8 @@ async fn a_key_is_made_on_two_hsms_in_two_zones_or_not_at_all() {
         ),
         (
             CreateKeyRequest {
+                origin: Some("AWS_CLOUDHSM".into()),
+                custom_key_store_id: Some(store),
                 multi_region: Some(true),
                 ..plain()
             },

@@ -489,3 +489,39 @@ async fn a_replica_is_creating_and_a_moved_primary_updating_for_as_long_as_the_p
     world.travel("eu-west-1");
     assert_eq!(world.state(&key).await, "Enabled");
 }
+
+/// Rule LIFE-43.
+#[tokio::test]
+async fn an_alias_moves_between_keys_of_one_type_and_usage() {
+    let world = World::new().await;
+    let make = async |spec: &str, usage: &str| {
+        let request = CreateKeyRequest {
+            key_spec: Some(spec.to_owned()),
+            key_usage: Some(usage.to_owned()),
+            ..CreateKeyRequest::default()
+        };
+        let made = world.kms.create_key(&world.scope, request).await.unwrap();
+        made.key_metadata.unwrap().key_id.unwrap()
+    };
+    let first = make("ECC_NIST_P256", "SIGN_VERIFY").await;
+    let alias = CreateAliasRequest {
+        alias_name: "alias/moves".to_owned(),
+        target_key_id: first,
+    };
+    world.kms.create_alias(&world.scope, alias).await.unwrap();
+    for (spec, usage, permitted) in [
+        ("ECC_NIST_P384", "SIGN_VERIFY", true),
+        ("ECC_NIST_P256", "KEY_AGREEMENT", false),
+        ("HMAC_256", "GENERATE_VERIFY_MAC", false),
+        ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT", false),
+    ] {
+        let target = make(spec, usage).await;
+        let update = UpdateAliasRequest {
+            alias_name: "alias/moves".to_owned(),
+            target_key_id: target,
+        };
+        let moved = world.kms.update_alias(&world.scope, update).await;
+        let expected = (!permitted).then_some(Code::Validation);
+        assert_eq!(moved.err().map(|it| it.code), expected, "{spec} {usage}");
+    }
+}

@@ -1,4 +1,4 @@
-/// The one table of the operations that Portcullis builds: operation, method, input, whether it
+/// Rule WIRE-12: every operation of both services is here, by one table: operation, method, input, whether it
 /// changes something, and whether the reply is an object or empty.
 ///
 /// `$then` is a macro that takes the rows; `input.rs` makes the inputs of them, `dispatch.rs` the
@@ -20,6 +20,7 @@ macro_rules! built_operations {
             DisableKey kms.disable_key(kms::DisableKeyRequest) changes empty;
             ScheduleKeyDeletion kms.schedule_key_deletion(kms::ScheduleKeyDeletionRequest) changes object;
             CancelKeyDeletion kms.cancel_key_deletion(kms::CancelKeyDeletionRequest) changes object;
+            GetKeyLastUsage kms.get_key_last_usage(kms::GetKeyLastUsageRequest) reads object;
             UpdateKeyDescription kms.update_key_description(kms::UpdateKeyDescriptionRequest) changes empty;
 
             TagResource kms.tag_resource(kms::TagResourceRequest) changes empty;
@@ -34,6 +35,9 @@ macro_rules! built_operations {
             GetKeyRotationStatus kms.get_key_rotation_status(kms::GetKeyRotationStatusRequest) reads object;
             RotateKeyOnDemand kms.rotate_key_on_demand(kms::RotateKeyOnDemandRequest) changes object;
             ListKeyRotations kms.list_key_rotations(kms::ListKeyRotationsRequest) reads object;
+            GetParametersForImport kms.get_parameters_for_import(kms::GetParametersForImportRequest) reads object;
+            ImportKeyMaterial kms.import_key_material(kms::ImportKeyMaterialRequest) changes object;
+            DeleteImportedKeyMaterial kms.delete_imported_key_material(kms::DeleteImportedKeyMaterialRequest) changes object;
             ReplicateKey kms.replicate_key(kms::ReplicateKeyRequest) changes object;
             UpdatePrimaryRegion kms.update_primary_region(kms::UpdatePrimaryRegionRequest) changes empty;
 

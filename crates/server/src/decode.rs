@@ -23,8 +23,7 @@ pub struct Call {
 /// `target` and `authorization` are the values of `X-Amz-Target` and `Authorization`.
 ///
 /// # Errors
-/// In this order: UnknownOperationException, UnsupportedOperationException for an operation that
-/// Portcullis does not build, SerializationException, ValidationException.
+/// In this order: UnknownOperationException, SerializationException, ValidationException.
 pub fn request(
     target: Option<&str>,
     authorization: Option<&str>,
@@ -166,11 +165,6 @@ mod tests {
             Some("TrentService.CreateCluster"),
             b"{",
             Code::UnknownOperation,
-        );
-        check(
-            Some("TrentService.GetKeyLastUsage"),
-            b"{",
-            Code::UnsupportedOperation,
         );
         for body in [
             &b"{"[..],

@@ -1,3 +1,4 @@
+use portcullis_api::kms::KeyLastUsageTrackingOperation as Tracked;
 use portcullis_api::kms::{
     DecapsulateRequest, DecapsulateResponse, DeriveSharedSecretRequest, DeriveSharedSecretResponse,
     EncapsulateRequest, EncapsulateResponse, EncapsulationAlgorithmSpec, KeyAgreementAlgorithmSpec,
@@ -44,6 +45,7 @@ impl Kms {
             )
         })?;
         stop_dry_run(input.dry_run)?;
+        self.used(key, Tracked::DeriveSharedSecret);
         Ok(DeriveSharedSecretResponse {
             key_id: Some(key.arn.clone()),
             shared_secret: Some(SecretBlob(secret.0)),
@@ -71,6 +73,7 @@ impl Kms {
         let both = made.map_err(unforeseen)?.0;
         let at = both.len().saturating_sub(SHARED_SECRET_BYTES);
         let (ciphertext, secret) = both.split_at_checked(at).unwrap_or_default();
+        self.used(key, Tracked::Encapsulate);
         Ok(EncapsulateResponse {
             key_id: Some(key.arn.clone()),
             shared_secret: Some(SecretBlob(secret.to_vec().into())),
@@ -100,6 +103,7 @@ impl Kms {
             Unfit::NotAuthentic | Unfit::BadForm => unforeseen(unfit),
         })?;
         stop_dry_run(input.dry_run)?;
+        self.used(key, Tracked::Decapsulate);
         Ok(DecapsulateResponse {
             key_id: Some(key.arn.clone()),
             shared_secret: Some(SecretBlob(secret.0)),

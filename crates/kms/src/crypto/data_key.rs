@@ -1,3 +1,4 @@
+use portcullis_api::kms::KeyLastUsageTrackingOperation as Tracked;
 use portcullis_api::kms::{
     GenerateDataKeyRequest, GenerateDataKeyResponse, GenerateDataKeyWithoutPlaintextRequest,
     GenerateDataKeyWithoutPlaintextResponse,
@@ -26,11 +27,13 @@ impl Kms {
     ) -> Result<GenerateDataKeyResponse, Exception> {
         no_recipient(input.recipient.is_some())?;
         let length = data_key_length(input.key_spec.as_deref(), input.number_of_bytes)?;
+        self.make_managed_key(scope, &input.key_id).await?;
         let usable = Usable::find(&self.partition(scope), &input.key_id)?;
         check_symmetric(&usable.key, "GenerateDataKey")?;
         let data = usable.bind(input.encryption_context.as_ref())?;
         stop_dry_run(input.dry_run)?;
         let (plaintext, sealed) = self.data_key(&usable, &data, length).await?;
+        self.used(&usable.key, Tracked::GenerateDataKey);
         Ok(GenerateDataKeyResponse {
             ciphertext_blob: Some(sealed),
             plaintext: Some(SecretBlob(plaintext)),
@@ -50,11 +53,13 @@ impl Kms {
         input: GenerateDataKeyWithoutPlaintextRequest,
     ) -> Result<GenerateDataKeyWithoutPlaintextResponse, Exception> {
         let length = data_key_length(input.key_spec.as_deref(), input.number_of_bytes)?;
+        self.make_managed_key(scope, &input.key_id).await?;
         let usable = Usable::find(&self.partition(scope), &input.key_id)?;
         check_symmetric(&usable.key, "GenerateDataKeyWithoutPlaintext")?;
         let data = usable.bind(input.encryption_context.as_ref())?;
         stop_dry_run(input.dry_run)?;
         let (_wiped, sealed) = self.data_key(&usable, &data, length).await?;
+        self.used(&usable.key, Tracked::GenerateDataKeyWithoutPlaintext);
         Ok(GenerateDataKeyWithoutPlaintextResponse {
             ciphertext_blob: Some(sealed),
             key_id: Some(usable.key.arn.clone()),

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use portcullis_api::kms::KeyLastUsageTrackingOperation as Tracked;
 use portcullis_api::kms::{
     GenerateDataKeyPairRequest, GenerateDataKeyPairResponse,
     GenerateDataKeyPairWithoutPlaintextRequest, GenerateDataKeyPairWithoutPlaintextResponse,
@@ -34,6 +35,7 @@ impl Kms {
         let data = sealing.bind(input.encryption_context.as_ref())?;
         stop_dry_run(input.dry_run)?;
         let pair = self.data_key_pair(&sealing, &data, kind).await?;
+        self.used(&sealing.key, Tracked::GenerateDataKeyPair);
         Ok(GenerateDataKeyPairResponse {
             private_key_ciphertext_blob: Some(pair.sealed),
             private_key_plaintext: Some(SecretBlob(pair.private)),
@@ -63,6 +65,7 @@ impl Kms {
         let data = sealing.bind(input.encryption_context.as_ref())?;
         stop_dry_run(input.dry_run)?;
         let pair = self.data_key_pair(&sealing, &data, kind).await?;
+        self.used(&sealing.key, Tracked::GenerateDataKeyPairWithoutPlaintext);
         Ok(GenerateDataKeyPairWithoutPlaintextResponse {
             private_key_ciphertext_blob: Some(pair.sealed),
             public_key: Some(pair.public),

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use portcullis_api::kms::KeyLastUsageTrackingOperation as Tracked;
 use portcullis_api::kms::{
     DecryptRequest, DecryptResponse, EncryptRequest, EncryptResponse, EncryptionAlgorithmSpec,
     ReEncryptRequest, ReEncryptResponse,
@@ -30,6 +31,7 @@ impl Kms {
         scope: &Scope,
         input: EncryptRequest,
     ) -> Result<EncryptResponse, Exception> {
+        self.make_managed_key(scope, &input.key_id).await?;
         let usable = Usable::find(&self.partition(scope), &input.key_id)?;
         let algorithm = asked(input.encryption_algorithm.as_deref());
         let to = Target::of(usable, algorithm, "Encrypt")?;
@@ -37,6 +39,7 @@ impl Kms {
         to.check_length(input.plaintext.0.len())?;
         stop_dry_run(input.dry_run)?;
         let blob = self.seal_text(&to, &bound, &input.plaintext.0).await?;
+        self.used(&to.usable.key, Tracked::Encrypt);
         Ok(EncryptResponse {
             ciphertext_blob: Some(blob),
             key_id: Some(to.usable.key.arn.clone()),
@@ -72,6 +75,7 @@ impl Kms {
         let plaintext = self.open_text(&from, &bound, sealed).await?;
         stop_dry_run(input.dry_run)?;
         let key = &from.usable.key;
+        self.used(&from.usable.key, Tracked::Decrypt);
         Ok(DecryptResponse {
             key_id: Some(key.arn.clone()),
             plaintext: Some(SecretBlob(plaintext.0)),
@@ -100,6 +104,8 @@ impl Kms {
                 input.dry_run_modifiers.as_deref(),
             )?,
         };
+        self.make_managed_key(scope, &input.destination_key_id)
+            .await?;
         let partition = self.partition(scope);
         let (from, sealed) = sealed.find(&partition, "ReEncrypt")?;
         let to = Target::of(
@@ -121,6 +127,9 @@ impl Kms {
             .seal_elsewhere((&from, &from_bound), (&to, &to_bound), sealed)
             .await?;
         stop_dry_run(input.dry_run)?;
+        for key in [&from.usable.key, &to.usable.key] {
+            self.used(key, Tracked::ReEncrypt);
+        }
         Ok(ReEncryptResponse {
             ciphertext_blob: Some(blob),
             source_key_id: Some(from.usable.key.arn.clone()),

@@ -1,3 +1,4 @@
+use portcullis_api::kms::KeyLastUsageTrackingOperation as Tracked;
 use portcullis_api::kms::{
     GenerateMacRequest, GenerateMacResponse, MacAlgorithmSpec, VerifyMacRequest, VerifyMacResponse,
 };
@@ -25,6 +26,7 @@ impl Kms {
         let message = input.message.0;
         let made = self.perform(key, Task::Mac { message }).await?;
         let mut mac = made.map_err(unforeseen)?;
+        self.used(key, Tracked::GenerateMac);
         Ok(GenerateMacResponse {
             mac: Some(Blob(std::mem::take(&mut *mac.0))),
             mac_algorithm: Some(algorithm.as_str().to_owned()),
@@ -54,6 +56,7 @@ impl Kms {
             Unfit::BadLength | Unfit::BadForm => unforeseen(unfit),
         })?;
         stop_dry_run(input.dry_run)?;
+        self.used(key, Tracked::VerifyMac);
         Ok(VerifyMacResponse {
             key_id: Some(key.arn.clone()),
             mac_valid: Some(true),

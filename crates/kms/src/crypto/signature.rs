@@ -1,3 +1,4 @@
+use portcullis_api::kms::KeyLastUsageTrackingOperation as Tracked;
 use portcullis_api::kms::{
     KeySpec, MessageType, SignRequest, SignResponse, SigningAlgorithmSpec, VerifyRequest,
     VerifyResponse,
@@ -27,6 +28,7 @@ impl Kms {
         let algorithm = algorithm(named)?;
         let signed = self.perform(key, Task::Sign { algorithm, message }).await?;
         let mut signature = signed.map_err(unforeseen)?;
+        self.used(key, Tracked::Sign);
         Ok(SignResponse {
             key_id: Some(key.arn.clone()),
             signature: Some(Blob(std::mem::take(&mut *signature.0))),
@@ -58,6 +60,7 @@ impl Kms {
             Unfit::BadLength | Unfit::BadForm => unforeseen(unfit),
         })?;
         stop_dry_run(input.dry_run)?;
+        self.used(key, Tracked::Verify);
         Ok(VerifyResponse {
             key_id: Some(key.arn.clone()),
             signature_valid: Some(true),

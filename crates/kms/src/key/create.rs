@@ -34,10 +34,10 @@ fn check(input: &CreateKeyRequest) -> Result<(), Exception> {
         "AWS_CLOUDHSM" if !in_store => {
             return invalid("Origin AWS_CLOUDHSM needs CustomKeyStoreId. Add it.");
         }
-        "AWS_KMS" if in_store => {
+        "AWS_KMS" | "EXTERNAL" if in_store => {
             return invalid("CustomKeyStoreId needs Origin AWS_CLOUDHSM. Add it.");
         }
-        "AWS_CLOUDHSM" | "AWS_KMS" => {}
+        "AWS_CLOUDHSM" | "AWS_KMS" | "EXTERNAL" => {}
         other => {
             let text = format!("Portcullis does not build keys of origin {other}.");
             return Err(unsupported(&text));
@@ -181,19 +181,16 @@ impl Kms {
             let text = format!("There are {KEYS_MAX} keys already. Delete some, then try again.");
             return Err(Exception::new(Code::LimitExceeded, text));
         }
-        let material = HsmKeyId(draw(&*self.config.entropy));
+        let imported = input.origin.as_deref() == Some("EXTERNAL");
         let new = NewKey {
-            id: material,
+            id: HsmKeyId(draw(&*self.config.entropy)),
             label: scope.key_arn(&id),
         };
         let store = match &input.custom_key_store_id {
+            // Rule LIFE-30: the material comes later, from the caller.
+            None if imported => None,
             None => {
-                let (fleet, label) = (&self.fleet, new.label.clone());
-                let made = match spec::kind(spec) {
-                    None => fleet.create_key(&self.config, material, label).await,
-                    Some(kind) => fleet.create_secret_key(&self.config, material, kind).await,
-                };
-                made.map_err(|failure| translate::operation(&failure, &new.label))?;
+                self.create_in_fleet(spec, &new).await?;
                 None
             }
             Some(store) => Some(self.create_in_store(&partition, store, &new).await?),
@@ -207,10 +204,14 @@ impl Kms {
             home: store
                 .as_ref()
                 .map_or(Home::Fleet, |store| Home::Store(store.id.clone())),
-            materials: Materials::generated(material, created_ms),
+            materials: if imported {
+                Materials::default()
+            } else {
+                Materials::generated(new.id, created_ms)
+            },
             spec,
             usage,
-            imported: false,
+            imported,
             policy: input.policy,
             tags,
             rotation: Rotation::default(),
@@ -222,6 +223,15 @@ impl Kms {
         Ok(CreateKeyResponse {
             key_metadata: Some(describe::metadata(scope, &key)),
         })
+    }
+
+    async fn create_in_fleet(&self, spec: KeySpec, new: &NewKey) -> Result<(), Exception> {
+        let (config, label) = (&self.config, new.label.clone());
+        let made = match spec::kind(spec) {
+            None => self.fleet.create_key(config, new.id, label).await,
+            Some(kind) => self.fleet.create_secret_key(config, new.id, kind).await,
+        };
+        made.map_err(|failure| translate::operation(&failure, &new.label))
     }
 
     /// Makes the key in the HSMs of the store, under the rules of CreateKey for key stores.

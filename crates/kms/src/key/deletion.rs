@@ -138,6 +138,7 @@ impl Kms {
     pub async fn tend_once(&self) {
         for partition in self.catalogue.all() {
             self.sweep(&partition).await;
+            self.expire_materials(&partition).await;
             self.rotate_due(&partition).await;
             self.end_changes(&partition).await;
             self.end_due(&partition).await;

@@ -2,11 +2,11 @@ use portcullis_api::kms::{
     DescribeKeyRequest, DescribeKeyResponse, KeyMetadata, KeySpec, KeyState,
     UpdateKeyDescriptionRequest,
 };
-use portcullis_api::{EpochSeconds, Exception, Operation, Scope};
+use portcullis_api::{Exception, Operation, Scope};
 use portcullis_hsm::HsmKeyId;
-use portcullis_seam::Timestamp;
 
 use super::replicate;
+use super::rotation::{date, expiration_model};
 use super::spec::{self, Algorithms};
 use super::{KeyRecord, Origin, Requested, Snapshot, find_for_use};
 use crate::kms::Kms;
@@ -21,6 +21,7 @@ impl Kms {
         scope: &Scope,
         input: DescribeKeyRequest,
     ) -> Result<DescribeKeyResponse, Exception> {
+        self.make_managed_key(scope, &input.key_id).await?;
         let partition = self.partition(scope);
         let mut key = find_for_use(&partition, &input.key_id)?;
         if let Some(turn) = &key.turn {
@@ -64,15 +65,13 @@ pub(crate) fn material_id(key: &Snapshot, material: HsmKeyId) -> Option<String> 
     Some(version.id.to_string())
 }
 
-fn date(millis: u64) -> EpochSeconds {
-    EpochSeconds(Timestamp::from_millis(millis).seconds())
-}
-
 /// Rule KEY-07: a key of a key store shows its store and the store's present cluster, and no
 /// material ID.
 pub(crate) fn metadata(scope: &Scope, key: &Snapshot) -> KeyMetadata {
     let state = key.state();
     let current = key.record.materials.current();
+    let expiry = key.record.materials.first_expiry_ms();
+    let imported = key.record.imported && current.is_some();
     KeyMetadata {
         aws_account_id: Some(scope.account.to_string()),
         key_id: Some(key.record.id.to_string()),
@@ -89,6 +88,8 @@ pub(crate) fn metadata(scope: &Scope, key: &Snapshot) -> KeyMetadata {
             }
         },
         origin: Some(key.record.origin().as_str().to_owned()),
+        valid_to: expiry.map(date),
+        expiration_model: imported.then(|| expiration_model(expiry).to_owned()),
         custom_key_store_id: key.record.store_id().map(ToString::to_string),
         cloud_hsm_cluster_id: key
             .store

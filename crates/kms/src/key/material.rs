@@ -19,6 +19,13 @@ impl MaterialId {
         Self::hash(&hsm_key.0)
     }
 
+    /// The key in the HSMs that has imported material of this identity: where the same bytes are
+    /// imported again, or into another Region, it is the same key.
+    pub(crate) fn as_hsm_key(self) -> HsmKeyId {
+        let first = self.0.first_chunk().copied();
+        HsmKeyId(first.unwrap_or_default())
+    }
+
     /// The SHA-256 of `bytes`.
     pub(crate) fn hash(bytes: &[u8]) -> Self {
         let mut id = [0; 32];
@@ -235,6 +242,40 @@ impl Materials {
     /// Puts a version at the end.
     pub(crate) fn push(&mut self, version: Version) {
         self.0.push(version);
+    }
+
+    /// Material that was imported before is here again.
+    pub(crate) fn import_again(&mut self, id: MaterialId, import: &Import) {
+        for version in self.0.iter_mut().filter(|version| version.id == id) {
+            let before = version.import.take().and_then(|before| before.description);
+            version.import = Some(Import {
+                description: import.description.clone().or(before),
+                ..import.clone()
+            });
+        }
+    }
+
+    /// Imported material goes; gives the keys in the HSMs that have it. Material that was never
+    /// current is forgotten, the key keeps the rest of what it knows of the other.
+    pub(crate) fn remove(&mut self, is_meant: impl Fn(&Version) -> bool) -> Vec<HsmKeyId> {
+        let mut gone = Vec::new();
+        for version in self.0.iter_mut().filter(|version| is_meant(version)) {
+            if let Some(import) = version.import.as_mut().filter(|import| import.present) {
+                import.present = false;
+                gone.push(version.hsm_key);
+            }
+        }
+        self.0
+            .retain(|it| it.is_present() || it.role != Role::PendingRotation);
+        gone
+    }
+
+    /// When the first of the versions that the key needs goes by itself.
+    pub(crate) fn first_expiry_ms(&self) -> Option<u64> {
+        let needed = self.0.iter().filter(|it| it.role != Role::PendingRotation);
+        needed
+            .filter_map(|version| version.import.as_ref()?.expires_ms)
+            .min()
     }
 
     /// Makes the pending version the current one.

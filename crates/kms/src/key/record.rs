@@ -8,6 +8,7 @@ use portcullis_hsm::HsmKeyId;
 use portcullis_seam::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::last_use::LastUse;
 use super::material::Materials;
 use super::state;
 use crate::key_store::{Connection, KeyStore};
@@ -190,6 +191,8 @@ pub(crate) struct Snapshot {
     pub(crate) store: Option<Arc<KeyStore>>,
     /// Of the passing state that it is in.
     pub(crate) turn: Option<Arc<Turn>>,
+    /// The same for every snapshot of the key.
+    pub(crate) last_use: Arc<LastUse>,
 }
 
 impl Snapshot {
@@ -208,6 +211,7 @@ impl Snapshot {
             scope: Arc::clone(scope),
             store,
             turn,
+            last_use: Arc::default(),
         }
     }
 
@@ -225,6 +229,7 @@ impl Snapshot {
     pub(crate) fn changed(&self, record: KeyRecord, revision: u64) -> Self {
         let goes_on = record.changing == self.record.changing;
         let mut changed = Self::new(&self.scope, record, revision, self.store.clone());
+        changed.last_use = Arc::clone(&self.last_use);
         if goes_on {
             changed.turn.clone_from(&self.turn);
         }

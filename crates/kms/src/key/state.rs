@@ -82,8 +82,8 @@ pub(super) fn updating(key: &Snapshot) -> Exception {
     Exception::new(Code::KmsInvalidState, text)
 }
 
-/// A key of an AWS service is used and looked at, and not changed by its account.
-pub(super) fn check_customers(key: &Snapshot) -> Result<(), Exception> {
+/// Rule LIFE-06: a key of an AWS service is used and looked at, and not changed by its account.
+pub(crate) fn check_customers(key: &Snapshot) -> Result<(), Exception> {
     let Some(service) = &key.record.aws_service else {
         return Ok(());
     };

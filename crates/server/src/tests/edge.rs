@@ -136,12 +136,6 @@ async fn nonsense_is_refused_by_name_and_the_server_still_serves() {
             400,
             "UnknownOperationException",
         ),
-        (
-            vec![json, target("TrentService.GetKeyLastUsage")],
-            "{}".into(),
-            400,
-            "UnsupportedOperationException",
-        ),
         (vec![encrypt], "{}".into(), 400, "SerializationException"),
         (
             vec![("content-type", "text/xml"), encrypt],
