@@ -1,7 +1,9 @@
 """Import of key material that OpenSSL wrapped in every way, its end on the clock, and rotation to it."""
 
 import datetime
+import json
 import os
+import urllib.request
 
 from cryptography.hazmat.primitives import hashes, keywrap, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
@@ -114,6 +116,10 @@ refused("ExpiredImportTokenException", send, KeyId=key, ImportToken=stale[0],
 opens(sealed)
 advance("2d")
 assert metadata(expiring)["KeyState"] == "PendingImport"
+with urllib.request.urlopen(f"{kms.meta.endpoint_url}/_portcullis/events"
+                            "?name=DeleteExpiredKeyMaterial") as page:
+    told = json.load(page)["Records"]
+assert [it["responseElements"]["keyId"].split("/")[1] for it in told] == [expiring], told
 bring(expiring, material)
 opens(sealed)
 

@@ -253,7 +253,7 @@ impl World {
     }
 }
 
-/// Rules LIFE-11, LIFE-12, LIFE-13 and LIFE-14.
+/// Rules LIFE-11, LIFE-12, LIFE-13, LIFE-14 and LIFE-15.
 #[tokio::test]
 async fn a_key_rotates_on_its_days_and_everything_sealed_before_still_opens() {
     let mut world = World::new().await;
@@ -276,6 +276,19 @@ async fn a_key_rotates_on_its_days_and_everything_sealed_before_still_opens() {
     sealed.push(world.encrypt(&key).await.unwrap());
     world.rotate(&key).await.unwrap();
     sealed.push(world.encrypt(&key).await.unwrap());
+    let told = world.kms.events().records;
+    assert_eq!(told.len(), 5);
+    assert!(told.iter().all(|event| event.name == "RotateKey"));
+    assert!(
+        told[4]
+            .additional
+            .contains(&("rotationType", "ON_DEMAND".to_owned()))
+    );
+    assert!(
+        told[0]
+            .additional
+            .contains(&("previousBackingKeyId", first.clone()))
+    );
     world.restart(false).await;
     let rotations = world.rotations(&key, false).await;
     let kinds: Vec<_> = rotations

@@ -90,6 +90,23 @@ impl Kms {
         })
     }
 
+    /// Tells of what KMS did with a key by itself.
+    pub(super) fn tell(
+        &self,
+        key: &Snapshot,
+        name: &'static str,
+        additional: Vec<(&'static str, String)>,
+    ) {
+        self.events.record(EventRecord {
+            id: event_id(&*self.config.entropy),
+            at: self.config.clock.now(),
+            scope: (*key.scope).clone(),
+            name,
+            key_arn: key.arn.clone(),
+            additional,
+        });
+    }
+
     /// The records that the relatives of a replica have when it is gone. Rule LIFE-21: the waiting
     /// period of a primary begins when its last replica is gone.
     fn without(&self, key: &Snapshot) -> Vec<Change> {
@@ -206,14 +223,7 @@ impl Kms {
         if !deletion.material_gone {
             tracing::warn!(key = key.arn, materials = ?key.record.materials, "orphaned key material");
         }
-        self.events.record(EventRecord {
-            id: event_id(&*self.config.entropy),
-            at: self.config.clock.now(),
-            scope: (*partition.scope).clone(),
-            name: "DeleteKey",
-            key_arn: key.arn.clone(),
-            additional: deletion.additional_event_data(),
-        });
+        self.tell(key, "DeleteKey", deletion.additional_event_data());
         Ok(())
     }
 }

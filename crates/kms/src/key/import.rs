@@ -262,7 +262,7 @@ impl Kms {
         })
     }
 
-    /// Removes the material whose time is over. Rule LIFE-34.
+    /// Removes the material whose time is over, and tells of it. Rules LIFE-34 and LIFE-15.
     pub(super) async fn expire_materials(&self, partition: &Arc<Partition>) {
         let now_ms = self.now_ms();
         let expired = |version: &Version| {
@@ -278,7 +278,9 @@ impl Kms {
         for id in ids {
             let removed = async {
                 let held = self.hold(&partition.scope, &id.to_string()).await?;
-                self.remove_material(&held, expired).await
+                self.remove_material(&held, expired).await?;
+                self.tell(&held.key, "DeleteExpiredKeyMaterial", Vec::new());
+                Ok::<(), Exception>(())
             };
             if let Err(exception) = removed.await {
                 tracing::warn!(%exception, key = %id, "its material stays; will be tried again");

@@ -303,7 +303,9 @@ impl Kms {
         }
         if record.imported {
             record.materials.promote(rotation, at_ms);
-            return self.put_with_relatives(held, record).await;
+            let rotated = self.put_with_relatives(held, record).await?;
+            self.tell_rotation(key, &rotated, rotation);
+            return Ok(rotated);
         }
         let hsm_key = HsmKeyId(draw(&*self.config.entropy));
         let made = self
@@ -317,11 +319,29 @@ impl Kms {
         });
         record.materials.promote(rotation, at_ms);
         let put = self.put_with_relatives(held, record).await;
-        if put.is_err() {
-            // Nothing was sealed with it.
-            let _orphan = self.fleet.delete_key(&self.config, hsm_key).await;
+        match &put {
+            Ok(rotated) => self.tell_rotation(key, rotated, rotation),
+            Err(_) => {
+                // Nothing was sealed with it.
+                let _orphan = self.fleet.delete_key(&self.config, hsm_key).await;
+            }
         }
         put
+    }
+
+    /// Rule LIFE-15: an event tells of every rotation, with the material before and after it.
+    fn tell_rotation(&self, before: &Snapshot, after: &Snapshot, rotation: RotationType) {
+        let current = |key: &Snapshot| {
+            let version = key.record.materials.current();
+            version.map(|version| version.id.to_string())
+        };
+        let mut additional = vec![("rotationType", rotation.as_str().to_owned())];
+        let members = [
+            ("previousBackingKeyId", current(before)),
+            ("currentBackingKeyId", current(after)),
+        ];
+        additional.extend(members.map(|(name, id)| (name, id.unwrap_or_default())));
+        self.tell(after, "RotateKey", additional);
     }
 }
 
