@@ -1,5 +1,5 @@
-//! Every operation on a key of a custom key store, in every state that such a key has (facts of the
-//! Developer Guide's pages on custom key stores and on key states).
+//! Every operation on a key, in every state that a key has, in a key store and built in (Developer
+//! Guide, key states of KMS keys).
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -24,7 +24,7 @@ use world::*;
 ///
 /// D: DisabledException, S: KMSInvalidStateException, U: UnsupportedOperationException, K:
 /// InvalidKeyUsageException; `.` is not documented and not compared.
-const TABLE: &str = "
+const IN_KEY_STORE: &str = "
     Encrypt                          + D S S
     Decrypt                          + D S S
     ReEncrypt                        + D S S
@@ -64,6 +64,57 @@ const TABLE: &str = "
     DisableKey                       . + + S
     CancelKeyDeletion                S S S .
     ScheduleKeyDeletion              . . . S";
+
+/// The same of built-in multi-Region keys; the columns are Disabled, PendingDeletion, PendingImport
+/// (a key of origin EXTERNAL), Creating (a replica) and Updating (a new primary).
+const BUILT_IN: &str = "
+    Encrypt                          D S S S +
+    Decrypt                          D S . S +
+    ReEncrypt                        D S . S +
+    GenerateDataKey                  D S S S +
+    GenerateDataKeyWithoutPlaintext  D S S S +
+    GenerateDataKeyPair              D S S S +
+    Sign                             D S S S K
+    Verify                           D S S S K
+    GenerateMac                      D S S S K
+    VerifyMac                        D S S S K
+    DeriveSharedSecret               D S S S K
+    Encapsulate                      D S S S K
+    Decapsulate                      D S S S K
+    EnableKeyRotation                D S U . +
+    DisableKeyRotation               D S U . +
+    RotateKeyOnDemand                D S . . +
+    GetKeyRotationStatus             + + U + +
+    ListKeyRotations                 + + + + +
+    GetParametersForImport           U U + U U
+    ImportKeyMaterial                U U . U U
+    DeleteImportedKeyMaterial        U U + U U
+    ReplicateKey                     D S S . S
+    UpdatePrimaryRegion              D S S . .
+    DescribeKey                      + + + + +
+    GetKeyLastUsage                  + + + + +
+    GetKeyPolicy                     + + + + +
+    PutKeyPolicy                     + + + + +
+    ListKeyPolicies                  + + + + +
+    ListResourceTags                 + + + + +
+    TagResource                      + S + + +
+    UntagResource                    + S + + +
+    UpdateKeyDescription             + S + + +
+    CreateAlias                      + S + + +
+    ListAliases                      + + + + +
+    EnableKey                        . S S S S
+    DisableKey                       + S S S S
+    CancelKeyDeletion                S . S S S
+    ScheduleKeyDeletion              . S . . S";
+
+/// What the text of a refusal says of each column of [`BUILT_IN`].
+const TEXTS: [&str; 5] = [
+    "is disabled",
+    "is pending deletion",
+    "is pending import",
+    "is creating",
+    "is updating",
+];
 
 /// Calls `$method` with a request of these members.
 macro_rules! call {
@@ -222,9 +273,10 @@ impl World {
         listed.await.unwrap().aliases.unwrap().len()
     }
 
-    /// Compares a column of the table.
-    async fn check(&self, column: usize, key: &str, blob: &Blob) {
-        for line in TABLE.lines().filter(|line| !line.trim().is_empty()) {
+    /// Compares a column of a table; a refusal by the key's state says which state that is.
+    async fn check(&self, table: &str, column: usize, key: &str, blob: &Blob) {
+        let texts = (table == BUILT_IN).then_some(TEXTS[column.min(4)]);
+        for line in table.lines().filter(|line| !line.trim().is_empty()) {
             let words: Vec<&str> = line.split_whitespace().collect();
             let (name, expected) = (words[0], words[column + 1]);
             let expected = match expected {
@@ -242,8 +294,21 @@ impl World {
                     None => self.manage_key(name, key).await,
                 },
             };
-            let code = outcome.err().map(|exception| exception.code);
-            assert_eq!(code, expected, "{name} in column {column}");
+            let refusal = outcome.err();
+            let code = refusal.as_ref().map(|exception| exception.code);
+            assert_eq!(code, expected, "{name} in column {column}: {refusal:?}");
+            let by_state = matches!(code, Some(Code::Disabled | Code::KmsInvalidState));
+            if let (Some(text), Some(refusal), true) = (texts, refusal, by_state) {
+                let text = match name {
+                    "CancelKeyDeletion" => "is not pending deletion",
+                    _ => text,
+                };
+                assert!(refusal.message.contains(text), "{name}: {refusal}");
+                assert!(
+                    refusal.message.starts_with("arn:aws:kms:"),
+                    "{name}: {refusal}"
+                );
+            }
         }
     }
 }
@@ -257,23 +322,70 @@ async fn every_operation_on_a_key_of_a_key_store_answers_as_the_guide_says() {
     world.connected(&store).await;
     let key = world.create_key(Some(&store)).await.unwrap();
     let blob = world.encrypt(&key).await.unwrap();
-    world.check(0, &key, &blob).await;
+    world.check(IN_KEY_STORE, 0, &key, &blob).await;
     world.manage_key("DisableKey", &key).await.unwrap();
     for name in ["Encrypt", "Decrypt", "ReEncrypt", "GenerateDataKey"] {
         let used = world.use_key(name, &key, &blob).await.unwrap();
         assert_eq!(used.unwrap_err().code, Code::Disabled, "{name}");
     }
     // Ends as it began: the table enables the key and disables it again.
-    world.check(1, &key, &blob).await;
+    world.check(IN_KEY_STORE, 1, &key, &blob).await;
     assert_eq!(world.metadata(&key).await.key_state.unwrap(), "Disabled");
     world.disconnected(&store).await;
-    world.check(2, &key, &blob).await;
+    world.check(IN_KEY_STORE, 2, &key, &blob).await;
     assert_eq!(world.metadata(&key).await.key_state.unwrap(), "Unavailable");
     let schedule = world.manage_key("ScheduleKeyDeletion", &key).await;
     schedule.unwrap();
-    world.check(3, &key, &blob).await;
+    world.check(IN_KEY_STORE, 3, &key, &blob).await;
     world.connected(&store).await;
-    world.check(3, &key, &blob).await;
+    world.check(IN_KEY_STORE, 3, &key, &blob).await;
     world.manage_key("CancelKeyDeletion", &key).await.unwrap();
     assert_eq!(world.metadata(&key).await.key_state.unwrap(), "Disabled");
+}
+
+impl World {
+    async fn multi_region(&self, origin: &str) -> String {
+        let request = CreateKeyRequest {
+            multi_region: Some(true),
+            origin: Some(text(origin)),
+            ..CreateKeyRequest::default()
+        };
+        let made = self.kms.create_key(&self.scope, request).await.unwrap();
+        made.key_metadata.unwrap().key_id.unwrap()
+    }
+}
+
+/// Rules LIFE-02 and LIFE-05.
+#[tokio::test]
+async fn every_operation_on_a_built_in_key_answers_as_the_guide_says() {
+    let mut world = World::new().await;
+    let disabled = world.multi_region("AWS_KMS").await;
+    let blob = world.encrypt(&disabled).await.unwrap();
+    world.manage_key("DisableKey", &disabled).await.unwrap();
+    world.check(BUILT_IN, 0, &disabled, &blob).await;
+    let pending = world.multi_region("AWS_KMS").await;
+    let blob = world.encrypt(&pending).await.unwrap();
+    let scheduled = world.manage_key("ScheduleKeyDeletion", &pending).await;
+    scheduled.unwrap();
+    world.check(BUILT_IN, 1, &pending, &blob).await;
+    let external = world.multi_region("EXTERNAL").await;
+    world.check(BUILT_IN, 2, &external, &blob).await;
+
+    let (creating, updating) = (
+        world.multi_region("AWS_KMS").await,
+        world.multi_region("AWS_KMS").await,
+    );
+    let made = world.encrypt(&creating).await.unwrap();
+    let blob = world.encrypt(&updating).await.unwrap();
+    let replicated = world.other_kind("ReplicateKey", &updating).await.unwrap();
+    replicated.unwrap();
+    let pacing = world.calendar.pacing();
+    pacing.set_pace("after:3600".parse().unwrap());
+    let replicated = world.other_kind("ReplicateKey", &creating).await.unwrap();
+    replicated.unwrap();
+    let moved = world.other_kind("UpdatePrimaryRegion", &updating).await;
+    moved.unwrap().unwrap();
+    world.scope.region = "eu-west-1".parse().unwrap();
+    world.check(BUILT_IN, 3, &creating, &made).await;
+    world.check(BUILT_IN, 4, &updating, &blob).await;
 }
