@@ -1,6 +1,7 @@
 use std::fmt::{self, Debug};
 use std::num::NonZeroU32;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -176,11 +177,60 @@ impl Course {
     }
 }
 
+/// A course that every call reads and hardly anything sets: readers take no lock, and read again
+/// when they meet a change.
+#[derive(Debug)]
+struct SharedCourse {
+    /// Odd while a change is under way.
+    version: AtomicU64,
+    real: AtomicU64,
+    shown: AtomicU64,
+    scale: AtomicU32,
+    /// One change at a time.
+    setting: Mutex<()>,
+}
+
+impl SharedCourse {
+    const fn new(course: Course) -> Self {
+        Self {
+            version: AtomicU64::new(0),
+            real: AtomicU64::new(course.real.millis()),
+            shown: AtomicU64::new(course.shown.millis()),
+            scale: AtomicU32::new(course.scale.get()),
+            setting: Mutex::new(()),
+        }
+    }
+
+    fn read(&self) -> Course {
+        loop {
+            let before = self.version.load(Ordering::SeqCst);
+            let course = Course {
+                real: Timestamp::from_millis(self.real.load(Ordering::SeqCst)),
+                shown: Timestamp::from_millis(self.shown.load(Ordering::SeqCst)),
+                scale: TimeScale::new(self.scale.load(Ordering::SeqCst)).unwrap_or(TimeScale::REAL),
+            };
+            if before.is_multiple_of(2) && self.version.load(Ordering::SeqCst) == before {
+                return course;
+            }
+            std::hint::spin_loop();
+        }
+    }
+
+    fn set(&self, course: Course) {
+        let _one_at_a_time = self.setting.lock().unwrap_or_else(PoisonError::into_inner);
+        self.version.fetch_add(1, Ordering::SeqCst);
+        self.real.store(course.real.millis(), Ordering::SeqCst);
+        self.shown.store(course.shown.millis(), Ordering::SeqCst);
+        self.scale.store(course.scale.get(), Ordering::SeqCst);
+        self.version.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
 /// A clock that follows a course, and can be given another one.
 #[derive(Debug)]
 pub struct SimulatedClock {
     real: Arc<dyn WallClock>,
-    course: Mutex<Course>,
+    course: SharedCourse,
 }
 
 impl SimulatedClock {
@@ -189,7 +239,7 @@ impl SimulatedClock {
     pub const fn new(real: Arc<dyn WallClock>, course: Course) -> Self {
         Self {
             real,
-            course: Mutex::new(course),
+            course: SharedCourse::new(course),
         }
     }
 
@@ -202,12 +252,12 @@ impl SimulatedClock {
     /// Its present course.
     #[must_use]
     pub fn course(&self) -> Course {
-        *self.course.lock().unwrap_or_else(PoisonError::into_inner)
+        self.course.read()
     }
 
     /// Gives it another course. Whoever waits for a date must be told by the caller.
     pub fn follow(&self, course: Course) {
-        *self.course.lock().unwrap_or_else(PoisonError::into_inner) = course;
+        self.course.set(course);
     }
 }
 
@@ -230,6 +280,28 @@ mod tests {
         assert!(
             (Timestamp::from_millis(1_499_288_695_918).seconds() - 1_499_288_695.918).abs() < 1e-6
         );
+    }
+
+    /// Rule TIME-01.
+    #[test]
+    fn a_course_that_is_set_while_it_is_read_is_read_whole() {
+        let course = |of: u64| Course {
+            real: Timestamp::from_millis(of),
+            shown: Timestamp::from_millis(of),
+            scale: TimeScale::new(u32::try_from(of).unwrap()).unwrap(),
+        };
+        let shared = SharedCourse::new(course(1));
+        std::thread::scope(|scope| {
+            scope.spawn(|| (1..=50_000).for_each(|of| shared.set(course(of))));
+            let mut last = 1;
+            while last < 50_000 {
+                let read = shared.read();
+                let of = read.real.millis();
+                assert_eq!(read, course(of));
+                assert!(of >= last, "{of} after {last}");
+                last = of;
+            }
+        });
     }
 
     #[test]
