@@ -7,6 +7,7 @@
 //! device.key      32 bytes under which everything secret is sealed
 //! control.redb    clusters, backups, key stores, keys
 //! hsms/<id>.redb  the disk of an HSM
+//! load-runs/      load runs of the console with their reports; may be removed at any time
 //! ```
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};

@@ -9,6 +9,7 @@ mod cloudhsm_cli;
 mod env;
 mod folder;
 mod hooks;
+mod load_runs;
 mod print;
 mod snapshot;
 mod status;

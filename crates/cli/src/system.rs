@@ -19,6 +19,7 @@ use portcullis_store::Store;
 use zeroize::Zeroizing;
 
 use crate::folder::{DataFolder, DeviceKeyBytes};
+use crate::load_runs::LoadRunner;
 use crate::snapshot::Live;
 use crate::world::World;
 
@@ -44,6 +45,7 @@ pub(crate) struct System {
     pub(crate) calendar: Arc<Calendar>,
     pub(crate) entropy: Arc<dyn Entropy>,
     snapshots: Arc<Live>,
+    load_runs: Arc<LoadRunner>,
     folder: Option<DataFolder>,
 }
 
@@ -105,6 +107,7 @@ impl System {
             calendar,
             entropy,
             snapshots: Arc::new(live),
+            load_runs: Arc::new(LoadRunner::new(load_folder(data))),
             folder,
         })
     }
@@ -133,6 +136,7 @@ impl System {
         let bind = config.bind;
         let config = ServerConfig {
             snapshots: Some(Arc::<Live>::clone(&self.snapshots)),
+            load_runs: Some(Arc::<LoadRunner>::clone(&self.load_runs)),
             ..config
         };
         let services = Services {
@@ -142,12 +146,26 @@ impl System {
             entropy: Arc::clone(&self.entropy),
             wall: Arc::new(SystemClock),
         };
-        Server::start(config, services).map_err(|error| {
+        let running = Server::start(config, services).map_err(|error| {
             format!(
                 "Cannot listen on {bind}: {error}. Choose another port with --port, or 0 for a \
                  free one."
             )
-        })
+        })?;
+        let endpoint = format!("http://{}", running.address);
+        self.load_runs.set_endpoint(&endpoint);
+        Ok(running)
+    }
+}
+
+/// Where load runs are kept: with the data, or until the machine clears its temporary files.
+fn load_folder(data: &Data) -> PathBuf {
+    match data {
+        Data::Folder(folder) => folder.join("load-runs"),
+        Data::Memory => {
+            let name = format!("portcullis-{}-load-runs", std::process::id());
+            std::env::temp_dir().join(name)
+        }
     }
 }
 

@@ -25,6 +25,8 @@ pub struct ServerConfig {
     /// Who takes snapshots; without, there are none. They hold the device key, so they are given
     /// only where the address is one of the loopback interface.
     pub snapshots: Option<Arc<dyn Snapshots>>,
+    /// Who runs load against this server; without, there are no load runs.
+    pub load_runs: Option<Arc<dyn LoadRuns>>,
     /// What is kept of calls.
     pub events: EventsConfig,
     /// Who begins the world anew; without, nobody does.
@@ -68,6 +70,52 @@ pub trait Snapshots: Send + Sync + fmt::Debug {
     fn take(&self) -> Result<Vec<u8>, String>;
 }
 
+/// Runs load against this server, watched by the console.
+pub trait LoadRuns: Send + Sync + fmt::Debug {
+    /// Starts a run. Gives its ID.
+    ///
+    /// # Errors
+    /// A text for the user.
+    fn start(&self, order: LoadOrder) -> Result<String, String>;
+
+    /// Every run that was kept, the newest first.
+    fn list(&self) -> Vec<serde_json::Value>;
+
+    /// A run with the lines of its timeline from line `from` on; none when there is no such run.
+    fn show(&self, id: &str, from: usize) -> Option<serde_json::Value>;
+
+    /// Ends a run that is under way. Gives whether there is such a run.
+    fn stop(&self, id: &str) -> bool;
+
+    /// The report of a run that has ended, as a page.
+    fn report(&self, id: &str) -> Option<String>;
+}
+
+/// A load run as it is asked for.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoadOrder {
+    /// `steady` or `edit-cycle`.
+    pub scenario: String,
+    /// Calls a second.
+    pub rate: u32,
+    /// How long.
+    pub seconds: u32,
+    /// The account that calls.
+    pub account: AccountId,
+    /// The Region that is called.
+    pub region: Region,
+    /// The key store; the first CONNECTED one when it is left out.
+    #[serde(default)]
+    pub key_store: Option<String>,
+    /// What `edit-cycle` edits; only the name when it is left out.
+    #[serde(default)]
+    pub edits: Vec<String>,
+    /// The password of the clusters' `admin`, for edits of the password and of the cluster.
+    #[serde(default)]
+    pub admin_password: Option<portcullis_hsm::Secret>,
+}
+
 impl Default for ServerConfig {
     /// Port 4566 of the loopback interface, open to everybody who reaches it, account
     /// 000000000000, us-east-1, one thread for each core.
@@ -81,6 +129,7 @@ impl Default for ServerConfig {
             snapshots: None,
             events: EventsConfig::default(),
             resets: None,
+            load_runs: None,
         }
     }
 }

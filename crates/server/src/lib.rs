@@ -23,6 +23,7 @@
 mod admin;
 mod built;
 mod config;
+mod console;
 pub mod decode;
 mod dispatch;
 mod handle;
@@ -35,6 +36,8 @@ mod server;
 mod tests;
 mod trail;
 
-pub use config::{Auth, Credentials, EventsConfig, Limits, Resets, ServerConfig, Snapshots};
+pub use config::{
+    Auth, Credentials, EventsConfig, Limits, LoadOrder, LoadRuns, Resets, ServerConfig, Snapshots,
+};
 pub use running::Running;
 pub use server::{Server, Services};

@@ -75,6 +75,7 @@ pub(crate) fn start(
         cores.push(Core { thread, ended });
     }
     tracing::info!(%address, cores = cores.len(), "the endpoint serves");
+    crate::console::log();
     Ok(Running {
         address,
         stop,

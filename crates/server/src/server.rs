@@ -64,6 +64,7 @@ impl Server {
             cloudhsm: Arc::clone(&services.cloudhsm),
             calendar: Arc::clone(&services.calendar),
             defaults: config.defaults.clone(),
+            load_runs: config.load_runs,
             trail: Arc::clone(&trail),
             resets: config.resets,
             cores: cores.clone(),

@@ -8,6 +8,7 @@ mod events;
 mod health;
 mod hsm;
 mod keys;
+mod load;
 mod reply;
 mod reset;
 mod snapshot;
@@ -29,7 +30,7 @@ use portcullis_kms::Kms;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::config::{Resets, Snapshots};
+use crate::config::{LoadRuns, Resets, Snapshots};
 use crate::metrics::CoreMetrics;
 use crate::trail::Trail;
 
@@ -42,6 +43,7 @@ pub(crate) struct Admin {
     pub(crate) defaults: Scope,
     /// Only where nobody but this machine can ask: they hold the device key.
     pub(crate) snapshots: Option<Arc<dyn Snapshots>>,
+    pub(crate) load_runs: Option<Arc<dyn LoadRuns>>,
     pub(crate) trail: Arc<Trail>,
     pub(crate) resets: Option<Resets>,
     pub(crate) cores: Vec<Arc<CoreMetrics>>,
@@ -100,6 +102,10 @@ pub(crate) fn router(admin: Admin) -> Router {
             get(chaos::list).post(chaos::inject).delete(chaos::clear),
         )
         .route("/_portcullis/chaos/{id}", delete(chaos::undo))
+        .merge(crate::console::router())
+        .route("/_portcullis/load", get(load::list).post(load::start))
+        .route("/_portcullis/load/{id}", get(load::show).delete(load::stop))
+        .route("/_portcullis/load/{id}/report", get(load::report))
         .nest("/_portcullis/vpc", vpc)
         .nest("/_portcullis/cloudhsm/{cluster}", cluster);
     nowhere(routes).with_state(Arc::new(admin))

@@ -22,6 +22,7 @@ pub(super) async fn status(State(admin): State<Arc<Admin>>) -> Json<Value> {
         "key_stores": key_stores,
         "clusters": clusters,
         "subnets": subnets(&admin),
+        "defaults": { "account": admin.defaults.account, "region": admin.defaults.region },
     }))
 }
 

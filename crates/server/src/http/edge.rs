@@ -15,7 +15,7 @@ use portcullis_seam::{Entropy, WallClock, draw};
 use portcullis_sigv4::Verifier;
 use tower::Service as _;
 
-use super::{authenticate, body, reply};
+use super::{authenticate, body, origin, reply};
 use crate::config::{Auth, Limits};
 use crate::decode::{self, Call};
 use crate::handle::Handle;
@@ -68,6 +68,9 @@ impl Edge {
         request: Request<Incoming>,
         client: &Client,
     ) -> Result<Response<Body>, Infallible> {
+        if !origin::is_own_or_none(request.headers()) {
+            return Ok(origin::refused().map(Either::Left));
+        }
         if request.method() == Method::POST && request.uri().path() == "/" {
             return Ok(self.answer_aws(request, client).await.map(Either::Left));
         }

@@ -5,6 +5,7 @@ mod body;
 mod core;
 mod edge;
 mod listen;
+mod origin;
 mod reply;
 
 pub(crate) use authenticate::authenticate;

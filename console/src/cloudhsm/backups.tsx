@@ -1,0 +1,140 @@
+import { useCallback, useState } from "react";
+
+import {
+  DeleteBackupCommand,
+  DescribeBackupsCommand,
+  ModifyBackupAttributesCommand,
+  RestoreBackupCommand,
+  type Backup,
+  type CloudHSMV2Client,
+} from "@aws-sdk/client-cloudhsm-v2";
+import Button from "@cloudscape-design/components/button";
+import ButtonDropdown from "@cloudscape-design/components/button-dropdown";
+import Header from "@cloudscape-design/components/header";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import Table from "@cloudscape-design/components/table";
+import TextFilter from "@cloudscape-design/components/text-filter";
+
+import { explain } from "../aws/errors.ts";
+import { Nothing, State, To, when } from "../parts/common.tsx";
+import { Failure, FailureText } from "../parts/failure.tsx";
+import { useSay } from "../parts/flash.tsx";
+import { CALM, useLoad } from "../parts/load.ts";
+import { href, navigate, useQuery } from "../router.ts";
+import { useSession } from "../session.tsx";
+
+/** Bounds what a page lists. */
+const PAGES_MAX = 20;
+
+/** Backups, the newest first. */
+export async function backups(cloudhsm: CloudHSMV2Client, cluster?: string): Promise<Backup[]> {
+  const found: Backup[] = [];
+  let NextToken: string | undefined;
+  for (let page = 0; page < PAGES_MAX; page += 1) {
+    const Filters = cluster === undefined ? undefined : { clusterIds: [cluster] };
+    const reply = await cloudhsm.send(new DescribeBackupsCommand({ NextToken, Filters, SortAscending: false }));
+    found.push(...(reply.Backups ?? []));
+    NextToken = reply.NextToken;
+    if (NextToken === undefined) break;
+  }
+  const at = (backup: Backup) => backup.CreateTimestamp?.getTime() ?? 0;
+  return found.sort((one, other) => at(other) - at(one));
+}
+
+export function BackupList() {
+  const query = useQuery();
+  return <BackupTable filter={query.get("cluster") ?? ""} isPage />;
+}
+
+export function BackupTable({ cluster, filter = "", isPage = false }: { cluster?: string; filter?: string; isPage?: boolean }) {
+  const { cloudhsm } = useSession();
+  const say = useSay();
+  const found = useLoad(useCallback(() => backups(cloudhsm, cluster), [cloudhsm, cluster]), CALM);
+  const [chosen, setChosen] = useState<string | null>(null);
+  const [text, setText] = useState(filter);
+  const rows = (found.data ?? []).filter((one) => [one.BackupId, one.ClusterId].some((id) => id?.includes(text)));
+  const selected = rows.find((one) => one.BackupId === chosen);
+  const BackupId = selected?.BackupId;
+  const isReady = selected?.BackupState === "READY";
+  const none = "Choose a backup first.";
+
+  const run = (done: string, send: () => Promise<unknown>) => {
+    send().then(
+      () => say({ type: "success", header: done }),
+      (error: unknown) => say({ type: "error", header: "It was not done", content: <FailureText {...explain(error)} /> }),
+    ).finally(found.reload);
+  };
+  const act = (action: string) => {
+    if (action === "delete") run(`${BackupId ?? ""} is pending deletion for seven days`, () => cloudhsm.send(new DeleteBackupCommand({ BackupId })));
+    if (action === "restore") run(`${BackupId ?? ""} is ready again`, () => cloudhsm.send(new RestoreBackupCommand({ BackupId })));
+    if (action === "keep") {
+      const NeverExpires = selected?.NeverExpires !== true;
+      run(`${BackupId ?? ""} ${NeverExpires ? "never expires" : "expires as the cluster's policy says"}`, () => cloudhsm.send(new ModifyBackupAttributesCommand({ BackupId, NeverExpires })));
+    }
+  };
+  const canRestore = selected?.BackupState === "PENDING_DELETION";
+  return (
+    <SpaceBetween size="m">
+      <Failure error={found.error} what="The backups could not be listed" onRetry={found.reload} />
+      <Table
+        variant={isPage ? "full-page" : "container"}
+        stickyHeader={false}
+        items={rows}
+        trackBy="BackupId"
+        loading={found.isLoading}
+        loadingText="Loading backups"
+        selectionType="single"
+        selectedItems={selected === undefined ? [] : [selected]}
+        onSelectionChange={({ detail }) => setChosen(detail.selectedItems[0]?.BackupId ?? null)}
+        onRowClick={({ detail }) => setChosen(detail.item.BackupId ?? null)}
+        ariaLabels={{
+          tableLabel: "Backups",
+          selectionGroupLabel: "Choose a backup",
+          itemSelectionLabel: (_selection, one) => `Choose ${one.BackupId ?? ""}`,
+        }}
+        header={
+          <Header
+            variant={isPage ? "h1" : "h2"}
+            counter={found.data === null ? "" : `(${rows.length})`}
+            description="Taken when a cluster is activated, when an HSM comes or goes, and daily"
+            actions={
+              <SpaceBetween direction="horizontal" size="xs">
+                <ButtonDropdown
+                  items={[
+                    { id: "delete", text: "Delete", disabled: !isReady, disabledReason: selected === undefined ? none : "It is not READY." },
+                    { id: "restore", text: "Restore", disabled: !canRestore, disabledReason: selected === undefined ? none : "It is not pending deletion." },
+                    { id: "keep", text: selected?.NeverExpires === true ? "Let it expire" : "Keep for ever", disabled: !isReady, disabledReason: selected === undefined ? none : "It is not READY." },
+                  ]}
+                  onItemClick={({ detail }) => act(detail.id)}
+                >
+                  Actions
+                </ButtonDropdown>
+                <Button
+                  variant="primary"
+                  disabled={!isReady}
+                  disabledReason={selected === undefined ? none : "It is not READY."}
+                  onClick={() => navigate(href("cloudhsm/clusters/create", { backup: BackupId ?? "" }))}
+                >
+                  Create cluster from backup
+                </Button>
+              </SpaceBetween>
+            }
+          >
+            Backups
+          </Header>
+        }
+        filter={<TextFilter filteringText={text} filteringPlaceholder="Find by backup or cluster" filteringAriaLabel="Find backups" onChange={({ detail }) => setText(detail.filteringText)} />}
+        empty={found.error !== null ? "" : <Nothing title="No backups" text="There is none like that in this account and Region." />}
+        columnDefinitions={[
+          { id: "id", header: "Backup ID", isRowHeader: true, cell: (one) => one.BackupId },
+          { id: "cluster", header: "Cluster", cell: (one) => <To path={`cloudhsm/clusters/${one.ClusterId ?? ""}`}>{one.ClusterId}</To> },
+          { id: "state", header: "State", cell: (one) => <State state={one.BackupState} /> },
+          { id: "created", header: "Created", cell: (one) => when(one.CreateTimestamp) },
+          { id: "expires", header: "Never expires", cell: (one) => (one.NeverExpires === true ? "yes" : "no") },
+          { id: "source", header: "Copied from", cell: (one) => one.SourceRegion ?? "-" },
+          { id: "deleted", header: "Deleted on", cell: (one) => when(one.DeleteTimestamp) },
+        ]}
+      />
+    </SpaceBetween>
+  );
+}

@@ -1,0 +1,130 @@
+import { useCallback, useState } from "react";
+
+import Button from "@cloudscape-design/components/button";
+import ColumnLayout from "@cloudscape-design/components/column-layout";
+import Container from "@cloudscape-design/components/container";
+import FormField from "@cloudscape-design/components/form-field";
+import Header from "@cloudscape-design/components/header";
+import Input from "@cloudscape-design/components/input";
+import Multiselect from "@cloudscape-design/components/multiselect";
+import Select from "@cloudscape-design/components/select";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import StatusIndicator from "@cloudscape-design/components/status-indicator";
+import Table from "@cloudscape-design/components/table";
+
+import { runs, startRun, type LoadOrder, type Run } from "../admin/api.ts";
+import { keyStores } from "../aws/keystores.ts";
+import { count, millis, Nothing, SimulatorOnly, State, To, when } from "../parts/common.tsx";
+import { Failure } from "../parts/failure.tsx";
+import { CALM, useLoad } from "../parts/load.ts";
+import { href, navigate } from "../router.ts";
+import { useSession } from "../session.tsx";
+
+const SCENARIOS = [
+  { value: "edit-cycle", label: "edit-cycle", description: "The key store is disconnected, edited and connected again, over and over" },
+  { value: "steady", label: "steady", description: "Nothing but the load" },
+];
+const EDITS = ["name", "password", "cluster"].map((value) => ({ value, label: value }));
+
+export function LoadList() {
+  const found = useLoad(runs, 2000);
+  return (
+    <SpaceBetween size="l">
+      <Header variant="h1" info={<SimulatorOnly />} description="What edits, faults and repairs cost while applications keep calling">Load runs</Header>
+      <Start />
+      <Failure error={found.error} what="The runs could not be listed" onRetry={found.reload} />
+      <Table
+        items={found.data ?? []}
+        loading={found.isLoading}
+        loadingText="Loading runs"
+        ariaLabels={{ tableLabel: "Runs" }}
+        header={<Header variant="h2" counter={`(${found.data?.length ?? 0})`} description="The last fifty are kept">Runs</Header>}
+        empty={<Nothing title="No runs" text="Start one above." />}
+        columnDefinitions={[
+          { id: "id", header: "Run", isRowHeader: true, cell: (run) => <To path={`simulator/load/${run.id}`}>{run.id}</To> },
+          { id: "state", header: "State", cell: (run) => <State state={run.state} /> },
+          { id: "scenario", header: "Scenario", cell: (run) => run.order?.scenario ?? "-" },
+          { id: "rate", header: "Rate", cell: (run) => (run.summary === null ? `${count(run.order?.rate ?? 0)}/s asked` : `${count(run.summary.achieved_rate)}/s`) },
+          { id: "p99", header: "p99", cell: (run) => millis(run.summary?.latency?.latency_us_p99) },
+          { id: "failed", header: "Failed", cell: (run) => (run.summary === null ? "-" : count(run.summary.failed)) },
+          { id: "leaks", header: "Gate leaks", cell: (run) => run.summary?.gate_leaks ?? "-" },
+          { id: "result", header: "Result", cell: (run) => <Result run={run} /> },
+          { id: "started", header: "Started", cell: (run) => when(run.order?.started_at_ms) },
+          { id: "again", header: "Report", cell: (run) => (run.state === "ended" ? <To path={`simulator/load/${run.id}`} label={`Report of ${run.id}`}>Report</To> : "-") },
+        ]}
+      />
+    </SpaceBetween>
+  );
+}
+
+export function Result({ run }: { run: Run }) {
+  if (run.state === "running") return <>-</>;
+  if (run.summary === null) return <StatusIndicator type="error">Not carried out</StatusIndicator>;
+  return run.summary.passed ? <StatusIndicator>Good</StatusIndicator> : <StatusIndicator type="error">{run.summary.stopped ?? "Bad"}</StatusIndicator>;
+}
+
+function Start() {
+  const { kms, account, region } = useSession();
+  const stores = useLoad(useCallback(() => keyStores(kms), [kms]), CALM);
+  const [scenario, setScenario] = useState(SCENARIOS[0]);
+  const [store, setStore] = useState("");
+  const [rate, setRate] = useState("500");
+  const [seconds, setSeconds] = useState("20");
+  const [edits, setEdits] = useState(["name"]);
+  const [password, setPassword] = useState("");
+  const [isBusy, setIsBusy] = useState(false);
+  const [error, setError] = useState<unknown>(null);
+  const isCycle = scenario?.value === "edit-cycle";
+  const needsAdmin = isCycle && edits.some((edit) => edit !== "name");
+  const first = { value: "", label: "The first that is CONNECTED" };
+  const options = [
+    first,
+    ...(stores.data ?? []).map((one) => ({ value: one.CustomKeyStoreId ?? "", label: one.CustomKeyStoreName ?? "", description: one.ConnectionState ?? "" })),
+  ];
+  const start = () => {
+    const order: LoadOrder = { scenario: scenario?.value === "steady" ? "steady" : "edit-cycle", rate: Number(rate), seconds: Number(seconds), account, region };
+    if (store !== "") order.key_store = store;
+    if (isCycle) order.edits = edits;
+    if (needsAdmin && password !== "") order.admin_password = password;
+    setIsBusy(true);
+    setError(null);
+    startRun(order).then(({ id }) => navigate(href(`simulator/load/${id}`)), setError).finally(() => setIsBusy(false));
+  };
+  return (
+    <form onSubmit={(event) => { event.preventDefault(); start(); }}>
+      <Container header={<Header variant="h2" actions={<Button variant="primary" loading={isBusy}>Start run</Button>}>Start a run</Header>}>
+        <SpaceBetween size="m">
+          <Failure error={error} what="The run was not started" />
+          <ColumnLayout columns={3}>
+            <FormField label="Scenario">
+              <Select selectedOption={scenario ?? null} options={SCENARIOS} onChange={({ detail }) => setScenario(SCENARIOS.find(({ value }) => value === detail.selectedOption.value))} />
+            </FormField>
+            <FormField label="Calls a second">
+              <Input type="number" value={rate} onChange={({ detail }) => setRate(detail.value)} />
+            </FormField>
+            <FormField label="Seconds">
+              <Input type="number" value={seconds} onChange={({ detail }) => setSeconds(detail.value)} />
+            </FormField>
+            <FormField label="Key store">
+              <Select selectedOption={options.find(({ value }) => value === store) ?? first} options={options} onChange={({ detail }) => setStore(detail.selectedOption.value ?? "")} />
+            </FormField>
+            {isCycle && (
+              <FormField label="Edits">
+                <Multiselect
+                  selectedOptions={EDITS.filter(({ value }) => edits.includes(value))}
+                  options={EDITS}
+                  onChange={({ detail }) => setEdits(detail.selectedOptions.flatMap(({ value }) => value ?? []))}
+                />
+              </FormField>
+            )}
+            {needsAdmin && (
+              <FormField label="Password of the clusters' admin">
+                <Input type="password" value={password} autoComplete="new-password" onChange={({ detail }) => setPassword(detail.value)} />
+              </FormField>
+            )}
+          </ColumnLayout>
+        </SpaceBetween>
+      </Container>
+    </form>
+  );
+}

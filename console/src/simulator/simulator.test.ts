@@ -1,0 +1,46 @@
+import { describe, expect, it } from "vitest";
+
+import type { Second, Span } from "../admin/api.ts";
+import { FAULTS, orderOf, type Form } from "./faults.ts";
+import { ceiling, drawn, inWords, rate } from "./timeline.ts";
+
+const second = (at: number, phase: Second["phase"]): Second => ({
+  type: "second", second: at, duration_ms: 1000, phase, succeeded: 90, failed: 10, late: 0,
+  latency_us_p50: 500, latency_us_p99: 900,
+});
+const span = (phase: Span["phase"], start_us: number, end_us: number): Span => ({
+  type: "phase", cycle: 1, phase, edit: "name", start_us, end_us,
+});
+
+describe("a timeline", () => {
+  it("has a band for each phase, the present one too", () => {
+    const { seconds, bands } = drawn([second(0, "connected"), span("connected", 0, 1_500_000), second(1, "disconnecting"), null]);
+    expect(seconds).toHaveLength(2);
+    expect(drawn([{ ...second(2, "connected"), duration_ms: 3 }]).seconds).toEqual([]);
+    expect(bands).toEqual([
+      { phase: "connected", from: 0, to: 1.5 },
+      { phase: "disconnecting", from: 1.5, to: 2 },
+    ]);
+  });
+  it("is told in words", () => {
+    expect(inWords(drawn([second(0, "connected")]))).toBe("1 seconds, 90 calls succeeded, 10 failed; phases: connected");
+    expect(inWords(drawn([]))).toContain("none");
+  });
+  it("gives rates of seconds that were cut short", () => {
+    expect(rate(50, { ...second(0, "connected"), duration_ms: 500 })).toBe(100);
+    expect(rate(50, { ...second(0, "connected"), duration_ms: 0 })).toBe(0);
+  });
+});
+
+it("an axis ends at a round number", () => {
+  expect([0, 0.3, 7, 11, 240, 1000].map(ceiling)).toEqual([1, 0.5, 10, 20, 250, 1000]);
+});
+
+it("a fault is ordered with what it takes and nothing else", () => {
+  const form: Form = { kind: "crash", cluster: "c", zone: "z", hsm: "h", direction: "to-hsm", delayMs: "5", percent: "7", seconds: "2" };
+  expect(orderOf(form)).toEqual({ kind: "crash", cluster: "c", zone: "z", hsm: "h", duration_ms: 2000 });
+  expect(orderOf({ ...form, kind: "delete-subnet", seconds: "" })).toEqual({ kind: "delete-subnet", cluster: "c" });
+  expect(orderOf({ ...form, kind: "lose", hsm: "" })).toMatchObject({ percent: 7, direction: "to-hsm" });
+  expect(orderOf({ ...form, kind: "delay" })).toMatchObject({ delay_ms: 5 });
+  expect(new Set(FAULTS.map(({ kind }) => kind)).size).toBe(16);
+});

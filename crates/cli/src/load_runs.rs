@@ -1,0 +1,337 @@
+//! Load runs that the console starts: each is a `portcullis load run` of its own process against
+//! this server, so that measuring shares no thread with what is measured.
+//!
+//! ```text
+//! <folder>/run-7/order.json      what was asked for, without the password, and when
+//!                timeline.jsonl  grows each second
+//!                summary.json, report.html, *.hgrm   when it has ended
+//!                messages.txt    what it wrote to stdout and stderr
+//! ```
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use portcullis_seam::{SystemClock, WallClock};
+use portcullis_server::{LoadOrder, LoadRuns};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tokio::process::{Child, Command};
+
+/// Runs that are kept; the oldest go first.
+const KEPT_MAX: usize = 50;
+
+/// More than this machine size sends; a run at it is shed, not refused.
+const RATE_MAX: u32 = 50_000;
+
+/// Ten minutes: a run has a line of the timeline each second, and a console shows them all.
+const SECONDS_MAX: u32 = 600;
+
+const SCENARIOS: [&str; 2] = ["steady", "edit-cycle"];
+const EDITS: [&str; 3] = ["name", "password", "cluster"];
+
+/// Starts and keeps load runs.
+#[derive(Debug)]
+pub(crate) struct LoadRunner {
+    folder: PathBuf,
+    /// Known once the server listens.
+    endpoint: OnceLock<String>,
+    /// Process IDs by run; none when it has ended.
+    runs: Arc<Mutex<BTreeMap<u64, Option<Pid>>>>,
+}
+
+impl LoadRunner {
+    /// Keeps runs in `folder`, which is made with the first.
+    pub(crate) fn new(folder: PathBuf) -> Self {
+        let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
+        let kept = entries.filter_map(|entry| number(entry.file_name().to_str()?));
+        let runs = kept.map(|run| (run, None)).collect();
+        Self {
+            folder,
+            endpoint: OnceLock::new(),
+            runs: Arc::new(Mutex::new(runs)),
+        }
+    }
+
+    /// Where the load is sent.
+    pub(crate) fn set_endpoint(&self, endpoint: &str) {
+        // A server is started once.
+        let _already_set = self.endpoint.set(endpoint.to_owned());
+    }
+
+    fn runs(&self) -> MutexGuard<'_, BTreeMap<u64, Option<Pid>>> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn path(&self, run: u64) -> PathBuf {
+        self.folder.join(id(run))
+    }
+
+    fn find(&self, id: &str) -> Option<(u64, Option<Pid>)> {
+        let run = number(id)?;
+        let process = self.runs().get(&run).copied()?;
+        Some((run, process))
+    }
+
+    fn head(&self, run: u64, process: Option<Pid>) -> Value {
+        let path = self.path(run);
+        json!({
+            "id": id(run),
+            "state": if process.is_some() { "running" } else { "ended" },
+            "order": read_json(&path.join("order.json")),
+            "summary": read_json(&path.join("summary.json")),
+        })
+    }
+
+    fn spawn(&self, folder: &Path, order: &LoadOrder, endpoint: &str) -> std::io::Result<Child> {
+        fs::create_dir_all(folder)?;
+        let told = json!({
+            "scenario": order.scenario, "rate": order.rate, "seconds": order.seconds,
+            "account": order.account, "region": order.region, "key_store": order.key_store,
+            "edits": order.edits, "started_at_ms": SystemClock.now().millis(),
+        });
+        fs::write(folder.join("order.json"), told.to_string())?;
+        let messages = File::create(folder.join("messages.txt"))?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command
+            .args(arguments(order, endpoint))
+            .arg("--out")
+            .arg(folder)
+            .env("AWS_ACCESS_KEY_ID", order.account.as_str())
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env_remove("AWS_SESSION_TOKEN")
+            .env_remove("PORTCULLIS_ADMIN_PASSWORD")
+            .stdin(Stdio::null())
+            .stdout(messages.try_clone()?)
+            .stderr(messages)
+            .kill_on_drop(true);
+        if let Some(password) = &order.admin_password {
+            command.env("PORTCULLIS_ADMIN_PASSWORD", password.reveal());
+        }
+        command.spawn()
+    }
+
+    fn forget_the_oldest(&self, runs: &mut BTreeMap<u64, Option<Pid>>) {
+        while runs.len() > KEPT_MAX {
+            let Some((oldest, _process)) = runs.pop_first() else {
+                return;
+            };
+            if let Err(error) = fs::remove_dir_all(self.path(oldest)) {
+                tracing::warn!(%error, run = oldest, "a load run could not be removed");
+            }
+        }
+    }
+}
+
+impl LoadRuns for LoadRunner {
+    fn start(&self, order: LoadOrder) -> Result<String, String> {
+        check(&order)?;
+        let endpoint = self.endpoint.get();
+        let endpoint = endpoint.ok_or("The server does not listen yet. Try again.")?;
+        let mut runs = self.runs();
+        if let Some((run, _)) = runs.iter().find(|(_, process)| process.is_some()) {
+            return Err(format!(
+                "{} is under way, and two runs would measure each other. Wait for its end, or end \
+                 it.",
+                id(*run)
+            ));
+        }
+        let run = runs.last_key_value().map_or(1, |(last, _)| last + 1);
+        let spawned = self.spawn(&self.path(run), &order, endpoint);
+        let child = spawned.map_err(|error| {
+            format!("The load generator does not start: {error}. Use `portcullis load run`.")
+        })?;
+        let process = child.id().and_then(|id| i32::try_from(id).ok());
+        runs.insert(run, process.and_then(Pid::from_raw));
+        self.forget_the_oldest(&mut runs);
+        tokio::spawn(note_the_end(child, Arc::clone(&self.runs), run));
+        Ok(id(run))
+    }
+
+    fn list(&self) -> Vec<Value> {
+        let runs = self.runs().clone();
+        let newest_first = runs.into_iter().rev();
+        newest_first
+            .map(|(run, process)| self.head(run, process))
+            .collect()
+    }
+
+    fn show(&self, id: &str, from: usize) -> Option<Value> {
+        let (run, process) = self.find(id)?;
+        let folder = self.path(run);
+        let lines = timeline(&folder, from);
+        let mut shown = self.head(run, process);
+        let messages = fs::read_to_string(folder.join("messages.txt")).unwrap_or_default();
+        if let Some(members) = shown.as_object_mut() {
+            members.insert("next".to_owned(), json!(from + lines.len()));
+            members.insert("timeline".to_owned(), Value::Array(lines));
+            members.insert("messages".to_owned(), Value::String(messages));
+        }
+        Some(shown)
+    }
+
+    fn stop(&self, id: &str) -> bool {
+        let Some((_, process)) = self.find(id) else {
+            return false;
+        };
+        if let Some(process) = process {
+            // As Ctrl-C does: the run ends its load, checks its samples and writes its report. A
+            // process that has just ended is not there to be told, and need not be.
+            let _gone = kill_process(process, Signal::INT);
+        }
+        true
+    }
+
+    fn report(&self, id: &str) -> Option<String> {
+        let (run, _) = self.find(id)?;
+        fs::read_to_string(self.path(run).join("report.html")).ok()
+    }
+}
+
+async fn note_the_end(mut child: Child, runs: Arc<Mutex<BTreeMap<u64, Option<Pid>>>>, run: u64) {
+    if let Err(error) = child.wait().await {
+        tracing::warn!(%error, run, "a load run's end was not seen");
+    }
+    let mut runs = runs.lock().unwrap_or_else(PoisonError::into_inner);
+    runs.insert(run, None);
+}
+
+fn check(order: &LoadOrder) -> Result<(), String> {
+    if !SCENARIOS.contains(&order.scenario.as_str()) {
+        return Err(format!(
+            "There is no scenario {}. There are steady and edit-cycle.",
+            order.scenario
+        ));
+    }
+    if order
+        .edits
+        .iter()
+        .any(|edit| !EDITS.contains(&edit.as_str()))
+    {
+        return Err("An edit is name, password or cluster.".to_owned());
+    }
+    if !(1..=RATE_MAX).contains(&order.rate) || !(1..=SECONDS_MAX).contains(&order.seconds) {
+        return Err(format!(
+            "The rate is 1 to {RATE_MAX} calls a second and a run takes 1 to {SECONDS_MAX} seconds. \
+             Use `portcullis load run` for more."
+        ));
+    }
+    Ok(())
+}
+
+fn arguments(order: &LoadOrder, endpoint: &str) -> Vec<String> {
+    let mut arguments = vec![
+        "load".to_owned(),
+        "run".to_owned(),
+        format!("--scenario={}", order.scenario),
+        format!("--rate={}/s", order.rate),
+        format!("--duration={}s", order.seconds),
+        format!("--endpoint={endpoint}"),
+        format!("--region={}", order.region),
+    ];
+    if let Some(key_store) = &order.key_store {
+        arguments.push(format!("--key-store={key_store}"));
+    }
+    if order.scenario == "edit-cycle" {
+        let edits = order.edits.join(",");
+        let edits = if edits.is_empty() { "name" } else { &edits };
+        arguments.push(format!("--edits={edits}"));
+    }
+    arguments
+}
+
+fn timeline(folder: &Path, from: usize) -> Vec<Value> {
+    let text = fs::read_to_string(folder.join("timeline.jsonl")).unwrap_or_default();
+    // A line that is still being written has no end, and is read the next time.
+    let whole = text
+        .split_inclusive('\n')
+        .filter(|line| line.ends_with('\n'));
+    whole
+        .skip(from)
+        .map(|line| serde_json::from_str(line).unwrap_or(Value::Null))
+        .collect()
+}
+
+fn read_json(path: &Path) -> Value {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    serde_json::from_str(&text).unwrap_or(Value::Null)
+}
+
+fn id(run: u64) -> String {
+    format!("run-{run}")
+}
+
+fn number(id: &str) -> Option<u64> {
+    let digits = id.strip_prefix("run-")?;
+    let run: u64 = digits.parse().ok()?;
+    (run.to_string() == digits).then_some(run)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order() -> LoadOrder {
+        serde_json::from_value(json!({
+            "scenario": "edit-cycle", "rate": 100, "seconds": 2,
+            "account": "111122223333", "region": "eu-west-1", "admin_password": "canary",
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn an_order_becomes_a_command_line_without_the_password() {
+        let line = arguments(&order(), "http://127.0.0.1:1").join(" ");
+        assert!(line.contains("--rate=100/s --duration=2s"), "{line}");
+        assert!(line.contains("--edits=name"), "{line}");
+        assert!(!line.contains("canary"), "{line}");
+        assert!(!format!("{:?}", order()).contains("canary"));
+    }
+
+    #[test]
+    fn what_no_run_can_be_is_refused() {
+        let refused = |change: fn(&mut LoadOrder)| {
+            let mut order = order();
+            change(&mut order);
+            check(&order).is_err()
+        };
+        assert!(!refused(|_| {}));
+        assert!(refused(|order| order.scenario = "soak".to_owned()));
+        assert!(refused(|order| order.rate = 0));
+        assert!(refused(|order| order.seconds = 601));
+        assert!(refused(|order| order.edits = vec!["--out=/".to_owned()]));
+    }
+
+    /// An ID comes from outside and is part of a path.
+    #[test]
+    fn an_id_is_one_that_was_given() {
+        assert_eq!(number("run-7"), Some(7));
+        for other in ["run-", "run-07", "run-+7", "run-7/..", "7", "run-../../etc"] {
+            assert_eq!(number(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn runs_of_an_earlier_process_are_kept_and_have_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join("run-3");
+        fs::create_dir_all(&run).unwrap();
+        fs::write(run.join("timeline.jsonl"), "{\"a\":1}\n{\"a\":2}\n{\"a\":").unwrap();
+        fs::write(run.join("report.html"), "page").unwrap();
+        let runner = LoadRunner::new(folder.path().to_owned());
+        let shown = runner.show("run-3", 1).unwrap();
+        assert_eq!(shown.get("state"), Some(&json!("ended")));
+        assert_eq!(shown.get("timeline"), Some(&json!([{ "a": 2 }])));
+        assert_eq!(shown.get("next"), Some(&json!(2)));
+        assert_eq!(runner.report("run-3").as_deref(), Some("page"));
+        assert_eq!(runner.show("run-4", 0), None);
+        assert!(
+            runner
+                .start(order())
+                .unwrap_err()
+                .contains("does not listen")
+        );
+    }
+}

@@ -1,0 +1,91 @@
+//! Load runs against this server: `/_portcullis/load` lists and starts them, `/_portcullis/load/{id}`
+//! shows one as it grows and ends it.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::Admin;
+use super::reply::{Answer, Done, Refused, parse};
+use crate::config::{LoadOrder, LoadRuns};
+
+#[derive(Debug, Deserialize)]
+pub(super) struct From {
+    /// Lines of the timeline that the client has.
+    #[serde(default)]
+    from: usize,
+}
+
+/// Every run that was kept.
+pub(super) async fn list(State(admin): State<Arc<Admin>>) -> Answer {
+    Ok(Done(json!({ "runs": admin.load_runs()?.list() })))
+}
+
+/// Starts a run; the body is its order.
+pub(super) async fn start(
+    State(admin): State<Arc<Admin>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Answer {
+    let order: LoadOrder = parse(&headers, &body)?;
+    let id = admin.load_runs()?.start(order);
+    let id = id.map_err(|why| Refused::because(&why))?;
+    Ok(Done(json!({ "id": id })))
+}
+
+/// A run and what its timeline has grown by.
+pub(super) async fn show(
+    State(admin): State<Arc<Admin>>,
+    Path(id): Path<String>,
+    Query(From { from }): Query<From>,
+) -> Answer {
+    let run = admin.load_runs()?.show(&id, from);
+    run.map(Done).ok_or_else(|| unknown(&id))
+}
+
+/// Ends a run that is under way.
+pub(super) async fn stop(State(admin): State<Arc<Admin>>, Path(id): Path<String>) -> Answer {
+    if admin.load_runs()?.stop(&id) {
+        Ok(Done(json!(format!("{id} is ending"))))
+    } else {
+        Err(unknown(&id))
+    }
+}
+
+/// The report, a page that needs nothing from elsewhere and may load nothing.
+pub(super) async fn report(
+    State(admin): State<Arc<Admin>>,
+    Path(id): Path<String>,
+) -> Result<Response, Refused> {
+    let page = admin.load_runs()?.report(&id).ok_or_else(|| unknown(&id))?;
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
+                  img-src data:";
+    let headers = [
+        (CONTENT_TYPE, "text/html; charset=utf-8"),
+        (CONTENT_SECURITY_POLICY, policy),
+    ];
+    Ok((headers, page).into_response())
+}
+
+fn unknown(id: &str) -> Refused {
+    Refused::because(&format!(
+        "There is no load run {id}, or it has no report yet. GET /_portcullis/load lists them."
+    ))
+}
+
+impl Admin {
+    fn load_runs(&self) -> Result<&dyn LoadRuns, Refused> {
+        self.load_runs.as_deref().ok_or_else(|| {
+            Refused::because(
+                "This server runs no load. Start it with `portcullis up`, or use `portcullis load \
+                 run` against it.",
+            )
+        })
+    }
+}

@@ -1,0 +1,87 @@
+//! The console, driven by a browser as a person would. The scripts are in `console/e2e`; without
+//! Node.js, its packages or Chromium, which `./test` installs where it can, the browser stays shut.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "tests fail loudly, and say what they could not do"
+)]
+
+use std::path::Path;
+use std::process::Command;
+
+use portcullis_tests::{Portcullis, root};
+
+/// Runs a script of `console/e2e` against the instance and gives what it printed.
+fn node(portcullis: &Portcullis, script: &str) -> String {
+    let path = root().join("console/e2e").join(script);
+    let output = portcullis.client("node").arg(&path).output().unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success(),
+        "{script}\n{printed}{}\n-- log --\n{}",
+        String::from_utf8_lossy(&output.stderr),
+        portcullis.log()
+    );
+    printed
+}
+
+fn has_node() -> bool {
+    let version = Command::new("node").arg("--version").output();
+    version.is_ok_and(|output| output.status.success())
+}
+
+/// Whether there is a browser and a console to look at; says so when not.
+fn can_browse() -> bool {
+    let browsers = ["chromium", "chromium-browser", "google-chrome"];
+    let missing = [
+        (has_node(), "Node.js"),
+        (
+            root().join("console/node_modules/playwright-core").exists(),
+            "npm packages",
+        ),
+        (
+            root().join("console/dist/site/index.html").exists(),
+            "a built console",
+        ),
+        (
+            browsers
+                .iter()
+                .any(|name| Path::new("/usr/bin").join(name).exists()),
+            "Chromium",
+        ),
+    ];
+    let missing: Vec<&str> = missing
+        .iter()
+        .filter(|(there, _)| !there)
+        .map(|(_, what)| *what)
+        .collect();
+    if !missing.is_empty() {
+        eprintln!(
+            "SKIPPED: the console is not looked at without {}.",
+            missing.join(", ")
+        );
+    }
+    missing.is_empty()
+}
+
+/// Rules CON-01, CON-02, CON-03 and CON-04.
+#[test]
+fn the_console_is_served_to_its_own_pages_and_says_which_it_is() {
+    if !has_node() {
+        eprintln!("SKIPPED: without Node.js nobody asks for the console.");
+        return;
+    }
+    let portcullis = Portcullis::up(&["--world", "empty", "--ephemeral"]);
+    let carried = node(&portcullis, "served.mjs");
+    let is_built = root().join("console/dist/site/index.html").exists();
+    assert_eq!(carried.trim() == "console", is_built, "{carried}");
+}
+
+#[test]
+fn the_nine_steps_of_the_guide_work_in_the_console_as_the_page_says() {
+    if can_browse() {
+        let portcullis = Portcullis::up(&["--world", "guide", "--ephemeral"]);
+        node(&portcullis, "guide.mjs");
+        portcullis.python("console_guide.py", &[]);
+    }
+}
