@@ -85,3 +85,43 @@ fn the_nine_steps_of_the_guide_work_in_the_console_as_the_page_says() {
         portcullis.python("console_guide.py", &[]);
     }
 }
+
+/// A world whose connects take long enough to break them on the way.
+fn breakable() -> Portcullis {
+    let world = root().join("tests/clients/connection_errors.toml");
+    Portcullis::up(&["--world", world.to_str().unwrap(), "--ephemeral"])
+}
+
+#[test]
+fn every_page_is_accessible_fits_and_complains_of_nothing() {
+    if can_browse() {
+        node(
+            &Portcullis::up(&["--world", "guide", "--ephemeral"]),
+            "pages.mjs",
+        );
+    }
+}
+
+#[test]
+fn every_connection_error_code_is_explained_with_its_repair_while_the_page_is_open() {
+    if can_browse() {
+        node(&breakable(), "errors.mjs");
+    }
+}
+
+#[test]
+fn the_runbook_leads_to_a_repaired_key_store_over_a_cluster_from_a_backup() {
+    if can_browse() {
+        node(&breakable(), "repair.mjs");
+    }
+}
+
+#[test]
+fn a_load_run_is_watched_through_edits_and_its_report_is_kept() {
+    if can_browse() {
+        node(
+            &Portcullis::up(&["--world", "guide", "--ephemeral"]),
+            "load.mjs",
+        );
+    }
+}

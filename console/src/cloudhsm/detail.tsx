@@ -123,6 +123,7 @@ function Hsms({ cluster, reload }: { cluster: Cluster; reload: () => void }) {
   const [doomed, setDoomed] = useState<string | null>(null);
   const ClusterId = cluster.ClusterId;
   const zones = Object.entries(cluster.SubnetMapping ?? {}).sort(([one], [other]) => one.localeCompare(other));
+  const isBusy = cluster.State?.endsWith("_IN_PROGRESS") === true;
   const create = (AvailabilityZone: string) => {
     cloudhsm.send(new CreateHsmCommand({ ClusterId, AvailabilityZone })).then(
       (reply) => say({ type: "info", header: `${reply.Hsm?.HsmId ?? "An HSM"} is being created in ${AvailabilityZone}` }),
@@ -147,7 +148,7 @@ function Hsms({ cluster, reload }: { cluster: Cluster; reload: () => void }) {
             ))}
           </ul>
           {own.length === 0 && <Box color="text-body-secondary">No HSM in this zone</Box>}
-          <Button ariaLabel={`Create HSM in ${zone}`} onClick={() => create(zone)}>Create HSM</Button>
+          <Button ariaLabel={`Create HSM in ${zone}`} disabled={isBusy} disabledReason={`The cluster is ${cluster.State ?? "changing"}. Wait until that is done.`} onClick={() => create(zone)}>Create HSM</Button>
         </SpaceBetween>
       </section>
     );

@@ -114,6 +114,7 @@ export function KeyStoreList() {
           },
           {
             id: "state",
+            minWidth: 165,
             header: (
               <>
                 Status
@@ -131,9 +132,9 @@ export function KeyStoreList() {
               </>
             ),
           },
-          { id: "hsms", header: "Active HSMs", cell: (store) => <Zones zones={activeByZone(clusterOf(store))} /> },
+          { id: "hsms", header: "Active HSMs", minWidth: 130, cell: (store) => <Zones zones={activeByZone(clusterOf(store))} /> },
           { id: "keys", header: "Keys", cell: countOf },
-          { id: "change", header: "Last change", minWidth: 120, cell: (store) => when(lastChange(told.data?.Records ?? [], store)) },
+          { id: "change", header: "Last change", minWidth: 125, cell: (store) => when(lastChange(told.data?.Records ?? [], store)) },
         ]}
       />
       <Alert type="info" header="Editing a key store">
