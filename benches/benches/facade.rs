@@ -4,8 +4,8 @@
 //! The same client drives both: 64 kept connections, requests signed beforehand, one in flight on
 //! each connection. Both servers have one current-thread runtime for each core. Rounds alternate,
 //! so that a slow moment of the machine meets both; printed are the medians and their ratio. A
-//! second facade that records no events shows what recording them costs. The
-//! client shares the machine with the servers, so rates are not what a server alone could do.
+//! second facade that records no events shows what recording them costs. The client shares the
+//! machine with the servers, so rates are not what a server alone could do.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,

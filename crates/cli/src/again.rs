@@ -8,10 +8,10 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 /// How the new process learns the port of the old one, which port 0 does not say.
-const PORT: &str = "PORTCULLIS_AGAIN_ON_PORT";
+pub(crate) const PORT: &str = "PORTCULLIS_AGAIN_ON_PORT";
 
 /// How often the world was begun anew.
-const RESETS: &str = "PORTCULLIS_RESETS";
+pub(crate) const RESETS: &str = "PORTCULLIS_RESETS";
 
 /// How often this world was begun anew so far.
 pub(crate) fn resets() -> u64 {

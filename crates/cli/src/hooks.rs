@@ -7,6 +7,8 @@ use std::process::{Command, Stdio};
 
 use portcullis_api::Scope;
 
+use crate::again;
+
 /// Rule CONF-06: runs the scripts of a folder one after the other, in the order of their names, with an
 /// environment that points AWS clients at `endpoint`. Files that are executable are run as they are
 /// and others that end in `.sh` by sh; the rest is passed over. Gives how many were run.
@@ -35,6 +37,9 @@ pub(crate) fn run(folder: &Path, endpoint: &str, scope: &Scope) -> Result<usize,
             .env("AWS_DEFAULT_REGION", scope.region.as_str())
             .env("AWS_PAGER", "")
             .env("PATH", path_with_ourselves())
+            // Not for a Portcullis that a script may start.
+            .env_remove(again::PORT)
+            .env_remove(again::RESETS)
             .stdin(Stdio::null())
             .stdout(std::io::stderr())
             .status();
