@@ -130,7 +130,7 @@ def walk(model, operation, name, build, path, depth=0):
             expect(model, operation, build({**base, member: value}), here, words, secret)
         if member in shape.get("required", ()) and not may_be_empty(target):
             without = {key: value for key, value in base.items() if key != member}
-            expect(model, operation, build(without), here, "Member must not be null")
+            expect(model, operation, build(without), here, f"Value null at '{here}' failed")
             expect(model, operation, build({**base, member: None}), here, "Member must not be null")
         if depth > 3:
             continue

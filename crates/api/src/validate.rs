@@ -139,6 +139,11 @@ pub(crate) fn present<T: Emptiness>(member: &T) -> Option<&T> {
 
 impl Violations {
     fn add(&mut self, name: &str, value: &str, constraint: &str) {
+        let shown: String = value.chars().take(SHOWN_CHARACTERS_MAX).collect();
+        self.add_shown(name, &format!("'{shown}'"), constraint);
+    }
+
+    fn add_shown(&mut self, name: &str, shown: &str, constraint: &str) {
         self.count += 1;
         if self.count > LISTED_MAX {
             return;
@@ -146,19 +151,19 @@ impl Violations {
         if self.count > 1 {
             self.text.push_str("; ");
         }
-        let shown: String = value.chars().take(SHOWN_CHARACTERS_MAX).collect();
         let dot = if self.path.is_empty() { "" } else { "." };
         // Writing to a String cannot fail.
         let _written = write!(
             self.text,
-            "Value '{shown}' at '{}{dot}{name}' failed to satisfy constraint: {constraint}",
+            "Value {shown} at '{}{dot}{name}' failed to satisfy constraint: {constraint}",
             self.path
         );
     }
 
     pub(crate) fn required(&mut self, name: &str, is_present: bool) {
         if !is_present {
-            self.add(name, "null", "Member must not be null");
+            // Unlike every other value it has no quotes in the service's text.
+            self.add_shown(name, "null", "Member must not be null");
         }
     }
 

@@ -40,7 +40,7 @@ fn what_clients_do_not_check_the_service_does() {
     );
     let missing = refusal::<Update>("{}");
     assert!(
-        missing.contains("Value 'null' at 'customKeyStoreId'"),
+        missing.contains("Value null at 'customKeyStoreId'"),
         "{missing}"
     );
     let null = refusal::<EncryptRequest>(r#"{"KeyId":null,"Plaintext":"YQ=="}"#);
