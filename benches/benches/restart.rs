@@ -6,6 +6,7 @@
 //! that every start has what a power cut leaves.
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::disallowed_methods,
     reason = "a benchmark measures the machine's clock, prints, and may fail loudly"
