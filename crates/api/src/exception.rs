@@ -109,6 +109,7 @@ exceptions! {
     ExpiredToken "ExpiredTokenException" Client "The security token has expired.",
     MissingAuthenticationToken "MissingAuthenticationTokenException" Client "The request is not signed.",
     UnknownOperation "UnknownOperationException" Client "The X-Amz-Target header names no operation of this service.",
+    InvalidAction "InvalidAction" Client "The Action of a query request is none that is there.",
     Serialization "SerializationException" Client "The body is not JSON of the operation's shape.",
     RequestEntityTooLarge "RequestEntityTooLargeException" Client "The body is larger than the service reads.",
     InternalFailure "InternalFailure" Service "The service failed in a way it did not expect.",

@@ -78,6 +78,8 @@ pub(crate) enum AuthMode {
     Open,
     /// Verify Signature Version 4; access key `test` or a 12-digit account ID, secret `test`
     Verify,
+    /// Also let key policies, grants and the policies of the world's principals decide
+    Enforce,
 }
 
 /// `portcullis up`.
@@ -88,7 +90,8 @@ pub(crate) enum AuthMode {
   portcullis up --world my-world.toml --data ./state --port 0
   portcullis up --time-scale 60 --state-changes aws
   portcullis up --quota aws
-  portcullis up --auth verify")]
+  portcullis up --auth verify
+  portcullis up --world my-world.toml --auth enforce")]
 pub(crate) struct Up {
     /// quickstart, guide, empty, or the path of a TOML file
     #[arg(long, default_value = "quickstart")]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use portcullis_api::Scope;
 use portcullis_cloudhsm::Quotas;
-use portcullis_server::{Auth, Credentials, EventsConfig, Resets, Running, ServerConfig};
+use portcullis_server::{Auth, EventsConfig, Principals, Resets, Running, ServerConfig};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
@@ -86,10 +86,7 @@ async fn serve(arguments: &Up) -> Result<Ended, String> {
     system.finished()?;
     let port = again::port().unwrap_or(arguments.port);
     let bind = SocketAddr::new(arguments.bind, port);
-    let auth = match arguments.auth {
-        AuthMode::Open => Auth::Open,
-        AuthMode::Verify => Auth::Verify(Credentials::default()),
-    };
+    let (auth, principals) = auth(arguments, &world)?;
     // Before the first line on stdout: whoever waits for that line may stop us at once.
     let mut signals = Signals::listen()?;
     let resets = Resets {
@@ -99,6 +96,7 @@ async fn serve(arguments: &Up) -> Result<Ended, String> {
     let running = system.serve(ServerConfig {
         bind,
         auth,
+        principals,
         defaults: world.scope(),
         events: events(arguments)?,
         resets: Some(resets.clone()),
@@ -157,6 +155,19 @@ async fn run_hooks(arguments: &Up, endpoint: &str, scope: Scope) -> Result<(), S
     let count = run.await.map_err(|error| error.to_string())??;
     print::note(&format!("Ready hooks: {count} run."));
     Ok(())
+}
+
+/// Who may call, and who that is.
+fn auth(arguments: &Up, world: &World) -> Result<(Auth, Option<Arc<Principals>>), String> {
+    let (principals, credentials) = world.principals()?;
+    let enforced = arguments.auth == AuthMode::Enforce;
+    let auth = match arguments.auth {
+        AuthMode::Open => Auth::Open,
+        AuthMode::Verify => Auth::Verify(credentials),
+        AuthMode::Enforce => Auth::Enforce(credentials),
+    };
+    let principals = (enforced || !principals.is_empty()).then(|| Arc::new(principals));
+    Ok((auth, principals))
 }
 
 /// What is kept of events.

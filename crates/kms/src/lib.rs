@@ -31,6 +31,7 @@ mod quota;
 mod subject;
 mod translate;
 
+pub use access::{Concern, Concerns, Principal};
 pub use events::{EVENTS_MAX, EventListener, EventLog, EventRecord, Events};
 pub use gate::{Gate, Passage};
 pub use key_store::{

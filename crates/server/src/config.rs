@@ -9,6 +9,8 @@ use portcullis_api::{AccountId, Region, Scope};
 use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
+use crate::principals::Principals;
+
 /// How the edge is set up.
 #[derive(Debug)]
 pub struct ServerConfig {
@@ -16,6 +18,8 @@ pub struct ServerConfig {
     pub bind: SocketAddr,
     /// Whose requests are accepted.
     pub auth: Auth,
+    /// The principals that were declared. Without, every access key is the root of an account.
+    pub principals: Option<Arc<Principals>>,
     /// The account and Region of a request that names none.
     pub defaults: Scope,
     /// How many threads serve; each has its own runtime and its own socket on the same port.
@@ -123,6 +127,7 @@ impl Default for ServerConfig {
         Self {
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 4566)),
             auth: Auth::Open,
+            principals: None,
             defaults: default_scope(),
             cores: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             limits: Limits::default(),
@@ -184,6 +189,22 @@ pub enum Auth {
     Open,
     /// Those with a right signature of a known access key.
     Verify(Credentials),
+    /// The same, if policies and grants permit what they ask for.
+    Enforce(Credentials),
+}
+
+impl Auth {
+    /// Whose signatures are verified; nobody's when everybody is accepted.
+    pub(crate) const fn verifies(&self) -> Option<&Credentials> {
+        match self {
+            Self::Open => None,
+            Self::Verify(credentials) | Self::Enforce(credentials) => Some(credentials),
+        }
+    }
+
+    pub(crate) const fn enforces(&self) -> bool {
+        matches!(self, Self::Enforce(_))
+    }
 }
 
 /// Known access keys and their secrets.

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use portcullis_api::{Code, Exception, Operation, Scope};
 use portcullis_cloudhsm::CloudHsm;
-use portcullis_kms::Kms;
+use portcullis_kms::{Kms, Principal};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -22,6 +22,16 @@ pub(crate) struct Dispatch {
 macro_rules! dispatch {
     ($($operation:ident $service:ident.$method:ident($input:ty) $effect:ident $reply:ident;)*) => {
         impl Handle for Dispatch {
+            fn permit(
+                &self,
+                caller: &Principal,
+                scope: &Scope,
+                input: &Input,
+            ) -> Result<(), Exception> {
+                let service = input.operation().service();
+                self.kms.authorize(caller, scope, service, &input.concern())
+            }
+
             // Each arm is a future of its own, so that an Encrypt does not carry room for the
             // longest operation.
             fn call<'a>(

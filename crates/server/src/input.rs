@@ -35,6 +35,12 @@ macro_rules! inputs {
                 match self { $(Self::$operation(_) => Operation::$operation,)* }
             }
 
+            /// What a caller must be permitted to do.
+            #[must_use]
+            pub fn concern(&self) -> portcullis_kms::Concern<'_> {
+                match self { $(Self::$operation(input) => portcullis_kms::Concerns::concern(input),)* }
+            }
+
             /// Whether a call leaves something changed.
             #[must_use]
             pub const fn changes_something(&self) -> bool {

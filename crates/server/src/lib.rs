@@ -30,6 +30,7 @@ mod handle;
 mod http;
 mod input;
 mod metrics;
+mod principals;
 mod running;
 mod server;
 #[cfg(test)]
@@ -39,5 +40,6 @@ mod trail;
 pub use config::{
     Auth, Credentials, EventsConfig, Limits, LoadOrder, LoadRuns, Resets, ServerConfig, Snapshots,
 };
+pub use principals::Principals;
 pub use running::Running;
 pub use server::{Server, Services};

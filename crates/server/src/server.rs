@@ -80,6 +80,7 @@ impl Server {
             entropy: services.entropy,
             wall: services.wall,
             auth: config.auth,
+            principals: config.principals,
             defaults: config.defaults,
             limits: config.limits,
             trail,

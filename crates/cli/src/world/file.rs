@@ -9,6 +9,8 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
+use super::principal::PrincipalEntry;
+
 /// A world file. Everything is optional: an empty file is an empty world.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -52,6 +54,9 @@ pub(crate) struct World {
     /// KMS keys.
     #[serde(default)]
     pub(crate) keys: Vec<KeyEntry>,
+    /// Who calls, by access key.
+    #[serde(default)]
+    pub(crate) principals: Vec<PrincipalEntry>,
 }
 
 /// A subnet of a world.
@@ -258,6 +263,7 @@ impl World {
 
     fn check(&self) -> Result<(), String> {
         self.check_devices()?;
+        self.principals()?;
         for cluster in &self.clusters {
             if let Some(source) = &cluster.restored_from {
                 self.expect_cluster(source, "restored_from")?;
@@ -366,6 +372,18 @@ mod tests {
             (
                 "[profiles.x]\nsymmetric_per_s=1\nrandom_per_s=1\nqueue_operations_max=1",
                 "fewer",
+            ),
+            (
+                "[[principals]]\naccess_key='A'\nsecret='s'",
+                "exactly one of root, user",
+            ),
+            (
+                "[[principals]]\naccess_key='A'\nsecret='s'\nuser='u'\npolicies=['{}']",
+                "\"A\" has a policy that is none",
+            ),
+            (
+                "[[principals]]\naccess_key='A'\nsecret='s'\nuser='u'\nsource_arn='x'",
+                "only a service",
             ),
             ("time_scale = 0", "not a time scale"),
             ("state_changes = 'slow'", "describes:N"),

@@ -1,5 +1,19 @@
 //! Who may do what with which key: key policies, grants and the policies of identities.
+//!
+//! `table.rs` says what each request concerns, `guard.rs` looks that up, `decide.rs` and
+//! `granted.rs` decide, purely. Nothing of it runs unless the edge asks ([`Kms::authorize`]), which
+//! it does with `--auth enforce`.
+//!
+//! [`Kms::authorize`]: crate::Kms::authorize
 
+mod concern;
+mod decide;
+mod granted;
+mod guard;
 mod lockout;
+mod principal;
+mod table;
 
+pub use concern::{Concern, Concerns};
 pub(crate) use lockout::{check_policy, default_policy};
+pub use principal::Principal;

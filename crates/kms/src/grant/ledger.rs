@@ -99,7 +99,6 @@ impl Ledger {
     }
 
     /// The grants of a key to one grantee, by ARN or service name.
-    #[allow(dead_code, reason = "what decides by grants is not there yet")]
     pub(crate) fn of_grantee(&self, key: &KeyId, grantee: &str) -> Vec<Arc<GrantRecord>> {
         let all = self.0.read();
         let of_key = all.get(key);

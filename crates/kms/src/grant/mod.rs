@@ -12,4 +12,6 @@ mod terms;
 mod token;
 
 pub(crate) use ledger::Ledger;
-pub(crate) use record::GrantRecord;
+pub(crate) use record::{Constraints, GrantRecord};
+pub(crate) use terms::has_context;
+pub(crate) use token::check_tokens;

@@ -133,8 +133,13 @@ const ALWAYS: &[GrantOperation] = &[
     GrantOperation::DescribeKey,
 ];
 
-/// Operations of symmetric encryption: those whose encryption context a constraint looks at.
-pub(crate) const SYMMETRIC: &[GrantOperation] = &[
+/// Whether a constraint looks at the operation's encryption context.
+pub(crate) fn has_context(operation: GrantOperation) -> bool {
+    SYMMETRIC.contains(&operation)
+}
+
+/// Operations of symmetric encryption: those that have an encryption context.
+const SYMMETRIC: &[GrantOperation] = &[
     GrantOperation::Decrypt,
     GrantOperation::Encrypt,
     GrantOperation::GenerateDataKey,

@@ -11,21 +11,25 @@ use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use parking_lot::Mutex;
 use portcullis_api::{Code, Exception, Operation, Scope, Service};
+use portcullis_kms::Principal;
 use portcullis_seam::{Entropy, WallClock, draw};
 use portcullis_sigv4::Verifier;
 use tower::Service as _;
 
-use super::{authenticate, body, origin, reply};
+use super::{authenticate, body, origin, query, reply};
 use crate::config::{Auth, Limits};
 use crate::decode::{self, Call};
 use crate::handle::Handle;
 use crate::metrics::CoreMetrics;
+use crate::principals::Principals;
 use crate::trail::{Arrival, Client, Notes, Trail};
 
 /// What all cores have in common.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) auth: Auth,
+    /// Declared principals; always there when policies are enforced.
+    pub(crate) principals: Option<Arc<Principals>>,
     pub(crate) defaults: Scope,
     pub(crate) limits: Limits,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -97,12 +101,15 @@ impl Edge {
         let measured = self.metrics.begin();
         let (head, body) = request.into_parts();
         let target = text(&head.headers, "x-amz-target");
+        if target.is_none() && query::is_query(&head.headers) {
+            return self.answer_query(&head, body).await;
+        }
         let operation = target.and_then(Operation::from_target);
         let request_id = draw(&*self.shared.entropy);
         let arrival = operation
             .filter(|_| self.shared.trail.is_on())
             .map(|operation| {
-                let caller = client.caller(&head.headers, &self.shared.defaults);
+                let caller = client.caller(&head.headers, &self.shared);
                 self.shared.trail.arrived(operation, caller, request_id)
             });
         // Rule CONF-07: nothing that a request says is expected to end in this.
@@ -139,27 +146,70 @@ impl Edge {
     ) -> Result<Bytes, Failed> {
         let body = body::read(body, &self.shared.limits).await?;
         decode::content_type(text(&head.headers, "content-type"))?;
-        if let Auth::Verify(credentials) = &self.shared.auth {
-            let now = self.shared.wall.now();
-            let service = decode::service(target).signing_name();
-            let judge = (&mut *self.verifier.lock(), credentials, now);
-            authenticate(head, &body, service, judge)?;
-        }
+        self.verify(head, &body, decode::service(target).signing_name())?;
         let authorization = text(&head.headers, "authorization");
-        let call = decode::request(target, authorization, &body, &self.shared.defaults)?;
+        let mut call = decode::request(target, authorization, &body, &self.shared.defaults)?;
         drop(body);
-        self.carry_out(call, arrival).await
+        let mut judged = None;
+        // Without declared principals, as by default, this is all that a call pays for them.
+        if let Some(principals) = &self.shared.principals {
+            let caller = principals.caller(authorization, &self.shared.defaults);
+            call.scope.account = caller.account().clone();
+            judged = Some(caller).filter(|_| self.shared.auth.enforces());
+        }
+        self.carry_out(call, judged, arrival).await
+    }
+
+    /// Checks the signature, where signatures are verified.
+    fn verify(&self, head: &Parts, body: &[u8], service: &str) -> Result<(), Exception> {
+        let Some(credentials) = self.shared.auth.verifies() else {
+            return Ok(());
+        };
+        let now = self.shared.wall.now();
+        let judge = (&mut *self.verifier.lock(), credentials, now);
+        authenticate(head, body, service, judge)
+    }
+
+    /// Rule WIRE-21: GetCallerIdentity of STS tells who signed the request, without any permission.
+    async fn answer_query(&self, head: &Parts, body: Incoming) -> Response<Full<Bytes>> {
+        let measured = self.metrics.begin();
+        let outcome = self.caller_of_query(head, body).await;
+        measured.end(None, outcome.as_ref().err());
+        let id = reply::request_id(draw(&*self.shared.entropy));
+        match outcome {
+            Ok(caller) => query::identity(&id, &caller),
+            Err(exception) => query::failure(&id, &exception),
+        }
+    }
+
+    async fn caller_of_query(
+        &self,
+        head: &Parts,
+        body: Incoming,
+    ) -> Result<Arc<Principal>, Exception> {
+        let body = body::read(body, &self.shared.limits).await?;
+        let authorization = text(&head.headers, "authorization");
+        query::check(authorization, &body)?;
+        self.verify(head, &body, query::SERVICE)?;
+        let none = Principals::default();
+        let principals = self.shared.principals.as_deref().unwrap_or(&none);
+        Ok(principals.caller(authorization, &self.shared.defaults))
     }
 
     /// Rule WIRE-18: a call that changes something runs to its end although its client went away;
     /// one that does not is dropped with its connection.
-    async fn carry_out(&self, call: Call, arrival: Option<&Arrival>) -> Result<Bytes, Failed> {
+    async fn carry_out(
+        &self,
+        call: Call,
+        judged: Option<Arc<Principal>>,
+        arrival: Option<&Arrival>,
+    ) -> Result<Bytes, Failed> {
         if !call.input.changes_something() {
-            return self.shared.told_call(call, arrival).await;
+            return self.shared.told_call(call, judged, arrival).await;
         }
         let shared = Arc::clone(&self.shared);
         let arrival = arrival.cloned();
-        let run = async move { shared.told_call(call, arrival.as_ref()).await };
+        let run = async move { shared.told_call(call, judged, arrival.as_ref()).await };
         self.shared
             .background
             .spawn(run)
@@ -171,12 +221,26 @@ impl Edge {
 impl Shared {
     /// Carries a call out and tells of it, where it runs: what was changed is told although nobody
     /// waits for the answer.
-    async fn told_call(&self, call: Call, arrival: Option<&Arrival>) -> Result<Bytes, Failed> {
+    ///
+    /// Rule AUTH-32: whether `judged` may make the call is decided in this one place, before the
+    /// operation begins.
+    async fn told_call(
+        &self,
+        call: Call,
+        judged: Option<Arc<Principal>>,
+        arrival: Option<&Arrival>,
+    ) -> Result<Bytes, Failed> {
         let mut notes = Notes::wanted(arrival.is_some());
-        let outcome = self
-            .services
-            .call(&call.scope, call.input, &mut notes)
-            .await;
+        let permitted = judged.map_or(Ok(()), |caller| {
+            self.services.permit(&caller, &call.scope, &call.input)
+        });
+        let outcome = match permitted {
+            Ok(()) => {
+                let carried = self.services.call(&call.scope, call.input, &mut notes);
+                carried.await
+            }
+            Err(denied) => Err(denied),
+        };
         if let Some(arrival) = arrival {
             let failed = outcome.as_ref().err();
             self.trail.tell(arrival.clone(), notes, failed);

@@ -6,6 +6,7 @@ mod core;
 mod edge;
 mod listen;
 mod origin;
+mod query;
 mod reply;
 
 pub(crate) use authenticate::authenticate;

@@ -5,7 +5,7 @@ use http_body_util::Full;
 use portcullis_api::{Exception, Service};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 
 /// A request ID of random bits: a version-4 UUID as text.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use bytes::Bytes;
 use portcullis_api::{Code, Exception, Operation, Scope};
+use portcullis_kms::Principal;
 use portcullis_seam::{SystemClock, SystemEntropy};
 use portcullis_sigv4::Signer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -33,6 +34,10 @@ struct Fake {
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the rest is one case")]
 impl Handle for Fake {
+    fn permit(&self, _: &Principal, _: &Scope, _: &Input) -> Result<(), Exception> {
+        Ok(())
+    }
+
     fn call<'a>(&'a self, scope: &'a Scope, input: Input, _: &'a mut Notes) -> Answer<'a> {
         Box::pin(async move {
             match input.operation() {
@@ -81,6 +86,7 @@ impl World {
         let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
         let trail = Arc::new(Trail::new(config.events, clock, entropy).unwrap());
         let shared = Shared {
+            principals: None,
             auth,
             defaults: config.defaults,
             limits: config.limits,

@@ -5,9 +5,11 @@ use http::HeaderMap;
 use http::header::{AUTHORIZATION, USER_AGENT};
 use parking_lot::Mutex;
 use portcullis_api::Scope;
+use portcullis_kms::Principal;
 use portcullis_sigv4::Authorization;
 
 use crate::decode;
+use crate::http::Shared;
 
 /// Who calls, as far as an event tells.
 #[derive(Debug)]
@@ -16,6 +18,8 @@ pub(crate) struct Caller {
     pub(crate) agent: Box<str>,
     pub(crate) access_key: Option<Box<str>>,
     pub(crate) scope: Scope,
+    /// Who that is, when it was declared.
+    pub(crate) principal: Option<Arc<Principal>>,
     /// The credential in the Authorization header, by which the same caller is recognised.
     credential: Box<[u8]>,
 }
@@ -40,7 +44,7 @@ impl Client {
     }
 
     /// Who sends a request with these headers.
-    pub(crate) fn caller(&self, headers: &HeaderMap, defaults: &Scope) -> Arc<Caller> {
+    pub(crate) fn caller(&self, headers: &HeaderMap, shared: &Shared) -> Arc<Caller> {
         let agent = headers.get(USER_AGENT).map(http::HeaderValue::as_bytes);
         let agent = agent.unwrap_or_default();
         let agent = agent.get(..AGENT_BYTES_MAX).unwrap_or(agent);
@@ -57,11 +61,21 @@ impl Client {
         }
         let authorization = authorization.and_then(|value| value.to_str().ok());
         let parsed = authorization.and_then(|value| Authorization::parse(value).ok());
+        let access_key = parsed.map(|parsed| parsed.credential.access_key);
+        let principals = shared.principals.as_ref();
+        let principal = principals
+            .zip(access_key)
+            .and_then(|(principals, key)| principals.declared(key).map(Arc::clone));
+        let mut scope = decode::scope(authorization, &shared.defaults);
+        if let Some(principal) = &principal {
+            scope.account = principal.account().clone();
+        }
         let caller = Arc::new(Caller {
             address: self.address,
             agent: String::from_utf8_lossy(agent).into(),
-            access_key: parsed.map(|parsed| parsed.credential.access_key.into()),
-            scope: decode::scope(authorization, defaults),
+            access_key: access_key.map(Into::into),
+            scope,
+            principal,
             credential: credential.into(),
         });
         *last = Some(Arc::clone(&caller));

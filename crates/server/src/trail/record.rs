@@ -135,6 +135,14 @@ fn identity(caller: &Caller) -> Value {
         "arn": format!("arn:aws:iam::{account}:root"),
         "accountId": account,
     });
+    if let Some(principal) = &caller.principal {
+        identity = json!({
+            "type": principal.kind_name(),
+            "principalId": principal.user_id(),
+            "arn": principal.arn(),
+            "accountId": account,
+        });
+    }
     if let (Some(members), Some(key)) = (identity.as_object_mut(), &caller.access_key) {
         members.insert("accessKeyId".to_owned(), json!(key));
     }

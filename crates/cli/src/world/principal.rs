@@ -1,0 +1,106 @@
+//! The principals of a world: who calls with which access key, and what its own policies say.
+
+use portcullis_api::AccountId;
+use portcullis_kms::Principal;
+use portcullis_policy::{Document, Kind};
+use portcullis_server::{Credentials, Principals};
+use serde::Deserialize;
+
+use super::World;
+use super::file::Password;
+
+/// A principal of a world: exactly one of `root`, `user`, `role` and `service`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PrincipalEntry {
+    /// What it signs with.
+    access_key: String,
+    /// The secret access key.
+    secret: Password,
+    /// Its account; the world's when absent.
+    account: Option<AccountId>,
+    /// The root of the account.
+    #[serde(default)]
+    root: bool,
+    /// The name of a user, with its path.
+    user: Option<String>,
+    /// The name of a role, with its path; the caller is a session of it.
+    role: Option<String>,
+    /// The name of the session.
+    session: Option<String>,
+    /// An AWS service that acts for itself, such as `rds.amazonaws.com`.
+    service: Option<String>,
+    /// The resource for which the service acts.
+    source_arn: Option<String>,
+    /// The service that calls on the principal's behalf, such as `s3.us-east-1.amazonaws.com`.
+    via_service: Option<String>,
+    /// Identity policies, each the JSON of a document.
+    #[serde(default)]
+    policies: Vec<String>,
+}
+
+/// A session without a name.
+const SESSION: &str = "portcullis";
+
+impl World {
+    /// The world's principals, and whose signatures are good: theirs, and those that every
+    /// Portcullis knows.
+    ///
+    /// # Errors
+    /// A text that names the principal.
+    pub(crate) fn principals(&self) -> Result<(Principals, Credentials), String> {
+        let mut principals = Principals::default();
+        let mut credentials = Credentials::default();
+        for entry in &self.principals {
+            let principal = entry
+                .principal(&self.account)
+                .map_err(|why| format!("the principal {:?} {why}", entry.access_key))?;
+            let known = self.principals.iter();
+            let same = known.filter(|other| other.access_key == entry.access_key);
+            if same.count() > 1 {
+                return Err(format!("two principals have {:?}.", entry.access_key));
+            }
+            credentials.insert(entry.access_key.clone(), entry.secret.reveal());
+            principals.insert(entry.access_key.clone(), principal);
+        }
+        Ok((principals, credentials))
+    }
+}
+
+impl PrincipalEntry {
+    fn principal(&self, account: &AccountId) -> Result<Principal, String> {
+        let account = self.account.as_ref().unwrap_or(account).clone();
+        let policies = || -> Result<Vec<Document>, String> {
+            let parse = |text: &String| {
+                Document::parse(text, Kind::Identity)
+                    .map_err(|error| format!("has a policy that is none: {error}"))
+            };
+            self.policies.iter().map(parse).collect()
+        };
+        let policies = policies()?;
+        let session = self.session.as_deref();
+        let principal = match (self.root, &self.user, &self.role, &self.service) {
+            (true, None, None, None) if policies.is_empty() => Principal::root(account),
+            (true, None, None, None) => {
+                return Err(
+                    "is a root, which no policy of its own binds. Leave policies out.".into(),
+                );
+            }
+            (false, Some(name), None, None) => Principal::user(account, name, policies),
+            (false, None, Some(role), None) => {
+                Principal::session(account, role, session.unwrap_or(SESSION), policies)
+            }
+            (false, None, None, Some(name)) => {
+                Principal::service(account, name, self.source_arn.clone())
+            }
+            _ => return Err("needs exactly one of root, user, role and service.".into()),
+        };
+        if session.is_some() && self.role.is_none() {
+            return Err("has a session but no role.".into());
+        }
+        if self.source_arn.is_some() && self.service.is_none() {
+            return Err("has a source_arn, which only a service has.".into());
+        }
+        Ok(principal.via(self.via_service.clone()))
+    }
+}

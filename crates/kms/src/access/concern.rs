@@ -1,0 +1,142 @@
+//! What a request needs permission for, before anything is looked up.
+
+use std::collections::BTreeMap;
+
+use portcullis_api::kms::{CreateGrantRequest, RetireGrantRequest, Tag};
+use portcullis_policy::Context;
+
+/// A request that somebody must be permitted to make. `table.rs` says for each operation what it
+/// concerns.
+pub trait Concerns {
+    /// Which actions, on what, under which circumstances.
+    fn concern(&self) -> Concern<'_>;
+}
+
+/// What a request concerns.
+#[derive(Debug)]
+pub struct Concern<'a> {
+    pub(crate) wanted: Vec<Wanted<'a>>,
+    pub(crate) tokens: &'a [String],
+    /// Condition keys whose values are the request's.
+    pub(crate) context: Context,
+    /// A key policy that the request would put, unless its safety check is bypassed.
+    pub(crate) new_policy: Option<&'a str>,
+    pub(crate) new_grant: Option<&'a CreateGrantRequest>,
+}
+
+/// One action on one thing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) action: &'static str,
+    pub(crate) on: On<'a>,
+    pub(crate) encryption_context: Option<&'a BTreeMap<String, String>>,
+}
+
+/// What an action is on, as the request names it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum On<'a> {
+    /// Nothing in particular.
+    Nothing,
+    /// A key that is found by ID, ARN or alias, in any account.
+    Use(&'a str),
+    /// A key that is found by ID or ARN, in any account.
+    Shared(&'a str),
+    /// A key of the own account.
+    Own(&'a str),
+    /// The key of a ciphertext, unless the request names one.
+    Maker {
+        blob: Option<&'a [u8]>,
+        named: Option<&'a str>,
+    },
+    /// An alias itself.
+    Alias(&'a str),
+    /// The key behind an alias.
+    AliasTarget(&'a str),
+    /// The grant that is to be retired.
+    Grant(&'a RetireGrantRequest),
+    /// A cluster, or another resource of CloudHSM by its ID.
+    Cluster(&'a str),
+    Backup(&'a str),
+    Resource(&'a str),
+    Arn(Option<&'a str>),
+}
+
+impl<'a> Concern<'a> {
+    pub(crate) fn of(action: &'static str, on: On<'a>) -> Self {
+        Self {
+            wanted: vec![Wanted {
+                action,
+                on,
+                encryption_context: None,
+            }],
+            tokens: &[],
+            context: Context::default(),
+            new_policy: None,
+            new_grant: None,
+        }
+    }
+
+    /// A further action, also needed.
+    pub(crate) fn and(mut self, action: &'static str, on: On<'a>) -> Self {
+        self.wanted.push(Wanted {
+            action,
+            on,
+            encryption_context: None,
+        });
+        self
+    }
+
+    /// A further action that only some requests need.
+    pub(crate) fn and_if(self, needed: bool, action: &'static str, on: On<'a>) -> Self {
+        if needed { self.and(action, on) } else { self }
+    }
+
+    /// The encryption context of the last action.
+    pub(crate) fn within(mut self, context: &'a Option<BTreeMap<String, String>>) -> Self {
+        if let Some(last) = self.wanted.last_mut() {
+            last.encryption_context = context.as_ref();
+        }
+        self
+    }
+
+    pub(crate) fn tokens(mut self, tokens: &'a Option<Vec<String>>) -> Self {
+        self.tokens = tokens.as_deref().unwrap_or_default();
+        self
+    }
+
+    /// A condition key, if the request has its value.
+    pub(crate) fn says(mut self, key: &str, value: Option<impl ToString>) -> Self {
+        if let Some(value) = value {
+            self.context.set(key, value.to_string());
+        }
+        self
+    }
+
+    /// A condition key of several values.
+    pub(crate) fn says_all(mut self, key: &str, values: Vec<String>) -> Self {
+        self.context.set_all(key, values);
+        self
+    }
+
+    /// The condition keys of tags that the request would put.
+    pub(crate) fn tags(mut self, tags: &[Tag]) -> Self {
+        for tag in tags {
+            self.context.set(
+                &format!("aws:RequestTag/{}", tag.tag_key),
+                tag.tag_value.clone(),
+            );
+        }
+        let keys = tags.iter().map(|tag| tag.tag_key.clone());
+        self.context.set_all("aws:TagKeys", keys.collect());
+        self
+    }
+
+    /// A key policy that the request would put.
+    pub(crate) fn puts(mut self, policy: Option<&'a str>, bypass: Option<bool>) -> Self {
+        let bypass = bypass == Some(true);
+        self.context
+            .set("kms:BypassPolicyLockoutSafetyCheck", bypass.to_string());
+        self.new_policy = policy.filter(|_| !bypass);
+        self
+    }
+}

@@ -1,0 +1,374 @@
+//! The check in front of every operation with `--auth enforce`: looks up what a request concerns,
+//! lets `decide` decide, and words what it decided.
+
+use std::sync::Arc;
+
+use portcullis_api::kms::{CreateGrantRequest, GrantOperation};
+use portcullis_api::{AccountId, Code, Exception, KeyId, Scope, Service};
+use portcullis_policy::Context;
+
+use super::Principal;
+use super::concern::{Concern, On, Wanted};
+use super::decide::{Ask, Denied, Granted, KeySide, decide};
+use super::granted::{self, Child, Use};
+use super::lockout::{self, keeps_control};
+use crate::catalogue::Partition;
+use crate::crypto::Ciphertext;
+use crate::grant::{GrantRecord, check_tokens};
+use crate::key::{Snapshot, find_for_management, find_for_use, find_maker, find_shared};
+use crate::kms::Kms;
+
+/// One action, looked up.
+struct Looked<'a> {
+    wanted: Wanted<'a>,
+    of: Of,
+    /// As a denial names it.
+    named: String,
+}
+
+enum Of {
+    Nothing,
+    /// A resource that only the principal's own policies decide about.
+    Resource(String),
+    Key(Arc<Snapshot>),
+    /// A grant to be retired, with its key.
+    Grant(Arc<Snapshot>, Arc<GrantRecord>),
+}
+
+impl Kms {
+    /// Whether `caller` may make a request, which is asked before the operation begins. What does
+    /// not exist is left to the operation to say.
+    ///
+    /// # Errors
+    /// AccessDeniedException, and what looking up the request's key fails with.
+    pub fn authorize(
+        &self,
+        caller: &Principal,
+        scope: &Scope,
+        service: Service,
+        concern: &Concern<'_>,
+    ) -> Result<(), Exception> {
+        let asking = self.partition(scope);
+        check_tokens(concern.tokens)?;
+        for wanted in &concern.wanted {
+            let looked = self.look_up(&asking, caller, *wanted)?;
+            let Some(looked) = looked else { continue };
+            let context = self.context(caller, scope, concern, &looked);
+            let denied = match &looked.of {
+                Of::Nothing => own(caller, wanted.action, "*", &context),
+                Of::Resource(arn) => own(caller, wanted.action, arn, &context),
+                Of::Key(key) => {
+                    let granted = self.granted(caller, key, *wanted, concern.new_grant);
+                    let account = &key.scope.account;
+                    with_key(caller, (key, account, granted), wanted.action, &context)?
+                }
+                Of::Grant(key, grant) => {
+                    let granted = may_retire(caller, grant);
+                    // Who may retire a grant needs nothing else, whichever account it is of.
+                    let account = match granted {
+                        Granted::ToItself => caller.account(),
+                        Granted::ToAccount | Granted::No => &grant.issuing_account,
+                    };
+                    with_key(caller, (key, account, granted), wanted.action, &context)?
+                }
+            };
+            if let Some(denied) = denied {
+                let code = match service {
+                    Service::Kms => Code::AccessDenied,
+                    Service::CloudHsm => Code::CloudHsmAccessDenied,
+                };
+                let text = denial(caller, wanted.action, &looked.named, denied);
+                return Err(Exception::new(code, text));
+            }
+            if let Some(policy) = concern.new_policy {
+                keeps(caller, policy, &looked, &context)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks up what an action is on; nothing when only the operation can say what is wrong.
+    fn look_up<'a>(
+        &self,
+        asking: &Arc<Partition>,
+        caller: &Principal,
+        wanted: Wanted<'a>,
+    ) -> Result<Option<Looked<'a>>, Exception> {
+        let scope = &asking.scope;
+        let hsm = |kind: &str, id: &str| {
+            let (region, account) = (&scope.region, &scope.account);
+            Of::Resource(format!("arn:aws:cloudhsm:{region}:{account}:{kind}/{id}"))
+        };
+        let find = |find: Find, name: &str| {
+            found(find(asking, name), (caller, wanted.action, name)).map(Of::Key)
+        };
+        let of = match wanted.on {
+            On::Nothing => Of::Nothing,
+            On::Use(name) => find(find_for_use, name)?,
+            On::Shared(name) => find(find_shared, name)?,
+            On::Own(name) => find(find_for_management, name)?,
+            On::Maker {
+                named: Some(name), ..
+            } => find(find_for_use, name)?,
+            On::Maker { blob, named: None } => {
+                let made = blob.and_then(Ciphertext::parse);
+                match made.and_then(|made| find_maker(asking, &made.key)) {
+                    Some(key) => Of::Key(key),
+                    None => return Ok(None),
+                }
+            }
+            On::Alias(name) => Of::Resource(scope.alias_arn(name)),
+            On::AliasTarget(name) => {
+                let target = asking.aliases.get(name).map(|target| *target);
+                match target.and_then(|target| find_maker(asking, &target)) {
+                    Some(key) => Of::Key(key),
+                    None => return Ok(None),
+                }
+            }
+            On::Grant(input) => {
+                let (home, key, grant) = self.find_retired(asking, input)?;
+                match retired(&home, &key, &grant) {
+                    Some((key, grant)) => Of::Grant(key, grant),
+                    None => return Ok(None),
+                }
+            }
+            On::Cluster(id) => hsm("cluster", id),
+            On::Backup(id) => hsm("backup", id),
+            On::Resource(id) if id.starts_with("backup-") => hsm("backup", id),
+            On::Resource(id) => hsm("cluster", id),
+            On::Arn(Some(arn)) => Of::Resource(arn.to_owned()),
+            On::Arn(None) => Of::Nothing,
+        };
+        let named = match (&of, wanted.on) {
+            (_, On::Maker { named: None, .. }) => {
+                " on the resource associated with this ciphertext".to_owned()
+            }
+            (Of::Nothing, _) => String::new(),
+            (Of::Resource(arn), _) => format!(" on resource: {arn}"),
+            (Of::Key(key) | Of::Grant(key, _), _) => format!(" on resource: {}", key.arn),
+        };
+        Ok(Some(Looked { wanted, of, named }))
+    }
+
+    /// The condition keys of one action of a request. Rule AUTH-25: one that is not known is absent.
+    fn context(
+        &self,
+        caller: &Principal,
+        scope: &Scope,
+        concern: &Concern<'_>,
+        looked: &Looked<'_>,
+    ) -> Context {
+        let mut context = concern.context.clone();
+        caller.describe(&mut context);
+        let seconds = (self.now_ms() / 1000).to_string();
+        context.set("aws:CurrentTime", &*seconds);
+        context.set("aws:EpochTime", seconds);
+        context.set("aws:RequestedRegion", scope.region.as_str());
+        context.set("aws:SecureTransport", "false");
+        let for_aws = caller.is_service() || caller.via_service().is_some();
+        context.set("kms:GrantIsForAWSResource", for_aws.to_string());
+        granted::describe(looked.wanted.encryption_context, &mut context);
+        match &looked.of {
+            Of::Nothing | Of::Resource(_) => {}
+            Of::Key(key) | Of::Grant(key, _) => self.describe_key_for(key, looked, &mut context),
+        }
+        context
+    }
+
+    /// The condition keys that say of which key.
+    fn describe_key_for(&self, key: &Snapshot, looked: &Looked<'_>, context: &mut Context) {
+        let record = &key.record;
+        context.set("aws:ResourceAccount", key.scope.account.as_str());
+        context.set("kms:KeySpec", record.spec.as_str());
+        context.set("kms:KeyUsage", record.usage.as_str());
+        context.set("kms:KeyOrigin", record.origin().as_str());
+        context.set("kms:MultiRegion", record.multi_region.is_some().to_string());
+        if let Some(relatives) = &record.multi_region {
+            let primary = relatives.primary == key.scope.region;
+            let kind = if primary { "PRIMARY" } else { "REPLICA" };
+            context.set("kms:MultiRegionKeyType", kind);
+        }
+        for (name, value) in &record.tags {
+            context.set(&format!("aws:ResourceTag/{name}"), value);
+        }
+        let home = self.partition(&key.scope);
+        let aliases = home.aliases.iter();
+        let mut aliases: Vec<String> = aliases
+            .filter(|alias| *alias.value() == record.id)
+            .map(|alias| alias.key().clone())
+            .collect();
+        aliases.sort();
+        context.set_all("kms:ResourceAliases", aliases);
+        if let On::Use(name)
+        | On::Maker {
+            named: Some(name), ..
+        } = looked.wanted.on
+        {
+            let alias = name.starts_with("arn:").then(|| name.splitn(6, ':').nth(5));
+            let alias = alias.flatten().unwrap_or(name);
+            if alias.starts_with("alias/") {
+                context.set("kms:RequestAlias", alias);
+            }
+        }
+    }
+
+    /// The best that the key's grants permit.
+    fn granted(
+        &self,
+        caller: &Principal,
+        key: &Snapshot,
+        wanted: Wanted<'_>,
+        child: Option<&CreateGrantRequest>,
+    ) -> Granted {
+        let operation = wanted.action.strip_prefix("kms:").map(str::parse);
+        let Some(Ok(operation)) = operation else {
+            return Granted::No;
+        };
+        let child = child.map(|input| {
+            let constraints = input.constraints.as_ref();
+            Child {
+                operations: &input.operations,
+                equals: constraints.and_then(|it| it.encryption_context_equals.as_ref()),
+                subset: constraints.and_then(|it| it.encryption_context_subset.as_ref()),
+            }
+        });
+        let wanted = Use {
+            operation,
+            encryption_context: wanted.encryption_context,
+            child,
+        };
+        let home = self.partition(&key.scope);
+        let root = format!("arn:aws:iam::{}:root", caller.account());
+        let names = caller.grantee_names().chain([root.as_str()]);
+        let grants = names.flat_map(|name| home.grants.of_grantee(&key.record.id, name));
+        let best = grants.map(|grant| granted::permits(&grant, caller, wanted));
+        best.max().unwrap_or(Granted::No)
+    }
+}
+
+type Find = fn(&Arc<Partition>, &str) -> Result<Arc<Snapshot>, Exception>;
+
+/// What a look-up found. Rule AUTH-26: whether a key of another account exists is not given away.
+fn found(
+    outcome: Result<Arc<Snapshot>, Exception>,
+    (caller, action, name): (&Principal, &str, &str),
+) -> Result<Arc<Snapshot>, Exception> {
+    outcome.map_err(|exception| {
+        let account = name.starts_with("arn:").then(|| name.split(':').nth(4));
+        let elsewhere = account
+            .flatten()
+            .is_some_and(|account| account != caller.account().as_str());
+        if exception.code != Code::NotFound || !elsewhere {
+            return exception;
+        }
+        let named = format!(" on resource: {name}");
+        let text = denial(caller, action, &named, Denied::NoResourceElsewhere);
+        Exception::new(Code::AccessDenied, text).because(exception)
+    })
+}
+
+fn retired(
+    home: &Partition,
+    key: &KeyId,
+    grant: &str,
+) -> Option<(Arc<Snapshot>, Arc<GrantRecord>)> {
+    let found = home.keys.get(key).map(|key| Arc::clone(&key))?;
+    Some((found, home.grants.get(key, grant)?))
+}
+
+/// Rule AUTH-27: a grant is retired by the one it names, by its grantee if it permits RetireGrant,
+/// and by the account that made it.
+fn may_retire(caller: &Principal, grant: &GrantRecord) -> Granted {
+    let terms = &grant.terms;
+    let retiring = terms.retiring.as_ref();
+    let named = retiring.map_or(Granted::No, |party| {
+        granted::reaches(party.as_str(), caller)
+    });
+    let grantee = if terms.operations.contains(&GrantOperation::RetireGrant) {
+        granted::reaches(terms.grantee.as_str(), caller)
+    } else {
+        Granted::No
+    };
+    let own = if *caller.account() == grant.issuing_account {
+        Granted::ToAccount
+    } else {
+        Granted::No
+    };
+    named.max(grantee).max(own)
+}
+
+fn own(caller: &Principal, action: &str, resource: &str, context: &Context) -> Option<Denied> {
+    let ask = Ask {
+        action,
+        resource,
+        context,
+        key: None,
+    };
+    decide(caller, &ask).err()
+}
+
+fn with_key(
+    caller: &Principal,
+    (key, account, granted): (&Snapshot, &AccountId, Granted),
+    action: &str,
+    context: &Context,
+) -> Result<Option<Denied>, Exception> {
+    let policy = match &key.record.policy {
+        Some(policy) => lockout::parse(policy)?,
+        None => lockout::parse(&lockout::default_policy(&key.scope.account))?,
+    };
+    let ask = Ask {
+        action,
+        resource: &key.arn,
+        context,
+        key: Some(KeySide {
+            account,
+            policy: &policy,
+            granted,
+        }),
+    };
+    Ok(decide(caller, &ask).err())
+}
+
+/// Rule AUTH-11: who puts a key policy can put another one afterwards.
+fn keeps(
+    caller: &Principal,
+    policy: &str,
+    looked: &Looked<'_>,
+    context: &Context,
+) -> Result<(), Exception> {
+    let arn = match &looked.of {
+        Of::Key(key) | Of::Grant(key, _) => key.arn.as_str(),
+        // The key is yet to be made.
+        Of::Nothing | Of::Resource(_) => "arn:aws:kms:::key/",
+    };
+    let document = lockout::parse(policy)?;
+    if keeps_control(&document, caller.identity(), arn, context) {
+        Ok(())
+    } else {
+        Err(lockout::locked_out())
+    }
+}
+
+/// Rule AUTH-28: a denial says who, what, on what and which kind of policy is why, in the words of
+/// the service.
+fn denial(caller: &Principal, action: &str, named: &str, denied: Denied) -> String {
+    let start = format!(
+        "User: {} is not authorized to perform: {action}{named}",
+        caller.arn()
+    );
+    match denied {
+        Denied::ByIdentity => format!("{start} with an explicit deny in an identity-based policy"),
+        Denied::ByResource => format!("{start} with an explicit deny in a resource-based policy"),
+        Denied::NoIdentity => {
+            format!("{start} because no identity-based policy allows the {action} action")
+        }
+        Denied::NoResource => {
+            format!("{start} because no resource-based policy allows the {action} action")
+        }
+        Denied::NoResourceElsewhere => format!(
+            "{start} because the resource does not exist in this Region, no resource-based policies \
+             allow access, or a resource-based policy explicitly denies access"
+        ),
+    }
+}

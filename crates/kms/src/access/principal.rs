@@ -1,0 +1,215 @@
+use portcullis_api::AccountId;
+use portcullis_policy::{Document, Identity};
+
+/// Who calls: the root of an account, a user, a session of a role, or a service.
+#[derive(Debug, Clone)]
+pub struct Principal {
+    /// Whose resources a name without an account means.
+    account: AccountId,
+    kind: Kind,
+    /// The ARNs under which policies and grants may name it, its own first.
+    names: Vec<String>,
+    /// Its own policies.
+    policies: Vec<Document>,
+    /// The service that calls on its behalf.
+    via_service: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    Root,
+    User {
+        name: String,
+    },
+    Session {
+        role: String,
+        session: String,
+    },
+    Service {
+        name: String,
+        source_arn: Option<String>,
+    },
+}
+
+impl Principal {
+    /// The root of an account, whom no policy of its own binds.
+    #[must_use]
+    pub fn root(account: AccountId) -> Self {
+        let names = vec![format!("arn:aws:iam::{account}:root")];
+        Self::new(account, Kind::Root, names, Vec::new())
+    }
+
+    /// A user with its policies.
+    #[must_use]
+    pub fn user(account: AccountId, name: &str, policies: Vec<Document>) -> Self {
+        let names = vec![format!("arn:aws:iam::{account}:user/{name}")];
+        let name = name.rsplit('/').next().unwrap_or(name).to_owned();
+        Self::new(account, Kind::User { name }, names, policies)
+    }
+
+    /// A session of a role, with the role's policies. Policies and grants may name either.
+    #[must_use]
+    pub fn session(account: AccountId, role: &str, session: &str, policies: Vec<Document>) -> Self {
+        let name = role.rsplit('/').next().unwrap_or(role);
+        let names = vec![
+            format!("arn:aws:sts::{account}:assumed-role/{name}/{session}"),
+            format!("arn:aws:iam::{account}:role/{role}"),
+        ];
+        let kind = Kind::Session {
+            role: name.to_owned(),
+            session: session.to_owned(),
+        };
+        Self::new(account, kind, names, policies)
+    }
+
+    /// An AWS service that acts for itself, for a resource if one is given.
+    #[must_use]
+    pub fn service(account: AccountId, name: &str, source_arn: Option<String>) -> Self {
+        let kind = Kind::Service {
+            name: name.to_owned(),
+            source_arn,
+        };
+        Self::new(account, kind, Vec::new(), Vec::new())
+    }
+
+    fn new(account: AccountId, kind: Kind, names: Vec<String>, policies: Vec<Document>) -> Self {
+        Self {
+            account,
+            kind,
+            names,
+            policies,
+            via_service: None,
+        }
+    }
+
+    /// The same principal, for whom a service calls.
+    #[must_use]
+    pub fn via(mut self, service: Option<String>) -> Self {
+        self.via_service = service;
+        self
+    }
+
+    /// Its account.
+    #[must_use]
+    pub const fn account(&self) -> &AccountId {
+        &self.account
+    }
+
+    /// Its ARN as GetCallerIdentity shows it; for a service, its name.
+    #[must_use]
+    pub fn arn(&self) -> &str {
+        match (&self.kind, self.names.first()) {
+            (Kind::Service { name, .. }, _) => name,
+            (_, Some(arn)) => arn,
+            (_, None) => "",
+        }
+    }
+
+    /// Its unique ID as GetCallerIdentity shows it: the account's for the root, one made of the name
+    /// for others.
+    #[must_use]
+    pub fn user_id(&self) -> String {
+        let unique = |prefix: &str, name: &str| {
+            let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, name.as_bytes());
+            let bytes = digest.as_ref().iter().take(8);
+            let hex: String = bytes.map(|byte| format!("{byte:02X}")).collect();
+            format!("{prefix}{hex}")
+        };
+        match &self.kind {
+            Kind::Root => self.account.to_string(),
+            Kind::User { .. } | Kind::Service { .. } => unique("AIDA", self.arn()),
+            Kind::Session { session, .. } => {
+                let role = self.names.last().map_or("", String::as_str);
+                format!("{}:{session}", unique("AROA", role))
+            }
+        }
+    }
+
+    /// Its kind as `userIdentity` of a CloudTrail record has it.
+    #[must_use]
+    pub const fn kind_name(&self) -> &'static str {
+        match &self.kind {
+            Kind::Root => "Root",
+            Kind::User { .. } => "IAMUser",
+            Kind::Session { .. } => "AssumedRole",
+            Kind::Service { .. } => "AWSService",
+        }
+    }
+
+    pub(crate) const fn is_root(&self) -> bool {
+        matches!(self.kind, Kind::Root)
+    }
+
+    pub(crate) const fn is_service(&self) -> bool {
+        matches!(self.kind, Kind::Service { .. })
+    }
+
+    pub(crate) fn policies(&self) -> &[Document] {
+        &self.policies
+    }
+
+    pub(crate) fn via_service(&self) -> Option<&str> {
+        self.via_service.as_deref()
+    }
+
+    /// The resource for which a service acts.
+    pub(crate) fn source_arn(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Service { source_arn, .. } => source_arn.as_deref(),
+            Kind::Root | Kind::User { .. } | Kind::Session { .. } => None,
+        }
+    }
+
+    /// As policies name it.
+    pub(crate) fn identity(&self) -> Identity<'_> {
+        let service = match &self.kind {
+            Kind::Service { name, .. } => Some(name.as_str()),
+            Kind::Root | Kind::User { .. } | Kind::Session { .. } => None,
+        };
+        Identity {
+            names: &self.names,
+            account: service.is_none().then(|| self.account.as_str()),
+            service,
+        }
+    }
+
+    /// Every name under which a grant may be to it: its ARNs or its name as a service.
+    pub(crate) fn grantee_names(&self) -> impl Iterator<Item = &str> {
+        let identity = self.identity();
+        self.names
+            .iter()
+            .map(String::as_str)
+            .chain(identity.service)
+    }
+
+    /// The condition keys that say who calls.
+    pub(crate) fn describe(&self, context: &mut portcullis_policy::Context) {
+        if let Some(service) = self.via_service() {
+            context.set("kms:ViaService", service);
+        }
+        let principal_type = match &self.kind {
+            Kind::Service { .. } => {
+                context.set("aws:PrincipalIsAWSService", "true");
+                if let Some(arn) = self.source_arn() {
+                    context.set("aws:SourceArn", arn);
+                    context.set("aws:SourceAccount", self.account.as_str());
+                }
+                return;
+            }
+            Kind::Root => "Account",
+            Kind::User { name } => {
+                context.set("aws:username", name);
+                "User"
+            }
+            Kind::Session { .. } => "AssumedRole",
+        };
+        context.set("aws:PrincipalIsAWSService", "false");
+        context.set("aws:PrincipalType", principal_type);
+        // Of a session it is the role's ARN (IAM User Guide, aws:PrincipalArn).
+        let arn = self.names.last().map_or("", String::as_str);
+        context.set("aws:PrincipalArn", arn);
+        context.set("aws:PrincipalAccount", self.account.as_str());
+        context.set("aws:userid", self.user_id());
+        context.set("kms:CallerAccount", self.account.as_str());
+    }
+}
