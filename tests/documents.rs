@@ -37,6 +37,32 @@ fn the_repair_is_rehearsed_as_the_readme_says() {
     }
 }
 
+#[test]
+fn policies_and_grants_decide_as_the_chapter_on_them_says() {
+    let text = std::fs::read_to_string(root().join("docs/auth.md")).unwrap();
+    let world = text
+        .split("<!-- world -->\n```toml\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .expect("the chapter shows a world");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("world.toml");
+    std::fs::write(&file, world).unwrap();
+    let arguments = ["--world", file.to_str().unwrap(), "--ephemeral", "--auth", "enforce"];
+    let portcullis = Portcullis::up(&arguments);
+    let printed = portcullis.shell(&script("docs/auth.md", "auth"));
+    for part in [
+        "assumed-role/Deploy/build-7",
+        "alice may not disable it",
+        "bob is of another account",
+        "GrantToken",
+        "not without the context",
+        "alice is denied",
+    ] {
+        assert!(printed.contains(part), "{part}: {printed}");
+    }
+}
+
 /// The script of the chapter is the one that is built in.
 #[test]
 fn the_chapter_on_chaos_shows_the_rehearsal_as_it_is() {

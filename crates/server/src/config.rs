@@ -202,6 +202,7 @@ impl Auth {
         }
     }
 
+    /// Rule AUTH-33: otherwise nothing is denied.
     pub(crate) const fn enforces(&self) -> bool {
         matches!(self, Self::Enforce(_))
     }

@@ -13,6 +13,8 @@ mod guard;
 mod lockout;
 mod principal;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use concern::{Concern, Concerns};
 pub(crate) use lockout::{check_policy, default_policy};

@@ -170,7 +170,7 @@ impl Edge {
         authenticate(head, body, service, judge)
     }
 
-    /// Rule WIRE-21: GetCallerIdentity of STS tells who signed the request, without any permission.
+    /// Rule AUTH-35: GetCallerIdentity of STS tells who signed the request, without any permission.
     async fn answer_query(&self, head: &Parts, body: Incoming) -> Response<Full<Bytes>> {
         let measured = self.metrics.begin();
         let outcome = self.caller_of_query(head, body).await;

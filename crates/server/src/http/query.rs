@@ -26,7 +26,7 @@ pub(crate) fn is_query(headers: &HeaderMap) -> bool {
 
 /// Whether the request is for GetCallerIdentity.
 ///
-/// Rule WIRE-20: any other action and any other service of the query protocol is answered with what
+/// Rule AUTH-34: any other action and any other service of the query protocol is answered with what
 /// there is instead.
 pub(crate) fn check(authorization: Option<&str>, body: &[u8]) -> Result<(), Exception> {
     let parsed = authorization.and_then(|value| Authorization::parse(value).ok());
