@@ -84,6 +84,18 @@ fn a_key_store_is_built_from_nothing_as_the_chapter_says() {
     assert!(users.contains("\"cluster-coverage\": \"full\""), "{users}");
 }
 
+/// The hosts run in the background of the shell, which takes them along when it ends.
+#[test]
+fn a_cluster_runs_on_hosts_as_the_chapter_on_hosts_says() {
+    let portcullis = Portcullis::up(&["--world", "empty", "--ephemeral"]);
+    let script = script("docs/hosts.md", "hosts");
+    let stop = "trap 'kill $(jobs -p)' EXIT; unset PORTCULLIS_HOST_TOKEN\n";
+    let printed = portcullis.shell(&format!("{stop}{script}"));
+    for expected in ["IDLE", "SERVING", "LOST", "HSM created on host 1."] {
+        assert!(printed.contains(expected), "{expected}: {printed}");
+    }
+}
+
 #[test]
 fn users_and_keys_are_managed_as_the_chapter_on_the_cloudhsm_cli_says() {
     let portcullis = Portcullis::up(&["--world", "guide", "--ephemeral"]);

@@ -1,4 +1,4 @@
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ pub(crate) enum Command {
     Status(Status),
     /// Wait until a running Portcullis is ready, or a key store is in a state
     Wait(Wait),
-    /// Show the HSMs of a running Portcullis, or crash and restart one
+    /// Show the HSMs of a running Portcullis, crash and restart one, or run one as a process of its own
     Hsm(Hsm),
     /// Show the clock of a running Portcullis, put it forward, or make it run faster
     Clock(Clock),
@@ -227,7 +227,10 @@ pub(crate) enum ClockCommand {
 #[command(after_help = "Examples:
   portcullis hsm list
   portcullis hsm crash hsm-abcdefghijk
-  portcullis hsm restart hsm-abcdefghijk")]
+  portcullis hsm restart hsm-abcdefghijk
+  portcullis hsm enrol --availability-zone us-east-1b
+  portcullis hsm serve --join 127.0.0.1:4566 --token portcullis-host.1... --data ./host1
+  portcullis hsm hosts")]
 pub(crate) struct Hsm {
     #[command(flatten)]
     pub(crate) endpoint: Endpoint,
@@ -254,6 +257,38 @@ pub(crate) enum HsmCommand {
         /// The HSM's ID
         id: String,
     },
+    /// Make a token with which another process or machine may join and run an HSM
+    Enrol {
+        /// Where it will stand [default: the first zone of the default Region]
+        #[arg(long, value_name = "ZONE")]
+        availability_zone: Option<String>,
+    },
+    /// List the hosts that were invited, and which HSM each runs
+    Hosts {
+        /// table or json
+        #[arg(long, value_enum, default_value_t = Output::Table)]
+        output: Output,
+    },
+    /// Be a host: join a control plane and run an HSM for it, until stopped
+    Serve(ServeHsm),
+}
+
+/// `portcullis hsm serve`.
+#[derive(Debug, Args)]
+pub(crate) struct ServeHsm {
+    /// Where the control plane receives hosts, as `hsm enrol` printed it
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) join: SocketAddr,
+    /// The enrolment token, at the first time only; better in the environment, since command lines
+    /// can be read by others
+    #[arg(long, env = "PORTCULLIS_HOST_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+    /// Where to keep the host's key and the HSM's disk
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Where the HSM listens for the facade; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub(crate) listen: SocketAddr,
 }
 
 /// `portcullis snapshot`.

@@ -9,6 +9,7 @@ mod cloudhsm_cli;
 mod env;
 mod folder;
 mod hooks;
+mod host;
 mod load_runs;
 mod print;
 mod snapshot;
@@ -22,7 +23,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use crate::args::{Arguments, Command};
+use crate::args::{Arguments, Command, HsmCommand};
 use crate::client::ClientError;
 
 /// The exit code of a command that could not be carried out; 1 is left for "carried out, and the
@@ -45,7 +46,14 @@ fn main() -> ExitCode {
         Command::Status(arguments) => wait_for(status::status(&arguments)),
         Command::Wait(arguments) => wait_for(status::wait(&arguments)),
         Command::Clock(arguments) => wait_for(clock::run(&arguments)),
-        Command::Hsm(arguments) => wait_for(status::hsm(&arguments)),
+        Command::Hsm(arguments) => match &arguments.command {
+            HsmCommand::Serve(serve) => return host::run(serve),
+            HsmCommand::Enrol { .. }
+            | HsmCommand::Hosts { .. }
+            | HsmCommand::List { .. }
+            | HsmCommand::Crash { .. }
+            | HsmCommand::Restart { .. } => wait_for(status::hsm(&arguments)),
+        },
         Command::Chaos(arguments) => chaos::run(*arguments),
         Command::Snapshot { command } => wait_for(snapshot::run(&command)),
         Command::CloudhsmCli(arguments) => wait_for(cloudhsm_cli::run(*arguments)),

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use portcullis_api::HsmId;
-use portcullis_cloudhsm::Disks;
+use portcullis_cloudhsm::{Disks, hsms_on_hosts};
 use portcullis_server::Snapshots;
 use portcullis_store::{Contents, Record, Store};
 use serde::{Deserialize, Serialize};
@@ -158,6 +158,14 @@ fn take(
     disks: &dyn Disks,
     device_key: &DeviceKeyBytes,
 ) -> Result<Zeroizing<Vec<u8>>, String> {
+    // Rule HOST-11: the disks of HSMs on other hosts are not here.
+    if let [hsm, ..] = hsms_on_hosts(store).as_slice() {
+        return Err(format!(
+            "A snapshot holds every HSM's disk, and that of {hsm} is on another host. Delete the HSMs \
+             that `portcullis hsm hosts` shows and make others in their place, or copy the data \
+             folders of the control plane and of every host while all are stopped."
+        ));
+    }
     let mut ids = Vec::new();
     let mut stores = vec![store.clone()];
     for (id, disk) in disks.all().map_err(|error| error.to_string())? {

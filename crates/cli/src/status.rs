@@ -11,6 +11,7 @@ use crate::client::{Client, ClientError};
 use crate::print;
 
 const STATUS: &str = "/_portcullis/status";
+const HOSTS: &str = "/_portcullis/hosts";
 
 /// How often `wait` asks. Short, since state changes take milliseconds by default.
 const WAIT_INTERVAL: Duration = Duration::from_millis(50);
@@ -67,19 +68,37 @@ pub(crate) async fn hsm(arguments: &Hsm) -> Result<ExitCode, ClientError> {
             }
             return Ok(ExitCode::SUCCESS);
         }
+        HsmCommand::Hosts { output } => {
+            let reply = client.get(HOSTS).await?;
+            let found = reply.get("data").unwrap_or(&Value::Null);
+            match output {
+                Output::Json => print::json_pretty(&json!(list(found, "hosts"))),
+                Output::Table => print::table(&host_rows(found)),
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
+        HsmCommand::Enrol { availability_zone } => {
+            let body = json!({ "availability_zone": availability_zone });
+            return Ok(told(&client.post(HOSTS, &body).await?));
+        }
         HsmCommand::Crash { id } => (id, "crash"),
         HsmCommand::Restart { id } => (id, "restart"),
+        HsmCommand::Serve(_) => return Err(ClientError("A host is no client.".to_owned())),
     };
     let reply = client
         .post(&format!("/_portcullis/hsm/{id}/{verb}"), &json!({}))
         .await?;
-    print::json_pretty(&reply);
-    let done = reply.get("error_code").and_then(Value::as_i64) == Some(0);
-    Ok(if done {
+    Ok(told(&reply))
+}
+
+/// Prints what was answered; success when it was done.
+fn told(reply: &Value) -> ExitCode {
+    print::json_pretty(reply);
+    if reply.get("error_code").and_then(Value::as_i64) == Some(0) {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
-    })
+    }
 }
 
 fn list<'a>(of: &'a Value, member: &str) -> &'a [Value] {
@@ -124,6 +143,20 @@ fn key_store_rows(found: &Value) -> Vec<Vec<String>> {
             "region",
         ];
         rows.push(members.map(|member| text(entry, member)).to_vec());
+    }
+    rows
+}
+
+fn host_rows(found: &Value) -> Vec<Vec<String>> {
+    let heading = ["HOST", "ZONE", "STATE", "HSM", "CLUSTER", "ADDRESS"];
+    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+    for host in list(found, "hosts") {
+        let number = host
+            .get("host")
+            .map_or_else(|| "-".into(), Value::to_string);
+        let members = ["availability_zone", "state", "hsm", "cluster", "address"];
+        let cells = members.map(|member| text(host, member));
+        rows.push([vec![number], cells.to_vec()].concat());
     }
     rows
 }

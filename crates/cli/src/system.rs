@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_cloudhsm::{
-    Calendar, CloudHsm, CloudHsmConfig, Clusters, Disks, MemoryDisks, Pacing,
+    Calendar, CloudHsm, CloudHsmConfig, Clusters, Disks, HostGate, MemoryDisks, Pacing,
+    is_host_folder,
 };
 use portcullis_hsm::{DeviceKey, Settings};
 use portcullis_kms::{Kms, KmsConfig};
@@ -15,7 +16,7 @@ use portcullis_link::{
 };
 use portcullis_seam::{Entropy, SystemClock, SystemEntropy, ThreadPool, WorkPool, draw};
 use portcullis_server::{Running, Server, ServerConfig, Services};
-use portcullis_store::Store;
+use portcullis_store::{Store, Transaction};
 use zeroize::Zeroizing;
 
 use crate::folder::{DataFolder, DeviceKeyBytes};
@@ -44,6 +45,8 @@ pub(crate) struct System {
     pub(crate) kms: Arc<Kms>,
     pub(crate) calendar: Arc<Calendar>,
     pub(crate) entropy: Arc<dyn Entropy>,
+    /// As which it calls HSMs and receives hosts.
+    identity: ClientIdentity,
     snapshots: Arc<Live>,
     load_runs: Arc<LoadRunner>,
     folder: Option<DataFolder>,
@@ -67,7 +70,15 @@ impl System {
         );
         let calendar = Arc::new(calendar.await.map_err(|error| error.to_string())?);
         let device_key = Arc::new(DeviceKey::from_bytes(&live.device_key.0));
-        let transport = transport(&entropy)?;
+        if is_host_folder(&store) {
+            return Err(
+                "The data folder is that of a host, which `portcullis hsm serve` uses. Choose \
+                 another folder with --data."
+                    .to_owned(),
+            );
+        }
+        let identity = facade_identity(&store, &device_key, &*entropy).await?;
+        let transport = transport(&identity, &entropy);
         let pool: Arc<dyn WorkPool> = Arc::new(ThreadPool::per_core());
         let cloudhsm = CloudHsm::open(CloudHsmConfig {
             store: store.clone(),
@@ -106,6 +117,7 @@ impl System {
             kms,
             calendar,
             entropy,
+            identity,
             snapshots: Arc::new(live),
             load_runs: Arc::new(LoadRunner::new(load_folder(data))),
             folder,
@@ -126,6 +138,18 @@ impl System {
     /// A text for the user.
     pub(crate) fn abandon(&self) -> Result<(), String> {
         self.folder.as_ref().map_or(Ok(()), DataFolder::abandon)
+    }
+
+    /// Receives hosts at the endpoint's address, over UDP.
+    ///
+    /// # Errors
+    /// A text for the user.
+    pub(crate) fn receive_hosts(&self, endpoint: SocketAddr) -> Result<(), String> {
+        let gate = HostGate {
+            bind: endpoint,
+            identity: self.identity.clone(),
+        };
+        self.cloudhsm.receive_hosts(gate)
     }
 
     /// Starts to serve.
@@ -169,16 +193,39 @@ fn load_folder(data: &Data) -> PathBuf {
     }
 }
 
-fn transport(entropy: &Arc<dyn Entropy>) -> Result<Arc<dyn Transport>, String> {
-    let client = ClientIdentity::generate().map_err(|error| error.to_string())?;
+/// Where the facade's key and certificate are, sealed.
+const IDENTITY: &str = "facade/identity";
+
+/// The facade's key and certificate, made with the data folder.
+///
+/// Rule HOST-04: hosts know the control plane by its certificate, also after a restart.
+async fn facade_identity(
+    store: &Store,
+    device_key: &DeviceKey,
+    entropy: &dyn Entropy,
+) -> Result<ClientIdentity, String> {
+    if let Some(record) = store.get(IDENTITY) {
+        let opened = device_key.open(IDENTITY, &record.value);
+        let opened = opened.map_err(|error| format!("{IDENTITY}: {error}"))?;
+        let damaged = || format!("{IDENTITY} in the data folder is damaged.");
+        return ClientIdentity::from_bytes(&opened).ok_or_else(damaged);
+    }
+    let identity = ClientIdentity::generate().map_err(|error| error.to_string())?;
+    let sealed = device_key.seal(IDENTITY, &identity.to_bytes(), entropy);
+    let put = Transaction::new().put(IDENTITY, sealed);
+    store.commit(put).await.map_err(|error| error.to_string())?;
+    Ok(identity)
+}
+
+fn transport(client: &ClientIdentity, entropy: &Arc<dyn Entropy>) -> Arc<dyn Transport> {
     let settings = QuicSettings {
         accepted_clients: vec![client.certificate.clone()],
-        client,
+        client: client.clone(),
         entropy: Arc::clone(entropy),
     };
     let quic = Arc::new(QuicTransport::new(settings));
     let faults = Arc::new(LinkFaults::new(Arc::clone(entropy)));
-    Ok(Arc::new(FaultyTransport::new(quic, faults)))
+    Arc::new(FaultyTransport::new(quic, faults))
 }
 
 fn open_data(data: &Data, entropy: &dyn Entropy) -> Result<(Live, Option<DataFolder>), String> {

@@ -45,7 +45,7 @@ pub(crate) fn run(arguments: &Up) -> ExitCode {
 }
 
 /// Logs to stderr; `PORTCULLIS_LOG` chooses, e.g. `debug` or `portcullis_kms=trace`.
-fn start_logging() {
+pub(crate) fn start_logging() {
     let filter =
         EnvFilter::try_from_env("PORTCULLIS_LOG").unwrap_or_else(|_unset| EnvFilter::new("warn"));
     let stderr = std::io::stderr;
@@ -102,6 +102,7 @@ async fn serve(arguments: &Up) -> Result<Ended, String> {
         resets: Some(resets.clone()),
         ..ServerConfig::default()
     })?;
+    system.receive_hosts(running.address)?;
     let endpoint = format!("http://{}", running.address);
     run_hooks(arguments, &endpoint, world.scope()).await?;
     let ready_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -189,13 +190,14 @@ fn events(arguments: &Up) -> Result<EventsConfig, String> {
 }
 
 /// SIGTERM and SIGINT.
-struct Signals {
+#[derive(Debug)]
+pub(crate) struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
 }
 
 impl Signals {
-    fn listen() -> Result<Self, String> {
+    pub(crate) fn listen() -> Result<Self, String> {
         let unheard = |error| format!("Signals cannot be listened for: {error}.");
         Ok(Self {
             terminate: signal(SignalKind::terminate()).map_err(unheard)?,
@@ -203,7 +205,7 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) {
         tokio::select! {
             biased;
             _ = self.terminate.recv() => {}

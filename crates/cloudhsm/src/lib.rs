@@ -22,6 +22,7 @@ mod chaos;
 mod control;
 mod decide;
 mod fleet;
+mod hosts;
 mod keys;
 mod network;
 mod policy;
@@ -36,6 +37,10 @@ pub use certificate::{CannotSign, CustomerAuthority, Roots};
 pub use chaos::{BadOrder, FaultKind, FaultOrder, FaultReport};
 pub use control::{CloudHsm, CloudHsmConfig, FaultError, OpenError};
 pub use fleet::{Disks, FileDisks, FoundDisk, InvalidProfile, Latency, MemoryDisks, Profile};
+pub use hosts::{
+    Enrolment, EnrolmentToken, HostConfig, HostEnd, HostError, HostGate, HostReport, HostState,
+    HsmHost, InvalidToken, Joined, MakeTransport, hsms_on_hosts, is_host_folder, is_host_message,
+};
 pub use keys::{KeyPage, KeyRow, KeyTextError, NewKey, UnwrapRequest, WrapRequest, WrappedKey};
 pub use network::{
     Addresses, Cidr, Direction, InvalidCidr, Network, NetworkChange, Rule, Subnet, default_subnets,

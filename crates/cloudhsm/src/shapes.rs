@@ -248,8 +248,20 @@ pub(crate) fn hsm(cluster: &Cluster, id: &HsmId, hsm: &HsmRecord) -> cloudhsm::H
         hsm_id: Some(id.to_string()),
         hsm_type: Some(cluster.type_of(hsm).to_owned()),
         state: Some(hsm.state.name().to_owned()),
-        state_message: (hsm.state == HsmState::Active).then(|| "HSM created.".to_owned()),
+        state_message: (hsm.state == HsmState::Active).then(|| state_message(hsm)),
         ..cloudhsm::Hsm::default()
+    }
+}
+
+/// Rules HOST-05 and HOST-08: where an HSM is, if that is or was to be another host.
+fn state_message(hsm: &HsmRecord) -> String {
+    match (hsm.host, hsm.lost_host) {
+        (Some(host), _) => format!("HSM created on host {host}."),
+        (None, Some(lost)) => format!(
+            "HSM created in the process of the control plane: host {lost} was lost before it was \
+             made there."
+        ),
+        (None, None) => "HSM created.".to_owned(),
     }
 }
 

@@ -1,10 +1,12 @@
+use serde::{Deserialize, Serialize};
+
 use crate::HsmKeyId;
 
 /// Which keys an HSM has and how often each was changed, as one number that is cheap to compare.
 ///
 /// Key ids are random, and a revision multiplies its key's id by an odd number of its own, so two
 /// HSMs that differ have the same fingerprint once in some 2^128.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
     count: usize,
     bits: u128,
@@ -19,6 +21,17 @@ impl Fingerprint {
     pub(crate) const fn remove(&mut self, id: HsmKeyId, revision: u64) {
         self.count = self.count.saturating_sub(1);
         self.bits ^= mark(id, revision);
+    }
+}
+
+/// Of keys that were never changed.
+impl FromIterator<HsmKeyId> for Fingerprint {
+    fn from_iter<T: IntoIterator<Item = HsmKeyId>>(ids: T) -> Self {
+        let mut fingerprint = Self::default();
+        for id in ids {
+            fingerprint.add(id, 0);
+        }
+        fingerprint
     }
 }
 

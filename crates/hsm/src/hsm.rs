@@ -41,7 +41,7 @@ impl Default for Settings {
 }
 
 /// How much an HSM holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Limits {
     /// Users (AWS CloudHSM quotas: 1,024 for hsm2m.medium).
     pub users_max: usize,

@@ -30,7 +30,10 @@ mod wiped;
 pub use certificate::{CertificateError, pem_to_der, verify_certificate_signed_by};
 pub use fault::{Direction, FaultyTransport, LinkEffect, LinkFaults, LinkRule};
 pub use frame::{ReplyFrame, Request};
-pub use quic::{ClientIdentity, QuicSettings, QuicTransport};
+pub use quic::{
+    ClientIdentity, ControlAnswer, ControlCaller, ControlConnection, ControlListener,
+    ControlQuestion, QuicSettings, QuicTransport, dial_control,
+};
 pub use transport::{
     BoxFuture, CallError, Channel, Conversation, Done, Identity, LinkError, Listener, Listening,
     Service, Target, Transport,

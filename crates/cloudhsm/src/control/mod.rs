@@ -17,7 +17,7 @@ pub use faults::FaultError;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
@@ -32,8 +32,9 @@ use tokio::task::AbortHandle;
 use crate::certificate::{CustomerAuthority, Makers, Roots};
 use crate::chaos::Registry;
 use crate::fleet::{Disks, Equipment, Fleet};
+use crate::hosts::Hosts;
 use crate::quota::Quotas;
-use crate::record::{Ledger, layout};
+use crate::record::{Cluster, Ledger, layout};
 use crate::time::{Pacing, Turns};
 use crate::users::Sessions;
 use crate::{ClusterView, HsmState};
@@ -70,16 +71,16 @@ pub struct CloudHsmConfig {
 /// Operations on different clusters are carried out one at a time too: they are rare, and a state
 /// that only one of them changes is easy to reason about. Descriptions never wait.
 pub struct CloudHsm {
-    ledger: Ledger,
-    fleet: Fleet,
+    pub(crate) ledger: Ledger,
+    pub(crate) fleet: Fleet,
     makers: Makers,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) entropy: Arc<dyn Entropy>,
-    clock: Arc<dyn WallClock>,
+    pub(crate) clock: Arc<dyn WallClock>,
     device_key: Arc<DeviceKey>,
     pub(super) quotas: Quotas,
     /// Held by whoever changes a cluster. Taken before any other lock.
-    control: tokio::sync::Mutex<()>,
+    pub(crate) control: tokio::sync::Mutex<()>,
     views: RwLock<BTreeMap<(Scope, ClusterId), Arc<ClusterView>>>,
     changes: watch::Sender<u64>,
     pub(crate) sessions: Sessions,
@@ -89,6 +90,8 @@ pub struct CloudHsm {
     turns: Arc<Turns>,
     /// What is broken on purpose. Taken before the views.
     faults: Mutex<Registry>,
+    /// Other processes that run HSMs.
+    pub(crate) hosts: Hosts,
 }
 
 /// Why CloudHSM cannot start.
@@ -155,7 +158,7 @@ impl CloudHsm {
                 pool: config.pool,
                 device_key: config.device_key,
                 settings: config.hsm_settings,
-                bind_ip: config.bind_ip,
+                bind: SocketAddr::new(config.bind_ip, 0),
             }),
             control: tokio::sync::Mutex::new(()),
             views: RwLock::default(),
@@ -165,6 +168,7 @@ impl CloudHsm {
             tending: Mutex::default(),
             turns,
             faults: Mutex::default(),
+            hosts: Hosts::default(),
         });
         cloud.start_hsms().await;
         cloud.tend_once().await;
@@ -185,16 +189,30 @@ impl CloudHsm {
                 .filter(|(_, hsm)| hsm.state != HsmState::CreateInProgress)
                 .map(|(id, _)| id.clone())
                 .collect();
-            for hsm in &hsms {
+            self.place_hsms(&cluster);
+            for hsm in hsms.iter().filter(|hsm| !self.fleet.is_placed(hsm)) {
                 if let Err(error) = self.fleet.attach(hsm) {
                     tracing::error!(%error, "an HSM stays down");
                 }
             }
             for hsm in &hsms {
                 self.equip(&scope, &cluster, hsm);
+                if self.fleet.is_placed(hsm) {
+                    // It starts when its host calls.
+                    continue;
+                }
                 if let Err(error) = self.fleet.start(hsm, &hsms).await {
                     tracing::error!(%error, "an HSM stays down");
                 }
+            }
+        }
+    }
+
+    /// Lets the fleet know which HSMs of a cluster are on other hosts.
+    fn place_hsms(&self, cluster: &Cluster) {
+        for (id, hsm) in &cluster.hsms {
+            if let Some(number) = hsm.host {
+                self.fleet.place(id, self.line_to(number, &hsm.zone));
             }
         }
     }

@@ -138,8 +138,11 @@ impl CloudHsm {
             id: id.clone(),
         };
         let decide = |state: &State| {
-            let cluster = command.decide(state, &scope.region, &fresh)?;
+            let mut cluster = command.decide(state, &scope.region, &fresh)?;
             self.quotas.check_hsms(state)?;
+            if let Some(hsm) = cluster.hsms.get_mut(&id) {
+                hsm.host = self.idle_host(&hsm.zone);
+            }
             Ok((cluster, ()))
         };
         let (cluster, ()) = self.change(scope, &command.cluster, decide).await?;

@@ -124,6 +124,11 @@ impl CloudHsm {
     pub(super) async fn carry_on(&self, scope: &Scope, id: &ClusterId) -> Result<(), Exception> {
         self.refresh(scope, id);
         while let Some(cluster) = self.ledger.cluster(scope, id)? {
+            if cluster.state == ClusterState::Initialized {
+                for hsm in cluster.hsms_in(HsmState::Active) {
+                    self.fleet.look(hsm).await;
+                }
+            }
             let Some(step) = next_step(&cluster, |hsm| self.fleet.is_activated(hsm)) else {
                 break;
             };
@@ -166,7 +171,9 @@ impl CloudHsm {
             Step::RemoveHsm(hsm) => self.remove_hsm(scope, cluster, hsm).await,
             Step::Replace(hsm) => {
                 let fresh = HsmId::from_random(draw(&*self.entropy));
-                let begin = |one: &mut Cluster| add_replacement(one, hsm, &fresh);
+                let zone = cluster.hsms.get(hsm).map(|old| old.zone.as_str());
+                let host = zone.and_then(|zone| self.idle_host(zone));
+                let begin = |one: &mut Cluster| add_replacement(one, hsm, &fresh, host);
                 self.ledger.amend(scope, id, begin).await
             }
             Step::Retire(hsm) => {
@@ -206,12 +213,29 @@ impl CloudHsm {
         cluster: &Cluster,
         hsm: &HsmId,
     ) -> Result<(), Exception> {
+        let host = cluster.hsms.get(hsm).and_then(|record| record.host);
+        if let Some(number) = host {
+            if !self.is_host_there(number) {
+                return self.make_here(scope, cluster, hsm, number).await;
+            }
+            self.place_hsms(cluster);
+        }
         let mut certificates = None;
-        if cluster.issued().is_none() {
-            certificates = Some(self.make_first_hsm(hsm).await?);
+        let made = if cluster.issued().is_none() {
+            let (fresh, made) = self.make_first_hsm(hsm).await?;
+            certificates = Some(fresh);
+            made
         } else {
             let capture = self.content_for_new_hsm(scope, cluster).await?;
-            self.fleet.create_from(hsm, capture).await.map_err(failed)?;
+            self.fleet.create_from(hsm, capture).await
+        };
+        match (made, host) {
+            (Ok(()), _) => {}
+            (Err(error), Some(number)) => {
+                tracing::warn!(%error, "an HSM is not made on its host");
+                return self.make_here(scope, cluster, hsm, number).await;
+            }
+            (Err(error), None) => return Err(failed(error)),
         }
         self.equip(scope, cluster, hsm);
         let made = |one: &mut Cluster| {
@@ -227,23 +251,50 @@ impl CloudHsm {
         self.synchronise(cluster, Some(hsm)).await
     }
 
-    /// The first HSM makes the cluster's key pair and asks for a certificate.
-    async fn make_first_hsm(&self, hsm: &HsmId) -> Result<Certificates, Exception> {
+    /// An HSM that was to be made on a host that is lost will be made in this process.
+    ///
+    /// Rule HOST-08: the loss of a host leaves no HSM that is never made. The host wipes what it has
+    /// of it when it comes back.
+    async fn make_here(
+        &self,
+        scope: &Scope,
+        cluster: &Cluster,
+        hsm: &HsmId,
+        lost: u64,
+    ) -> Result<(), Exception> {
+        tracing::warn!(%hsm, host = lost, "an HSM is made here, since its host is lost");
+        if self.fleet.is_placed(hsm) {
+            let _gone_or_wiped_later = self.fleet.remove(hsm).await;
+            self.fleet.displace(hsm);
+        }
+        let here = |one: &mut Cluster| {
+            if let Some(record) = one.hsms.get_mut(hsm) {
+                record.host = None;
+                record.lost_host = Some(lost);
+            }
+        };
+        self.ledger.amend(scope, &cluster.id, here).await
+    }
+
+    /// The first HSM makes the cluster's key pair and asks for a certificate. Gives the certificates,
+    /// and whether the HSM was made.
+    async fn make_first_hsm(
+        &self,
+        hsm: &HsmId,
+    ) -> Result<(Certificates, Result<(), FleetError>), Exception> {
         let now = self.clock.now();
         let birth = give_birth(&self.makers, hsm, &*self.entropy, now).map_err(|error| {
             internal("The HSM's certificates could not be made.").because(error)
         })?;
         let identity = KeptIdentity::unsigned(&birth.key);
-        self.fleet
-            .create_blank(hsm, &identity)
-            .await
-            .map_err(failed)?;
-        Ok(Certificates::Requested {
+        let made = self.fleet.create_blank(hsm, &identity).await;
+        let certificates = Certificates::Requested {
             request: birth.request,
             hsm: birth.hsm,
             aws_hardware: birth.aws_hardware,
             manufacturer_hardware: birth.manufacturer_hardware,
-        })
+        };
+        Ok((certificates, made))
     }
 
     async fn remove_hsm(
@@ -309,7 +360,7 @@ impl CloudHsm {
     }
 }
 
-fn add_replacement(cluster: &mut Cluster, old: &HsmId, fresh: &HsmId) {
+fn add_replacement(cluster: &mut Cluster, old: &HsmId, fresh: &HsmId, host: Option<u64>) {
     let Some(found) = cluster.hsms.get(old) else {
         return;
     };
@@ -317,6 +368,8 @@ fn add_replacement(cluster: &mut Cluster, old: &HsmId, fresh: &HsmId) {
         state: HsmState::CreateInProgress,
         eni: hex_id("eni", fresh.as_str()),
         hsm_type: Some(cluster.hsm_type.clone()),
+        host,
+        lost_host: None,
         ..found.clone()
     };
     cluster.hsms.insert(fresh.clone(), replacement);

@@ -72,6 +72,14 @@ impl CloudHsm {
         }
     }
 
+    /// Finishes what was begun with a cluster and brings its HSMs in step; the caller has the control
+    /// lock. What fails waits for the next round.
+    pub(crate) async fn carry_on_with(&self, scope: &Scope, id: &ClusterId) {
+        if let Err(error) = self.tend_cluster(scope, id).await {
+            warn(id, &error);
+        }
+    }
+
     async fn tend_cluster(&self, scope: &Scope, id: &ClusterId) -> Result<(), Exception> {
         self.carry_on(scope, id).await?;
         if let Some(cluster) = self.ledger.cluster(scope, id)? {

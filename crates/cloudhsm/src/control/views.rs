@@ -57,6 +57,12 @@ impl CloudHsm {
         self.ledger.cluster(scope, id)
     }
 
+    /// The HSMs of a cluster, for one of them to catch up with.
+    pub(crate) fn peers_of(&self, scope: &Scope, id: &ClusterId) -> Vec<HsmId> {
+        let found = self.ledger.cluster(scope, id).ok().flatten();
+        found.map_or_else(Vec::new, |cluster| cluster.hsms.into_keys().collect())
+    }
+
     /// Where an HSM listens.
     pub(crate) fn address_of(&self, hsm: &HsmId) -> Option<SocketAddr> {
         self.fleet.address(hsm)

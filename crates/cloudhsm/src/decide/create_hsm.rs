@@ -54,6 +54,8 @@ impl CreateHsm {
             eni: fresh.eni.clone(),
             ip,
             hsm_type: None,
+            host: None,
+            lost_host: None,
         };
         let mut cluster = cluster.clone();
         cluster.state = next;

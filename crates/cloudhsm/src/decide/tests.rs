@@ -43,6 +43,8 @@ pub(super) fn cluster(state: ClusterState, hsms: u8, certificates: Certificates)
         eni: format!("eni-{number:08x}"),
         ip: [172, 31, 0, 10 + number].into(),
         hsm_type: None,
+        host: None,
+        lost_host: None,
     };
     Cluster {
         id: cluster_id(),

@@ -4,11 +4,12 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
 /// What ails one HSM at present.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Ailment {
     /// It takes what comes and never answers.
     pub(crate) hung: bool,
@@ -18,6 +19,13 @@ pub(crate) struct Ailment {
     pub(crate) disk_full: bool,
     /// A link to it is cut: the other HSMs of its cluster do not reach it either.
     pub(crate) cut_off: bool,
+}
+
+impl Ailment {
+    /// Whether the other HSMs of the cluster can neither give it keys nor take some from it.
+    pub(super) const fn keeps_apart(&self) -> bool {
+        self.hung || self.disk_full || self.cut_off
+    }
 }
 
 /// The ailment of an HSM, which a fault sets and the node looks at.
@@ -55,8 +63,7 @@ impl Condition {
 
     /// Whether the other HSMs of its cluster can neither give it keys nor take some from it.
     pub(super) fn keeps_apart(&self) -> bool {
-        let now = *self.ailment.borrow();
-        self.ails() && (now.hung || now.disk_full || now.cut_off)
+        self.ails() && self.ailment.borrow().keeps_apart()
     }
 
     /// Waits as the HSM keeps its clients waiting. False when it hung: what came meanwhile is not

@@ -6,6 +6,7 @@ use portcullis_hsm::{Change, DeviceKey, HsmKeyId};
 use portcullis_seam::Entropy;
 use portcullis_seam::plant::{Bug, planted};
 use portcullis_store::{Store, StoreError, Transaction};
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::rejoin::USERS;
@@ -22,7 +23,7 @@ pub(crate) struct Disk {
 }
 
 /// What an HSM's disk knows beyond the HSM itself.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Notes {
     /// Keys that were deleted on purpose. Ids are random and never used again, so the notes are
     /// kept for ever: 60 bytes a deleted key.
@@ -46,10 +47,16 @@ impl Writes {
 }
 
 /// Everything on a disk, opened.
-#[derive(Debug, Default)]
+#[derive(Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Contents {
     pub(crate) records: Vec<(String, Zeroizing<Vec<u8>>)>,
     pub(crate) notes: Notes,
+}
+
+impl std::fmt::Debug for Contents {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Contents({} records)", self.records.len())
+    }
 }
 
 impl Disk {

@@ -3,14 +3,22 @@
 //! A member passes through three phases. *Attached*: its disk is open. *Running*: its HSM is in
 //! memory. *Listening*: it has the cluster certificate and answers on the link. A crash takes it
 //! back to the beginning; its address is kept for the restart.
+//!
+//! An HSM that was placed on another host is a `Remote` instead: the fleet of that host runs it, and
+//! this one sends it errands.
 
 mod condition;
 mod device;
 mod disk;
 mod disks;
+mod errand;
 mod identity;
 mod node;
+mod peer;
+mod perform;
+mod placed;
 mod rejoin;
+mod remote;
 mod serve;
 mod synchronise;
 mod trouble;
@@ -18,13 +26,15 @@ mod trouble;
 pub(crate) use condition::Ailment;
 pub use device::{InvalidProfile, Latency, Profile};
 pub use disks::{Disks, FileDisks, FoundDisk, MemoryDisks};
+pub(crate) use errand::{Letter, MESSAGE_BYTES_MAX, Outcome, decode, encode};
 pub(crate) use identity::KeptIdentity;
 pub(crate) use node::Capture;
+pub(crate) use remote::{Courier, Undelivered};
 pub(crate) use trouble::{Saved, Tampered};
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -36,7 +46,9 @@ use portcullis_seam::{Entropy, WallClock, WorkPool};
 use condition::Condition;
 use device::Station;
 use disk::{Contents, Disk, Notes, Writes};
+use errand::Errand;
 use node::Node;
+use remote::Remote;
 
 /// What every node is made with.
 #[derive(Debug)]
@@ -48,7 +60,8 @@ pub(crate) struct Equipment {
     pub(crate) pool: Arc<dyn WorkPool>,
     pub(crate) device_key: Arc<DeviceKey>,
     pub(crate) settings: Settings,
-    pub(crate) bind_ip: IpAddr,
+    /// Where HSMs listen; each chooses a free port when this has none.
+    pub(crate) bind: SocketAddr,
 }
 
 /// Every HSM of every cluster of this process.
@@ -56,6 +69,8 @@ pub(crate) struct Equipment {
 pub(crate) struct Fleet {
     equipment: Equipment,
     members: Mutex<BTreeMap<HsmId, Member>>,
+    /// Those of them that run on other hosts.
+    remotes: Mutex<BTreeMap<HsmId, Arc<Remote>>>,
     devices: Mutex<Devices>,
     /// What ails each HSM: kept apart from the members, which a removal forgets.
     conditions: Mutex<BTreeMap<HsmId, Arc<Condition>>>,
@@ -100,6 +115,7 @@ impl Fleet {
         Self {
             equipment,
             members: Mutex::new(BTreeMap::new()),
+            remotes: Mutex::new(BTreeMap::new()),
             devices: Mutex::new(Devices {
                 default: None,
                 own: BTreeMap::new(),
@@ -118,12 +134,20 @@ impl Fleet {
                 node.set_device(self.device(id));
             }
         }
+        drop(members);
+        for (id, remote) in &*self.remotes.lock() {
+            let device = self.profile(id);
+            remote.fit_with(|fittings| fittings.device = device);
+        }
     }
 
     /// An HSM's own device profile; none is `raw`.
     pub(crate) fn set_device(&self, id: &HsmId, profile: Option<Profile>) {
         self.devices.lock().own.insert(id.clone(), profile);
-        if let Some(node) = self.node(id) {
+        if let Some(remote) = self.remote(id) {
+            let device = self.profile(id);
+            remote.fit_with(|fittings| fittings.device = device);
+        } else if let Some(node) = self.node(id) {
             node.set_device(self.device(id));
         }
     }
@@ -134,18 +158,28 @@ impl Fleet {
             return;
         };
         self.devices.lock().limits.insert(id.clone(), limits);
-        if let Some(node) = self.node(id) {
+        if let Some(remote) = self.remote(id) {
+            remote.fit_with(|fittings| fittings.limits = Some(limits));
+        } else if let Some(node) = self.node(id) {
             node.set_limits(limits);
         }
     }
 
-    fn device(&self, id: &HsmId) -> Option<Station> {
+    fn profile(&self, id: &HsmId) -> Option<Profile> {
         let devices = self.devices.lock();
-        let profile = devices.own.get(id).unwrap_or(&devices.default).clone();
-        profile.map(|profile| Station::new(profile, Arc::clone(&self.equipment.entropy)))
+        devices.own.get(id).unwrap_or(&devices.default).clone()
+    }
+
+    fn device(&self, id: &HsmId) -> Option<Station> {
+        let entropy = &self.equipment.entropy;
+        let station = |profile| Station::new(profile, Arc::clone(entropy));
+        self.profile(id).map(station)
     }
 
     pub(crate) fn address(&self, hsm: &HsmId) -> Option<SocketAddr> {
+        if let Some(remote) = self.remote(hsm) {
+            return remote.address();
+        }
         self.members.lock().get(hsm)?.address
     }
 
@@ -156,12 +190,16 @@ impl Fleet {
     }
 
     pub(crate) fn is_up(&self, hsm: &HsmId) -> bool {
-        self.node(hsm).is_some()
+        self.remote(hsm)
+            .map_or_else(|| self.node(hsm).is_some(), |remote| remote.is_up())
     }
 
     /// Whether the HSM is up and its first admin has set a password.
     pub(crate) fn is_activated(&self, hsm: &HsmId) -> bool {
-        self.node(hsm).is_some_and(|node| node.is_activated())
+        self.remote(hsm).map_or_else(
+            || self.node(hsm).is_some_and(|node| node.is_activated()),
+            |remote| remote.is_activated(),
+        )
     }
 
     /// A factory-new HSM that holds the key pair of a cluster to be initialised.
@@ -170,6 +208,9 @@ impl Fleet {
         id: &HsmId,
         identity: &KeptIdentity,
     ) -> Result<(), FleetError> {
+        if let Some(remote) = self.remote(id) {
+            return placed::create_blank(id, &remote, identity).await;
+        }
         let Equipment {
             settings, entropy, ..
         } = &self.equipment;
@@ -180,6 +221,9 @@ impl Fleet {
 
     /// An HSM with the content of a backup or of another HSM.
     pub(crate) async fn create_from(&self, id: &HsmId, capture: Capture) -> Result<(), FleetError> {
+        if let Some(remote) = self.remote(id) {
+            return placed::create_from(id, &remote, capture).await;
+        }
         let Equipment {
             settings, entropy, ..
         } = &self.equipment;
@@ -204,7 +248,7 @@ impl Fleet {
         disk.write(&writes)
             .await
             .map_err(|error| FleetError::of(id, "its disk failed", error))?;
-        self.start(id, &[]).await
+        self.start_after(id, &[]).await
     }
 
     /// Opens the disk of an HSM.
@@ -227,18 +271,34 @@ impl Fleet {
     /// Starts an HSM from its disk, after it has caught up with its attached peers, and listens
     /// if it has the cluster certificate.
     pub(crate) async fn start(&self, id: &HsmId, peers: &[HsmId]) -> Result<(), FleetError> {
+        let peers = self.users_of(id, peers).await;
+        match self.remote(id) {
+            Some(remote) => placed::change(id, &remote, Errand::Start { peers }).await,
+            None => self.start_after(id, &peers).await,
+        }
+    }
+
+    /// What an HSM has to catch up with: users and notes of its peers that can be read.
+    async fn users_of(&self, id: &HsmId, peers: &[HsmId]) -> Vec<Contents> {
+        let mut users = Vec::new();
+        for peer in peers.iter().filter(|peer| *peer != id) {
+            users.extend(match self.remote(peer) {
+                Some(remote) => placed::users(&remote).await,
+                None => self.disk(peer).and_then(|disk| disk.read_users().ok()),
+            });
+        }
+        users
+    }
+
+    /// Starts an HSM of this process after it has caught up with its peers.
+    async fn start_after(&self, id: &HsmId, peers: &[Contents]) -> Result<(), FleetError> {
         let disk = match self.disk(id) {
             Some(disk) => disk,
             None => self.attach(id)?,
         };
         let unreadable = |error| FleetError::of(id, "its disk cannot be read", error);
         let own = disk.read().map_err(unreadable)?;
-        let peers: Vec<Contents> = peers
-            .iter()
-            .filter(|peer| *peer != id)
-            .filter_map(|peer| self.disk(peer)?.read_users().ok())
-            .collect();
-        let missed = rejoin::catch_up(&own, &peers);
+        let missed = rejoin::catch_up(&own, peers);
         let mut records = own.records;
         if !missed.is_empty() {
             disk.write(&missed)
@@ -271,6 +331,10 @@ impl Fleet {
 
     /// Installs the signed cluster certificate (PEM) and starts to listen.
     pub(crate) async fn install(&self, id: &HsmId, certificate: &str) -> Result<(), FleetError> {
+        if let Some(remote) = self.remote(id) {
+            let certificate = certificate.to_owned();
+            return placed::change(id, &remote, Errand::Install { certificate }).await;
+        }
         let what = "the cluster certificate cannot be installed";
         let Some(node) = self.node(id) else {
             return Err(FleetError::of(id, what, "it is down"));
@@ -298,9 +362,7 @@ impl Fleet {
         let Some(identity) = kept.and_then(KeptIdentity::presented) else {
             return Ok(());
         };
-        let bind = self
-            .address(id)
-            .unwrap_or_else(|| SocketAddr::new(self.equipment.bind_ip, 0));
+        let bind = self.address(id).unwrap_or(self.equipment.bind);
         let listener = Listener {
             name: id.to_string(),
             bind,
@@ -323,6 +385,9 @@ impl Fleet {
     /// Takes an HSM down as a power cut does: its memory and its connections are lost, its disk
     /// and its address stay. False when it was down already.
     pub(crate) fn crash(&self, id: &HsmId) -> bool {
+        if let Some(remote) = self.remote(id) {
+            return remote.crash();
+        }
         let mut members = self.members.lock();
         let Some(member) = members.get_mut(id) else {
             return false;
@@ -338,6 +403,22 @@ impl Fleet {
 
     /// Starts an HSM anew, whether it is down or not.
     pub(crate) async fn restart(&self, id: &HsmId, peers: &[HsmId]) -> Result<(), FleetError> {
+        if let Some(remote) = self.remote(id) {
+            let peers = self.users_of(id, peers).await;
+            return placed::change(id, &remote, Errand::Restart { peers }).await;
+        }
+        self.halt(id).await?;
+        self.start(id, peers).await
+    }
+
+    /// Starts an HSM of this process anew after it has caught up with its peers.
+    async fn restart_after(&self, id: &HsmId, peers: &[Contents]) -> Result<(), FleetError> {
+        self.halt(id).await?;
+        self.start_after(id, peers).await
+    }
+
+    /// Takes an HSM of this process down and opens its disk anew.
+    async fn halt(&self, id: &HsmId) -> Result<(), FleetError> {
         self.crash(id);
         let before = self
             .members
@@ -349,12 +430,17 @@ impl Fleet {
             // and be open once only.
             node.stop().await;
         }
-        self.attach(id)?;
-        self.start(id, peers).await
+        self.attach(id).map(drop)
     }
 
     /// Destroys an HSM and its disk.
     pub(crate) async fn remove(&self, id: &HsmId) -> Result<(), FleetError> {
+        if let Some(remote) = self.remote(id) {
+            placed::remove(id, &remote).await?;
+            self.remotes.lock().remove(id);
+            self.devices.lock().own.remove(id);
+            return Ok(());
+        }
         let member = self.members.lock().remove(id);
         self.devices.lock().own.remove(id);
         if let Some(node) = member.as_ref().and_then(|member| member.node.as_ref()) {
@@ -369,6 +455,9 @@ impl Fleet {
 
     /// The content of an HSM, from its memory when it is up and else from its disk.
     pub(crate) async fn capture(&self, id: &HsmId) -> Result<Capture, FleetError> {
+        if let Some(remote) = self.remote(id) {
+            return placed::capture(id, &remote).await;
+        }
         if let Some(node) = self.node(id) {
             return Ok(node.capture().await);
         }

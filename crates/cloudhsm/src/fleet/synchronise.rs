@@ -7,79 +7,105 @@
 //! that was shared while an HSM was away, the later state ends on all.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use portcullis_api::HsmId;
 use portcullis_hsm::HsmKeyId;
 use portcullis_seam::plant::{Bug, planted};
 
-use super::node::Node;
+use super::errand::Tally;
+use super::peer::Peer;
 use super::{Fleet, FleetError};
 
 /// Keys copied in one commit of the receiving HSM's disk: a few hundred kilobytes.
 const COPIED_AT_ONCE: usize = 1024;
+
+/// An HSM that is up, and what it has.
+struct Present<'a> {
+    id: &'a HsmId,
+    peer: Arc<dyn Peer>,
+    tally: Tally,
+}
+
+impl Present<'_> {
+    fn failed(&self, why: impl std::fmt::Display) -> FleetError {
+        FleetError::of(self.id, "it is not brought in step", why)
+    }
+}
 
 impl Fleet {
     /// Brings the HSMs among `hsms` that are up in step, and says how many keys it copied.
     ///
     /// Cheap when they are in step: it compares two numbers of each.
     pub(crate) async fn synchronise(&self, hsms: &[HsmId]) -> Result<usize, FleetError> {
-        let nodes: Vec<(&HsmId, Node)> = hsms
-            .iter()
-            .filter_map(|id| self.node(id).map(|node| (id, node)))
-            .filter(|(_, node)| !node.keeps_apart())
-            .collect();
-        spread_deletions(&nodes).await?;
-        copy_missing(&nodes).await
+        let mut present = Vec::new();
+        for id in hsms {
+            let Some(peer) = self.peer(id) else {
+                continue;
+            };
+            // One whose host went away a moment ago is left out, like one that is down.
+            match peer.tally().await {
+                Ok(tally) => present.push(Present { id, peer, tally }),
+                Err(error) => tracing::debug!(hsm = %id, error, "not brought in step"),
+            }
+        }
+        spread_deletions(&mut present).await?;
+        copy_missing(&present).await
     }
 }
 
 /// Rule CL-13: delete wins.
-async fn spread_deletions(nodes: &[(&HsmId, Node)]) -> Result<(), FleetError> {
-    let mut deleted = BTreeSet::new();
-    let mut counts = BTreeSet::new();
-    for (_, node) in nodes {
-        let notes = node.notes().await;
-        counts.insert(notes.deleted.len());
-        deleted.extend(notes.deleted);
-    }
-    if counts.len() <= 1 && counts.contains(&deleted.len()) {
+async fn spread_deletions(present: &mut [Present<'_>]) -> Result<(), FleetError> {
+    let same = |pair: &[Present<'_>]| match pair {
+        [one, two] => one.tally.deleted == two.tally.deleted,
+        _ => true,
+    };
+    if present.windows(2).all(same) {
         return Ok(());
     }
+    let mut deleted = BTreeSet::new();
+    for one in &*present {
+        deleted.extend(one.peer.deleted().await.map_err(|why| one.failed(why))?);
+    }
     let deleted: Vec<HsmKeyId> = deleted.into_iter().collect();
-    for (id, node) in nodes {
-        node.bury(&deleted)
+    for one in present {
+        one.peer
+            .bury(&deleted)
             .await
-            .map_err(|refusal| FleetError::of(id, "keys cannot be deleted", refusal))?;
+            .map_err(|why| one.failed(why))?;
+        one.tally = one.peer.tally().await.map_err(|why| one.failed(why))?;
     }
     Ok(())
 }
 
 /// Rule CL-12: a key that one HSM has and another lacks, or has in an earlier state, is copied.
-async fn copy_missing(nodes: &[(&HsmId, Node)]) -> Result<usize, FleetError> {
-    let Some(((_, first), others)) = nodes.split_first() else {
+async fn copy_missing(present: &[Present<'_>]) -> Result<usize, FleetError> {
+    let Some((first, others)) = present.split_first() else {
         return Ok(0);
     };
-    let same = |(_, node): &(&HsmId, Node)| node.fingerprint() == first.fingerprint();
+    let same = |other: &Present<'_>| other.tally.keys == first.tally.keys;
     if others.iter().all(same) || planted(Bug::CopiesForgotten) {
         return Ok(0);
     }
     let mut copied = 0;
-    for (id, receiver) in nodes {
-        let mut present: BTreeMap<HsmKeyId, u64> = receiver.key_revisions().into_iter().collect();
-        for (_, giver) in nodes {
+    for receiver in present {
+        let revisions = receiver.peer.revisions().await;
+        let revisions = revisions.map_err(|why| receiver.failed(why))?;
+        let mut has: BTreeMap<HsmKeyId, u64> = revisions.into_iter().collect();
+        for giver in present {
+            let revisions = giver.peer.revisions().await;
             let mut missing = Vec::new();
-            for (id, revision) in giver.key_revisions() {
-                if present.get(&id).is_none_or(|present| *present < revision) {
-                    present.insert(id, revision);
+            for (id, revision) in revisions.map_err(|why| giver.failed(why))? {
+                if has.get(&id).is_none_or(|known| *known < revision) {
+                    has.insert(id, revision);
                     missing.push(id);
                 }
             }
             for chunk in missing.chunks(COPIED_AT_ONCE) {
-                let keys: Vec<_> = chunk.iter().filter_map(|id| giver.export(*id)).collect();
-                receiver
-                    .take_over(&keys)
-                    .await
-                    .map_err(|refusal| FleetError::of(id, "keys cannot be copied", refusal))?;
+                let keys = giver.peer.export(chunk).await;
+                let keys = keys.map_err(|why| giver.failed(why))?;
+                let taken = receiver.peer.take_over(&keys).await;
+                taken.map_err(|why| receiver.failed(why))?;
                 copied += keys.len();
             }
         }

@@ -50,6 +50,10 @@ impl Fleet {
     /// Makes these HSMs ail so, and all others well.
     pub(crate) fn ail(&self, ailing: impl Iterator<Item = (HsmId, Ailment)>) {
         let ailing: BTreeMap<_, _> = ailing.collect();
+        for (id, remote) in &*self.remotes.lock() {
+            let ailment = ailing.get(id).copied().unwrap_or_default();
+            remote.fit_with(|fittings| fittings.ailment = ailment);
+        }
         for id in ailing.keys() {
             self.condition(id);
         }
@@ -60,11 +64,15 @@ impl Fleet {
 
     /// Whether the content of an HSM can be had: from its memory, or from its disk.
     pub(crate) fn can_be_read(&self, id: &HsmId) -> bool {
+        if let Some(remote) = self.remote(id) {
+            return remote.is_up();
+        }
         self.is_up(id) || self.attach(id).is_ok_and(|disk| disk.read().is_ok())
     }
 
     /// Damages every record on the disk of an HSM and leaves it down: it cannot be started again.
     pub(crate) async fn corrupt(&self, id: &HsmId) -> Result<Saved, FleetError> {
+        self.within_reach(id, "its disk cannot be damaged")?;
         self.crash(id);
         let before = self
             .members
@@ -180,7 +188,16 @@ impl Fleet {
             .map_err(|refusal| FleetError::of(id, CANNOT, refusal))
     }
 
+    /// Rule HOST-12: a fault that reaches into an HSM does not reach into another host.
+    fn within_reach(&self, id: &HsmId, what: &str) -> Result<(), FleetError> {
+        match self.remote(id) {
+            Some(_) => Err(FleetError::of(id, what, "it runs on another host")),
+            None => Ok(()),
+        }
+    }
+
     fn up(&self, id: &HsmId) -> Result<Node, FleetError> {
+        self.within_reach(id, CANNOT)?;
         self.node(id)
             .ok_or_else(|| FleetError::of(id, CANNOT, "it is down"))
     }

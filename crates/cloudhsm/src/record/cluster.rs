@@ -74,6 +74,12 @@ pub(crate) struct HsmRecord {
     /// Its type, where that may differ from its cluster's: since a change of the type began.
     #[serde(default)]
     pub(crate) hsm_type: Option<String>,
+    /// The number of the host that it runs on; none for the control plane's own process.
+    #[serde(default)]
+    pub(crate) host: Option<u64>,
+    /// The host that it was meant for, when that was lost before it was made.
+    #[serde(default)]
+    pub(crate) lost_host: Option<u64>,
 }
 
 impl Record for Cluster {

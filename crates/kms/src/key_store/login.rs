@@ -1,5 +1,6 @@
 //! Sessions of `kmsuser`, the crypto user through which KMS uses a cluster.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -20,6 +21,8 @@ pub(super) const COMMAND_DEADLINE: Duration = Duration::from_secs(2);
 pub(crate) struct Member {
     pub(crate) hsm: HsmId,
     pub(crate) zone: String,
+    /// Where it listened when the channel was made.
+    pub(super) address: SocketAddr,
     pub(crate) channel: Arc<dyn Channel>,
     /// The session's id; 0 while there is none.
     session: AtomicU64,
@@ -28,11 +31,17 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    pub(super) fn new(hsm: HsmId, zone: String, channel: Arc<dyn Channel>) -> Self {
+    pub(super) fn new(
+        hsm: HsmId,
+        zone: String,
+        address: SocketAddr,
+        channel: Arc<dyn Channel>,
+    ) -> Self {
         let (session, refused) = (AtomicU64::new(0), AtomicBool::new(false));
         Self {
             hsm,
             zone,
+            address,
             channel,
             session,
             refused,

@@ -434,17 +434,25 @@ impl Kms {
         let known: BTreeMap<&HsmId, &Arc<Member>> =
             present.iter().map(|member| (&member.hsm, member)).collect();
         let member = |hsm: &portcullis_cloudhsm::HsmView| {
-            if let Some(member) = known.get(&hsm.id) {
+            // Rule HOST-06: an HSM that came back may listen elsewhere.
+            let stays = |member: &&&Arc<Member>| hsm.address.is_none_or(|at| at == member.address);
+            if let Some(member) = known.get(&hsm.id).filter(stays) {
                 return Some(Arc::clone(member));
             }
+            let address = hsm.address?;
             let channel = self.config.transport.dial(Target {
                 name: hsm.id.to_string(),
-                address: hsm.address?,
+                address,
                 trust_anchor: anchor.clone(),
                 cluster_certificate: certificate.clone(),
             });
             let zone = hsm.availability_zone.clone();
-            Some(Arc::new(Member::new(hsm.id.clone(), zone, channel)))
+            Some(Arc::new(Member::new(
+                hsm.id.clone(),
+                zone,
+                address,
+                channel,
+            )))
         };
         cluster.active_hsms().filter_map(member).collect()
     }

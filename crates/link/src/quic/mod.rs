@@ -2,12 +2,14 @@
 //!
 //! A channel has a connection of its own, with one long-lived stream for operations and a stream
 //! for each management command. Read `channel` (one HSM seen from a facade), `queue` (how
-//! operations share frames), then `listener` (the HSM's side).
+//! operations share frames), then `listener` (the HSM's side). `control` is apart from these: how the
+//! control plane reaches hosts that run HSMs.
 
 mod bell;
 mod callers;
 mod channel;
 mod connector;
+mod control;
 mod identity;
 mod listener;
 mod queue;
@@ -23,6 +25,9 @@ use std::time::Duration;
 use portcullis_seam::Entropy;
 use quinn::{Endpoint, EndpointConfig, TransportConfig, VarInt};
 
+pub use control::{
+    ControlAnswer, ControlCaller, ControlConnection, ControlListener, ControlQuestion, dial_control,
+};
 pub use identity::ClientIdentity;
 
 use crate::transport::BoxFuture;

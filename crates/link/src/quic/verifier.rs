@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use parking_lot::Mutex;
 use portcullis_seam::plant::{Bug, planted};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -24,6 +25,9 @@ use super::ClientIdentity;
 
 /// The protocol's name in the handshake.
 const ALPN: &[u8] = b"portcullis/1";
+
+/// The name of the protocol between hosts and the control plane.
+const CONTROL_ALPN: &[u8] = b"portcullis-hosts/1";
 
 /// Why the last handshake was refused, for an error that helps.
 pub(super) type Distrust = Arc<Mutex<Option<String>>>;
@@ -71,7 +75,7 @@ pub(super) fn server_config(
 ) -> Result<rustls::ServerConfig, LinkError> {
     let provider = provider();
     let verifier = FacadeVerifier {
-        accepted: accepted.to_vec(),
+        accepted: Some(accepted.to_vec()),
         algorithms: provider.signature_verification_algorithms,
     };
     let key = PrivatePkcs8KeyDer::from(identity.private_key.to_vec());
@@ -95,6 +99,57 @@ pub(super) fn server_config(
         .with_client_cert_verifier(Arc::new(verifier))
         .with_cert_resolver(Arc::new(presented));
     config.alpn_protocols = vec![ALPN.to_vec()];
+    Ok(config)
+}
+
+/// TLS for a host that calls the control plane, which it knows by the SHA-256 of its certificate.
+pub(super) fn control_client_config(
+    identity: &ClientIdentity,
+    fingerprint: [u8; 32],
+    distrust: Distrust,
+) -> Result<rustls::ClientConfig, LinkError> {
+    let provider = provider();
+    let verifier = PinnedVerifier {
+        fingerprint,
+        algorithms: provider.signature_verification_algorithms,
+        distrust,
+    };
+    let key = PrivatePkcs8KeyDer::from(identity.private_key.to_vec());
+    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(unusable)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_client_auth_cert(
+            vec![CertificateDer::from(identity.certificate.clone())],
+            PrivateKeyDer::Pkcs8(key),
+        )
+        .map_err(unusable)?;
+    config.alpn_protocols = vec![CONTROL_ALPN.to_vec()];
+    Ok(config)
+}
+
+/// TLS for the control plane. Every certificate is let in whose key the caller has: who it is, is
+/// decided by its first message.
+pub(super) fn control_server_config(
+    identity: &ClientIdentity,
+) -> Result<rustls::ServerConfig, LinkError> {
+    let provider = provider();
+    let verifier = FacadeVerifier {
+        accepted: None,
+        algorithms: provider.signature_verification_algorithms,
+    };
+    let key = PrivatePkcs8KeyDer::from(identity.private_key.to_vec());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(unusable)?
+        .with_client_cert_verifier(Arc::new(verifier))
+        .with_single_cert(
+            vec![CertificateDer::from(identity.certificate.clone())],
+            PrivateKeyDer::Pkcs8(key),
+        )
+        .map_err(unusable)?;
+    config.alpn_protocols = vec![CONTROL_ALPN.to_vec()];
     Ok(config)
 }
 
@@ -171,10 +226,61 @@ impl ServerCertVerifier for ClusterVerifier {
     }
 }
 
+/// Rule HOST-04: a host knows the control plane by the fingerprint of its certificate.
+#[derive(Debug)]
+struct PinnedVerifier {
+    fingerprint: [u8; 32],
+    algorithms: WebPkiSupportedAlgorithms,
+    distrust: Distrust,
+}
+
+impl ServerCertVerifier for PinnedVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        if digest(&SHA256, end_entity).as_ref() == self.fingerprint {
+            return Ok(ServerCertVerified::assertion());
+        }
+        let why = "it presents another certificate than the one whose fingerprint is known";
+        *self.distrust.lock() = Some(why.to_owned());
+        Err(Error::InvalidCertificate(
+            CertificateError::ApplicationVerificationFailure,
+        ))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(Error::General("QUIC has no TLS 1.2".to_owned()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_handshake(message, certificate, signature, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
 /// Rule LINK-04: an HSM admits only facades whose certificates it was given.
 #[derive(Debug)]
 struct FacadeVerifier {
-    accepted: Vec<Vec<u8>>,
+    /// Everybody who has the key to some certificate, when there is no list.
+    accepted: Option<Vec<Vec<u8>>>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
@@ -189,11 +295,11 @@ impl ClientCertVerifier for FacadeVerifier {
         _intermediates: &[CertificateDer<'_>],
         _now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        if self
-            .accepted
-            .iter()
-            .any(|accepted| *accepted == **end_entity)
-        {
+        let admitted = match &self.accepted {
+            Some(accepted) => accepted.iter().any(|accepted| *accepted == **end_entity),
+            None => public_key(end_entity).is_ok(),
+        };
+        if admitted {
             Ok(ClientCertVerified::assertion())
         } else {
             Err(Error::InvalidCertificate(

@@ -6,6 +6,7 @@ mod clock;
 mod date;
 mod events;
 mod health;
+mod hosts;
 mod hsm;
 mod keys;
 mod load;
@@ -95,6 +96,7 @@ pub(crate) fn router(admin: Admin) -> Router {
         // Rule WIRE-13: also where scripts written for LocalStack ask for it.
         .route("/_portcullis/reset", post(reset::reset))
         .route("/_localstack/state/reset", post(reset::reset))
+        .route("/_portcullis/hosts", get(hosts::list).post(hosts::enrol))
         .route("/_portcullis/hsm/{id}/crash", post(hsm::crash))
         .route("/_portcullis/hsm/{id}/restart", post(hsm::restart))
         .route(

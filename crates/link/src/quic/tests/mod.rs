@@ -1,5 +1,6 @@
 //! Real sockets on loopback.
 
+mod control;
 mod identity;
 mod misbehave;
 mod operate;

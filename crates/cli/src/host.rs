@@ -1,0 +1,98 @@
+//! `portcullis hsm serve`: a host, which runs an HSM for a control plane elsewhere.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use portcullis_cloudhsm::{
+    Disks, EnrolmentToken, HostConfig, HsmHost, InvalidToken, Joined, MakeTransport, is_host_folder,
+};
+use portcullis_hsm::{DeviceKey, Settings};
+use portcullis_link::{ClientIdentity, QuicSettings, QuicTransport};
+use portcullis_seam::{Entropy, SystemClock, SystemEntropy, ThreadPool};
+use serde_json::json;
+
+use crate::args::ServeHsm;
+use crate::folder::DataFolder;
+use crate::print;
+use crate::up::{Signals, start_logging};
+
+/// Runs until SIGTERM or SIGINT, or until the control plane refuses.
+pub(crate) fn run(arguments: &ServeHsm) -> ExitCode {
+    start_logging();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(serve(arguments)),
+        Err(error) => Err(format!("The operating system gives no threads: {error}.")),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            print::note(&why);
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn serve(arguments: &ServeHsm) -> Result<(), String> {
+    let token = arguments.token.as_deref().map(str::parse).transpose();
+    let token: Option<EnrolmentToken> = token.map_err(|error: InvalidToken| error.to_string())?;
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+    let folder = DataFolder::open(&arguments.data, &*entropy)?;
+    // A new folder holds nothing; one of `up` has a world.
+    if !is_host_folder(&folder.store) && !folder.store.scan("", None, 1).is_empty() {
+        return Err(format!(
+            "The data folder {} is that of a control plane, which `portcullis up` uses. Choose \
+             another folder with --data.",
+            arguments.data.display()
+        ));
+    }
+    let config = HostConfig {
+        store: folder.store.clone(),
+        disks: Arc::<dyn Disks>::clone(&folder.disks),
+        transport: transport(&entropy)?,
+        entropy: Arc::clone(&entropy),
+        clock: Arc::new(SystemClock),
+        pool: Arc::new(ThreadPool::per_core()),
+        device_key: Arc::new(DeviceKey::from_bytes(&folder.device_key.0)),
+        hsm_settings: Settings::default(),
+        listen: arguments.listen,
+        join: arguments.join,
+    };
+    let host = HsmHost::open(config, token)
+        .await
+        .map_err(|end| end.to_string())?;
+    folder.finished()?;
+    let mut signals = Signals::listen()?;
+    tokio::select! {
+        biased;
+        () = signals.next() => {
+            print::note("Stopping: the HSM finishes what it has begun ...");
+            host.stop().await;
+            Ok(())
+        }
+        end = host.run(joined) => Err(end.to_string()),
+    }
+}
+
+fn joined(joined: Joined) {
+    print::json_line(&json!({
+        "host": joined.host,
+        "availability_zone": joined.zone,
+        "pid": std::process::id(),
+    }));
+}
+
+/// The HSM admits one facade and calls nobody, so what it would call with is thrown away.
+fn transport(entropy: &Arc<dyn Entropy>) -> Result<MakeTransport, String> {
+    let client = ClientIdentity::generate().map_err(|error| error.to_string())?;
+    let entropy = Arc::clone(entropy);
+    Ok(Box::new(move |facade| {
+        Arc::new(QuicTransport::new(QuicSettings {
+            client: client.clone(),
+            accepted_clients: vec![facade],
+            entropy: Arc::clone(&entropy),
+        }))
+    }))
+}

@@ -1,0 +1,236 @@
+//! What the control plane asks a host to do with an HSM, and what comes of it: the messages of the
+//! connection between the two.
+//!
+//! A message is one postcard value, alone on a stream of its own; the link bounds its length.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::SocketAddr;
+
+use portcullis_api::HsmId;
+use portcullis_hsm::{Fingerprint, HsmKeyId, Limits, MaskedKey};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::Ailment;
+use super::device::Profile;
+use super::disk::{Contents, Notes};
+
+/// The longest message (Rule HOST-10): the image of an HSM with a million keys.
+pub(crate) const MESSAGE_BYTES_MAX: usize = 512 << 20;
+
+/// An errand to one HSM.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Letter {
+    pub(crate) hsm: HsmId,
+    /// The date where the control plane is, in milliseconds since 1970: hosts note by it when users
+    /// were changed, and all of a cluster's HSMs must agree on what was later.
+    pub(crate) now_ms: u64,
+    pub(crate) errand: Errand,
+}
+
+/// What is to be done.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Errand {
+    /// Make the HSM and start it. Whatever was there of it is wiped first. Answer: `Status`.
+    Create(Content),
+    /// Start it from its disk, after it has caught up with its peers. Answer: `Status`.
+    Start { peers: Vec<Contents> },
+    /// The same, whether it is down or not. Answer: `Status`.
+    Restart { peers: Vec<Contents> },
+    /// Install the cluster certificate (PEM) and listen. Answer: `Status`.
+    Install { certificate: String },
+    /// Take it down as a power cut does. Answer: `Done`.
+    Crash,
+    /// Destroy it with its disk. Answer: `Done`.
+    Remove,
+    /// Answer: `Status`.
+    Look,
+    /// Answer: `Content`.
+    Capture,
+    /// What others catch up with. Answer: `Users`.
+    Users,
+    /// Answer: `Done`.
+    Fit(Fittings),
+    /// Answer: `Tally`.
+    Count,
+    /// Answer: `Ids`.
+    Deleted,
+    /// Delete these keys and note them as deleted. Answer: `Done`.
+    Bury(Vec<HsmKeyId>),
+    /// Answer: `Revisions`.
+    Revisions,
+    /// Answer: `Keys`.
+    Export(Vec<HsmKeyId>),
+    /// Take these keys over. Answer: `Done`.
+    TakeOver(Vec<MaskedKey>),
+}
+
+impl Errand {
+    /// Whether there must be such an HSM already.
+    pub(crate) const fn needs_the_disk(&self) -> bool {
+        !matches!(self, Self::Create(_) | Self::Remove | Self::Fit(_))
+    }
+}
+
+/// What came of an errand.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Outcome {
+    Done,
+    Status(Status),
+    Content(Content),
+    Users(Contents),
+    Tally(Tally),
+    Ids(BTreeSet<HsmKeyId>),
+    Revisions(Vec<(HsmKeyId, u64)>),
+    Keys(Vec<MaskedKey>),
+    /// It could not be done, and why.
+    Failed(String),
+}
+
+/// What a new HSM holds, or a present one at an instant. Secret.
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Content {
+    /// Nothing but this identity.
+    Blank(Zeroizing<Vec<u8>>),
+    /// The bytes of an image, and the notes beside it.
+    Image(Zeroizing<Vec<u8>>, Notes),
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Blank(_) => formatter.write_str("Blank"),
+            Self::Image(bytes, _) => write!(formatter, "Image({} bytes)", bytes.len()),
+        }
+    }
+}
+
+/// How an HSM is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Status {
+    pub(crate) running: bool,
+    /// Whether its first admin has set a password.
+    pub(crate) activated: bool,
+    /// Where it listens.
+    pub(crate) address: Option<SocketAddr>,
+}
+
+/// Which keys an HSM has and notes as deleted, in numbers that are cheap to compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Tally {
+    pub(crate) keys: Fingerprint,
+    pub(crate) deleted: Fingerprint,
+}
+
+/// What an HSM is fitted with: how fast it is, how much it holds, what ails it on purpose.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Fittings {
+    pub(crate) device: Option<Profile>,
+    pub(crate) limits: Option<Limits>,
+    pub(crate) ailment: Ailment,
+}
+
+/// A message as it travels.
+///
+/// # Errors
+/// When it is longer than a message may be.
+pub(crate) fn encode<T: Serialize>(message: &T) -> Result<Zeroizing<Vec<u8>>, String> {
+    let bytes = postcard::to_stdvec(message).map_err(|error| error.to_string())?;
+    let bytes = Zeroizing::new(bytes);
+    if bytes.len() > MESSAGE_BYTES_MAX {
+        return Err(format!(
+            "a message of {} bytes is too long; the longest has {MESSAGE_BYTES_MAX}",
+            bytes.len()
+        ));
+    }
+    Ok(bytes)
+}
+
+/// Reads a message: one value, and nothing after it.
+///
+/// # Errors
+/// When the bytes are not that. The text repeats none of them.
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((message, [])) => Ok(message),
+        Ok((_, _)) => Err("a message with something after its end".to_owned()),
+        Err(_malformed) => Err("not a message of this protocol".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn letter(errand: Errand) -> Letter {
+        Letter {
+            hsm: "hsm-abcdefghijk".parse().unwrap(),
+            now_ms: 7,
+            errand,
+        }
+    }
+
+    fn errands() -> impl Strategy<Value = Errand> {
+        let bytes = || proptest::collection::vec(any::<u8>(), 0..64);
+        let ids = || {
+            let id = any::<[u8; 16]>().prop_map(HsmKeyId);
+            proptest::collection::vec(id, 0..8)
+        };
+        let contents = move || {
+            let record = ("[a-z/]{0,8}", bytes()).prop_map(|(key, it)| (key, Zeroizing::new(it)));
+            (proptest::collection::vec(record, 0..4), ids()).prop_map(|(records, deleted)| {
+                let notes = Notes {
+                    deleted: deleted.into_iter().collect(),
+                    changed: std::iter::once(("admin/admin".to_owned(), 1)).collect(),
+                };
+                Contents { records, notes }
+            })
+        };
+        prop_oneof![
+            bytes().prop_map(|it| Errand::Create(Content::Blank(Zeroizing::new(it)))),
+            (bytes(), contents()).prop_map(|(it, contents)| {
+                Errand::Create(Content::Image(Zeroizing::new(it), contents.notes))
+            }),
+            proptest::collection::vec(contents(), 0..3).prop_map(|peers| Errand::Start { peers }),
+            ".{0,20}".prop_map(|certificate| Errand::Install { certificate }),
+            Just(Errand::Crash),
+            ids().prop_map(Errand::Bury),
+            ids().prop_map(Errand::Export),
+            bytes().prop_map(|it| Errand::TakeOver(vec![MaskedKey(it)])),
+            Just(Errand::Fit(Fittings::default())),
+        ]
+    }
+
+    proptest! {
+        /// Rule HOST-10
+        #[test]
+        fn an_errand_reads_back_and_a_cut_or_longer_one_is_refused(errand in errands()) {
+            let letter = letter(errand);
+            let bytes = encode(&letter).unwrap();
+            prop_assert_eq!(decode::<Letter>(&bytes), Ok(letter));
+            let cut = bytes.split_last().unwrap().1;
+            prop_assert!(decode::<Letter>(cut).is_err());
+            let longer = [&bytes[..], &[0]].concat();
+            prop_assert!(decode::<Letter>(&longer).is_err());
+        }
+
+        /// Rule HOST-10
+        #[test]
+        fn any_bytes_are_an_errand_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..512)) {
+            if let Ok(letter) = decode::<Letter>(&bytes) {
+                prop_assert!(encode(&letter).is_ok());
+            }
+            let _no_panic = decode::<Outcome>(&bytes);
+        }
+    }
+
+    #[test]
+    fn no_content_is_printed() {
+        let content = Content::Image(Zeroizing::new(b"hidden".to_vec()), Notes::default());
+        assert_eq!(format!("{content:?}"), "Image(6 bytes)");
+    }
+}

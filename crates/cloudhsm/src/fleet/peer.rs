@@ -1,0 +1,81 @@
+//! An HSM as the others of its cluster see it when they are brought in step: in this process, or
+//! on another host.
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+
+use portcullis_hsm::{Fingerprint, HsmKeyId, MaskedKey};
+use portcullis_link::BoxFuture;
+
+use super::errand::Tally;
+use super::node::Node;
+
+/// What a peer answers, or why it cannot.
+pub(crate) type Told<'a, T> = BoxFuture<'a, Result<T, String>>;
+
+/// One of several HSMs that shall have the same keys.
+pub(crate) trait Peer: Send + Sync + Debug {
+    /// Which keys it has and notes as deleted, as numbers.
+    fn tally(&self) -> Told<'_, Tally>;
+
+    /// The keys it notes as deleted.
+    fn deleted(&self) -> Told<'_, BTreeSet<HsmKeyId>>;
+
+    /// Deletes these keys, and notes them as deleted.
+    fn bury<'a>(&'a self, deleted: &'a [HsmKeyId]) -> Told<'a, ()>;
+
+    /// Its keys, and how often each was changed.
+    fn revisions(&self) -> Told<'_, Vec<(HsmKeyId, u64)>>;
+
+    /// Those of these keys that it has.
+    fn export<'a>(&'a self, ids: &'a [HsmKeyId]) -> Told<'a, Vec<MaskedKey>>;
+
+    /// Takes over these keys.
+    fn take_over<'a>(&'a self, keys: &'a [MaskedKey]) -> Told<'a, ()>;
+}
+
+impl Peer for Node {
+    fn tally(&self) -> Told<'_, Tally> {
+        Box::pin(async move {
+            Ok(Tally {
+                keys: self.fingerprint(),
+                deleted: fingerprint_of(&self.notes().await.deleted),
+            })
+        })
+    }
+
+    fn deleted(&self) -> Told<'_, BTreeSet<HsmKeyId>> {
+        Box::pin(async move { Ok(self.notes().await.deleted) })
+    }
+
+    fn bury<'a>(&'a self, deleted: &'a [HsmKeyId]) -> Told<'a, ()> {
+        Box::pin(async move {
+            let buried = Self::bury(self, deleted).await;
+            buried.map_err(|refusal| format!("keys cannot be deleted: {refusal}"))
+        })
+    }
+
+    fn revisions(&self) -> Told<'_, Vec<(HsmKeyId, u64)>> {
+        Box::pin(async move { Ok(self.key_revisions()) })
+    }
+
+    fn export<'a>(&'a self, ids: &'a [HsmKeyId]) -> Told<'a, Vec<MaskedKey>> {
+        Box::pin(async move {
+            Ok(ids
+                .iter()
+                .filter_map(|id| Self::export(self, *id))
+                .collect())
+        })
+    }
+
+    fn take_over<'a>(&'a self, keys: &'a [MaskedKey]) -> Told<'a, ()> {
+        Box::pin(async move {
+            let taken = Self::take_over(self, keys).await;
+            taken.map_err(|refusal| format!("keys cannot be copied: {refusal}"))
+        })
+    }
+}
+
+fn fingerprint_of(deleted: &BTreeSet<HsmKeyId>) -> Fingerprint {
+    deleted.iter().copied().collect()
+}

@@ -1,0 +1,215 @@
+//! An HSM on another host, as the control plane knows it: what it was seen to be at last, and the
+//! way to its host.
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use portcullis_api::HsmId;
+use portcullis_hsm::{HsmKeyId, MaskedKey};
+use portcullis_link::BoxFuture;
+
+use super::errand::{Errand, Fittings, Letter, Outcome, Status, Tally};
+use super::peer::{Peer, Told};
+
+/// Why an errand brought nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Undelivered {
+    /// The host is not there, or went away meanwhile: it may or may not have been done.
+    Away(String),
+    /// The host could not do it.
+    Failed(String),
+}
+
+impl std::fmt::Display for Undelivered {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Away(why) | Self::Failed(why) => formatter.write_str(why),
+        }
+    }
+}
+
+/// Carries letters to a host.
+pub(crate) trait Courier: Send + Sync + Debug {
+    /// Carries one, and brings what came of it.
+    fn carry(&self, letter: Letter) -> BoxFuture<'_, Result<Outcome, Undelivered>>;
+
+    /// Whether the host is connected.
+    fn is_connected(&self) -> bool;
+
+    /// The date, for letters.
+    fn now_ms(&self) -> u64;
+}
+
+/// An HSM on another host.
+#[derive(Debug)]
+pub(crate) struct Remote {
+    hsm: HsmId,
+    courier: Arc<dyn Courier>,
+    seen: Mutex<Status>,
+    fittings: Mutex<Fittings>,
+    /// Held while fittings are sent, so that the last ones sent are the last ones set.
+    fitting: tokio::sync::Mutex<()>,
+}
+
+impl Remote {
+    pub(crate) fn new(hsm: HsmId, courier: Arc<dyn Courier>) -> Self {
+        Self {
+            hsm,
+            courier,
+            seen: Mutex::default(),
+            fittings: Mutex::default(),
+            fitting: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Whether its host is connected and it was running when it was seen last.
+    pub(crate) fn is_up(&self) -> bool {
+        self.courier.is_connected() && self.seen.lock().running
+    }
+
+    pub(crate) fn is_activated(&self) -> bool {
+        self.is_up() && self.seen.lock().activated
+    }
+
+    /// Where it listens or listened.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.seen.lock().address
+    }
+
+    pub(super) fn keeps_apart(&self) -> bool {
+        self.fittings.lock().ailment.keeps_apart()
+    }
+
+    /// Sends it an errand.
+    pub(crate) async fn send(&self, errand: Errand) -> Result<Outcome, Undelivered> {
+        let letter = Letter {
+            hsm: self.hsm.clone(),
+            now_ms: self.courier.now_ms(),
+            errand,
+        };
+        match self.courier.carry(letter).await? {
+            Outcome::Failed(why) => Err(Undelivered::Failed(why)),
+            outcome => Ok(outcome),
+        }
+    }
+
+    /// Sends it an errand after which its status is another.
+    pub(crate) async fn change(&self, errand: Errand) -> Result<Status, Undelivered> {
+        let Outcome::Status(status) = self.send(errand).await? else {
+            return Err(unexpected());
+        };
+        let mut seen = self.seen.lock();
+        *seen = Status {
+            // One that does not listen for the moment keeps its address, like one that is down.
+            address: status.address.or(seen.address),
+            ..status
+        };
+        drop(seen);
+        Ok(status)
+    }
+
+    /// Takes it down; at once as far as the control plane is concerned.
+    pub(crate) fn crash(self: &Arc<Self>) -> bool {
+        let was_up = self.is_up();
+        self.seen.lock().running = false;
+        let remote = Arc::clone(self);
+        tokio::spawn(async move {
+            if let Err(error) = remote.send(Errand::Crash).await {
+                tracing::warn!(hsm = %remote.hsm, %error, "not taken down on its host");
+            }
+        });
+        was_up
+    }
+
+    /// Changes what it is fitted with, and lets its host know if that is there.
+    pub(crate) fn fit_with(self: &Arc<Self>, change: impl FnOnce(&mut Fittings)) {
+        let mut fittings = self.fittings.lock();
+        let before = fittings.clone();
+        change(&mut fittings);
+        if *fittings == before || !self.courier.is_connected() {
+            return;
+        }
+        drop(fittings);
+        let remote = Arc::clone(self);
+        tokio::spawn(async move { remote.fit().await });
+    }
+
+    /// Fits it with what it shall have.
+    pub(crate) async fn fit(&self) {
+        let _one_at_a_time = self.fitting.lock().await;
+        let fittings = self.fittings.lock().clone();
+        if let Err(error) = self.send(Errand::Fit(fittings)).await {
+            tracing::warn!(hsm = %self.hsm, %error, "not fitted on its host");
+        }
+    }
+
+    async fn done(&self, errand: Errand) -> Result<(), String> {
+        match self.send(errand).await {
+            Ok(Outcome::Done) => Ok(()),
+            Ok(_other) => Err(unexpected().to_string()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+impl Peer for Remote {
+    fn tally(&self) -> Told<'_, Tally> {
+        Box::pin(async move {
+            match self.send(Errand::Count).await {
+                Ok(Outcome::Tally(tally)) => Ok(tally),
+                Ok(_other) => Err(unexpected().to_string()),
+                Err(error) => {
+                    if matches!(error, Undelivered::Failed(_)) {
+                        self.seen.lock().running = false;
+                    }
+                    Err(error.to_string())
+                }
+            }
+        })
+    }
+
+    fn deleted(&self) -> Told<'_, BTreeSet<HsmKeyId>> {
+        Box::pin(async move {
+            match self.send(Errand::Deleted).await {
+                Ok(Outcome::Ids(ids)) => Ok(ids),
+                Ok(_other) => Err(unexpected().to_string()),
+                Err(error) => Err(error.to_string()),
+            }
+        })
+    }
+
+    fn bury<'a>(&'a self, deleted: &'a [HsmKeyId]) -> Told<'a, ()> {
+        Box::pin(self.done(Errand::Bury(deleted.to_vec())))
+    }
+
+    fn revisions(&self) -> Told<'_, Vec<(HsmKeyId, u64)>> {
+        Box::pin(async move {
+            match self.send(Errand::Revisions).await {
+                Ok(Outcome::Revisions(revisions)) => Ok(revisions),
+                Ok(_other) => Err(unexpected().to_string()),
+                Err(error) => Err(error.to_string()),
+            }
+        })
+    }
+
+    fn export<'a>(&'a self, ids: &'a [HsmKeyId]) -> Told<'a, Vec<MaskedKey>> {
+        Box::pin(async move {
+            match self.send(Errand::Export(ids.to_vec())).await {
+                Ok(Outcome::Keys(keys)) => Ok(keys),
+                Ok(_other) => Err(unexpected().to_string()),
+                Err(error) => Err(error.to_string()),
+            }
+        })
+    }
+
+    fn take_over<'a>(&'a self, keys: &'a [MaskedKey]) -> Told<'a, ()> {
+        Box::pin(self.done(Errand::TakeOver(keys.to_vec())))
+    }
+}
+
+pub(super) fn unexpected() -> Undelivered {
+    Undelivered::Failed("the host answered something else than it was asked".to_owned())
+}

@@ -1,0 +1,99 @@
+//! Which hosts there are.
+
+use std::net::SocketAddr;
+
+use portcullis_api::{ClusterId, HsmId};
+use portcullis_store::Store;
+use serde::Serialize;
+
+use super::record::{self, Standing};
+use crate::CloudHsm;
+use crate::fleet::Courier;
+use crate::record::{Cluster, decode, layout};
+
+/// A host, as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HostReport {
+    /// Its number.
+    pub host: u64,
+    /// The Availability Zone that it stands in.
+    pub availability_zone: String,
+    /// How it is.
+    pub state: HostState,
+    /// Where it calls from.
+    pub calls_from: Option<SocketAddr>,
+    /// The HSM that it runs.
+    pub hsm: Option<HsmId>,
+    /// The cluster of that HSM.
+    pub cluster: Option<ClusterId>,
+    /// Where that HSM listens.
+    pub address: Option<SocketAddr>,
+}
+
+/// How a host is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum HostState {
+    /// Its token was not used yet.
+    Invited,
+    /// Its token was not used in time.
+    Expired,
+    /// It is connected and has no HSM.
+    Idle,
+    /// It is connected and its HSM serves.
+    Serving,
+    /// It is connected, and its HSM is down.
+    Down,
+    /// It is not connected.
+    Lost,
+}
+
+impl CloudHsm {
+    /// Every host that was invited, by number.
+    #[must_use]
+    pub fn hosts(&self) -> Vec<HostReport> {
+        let hsms = self.hsms_by_host();
+        let now = self.clock.now().millis();
+        let report = |host: record::HostRecord| {
+            let line = self.hosts.line(host.number);
+            let connected = line.as_ref().is_some_and(|line| line.is_connected());
+            let (hsm, cluster) = hsms.get(&host.number).cloned().unzip();
+            let up = hsm.as_ref().is_some_and(|hsm| self.fleet.is_up(hsm));
+            let state = match (&host.standing, connected, &hsm) {
+                (Standing::Invited { expires, .. }, ..) if *expires <= now => HostState::Expired,
+                (Standing::Invited { .. }, ..) => HostState::Invited,
+                (Standing::Enrolled { .. }, false, _) => HostState::Lost,
+                (Standing::Enrolled { .. }, true, None) => HostState::Idle,
+                (Standing::Enrolled { .. }, true, Some(_)) if up => HostState::Serving,
+                (Standing::Enrolled { .. }, true, Some(_)) => HostState::Down,
+            };
+            HostReport {
+                host: host.number,
+                availability_zone: host.zone,
+                state,
+                calls_from: line.and_then(|line| line.address()),
+                address: hsm.as_ref().and_then(|hsm| self.fleet.address(hsm)),
+                hsm,
+                cluster,
+            }
+        };
+        let hosts = record::all(&self.ledger.store);
+        hosts.into_iter().map(report).collect()
+    }
+}
+
+/// The HSMs of a control plane's store whose disks are on other hosts.
+///
+/// Rule HOST-11: what is taken of the store alone is not whole when there are some.
+#[must_use]
+pub fn hsms_on_hosts(store: &Store) -> Vec<HsmId> {
+    let found = store.scan(layout::all_clusters(), None, usize::MAX);
+    let clusters = found
+        .iter()
+        .filter_map(|(_, record)| decode::<Cluster>(&record.value).ok());
+    clusters
+        .flat_map(|cluster| cluster.hsms)
+        .filter(|(_, hsm)| hsm.host.is_some())
+        .map(|(id, _)| id)
+        .collect()
+}

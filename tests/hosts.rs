@@ -1,0 +1,582 @@
+//! HSMs as processes of their own: killed, stopped and cut off between facade and host, they lose
+//! nothing that was acknowledged and answer nothing wrong, and serve again within five seconds.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "tests fail loudly; when to break something is a matter of the machine's clock"
+)]
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use portcullis_tests::{Caller, Outcome, Portcullis, binary, eventually};
+use serde_json::{Value, json};
+
+/// How soon everything works after whatever was broken is mended (invariant I11).
+const RECOVERY: Duration = Duration::from_secs(5);
+
+/// A host: `portcullis hsm serve`. Dropping it kills the process.
+struct Host {
+    child: Child,
+    data: PathBuf,
+    log: PathBuf,
+    place: Place,
+}
+
+/// Where a host runs.
+#[derive(Clone, Default)]
+struct Place {
+    namespace: Option<String>,
+    listen: Option<String>,
+}
+
+impl Host {
+    fn start(join: &str, token: Option<&str>, data: &Path, place: Place) -> Self {
+        let mut command = match &place.namespace {
+            Some(namespace) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", namespace]).arg(binary());
+                command
+            }
+            None => Command::new(binary()),
+        };
+        command.args(["hsm", "serve", "--join", join, "--data"]);
+        command.arg(data);
+        if let Some(listen) = &place.listen {
+            command.args(["--listen", listen]);
+        }
+        if let Some(token) = token {
+            command.env("PORTCULLIS_HOST_TOKEN", token);
+        }
+        let log = data.with_extension("log");
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(std::fs::File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        stdout.read_line(&mut line).unwrap();
+        let log_text = || std::fs::read_to_string(&log).unwrap();
+        assert!(line.contains("\"host\""), "{line}{}", log_text());
+        // Whoever reads no further must not stop the host from writing.
+        std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
+        Self {
+            child,
+            data: data.to_owned(),
+            log,
+            place,
+        }
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args([signal, &id]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    fn terminate(&mut self) {
+        self.signal("-TERM");
+        let status = eventually("the host ends", || self.child.try_wait().unwrap());
+        let log = std::fs::read_to_string(&self.log).unwrap();
+        assert!(status.success(), "{log}");
+    }
+
+    fn again(&mut self, join: &str) {
+        *self = Self::start(join, None, &self.data.clone(), self.place.clone());
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        let _already_ended = self.child.kill();
+        let _status = self.child.wait();
+    }
+}
+
+/// What `hsm serve` says when it is refused.
+fn refused(portcullis: &Portcullis, arguments: &str) -> String {
+    let join = portcullis.authority();
+    portcullis.shell_fails(&format!("portcullis hsm serve --join {join} {arguments}"))
+}
+
+/// A token for a host in this zone.
+fn enrol(portcullis: &Portcullis, zone: &str) -> String {
+    let line = format!("portcullis hsm enrol --availability-zone {zone}");
+    let printed: Value = serde_json::from_str(&portcullis.shell(&line)).unwrap();
+    printed["data"]["token"].as_str().unwrap().to_owned()
+}
+
+fn hosts(portcullis: &Portcullis) -> Value {
+    let printed = portcullis.shell("portcullis hsm hosts --output json");
+    serde_json::from_str(&printed).unwrap()
+}
+
+fn wait_for_states(portcullis: &Portcullis, wanted: &[&str]) {
+    eventually(&format!("the hosts are {wanted:?}"), || {
+        let found = hosts(portcullis);
+        let states = found.as_array().unwrap().iter().map(|host| &host["state"]);
+        states.eq(wanted.iter()).then_some(())
+    });
+}
+
+/// A cluster in two zones, a key store that uses it, and a key.
+const BUILD: &str = r#"
+SUBNETS=$(portcullis status --output json | python3 -c 'import json,sys; print(*json.load(sys.stdin)["subnets"]["us-east-1"].values())')
+CLUSTER=$(aws cloudhsmv2 create-cluster --hsm-type hsm2m.medium --mode FIPS --subnet-ids $SUBNETS --query Cluster.ClusterId --output text)
+aws cloudhsmv2 create-hsm --cluster-id $CLUSTER --availability-zone us-east-1a
+aws cloudhsmv2 describe-clusters --query 'Clusters[0].Certificates.ClusterCsr' --output text > cluster.csr
+openssl req -x509 -newkey rsa:2048 -nodes -days 3652 -subj '/CN=Example Root' -keyout ca.key -out ca.crt
+openssl x509 -req -days 3652 -in cluster.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out cluster.crt
+aws cloudhsmv2 initialize-cluster --cluster-id $CLUSTER --signed-cert file://cluster.crt --trust-anchor file://ca.crt
+export CLOUDHSM_CLUSTER_ID=$CLUSTER CLOUDHSM_ROLE=admin CLOUDHSM_PIN=admin:adminPassword1
+portcullis cloudhsm-cli cluster activate --password adminPassword1
+portcullis cloudhsm-cli user create --username kmsuser --role crypto-user --password kmsPswd1
+aws cloudhsmv2 create-hsm --cluster-id $CLUSTER --availability-zone us-east-1b
+STORE=$(aws kms create-custom-key-store --custom-key-store-name Hosted --cloud-hsm-cluster-id $CLUSTER --key-store-password kmsPswd1 --trust-anchor-certificate file://ca.crt --query CustomKeyStoreId --output text)
+aws kms connect-custom-key-store --custom-key-store-id $STORE
+portcullis wait --key-store $STORE --state CONNECTED
+aws kms create-key --origin AWS_CLOUDHSM --custom-key-store-id $STORE
+"#;
+
+/// Two hosts in two zones, and a key store on them.
+fn build(portcullis: &Portcullis, folder: &Path, places: [Place; 2]) -> [Host; 2] {
+    let zones = ["us-east-1a", "us-east-1b"];
+    let mut number = 0;
+    let hosts = places.map(|place| {
+        let token = enrol(portcullis, zones[number]);
+        number += 1;
+        let data = folder.join(format!("host{number}"));
+        Host::start(portcullis.authority(), Some(&token), &data, place)
+    });
+    wait_for_states(portcullis, &["IDLE", "IDLE"]);
+    portcullis.shell(BUILD);
+    wait_for_states(portcullis, &["SERVING", "SERVING"]);
+    let shown = portcullis.aws("cloudhsmv2 describe-clusters");
+    let messages = shown["Clusters"][0]["Hsms"].as_array().unwrap().iter();
+    let mut messages: Vec<&str> = messages
+        .map(|hsm| hsm["StateMessage"].as_str().unwrap())
+        .collect();
+    messages.sort_unstable();
+    let expected = ["HSM created on host 1.", "HSM created on host 2."];
+    assert_eq!(messages, expected);
+    hosts
+}
+
+/// Everything that was acknowledged.
+#[derive(Default)]
+struct Ledger(Mutex<Entries>);
+
+#[derive(Default)]
+struct Entries {
+    keys: Vec<String>,
+    /// Plaintext and ciphertext.
+    texts: Vec<(String, String)>,
+    /// Answers that were no success, by exception.
+    failures: Vec<String>,
+}
+
+impl Ledger {
+    /// Encrypts and makes keys until it is over.
+    fn fill(&self, portcullis: &Portcullis, over: &AtomicBool) {
+        let mut caller = Caller::new(portcullis.authority());
+        let store = store_of(&mut caller);
+        let mut number = 0;
+        while !over.load(Ordering::Relaxed) {
+            number += 1;
+            if number % 50 == 1 {
+                let body = json!({ "Origin": "AWS_CLOUDHSM", "CustomKeyStoreId": store });
+                match caller.kms("CreateKey", &body) {
+                    Outcome::Done(made) => {
+                        let key = made["KeyMetadata"]["KeyId"].as_str().unwrap().to_owned();
+                        self.0.lock().unwrap().keys.push(key);
+                    }
+                    other => self.failed(&other),
+                }
+            }
+            let Some(key) = self.0.lock().unwrap().keys.last().cloned() else {
+                continue;
+            };
+            let plaintext = format!("{number:016x}");
+            match caller.kms("Encrypt", &json!({ "KeyId": key, "Plaintext": plaintext })) {
+                Outcome::Done(sealed) => {
+                    let blob = sealed["CiphertextBlob"].as_str().unwrap().to_owned();
+                    self.0.lock().unwrap().texts.push((plaintext, blob));
+                }
+                other => self.failed(&other),
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    fn failed(&self, outcome: &Outcome) {
+        let what = match outcome {
+            Outcome::Refused(why) => why["__type"].as_str().unwrap_or("?").to_owned(),
+            other => format!("{other:?}"),
+        };
+        self.0.lock().unwrap().failures.push(what);
+    }
+
+    /// Every key is there, and every ciphertext opens to its plaintext.
+    fn check(&self, portcullis: &Portcullis) {
+        let mut caller = Caller::new(portcullis.authority());
+        let entries = self.0.lock().unwrap();
+        for key in &entries.keys {
+            let found = caller.kms("DescribeKey", &json!({ "KeyId": key }));
+            assert!(
+                matches!(found, Outcome::Done(_)),
+                "{key} is lost: {found:?}"
+            );
+            let used = caller.kms("Encrypt", &json!({ "KeyId": key, "Plaintext": "AAAA" }));
+            assert!(
+                matches!(used, Outcome::Done(_)),
+                "{key} has no material: {used:?}"
+            );
+        }
+        for (plaintext, blob) in &entries.texts {
+            match caller.kms("Decrypt", &json!({ "CiphertextBlob": blob })) {
+                Outcome::Done(opened) => assert_eq!(opened["Plaintext"], plaintext.as_str()),
+                other => panic!("an acknowledged ciphertext does not open: {other:?}"),
+            }
+        }
+    }
+}
+
+fn store_of(caller: &mut Caller) -> String {
+    let Outcome::Done(found) = caller.kms("DescribeCustomKeyStores", &json!({})) else {
+        panic!("no key stores");
+    };
+    let store = &found["CustomKeyStores"][0]["CustomKeyStoreId"];
+    store.as_str().unwrap().to_owned()
+}
+
+/// Waits until a key is made, which needs both HSMs, and a text is sealed and opened.
+fn recovered(portcullis: &Portcullis) {
+    let mended = Instant::now();
+    let mut caller = Caller::new(portcullis.authority());
+    let store = store_of(&mut caller);
+    let mut works = || {
+        let body = json!({ "Origin": "AWS_CLOUDHSM", "CustomKeyStoreId": store });
+        let Outcome::Done(made) = caller.kms("CreateKey", &body) else {
+            return false;
+        };
+        let body = json!({ "KeyId": made["KeyMetadata"]["KeyId"], "Plaintext": "AAAA" });
+        (0..8).all(|_| matches!(caller.kms("Encrypt", &body), Outcome::Done(_)))
+    };
+    while !works() {
+        assert!(mended.elapsed() < 4 * RECOVERY, "{}", portcullis.log());
+    }
+    let took = mended.elapsed();
+    eprintln!("works again after {took:?}");
+    assert!(took < RECOVERY, "works again only after {took:?}");
+}
+
+/// Breaks and mends under load; nothing that was acknowledged is lost, and the load generator's own
+/// checker finds nothing.
+fn under_load(portcullis: &Portcullis, ledger: &Ledger, name: &str, trouble: impl FnOnce()) {
+    let before = ledger.0.lock().unwrap().failures.len();
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| ledger.fill(portcullis, &over));
+        let load = scope.spawn(|| {
+            portcullis.try_shell(&format!(
+                "portcullis load run --rate 100/s --duration 12s --key-store Hosted --out {name}"
+            ))
+        });
+        std::thread::sleep(Duration::from_secs(2));
+        trouble();
+        recovered(portcullis);
+        let loaded = load.join().unwrap();
+        over.store(true, Ordering::Relaxed);
+        let said = String::from_utf8_lossy(&loaded.stderr);
+        assert!(loaded.status.success(), "{name}: {said}");
+    });
+    let path = portcullis.home().join(name).join("summary.json");
+    let summary: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    for zero in [
+        "gate_leaks",
+        "wrong_plaintexts",
+        "disconnected_errors_while_connected",
+    ] {
+        assert_eq!(summary[zero], 0, "{name}: {zero}: {summary:#}");
+    }
+    ledger.check(portcullis);
+    let entries = ledger.0.lock().unwrap();
+    let failures = &entries.failures[before..];
+    eprintln!(
+        "{name}: {} keys, {} ciphertexts; {} calls failed: {:?}",
+        entries.keys.len(),
+        entries.texts.len(),
+        failures.len(),
+        failures.first()
+    );
+    // What fails is a key that cannot be made on two HSMs: one in fifty calls, for a few seconds.
+    assert!(failures.len() < 100, "{name}: {failures:?}");
+    let from_gate = |why: &&String| why.contains("KMSInvalidState");
+    assert_eq!(failures.iter().find(from_gate), None, "{name}");
+}
+
+/// Rules HOST-02, HOST-05, HOST-06 and HOST-07
+#[test]
+fn hosts_that_are_killed_stopped_and_restarted_lose_nothing_and_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("plane");
+    let data = data.to_str().unwrap();
+    let arguments = ["--world", "empty", "--data", data];
+    let mut portcullis = Portcullis::up(&arguments);
+    let mut hosts = build(&portcullis, folder.path(), Default::default());
+    let ledger = Ledger::default();
+
+    under_load(&portcullis, &ledger, "killed", || {
+        hosts[0].kill();
+        std::thread::sleep(Duration::from_secs(2));
+        hosts[0].again(portcullis.authority());
+    });
+    under_load(&portcullis, &ledger, "stopped", || {
+        hosts[1].signal("-STOP");
+        std::thread::sleep(Duration::from_secs(4));
+        hosts[1].signal("-CONT");
+    });
+
+    // Everything stops, the hosts first, and starts again at another address.
+    for host in &mut hosts {
+        host.terminate();
+    }
+    wait_for_states(&portcullis, &["LOST", "LOST"]);
+    portcullis.terminate();
+    portcullis = Portcullis::up(&arguments);
+    for host in &mut hosts {
+        host.again(portcullis.authority());
+    }
+    wait_for_states(&portcullis, &["SERVING", "SERVING"]);
+    recovered(&portcullis);
+    ledger.check(&portcullis);
+
+    // Rule HOST-11
+    let said = portcullis.shell_fails("portcullis snapshot save state.snapshot");
+    assert!(said.contains("another host"), "{said}");
+
+    // Rule HOST-09: an HSM whose host is gone can be removed, and the host is idle when it is back.
+    hosts[1].kill();
+    wait_for_states(&portcullis, &["SERVING", "LOST"]);
+    portcullis.shell(
+        "IFS=$'\\t' read CLUSTER HSM < <(aws cloudhsmv2 describe-clusters --query \
+         \"Clusters[0].[ClusterId, Hsms[?AvailabilityZone=='us-east-1b'].HsmId | [0]]\" --output text); \
+         aws cloudhsmv2 delete-hsm --cluster-id $CLUSTER --hsm-id $HSM",
+    );
+    hosts[1].again(portcullis.authority());
+    wait_for_states(&portcullis, &["SERVING", "IDLE"]);
+    let left = std::fs::read_dir(hosts[1].data.join("hsms"))
+        .unwrap()
+        .count();
+    assert_eq!(left, 0, "the disk of the HSM was wiped");
+    ledger.check(&portcullis);
+}
+
+/// A network namespace with one end of a cable whose other end is here.
+struct Namespace {
+    name: String,
+    here: String,
+    there: String,
+}
+
+impl Namespace {
+    /// Makes one, or says why this machine cannot.
+    fn make() -> Result<Self, String> {
+        let number = std::process::id() % 200 + 20;
+        let name = format!("portcullis-{number}");
+        let (one, other) = (format!("pc{number}a"), format!("pc{number}b"));
+        let made = Self {
+            here: format!("10.217.{number}.1"),
+            there: format!("10.217.{number}.2"),
+            name: name.clone(),
+        };
+        for line in [
+            format!("netns add {name}"),
+            format!("link add {one} type veth peer name {other} netns {name}"),
+            format!("addr add {}/24 dev {one}", made.here),
+            format!("link set {one} up"),
+            format!("-n {name} addr add {}/24 dev {other}", made.there),
+            format!("-n {name} link set {other} up"),
+            format!("-n {name} link set lo up"),
+        ] {
+            ip(&line)?;
+        }
+        Ok(made)
+    }
+
+    fn cable(&self, state: &str) {
+        let number = self.name.rsplit('-').next().unwrap();
+        ip(&format!("-n {} link set pc{number}b {state}", self.name)).unwrap();
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let _best_effort = ip(&format!("netns delete {}", self.name));
+    }
+}
+
+fn ip(line: &str) -> Result<(), String> {
+    let output = Command::new("ip").args(line.split(' ')).output();
+    let output = output.map_err(|error| format!("ip: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let why = String::from_utf8_lossy(&output.stderr);
+    Err(format!("ip {line}: {}", why.trim()))
+}
+
+/// Rules HOST-06 and HOST-07
+#[test]
+fn a_host_behind_a_cut_cable_loses_nothing_and_comes_back() {
+    let namespace = match Namespace::make() {
+        Ok(namespace) => namespace,
+        Err(why) => {
+            eprintln!("SKIPPED: this machine makes no network namespaces ({why})");
+            return;
+        }
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("plane");
+    let data = data.to_str().unwrap();
+    let portcullis = Portcullis::up(&[
+        "--world",
+        "empty",
+        "--data",
+        data,
+        "--bind",
+        &namespace.here,
+    ]);
+    let far = Place {
+        namespace: Some(namespace.name.clone()),
+        listen: Some(format!("{}:0", namespace.there)),
+    };
+    let near = Place {
+        namespace: None,
+        listen: Some(format!("{}:0", namespace.here)),
+    };
+    let _hosts = build(&portcullis, folder.path(), [far, near]);
+    let ledger = Ledger::default();
+    for name in ["cut", "cut-again"] {
+        under_load(&portcullis, &ledger, name, || {
+            namespace.cable("down");
+            std::thread::sleep(Duration::from_secs(4));
+            namespace.cable("up");
+        });
+    }
+    wait_for_states(&portcullis, &["SERVING", "SERVING"]);
+}
+
+/// Rules HOST-01 to HOST-04
+#[test]
+fn who_was_not_invited_is_refused_and_told_why() {
+    let portcullis = Portcullis::up(&["--world", "empty", "--ephemeral"]);
+    let folder = tempfile::tempdir().unwrap();
+    let data = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let said = portcullis.shell_fails("portcullis hsm enrol --availability-zone us-east-1x");
+    assert!(said.contains("no Availability Zone"), "{said}");
+
+    let token = enrol(&portcullis, "us-east-1a");
+    let said = refused(&portcullis, &format!("--data {}", data("none")));
+    assert!(said.contains("has no token"), "{said}");
+    let said = refused(
+        &portcullis,
+        &format!("--token {}x --data {}", token, data("bad")),
+    );
+    assert!(said.contains("no enrolment token"), "{said}");
+
+    let mut parts: Vec<String> = token.split('.').map(str::to_owned).collect();
+    let wrong = |at: usize, parts: &[String]| {
+        let mut changed = parts.to_vec();
+        changed[at] = "0".repeat(64);
+        changed.join(".")
+    };
+    let arguments = format!("--token {} --data {}", wrong(2, &parts), data("secret"));
+    assert!(refused(&portcullis, &arguments).contains("secret of the token"));
+    let arguments = format!(
+        "--token {} --data {}",
+        wrong(3, &parts),
+        data("fingerprint")
+    );
+    assert!(refused(&portcullis, &arguments).contains("another certificate"));
+    "7".clone_into(&mut parts[1]);
+    let arguments = format!("--token {} --data {}", parts.join("."), data("number"));
+    assert!(refused(&portcullis, &arguments).contains("not the one that host 7"));
+
+    let mut host = Host::start(
+        portcullis.authority(),
+        Some(&token),
+        Path::new(&data("first")),
+        Place::default(),
+    );
+    let arguments = format!("--token {token} --data {}", data("second"));
+    assert!(refused(&portcullis, &arguments).contains("has been used"));
+    host.terminate();
+    host.again(portcullis.authority());
+
+    let late = enrol(&portcullis, "us-east-1b");
+    portcullis.shell("portcullis clock advance 2h");
+    let arguments = format!("--token {late} --data {}", data("late"));
+    assert!(refused(&portcullis, &arguments).contains("has expired"));
+    wait_for_states(&portcullis, &["IDLE", "EXPIRED"]);
+
+    let said = refused(
+        &portcullis,
+        &format!("--data {} --listen 0.0.0.0:0", data("x")),
+    );
+    assert!(said.contains("--listen"), "{said}");
+    let folder_of_host = data("first");
+    host.terminate();
+    let said = portcullis.shell_fails(&format!("portcullis up --port 0 --data {folder_of_host}"));
+    assert!(said.contains("that of a host"), "{said}");
+}
+
+/// Rule HOST-08
+#[test]
+fn an_hsm_whose_host_is_lost_before_it_is_made_is_made_elsewhere_and_says_so() {
+    let world = [
+        "--world",
+        "empty",
+        "--ephemeral",
+        "--state-changes",
+        "after:3",
+    ];
+    let portcullis = Portcullis::up(&world);
+    let folder = tempfile::tempdir().unwrap();
+    let token = enrol(&portcullis, "us-east-1a");
+    let data = folder.path().join("host");
+    let join = portcullis.authority();
+    let mut host = Host::start(join, Some(&token), &data, Place::default());
+    wait_for_states(&portcullis, &["IDLE"]);
+    portcullis.shell(
+        "SUBNETS=$(portcullis status --output json | python3 -c 'import json,sys; \
+         print(*json.load(sys.stdin)[\"subnets\"][\"us-east-1\"].values())')
+         CLUSTER=$(aws cloudhsmv2 create-cluster --hsm-type hsm2m.medium --mode FIPS --subnet-ids \
+         $SUBNETS --query Cluster.ClusterId --output text)
+         until aws cloudhsmv2 describe-clusters --output text | grep -q UNINITIALIZED; do sleep 0.2; done
+         aws cloudhsmv2 create-hsm --cluster-id $CLUSTER --availability-zone us-east-1a",
+    );
+    host.kill();
+    let message = eventually("the HSM is made", || {
+        let shown = portcullis.aws("cloudhsmv2 describe-clusters");
+        let hsm = &shown["Clusters"][0]["Hsms"][0];
+        let message = hsm["StateMessage"].as_str()?;
+        (hsm["State"] == "ACTIVE").then(|| message.to_owned())
+    });
+    assert!(message.contains("host 1 was lost"), "{message}");
+    host.again(portcullis.authority());
+    wait_for_states(&portcullis, &["IDLE"]);
+}
