@@ -132,6 +132,14 @@ fn wait_for_states(portcullis: &Portcullis, wanted: &[&str]) {
     });
 }
 
+/// A cluster with one HSM.
+const FIRST_HSM: &str = r#"
+SUBNETS=$(portcullis status --output json | python3 -c 'import json,sys; print(*json.load(sys.stdin)["subnets"]["us-east-1"].values())')
+CLUSTER=$(aws cloudhsmv2 create-cluster --hsm-type hsm2m.medium --mode FIPS --subnet-ids $SUBNETS --query Cluster.ClusterId --output text)
+until aws cloudhsmv2 describe-clusters --output text | grep -q UNINITIALIZED; do sleep 0.2; done
+aws cloudhsmv2 create-hsm --cluster-id $CLUSTER --availability-zone us-east-1a
+"#;
+
 /// A cluster in two zones, a key store that uses it, and a key.
 const BUILD: &str = r#"
 SUBNETS=$(portcullis status --output json | python3 -c 'import json,sys; print(*json.load(sys.stdin)["subnets"]["us-east-1"].values())')
@@ -203,7 +211,7 @@ impl Ledger {
                         let key = made["KeyMetadata"]["KeyId"].as_str().unwrap().to_owned();
                         self.0.lock().unwrap().keys.push(key);
                     }
-                    other => self.failed(&other),
+                    other @ (Outcome::Refused(_) | Outcome::Lost) => self.failed(&other),
                 }
             }
             let Some(key) = self.0.lock().unwrap().keys.last().cloned() else {
@@ -215,7 +223,7 @@ impl Ledger {
                     let blob = sealed["CiphertextBlob"].as_str().unwrap().to_owned();
                     self.0.lock().unwrap().texts.push((plaintext, blob));
                 }
-                other => self.failed(&other),
+                other @ (Outcome::Refused(_) | Outcome::Lost) => self.failed(&other),
             }
             std::thread::sleep(Duration::from_millis(2));
         }
@@ -224,7 +232,7 @@ impl Ledger {
     fn failed(&self, outcome: &Outcome) {
         let what = match outcome {
             Outcome::Refused(why) => why["__type"].as_str().unwrap_or("?").to_owned(),
-            other => format!("{other:?}"),
+            Outcome::Done(_) | Outcome::Lost => format!("{outcome:?}"),
         };
         self.0.lock().unwrap().failures.push(what);
     }
@@ -248,7 +256,9 @@ impl Ledger {
         for (plaintext, blob) in &entries.texts {
             match caller.kms("Decrypt", &json!({ "CiphertextBlob": blob })) {
                 Outcome::Done(opened) => assert_eq!(opened["Plaintext"], plaintext.as_str()),
-                other => panic!("an acknowledged ciphertext does not open: {other:?}"),
+                other @ (Outcome::Refused(_) | Outcome::Lost) => {
+                    panic!("an acknowledged ciphertext does not open: {other:?}")
+                }
             }
         }
     }
@@ -544,6 +554,30 @@ fn who_was_not_invited_is_refused_and_told_why() {
     assert!(said.contains("that of a host"), "{said}");
 }
 
+/// Rule HOST-12
+#[test]
+fn a_fault_inside_an_hsm_does_not_reach_another_host() {
+    let portcullis = Portcullis::up(&["--world", "empty", "--ephemeral"]);
+    let folder = tempfile::tempdir().unwrap();
+    let token = enrol(&portcullis, "us-east-1a");
+    let data = folder.path().join("host");
+    let join = portcullis.authority();
+    let _host = Host::start(join, Some(&token), &data, Place::default());
+    wait_for_states(&portcullis, &["IDLE"]);
+    portcullis.shell(FIRST_HSM);
+    wait_for_states(&portcullis, &["SERVING"]);
+    for kind in ["corrupt-disk", "lock-kmsuser"] {
+        let line = format!("portcullis chaos inject {kind} --zone us-east-1a");
+        let said = portcullis.shell_fails(&line);
+        assert!(said.contains("on another host"), "{kind}: {said}");
+    }
+    let hsm = hosts(&portcullis)[0]["hsm"].as_str().unwrap().to_owned();
+    portcullis.shell(&format!("portcullis hsm crash {hsm}"));
+    wait_for_states(&portcullis, &["DOWN"]);
+    portcullis.shell(&format!("portcullis hsm restart {hsm}"));
+    wait_for_states(&portcullis, &["SERVING"]);
+}
+
 /// Rule HOST-08
 #[test]
 fn an_hsm_whose_host_is_lost_before_it_is_made_is_made_elsewhere_and_says_so() {
@@ -561,14 +595,7 @@ fn an_hsm_whose_host_is_lost_before_it_is_made_is_made_elsewhere_and_says_so() {
     let join = portcullis.authority();
     let mut host = Host::start(join, Some(&token), &data, Place::default());
     wait_for_states(&portcullis, &["IDLE"]);
-    portcullis.shell(
-        "SUBNETS=$(portcullis status --output json | python3 -c 'import json,sys; \
-         print(*json.load(sys.stdin)[\"subnets\"][\"us-east-1\"].values())')
-         CLUSTER=$(aws cloudhsmv2 create-cluster --hsm-type hsm2m.medium --mode FIPS --subnet-ids \
-         $SUBNETS --query Cluster.ClusterId --output text)
-         until aws cloudhsmv2 describe-clusters --output text | grep -q UNINITIALIZED; do sleep 0.2; done
-         aws cloudhsmv2 create-hsm --cluster-id $CLUSTER --availability-zone us-east-1a",
-    );
+    portcullis.shell(FIRST_HSM);
     host.kill();
     let message = eventually("the HSM is made", || {
         let shown = portcullis.aws("cloudhsmv2 describe-clusters");

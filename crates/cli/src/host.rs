@@ -76,7 +76,7 @@ async fn serve(arguments: &ServeHsm) -> Result<(), String> {
     }
 }
 
-fn joined(joined: Joined) {
+fn joined(joined: &Joined) {
     print::json_line(&json!({
         "host": joined.host,
         "availability_zone": joined.zone,

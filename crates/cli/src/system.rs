@@ -1,6 +1,6 @@
 //! The parts of a running Portcullis, put together over a data folder or over memory.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;

@@ -3,8 +3,7 @@
 use portcullis_api::HsmId;
 use portcullis_hsm::Image;
 
-use super::errand::{Content, Errand, Fittings, Outcome, Status};
-use super::node::Node;
+use super::errand::{Content, Errand, Fittings, KeyErrand, Outcome, Status};
 use super::peer::Peer;
 use super::{Capture, Fleet, FleetError, KeptIdentity};
 
@@ -18,50 +17,34 @@ impl Fleet {
             Errand::Restart { peers } => self.restart_after(id, &peers).await,
             Errand::Install { certificate } => self.install(id, &certificate).await,
             Errand::Look => Ok(()),
-            Errand::Crash
-            | Errand::Remove
-            | Errand::Capture
-            | Errand::Users
-            | Errand::Fit(_)
-            | Errand::Count
-            | Errand::Deleted
-            | Errand::Bury(_)
-            | Errand::Revisions
-            | Errand::Export(_)
-            | Errand::TakeOver(_) => return self.answer(id, errand).await,
-        };
-        match performed {
-            Ok(()) => Outcome::Status(self.status(id)),
-            Err(error) => Outcome::Failed(error.to_string()),
-        }
-    }
-
-    /// Runs an errand that leaves the HSM's status as it is, or ends it.
-    async fn answer(&self, id: &HsmId, errand: Errand) -> Outcome {
-        let answered = match errand {
             Errand::Crash => {
                 self.crash(id);
-                Ok(Outcome::Done)
+                return Outcome::Done;
             }
-            Errand::Remove => {
-                let removed = self.remove(id).await.map(|()| Outcome::Done);
-                removed.map_err(|error| error.to_string())
-            }
-            Errand::Capture => self.content(id).await,
-            Errand::Users => {
-                let users = self.attach(id).map_err(|error| error.to_string());
-                users.and_then(|disk| disk.read_users()).map(Outcome::Users)
-            }
+            Errand::Remove => return told(self.remove(id).await.map(|()| Outcome::Done)),
+            Errand::Capture => return told(self.content(id).await),
+            Errand::Users => return told(self.users(id)),
             Errand::Fit(fittings) => {
                 self.fit(id, fittings);
-                Ok(Outcome::Done)
+                return Outcome::Done;
             }
-            errand => match self.node(id) {
-                Some(node) => ask(&node, errand).await,
-                None => Err(FleetError::of(id, "it does not answer", "it is down").to_string()),
-            },
+            Errand::Keys(errand) => return told(self.keys(id, errand).await),
         };
-        answered.unwrap_or_else(Outcome::Failed)
+        told(performed.map(|()| Outcome::Status(self.status(id))))
+    }
+
+    async fn keys(&self, id: &HsmId, errand: KeyErrand) -> Result<Outcome, FleetError> {
+        let what = "its keys cannot be looked at";
+        let node = self.node(id);
+        let node = node.ok_or_else(|| FleetError::of(id, what, "it is down"))?;
+        let answered = ask(&node, errand).await;
+        answered.map_err(|why| FleetError::of(id, what, why))
+    }
+
+    fn users(&self, id: &HsmId) -> Result<Outcome, FleetError> {
+        let users = self.attach(id)?.read_users();
+        let unreadable = |why| FleetError::of(id, "its disk cannot be read", why);
+        users.map(Outcome::Users).map_err(unreadable)
     }
 
     async fn make(&self, id: &HsmId, content: Content) -> Result<(), FleetError> {
@@ -79,8 +62,8 @@ impl Fleet {
         }
     }
 
-    async fn content(&self, id: &HsmId) -> Result<Outcome, String> {
-        let captured = self.capture(id).await.map_err(|error| error.to_string())?;
+    async fn content(&self, id: &HsmId) -> Result<Outcome, FleetError> {
+        let captured = self.capture(id).await?;
         let image = captured.image.to_bytes();
         Ok(Outcome::Content(Content::Image(image, captured.notes)))
     }
@@ -105,24 +88,17 @@ impl Fleet {
     }
 }
 
-async fn ask(node: &Node, errand: Errand) -> Result<Outcome, String> {
-    let peer: &dyn Peer = node;
+async fn ask(peer: &dyn Peer, errand: KeyErrand) -> Result<Outcome, String> {
     Ok(match errand {
-        Errand::Count => Outcome::Tally(peer.tally().await?),
-        Errand::Deleted => Outcome::Ids(peer.deleted().await?),
-        Errand::Revisions => Outcome::Revisions(peer.revisions().await?),
-        Errand::Export(ids) => Outcome::Keys(peer.export(&ids).await?),
-        Errand::Bury(deleted) => peer.bury(&deleted).await.map(|()| Outcome::Done)?,
-        Errand::TakeOver(keys) => peer.take_over(&keys).await.map(|()| Outcome::Done)?,
-        Errand::Create(_)
-        | Errand::Start { .. }
-        | Errand::Restart { .. }
-        | Errand::Install { .. }
-        | Errand::Look
-        | Errand::Crash
-        | Errand::Remove
-        | Errand::Capture
-        | Errand::Users
-        | Errand::Fit(_) => return Err("not an errand to a running HSM".to_owned()),
+        KeyErrand::Count => Outcome::Tally(peer.tally().await?),
+        KeyErrand::Deleted => Outcome::Ids(peer.deleted().await?),
+        KeyErrand::Revisions => Outcome::Revisions(peer.revisions().await?),
+        KeyErrand::Export(ids) => Outcome::Keys(peer.export(&ids).await?),
+        KeyErrand::Bury(deleted) => peer.bury(&deleted).await.map(|()| Outcome::Done)?,
+        KeyErrand::TakeOver(keys) => peer.take_over(&keys).await.map(|()| Outcome::Done)?,
     })
+}
+
+fn told(performed: Result<Outcome, FleetError>) -> Outcome {
+    performed.unwrap_or_else(|error| Outcome::Failed(error.to_string()))
 }

@@ -113,14 +113,13 @@ pub(super) async fn users(remote: &Remote) -> Option<Contents> {
 
 pub(super) async fn capture(id: &HsmId, remote: &Remote) -> Result<Capture, FleetError> {
     let outcome = remote.send(Errand::Capture).await;
-    match outcome.map_err(|why| failed(id, &why))? {
-        Outcome::Content(Content::Image(image, notes)) => {
-            let image = Image::from_bytes(&image)
-                .map_err(|error| FleetError::of(id, "its host sent no image", error))?;
-            Ok(Capture { image, notes })
-        }
-        _ => Err(failed(id, &unexpected())),
-    }
+    let outcome = outcome.map_err(|why| failed(id, &why))?;
+    let Outcome::Content(Content::Image(image, notes)) = outcome else {
+        return Err(failed(id, &unexpected()));
+    };
+    let image = Image::from_bytes(&image)
+        .map_err(|error| FleetError::of(id, "its host sent no image", error))?;
+    Ok(Capture { image, notes })
 }
 
 /// Rule HOST-09: an HSM whose host is gone can be removed; the host wipes it when it comes back.

@@ -11,7 +11,7 @@ use portcullis_api::HsmId;
 use portcullis_hsm::{HsmKeyId, MaskedKey};
 use portcullis_link::BoxFuture;
 
-use super::errand::{Errand, Fittings, Letter, Outcome, Status, Tally};
+use super::errand::{Errand, Fittings, KeyErrand, Letter, Outcome, Status, Tally};
 use super::peer::{Peer, Told};
 
 /// Why an errand brought nothing.
@@ -75,6 +75,8 @@ impl Remote {
     }
 
     /// Where it listens or listened.
+    ///
+    /// Rule HOST-07: the loss of its host changes nothing that clusters show.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         self.seen.lock().address
     }
@@ -90,10 +92,11 @@ impl Remote {
             now_ms: self.courier.now_ms(),
             errand,
         };
-        match self.courier.carry(letter).await? {
-            Outcome::Failed(why) => Err(Undelivered::Failed(why)),
-            outcome => Ok(outcome),
+        let outcome = self.courier.carry(letter).await?;
+        if let Outcome::Failed(why) = outcome {
+            return Err(Undelivered::Failed(why));
         }
+        Ok(outcome)
     }
 
     /// Sends it an errand after which its status is another.
@@ -146,68 +149,76 @@ impl Remote {
         }
     }
 
-    async fn done(&self, errand: Errand) -> Result<(), String> {
-        match self.send(errand).await {
-            Ok(Outcome::Done) => Ok(()),
-            Ok(_other) => Err(unexpected().to_string()),
-            Err(error) => Err(error.to_string()),
+    /// Sends it an errand about its keys, and reads the answer with `expected`.
+    async fn keys<T>(
+        &self,
+        errand: KeyErrand,
+        expected: impl FnOnce(Outcome) -> Option<T> + Send,
+    ) -> Result<T, String> {
+        let outcome = self.send(Errand::Keys(errand)).await;
+        if let Err(Undelivered::Failed(_)) = &outcome {
+            // Seen anew when it has been started again.
+            self.seen.lock().running = false;
         }
+        let outcome = outcome.map_err(|why| why.to_string())?;
+        expected(outcome).ok_or_else(|| unexpected().to_string())
     }
 }
 
 impl Peer for Remote {
     fn tally(&self) -> Told<'_, Tally> {
-        Box::pin(async move {
-            match self.send(Errand::Count).await {
-                Ok(Outcome::Tally(tally)) => Ok(tally),
-                Ok(_other) => Err(unexpected().to_string()),
-                Err(error) => {
-                    if matches!(error, Undelivered::Failed(_)) {
-                        self.seen.lock().running = false;
-                    }
-                    Err(error.to_string())
-                }
+        Box::pin(self.keys(KeyErrand::Count, |outcome| {
+            if let Outcome::Tally(found) = outcome {
+                Some(found)
+            } else {
+                None
             }
-        })
+        }))
     }
 
     fn deleted(&self) -> Told<'_, BTreeSet<HsmKeyId>> {
-        Box::pin(async move {
-            match self.send(Errand::Deleted).await {
-                Ok(Outcome::Ids(ids)) => Ok(ids),
-                Ok(_other) => Err(unexpected().to_string()),
-                Err(error) => Err(error.to_string()),
+        Box::pin(self.keys(KeyErrand::Deleted, |outcome| {
+            if let Outcome::Ids(found) = outcome {
+                Some(found)
+            } else {
+                None
             }
-        })
+        }))
     }
 
     fn bury<'a>(&'a self, deleted: &'a [HsmKeyId]) -> Told<'a, ()> {
-        Box::pin(self.done(Errand::Bury(deleted.to_vec())))
+        Box::pin(self.keys(KeyErrand::Bury(deleted.to_vec()), |outcome| done(&outcome)))
     }
 
     fn revisions(&self) -> Told<'_, Vec<(HsmKeyId, u64)>> {
-        Box::pin(async move {
-            match self.send(Errand::Revisions).await {
-                Ok(Outcome::Revisions(revisions)) => Ok(revisions),
-                Ok(_other) => Err(unexpected().to_string()),
-                Err(error) => Err(error.to_string()),
+        let errand = KeyErrand::Revisions;
+        Box::pin(self.keys(errand, |outcome| {
+            if let Outcome::Revisions(found) = outcome {
+                Some(found)
+            } else {
+                None
             }
-        })
+        }))
     }
 
     fn export<'a>(&'a self, ids: &'a [HsmKeyId]) -> Told<'a, Vec<MaskedKey>> {
-        Box::pin(async move {
-            match self.send(Errand::Export(ids.to_vec())).await {
-                Ok(Outcome::Keys(keys)) => Ok(keys),
-                Ok(_other) => Err(unexpected().to_string()),
-                Err(error) => Err(error.to_string()),
+        let errand = KeyErrand::Export(ids.to_vec());
+        Box::pin(self.keys(errand, |outcome| {
+            if let Outcome::Keys(found) = outcome {
+                Some(found)
+            } else {
+                None
             }
-        })
+        }))
     }
 
     fn take_over<'a>(&'a self, keys: &'a [MaskedKey]) -> Told<'a, ()> {
-        Box::pin(self.done(Errand::TakeOver(keys.to_vec())))
+        Box::pin(self.keys(KeyErrand::TakeOver(keys.to_vec()), |outcome| done(&outcome)))
     }
+}
+
+fn done(outcome: &Outcome) -> Option<()> {
+    (*outcome == Outcome::Done).then_some(())
 }
 
 pub(super) fn unexpected() -> Undelivered {

@@ -184,13 +184,13 @@ impl HsmHost {
 
     /// Calls the control plane and serves, again and again. `told` hears of each time that it was let
     /// in. Ends only when it is refused.
-    pub async fn run(&self, told: impl Fn(Joined) + Send + Sync) -> HostEnd {
+    pub async fn run(&self, told: impl Fn(&Joined) + Send + Sync) -> HostEnd {
         let mut failures = 0_u32;
         loop {
             match self.call().await {
                 Ok((connection, joined)) => {
                     failures = 0;
-                    told(joined);
+                    told(&joined);
                     let why = self.serve(&Arc::new(connection)).await;
                     tracing::warn!(why, "the control plane is gone; calling again");
                 }
@@ -222,13 +222,15 @@ impl HsmHost {
             fingerprint,
         } = self.membership;
         let connection = dial_control(self.config.join, &self.identity, fingerprint).await;
-        let connection = connection.map_err(|error| match error {
-            LinkError::Untrusted(why) => Call::Over(HostEnd(format!(
+        let connection = connection.map_err(|error| {
+            let LinkError::Untrusted(why) = error else {
+                return Call::Again(error.to_string());
+            };
+            Call::Over(HostEnd(format!(
                 "What answers at {} is not the control plane that this host was invited by: {why}. \
                  Check --join, or make a token there and start over an empty --data folder.",
                 self.config.join
-            ))),
-            other => Call::Again(other.to_string()),
+            )))
         })?;
         let secret = self.token.lock().as_ref().map(|token| token.secret.clone());
         let join = Join {

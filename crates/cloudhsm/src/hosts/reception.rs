@@ -203,7 +203,8 @@ impl CloudHsm {
             }
         }
         for placed in own {
-            self.fleet.place(&placed.hsm, Arc::<Line>::clone(line) as _);
+            let courier = Arc::<Line>::clone(line) as Arc<dyn Courier>;
+            self.fleet.place(&placed.hsm, courier);
             if placed.state != HsmState::CreateInProgress {
                 self.resume(&placed).await;
             }
