@@ -48,7 +48,13 @@ fn policies_and_grants_decide_as_the_chapter_on_them_says() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("world.toml");
     std::fs::write(&file, world).unwrap();
-    let arguments = ["--world", file.to_str().unwrap(), "--ephemeral", "--auth", "enforce"];
+    let arguments = [
+        "--world",
+        file.to_str().unwrap(),
+        "--ephemeral",
+        "--auth",
+        "enforce",
+    ];
     let portcullis = Portcullis::up(&arguments);
     let printed = portcullis.shell(&script("docs/auth.md", "auth"));
     for part in [

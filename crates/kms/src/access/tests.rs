@@ -37,9 +37,7 @@ fn principal(arn: &str, effects: &[&str]) -> Principal {
 
 /// A key policy with a statement for each effect and principal.
 fn key_policy(statements: &[(&str, &str)]) -> Document {
-    let statement = |(effect, who): &(&str, &str)| {
-        json!({"Effect": effect, "Principal": {"AWS": who}, "Action": "kms:*", "Resource": "*"})
-    };
+    let statement = |(effect, who): &(&str, &str)| json!({"Effect": effect, "Principal": {"AWS": who}, "Action": "kms:*", "Resource": "*"});
     let statements: Vec<Value> = statements.iter().map(statement).collect();
     let policy = json!({"Version": "2012-10-17", "Statement": statements});
     Document::parse(&policy.to_string(), Kind::Resource).unwrap()
@@ -83,19 +81,55 @@ fn key_policy_grants_and_own_policies_decide_together() {
         (ALICE, allow, ("Allow", BOB), No, Err(Denied::NoResource)),
         // Grants.
         (ALICE, none, ("Allow", BOB), ToItself, Ok(())),
-        (ALICE, none, ("Allow", BOB), ToAccount, Err(Denied::NoIdentity)),
+        (
+            ALICE,
+            none,
+            ("Allow", BOB),
+            ToAccount,
+            Err(Denied::NoIdentity),
+        ),
         (ALICE, allow, ("Allow", BOB), ToAccount, Ok(())),
-        (ALICE, none, ("Deny", ALICE), ToItself, Err(Denied::ByResource)),
-        (ALICE, deny, ("Allow", BOB), ToItself, Err(Denied::ByIdentity)),
+        (
+            ALICE,
+            none,
+            ("Deny", ALICE),
+            ToItself,
+            Err(Denied::ByResource),
+        ),
+        (
+            ALICE,
+            deny,
+            ("Allow", BOB),
+            ToItself,
+            Err(Denied::ByIdentity),
+        ),
         // Across accounts both sides.
         (BOB, allow, ("Allow", BOB), No, Ok(())),
         (BOB, allow, ("Allow", OTHER), No, Ok(())),
         (BOB, none, ("Allow", BOB), No, Err(Denied::NoIdentity)),
-        (BOB, allow, ("Allow", OWNER), No, Err(Denied::NoResourceElsewhere)),
+        (
+            BOB,
+            allow,
+            ("Allow", OWNER),
+            No,
+            Err(Denied::NoResourceElsewhere),
+        ),
         (BOB, allow, ("Allow", OWNER), ToItself, Ok(())),
-        (BOB, none, ("Allow", OWNER), ToItself, Err(Denied::NoIdentity)),
+        (
+            BOB,
+            none,
+            ("Allow", OWNER),
+            ToItself,
+            Err(Denied::NoIdentity),
+        ),
         (OTHER, none, ("Allow", OTHER), No, Ok(())),
-        (OTHER, none, ("Allow", OWNER), No, Err(Denied::NoResourceElsewhere)),
+        (
+            OTHER,
+            none,
+            ("Allow", OWNER),
+            No,
+            Err(Denied::NoResourceElsewhere),
+        ),
     ] {
         let found = outcome(&principal(who, own), &key_policy(&[policy]), granted);
         assert_eq!(found, expected, "{who} {own:?} {policy:?} {granted:?}");
@@ -150,13 +184,37 @@ fn a_grant_permits_its_operations_to_its_grantee_under_its_constraints() {
         (ALICE, json!({}), "Decrypt", None, Granted::No),
         (BOB, json!({}), "Encrypt", None, Granted::No),
         (OWNER, json!({}), "Encrypt", None, Granted::ToAccount),
-        (ALICE, subset.clone(), "Encrypt", Some(&one), Granted::ToItself),
-        (ALICE, subset.clone(), "Encrypt", Some(&two), Granted::ToItself),
+        (
+            ALICE,
+            subset.clone(),
+            "Encrypt",
+            Some(&one),
+            Granted::ToItself,
+        ),
+        (
+            ALICE,
+            subset.clone(),
+            "Encrypt",
+            Some(&two),
+            Granted::ToItself,
+        ),
         (ALICE, subset.clone(), "Encrypt", None, Granted::No),
         (ALICE, subset, "DescribeKey", None, Granted::ToItself),
-        (ALICE, equals.clone(), "Encrypt", Some(&one), Granted::ToItself),
+        (
+            ALICE,
+            equals.clone(),
+            "Encrypt",
+            Some(&one),
+            Granted::ToItself,
+        ),
         (ALICE, equals, "Encrypt", Some(&two), Granted::No),
-        (ALICE, json!({"source_arn": "arn:aws:s3:::x"}), "Encrypt", None, Granted::No),
+        (
+            ALICE,
+            json!({"source_arn": "arn:aws:s3:::x"}),
+            "Encrypt",
+            None,
+            Granted::No,
+        ),
     ] {
         let grant = grant(grantee, &["Encrypt", "DescribeKey"], &constraints);
         let wanted = Use {
@@ -164,7 +222,11 @@ fn a_grant_permits_its_operations_to_its_grantee_under_its_constraints() {
             encryption_context: context,
             child: None,
         };
-        assert_eq!(permits(&grant, &alice, wanted), expected, "{grant:?} {wanted:?}");
+        assert_eq!(
+            permits(&grant, &alice, wanted),
+            expected,
+            "{grant:?} {wanted:?}"
+        );
     }
 }
 
@@ -172,7 +234,11 @@ fn a_grant_permits_its_operations_to_its_grantee_under_its_constraints() {
 #[test]
 fn a_grant_made_by_permission_of_a_grant_says_no_more() {
     let alice = principal(ALICE, &[]);
-    let parent = grant(ALICE, &["Encrypt", "CreateGrant"], &json!({"subset": {"a": "1"}}));
+    let parent = grant(
+        ALICE,
+        &["Encrypt", "CreateGrant"],
+        &json!({"subset": {"a": "1"}}),
+    );
     let (one, two, other) = (
         pairs(&[("a", "1")]),
         pairs(&[("a", "1"), ("b", "2")]),
