@@ -61,6 +61,7 @@ fn outcome(who: &Principal, policy: &Document, granted: Granted) -> Result<(), D
 /// Rule AUTH-20, AUTH-21, AUTH-22
 #[test]
 fn key_policy_grants_and_own_policies_decide_together() {
+    use Denied::{ByIdentity, ByResource, NoIdentity, NoResource, NoResourceElsewhere};
     let allow: &[&str] = &["Allow"];
     let deny: &[&str] = &["Allow", "Deny"];
     let none: &[&str] = &[];
@@ -68,68 +69,32 @@ fn key_policy_grants_and_own_policies_decide_together() {
     for (who, own, policy, granted, expected) in [
         // The account's root, by name.
         (OWNER, none, ("Allow", OWNER), No, Ok(())),
-        (OWNER, none, ("Allow", ALICE), No, Err(Denied::NoResource)),
-        (OWNER, none, ("Deny", OWNER), No, Err(Denied::ByResource)),
+        (OWNER, none, ("Allow", ALICE), No, Err(NoResource)),
+        (OWNER, none, ("Deny", OWNER), No, Err(ByResource)),
         // What is left to the account needs a policy of the user.
         (ALICE, allow, ("Allow", OWNER), No, Ok(())),
-        (ALICE, none, ("Allow", OWNER), No, Err(Denied::NoIdentity)),
-        (ALICE, deny, ("Allow", OWNER), No, Err(Denied::ByIdentity)),
+        (ALICE, none, ("Allow", OWNER), No, Err(NoIdentity)),
+        (ALICE, deny, ("Allow", OWNER), No, Err(ByIdentity)),
         // A user who is named needs none, and a policy of one's own is not enough.
         (ALICE, none, ("Allow", ALICE), No, Ok(())),
         (ALICE, none, ("Allow", "*"), No, Ok(())),
-        (ALICE, deny, ("Allow", ALICE), No, Err(Denied::ByIdentity)),
-        (ALICE, allow, ("Allow", BOB), No, Err(Denied::NoResource)),
+        (ALICE, deny, ("Allow", ALICE), No, Err(ByIdentity)),
+        (ALICE, allow, ("Allow", BOB), No, Err(NoResource)),
         // Grants.
         (ALICE, none, ("Allow", BOB), ToItself, Ok(())),
-        (
-            ALICE,
-            none,
-            ("Allow", BOB),
-            ToAccount,
-            Err(Denied::NoIdentity),
-        ),
+        (ALICE, none, ("Allow", BOB), ToAccount, Err(NoIdentity)),
         (ALICE, allow, ("Allow", BOB), ToAccount, Ok(())),
-        (
-            ALICE,
-            none,
-            ("Deny", ALICE),
-            ToItself,
-            Err(Denied::ByResource),
-        ),
-        (
-            ALICE,
-            deny,
-            ("Allow", BOB),
-            ToItself,
-            Err(Denied::ByIdentity),
-        ),
+        (ALICE, none, ("Deny", ALICE), ToItself, Err(ByResource)),
+        (ALICE, deny, ("Allow", BOB), ToItself, Err(ByIdentity)),
         // Across accounts both sides.
         (BOB, allow, ("Allow", BOB), No, Ok(())),
         (BOB, allow, ("Allow", OTHER), No, Ok(())),
-        (BOB, none, ("Allow", BOB), No, Err(Denied::NoIdentity)),
-        (
-            BOB,
-            allow,
-            ("Allow", OWNER),
-            No,
-            Err(Denied::NoResourceElsewhere),
-        ),
+        (BOB, none, ("Allow", BOB), No, Err(NoIdentity)),
+        (BOB, allow, ("Allow", OWNER), No, Err(NoResourceElsewhere)),
         (BOB, allow, ("Allow", OWNER), ToItself, Ok(())),
-        (
-            BOB,
-            none,
-            ("Allow", OWNER),
-            ToItself,
-            Err(Denied::NoIdentity),
-        ),
+        (BOB, none, ("Allow", OWNER), ToItself, Err(NoIdentity)),
         (OTHER, none, ("Allow", OTHER), No, Ok(())),
-        (
-            OTHER,
-            none,
-            ("Allow", OWNER),
-            No,
-            Err(Denied::NoResourceElsewhere),
-        ),
+        (OTHER, none, ("Allow", OWNER), No, Err(NoResourceElsewhere)),
     ] {
         let found = outcome(&principal(who, own), &key_policy(&[policy]), granted);
         assert_eq!(found, expected, "{who} {own:?} {policy:?} {granted:?}");
