@@ -21,8 +21,14 @@ fn policies_grants_and_conditions_decide_when_they_are_enforced() {
         "curl -s '{}/_portcullis/events?name=ListGrants'",
         portcullis.endpoint()
     ));
-    assert!(events.contains("\"errorCode\":\"AccessDeniedException\""), "{events}");
-    assert!(events.contains("arn:aws:iam::111122223333:user/carol"), "{events}");
+    assert!(
+        events.contains("\"errorCode\":\"AccessDeniedException\""),
+        "{events}"
+    );
+    assert!(
+        events.contains("arn:aws:iam::111122223333:user/carol"),
+        "{events}"
+    );
 }
 
 /// Rule AUTH-33

@@ -224,7 +224,7 @@ def two_accounts():
     refused("AccessDeniedException", hidden, bob.encrypt, **arguments)
     missing = ARN.replace("0a1b2c3d-0a1b", "0a1b2c3d-ffff")
     refused("AccessDeniedException", hidden, bob.encrypt, KeyId=missing, Plaintext=b"x")
-    put(ROOT, statement("Allow", "arn:aws:iam::444455556666:root", ["kms:Encrypt", "kms:Decrypt"]))
+    put(ROOT, statement("Allow", "arn:aws:iam::444455556666:root", ["kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom"]))
     sealed = bob.encrypt(**arguments)
     assert sealed["KeyId"] == ARN
     assert bob.decrypt(CiphertextBlob=sealed["CiphertextBlob"])["Plaintext"] == b"across"

@@ -15,6 +15,7 @@ use super::lockout::{self, keeps_control};
 use crate::catalogue::Partition;
 use crate::crypto::Ciphertext;
 use crate::grant::{GrantRecord, check_tokens};
+use crate::key::managed::RESERVED;
 use crate::key::{Snapshot, find_for_management, find_for_use, find_maker, find_shared};
 use crate::kms::Kms;
 
@@ -99,8 +100,12 @@ impl Kms {
             let (region, account) = (&scope.region, &scope.account);
             Of::Resource(format!("arn:aws:cloudhsm:{region}:{account}:{kind}/{id}"))
         };
-        let find = |find: Find, name: &str| {
-            found(find(asking, name), (caller, wanted.action, name)).map(Of::Key)
+        let find = |find: Find, name: &str| match find(asking, name) {
+            // The key of a service is made when it is first used; its policy leaves it to the account.
+            Err(missing) if missing.code == Code::NotFound && name.starts_with(RESERVED) => {
+                Ok(Of::Resource(scope.alias_arn(name)))
+            }
+            outcome => found(outcome, (caller, wanted.action, name)).map(Of::Key),
         };
         let of = match wanted.on {
             On::Nothing => Of::Nothing,
