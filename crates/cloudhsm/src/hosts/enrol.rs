@@ -98,8 +98,11 @@ impl CloudHsm {
 fn is_zone(zone: &str) -> bool {
     let mut letters = zone.chars();
     letters.next_back();
-    let region = letters.as_str().parse::<Region>();
-    region.is_ok_and(|region| default_subnets(&region).contains_key(zone))
+    let name = letters.as_str();
+    // `us-east-1a` has the form of a Region too.
+    let region = name.parse::<Region>().ok();
+    let region = region.filter(|_| name.ends_with(|last: char| last.is_ascii_digit()));
+    region.is_some_and(|region| default_subnets(&region).contains_key(zone))
 }
 
 #[cfg(test)]

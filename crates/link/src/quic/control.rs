@@ -207,7 +207,10 @@ impl ControlConnection {
     /// When the connection has ended.
     pub async fn next(&self) -> Result<ControlQuestion, LinkError> {
         let (send, receive) = self.connection.accept_bi().await.map_err(no_answer)?;
-        Ok(ControlQuestion { send, receive })
+        Ok(ControlQuestion {
+            answer: ControlAnswer(send),
+            receive,
+        })
     }
 
     /// Waits until the connection has ended, and says why.
@@ -230,7 +233,7 @@ impl fmt::Debug for ControlConnection {
 /// A question that waits for its answer.
 #[derive(Debug)]
 pub struct ControlQuestion {
-    send: SendStream,
+    answer: ControlAnswer,
     receive: RecvStream,
 }
 
@@ -244,13 +247,21 @@ impl ControlQuestion {
         bytes_max: usize,
     ) -> Result<(Zeroizing<Vec<u8>>, ControlAnswer), LinkError> {
         let question = read(self.receive, bytes_max).await?;
-        Ok((question, ControlAnswer(self.send)))
+        Ok((question, self.answer))
     }
 }
 
-/// Where an answer goes.
+/// Where an answer goes. One that is dropped breaks the question off.
 #[derive(Debug)]
 pub struct ControlAnswer(SendStream);
+
+impl Drop for ControlAnswer {
+    fn drop(&mut self) {
+        // A stream that is merely dropped ends in order: the other side would take nothing for an
+        // answer. Once the answer has arrived, this does nothing.
+        let _gone_already = self.0.reset(CLOSED);
+    }
+}
 
 impl ControlAnswer {
     /// Answers, and waits until the answer has arrived or nobody waits for it any longer.
