@@ -32,7 +32,7 @@ pub use fault::{Direction, FaultyTransport, LinkEffect, LinkFaults, LinkRule};
 pub use frame::{ReplyFrame, Request};
 pub use quic::{
     ClientIdentity, ControlAnswer, ControlCaller, ControlConnection, ControlListener,
-    ControlQuestion, QuicSettings, QuicTransport, dial_control,
+    ControlQuestion, DatagramSocket, Datagrams, QuicSettings, QuicTransport, dial_control,
 };
 pub use transport::{
     BoxFuture, CallError, Channel, Conversation, Done, Identity, LinkError, Listener, Listening,

@@ -6,6 +6,9 @@ use super::cursor::Cursor;
 use super::{CALLS_MAX, FRAME_BYTES_MAX, FrameError, HEADER_BYTES, Head, Kind, Request, finish};
 use crate::Wiped;
 
+/// How many answers there are, after the header.
+const COUNT_BYTES: usize = 2;
+
 /// Status and length.
 pub(super) const ANSWER_BYTES: usize = 5;
 
@@ -27,7 +30,7 @@ impl ReplyFrame {
             deadline_ms: 0,
         }
         .write(&mut frame);
-        frame.extend(&[0; 2]);
+        frame.extend(&[0; COUNT_BYTES]);
         Self {
             frame,
             expected: request.len(),
@@ -63,6 +66,13 @@ impl ReplyFrame {
         self.frame.patch(start - ANSWER_BYTES, &[status]);
         self.frame.patch(start - ANSWER_BYTES + 1, &output);
         self.answers += 1;
+    }
+
+    /// The answers that have been written, in order.
+    pub fn answers(&self) -> impl Iterator<Item = Result<&[u8], Refusal>> {
+        let start = HEADER_BYTES + COUNT_BYTES;
+        let mut cursor = Cursor::new(self.frame.as_ref().get(start..).unwrap_or_default());
+        (0..self.answers).map_while(move |_| read_answer(&mut cursor))
     }
 
     /// The frame as it goes out.

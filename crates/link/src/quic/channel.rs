@@ -15,17 +15,18 @@ use super::QuicSettings;
 use super::callers::Ticket;
 use super::connector::Connector;
 use super::queue::Queue;
+use super::socket::Wire;
 use super::stream::MessageReader;
 use crate::frame::{Message, Order};
 use crate::transport::BoxFuture;
 use crate::{CallError, Channel, LinkError, Target, Wiped};
 
 /// Opens a channel whose task runs on the caller's runtime until the channel is dropped.
-pub(super) fn open(settings: &QuicSettings, target: Target) -> Arc<dyn Channel> {
+pub(super) fn open(settings: &QuicSettings, wire: &Wire, target: Target) -> Arc<dyn Channel> {
     let Ok(runtime) = Handle::try_current() else {
         return Arc::new(Homeless);
     };
-    let connector = Arc::new(Connector::new(settings.clone(), target));
+    let connector = Arc::new(Connector::new(settings.clone(), wire.clone(), target));
     let queue = Arc::new(Queue::new(runtime.id()));
     let task = runtime.spawn(drive(Arc::clone(&connector), Arc::clone(&queue)));
     Arc::new(QuicChannel {

@@ -8,6 +8,7 @@ use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{Connection, ConnectionError, Endpoint, VarInt};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::socket::Wire;
 use super::verifier::{self, Distrust};
 use super::{QuicSettings, bind_endpoint, transport_config};
 use crate::{LinkError, Target};
@@ -27,6 +28,7 @@ const SERVER_NAME: &str = "hsm.portcullis";
 #[derive(Debug)]
 pub(super) struct Connector {
     settings: QuicSettings,
+    wire: Wire,
     target: Target,
     state: tokio::sync::Mutex<State>,
     /// A second hold on the connection, to close it without waiting.
@@ -46,9 +48,10 @@ struct State {
 }
 
 impl Connector {
-    pub(super) fn new(settings: QuicSettings, target: Target) -> Self {
+    pub(super) fn new(settings: QuicSettings, wire: Wire, target: Target) -> Self {
         Self {
             settings,
+            wire,
             target,
             state: tokio::sync::Mutex::default(),
             current: Mutex::default(),
@@ -202,7 +205,7 @@ impl Connector {
         };
         let endpoint = match state.endpoint.take() {
             Some(endpoint) => endpoint,
-            None => bind_endpoint(SocketAddr::new(local, 0), None)
+            None => bind_endpoint(&self.wire, SocketAddr::new(local, 0), None)
                 .map_err(|error| LinkError::Unusable(format!("{local}: {error}")))?,
         };
         Ok(state.endpoint.insert(endpoint))

@@ -18,6 +18,7 @@ use rustls::pki_types::CertificateDer;
 use tokio::time::{Instant, timeout, timeout_at};
 use zeroize::Zeroizing;
 
+use super::socket::Wire;
 use super::verifier::{self, Distrust};
 use super::{ClientIdentity, bind_endpoint, transport_config};
 use crate::LinkError;
@@ -48,7 +49,7 @@ impl ControlListener {
         let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls));
         config.transport_config(Arc::new(transport_config(address.ip().is_loopback())));
         let named = |error: std::io::Error| LinkError::Unusable(format!("{address}: {error}"));
-        let endpoint = bind_endpoint(address, Some(config)).map_err(named)?;
+        let endpoint = bind_endpoint(&Wire::Udp, address, Some(config)).map_err(named)?;
         let address = endpoint.local_addr().map_err(named)?;
         Ok(Self { endpoint, address })
     }
@@ -124,7 +125,7 @@ pub async fn dial_control(
         (false, true) => Ipv6Addr::UNSPECIFIED.into(),
         (false, false) => Ipv4Addr::UNSPECIFIED.into(),
     };
-    let endpoint = bind_endpoint(SocketAddr::new(local, 0), None).map_err(unusable)?;
+    let endpoint = bind_endpoint(&Wire::Udp, SocketAddr::new(local, 0), None).map_err(unusable)?;
     let connecting = endpoint
         .connect_with(config, address, SERVER_NAME)
         .map_err(unusable)?;

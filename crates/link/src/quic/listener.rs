@@ -1,6 +1,6 @@
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,10 +8,12 @@ use bytes::Bytes;
 use portcullis_hsm::Refusal;
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{Connection, Endpoint, Incoming, RecvStream, SendStream, VarInt};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
+use super::socket::Wire;
 use super::stream::{Ended, MessageReader};
 use super::{QuicSettings, bind_endpoint, transport_config, verifier};
 use crate::frame::{Answer, FrameError, Message, Order, ReplyFrame, Request};
@@ -32,13 +34,19 @@ const GONE: VarInt = VarInt::from_u32(2);
 const UNANSWERED: VarInt = VarInt::from_u32(3);
 
 /// An HSM that restarts finds its own port taken until the connections of its predecessor have
-/// been closed, which takes three times their round trip and acknowledgement delay.
+/// been closed, which takes three times their round trip and acknowledgement delay, or until
+/// [`RELEASE_AFTER`].
 const BIND_ATTEMPTS: u32 = 40;
 const BIND_PAUSE: Duration = Duration::from_millis(25);
+
+/// How long the port of an HSM that is gone may stay taken: shorter than all attempts to bind it
+/// again together. On loopback its connections have been closed long before.
+const RELEASE_AFTER: Duration = Duration::from_millis(500);
 
 /// Starts to serve.
 pub(super) async fn start(
     settings: &QuicSettings,
+    wire: &Wire,
     listener: Listener,
 ) -> Result<Box<dyn Listening>, LinkError> {
     let unusable = |why: String| LinkError::Unusable(format!("{}: {why}", listener.bind));
@@ -46,7 +54,7 @@ pub(super) async fn start(
     let tls = QuicServerConfig::try_from(tls).map_err(|error| unusable(error.to_string()))?;
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls));
     config.transport_config(Arc::new(transport_config(listener.bind.ip().is_loopback())));
-    let endpoint = bind(listener.bind, &config)
+    let endpoint = bind(wire, listener.bind, &config)
         .await
         .map_err(|error| unusable(error.to_string()))?;
     let address = endpoint
@@ -56,23 +64,29 @@ pub(super) async fn start(
     let accepting = tokio::spawn(accept(endpoint.clone(), listener));
     Ok(Box::new(QuicListening {
         endpoint,
+        wire: wire.clone(),
         address,
         accepting,
     }))
 }
 
-async fn bind(address: SocketAddr, config: &quinn::ServerConfig) -> io::Result<Endpoint> {
+async fn bind(
+    wire: &Wire,
+    address: SocketAddr,
+    config: &quinn::ServerConfig,
+) -> io::Result<Endpoint> {
     for _ in 1..BIND_ATTEMPTS {
-        match bind_endpoint(address, Some(config.clone())) {
+        match bind_endpoint(wire, address, Some(config.clone())) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => sleep(BIND_PAUSE).await,
             outcome => return outcome,
         }
     }
-    bind_endpoint(address, Some(config.clone()))
+    bind_endpoint(wire, address, Some(config.clone()))
 }
 
 struct QuicListening {
     endpoint: Endpoint,
+    wire: Wire,
     address: SocketAddr,
     accepting: tokio::task::JoinHandle<()>,
 }
@@ -93,6 +107,27 @@ impl Drop for QuicListening {
     fn drop(&mut self) {
         self.accepting.abort();
         self.endpoint.close(GONE, b"the HSM is gone");
+        // Without a runtime the endpoint has ended as well.
+        if let Ok(runtime) = Handle::try_current() {
+            let released = release(self.endpoint.clone(), self.wire.clone(), self.address.ip());
+            runtime.spawn(released);
+        }
+    }
+}
+
+/// Rule LINK-14: the port of an HSM that is gone is free soon, also when a facade that is cut off
+/// has not heard of it. quinn keeps the port until such a connection is given up, which takes as
+/// long as the path to the facade was slow: seconds, in which the HSM could not be restarted.
+async fn release(endpoint: Endpoint, wire: Wire, ip: IpAddr) {
+    if timeout(RELEASE_AFTER, endpoint.wait_idle()).await.is_ok() {
+        return;
+    }
+    // After a change of sockets quinn still listens on the one before, so it takes two.
+    for _ in 0..2 {
+        let spare = wire.bind(SocketAddr::new(ip, 0));
+        if let Err(error) = spare.and_then(|spare| endpoint.rebind_abstract(spare)) {
+            tracing::warn!(%error, "the port of an HSM that is gone stays taken for a while");
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! A channel has a connection of its own, with one long-lived stream for operations and a stream
 //! for each management command. Read `channel` (one HSM seen from a facade), `queue` (how
 //! operations share frames), then `listener` (the HSM's side). `control` is apart from these: how the
-//! control plane reaches hosts that run HSMs.
+//! control plane reaches hosts that run HSMs. `socket` is for simulators.
 
 mod bell;
 mod callers;
@@ -13,12 +13,13 @@ mod control;
 mod identity;
 mod listener;
 mod queue;
+mod socket;
 mod stream;
 mod verifier;
 
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +30,9 @@ pub use control::{
     ControlAnswer, ControlCaller, ControlConnection, ControlListener, ControlQuestion, dial_control,
 };
 pub use identity::ClientIdentity;
+pub use socket::{DatagramSocket, Datagrams};
+
+use socket::Wire;
 
 use crate::transport::BoxFuture;
 use crate::{Channel, LinkError, Listener, Listening, Target, Transport};
@@ -68,23 +72,35 @@ pub struct QuicSettings {
 /// [`Transport`] over QUIC. Its tasks run on the runtime of whoever calls `dial` and `listen`.
 pub struct QuicTransport {
     settings: QuicSettings,
+    wire: Wire,
 }
 
 impl QuicTransport {
     /// A transport with these settings.
     #[must_use]
     pub const fn new(settings: QuicSettings) -> Self {
-        Self { settings }
+        Self {
+            settings,
+            wire: Wire::Udp,
+        }
+    }
+
+    /// A transport whose datagrams go over `datagrams` instead of the machine's UDP, and whose
+    /// endpoints draw from the entropy of `settings`: the simulator's.
+    #[must_use]
+    pub fn over(settings: QuicSettings, datagrams: Arc<dyn Datagrams>) -> Self {
+        let wire = Wire::Given(datagrams, Arc::clone(&settings.entropy));
+        Self { settings, wire }
     }
 }
 
 impl Transport for QuicTransport {
     fn dial(&self, target: Target) -> Arc<dyn Channel> {
-        channel::open(&self.settings, target)
+        channel::open(&self.settings, &self.wire, target)
     }
 
     fn listen(&self, listener: Listener) -> BoxFuture<'_, Result<Box<dyn Listening>, LinkError>> {
-        Box::pin(listener::start(&self.settings, listener))
+        Box::pin(listener::start(&self.settings, &self.wire, listener))
     }
 }
 
@@ -95,13 +111,20 @@ impl fmt::Debug for QuicTransport {
 }
 
 /// A quinn endpoint on `address`, for calling only when there is no server configuration.
-fn bind_endpoint(address: SocketAddr, server: Option<quinn::ServerConfig>) -> io::Result<Endpoint> {
-    let socket = UdpSocket::bind(address)?;
+fn bind_endpoint(
+    wire: &Wire,
+    address: SocketAddr,
+    server: Option<quinn::ServerConfig>,
+) -> io::Result<Endpoint> {
+    let runtime = Arc::new(quinn::TokioRuntime);
     let mut config = EndpointConfig::default();
     config
         .max_udp_payload_size(LOOPBACK_MTU)
         .map_err(io::Error::other)?;
-    Endpoint::new(config, server, socket, Arc::new(quinn::TokioRuntime))
+    if let Wire::Given(_, entropy) = wire {
+        socket::seed(&mut config, entropy);
+    }
+    Endpoint::new_with_abstract_socket(config, server, wire.bind(address)?, runtime)
 }
 
 /// The same on both sides.

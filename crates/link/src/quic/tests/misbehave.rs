@@ -7,6 +7,7 @@ use quinn::{Connection, ConnectionError, Endpoint};
 
 use super::support::*;
 use crate::frame::{CALLS_MAX, FRAME_BYTES_MAX, Order, RequestFrame};
+use crate::quic::socket::Wire;
 use crate::quic::{bind_endpoint, transport_config, verifier};
 use crate::{CallError, LinkError, Wiped};
 
@@ -20,7 +21,7 @@ async fn raw_connection(world: &World, address: std::net::SocketAddr) -> (Endpoi
     let tls = QuicClientConfig::try_from(tls.unwrap()).unwrap();
     let mut config = quinn::ClientConfig::new(Arc::new(tls));
     config.transport_config(Arc::new(transport_config(true)));
-    let endpoint = bind_endpoint(([127, 0, 0, 1], 0).into(), None).unwrap();
+    let endpoint = bind_endpoint(&Wire::Udp, ([127, 0, 0, 1], 0).into(), None).unwrap();
     let connection = endpoint
         .connect_with(config, address, "raw")
         .unwrap()
