@@ -42,6 +42,9 @@ pub enum Bug {
     FenceNotRaised,
     /// CreateKey is acknowledged although its record was never committed.
     KeyAcknowledgedBeforeCommit,
+    /// A key of which nobody knows whether an HSM made it is made again on the next one, under the
+    /// same ID.
+    KeyMadeTwice,
     /// An HSM's disk holds a copy of its records in the clear.
     KeyOnDiskUnsealed,
     /// A connect that was overtaken by a disconnect opens the gate all the same.
@@ -56,6 +59,8 @@ pub enum Bug {
     OvertakenConnectRotates,
     /// The password that a rotation makes is logged.
     PasswordLogged,
+    /// The cause of a failed Encrypt shows the plaintext.
+    PlaintextInError,
     /// A connect does not try the passwords that earlier rotations replaced.
     PreviousPasswordForgotten,
     /// ReEncrypt binds the source's encryption context to the new ciphertext.
@@ -72,7 +77,7 @@ pub enum Bug {
 
 impl Bug {
     /// Every planted bug.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 32] = [
         Self::GateCheckedOnlyAtStart,
         Self::EpochNotComparedOnReply,
         Self::AcknowledgedFromOneZone,
@@ -90,6 +95,7 @@ impl Bug {
         Self::EpochReused,
         Self::FenceNotRaised,
         Self::KeyAcknowledgedBeforeCommit,
+        Self::KeyMadeTwice,
         Self::KeyOnDiskUnsealed,
         Self::LateConnectOpensGate,
         Self::LockoutNotCounted,
@@ -97,6 +103,7 @@ impl Bug {
         Self::OldestBackupRestored,
         Self::OvertakenConnectRotates,
         Self::PasswordLogged,
+        Self::PlaintextInError,
         Self::PreviousPasswordForgotten,
         Self::ReEncryptKeepsContext,
         Self::RemovalNotRepeatable,

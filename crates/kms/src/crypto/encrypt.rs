@@ -38,7 +38,13 @@ impl Kms {
         let bound = to.bound(input.encryption_context.as_ref())?;
         to.check_length(input.plaintext.0.len())?;
         stop_dry_run(input.dry_run)?;
-        let blob = self.seal_text(&to, &bound, &input.plaintext.0).await?;
+        let sealed = self.seal_text(&to, &bound, &input.plaintext.0).await;
+        let blob = sealed.map_err(|error| {
+            if planted(Bug::PlaintextInError) {
+                return error.because(format_args!("{:?}", *input.plaintext.0));
+            }
+            error
+        })?;
         self.used(&to.usable.key, Tracked::Encrypt);
         Ok(EncryptResponse {
             ciphertext_blob: Some(blob),
