@@ -25,8 +25,10 @@ pub struct SimDisk(Arc<Mutex<Platter>>);
 struct Platter {
     dice: Dice,
     bytes: Vec<u8>,
-    /// What was done since the last sync, with what was there before.
+    /// What was done since the last sync.
     unsynced: Vec<Undo>,
+    /// What the steps of `unsynced` replaced or cut off, one after another.
+    replaced: Vec<u8>,
     /// Raised by every power cut: a host that was cut off can neither read nor write.
     power: u64,
     /// Writes until the power fails by itself.
@@ -35,17 +37,18 @@ struct Platter {
     cut: Arc<Notify>,
 }
 
-#[derive(Debug)]
+/// One step since the last sync. What a write replaced lies in [`Platter::replaced`], so that
+/// a write, of which there are thousands in a world, asks the allocator for nothing.
+#[derive(Debug, Clone, Copy)]
 enum Undo {
-    Wrote {
-        at: usize,
-        before: Vec<u8>,
-        after: Vec<u8>,
-    },
-    Resized {
-        before: usize,
-        after: usize,
-    },
+    Wrote { at: usize, bytes: usize },
+    Resized { before: usize, after: usize },
+}
+
+/// A step that reaches the medium after all, or does not.
+enum Again {
+    Write { at: usize, data: Vec<u8> },
+    Resize(usize),
 }
 
 impl SimDisk {
@@ -56,6 +59,7 @@ impl SimDisk {
             dice,
             bytes: Vec::new(),
             unsynced: Vec::new(),
+            replaced: Vec::new(),
             power: 0,
             fuse: None,
             cut: Arc::default(),
@@ -117,24 +121,42 @@ impl Platter {
     fn cut_power(&mut self) {
         self.power += 1;
         self.fuse = None;
-        let unsynced = std::mem::take(&mut self.unsynced);
         // Everything lost, torn, nearly everything kept, or all of it.
         let odds = self.dice.pick(&[0, 50, 95, 100]).copied().unwrap_or(50);
-        for undo in unsynced.iter().rev() {
-            match undo {
-                Undo::Wrote { at, before, .. } => self.put(*at, before),
-                Undo::Resized { before, .. } => self.bytes.resize(*before, 0),
+        for again in self.take_back() {
+            match again {
+                Again::Write { at, data } => self.put_what_survives(at, &data, odds),
+                Again::Resize(after) if self.dice.chance(odds) => self.bytes.resize(after, 0),
+                Again::Resize(_) => (),
             }
         }
-        for undo in unsynced {
-            match undo {
-                Undo::Wrote { at, after, .. } => self.put_what_survives(at, &after, odds),
-                Undo::Resized { after, .. } if self.dice.chance(odds) => {
-                    self.bytes.resize(after, 0);
+    }
+
+    /// Brings back what was there at the last sync, and gives what was done since, in order.
+    fn take_back(&mut self) -> Vec<Again> {
+        let unsynced = std::mem::take(&mut self.unsynced);
+        let mut replaced = std::mem::take(&mut self.replaced);
+        let mut done = Vec::new();
+        for undo in unsynced.into_iter().rev() {
+            done.push(match undo {
+                // When all that came later is undone, the medium has what this write wrote.
+                Undo::Wrote { at, bytes } => {
+                    let data = self.bytes.get(at..at + bytes).unwrap_or_default().to_vec();
+                    let before = replaced.split_off(replaced.len().saturating_sub(bytes));
+                    self.put(at, &before);
+                    Again::Write { at, data }
                 }
-                Undo::Resized { .. } => (),
-            }
+                Undo::Resized { before, after } => {
+                    let cut_off = before.saturating_sub(after);
+                    let tail = replaced.split_off(replaced.len().saturating_sub(cut_off));
+                    self.bytes.resize(before, 0);
+                    self.put(after, &tail);
+                    Again::Resize(after)
+                }
+            });
         }
+        done.reverse();
+        done
     }
 
     /// Each sector of a write reaches the medium or does not.
@@ -206,6 +228,8 @@ impl StorageBackend for Attached {
         let after = usize::try_from(len).map_err(io::Error::other)?;
         self.with(|platter| {
             let before = platter.bytes.len();
+            let tail = platter.bytes.get(after..).unwrap_or_default();
+            platter.replaced.extend_from_slice(tail);
             platter.unsynced.push(Undo::Resized { before, after });
             platter.bytes.resize(after, 0);
             Ok(())
@@ -216,6 +240,7 @@ impl StorageBackend for Attached {
         self.with(|platter| {
             platter.burn()?;
             platter.unsynced.clear();
+            platter.replaced.clear();
             Ok(())
         })
     }
@@ -224,15 +249,13 @@ impl StorageBackend for Attached {
         let at = usize::try_from(offset).map_err(io::Error::other)?;
         self.with(|platter| {
             let before = platter.bytes.get(at..at.saturating_add(data.len()));
-            let before = before.ok_or(io::ErrorKind::UnexpectedEof)?.to_vec();
-            platter.unsynced.push(Undo::Wrote {
-                at,
-                before,
-                after: data.to_vec(),
-            });
-            platter.burn()?;
+            let before = before.ok_or(io::ErrorKind::UnexpectedEof)?;
+            platter.replaced.extend_from_slice(before);
+            let bytes = data.len();
+            platter.unsynced.push(Undo::Wrote { at, bytes });
             platter.put(at, data);
-            Ok(())
+            // A power cut in the midst of it tears it.
+            platter.burn()
         })
     }
 }
@@ -294,6 +317,15 @@ impl SimDisks {
     pub fn let_go(&self, hsm: &HsmId, power_cut: bool) {
         if let Some(slot) = self.slots.lock().get_mut(hsm) {
             slot.disk.let_go(power_cut);
+            slot.store = None;
+        }
+    }
+
+    /// The world ends: nothing that still runs reaches a disk.
+    pub fn switch_off(&self) {
+        self.end_process();
+        for slot in self.slots.lock().values_mut() {
+            slot.disk.let_go(false);
             slot.store = None;
         }
     }
@@ -441,6 +473,34 @@ mod tests {
             with_unknown.extend(unknown);
             prop_assert!(found == acknowledged || found == with_unknown);
         }
+    }
+
+    /// Rule SIM-04
+    #[test]
+    fn a_shrink_that_was_not_synced_takes_nothing_with_it() {
+        let (mut kept, mut lost) = (false, false);
+        for seed in 0..40 {
+            let disk = SimDisk::new(Dice::new(seed, "disk"));
+            let host = disk.attach();
+            host.set_len(2048).unwrap();
+            host.write(0, &[1; 2048]).unwrap();
+            host.sync_data().unwrap();
+            host.write(1536, &[2; 512]).unwrap();
+            host.set_len(1024).unwrap();
+            disk.cut_power();
+            let image = disk.image();
+            assert!(image.get(..1024).unwrap().iter().all(|byte| *byte == 1));
+            match image.get(1024..).unwrap() {
+                [] => kept = true,
+                tail => {
+                    lost = true;
+                    assert!(tail.get(..512).unwrap().iter().all(|byte| *byte == 1));
+                    let last = tail.get(512..).unwrap();
+                    assert!(*last == [1; 512] || *last == [2; 512], "{last:?}");
+                }
+            }
+        }
+        assert!(kept && lost);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use portcullis_hsm::{Epoch, HsmKeyId, NONCE_BYTES};
 
 /// An instant of a world. Steps order everything; the milliseconds are for the reader and for
 /// promises about time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
 pub struct Moment {
     /// Counts up by one with everything that happens.
     pub step: u64,
@@ -27,7 +27,7 @@ pub struct History {
 }
 
 /// Something that happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Event {
     /// A call of a client or of the operator ended.
     Call(Call),
@@ -211,7 +211,7 @@ pub enum Event {
 }
 
 /// What DescribeCustomKeyStores tells of a key store.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Hash)]
 pub struct Told {
     /// The connection state by its name on the wire.
     pub state: String,
@@ -224,7 +224,7 @@ pub struct Told {
 }
 
 /// What an HSM says to a login.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LoginAnswer {
     /// A session.
     Accepted,
@@ -232,10 +232,12 @@ pub enum LoginAnswer {
     Fenced,
     /// Another reason.
     Refused,
+    /// It did not look: its disk has failed, or it is busy.
+    Unheard,
 }
 
 /// A call from its invocation to its completion.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Call {
     /// Who called.
     pub client: u8,
@@ -250,7 +252,7 @@ pub struct Call {
 }
 
 /// What was asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Request {
     /// Encrypt.
     Encrypt {
@@ -302,7 +304,7 @@ pub enum Request {
 }
 
 /// What an UpdateCustomKeyStore changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Edit {
     /// The friendly name.
     Name {
@@ -321,7 +323,7 @@ pub enum Edit {
 }
 
 /// What was told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Answer {
     /// Done, and nothing more.
     Done,

@@ -19,6 +19,7 @@ mod canary;
 pub mod check;
 mod clock;
 mod dice;
+mod digest;
 mod disk;
 pub mod history;
 mod network;
@@ -32,11 +33,11 @@ pub use canary::Canaries;
 pub use clock::SimClock;
 pub use dice::{Dice, SimEntropy};
 pub use disk::{Attached, ProcessDisks, SimDisk, SimDisks};
-pub use network::{BIND_IP, Counts, Network, ProcessNetwork, Way, Weather};
+pub use network::{BIND_IP, Carrier, Counts, Network, ProcessNetwork, Way, Weather};
 pub use power_cuts::{PowerCuts, power_cuts};
 pub use record::{Lines, Record, Recorder};
-pub use run::{Coverage, Verdict, WATCHED_EVERY, run, run_plan, run_twice};
-pub use shrink::{Shrunk, shrink};
+pub use run::{Coverage, Verdict, run, run_plan, run_plan_twice, run_twice};
+pub use shrink::{Shrunk, shrink, shrink_plan};
 pub use world::{
     Clerk, Crash, EditKind, Fault, Guesses, Members, Partition, Plan, Restart, Storm, WorldError,
 };

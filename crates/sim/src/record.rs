@@ -1,26 +1,27 @@
 //! What happened in a world, in one order: for the checker, for the trace and for the replay.
 
 use std::fmt::{self, Write as _};
+use std::hash::{Hash as _, Hasher as _};
 
-use aws_lc_rs::digest;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use crate::digest::Digest;
 use crate::history::{Event, History, Moment};
 
 /// Collects everything that happens in one world.
 ///
-/// Every line goes into a hash, so that two runs of a seed can be compared; the lines themselves
-/// are kept only on request. Bytes of messages go into the hash and never into a line.
+/// Everything goes into a hash, so that two runs of a seed can be compared; lines for a reader are
+/// written only on request, since that takes longer. Bytes of messages go into the hash and never
+/// into a line.
 pub struct Recorder {
     began: Instant,
     inner: Mutex<Inner>,
 }
 
 struct Inner {
-    hash: digest::Context,
+    hash: Digest,
     lines: Option<Vec<String>>,
-    line: String,
     steps: u64,
     history: History,
 }
@@ -52,9 +53,8 @@ impl Recorder {
         Self {
             began: Instant::now(),
             inner: Mutex::new(Inner {
-                hash: digest::Context::new(&digest::SHA256),
+                hash: Digest::default(),
                 lines: (lines == Lines::Kept).then(Vec::new),
-                line: String::new(),
                 steps: 0,
                 history: History::default(),
             }),
@@ -69,7 +69,7 @@ impl Recorder {
     /// Writes a line with a message, whose bytes are hashed and not shown.
     pub fn note_message(&self, what: fmt::Arguments<'_>, message: &[u8]) -> Moment {
         let mut inner = self.inner.lock();
-        inner.hash.update(message);
+        inner.hash.write(message);
         inner.note(self.began, format_args!("{what} ({} bytes)", message.len()))
     }
 
@@ -78,7 +78,8 @@ impl Recorder {
         let mut inner = self.inner.lock();
         let now = inner.next(self.began);
         let event = event(now);
-        inner.write(now, format_args!("{event}"));
+        event.hash(&mut inner.hash);
+        inner.keep(now, format_args!("{event}"));
         inner.history.events.push(event);
         now
     }
@@ -87,9 +88,8 @@ impl Recorder {
     #[must_use]
     pub fn finish(&self) -> Record {
         let mut inner = self.inner.lock();
-        let digest = inner.hash.clone().finish();
         Record {
-            hash: digest.as_ref().first_chunk().copied().unwrap_or_default(),
+            hash: inner.hash.finish().to_be_bytes(),
             lines: inner.lines.take().unwrap_or_default(),
             history: std::mem::take(&mut inner.history),
         }
@@ -108,17 +108,18 @@ impl Inner {
 
     fn note(&mut self, began: Instant, what: fmt::Arguments<'_>) -> Moment {
         let now = self.next(began);
-        self.write(now, what);
+        now.hash(&mut self.hash);
+        // Writing to a hash or a string cannot fail.
+        let _written = self.hash.write_fmt(what);
+        self.keep(now, what);
         now
     }
 
-    fn write(&mut self, now: Moment, what: fmt::Arguments<'_>) {
-        self.line.clear();
-        // Writing to a string cannot fail.
-        let _written = write!(self.line, "{now} {what}");
-        self.hash.update(self.line.as_bytes());
+    fn keep(&mut self, now: Moment, what: fmt::Arguments<'_>) {
         if let Some(lines) = &mut self.lines {
-            lines.push(self.line.clone());
+            // With some of the hash so far: two traces differ from where two runs went apart.
+            let [.., high, low] = self.hash.finish().to_be_bytes();
+            lines.push(format!("{now} {high:02x}{low:02x} {what}"));
         }
     }
 }

@@ -27,7 +27,9 @@ pub fn shrink(seed: u64, bug: Option<Bug>) -> Option<Shrunk> {
     shrink_plan(seed, Plan::draw(seed), bug)
 }
 
-fn shrink_plan(seed: u64, plan: Plan, bug: Option<Bug>) -> Option<Shrunk> {
+/// The same for `plan`.
+#[must_use]
+pub fn shrink_plan(seed: u64, plan: Plan, bug: Option<Bug>) -> Option<Shrunk> {
     let first = run_plan(seed, &plan, bug, Lines::Dropped).ok()?;
     let invariant = first.violations.first()?.invariant;
     let mut smallest = plan;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use portcullis_sim::{Coverage, Lines, Plan, power_cuts, run, run_plan, run_twice};
+use portcullis_sim::{
+    Carrier, Coverage, Lines, Plan, power_cuts, run, run_plan, run_plan_twice, run_twice,
+};
 use tokio::time::Instant;
 
 /// Rule SIM-01, SIM-05: a batch that exercises nothing proves nothing.
@@ -22,6 +24,29 @@ fn two_hundred_schedules_violate_nothing_and_had_nearly_everything() {
     // A batch of 2,000 seeds must have everything; in a tenth of it the rarest may be missing.
     let missing = coverage.missing();
     assert!(missing.len() <= 3, "no schedule had: {missing:?}");
+}
+
+/// Rule SIM-11: the same worlds over the product's own QUIC endpoints.
+#[test]
+fn schedules_over_quic_violate_nothing() {
+    let mut coverage = Coverage::default();
+    for seed in 0..20 {
+        let plan = Plan::draw(seed).over(Carrier::Quinn);
+        let verdict = run_plan(seed, &plan, None, Lines::Dropped).unwrap();
+        let replay = format!("portcullis-sim --transport quinn --trace {seed}");
+        assert!(
+            verdict.violations.is_empty(),
+            "{replay}: {:?}",
+            verdict.violations
+        );
+        coverage.add(&verdict.coverage);
+    }
+    for name in ["lost messages", "late messages", "doubled datagrams"] {
+        assert!(
+            coverage.0.get(name).is_some_and(|count| *count > 0),
+            "{name}"
+        );
+    }
 }
 
 /// Rule SIM-05
@@ -48,6 +73,11 @@ fn a_seed_replays_exactly_and_another_one_differs() {
             hashes.insert(verdict.hash),
             "seed {seed} repeats an earlier one"
         );
+    }
+    for seed in 0..3 {
+        let plan = Plan::draw(seed).over(Carrier::Quinn);
+        let verdict = run_plan_twice(seed, &plan, None).unwrap();
+        assert_eq!(verdict.violations, [], "{seed} over quinn");
     }
     let kept = run(0, None, Lines::Kept).unwrap();
     let again = run(0, None, Lines::Kept).unwrap();

@@ -109,6 +109,17 @@ fn a_key_that_was_never_committed_is_found() {
     is_found(Bug::KeyAcknowledgedBeforeCommit, Invariant::I8, 2);
 }
 
+/// Rule KEY-17
+#[test]
+fn a_key_that_is_made_twice_is_found() {
+    is_found(Bug::KeyMadeTwice, Invariant::I10, 5);
+}
+
+#[test]
+fn a_plaintext_in_the_cause_of_an_error_is_found() {
+    is_found(Bug::PlaintextInError, Invariant::I9, 0);
+}
+
 #[test]
 fn a_key_that_lies_on_a_disk_in_the_clear_is_found() {
     is_found(Bug::KeyOnDiskUnsealed, Invariant::I9, 0);

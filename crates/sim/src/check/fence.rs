@@ -26,9 +26,8 @@ pub(super) fn check(history: &History, found: &mut Vec<Violation>) {
                 answer,
             } => {
                 let height = heights.get(&(hsm, scope)).copied();
-                if *answer != LoginAnswer::Fenced
-                    && let Some(height) = height.filter(|height| epoch < height)
-                {
+                let looked = !matches!(answer, LoginAnswer::Fenced | LoginAnswer::Unheard);
+                if looked && let Some(height) = height.filter(|height| epoch < height) {
                     let what = format!(
                         "{hsm} looked at a login of epoch {}, although it has accepted {}",
                         epoch.0, height.0

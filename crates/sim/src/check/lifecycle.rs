@@ -9,13 +9,15 @@ use crate::history::{Call, Event, History, Moment, Request};
 
 pub(super) fn check(history: &History, found: &mut Vec<Violation>) {
     let mut last: Option<(Moment, &str)> = None;
+    let of_state = |call: &&Call| matches!(call.request, Request::Connect | Request::Disconnect);
+    let requests: Vec<&Call> = history.calls().filter(of_state).collect();
     for event in &history.events {
         let Event::Seen { invoked, at, store } = event else {
             continue;
         };
         let state = &store.state;
         let (since, before) = last.unwrap_or_else(|| (Moment::default(), "DISCONNECTED"));
-        if !reachable(before, &permitted(history, since, *at)).contains(state.as_str()) {
+        if !reachable(before, &permitted(&requests, since, *at)).contains(state.as_str()) {
             let what = format!("the store was {before} at {since} and is {state}");
             found.push(Violation::new(Invariant::I6, *at, what));
         }
@@ -24,9 +26,9 @@ pub(super) fn check(history: &History, found: &mut Vec<Violation>) {
 }
 
 /// Which requests may have had an effect between two looks: those that were under way.
-fn permitted(history: &History, since: Moment, until: Moment) -> Vec<Cause> {
+fn permitted(requests: &[&Call], since: Moment, until: Moment) -> Vec<Cause> {
     let asked = |request: &Request| {
-        let mut calls = history.calls();
+        let mut calls = requests.iter();
         // What nobody heard of may show after the next restart only.
         let lasts = |call: &Call| call.completed > since || call.is_unknown();
         calls.any(|call| call.request == *request && call.invoked < until && lasts(call))

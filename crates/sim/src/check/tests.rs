@@ -295,6 +295,7 @@ fn an_hsm_does_not_go_back_behind_an_epoch() {
     let first = || login(1, 5, LoginAnswer::Accepted);
     expect(vec![first(), login(2, 4, LoginAnswer::Fenced)], &[]);
     expect(vec![first(), login(2, 5, LoginAnswer::Refused)], &[]);
+    expect(vec![first(), login(2, 4, LoginAnswer::Unheard)], &[]);
     expect(
         vec![first(), login(2, 4, LoginAnswer::Accepted)],
         &[Invariant::Fence],

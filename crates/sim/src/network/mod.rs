@@ -4,9 +4,13 @@
 //! is made the same way: the peer must present the certificate that is expected, signed by the
 //! trust anchor. What QUIC hides from its users is hidden here: a lost packet is a delay. What it
 //! does not hide is a connection that breaks, after which nobody knows what was carried out.
+//!
+//! Or QUIC itself carries them, over simulated UDP: see [`Carrier`].
 
 mod channel;
 mod observe;
+mod quic;
+mod udp;
 mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,10 +27,13 @@ use portcullis_link::{
     BoxFuture, Channel, Conversation, Identity, LinkError, Listener, Listening, Service, Target,
     Transport, verify_certificate_signed_by,
 };
+use portcullis_seam::Entropy;
 use portcullis_seam::plant::{Bug, planted};
 
 use crate::record::Recorder;
-use crate::{Dice, history::Event};
+use crate::{Dice, SimEntropy, history::Event};
+use quic::Quic;
+use udp::Sockets;
 
 /// How long a message that nobody acknowledges keeps its connection: as in the product.
 pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -69,7 +76,18 @@ impl Weather {
     }
 }
 
-/// What becomes of one message.
+/// What carries the frames.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Carrier {
+    /// Seeded messages: what QUIC hides from its users is hidden.
+    #[default]
+    Messages,
+    /// Rule SIM-11: the product's own endpoints, over UDP whose datagrams are lost, late, doubled
+    /// and out of order.
+    Quinn,
+}
+
+/// What becomes of one message, or datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Arrives(Duration),
@@ -103,6 +121,9 @@ pub struct Network(Arc<Shared>);
 
 pub(crate) struct Shared {
     recorder: Arc<Recorder>,
+    carrier: Carrier,
+    /// What endpoints of QUIC draw from.
+    entropy: Arc<SimEntropy>,
     state: Mutex<State>,
 }
 
@@ -114,9 +135,12 @@ struct State {
     /// Raised when the process ends: what an earlier one sent or waits for is gone.
     process: u64,
     listeners: BTreeMap<SocketAddr, Served>,
+    sockets: Sockets,
     cut: BTreeSet<(String, Way)>,
     /// Pairs of certificate and trust anchor that verify: the signature is checked once.
     verified: BTreeSet<(Vec<u8>, Vec<u8>)>,
+    /// Pairs of certificate and private key that belong together: all HSMs of a cluster have one.
+    paired: BTreeSet<(Vec<u8>, Vec<u8>)>,
     /// The connection that each HSM accepted last.
     fences: BTreeMap<String, Fence>,
     /// The id inside HSMs of each key, by its label.
@@ -135,12 +159,14 @@ struct Served {
 /// What the network did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Messages that arrived.
+    /// Messages, or datagrams, that arrived.
     pub messages: u64,
-    /// Messages that broke their connection.
+    /// Messages that broke their connection, or datagrams that never arrived.
     pub lost: u64,
-    /// Messages that were late.
+    /// Those that were late.
     pub late: u64,
+    /// Datagrams that arrived twice.
+    pub doubled: u64,
     /// Connections that were made.
     pub connections: u64,
     /// Connections refused because the peer did not prove its identity.
@@ -152,7 +178,7 @@ pub struct Counts {
 impl Network {
     /// A network whose fates are drawn from `seed`.
     #[must_use]
-    pub fn new(seed: u64, recorder: Arc<Recorder>) -> Self {
+    pub fn new(seed: u64, carrier: Carrier, recorder: Arc<Recorder>) -> Self {
         let state = State {
             dice: Dice::new(seed, "network"),
             weather: Weather::fair(),
@@ -160,14 +186,18 @@ impl Network {
             next_incarnation: 1,
             process: 0,
             listeners: BTreeMap::new(),
+            sockets: Sockets::default(),
             cut: BTreeSet::new(),
             verified: BTreeSet::new(),
+            paired: BTreeSet::new(),
             fences: BTreeMap::new(),
             materials: BTreeMap::new(),
             counts: Counts::default(),
         };
         Self(Arc::new(Shared {
             recorder,
+            carrier,
+            entropy: Arc::new(SimEntropy::new(seed, "quic")),
             state: Mutex::new(state),
         }))
     }
@@ -194,6 +224,7 @@ impl Network {
         self.0.recorder.note(format_args!("the process ends"));
         let mut state = self.0.state.lock();
         state.process += 1;
+        state.sockets.clear();
         let listeners = std::mem::take(&mut state.listeners);
         drop(state);
         drop(listeners);
@@ -224,30 +255,44 @@ impl Network {
 pub struct ProcessNetwork {
     network: Network,
     process: u64,
+    /// Where QUIC carries the frames.
+    quic: Option<Result<Quic, LinkError>>,
 }
 
 impl Network {
     /// The network for the process that runs.
     #[must_use]
     pub fn of_process(&self) -> ProcessNetwork {
+        let process = self.0.process();
+        let entropy = || Arc::clone(&self.0.entropy) as Arc<dyn Entropy>;
         ProcessNetwork {
             network: self.clone(),
-            process: self.0.process(),
+            process,
+            quic: match self.0.carrier {
+                Carrier::Messages => None,
+                Carrier::Quinn => Some(Quic::of(&self.0, process, entropy())),
+            },
         }
     }
 }
 
 impl Transport for ProcessNetwork {
     fn dial(&self, target: Target) -> Arc<dyn Channel> {
+        if let Some(Ok(quic)) = &self.quic {
+            return quic.dial(target);
+        }
         channel::open(Arc::clone(&self.network.0), target, self.process)
     }
 
     fn listen(&self, listener: Listener) -> BoxFuture<'_, Result<Box<dyn Listening>, LinkError>> {
         Box::pin(async move {
-            if self.network.0.process() == self.process {
-                self.network.0.listen(listener)
-            } else {
-                Err(LinkError::Unusable("the process has ended".to_owned()))
+            if self.network.0.process() != self.process {
+                return Err(LinkError::Unusable("the process has ended".to_owned()));
+            }
+            match &self.quic {
+                Some(Ok(quic)) => quic.listen(listener).await,
+                Some(Err(error)) => Err(error.clone()),
+                None => self.network.0.listen(listener),
             }
         })
     }
@@ -255,8 +300,8 @@ impl Transport for ProcessNetwork {
 
 impl Shared {
     fn listen(self: &Arc<Self>, listener: Listener) -> Result<Box<dyn Listening>, LinkError> {
-        check_key(&listener.identity)?;
         let mut state = self.state.lock();
+        state.check_key(&listener.identity)?;
         let address = state.free_address(listener.bind)?;
         let incarnation = state.next_incarnation;
         state.next_incarnation += 1;
@@ -304,7 +349,8 @@ impl Shared {
     }
 
     fn is_cut(&self, hsm: &str, way: Way) -> bool {
-        self.state.lock().cut.contains(&(hsm.to_owned(), way))
+        let cut = &self.state.lock().cut;
+        !cut.is_empty() && cut.contains(&(hsm.to_owned(), way))
     }
 
     /// Who serves a connection that leads to `incarnation`.
@@ -319,12 +365,22 @@ impl Shared {
     }
 
     fn fate(&self) -> Fate {
-        let State {
+        self.state.lock().fate()
+    }
+
+    fn tell(&self, event: impl FnOnce(crate::history::Moment) -> Event) {
+        self.recorder.tell(event);
+    }
+}
+
+impl State {
+    fn fate(&mut self) -> Fate {
+        let Self {
             dice,
             weather,
             counts,
             ..
-        } = &mut *self.state.lock();
+        } = self;
         if dice.chance(weather.lost_percent) {
             counts.lost += 1;
             return Fate::Lost;
@@ -339,12 +395,6 @@ impl Shared {
         Fate::Arrives(Duration::from_millis(millis))
     }
 
-    fn tell(&self, event: impl FnOnce(crate::history::Moment) -> Event) {
-        self.recorder.tell(event);
-    }
-}
-
-impl State {
     fn free_address(&mut self, bind: SocketAddr) -> Result<SocketAddr, LinkError> {
         if bind.port() != 0 {
             return if self.listeners.contains_key(&bind) {
@@ -356,6 +406,16 @@ impl State {
         let address = SocketAddr::new(bind.ip(), self.next_port);
         self.next_port += 1;
         Ok(address)
+    }
+
+    /// Whoever presents a certificate must have its private key.
+    fn check_key(&mut self, identity: &Identity) -> Result<(), LinkError> {
+        let pair = (identity.certificate.clone(), identity.private_key.to_vec());
+        if !self.paired.contains(&pair) {
+            check_key(identity)?;
+            self.paired.insert(pair);
+        }
+        Ok(())
     }
 
     /// The checks of the product's verifier, in its order.
@@ -376,7 +436,6 @@ impl State {
     }
 }
 
-/// Whoever presents a certificate must have its private key.
 fn check_key(identity: &Identity) -> Result<(), LinkError> {
     let unusable = |why: &str| LinkError::Unusable(format!("the private key {why}"));
     let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &identity.private_key)

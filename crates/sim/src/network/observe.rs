@@ -1,8 +1,7 @@
 //! What the world learns by reading along: facts about HSMs that no client could tell.
 
 use portcullis_hsm::{Command, Fence, HsmKeyId, Operation, Refusal, Reply};
-use portcullis_link::frame::{Message, decode};
-use portcullis_link::{Request, Wiped};
+use portcullis_link::Request;
 
 use super::Shared;
 use crate::history::{Event, LoginAnswer};
@@ -56,12 +55,14 @@ impl Order {
 }
 
 impl Shared {
-    pub(super) fn tell_sealed(&self, hsm: &str, sealings: &Sealings, answer: &Wiped) {
-        let copy = Wiped::from(answer.as_ref().to_vec());
-        let (Ok(Message::Replies(replies)), Ok(hsm)) = (decode(copy), hsm.parse()) else {
-            return;
-        };
-        for (output, sealing) in replies.iter().zip(&sealings.0) {
+    pub(super) fn tell_sealed<'a>(
+        &self,
+        hsm: &str,
+        sealings: &Sealings,
+        answers: impl Iterator<Item = Result<&'a [u8], Refusal>>,
+    ) {
+        let Ok(hsm) = hsm.parse() else { return };
+        for (output, sealing) in answers.zip(&sealings.0) {
             if let (Ok(output), Some((key, start))) = (output, sealing) {
                 let text = output.get(*start..).unwrap_or_default().to_vec();
                 let hsm = portcullis_api::HsmId::clone(&hsm);
@@ -89,6 +90,7 @@ impl Shared {
                 let answer = match result {
                     Ok(_) => LoginAnswer::Accepted,
                     Err(Refusal::Fenced) => LoginAnswer::Fenced,
+                    Err(Refusal::DiskFailed | Refusal::Busy) => LoginAnswer::Unheard,
                     Err(_) => LoginAnswer::Refused,
                 };
                 self.tell(|at| Event::Login {

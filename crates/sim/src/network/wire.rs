@@ -106,9 +106,8 @@ impl Shared {
                 });
                 Arc::clone(conversation).execute(request, done);
                 let reply = told.await.map_err(|error| malformed(&error))?;
-                let answer = reply.seal().map_err(|error| malformed(&error))?;
-                self.tell_sealed(hsm, &sealings, &answer);
-                Ok(answer)
+                self.tell_sealed(hsm, &sealings, reply.answers());
+                reply.seal().map_err(|error| malformed(&error))
             }
             Message::Order(order) => {
                 let observed = Order::of(&order.command);

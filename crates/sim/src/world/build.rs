@@ -7,13 +7,13 @@ use portcullis_api::kms::CreateCustomKeyStoreRequest;
 use portcullis_api::{BackupId, ClusterId, HsmId, KeyStoreId, Scope, SecretText};
 use portcullis_cloudhsm::{CloudHsm, Clusters, default_subnets};
 use portcullis_hsm::{DeviceKey, Role, Secret};
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use super::{Known, World, WorldError};
 use crate::canary::Canaries;
 use crate::history::Event;
 use crate::record::Recorder;
-use crate::{Dice, Network, SimClock, SimDisk, SimDisks, SimEntropy};
+use crate::{Carrier, Dice, Network, SimClock, SimDisk, SimDisks, SimEntropy};
 
 /// The admin of every cluster.
 pub(super) const ADMIN: &str = "admin";
@@ -30,6 +30,7 @@ impl World {
     /// Two clusters, a connected key store, and two keys.
     pub(crate) async fn build(
         seed: u64,
+        carrier: Carrier,
         recorder: Arc<Recorder>,
         canaries: Option<Arc<Canaries>>,
     ) -> Result<Arc<Self>, WorldError> {
@@ -43,7 +44,7 @@ impl World {
         let world = Arc::new(Self {
             seed,
             scope: scope()?,
-            network: Network::new(seed, Arc::clone(&recorder)),
+            network: Network::new(seed, carrier, Arc::clone(&recorder)),
             recorder,
             canaries,
             disks: Arc::new(SimDisks::new(seed)),
@@ -53,7 +54,7 @@ impl World {
             hsm_entropy,
             kms_entropy,
             process: Mutex::default(),
-            ends: watch::Sender::new(0),
+            ends: Notify::new(),
             store: KEY_STORE.to_owned(),
             first: cluster_id("first")?,
             unrelated: cluster_id("other")?,

@@ -28,10 +28,10 @@ impl World {
         let invoked = self
             .recorder
             .note(format_args!("client {client}: {}", request.name()));
-        let mut ends = self.ends.subscribe();
+        let end = self.ends.notified();
         let outcome = tokio::select! {
             biased;
-            _ = ends.changed() => Err(Exception::new(Code::KmsInternal, "The process ended.")),
+            () = end => Err(Exception::new(Code::KmsInternal, "The process ended.")),
             outcome = call => outcome,
         };
         if let (Err(exception), Some(canaries)) = (&outcome, &self.canaries) {
@@ -277,6 +277,10 @@ impl World {
             at,
             store: store.clone(),
         });
+        // An edit of which nobody heard may have had its effect.
+        if let Ok(cluster) = store.cluster.parse() {
+            self.known.lock().substitute(&cluster);
+        }
         if store.state == "CONNECTED" && !self.connected.swap(true, Ordering::Relaxed) {
             let keys = self.materials_present();
             self.recorder.tell(|at| Event::Holds { at, keys });

@@ -30,6 +30,12 @@ impl World {
         self.tell_leaks();
     }
 
+    /// Ends the world. Stores that are closed would write once more, for nobody to read.
+    pub(crate) fn switch_off(&self) {
+        self.control.let_go(false);
+        self.disks.switch_off();
+    }
+
     /// What lies on the disks of the HSMs that the store uses.
     fn tell_stored(&self) {
         let Some(cluster) = self.known.lock().uses.clone() else {

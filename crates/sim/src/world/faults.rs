@@ -22,6 +22,7 @@ impl World {
         };
         self.fault("power cut");
         if let Some(writes) = crash.mid_write {
+            self.known.lock().down.insert(hsm.clone());
             self.disks.cut_power_after(&hsm, writes);
             wait(crash.down / 2).await;
         }
@@ -163,6 +164,7 @@ impl World {
             return;
         };
         self.disturb("HSM added");
+        self.may_lack_kmsuser();
         let Ok(Some(added)) = self.create_hsm(&self.first, Some(zone)).await else {
             return;
         };
@@ -176,6 +178,15 @@ impl World {
         self.recorder
             .note(format_args!("{goes} is removed: {removed:?}"));
         self.known.lock().down.remove(&goes);
+    }
+
+    /// Rule BK-03: an HSM that is added while no other is up gets what the newest backup has.
+    fn may_lack_kmsuser(&self) {
+        let mut known = self.known.lock();
+        if !known.down.is_empty() {
+            known.touched = true;
+            known.may_lack_kmsuser = true;
+        }
     }
 
     /// A channel of its own to an HSM of any cluster.

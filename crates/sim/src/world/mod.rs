@@ -23,7 +23,7 @@ use parking_lot::Mutex;
 use portcullis_api::{ClusterId, HsmId, KeyId, Scope};
 use portcullis_cloudhsm::Clusters;
 use portcullis_hsm::DeviceKey;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -72,8 +72,9 @@ pub(crate) struct World {
     kms_entropy: Arc<SimEntropy>,
     device_key: Arc<DeviceKey>,
     process: Mutex<Option<Process>>,
-    /// Counts the ends of processes.
-    ends: watch::Sender<u64>,
+    /// Told when a process ends. Not a `watch`, which wakes those who wait in an order that no
+    /// seed decides.
+    ends: Notify,
     /// The key store's ID.
     store: String,
     first: ClusterId,
@@ -97,6 +98,9 @@ struct Known {
     resets_password: bool,
     /// Somebody has touched `kmsuser`: the store may FAIL for that.
     touched: bool,
+    /// An HSM was added while another was down, and may have been filled from a backup of before
+    /// there was a `kmsuser`.
+    may_lack_kmsuser: bool,
 }
 
 type Outcomes = JoinSet<Result<(), WorldError>>;

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::{Dice, Way, Weather};
+use crate::{Carrier, Dice, Way, Weather};
 
 /// Everything that will be done to a world, drawn from its seed before it begins.
 ///
@@ -8,6 +8,8 @@ use crate::{Dice, Way, Weather};
 /// there hides what only happens without it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
+    /// What carries frames between the facade and its HSMs.
+    pub carrier: Carrier,
     /// What the operator changes while the store is disconnected.
     pub edit: EditKind,
     /// When the operator disconnects the store, in milliseconds after the clients have begun.
@@ -210,6 +212,7 @@ impl Plan {
             }
         }
         Self {
+            carrier: Carrier::Messages,
             edit,
             edit_at,
             clients: CLIENTS,
@@ -220,10 +223,17 @@ impl Plan {
         }
     }
 
+    /// The same plan over another carrier. What a seed's dice decide stays decided.
+    #[must_use]
+    pub fn over(self, carrier: Carrier) -> Self {
+        Self { carrier, ..self }
+    }
+
     /// Rule SIM-09: a world in which nothing happens for `minutes`, which costs next to nothing.
     #[must_use]
     pub const fn idle(minutes: u64) -> Self {
         Self {
+            carrier: Carrier::Messages,
             edit: EditKind::Name,
             edit_at: 0,
             clients: 0,
@@ -334,6 +344,7 @@ impl Clerk {
 impl fmt::Display for Plan {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
+            carrier,
             edit,
             edit_at,
             clients,
@@ -344,7 +355,8 @@ impl fmt::Display for Plan {
         } = self;
         writeln!(
             formatter,
-            "{clients} clients with {calls} calls each, {think} ms apart; {edit:?} at {edit_at} ms"
+            "{clients} clients with {calls} calls each, {think} ms apart, over {carrier:?}; {edit:?} \
+             at {edit_at} ms"
         )?;
         if faults.is_empty() {
             return writeln!(formatter, "no fault");

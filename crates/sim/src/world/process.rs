@@ -96,7 +96,7 @@ impl World {
         let Some(process) = self.process.lock().take() else {
             return;
         };
-        self.ends.send_modify(|ends| *ends += 1);
+        self.ends.notify_waiters();
         self.network.end_process();
         self.disks.end_process();
         self.control.let_go(power_cut);
