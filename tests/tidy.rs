@@ -347,13 +347,14 @@ fn cited(text: &str) -> BTreeSet<String> {
 
 #[test]
 fn every_rule_is_kept_in_code_and_shown_by_a_test() {
-    let listed: BTreeSet<String> = read("docs/behaviour.md")
+    let rows: Vec<String> = read("docs/behaviour.md")
         .lines()
         .filter_map(|line| line.strip_prefix("| "))
         .filter_map(|row| row.split(" |").next())
         .filter(|id| id.contains('-') && id.bytes().next().is_some_and(|b| b.is_ascii_uppercase()))
         .map(str::to_owned)
         .collect();
+    let listed: BTreeSet<String> = rows.iter().cloned().collect();
     let (mut code, mut tests) = (BTreeSet::new(), BTreeSet::new());
     for (file, text) in rust_files() {
         let black_box = file.contains("tests/") || file.ends_with("tests.rs");
@@ -371,6 +372,13 @@ fn every_rule_is_kept_in_code_and_shown_by_a_test() {
         listed.len()
     );
     let mut findings = Vec::new();
+    let twice = |id: &&String| rows.iter().filter(|row| row == id).count() > 1;
+    findings.extend(
+        listed
+            .iter()
+            .filter(twice)
+            .map(|id| format!("{id}: listed twice")),
+    );
     findings.extend(
         listed
             .difference(&code)

@@ -67,6 +67,8 @@ pub enum Bug {
     ReEncryptKeepsContext,
     /// The removal of an HSM, taken up again after a restart, wants a backup of what is gone.
     RemovalNotRepeatable,
+    /// An HSM counts as one that has a new key although it was removed while the key was made.
+    RemovedHsmCounts,
     /// An edit reads the record, waits, and writes it without comparing revisions.
     RevisionNotCompared,
     /// The first HSM hears of a new password before the store does.
@@ -77,7 +79,7 @@ pub enum Bug {
 
 impl Bug {
     /// Every planted bug.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::GateCheckedOnlyAtStart,
         Self::EpochNotComparedOnReply,
         Self::AcknowledgedFromOneZone,
@@ -107,6 +109,7 @@ impl Bug {
         Self::PreviousPasswordForgotten,
         Self::ReEncryptKeepsContext,
         Self::RemovalNotRepeatable,
+        Self::RemovedHsmCounts,
         Self::RevisionNotCompared,
         Self::RotationNotRecorded,
         Self::SessionOutlivesConnection,

@@ -113,7 +113,7 @@ fn ten_idle_minutes_take_no_time() {
 /// An HSM made a key and its answer was lost; KMS then had another HSM make the same key. One ID
 /// had two materials, and what one HSM sealed the other could not open. These seeds found it.
 ///
-/// Rule KEY-17
+/// Rule KEY-24
 #[test]
 fn a_key_that_was_perhaps_made_is_not_made_again() {
     for seed in [379, 1272, 1287, 1288, 1611] {

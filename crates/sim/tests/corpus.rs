@@ -12,7 +12,7 @@ struct Entry {
     story: &'static str,
 }
 
-const CORPUS: [Entry; 6] = [
+const CORPUS: [Entry; 7] = [
     Entry {
         seed: 43,
         bug: Bug::SessionOutlivesConnection,
@@ -58,6 +58,14 @@ const CORPUS: [Entry; 6] = [
         violates: Invariant::InStep,
         story: "The same; and since the step failed, the restarted service showed no such cluster \
                 at all, and the key store that used it could not be connected.",
+    },
+    Entry {
+        seed: 2996,
+        bug: Bug::RemovedHsmCounts,
+        violates: Invariant::I4,
+        story: "CreateKey made a key on one HSM and handed it to another; before that one had it, \
+                the first was removed from the cluster. The key was acknowledged, and at no \
+                instant had it been on two disks.",
     },
 ];
 

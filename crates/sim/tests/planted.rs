@@ -109,7 +109,7 @@ fn a_key_that_was_never_committed_is_found() {
     is_found(Bug::KeyAcknowledgedBeforeCommit, Invariant::I8, 2);
 }
 
-/// Rule KEY-17
+/// Rule KEY-24
 #[test]
 fn a_key_that_is_made_twice_is_found() {
     is_found(Bug::KeyMadeTwice, Invariant::I10, 5);
@@ -184,6 +184,12 @@ fn a_session_that_outlives_its_connection_is_found() {
 #[test]
 fn a_removal_that_cannot_be_taken_up_again_is_found() {
     is_found(Bug::RemovalNotRepeatable, Invariant::InStep, 1504);
+}
+
+/// Rule KEY-25
+#[test]
+fn a_removed_hsm_that_counts_is_found() {
+    is_found(Bug::RemovedHsmCounts, Invariant::I4, 2996);
 }
 
 #[test]

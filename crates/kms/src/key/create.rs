@@ -2,7 +2,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use portcullis_api::kms::{CreateKeyRequest, CreateKeyResponse, KeySpec, KeyUsageType};
-use portcullis_api::{Code, Exception, KeyId, Scope};
+use portcullis_api::{Code, Exception, HsmId, KeyId, Scope};
+use portcullis_cloudhsm::HsmState;
 use portcullis_hsm::{HsmKeyId, Refusal};
 use portcullis_seam::draw;
 use portcullis_seam::plant::{Bug, planted};
@@ -265,7 +266,13 @@ impl Kms {
         let Some(live) = store.live.load_full() else {
             return Err(not_connected());
         };
-        live.create_key(new).await.map_err(|failure| {
+        let is_member = |hsm: &HsmId| {
+            let cluster = self.config.clusters.cluster(&store.scope, &record.cluster);
+            let hsms = cluster.iter().flat_map(|cluster| &cluster.hsms);
+            let mut stay = hsms.filter(|one| one.state != HsmState::DeleteInProgress);
+            stay.any(|one| one.id == *hsm)
+        };
+        live.create_key(new, is_member).await.map_err(|failure| {
             // Rule QUO-05: a full cluster is told apart from one that is in trouble.
             if matches!(failure, Failure::Refused(Refusal::Full)) {
                 return Exception::new(Code::LimitExceeded, CLUSTER_FULL);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use portcullis_api::HsmId;
 use portcullis_hsm::{
     Call, Command, Epoch, Fence, HsmKeyId, KeyTemplate, Operation, Output, Refusal, Reply, Secret,
     SessionId,
@@ -197,9 +198,16 @@ impl LiveConnection {
     /// Makes a key on one HSM and hands it to all others.
     ///
     /// Rule KEY-10: an acknowledged key is on disk on two HSMs in two Availability Zones.
-    pub(crate) async fn create_key(&self, key: &NewKey) -> Result<(), Failure> {
+    ///
+    /// Rule KEY-25: an HSM that has the key and of which `is_member` says no in the end was removed
+    /// meanwhile, and does not count.
+    pub(crate) async fn create_key(
+        &self,
+        key: &NewKey,
+        is_member: impl Fn(&HsmId) -> bool,
+    ) -> Result<(), Failure> {
         let members = self.members.load_full();
-        let mut zones = BTreeSet::new();
+        let mut holders = Vec::new();
         let mut masked = None;
         let mut failure = Failure::NoHsm;
         // Another HSM makes the next key, so that one that never answers is not asked every time.
@@ -224,11 +232,11 @@ impl LiveConnection {
                     if let Reply::Key(made) = reply {
                         masked = Some(made);
                     }
-                    zones.insert(member.zone.as_str());
+                    holders.push(member);
                 }
                 Err(error) => {
                     failure = self.learn(member, session, &error, failure)?;
-                    // Rule KEY-17: perhaps it was made there. Made again elsewhere, one ID would
+                    // Rule KEY-24: perhaps it was made there. Made again elsewhere, one ID would
                     // have two materials, and what one HSM seals the other could not open.
                     let unknown = matches!(error, CallError::Link(LinkError::NoAnswer(_)));
                     if unknown && masked.is_none() && !planted(Bug::KeyMadeTwice) {
@@ -236,10 +244,13 @@ impl LiveConnection {
                     }
                 }
             }
-            if planted(Bug::AcknowledgedFromOneZone) && !zones.is_empty() {
+            if planted(Bug::AcknowledgedFromOneZone) && !holders.is_empty() {
                 return Ok(());
             }
         }
+        let counts = |it: &&Arc<Member>| is_member(&it.hsm) || planted(Bug::RemovedHsmCounts);
+        let holders = holders.into_iter().filter(counts);
+        let zones: BTreeSet<_> = holders.map(|it| it.zone.as_str()).collect();
         if zones.len() >= DURABLE_COPIES {
             return Ok(());
         }

@@ -46,10 +46,36 @@ pub(super) fn client_config(
     target: &Target,
     distrust: Distrust,
 ) -> Result<rustls::ClientConfig, LinkError> {
-    let provider = provider();
-    let verifier = ClusterVerifier {
-        expected: target.cluster_certificate.clone(),
+    let trust = Trust::Cluster {
+        certificate: target.cluster_certificate.clone(),
         trust_anchor: target.trust_anchor.clone(),
+    };
+    calling(client, trust, distrust, ALPN)
+}
+
+/// TLS for a host that calls the control plane, which it knows by the SHA-256 of its certificate.
+pub(super) fn control_client_config(
+    identity: &ClientIdentity,
+    fingerprint: [u8; 32],
+    distrust: Distrust,
+) -> Result<rustls::ClientConfig, LinkError> {
+    calling(
+        identity,
+        Trust::Fingerprint(fingerprint),
+        distrust,
+        CONTROL_ALPN,
+    )
+}
+
+fn calling(
+    client: &ClientIdentity,
+    trust: Trust,
+    distrust: Distrust,
+    protocol: &[u8],
+) -> Result<rustls::ClientConfig, LinkError> {
+    let provider = provider();
+    let verifier = CalledVerifier {
+        trust,
         algorithms: provider.signature_verification_algorithms,
         distrust,
     };
@@ -64,7 +90,7 @@ pub(super) fn client_config(
             PrivateKeyDer::Pkcs8(key),
         )
         .map_err(unusable)?;
-    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.alpn_protocols = vec![protocol.to_vec()];
     Ok(config)
 }
 
@@ -73,23 +99,42 @@ pub(super) fn server_config(
     identity: &Identity,
     accepted: &[Vec<u8>],
 ) -> Result<rustls::ServerConfig, LinkError> {
+    let admitted = Admitted::These(accepted.to_vec());
+    called(&identity.certificate, &identity.private_key, admitted, ALPN)
+}
+
+/// TLS for the control plane. Every certificate is let in whose key the caller has: who it is, is
+/// decided by its first message.
+pub(super) fn control_server_config(
+    identity: &ClientIdentity,
+) -> Result<rustls::ServerConfig, LinkError> {
+    let (certificate, key) = (&identity.certificate, &identity.private_key);
+    called(certificate, key, Admitted::Anybody, CONTROL_ALPN)
+}
+
+fn called(
+    certificate: &[u8],
+    private_key: &[u8],
+    admitted: Admitted,
+    protocol: &[u8],
+) -> Result<rustls::ServerConfig, LinkError> {
     let provider = provider();
-    let verifier = FacadeVerifier {
-        accepted: Some(accepted.to_vec()),
+    let verifier = CallerVerifier {
+        admitted,
         algorithms: provider.signature_verification_algorithms,
     };
-    let key = PrivatePkcs8KeyDer::from(identity.private_key.to_vec());
+    let key = PrivatePkcs8KeyDer::from(private_key.to_vec());
     let key = provider
         .key_provider
         .load_private_key(key.into())
         .map_err(unusable)?;
-    let certified = public_key(&identity.certificate).map_err(unusable)?;
+    let certified = public_key(certificate).map_err(unusable)?;
     if key.public_key().is_some_and(|own| *own != *certified) {
         return Err(unusable(
             "the certificate holds another key than the private one",
         ));
     }
-    let chain = vec![CertificateDer::from(identity.certificate.clone())];
+    let chain = vec![CertificateDer::from(certificate.to_vec())];
     // Not `with_single_cert`: that parses the certificate, and refuses X.509 version 1, which
     // `openssl x509 -req` makes.
     let presented = Presented(Arc::new(CertifiedKey::new(chain, key)));
@@ -98,58 +143,7 @@ pub(super) fn server_config(
         .map_err(unusable)?
         .with_client_cert_verifier(Arc::new(verifier))
         .with_cert_resolver(Arc::new(presented));
-    config.alpn_protocols = vec![ALPN.to_vec()];
-    Ok(config)
-}
-
-/// TLS for a host that calls the control plane, which it knows by the SHA-256 of its certificate.
-pub(super) fn control_client_config(
-    identity: &ClientIdentity,
-    fingerprint: [u8; 32],
-    distrust: Distrust,
-) -> Result<rustls::ClientConfig, LinkError> {
-    let provider = provider();
-    let verifier = PinnedVerifier {
-        fingerprint,
-        algorithms: provider.signature_verification_algorithms,
-        distrust,
-    };
-    let key = PrivatePkcs8KeyDer::from(identity.private_key.to_vec());
-    let mut config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(unusable)?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_client_auth_cert(
-            vec![CertificateDer::from(identity.certificate.clone())],
-            PrivateKeyDer::Pkcs8(key),
-        )
-        .map_err(unusable)?;
-    config.alpn_protocols = vec![CONTROL_ALPN.to_vec()];
-    Ok(config)
-}
-
-/// TLS for the control plane. Every certificate is let in whose key the caller has: who it is, is
-/// decided by its first message.
-pub(super) fn control_server_config(
-    identity: &ClientIdentity,
-) -> Result<rustls::ServerConfig, LinkError> {
-    let provider = provider();
-    let verifier = FacadeVerifier {
-        accepted: None,
-        algorithms: provider.signature_verification_algorithms,
-    };
-    let key = PrivatePkcs8KeyDer::from(identity.private_key.to_vec());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(unusable)?
-        .with_client_cert_verifier(Arc::new(verifier))
-        .with_single_cert(
-            vec![CertificateDer::from(identity.certificate.clone())],
-            PrivateKeyDer::Pkcs8(key),
-        )
-        .map_err(unusable)?;
-    config.alpn_protocols = vec![CONTROL_ALPN.to_vec()];
+    config.alpn_protocols = vec![protocol.to_vec()];
     Ok(config)
 }
 
@@ -162,31 +156,50 @@ impl ResolvesServerCert for Presented {
     }
 }
 
-/// Rule LINK-03: an HSM proves that it is of the cluster: it presents the cluster certificate,
-/// which the trust anchor signed, and signs the handshake with its key.
+/// Whom a caller takes to be the one that it called.
 #[derive(Debug)]
-struct ClusterVerifier {
-    expected: Vec<u8>,
-    trust_anchor: Vec<u8>,
+enum Trust {
+    /// Rule LINK-03: an HSM proves that it is of the cluster: it presents the cluster certificate,
+    /// which the trust anchor signed, and signs the handshake with its key.
+    Cluster {
+        certificate: Vec<u8>,
+        trust_anchor: Vec<u8>,
+    },
+    /// Rule HOST-04: a host knows the control plane by the SHA-256 of its certificate.
+    Fingerprint([u8; 32]),
+}
+
+impl Trust {
+    fn check(&self, presented: &[u8]) -> Result<(), String> {
+        match self {
+            Self::Cluster { .. } if planted(Bug::CertificateCheckSkipped) => Ok(()),
+            Self::Cluster { certificate, .. } if presented != certificate => {
+                Err("it presents another certificate than its cluster's".to_owned())
+            }
+            Self::Cluster { trust_anchor, .. } => {
+                verify_certificate_signed_by(presented, trust_anchor).map_err(|error| {
+                    format!(
+                        "its cluster certificate does not verify under the trust anchor: {error}"
+                    )
+                })
+            }
+            Self::Fingerprint(known) if digest(&SHA256, presented).as_ref() == known => Ok(()),
+            Self::Fingerprint(_) => Err(
+                "it presents another certificate than the one whose fingerprint is known"
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct CalledVerifier {
+    trust: Trust,
     algorithms: WebPkiSupportedAlgorithms,
     distrust: Distrust,
 }
 
-impl ClusterVerifier {
-    fn check(&self, presented: &[u8]) -> Result<(), String> {
-        if planted(Bug::CertificateCheckSkipped) {
-            return Ok(());
-        }
-        if presented != self.expected {
-            return Err("it presents another certificate than its cluster's".to_owned());
-        }
-        verify_certificate_signed_by(presented, &self.trust_anchor).map_err(|error| {
-            format!("its cluster certificate does not verify under the trust anchor: {error}")
-        })
-    }
-}
-
-impl ServerCertVerifier for ClusterVerifier {
+impl ServerCertVerifier for CalledVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -195,7 +208,8 @@ impl ServerCertVerifier for ClusterVerifier {
         _ocsp: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        self.check(end_entity)
+        self.trust
+            .check(end_entity)
             .map(|()| ServerCertVerified::assertion())
             .map_err(|why| {
                 *self.distrust.lock() = Some(why);
@@ -226,65 +240,22 @@ impl ServerCertVerifier for ClusterVerifier {
     }
 }
 
-/// Rule HOST-04: a host knows the control plane by the fingerprint of its certificate.
+/// Which callers are let in.
 #[derive(Debug)]
-struct PinnedVerifier {
-    fingerprint: [u8; 32],
-    algorithms: WebPkiSupportedAlgorithms,
-    distrust: Distrust,
+enum Admitted {
+    /// Rule LINK-04: an HSM admits only facades whose certificates it was given.
+    These(Vec<Vec<u8>>),
+    /// Everybody who has the key to the certificate that it presents.
+    Anybody,
 }
 
-impl ServerCertVerifier for PinnedVerifier {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        if digest(&SHA256, end_entity).as_ref() == self.fingerprint {
-            return Ok(ServerCertVerified::assertion());
-        }
-        let why = "it presents another certificate than the one whose fingerprint is known";
-        *self.distrust.lock() = Some(why.to_owned());
-        Err(Error::InvalidCertificate(
-            CertificateError::ApplicationVerificationFailure,
-        ))
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::General("QUIC has no TLS 1.2".to_owned()))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_handshake(message, certificate, signature, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
-    }
-}
-
-/// Rule LINK-04: an HSM admits only facades whose certificates it was given.
 #[derive(Debug)]
-struct FacadeVerifier {
-    /// Everybody who has the key to some certificate, when there is no list.
-    accepted: Option<Vec<Vec<u8>>>,
+struct CallerVerifier {
+    admitted: Admitted,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl ClientCertVerifier for FacadeVerifier {
+impl ClientCertVerifier for CallerVerifier {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
     }
@@ -295,9 +266,9 @@ impl ClientCertVerifier for FacadeVerifier {
         _intermediates: &[CertificateDer<'_>],
         _now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let admitted = match &self.accepted {
-            Some(accepted) => accepted.iter().any(|accepted| *accepted == **end_entity),
-            None => public_key(end_entity).is_ok(),
+        let admitted = match &self.admitted {
+            Admitted::These(accepted) => accepted.iter().any(|one| *one == **end_entity),
+            Admitted::Anybody => public_key(end_entity).is_ok(),
         };
         if admitted {
             Ok(ClientCertVerified::assertion())
