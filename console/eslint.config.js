@@ -24,7 +24,7 @@ export default tseslint.config(
       globals: {
         process: "readonly", console: "readonly", Buffer: "readonly", URL: "readonly",
         document: "readonly", window: "readonly", setTimeout: "readonly", fetch: "readonly",
-        performance: "readonly",
+        performance: "readonly", CSS: "readonly",
       },
     },
   },

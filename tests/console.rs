@@ -16,6 +16,8 @@ fn node(portcullis: &Portcullis, script: &str) -> String {
     let path = root().join("console/e2e").join(script);
     let output = portcullis.client("node").arg(&path).output().unwrap();
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    // What a story measured is for people: `-- --nocapture` shows it.
+    eprint!("{printed}");
     assert!(
         output.status.success(),
         "{script}\n{printed}{}\n-- log --\n{}",
@@ -86,9 +88,49 @@ fn the_nine_steps_of_the_guide_work_in_the_console_as_the_page_says() {
     }
 }
 
+#[test]
+fn a_key_store_is_made_from_nothing_in_the_console_and_deleted_again() {
+    if can_browse() {
+        let portcullis = Portcullis::up(&["--world", "empty", "--ephemeral"]);
+        node(&portcullis, "begin.mjs");
+    }
+}
+
+#[test]
+fn keys_are_made_tried_named_disabled_and_their_deletion_scheduled_in_the_console() {
+    if can_browse() {
+        let portcullis = Portcullis::up(&["--world", "guide", "--ephemeral"]);
+        node(&portcullis, "keys.mjs");
+    }
+}
+
+#[test]
+fn users_hsms_and_backups_of_a_cluster_are_managed_in_the_console() {
+    if can_browse() {
+        let portcullis = Portcullis::up(&["--world", "guide", "--ephemeral"]);
+        node(&portcullis, "cluster.mjs");
+    }
+}
+
+#[test]
+fn every_fault_is_injected_and_undone_the_clock_moved_and_events_read_in_the_console() {
+    if can_browse() {
+        let portcullis = Portcullis::up(&["--world", "guide", "--ephemeral"]);
+        node(&portcullis, "simulator.mjs");
+    }
+}
+
+#[test]
+fn a_key_store_is_edited_by_keyboard_alone() {
+    if can_browse() {
+        let portcullis = Portcullis::up(&["--world", "guide", "--ephemeral"]);
+        node(&portcullis, "keyboard.mjs");
+    }
+}
+
 /// A world whose connects take long enough to break them on the way.
-fn breakable() -> Portcullis {
-    let world = root().join("tests/clients/connection_errors.toml");
+fn breakable(world: &str) -> Portcullis {
+    let world = root().join("tests/clients").join(world);
     Portcullis::up(&["--world", world.to_str().unwrap(), "--ephemeral"])
 }
 
@@ -105,14 +147,14 @@ fn every_page_is_accessible_fits_and_complains_of_nothing() {
 #[test]
 fn every_connection_error_code_is_explained_with_its_repair_while_the_page_is_open() {
     if can_browse() {
-        node(&breakable(), "errors.mjs");
+        node(&breakable("connection_errors.toml"), "errors.mjs");
     }
 }
 
 #[test]
 fn the_runbook_leads_to_a_repaired_key_store_over_a_cluster_from_a_backup() {
     if can_browse() {
-        node(&breakable(), "repair.mjs");
+        node(&breakable("console.toml"), "repair.mjs");
     }
 }
 

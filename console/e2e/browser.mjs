@@ -80,7 +80,13 @@ export async function fits(page, name) {
 
 export async function picture(page, name) {
   mkdirSync(SCREENSHOTS, { recursive: true });
-  await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`), fullPage: true });
+  // A window as high as the page, and not the browser's picture of a whole page: that one resizes the
+  // window to nothing on the way, and the page folds its navigation.
+  const window_ = page.viewportSize();
+  const height = await page.evaluate(() => document.documentElement.scrollHeight);
+  await page.setViewportSize({ ...window_, height: Math.max(height, window_.height) });
+  await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) });
+  await page.setViewportSize(window_);
 }
 
 /** Runs a test and closes the browser whatever comes of it; a failure leaves a picture. */

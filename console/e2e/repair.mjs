@@ -1,5 +1,5 @@
 // The repair runbook to its end, by hand in the console: the cluster is destroyed, a cluster is made from a
-// backup and takes its place, and the page ticks each step as it is done. World: connection_errors.toml.
+// backup and takes its place, and the page ticks each step as it is done. World: console.toml.
 import { CONSOLE, accessible, check, picture, seen, story } from "./browser.mjs";
 
 const STORE = "cks-1234567890abcdef0";
@@ -43,7 +43,12 @@ await story({}, async ({ page }) => {
   await press("create");
   await page.getByRole("heading", { name: "Create cluster from backup" }).waitFor();
   await seen(page, "us-east-1a");
+  // The backup is of the older HSM type, and so is what is proposed.
+  await seen(page, "The backup was taken from hsm1.medium.");
+  await page.getByRole("button", { name: /HSM type.*hsm1.medium/ }).waitFor();
+  await picture(page, "cluster-from-backup");
   await page.getByRole("button", { name: "Create cluster", exact: true }).click();
+  await seen(page, "hsm1.medium, FIPS");
   for (const zone of ["us-east-1a", "us-east-1b"]) {
     const map = page.getByRole("region", { name: `Availability Zone ${zone}` });
     await map.getByRole("button", { name: `Create HSM in ${zone}` }).click();
@@ -57,7 +62,7 @@ await story({}, async ({ page }) => {
   await page.getByLabel("New password").fill("resetPassword");
   await page.getByLabel("Password of the admin").fill("adminPassword");
   await confirm("Change password");
-  await seen(page, "Change the password of kmsuser: done");
+  await seen(page, "The password of kmsuser was changed");
 
   await page.goto(address);
   for (const step of ["create", "hsms", "certificate"]) await isDone(step);

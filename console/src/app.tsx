@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useState } from "react";
+import { useCallback, useEffect, useState, useSyncExternalStore } from "react";
 
 import AppLayout from "@cloudscape-design/components/app-layout";
 import BreadcrumbGroup from "@cloudscape-design/components/breadcrumb-group";
@@ -12,7 +12,7 @@ import TopNavigation from "@cloudscape-design/components/top-navigation";
 
 import { status } from "./admin/api.ts";
 import { Confirm } from "./parts/common.tsx";
-import { FlashProvider, Messages } from "./parts/flash.tsx";
+import { FlashProvider, Messages, useTidyMessages } from "./parts/flash.tsx";
 import { useLoad } from "./parts/load.ts";
 import { REGIONS } from "./regions.ts";
 import { follow, href, navigate, pathOf, usePath } from "./router.ts";
@@ -35,10 +35,13 @@ function Frame() {
   const path = usePath();
   const { region, account } = useSession();
   const page = pageFor(path);
-  const [isOpen, setIsOpen] = useState(() => window.innerWidth > 1000);
+  const isNarrow = useIsNarrow();
+  // Each width has its own: a window that was small for a while has its pane again when it is wide.
+  const [isOpen, setIsOpen] = useState({ wide: true, narrow: false });
   useEffect(() => {
     if (path === "") navigate(href("kms/key-stores"));
   }, [path]);
+  useTidyMessages(path);
   useEffect(() => {
     document.title = `${page.title} | Portcullis`;
   }, [page.title]);
@@ -51,9 +54,9 @@ function Frame() {
         headerSelector="#top"
         toolsHide
         contentType={page.kind}
-        navigationOpen={isOpen}
+        navigationOpen={isNarrow ? isOpen.narrow : isOpen.wide}
         navigationWidth={240}
-        onNavigationChange={({ detail }) => setIsOpen(detail.open)}
+        onNavigationChange={({ detail }) => setIsOpen((last) => ({ ...last, [isNarrow ? "narrow" : "wide"]: detail.open }))}
         navigation={<Navigation path={path} />}
         breadcrumbs={<Crumbs page={page} />}
         notifications={<Messages />}
@@ -67,6 +70,18 @@ function Frame() {
       />
     </>
   );
+}
+
+/** Where the navigation pane would leave too little for the page. */
+const NARROW = "(max-width: 1000px)";
+
+function useIsNarrow(): boolean {
+  const subscribe = useCallback((changed: () => void) => {
+    const media = window.matchMedia(NARROW);
+    media.addEventListener("change", changed);
+    return () => media.removeEventListener("change", changed);
+  }, []);
+  return useSyncExternalStore(subscribe, () => window.matchMedia(NARROW).matches);
 }
 
 function Crumbs({ page }: { page: Page }) {

@@ -2,10 +2,11 @@
 import { createContext, useContext, useEffect, useMemo, useState, type ReactNode } from "react";
 
 import { applyMode, Mode } from "@cloudscape-design/global-styles";
-import { CloudHSMV2Client } from "@aws-sdk/client-cloudhsm-v2";
+import type { CloudHSMV2Client } from "@aws-sdk/client-cloudhsm-v2";
 import { KMSClient } from "@aws-sdk/client-kms";
 
 import { defaults } from "./admin/api.ts";
+import { cloudhsmClient } from "./aws/cloudhsm.ts";
 import { replaceQuery, useQuery } from "./router.ts";
 
 export interface Session {
@@ -58,7 +59,7 @@ function clients(region: string, account: string): Pick<Session, "kms" | "cloudh
     credentials: { accessKeyId: account, secretAccessKey: "test" },
     maxAttempts: 2,
   };
-  return { kms: new KMSClient(options), cloudhsm: new CloudHSMV2Client(options) };
+  return { kms: new KMSClient(options), cloudhsm: cloudhsmClient(options) };
 }
 
 export function SessionProvider({ children }: { children: ReactNode }) {

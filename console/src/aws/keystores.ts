@@ -1,5 +1,5 @@
 /** Custom key stores as the pages need them, from the public API alone. */
-import { DescribeClustersCommand, type CloudHSMV2Client, type Cluster } from "@aws-sdk/client-cloudhsm-v2";
+import { DescribeClustersCommand, type CloudHSMV2Client } from "@aws-sdk/client-cloudhsm-v2";
 import {
   DescribeCustomKeyStoresCommand,
   DescribeKeyCommand,
@@ -8,6 +8,8 @@ import {
   type KMSClient,
   type KeyMetadata,
 } from "@aws-sdk/client-kms";
+
+import type { Cluster } from "./cloudhsm.ts";
 
 export type KeyStore = CustomKeyStoresListEntry;
 

@@ -5,20 +5,18 @@ import {
   DescribeBackupsCommand,
   ModifyBackupAttributesCommand,
   RestoreBackupCommand,
-  type Backup,
   type CloudHSMV2Client,
 } from "@aws-sdk/client-cloudhsm-v2";
 import Button from "@cloudscape-design/components/button";
 import ButtonDropdown from "@cloudscape-design/components/button-dropdown";
-import Header from "@cloudscape-design/components/header";
 import SpaceBetween from "@cloudscape-design/components/space-between";
-import Table from "@cloudscape-design/components/table";
-import TextFilter from "@cloudscape-design/components/text-filter";
 
+import type { Backup } from "../aws/cloudhsm.ts";
 import { explain } from "../aws/errors.ts";
-import { Nothing, State, To, when } from "../parts/common.tsx";
-import { Failure, FailureText } from "../parts/failure.tsx";
+import { State, To, when } from "../parts/common.tsx";
+import { FailureText } from "../parts/failure.tsx";
 import { useSay } from "../parts/flash.tsx";
+import { Listing } from "../parts/listing.tsx";
 import { CALM, useLoad } from "../parts/load.ts";
 import { href, navigate, useQuery } from "../router.ts";
 import { useSession } from "../session.tsx";
@@ -51,9 +49,7 @@ export function BackupTable({ cluster, filter = "", isPage = false }: { cluster?
   const say = useSay();
   const found = useLoad(useCallback(() => backups(cloudhsm, cluster), [cloudhsm, cluster]), CALM);
   const [chosen, setChosen] = useState<string | null>(null);
-  const [text, setText] = useState(filter);
-  const rows = (found.data ?? []).filter((one) => [one.BackupId, one.ClusterId].some((id) => id?.includes(text)));
-  const selected = rows.find((one) => one.BackupId === chosen);
+  const selected = found.data?.find((one) => one.BackupId === chosen);
   const BackupId = selected?.BackupId;
   const isReady = selected?.BackupState === "READY";
   const none = "Choose a backup first.";
@@ -73,68 +69,53 @@ export function BackupTable({ cluster, filter = "", isPage = false }: { cluster?
     }
   };
   const canRestore = selected?.BackupState === "PENDING_DELETION";
+  const reasonNotReady = selected === undefined ? none : "It is not READY.";
   return (
-    <SpaceBetween size="m">
-      <Failure error={found.error} what="The backups could not be listed" onRetry={found.reload} />
-      <Table
-        variant={isPage ? "full-page" : "container"}
-        stickyHeader={false}
-        items={rows}
-        trackBy="BackupId"
-        loading={found.isLoading}
-        loadingText="Loading backups"
-        selectionType="single"
-        selectedItems={selected === undefined ? [] : [selected]}
-        onSelectionChange={({ detail }) => setChosen(detail.selectedItems[0]?.BackupId ?? null)}
-        onRowClick={({ detail }) => setChosen(detail.item.BackupId ?? null)}
-        ariaLabels={{
-          tableLabel: "Backups",
-          selectionGroupLabel: "Choose a backup",
-          itemSelectionLabel: (_selection, one) => `Choose ${one.BackupId ?? ""}`,
-        }}
-        header={
-          <Header
-            variant={isPage ? "h1" : "h2"}
-            counter={found.data === null ? "" : `(${rows.length})`}
-            description="Taken when a cluster is activated, when an HSM comes or goes, and daily"
-            actions={
-              <SpaceBetween direction="horizontal" size="xs">
-                <ButtonDropdown
-                  items={[
-                    { id: "delete", text: "Delete", disabled: !isReady, disabledReason: selected === undefined ? none : "It is not READY." },
-                    { id: "restore", text: "Restore", disabled: !canRestore, disabledReason: selected === undefined ? none : "It is not pending deletion." },
-                    { id: "keep", text: selected?.NeverExpires === true ? "Let it expire" : "Keep for ever", disabled: !isReady, disabledReason: selected === undefined ? none : "It is not READY." },
-                  ]}
-                  onItemClick={({ detail }) => act(detail.id)}
-                >
-                  Actions
-                </ButtonDropdown>
-                <Button
-                  variant="primary"
-                  disabled={!isReady}
-                  disabledReason={selected === undefined ? none : "It is not READY."}
-                  onClick={() => navigate(href("cloudhsm/clusters/create", { backup: BackupId ?? "" }))}
-                >
-                  Create cluster from backup
-                </Button>
-              </SpaceBetween>
-            }
+    <Listing
+      title="Backups"
+      what="backups"
+      isPart={!isPage}
+      description="Taken when a cluster is activated, when an HSM comes or goes, and daily"
+      found={found}
+      id={(one) => one.BackupId ?? ""}
+      choice={{ one: "a backup", chosen, onChoose: setChosen, name: (one) => one.BackupId ?? "" }}
+      texts={(one) => [one.BackupId, one.ClusterId, one.BackupState]}
+      filterText={filter}
+      placeholder="Find by backup, cluster or state"
+      empty={{ title: "No backups", text: cluster === undefined ? "There is none in this account and Region." : "There is none of this cluster: one is taken when it is activated." }}
+      actions={
+        <SpaceBetween direction="horizontal" size="xs">
+          <ButtonDropdown
+            items={[
+              { id: "delete", text: "Delete", disabled: !isReady, disabledReason: reasonNotReady },
+              { id: "restore", text: "Restore", disabled: !canRestore, disabledReason: selected === undefined ? none : "It is not pending deletion." },
+              { id: "keep", text: selected?.NeverExpires === true ? "Let it expire" : "Keep for ever", disabled: !isReady, disabledReason: reasonNotReady },
+            ]}
+            onItemClick={({ detail }) => act(detail.id)}
           >
-            Backups
-          </Header>
-        }
-        filter={<TextFilter filteringText={text} filteringPlaceholder="Find by backup or cluster" filteringAriaLabel="Find backups" onChange={({ detail }) => setText(detail.filteringText)} />}
-        empty={found.error !== null ? "" : <Nothing title="No backups" text="There is none like that in this account and Region." />}
-        columnDefinitions={[
-          { id: "id", header: "Backup ID", isRowHeader: true, cell: (one) => one.BackupId },
-          { id: "cluster", header: "Cluster", cell: (one) => <To path={`cloudhsm/clusters/${one.ClusterId ?? ""}`}>{one.ClusterId}</To> },
-          { id: "state", header: "State", cell: (one) => <State state={one.BackupState} /> },
-          { id: "created", header: "Created", cell: (one) => when(one.CreateTimestamp) },
-          { id: "expires", header: "Never expires", cell: (one) => (one.NeverExpires === true ? "yes" : "no") },
-          { id: "source", header: "Copied from", cell: (one) => one.SourceRegion ?? "-" },
-          { id: "deleted", header: "Deleted on", cell: (one) => when(one.DeleteTimestamp) },
-        ]}
-      />
-    </SpaceBetween>
+            Backup actions
+          </ButtonDropdown>
+          <Button
+            variant="primary"
+            disabled={!isReady}
+            disabledReason={reasonNotReady}
+            onClick={() => navigate(href("cloudhsm/clusters/create", { backup: BackupId ?? "" }))}
+          >
+            Create cluster from backup
+          </Button>
+        </SpaceBetween>
+      }
+      columns={[
+        { id: "id", header: "Backup ID", isRowHeader: true, cell: (one) => one.BackupId },
+        { id: "cluster", header: "Cluster", cell: (one) => <To path={`cloudhsm/clusters/${one.ClusterId ?? ""}`}>{one.ClusterId}</To> },
+        { id: "state", header: "State", sortingField: "BackupState", cell: (one) => <State state={one.BackupState} /> },
+        { id: "type", header: "HSM type", cell: (one) => one.HsmType ?? "-" },
+        { id: "mode", header: "Mode", cell: (one) => one.Mode ?? "-" },
+        { id: "created", header: "Created", sortingField: "CreateTimestamp", cell: (one) => when(one.CreateTimestamp) },
+        { id: "expires", header: "Never expires", cell: (one) => (one.NeverExpires === true ? "yes" : "no") },
+        { id: "source", header: "Copied from", cell: (one) => one.SourceRegion ?? "-" },
+        { id: "deleted", header: "Deleted on", cell: (one) => when(one.DeleteTimestamp) },
+      ]}
+    />
   );
 }

@@ -1,19 +1,18 @@
 /** The certificates of a cluster, and the wizard that initialises it. */
 import { useState } from "react";
 
-import { InitializeClusterCommand, type Cluster } from "@aws-sdk/client-cloudhsm-v2";
+import { InitializeClusterCommand } from "@aws-sdk/client-cloudhsm-v2";
 import Alert from "@cloudscape-design/components/alert";
 import Button from "@cloudscape-design/components/button";
 import Container from "@cloudscape-design/components/container";
 import ExpandableSection from "@cloudscape-design/components/expandable-section";
-import FileUpload from "@cloudscape-design/components/file-upload";
-import FormField from "@cloudscape-design/components/form-field";
 import Header from "@cloudscape-design/components/header";
 import SpaceBetween from "@cloudscape-design/components/space-between";
-import Textarea from "@cloudscape-design/components/textarea";
 import Wizard from "@cloudscape-design/components/wizard";
 
-import { Nothing } from "../parts/common.tsx";
+import type { Cluster } from "../aws/cloudhsm.ts";
+import { CertificateField, certificateProblem } from "../parts/certificate-field.tsx";
+import { Copied, Nothing } from "../parts/common.tsx";
 import { Failure } from "../parts/failure.tsx";
 import { useSay } from "../parts/flash.tsx";
 import { replaceQuery } from "../router.ts";
@@ -65,15 +64,19 @@ function Initialize({ cluster, reload }: { cluster: Cluster; reload: () => void 
   const [signed, setSigned] = useState("");
   const [anchor, setAnchor] = useState("");
   const [isBusy, setIsBusy] = useState(false);
+  const [isAsked, setIsAsked] = useState(false);
   const [error, setError] = useState<unknown>(null);
   if (csr === undefined) {
     return (
-      <Alert type="info" header="The cluster has no certificate signing request yet">
-        Create its first HSM: the request comes with it.
+      <Alert type="info" header="The cluster has no certificate signing request yet" action={<Button onClick={() => replaceQuery({ tab: "hsms" })}>Open the HSMs</Button>}>
+        Create its first HSM (tab HSMs): the request comes with it.
       </Alert>
     );
   }
+  const problem = (text: string) => (isAsked ? certificateProblem(text) : null);
   const submit = () => {
+    setIsAsked(true);
+    if (certificateProblem(signed) !== null || certificateProblem(anchor) !== null) return;
     setIsBusy(true);
     setError(null);
     cloudhsm.send(new InitializeClusterCommand({ ClusterId: id, SignedCert: signed, TrustAnchor: anchor })).then(
@@ -108,7 +111,14 @@ function Initialize({ cluster, reload }: { cluster: Cluster; reload: () => void 
         {
           title: "Sign it",
           description: "With a self-signed issuing certificate of your own; for example:",
-          content: <Container><pre className="text">{COMMANDS(id)}</pre></Container>,
+          content: (
+            <Container>
+              <SpaceBetween size="s">
+                <Copied text={COMMANDS(id)} as="Copy commands" />
+                <pre className="text">{COMMANDS(id)}</pre>
+              </SpaceBetween>
+            </Container>
+          ),
         },
         {
           title: "Upload the certificates",
@@ -117,8 +127,22 @@ function Initialize({ cluster, reload }: { cluster: Cluster; reload: () => void 
               <Failure error={error} what="The cluster was not initialized" />
               <Container>
                 <SpaceBetween size="l">
-                  <Upload label="Cluster certificate" hint={`${id}_CustomerHsmCertificate.crt, the request signed by you`} text={signed} onText={setSigned} />
-                  <Upload label="Issuing certificate" hint="customerCA.crt, your trust anchor; a key store over this cluster needs it again" text={anchor} onText={setAnchor} />
+                  <CertificateField
+                    label="Cluster certificate"
+                    description={`${id}_CustomerHsmCertificate.crt, the request signed by you`}
+                    upload="Upload cluster certificate"
+                    text={signed}
+                    problem={problem(signed)}
+                    onText={setSigned}
+                  />
+                  <CertificateField
+                    label="Issuing certificate"
+                    description="customerCA.crt, your trust anchor; a key store over this cluster needs it again"
+                    upload="Upload issuing certificate"
+                    text={anchor}
+                    problem={problem(anchor)}
+                    onText={setAnchor}
+                  />
                 </SpaceBetween>
               </Container>
             </SpaceBetween>
@@ -126,32 +150,5 @@ function Initialize({ cluster, reload }: { cluster: Cluster; reload: () => void 
         },
       ]}
     />
-  );
-}
-
-function Upload(props: { label: string; hint: string; text: string; onText: (text: string) => void }) {
-  const [files, setFiles] = useState<File[]>([]);
-  return (
-    <FormField label={props.label} description={props.hint}>
-      <SpaceBetween size="xs">
-        <FileUpload
-          value={files}
-          accept=".crt,.pem,.cer"
-          onChange={({ detail }) => {
-            setFiles(detail.value);
-            void detail.value[0]?.text().then(props.onText);
-          }}
-          i18nStrings={{
-            uploadButtonText: () => `Upload ${props.label.toLowerCase()}`,
-            dropzoneText: () => "Drop the certificate here",
-            removeFileAriaLabel: (index) => `Remove file ${index + 1}`,
-            limitShowFewer: "Show fewer",
-            limitShowMore: "Show more",
-            errorIconAriaLabel: "Error",
-          }}
-        />
-        <Textarea ariaLabel={`${props.label} text`} rows={4} spellcheck={false} value={props.text} placeholder="-----BEGIN CERTIFICATE-----" onChange={({ detail }) => props.onText(detail.value)} />
-      </SpaceBetween>
-    </FormField>
   );
 }

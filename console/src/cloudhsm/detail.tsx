@@ -4,7 +4,6 @@ import {
   CreateHsmCommand,
   DeleteClusterCommand,
   DeleteHsmCommand,
-  type Cluster,
 } from "@aws-sdk/client-cloudhsm-v2";
 import Alert from "@cloudscape-design/components/alert";
 import Box from "@cloudscape-design/components/box";
@@ -16,8 +15,9 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import Spinner from "@cloudscape-design/components/spinner";
 import Tabs from "@cloudscape-design/components/tabs";
 
+import type { Cluster } from "../aws/cloudhsm.ts";
 import { explain } from "../aws/errors.ts";
-import { clusters, keyStores } from "../aws/keystores.ts";
+import { clusters, keyStores, whyNotSubstitute } from "../aws/keystores.ts";
 import { Confirm, Copied, Nothing, State, To, when } from "../parts/common.tsx";
 import { Failure, FailureText } from "../parts/failure.tsx";
 import { useSay } from "../parts/flash.tsx";
@@ -49,6 +49,7 @@ export function ClusterDetail({ id }: { id: string }) {
     );
   }
   const store = stores.data?.find((one) => one.CloudHsmClusterId === id);
+  const whyNoStore = store === undefined ? whyNotSubstitute(cluster) : `It backs ${store.CustomKeyStoreName ?? "a key store"}.`;
   const hasHsms = (cluster.Hsms ?? []).length > 0;
   return (
     <SpaceBetween size="l">
@@ -56,13 +57,19 @@ export function ClusterDetail({ id }: { id: string }) {
         variant="h1"
         description="CloudHSM cluster"
         actions={
-          <Button
-            disabled={hasHsms}
-            disabledReason="It has HSMs. Delete them first."
-            onClick={() => setIsDoomed(true)}
-          >
-            Delete cluster
-          </Button>
+          <SpaceBetween direction="horizontal" size="xs">
+            <Button disabled={hasHsms} disabledReason="It has HSMs. Delete them first." onClick={() => setIsDoomed(true)}>
+              Delete cluster
+            </Button>
+            <Button
+              variant="primary"
+              disabled={whyNoStore !== null}
+              disabledReason={whyNoStore ?? ""}
+              onClick={() => navigate(href("kms/key-stores/create", { cluster: id }))}
+            >
+              Create key store
+            </Button>
+          </SpaceBetween>
         }
       >
         {id}
@@ -72,7 +79,7 @@ export function ClusterDetail({ id }: { id: string }) {
           columns={3}
           items={[
             { label: "State", value: <State state={cluster.State} /> },
-            { label: "HSM type", value: cluster.HsmType },
+            { label: "HSM type, mode", value: `${cluster.HsmType ?? "-"}, ${cluster.Mode ?? "-"}` },
             { label: "VPC", value: cluster.VpcId },
             { label: "Security group", value: cluster.SecurityGroup },
             { label: "Created", value: when(cluster.CreateTimestamp) },

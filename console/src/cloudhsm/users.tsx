@@ -1,20 +1,18 @@
 /** Users of a cluster. AWS has no API for them, only the CloudHSM CLI; here they are the simulator's. */
 import { useCallback, useState, type ReactNode } from "react";
 
-import type { Cluster } from "@aws-sdk/client-cloudhsm-v2";
 import Alert from "@cloudscape-design/components/alert";
 import Button from "@cloudscape-design/components/button";
 import FormField from "@cloudscape-design/components/form-field";
-import Header from "@cloudscape-design/components/header";
 import Input from "@cloudscape-design/components/input";
 import Select from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
-import Table from "@cloudscape-design/components/table";
 
 import { activate, asAdmin, changePassword, createUser, deleteUser, users, type NamedUser, type User } from "../admin/api.ts";
-import { Confirm, Nothing, SimulatorOnly, State } from "../parts/common.tsx";
-import { Failure } from "../parts/failure.tsx";
+import type { Cluster } from "../aws/cloudhsm.ts";
+import { Confirm, SimulatorOnly, State } from "../parts/common.tsx";
 import { useSay } from "../parts/flash.tsx";
+import { Listing } from "../parts/listing.tsx";
 import { CALM, useLoad } from "../parts/load.ts";
 import { useSession } from "../session.tsx";
 
@@ -25,7 +23,7 @@ export function ClusterUsers({ cluster, reload }: { cluster: Cluster; reload: ()
   const id = cluster.ClusterId ?? "";
   const found = useLoad(useCallback(() => users({ account, region }, id), [account, region, id]), CALM);
   const [asked, setAsked] = useState<Asked | null>(null);
-  const isActive = cluster.State !== "INITIALIZED" && cluster.State !== "UNINITIALIZED";
+  const whyNot = whyNoUsers(cluster);
   return (
     <SpaceBetween size="m">
       {cluster.State === "INITIALIZED" && (
@@ -33,26 +31,19 @@ export function ClusterUsers({ cluster, reload }: { cluster: Cluster; reload: ()
           Setting the password of the first admin activates it.
         </Alert>
       )}
-      {isActive && <Failure error={found.error} what="The users could not be listed" onRetry={found.reload} />}
-      <Table
-        items={found.data ?? []}
-        loading={found.isLoading}
-        loadingText="Loading users"
-        ariaLabels={{ tableLabel: "Users" }}
-        header={
-          <Header
-            variant="h2"
-            counter={`(${found.data?.length ?? 0})`}
-            info={<SimulatorOnly />}
-            description="On AWS, the CloudHSM CLI manages users on the HSMs themselves"
-            actions={<Button disabled={!isActive} disabledReason="Activate the cluster first." onClick={() => setAsked({ kind: "create" })}>Create user</Button>}
-          >
-            Users
-          </Header>
-        }
-        empty={<Nothing title="No users" text="There is no HSM to ask, or nobody has made one." />}
-        columnDefinitions={[
-          { id: "name", header: "User name", isRowHeader: true, cell: (user) => user.username },
+      <Listing
+        title="Users"
+        what="users"
+        isPart
+        info={<SimulatorOnly />}
+        description="On AWS, the CloudHSM CLI manages users on the HSMs themselves"
+        // Before its activation a cluster has nobody to ask, which is no failure.
+        found={whyNot === null ? found : { ...found, data: [], error: null, isLoading: false }}
+        id={(user) => `${user.username} ${user.role}`}
+        empty={{ title: "No users", text: whyNot ?? "Nobody has made one." }}
+        actions={<Button disabled={whyNot !== null} disabledReason={whyNot ?? ""} onClick={() => setAsked({ kind: "create" })}>Create user</Button>}
+        columns={[
+          { id: "name", header: "User name", isRowHeader: true, sortingField: "username", cell: (user) => user.username },
           { id: "role", header: "Role", cell: (user) => user.role },
           { id: "locked", header: "Locked", cell: (user) => user.locked },
           { id: "coverage", header: "Cluster coverage", cell: (user) => <State state={user["cluster-coverage"]} /> },
@@ -82,6 +73,29 @@ export function ClusterUsers({ cluster, reload }: { cluster: Cluster; reload: ()
   );
 }
 
+/** Why a cluster has no users to show, or null. */
+function whyNoUsers(cluster: Cluster): string | null {
+  if (cluster.State === "UNINITIALIZED") return "Initialize the cluster first: tab Certificates.";
+  if (cluster.State === "INITIALIZED" && cluster.SourceBackupId === undefined) return "Activate the cluster first.";
+  return (cluster.Hsms ?? []).length === 0 ? "Users live on HSMs, and the cluster has none. Create one first." : null;
+}
+
+/** What was done, and what it asks for. */
+function told(asked: Asked, made: NamedUser): { header: string; content?: string } {
+  const name = "user" in asked ? asked.user.username : made.username;
+  const isKmsuser = name === "kmsuser";
+  switch (asked.kind) {
+    case "create":
+      return { header: `The user ${name} was created`, ...(isKmsuser && { content: "With two HSMs in different Availability Zones, a key store can be created over the cluster." }) };
+    case "password":
+      return { header: `The password of ${name} was changed`, ...(isKmsuser && { content: "Tell KMS the new one: edit the key store that uses this cluster." }) };
+    case "delete":
+      return { header: `The user ${name} was deleted` };
+    case "activate":
+      return { header: "The cluster is active" };
+  }
+}
+
 const ROLES = ["crypto-user", "admin"];
 
 function Ask({ asked, id, onClose, onDone }: { asked: Asked; id: string; onClose: () => void; onDone: () => void }) {
@@ -109,7 +123,7 @@ function Ask({ asked, id, onClose, onDone }: { asked: Asked; id: string; onClose
         const named = { username: asked.user.username, role: asked.user.role };
         return asked.kind === "password" ? changePassword(scope, id, token, named, password) : deleteUser(scope, id, token, named);
       });
-      say({ type: "success", header: `${title.replace("?", "")}: done` });
+      say({ type: "success", ...told(asked, user) });
     }
     onDone();
   };

@@ -3,13 +3,12 @@ import { useCallback, useState } from "react";
 import { CreateAliasCommand, DeleteAliasCommand, ListAliasesCommand } from "@aws-sdk/client-kms";
 import Button from "@cloudscape-design/components/button";
 import FormField from "@cloudscape-design/components/form-field";
-import Header from "@cloudscape-design/components/header";
 import Input from "@cloudscape-design/components/input";
 import SpaceBetween from "@cloudscape-design/components/space-between";
-import Table from "@cloudscape-design/components/table";
 
-import { Confirm, Nothing, when } from "../parts/common.tsx";
+import { Confirm, when } from "../parts/common.tsx";
 import { Failure } from "../parts/failure.tsx";
+import { Listing } from "../parts/listing.tsx";
 import { CALM, useLoad } from "../parts/load.ts";
 import { useSession } from "../session.tsx";
 
@@ -30,15 +29,14 @@ export function KeyAliases({ id }: { id: string }) {
   return (
     <SpaceBetween size="m">
       <Failure error={error} what="The alias was not created" />
-      <Failure error={found.error} what="The aliases could not be listed" onRetry={found.reload} />
-      <Table
-        items={found.data ?? []}
-        loading={found.isLoading}
-        loadingText="Loading aliases"
-        ariaLabels={{ tableLabel: "Aliases" }}
-        header={<Header variant="h2" counter={`(${found.data?.length ?? 0})`}>Aliases</Header>}
-        empty={<Nothing title="No aliases" text="An alias is a name by which applications call the key." />}
-        columnDefinitions={[
+      <Listing
+        title="Aliases"
+        what="aliases"
+        isPart
+        found={found}
+        id={(alias) => alias.AliasName ?? ""}
+        empty={{ title: "No aliases", text: "An alias is a name by which applications call the key." }}
+        columns={[
           { id: "name", header: "Alias", isRowHeader: true, cell: (alias) => alias.AliasName },
           { id: "updated", header: "Last updated", cell: (alias) => when(alias.LastUpdatedDate) },
           { id: "delete", header: "Delete", cell: (alias) => <Button variant="inline-link" ariaLabel={`Delete ${alias.AliasName ?? ""}`} onClick={() => setDoomed(alias.AliasName ?? null)}>Delete</Button> },

@@ -10,8 +10,9 @@ import Input from "@cloudscape-design/components/input";
 import Select, { type SelectProps } from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 
+import { explain } from "../aws/errors.ts";
 import { keyStores } from "../aws/keystores.ts";
-import { Failure } from "../parts/failure.tsx";
+import { Failure, FailureText } from "../parts/failure.tsx";
 import { useSay } from "../parts/flash.tsx";
 import { CALM, useLoad } from "../parts/load.ts";
 import { href, navigate, useQuery } from "../router.ts";
@@ -45,6 +46,12 @@ export function CreateKey() {
   ];
   const isInStore = store !== "";
 
+  /** The key is there already, whether it gets its alias or not. Gives what was refused, or null. */
+  const name = (TargetKeyId: string): Promise<unknown> => {
+    const AliasName = alias.startsWith("alias/") ? alias : `alias/${alias}`;
+    return kms.send(new CreateAliasCommand({ AliasName, TargetKeyId })).then(() => null, (failure: unknown) => failure);
+  };
+
   const create = async () => {
     setIsBusy(true);
     setError(null);
@@ -53,14 +60,9 @@ export function CreateKey() {
       if (isInStore) Object.assign(input, { Origin: "AWS_CLOUDHSM", CustomKeyStoreId: store });
       const reply = await kms.send(new CreateKeyCommand(input));
       const id = reply.KeyMetadata?.KeyId ?? "";
-      if (alias !== "") {
-        const AliasName = alias.startsWith("alias/") ? alias : `alias/${alias}`;
-        await kms.send(new CreateAliasCommand({ AliasName, TargetKeyId: id })).catch((failure: unknown) => {
-          const why = failure instanceof Error ? failure.message : String(failure);
-          say({ type: "warning", header: `The key has no alias ${AliasName}`, content: why });
-        });
-      }
-      say({ type: "success", header: "The key was created", content: id });
+      const refused = alias === "" ? null : await name(id);
+      if (refused === null) say({ type: "success", header: "The key was created", content: id });
+      else say({ type: "warning", header: `The key was created without the alias ${alias}`, content: <FailureText {...explain(refused)} /> });
       navigate(href(`kms/keys/${id}`));
     } catch (failure) {
       setError(failure);

@@ -102,6 +102,9 @@ function General({ keyOf }: { keyOf: KeyMetadata }) {
   );
 }
 
+/** Waiting periods (AWS KMS API Reference, ScheduleKeyDeletion). */
+const DAYS = { min: 7, max: 30 };
+
 type Asked = "schedule" | "describe";
 
 function KeyActions({ id, keyOf, reload }: { id: string; keyOf: KeyMetadata; reload: () => void }) {
@@ -133,6 +136,7 @@ function KeyActions({ id, keyOf, reload }: { id: string; keyOf: KeyMetadata; rel
   };
   const close = () => setAsked(null);
   const schedule = async () => {
+    if (!(Number(days) >= DAYS.min && Number(days) <= DAYS.max)) throw new Error(`A waiting period has ${DAYS.min} to ${DAYS.max} days.`);
     await kms.send(new ScheduleKeyDeletionCommand({ KeyId: id, PendingWindowInDays: Number(days) }));
     say({ type: "warning", header: "The deletion is scheduled", content: "Until then it can be cancelled." });
     reload();
@@ -147,7 +151,7 @@ function KeyActions({ id, keyOf, reload }: { id: string; keyOf: KeyMetadata; rel
       <Confirm title="Schedule key deletion" action="Schedule deletion" onConfirm={schedule} onClose={close}>
         <SpaceBetween size="m">
           <div>What was encrypted under a deleted key can never be decrypted again.</div>
-          <FormField label="Waiting period" constraintText="7 to 30 days">
+          <FormField label="Waiting period in days" constraintText="7 to 30 days">
             <Input type="number" value={days} onChange={({ detail }) => setDays(detail.value)} />
           </FormField>
         </SpaceBetween>

@@ -3,13 +3,11 @@ import { useCallback, useState } from "react";
 import { ListResourceTagsCommand, TagResourceCommand, UntagResourceCommand } from "@aws-sdk/client-kms";
 import Button from "@cloudscape-design/components/button";
 import FormField from "@cloudscape-design/components/form-field";
-import Header from "@cloudscape-design/components/header";
 import Input from "@cloudscape-design/components/input";
 import SpaceBetween from "@cloudscape-design/components/space-between";
-import Table from "@cloudscape-design/components/table";
 
-import { Nothing } from "../parts/common.tsx";
 import { Failure } from "../parts/failure.tsx";
+import { Listing } from "../parts/listing.tsx";
 import { useLoad } from "../parts/load.ts";
 import { useSession } from "../session.tsx";
 
@@ -27,15 +25,14 @@ export function KeyTags({ id }: { id: string }) {
   return (
     <SpaceBetween size="m">
       <Failure error={error} what="The tags were not changed" />
-      <Failure error={found.error} what="The tags could not be listed" onRetry={found.reload} />
-      <Table
-        items={found.data ?? []}
-        loading={found.isLoading}
-        loadingText="Loading tags"
-        ariaLabels={{ tableLabel: "Tags" }}
-        header={<Header variant="h2" counter={`(${found.data?.length ?? 0})`}>Tags</Header>}
-        empty={<Nothing title="No tags" text="A tag is a name with a value." />}
-        columnDefinitions={[
+      <Listing
+        title="Tags"
+        what="tags"
+        isPart
+        found={found}
+        id={(one) => one.TagKey ?? ""}
+        empty={{ title: "No tags", text: "A tag is a name with a value, for bills and for policies." }}
+        columns={[
           { id: "key", header: "Key", isRowHeader: true, cell: (one) => one.TagKey },
           { id: "value", header: "Value", cell: (one) => one.TagValue },
           {

@@ -27,6 +27,6 @@ export function whyNot(action: Action, store: KeyStore | undefined, keys: number
       return state === "DISCONNECTED" ? null : `It is ${state ?? "connected"}. Disconnect it before you edit it.`;
     case "delete":
       if (state !== "DISCONNECTED") return `It is ${state ?? "connected"}. Disconnect it before you delete it.`;
-      return keys !== null && keys > 0 ? `It has ${keys} keys. Only an empty key store can be deleted.` : null;
+      return keys !== null && keys > 0 ? `It has ${keys === 1 ? "a key" : `${keys} keys`}. Only an empty key store can be deleted.` : null;
   }
 }

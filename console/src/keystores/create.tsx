@@ -1,18 +1,19 @@
 import { useCallback, useState } from "react";
 
 import { CreateCustomKeyStoreCommand } from "@aws-sdk/client-kms";
+import Alert from "@cloudscape-design/components/alert";
 import Button from "@cloudscape-design/components/button";
 import Container from "@cloudscape-design/components/container";
-import FileUpload from "@cloudscape-design/components/file-upload";
 import Form from "@cloudscape-design/components/form";
 import FormField from "@cloudscape-design/components/form-field";
 import Header from "@cloudscape-design/components/header";
 import Input from "@cloudscape-design/components/input";
 import Select from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
-import Textarea from "@cloudscape-design/components/textarea";
 
 import { clusters, keyStores, whyNotSubstitute } from "../aws/keystores.ts";
+import { CertificateField, certificateProblem } from "../parts/certificate-field.tsx";
+import { To } from "../parts/common.tsx";
 import { Failure } from "../parts/failure.tsx";
 import { useSay } from "../parts/flash.tsx";
 import { CALM, useLoad } from "../parts/load.ts";
@@ -29,19 +30,34 @@ export function CreateKeyStore() {
   const [name, setName] = useState("");
   const [cluster, setCluster] = useState(query.get("cluster") ?? "");
   const [certificate, setCertificate] = useState("");
-  const [files, setFiles] = useState<File[]>([]);
   const [password, setPassword] = useState("");
+  const [isAsked, setIsAsked] = useState(false);
   const [isBusy, setIsBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
 
   const options = (around.data ?? []).map((one) => {
     const user = stores.data?.find((store) => store.CloudHsmClusterId === one.ClusterId);
     const reason = user === undefined ? whyNotSubstitute(one) : `It backs ${user.CustomKeyStoreName ?? "a key store"}.`;
-    return { value: one.ClusterId ?? "", label: one.ClusterId ?? "", description: reason ?? one.State ?? "" };
+    return {
+      value: one.ClusterId ?? "",
+      label: one.ClusterId ?? "",
+      description: one.State ?? "",
+      ...(reason !== null && { disabled: true, disabledReason: reason, description: reason }),
+    };
   });
-  const problem = passwordProblem(password);
+  // What is missing is told once somebody has tried; a password that cannot be one, at once.
+  const missing = (text: string, what: string) => (isAsked && text === "" ? what : null);
+  const problems = {
+    name: missing(name.trim(), "Type a name."),
+    cluster: missing(cluster, "Choose a cluster."),
+    certificate: isAsked ? certificateProblem(certificate) : null,
+    password: missing(password, "Type the password of kmsuser.") ?? passwordProblem(password),
+  };
+  const isComplete = name.trim() !== "" && cluster !== "" && certificateProblem(certificate) === null && password !== "" && passwordProblem(password) === null;
 
   const create = async () => {
+    setIsAsked(true);
+    if (!isComplete) return;
     setIsBusy(true);
     setError(null);
     try {
@@ -67,18 +83,25 @@ export function CreateKeyStore() {
         actions={
           <SpaceBetween direction="horizontal" size="xs">
             <Button formAction="none" variant="link" onClick={() => navigate(href("kms/key-stores"))}>Cancel</Button>
-            <Button variant="primary" loading={isBusy} disabled={problem !== null}>Create key store</Button>
+            <Button variant="primary" loading={isBusy}>Create key store</Button>
           </SpaceBetween>
         }
       >
         <SpaceBetween size="l">
           <Failure error={error} what="The key store was not created" />
+          <Failure error={around.error} what="The clusters could not be listed" onRetry={around.reload} />
+          {around.data?.length === 0 && (
+            <Alert type="info" header="A key store needs a CloudHSM cluster">
+              There is none in this account and Region. <To path="cloudhsm/clusters/create">Create a cluster</To>, give it two
+              HSMs in different Availability Zones, initialize and activate it, and create its user kmsuser.
+            </Alert>
+          )}
           <Container header={<Header variant="h2">Key store</Header>}>
             <SpaceBetween size="l">
-              <FormField label="Custom key store name" description="A friendly name, unique in the account and Region.">
+              <FormField label="Custom key store name" description="A friendly name, unique in the account and Region." errorText={problems.name}>
                 <Input value={name} autoComplete={false} onChange={({ detail }) => setName(detail.value)} />
               </FormField>
-              <FormField label="CloudHSM cluster" description="ACTIVE, with two active HSMs in different Availability Zones, and backing no other key store.">
+              <FormField label="CloudHSM cluster" description="ACTIVE, with two active HSMs in different Availability Zones, and backing no other key store." errorText={problems.cluster}>
                 <Select
                   selectedOption={options.find((one) => one.value === cluster) ?? (cluster === "" ? null : { value: cluster, label: cluster })}
                   options={options}
@@ -88,35 +111,15 @@ export function CreateKeyStore() {
                   onChange={({ detail }) => setCluster(detail.selectedOption.value ?? "")}
                 />
               </FormField>
-              <FormField label="Trust anchor certificate" description="The customerCA.crt with which the cluster was initialized: upload the file or paste its text.">
-                <SpaceBetween size="xs">
-                  <FileUpload
-                    value={files}
-                    accept=".crt,.pem,.cer"
-                    onChange={({ detail }) => {
-                      setFiles(detail.value);
-                      void detail.value[0]?.text().then(setCertificate);
-                    }}
-                    i18nStrings={{
-                      uploadButtonText: () => "Upload certificate",
-                      dropzoneText: () => "Drop the certificate here",
-                      removeFileAriaLabel: (index) => `Remove file ${index + 1}`,
-                      limitShowFewer: "Show fewer",
-                      limitShowMore: "Show more",
-                      errorIconAriaLabel: "Error",
-                    }}
-                  />
-                  <Textarea
-                    ariaLabel="Certificate text"
-                    value={certificate}
-                    rows={5}
-                    spellcheck={false}
-                    placeholder="-----BEGIN CERTIFICATE-----"
-                    onChange={({ detail }) => setCertificate(detail.value)}
-                  />
-                </SpaceBetween>
-              </FormField>
-              <FormField label="kmsuser password" description="The current password of the kmsuser crypto user in the cluster. KMS rotates it at each connect." errorText={problem}>
+              <CertificateField
+                label="Trust anchor certificate"
+                description="The customerCA.crt with which the cluster was initialized: upload the file or paste its text."
+                upload="Upload certificate"
+                text={certificate}
+                problem={problems.certificate}
+                onText={setCertificate}
+              />
+              <FormField label="kmsuser password" description="The current password of the kmsuser crypto user in the cluster. KMS rotates it at each connect." errorText={problems.password}>
                 <Input type="password" value={password} autoComplete="new-password" onChange={({ detail }) => setPassword(detail.value)} />
               </FormField>
             </SpaceBetween>

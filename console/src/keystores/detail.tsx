@@ -9,11 +9,11 @@ import Header from "@cloudscape-design/components/header";
 import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Spinner from "@cloudscape-design/components/spinner";
-import Table from "@cloudscape-design/components/table";
 
 import { activeByZone, clusters, isPassing, keys, keyStore } from "../aws/keystores.ts";
-import { Copied, Nothing, State, To, when } from "../parts/common.tsx";
+import { Copied, State, To, when } from "../parts/common.tsx";
 import { Failure } from "../parts/failure.tsx";
+import { Listing } from "../parts/listing.tsx";
 import { CALM, HURRIED, useLoad } from "../parts/load.ts";
 import { href, navigate } from "../router.ts";
 import { useSession } from "../session.tsx";
@@ -96,18 +96,19 @@ export function KeyStoreDetail({ id }: { id: string }) {
           <pre className="text">{store.TrustAnchorCertificate}</pre>
         </ExpandableSection>
       </Container>
-      <Table
-        items={own}
-        loading={counted.isLoading}
-        loadingText="Loading keys"
-        header={<Header variant="h2" counter={`(${own.length})`}>Keys in this key store</Header>}
-        ariaLabels={{ tableLabel: "Keys in this key store" }}
-        empty={<Nothing title="No keys" text="Keys are created in a key store that is CONNECTED." />}
-        columnDefinitions={[
+      <Listing
+        title="Keys in this key store"
+        what="keys"
+        isPart
+        found={counted}
+        rows={own}
+        id={(key) => key.KeyId ?? ""}
+        empty={{ title: "No keys", text: "Keys are created in a key store that is CONNECTED." }}
+        columns={[
           { id: "id", header: "Key ID", isRowHeader: true, cell: (key) => <To path={`kms/keys/${key.KeyId ?? ""}`}>{key.KeyId}</To> },
           { id: "description", header: "Description", cell: (key) => key.Description || "-" },
-          { id: "state", header: "Status", cell: (key) => <State state={key.KeyState} /> },
-          { id: "created", header: "Created", cell: (key) => when(key.CreationDate) },
+          { id: "state", header: "Status", sortingField: "KeyState", cell: (key) => <State state={key.KeyState} /> },
+          { id: "created", header: "Created", sortingField: "CreationDate", cell: (key) => when(key.CreationDate) },
         ]}
       />
       {dialog}

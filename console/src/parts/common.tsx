@@ -1,5 +1,6 @@
-import { useState, type ReactNode } from "react";
+import { useId, useState, type ReactNode } from "react";
 
+import Alert from "@cloudscape-design/components/alert";
 import Badge from "@cloudscape-design/components/badge";
 import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
@@ -14,7 +15,6 @@ import StatusIndicator, { type StatusIndicatorProps } from "@cloudscape-design/c
 import { explain } from "../aws/errors.ts";
 import { follow, href } from "../router.ts";
 import { FailureText } from "./failure.tsx";
-import Alert from "@cloudscape-design/components/alert";
 
 /** A link within the console. */
 export function To({ path, children, query, label }: { path: string; children: ReactNode; query?: Record<string, string>; label?: string }) {
@@ -25,12 +25,14 @@ export function To({ path, children, query, label }: { path: string; children: R
   );
 }
 
-export function Copied({ text }: { text: string }) {
+/** A text with a button that copies it; with `as`, only the button, which says so. */
+export function Copied({ text, as }: { text: string; as?: string }) {
   return (
     <CopyToClipboard
-      variant="inline"
+      variant={as === undefined ? "inline" : "button"}
       textToCopy={text}
-      copyButtonAriaLabel={`Copy ${text}`}
+      copyButtonText={as ?? ""}
+      copyButtonAriaLabel={as ?? `Copy ${text}`}
       copySuccessText="Copied"
       copyErrorText="Could not be copied"
     />
@@ -66,7 +68,7 @@ const INDICATORS: Record<string, StatusIndicatorProps.Type> = {
 
 export function State({ state }: { state: string | undefined }) {
   if (state === undefined) return <>-</>;
-  return <StatusIndicator type={INDICATORS[state] ?? "info"}>{state}</StatusIndicator>;
+  return <StatusIndicator type={INDICATORS[state] ?? "info"} wrapText={false}>{state}</StatusIndicator>;
 }
 
 export function when(date: Date | number | string | undefined | null): string {
@@ -83,6 +85,7 @@ export function Confirm(props: {
   onConfirm: () => Promise<void>;
   onClose: () => void;
 }) {
+  const form = useId();
   const [typed, setTyped] = useState("");
   const [isBusy, setIsBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
@@ -90,6 +93,7 @@ export function Confirm(props: {
   const confirm = () => {
     if (!isReady || isBusy) return;
     setIsBusy(true);
+    setError(null);
     props.onConfirm().then(props.onClose, (failure: unknown) => {
       setError(failure);
       setIsBusy(false);
@@ -105,12 +109,12 @@ export function Confirm(props: {
         <Box float="right">
           <SpaceBetween direction="horizontal" size="xs">
             <Button variant="link" onClick={props.onClose}>Cancel</Button>
-            <Button variant="primary" disabled={!isReady} loading={isBusy} onClick={confirm}>{props.action}</Button>
+            <Button variant="primary" form={form} disabled={!isReady} disabledReason={`Type ${props.word ?? ""} first.`} loading={isBusy}>{props.action}</Button>
           </SpaceBetween>
         </Box>
       }
     >
-      <form onSubmit={(event) => { event.preventDefault(); confirm(); }}>
+      <form id={form} onSubmit={(event) => { event.preventDefault(); confirm(); }}>
         <SpaceBetween size="m">
           <div>{props.children}</div>
           {props.word !== undefined && (

@@ -8,15 +8,15 @@ import Header from "@cloudscape-design/components/header";
 import Input from "@cloudscape-design/components/input";
 import Select from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
-import Table from "@cloudscape-design/components/table";
 
 import { clearFaults, faults, inject, undo, type Fault } from "../admin/api.ts";
 import { explain } from "../aws/errors.ts";
 import { clusters } from "../aws/keystores.ts";
-import { Nothing, SimulatorOnly, when } from "../parts/common.tsx";
-import { Failure, FailureText } from "../parts/failure.tsx";
+import { SimulatorOnly, when } from "../parts/common.tsx";
+import { FailureText } from "../parts/failure.tsx";
 import { useSay } from "../parts/flash.tsx";
-import { CALM, useLoad } from "../parts/load.ts";
+import { Listing } from "../parts/listing.tsx";
+import { useLoad } from "../parts/load.ts";
 import { useSession } from "../session.tsx";
 import { FAULTS, orderOf, type FaultAbout, type Form } from "./faults.ts";
 
@@ -48,15 +48,14 @@ export function Chaos() {
         Chaos
       </Header>
       <Inject onInject={(form, scope) => run(`${form.kind} was injected`, () => inject(scope, orderOf(form)))} />
-      <Failure error={found.error} what="The faults could not be listed" onRetry={found.reload} />
-      <Table
-        items={all}
-        loading={found.isLoading}
-        loadingText="Loading faults"
-        ariaLabels={{ tableLabel: "Faults that are not undone" }}
-        header={<Header variant="h2" counter={`(${all.length})`}>Faults that are not undone</Header>}
-        empty={<Nothing title="Nothing is broken" text="At least not on purpose." />}
-        columnDefinitions={[
+      <Listing
+        title="Faults that are not undone"
+        what="faults"
+        isPart
+        found={found}
+        id={(fault) => fault.id}
+        empty={{ title: "Nothing is broken", text: "At least not on purpose." }}
+        columns={[
           { id: "id", header: "Fault", isRowHeader: true, cell: (fault) => fault.id },
           { id: "kind", header: "Kind", cell: (fault) => fault.kind },
           { id: "place", header: "Place", cell: (fault) => fault.place },
@@ -96,11 +95,14 @@ function how(fault: Fault): string {
 
 function Inject({ onInject }: { onInject: (form: Form, scope: { account: string; region: string }) => void }) {
   const { cloudhsm, account, region } = useSession();
-  const around = useLoad(useCallback(() => clusters(cloudhsm), [cloudhsm]), CALM);
-  const [form, setForm] = useState<Form>(EMPTY);
-  const about = FAULTS.find(({ kind }) => kind === form.kind);
+  const around = useLoad(useCallback(() => clusters(cloudhsm), [cloudhsm]), 1000);
+  const [filled, setForm] = useState<Form>(EMPTY);
+  const about = FAULTS.find(({ kind }) => kind === filled.kind);
   const needs = about?.needs ?? [];
   const all = around.data ?? [];
+  // A cluster that was chosen may be destroyed meanwhile, not least from here.
+  const isGone = around.data !== null && filled.cluster !== "" && !all.some((one) => one.ClusterId === filled.cluster);
+  const form = isGone ? { ...filled, cluster: "", zone: "", hsm: "" } : filled;
   const inCluster = all.filter((one) => form.cluster === "" || one.ClusterId === form.cluster);
   const hsms = inCluster.flatMap((one) => one.Hsms ?? []).filter((hsm) => form.zone === "" || hsm.AvailabilityZone === form.zone);
   const zones = [...new Set(inCluster.flatMap((one) => Object.keys(one.SubnetMapping ?? {})))].sort();

@@ -10,12 +10,12 @@ import Multiselect from "@cloudscape-design/components/multiselect";
 import Select from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
-import Table from "@cloudscape-design/components/table";
 
 import { runs, startRun, type LoadOrder, type Run } from "../admin/api.ts";
 import { keyStores } from "../aws/keystores.ts";
-import { count, millis, Nothing, SimulatorOnly, State, To, when } from "../parts/common.tsx";
+import { count, millis, SimulatorOnly, State, To, when } from "../parts/common.tsx";
 import { Failure } from "../parts/failure.tsx";
+import { Listing } from "../parts/listing.tsx";
 import { CALM, useLoad } from "../parts/load.ts";
 import { href, navigate } from "../router.ts";
 import { useSession } from "../session.tsx";
@@ -32,15 +32,15 @@ export function LoadList() {
     <SpaceBetween size="l">
       <Header variant="h1" info={<SimulatorOnly />} description="What edits, faults and repairs cost while applications keep calling">Load runs</Header>
       <Start />
-      <Failure error={found.error} what="The runs could not be listed" onRetry={found.reload} />
-      <Table
-        items={found.data ?? []}
-        loading={found.isLoading}
-        loadingText="Loading runs"
-        ariaLabels={{ tableLabel: "Runs" }}
-        header={<Header variant="h2" counter={`(${found.data?.length ?? 0})`} description="The last fifty are kept">Runs</Header>}
-        empty={<Nothing title="No runs" text="Start one above." />}
-        columnDefinitions={[
+      <Listing
+        title="Runs"
+        what="runs"
+        isPart
+        description="The last fifty are kept"
+        found={found}
+        id={(run) => run.id}
+        empty={{ title: "No runs", text: "Start one above." }}
+        columns={[
           { id: "id", header: "Run", isRowHeader: true, cell: (run) => <To path={`simulator/load/${run.id}`}>{run.id}</To> },
           { id: "state", header: "State", cell: (run) => <State state={run.state} /> },
           { id: "scenario", header: "Scenario", cell: (run) => run.order?.scenario ?? "-" },

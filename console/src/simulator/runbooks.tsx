@@ -10,15 +10,15 @@ import SegmentedControl from "@cloudscape-design/components/segmented-control";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Spinner from "@cloudscape-design/components/spinner";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
-import Table from "@cloudscape-design/components/table";
 
 import { events } from "../admin/api.ts";
 import { clusters, keys, keyStore, keyStores } from "../aws/keystores.ts";
 import { backups } from "../cloudhsm/backups.tsx";
 import { whyNot } from "../keystores/actions.ts";
 import { useActions } from "../keystores/do.tsx";
-import { Nothing, SimulatorOnly, State, To } from "../parts/common.tsx";
+import { SimulatorOnly, State, To } from "../parts/common.tsx";
 import { Failure } from "../parts/failure.tsx";
+import { Listing } from "../parts/listing.tsx";
 import { CALM, useLoad } from "../parts/load.ts";
 import { href, navigate, replaceQuery, useQuery } from "../router.ts";
 import { useSession } from "../session.tsx";
@@ -28,24 +28,22 @@ export function RunbookList() {
   const { kms } = useSession();
   const found = useLoad(useCallback(() => keyStores(kms), [kms]), CALM);
   return (
-    <SpaceBetween size="l">
-      <Header variant="h1" info={<SimulatorOnly />} description="The repair of a key store as a checklist that ticks itself as the state changes">Runbooks</Header>
-      <Failure error={found.error} what="The key stores could not be listed" onRetry={found.reload} />
-      <Table
-        items={found.data ?? []}
-        loading={found.isLoading}
-        loadingText="Loading key stores"
-        ariaLabels={{ tableLabel: "Key stores" }}
-        header={<Header variant="h2" counter={`(${found.data?.length ?? 0})`}>Choose a key store</Header>}
-        empty={<Nothing title="No key stores" text="There is nothing to repair in this account and Region." />}
-        columnDefinitions={[
-          { id: "name", header: "Key store", isRowHeader: true, cell: (store) => <To path={`simulator/runbooks/${store.CustomKeyStoreId ?? ""}`}>{store.CustomKeyStoreName}</To> },
-          { id: "state", header: "Status", cell: (store) => <State state={store.ConnectionState} /> },
-          { id: "code", header: "Error code", cell: (store) => store.ConnectionErrorCode ?? "-" },
-          { id: "cluster", header: "Cluster", cell: (store) => store.CloudHsmClusterId },
-        ]}
-      />
-    </SpaceBetween>
+    <Listing
+      title="Runbooks"
+      what="key stores"
+      info={<SimulatorOnly />}
+      description="The repair of a key store as a checklist that ticks itself as the state changes. Choose a key store."
+      found={found}
+      id={(store) => store.CustomKeyStoreId ?? ""}
+      texts={(store) => [store.CustomKeyStoreName, store.CustomKeyStoreId, store.CloudHsmClusterId]}
+      empty={{ title: "No key stores", text: "There is nothing to repair in this account and Region." }}
+      columns={[
+        { id: "name", header: "Key store", isRowHeader: true, sortingField: "CustomKeyStoreName", cell: (store) => <To path={`simulator/runbooks/${store.CustomKeyStoreId ?? ""}`}>{store.CustomKeyStoreName}</To> },
+        { id: "state", header: "Status", cell: (store) => <State state={store.ConnectionState} /> },
+        { id: "code", header: "Error code", cell: (store) => store.ConnectionErrorCode ?? "-" },
+        { id: "cluster", header: "Cluster", cell: (store) => store.CloudHsmClusterId },
+      ]}
+    />
   );
 }
 
