@@ -19,6 +19,11 @@ OVERRIDES = {
     "(?:cluster|backup)-[2-7a-zA-Z]{11,16}": "(?:cluster|backup)-[0-9a-zA-Z]{11,16}",
 }
 
+# Shapes that are written by hand, each with its reason there: service, shape -> where it is.
+BY_HAND = {
+    ("kms", "Tag"): "crate::key_tag::Tag",
+}
+
 SERVICES = {
     "kms": {
         "path": "kms/2014-11-01",
@@ -305,7 +310,9 @@ class Service:
             files[f"{family}.rs"] = (f"//! Shapes of {', '.join(operations)}.", lines)
         lines = []
         for name in everything:
-            if self.shapes[name]["type"] == "structure" and name not in io_names:
+            if (self.name, name) in BY_HAND:
+                lines += [f"pub use {BY_HAND[self.name, name]};", ""]
+            elif self.shapes[name]["type"] == "structure" and name not in io_names:
                 lines += self.structure(name, name in in_inputs)
                 if name in in_inputs:
                     lines += self.validation(name, True)

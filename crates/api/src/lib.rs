@@ -17,6 +17,7 @@
 pub mod cloudhsm;
 pub mod exception;
 pub mod id;
+mod key_tag;
 pub mod kms;
 mod operation;
 mod service;

@@ -34,6 +34,7 @@ mod translate;
 pub use access::{Concern, Concerns, Principal};
 pub use events::{EVENTS_MAX, EventListener, EventLog, EventRecord, Events};
 pub use gate::{Gate, Passage};
+pub use key::check_key_material;
 pub use key_store::{
     Action, Connection, ConnectionError, Event, KeyStoreStatus, Kind, TRANSITIONS, Transition, next,
 };

@@ -400,41 +400,7 @@ pub struct RotationsListEntry {
     pub rotation_type: Option<String>,
 }
 
-/// `Tag` of the service model.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Tag {
-    /// `TagKey`: 1 to 128 characters, required.
-    #[serde(rename = "TagKey", deserialize_with = "or_default")]
-    pub tag_key: String,
-    /// `TagValue`: 0 to 256 characters, required.
-    #[serde(rename = "TagValue", deserialize_with = "or_default")]
-    pub tag_value: String,
-}
-
-impl Validate for Tag {
-    fn check(&self, at: &mut Violations) {
-        at.required("tagKey", present(&self.tag_key).is_some());
-        at.text(
-            "tagKey",
-            present(&self.tag_key).map(String::as_str),
-            &Text {
-                min: 1,
-                max: 128,
-                ..Text::ANY
-            },
-        );
-        at.text(
-            "tagValue",
-            Some(&self.tag_value).map(String::as_str),
-            &Text {
-                min: 0,
-                max: 256,
-                ..Text::ANY
-            },
-        );
-    }
-}
+pub use crate::key_tag::Tag;
 
 /// `XksKeyConfigurationType` of the service model.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

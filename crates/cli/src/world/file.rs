@@ -1,9 +1,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
+use std::str::FromStr;
 
+use portcullis_api::kms::{KeySpec, KeyUsageType};
 use portcullis_api::{AccountId, ClusterId, KeyId, KeyStoreId, Region, Scope};
 use portcullis_cloudhsm::{Cidr, Pace, Profile, Quotas};
+use portcullis_kms::check_key_material;
 use portcullis_seam::TimeScale;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
@@ -132,7 +135,15 @@ pub(crate) struct KeyEntry {
     /// Its aliases, each starting with `alias/`.
     #[serde(default)]
     pub(crate) aliases: Vec<String>,
-    /// So many keys like this one, without `id` and `aliases`.
+    /// Its spec, in the words of CreateKey; SYMMETRIC_DEFAULT when absent.
+    #[serde(default, deserialize_with = "word")]
+    pub(crate) spec: Option<KeySpec>,
+    /// Its usage, in the words of CreateKey; what CreateKey wants it for, when absent.
+    #[serde(default, deserialize_with = "word")]
+    pub(crate) usage: Option<KeyUsageType>,
+    /// Its material, in base64; made in the HSMs when absent.
+    pub(crate) material: Option<Password>,
+    /// So many keys like this one, without `id`, `aliases` and `material`.
     #[serde(default = "one")]
     pub(crate) count: u32,
 }
@@ -141,7 +152,41 @@ const fn one() -> u32 {
     1
 }
 
-/// A password in a world file. Not printed.
+impl KeyEntry {
+    /// How a message calls it.
+    pub(crate) fn called(&self) -> String {
+        match (&self.id, self.aliases.first()) {
+            (Some(id), _) => id.to_string(),
+            (None, Some(alias)) => alias.clone(),
+            (None, None) => format!("{:?}", self.description),
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let is_one = self.id.is_some() || !self.aliases.is_empty() || self.material.is_some();
+        if self.count != 1 && is_one {
+            return Err(format!(
+                "{} keys cannot have one id, or share aliases or material; leave out id, aliases and \
+                 material, or count.",
+                self.count
+            ));
+        }
+        let Some(material) = &self.material else {
+            return Ok(());
+        };
+        if self.key_store.is_some() {
+            return Err(
+                "a key of a key store is made in the HSMs of its cluster, which take no material. \
+                 Leave out material or key_store."
+                    .to_owned(),
+            );
+        }
+        let spec = self.spec.unwrap_or(KeySpec::SymmetricDefault);
+        check_key_material(spec, material.reveal()).map_err(|refused| refused.message)
+    }
+}
+
+/// A password or key material in a world file. Not printed.
 #[derive(Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Password(Zeroizing<String>);
@@ -156,6 +201,12 @@ impl fmt::Debug for Password {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Password(..)")
     }
+}
+
+fn word<'de, T: FromStr, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    let word = String::deserialize(from)?;
+    let unknown = |_| Error::custom(format!("{word:?} is not one that CreateKey knows"));
+    word.parse().map(Some).map_err(unknown)
 }
 
 fn time_scale<'de, D: Deserializer<'de>>(from: D) -> Result<Option<TimeScale>, D::Error> {
@@ -220,9 +271,13 @@ impl World {
     }
 
     fn parse(name: &str, text: &str) -> Result<Self, WorldError> {
+        // The error's own text would show the line, in which a password or a key may stand.
         let world: Self = toml::from_str(text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start));
+            let line = before.map_or(1, |before| before.matches('\n').count() + 1);
             WorldError(format!(
-                "The world {name} is not valid: {error}See docs/worlds.md."
+                "The world {name} is not valid: line {line}: {}. See docs/worlds.md.",
+                error.message().trim_end().trim_end_matches('.')
             ))
         })?;
         world
@@ -284,13 +339,9 @@ impl World {
         for key_store in &self.key_stores {
             self.expect_cluster(&key_store.cluster, "cluster")?;
         }
-        let many =
-            |key: &&KeyEntry| key.count != 1 && (key.id.is_some() || !key.aliases.is_empty());
-        if let Some(key) = self.keys.iter().find(many) {
-            return Err(format!(
-                "{} keys cannot have one id or share aliases; leave out id and aliases, or count.",
-                key.count
-            ));
+        for key in &self.keys {
+            key.check()
+                .map_err(|why| format!("the key {}: {why}", key.called()))?;
         }
         for name in self.keys.iter().filter_map(|key| key.key_store.as_ref()) {
             if !self
@@ -385,6 +436,23 @@ mod tests {
                 "[[principals]]\naccess_key='A'\nsecret='s'\nuser='u'\nsource_arn='x'",
                 "only a service",
             ),
+            ("[[keys]]\nspec = 'AES'", "line 2: \"AES\" is not one that"),
+            (
+                "[[keys]]\naliases=['alias/a']\nmaterial='c2hvcnQ='",
+                "alias/a: The key material has 5 bytes",
+            ),
+            (
+                "[[keys]]\nspec='HMAC_256'\nmaterial='c2hvcnQ'\ndescription='mac'",
+                "the key \"mac\": The key material is not base64",
+            ),
+            (
+                "[[keys]]\ncount=2\nmaterial='c2hvcnQ='",
+                "share aliases or material",
+            ),
+            (
+                "[[keys]]\nkey_store='x'\nmaterial='c2hvcnQ='",
+                "take no material",
+            ),
             ("time_scale = 0", "not a time scale"),
             ("state_changes = 'slow'", "describes:N"),
         ] {
@@ -403,5 +471,13 @@ mod tests {
     fn passwords_are_not_printed() {
         let world = World::find("guide").unwrap();
         assert!(!format!("{world:?}").contains("ExamplePassword"));
+        for text in [
+            "[[keys]]\nmaterail = 'Y2FuYXJ5'",
+            "[[keys]]\nmaterial = 'Y2FuYXJ5'",
+            "[[keys]]\nspec = 'ECC_NIST_P256'\nmaterial = 'Y2FuYXJ5'",
+        ] {
+            let error = World::parse("test", text).unwrap_err().to_string();
+            assert!(!error.contains("Y2FuYXJ5"), "{error}");
+        }
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use portcullis_api::cloudhsm::{CreateClusterRequest, CreateHsmRequest};
 use portcullis_api::kms::{
-    ConnectCustomKeyStoreRequest, CreateAliasRequest, CreateCustomKeyStoreRequest, CreateKeyRequest,
+    ConnectCustomKeyStoreRequest, CreateAliasRequest, CreateCustomKeyStoreRequest,
+    CreateKeyRequest, KeySpec, Tag,
 };
 use portcullis_api::{ClusterId, Exception, KeyId, KeyStoreId, Scope, SecretText};
 use portcullis_cloudhsm::{Addresses, Clusters, NetworkChange, Pace, default_subnets};
@@ -320,6 +321,14 @@ impl Seeder<'_> {
             .unwrap_or_else(|| KeyId::from_random(draw(&*self.system.entropy)));
         let request = || CreateKeyRequest {
             description: Some(entry.description.clone()),
+            key_spec: entry.spec.map(|spec| spec.as_str().to_owned()),
+            key_usage: entry.usage.map(|usage| usage.as_str().to_owned()),
+            tags: entry.material.as_ref().map(|material| {
+                vec![Tag {
+                    tag_key: Tag::MATERIAL.to_owned(),
+                    tag_value: material.reveal().to_owned(),
+                }]
+            }),
             origin: store.map(|_| "AWS_CLOUDHSM".to_owned()),
             custom_key_store_id: store.map(ToString::to_string),
             ..CreateKeyRequest::default()
@@ -327,11 +336,15 @@ impl Seeder<'_> {
         if entry.count == 0 {
             return Ok(());
         }
+        let told = |exception: Exception| {
+            format!("The key {} cannot be made: {exception}", entry.called())
+        };
         kms.create_key_as(&self.scope, id, request())
             .await
             .map_err(told)?;
         let more = entry.count.saturating_sub(1);
-        if store.is_some() {
+        let spec = entry.spec.unwrap_or(KeySpec::SymmetricDefault);
+        if store.is_some() || spec != KeySpec::SymmetricDefault {
             for _ in 0..more {
                 let made = kms.create_key(&self.scope, request()).await;
                 made.map_err(told)?;

@@ -15,6 +15,10 @@ use crate::Refusal;
 /// Octets of a seed of Ed25519 and ML-DSA.
 const SEED_BYTES: usize = 32;
 
+/// Octets of an HMAC key. A longer one than a block of its hash, 128 octets at most, is hashed first
+/// (RFC 2104, section 2), so nobody gains by more.
+const HMAC_BYTES_MAX: usize = 1024;
+
 /// A key with everything that belongs to it. Wiped when dropped, not printed.
 pub struct SecretKey {
     kind: KeyKind,
@@ -91,6 +95,45 @@ impl SecretKey {
                 Ok(Self::of(kind, secret, public))
             }
         }
+    }
+
+    /// An HMAC key of any length, which need not be that of its hash.
+    ///
+    /// # Errors
+    /// `BadMechanism` for another kind of key, `BadLength` for no key and for one that is too long.
+    pub fn hmac_of_any_length(kind: KeyKind, bytes: &[u8]) -> Result<Self, Refusal> {
+        let Family::Hmac { .. } = kind.family() else {
+            return Err(Refusal::BadMechanism);
+        };
+        if bytes.is_empty() || bytes.len() > HMAC_BYTES_MAX {
+            return Err(Refusal::BadLength);
+        }
+        Ok(Self::of(kind, Zeroizing::new(bytes.to_vec()), Vec::new()))
+    }
+
+    /// The key of a private key in DER as tools write it: PKCS #8, or the older forms of SEC 1 for
+    /// elliptic curves and PKCS #1 for RSA.
+    ///
+    /// # Errors
+    /// `BadMechanism` when it is not a key of this kind.
+    pub fn from_private_der(kind: KeyKind, der: &[u8]) -> Result<Self, Refusal> {
+        let wrong = |_| Refusal::BadMechanism;
+        let failed = |_| Refusal::BadMechanism;
+        Self::from_pkcs8(kind, der).or_else(|refusal| match kind.family() {
+            Family::Rsa(_) => {
+                let pair = rsa::KeyPair::from_der(der).map_err(wrong)?;
+                let pkcs8: Pkcs8V1Der<'_> = pair.as_der().map_err(failed)?;
+                Self::from_pkcs8(kind, pkcs8.as_ref())
+            }
+            Family::Ec(curve) => {
+                let pair = EcdsaKeyPair::from_private_key_der(curve.signing, der).map_err(wrong)?;
+                let pkcs8 = pair.to_pkcs8v1().map_err(failed)?;
+                Self::from_pkcs8(kind, pkcs8.as_ref())
+            }
+            Family::Hmac { .. } | Family::Ed25519 | Family::MlDsa(_) | Family::MlKem(_) => {
+                Err(refusal)
+            }
+        })
     }
 
     /// The key of a PKCS #8 structure; ML-DSA and ML-KEM in seed form. HMAC keys have no such form.

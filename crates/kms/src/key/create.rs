@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use portcullis_api::kms::{CreateKeyRequest, CreateKeyResponse, KeySpec, KeyUsageType};
@@ -9,9 +9,9 @@ use portcullis_seam::draw;
 use portcullis_seam::plant::{Bug, planted};
 use portcullis_store::{Expect, Transaction};
 
-use super::custom;
+use super::custom::{self, Chosen, Fixed};
 use super::policy::check_policy;
-use super::record::MultiRegion;
+use super::record::{MultiRegion, bound_name};
 use super::tags::tags;
 use super::{Home, KeyRecord, Materials, Requested, Rotation, Snapshot, describe, spec};
 use crate::catalogue::Partition;
@@ -133,6 +133,33 @@ fn kind(input: &CreateKeyRequest) -> Result<(KeySpec, KeyUsageType), Exception> 
     Ok((spec, usage))
 }
 
+/// What a request asks for, as far as its parts fit together.
+struct Wanted {
+    spec: KeySpec,
+    usage: KeyUsageType,
+    tags: BTreeMap<String, String>,
+    /// Material that comes with the request.
+    chosen: Option<Chosen>,
+}
+
+fn wanted(scope: &Scope, id: &KeyId, input: &mut CreateKeyRequest) -> Result<Wanted, Exception> {
+    let fixed = Fixed::take(&mut input.tags);
+    check(input)?;
+    let (spec, usage) = kind(input)?;
+    let chosen = fixed.map(|fixed| fixed.read(input.origin.as_deref(), spec));
+    check_id(id, input)?;
+    if let Some(policy) = &input.policy {
+        let bypass = input.bypass_policy_lockout_safety_check;
+        check_policy(scope, id, policy, bypass)?;
+    }
+    Ok(Wanted {
+        spec,
+        usage,
+        tags: tags(input.tags.as_deref().unwrap_or_default())?,
+        chosen: chosen.transpose()?,
+    })
+}
+
 impl Kms {
     /// CreateKey.
     ///
@@ -167,31 +194,36 @@ impl Kms {
         &self,
         scope: &Scope,
         id: KeyId,
-        input: CreateKeyRequest,
+        mut input: CreateKeyRequest,
     ) -> Result<CreateKeyResponse, Exception> {
-        check(&input)?;
-        let (spec, usage) = kind(&input)?;
-        check_id(&id, &input)?;
-        if let Some(policy) = &input.policy {
-            let bypass = input.bypass_policy_lockout_safety_check;
-            check_policy(scope, &id, policy, bypass)?;
-        }
-        let tags = tags(input.tags.as_deref().unwrap_or_default())?;
+        let Wanted {
+            spec,
+            usage,
+            tags,
+            chosen,
+        } = wanted(scope, &id, &mut input)?;
         let partition = self.partition(scope);
         if self.keeps_quotas() && partition.keys.len() >= KEYS_MAX {
             let text = format!("There are {KEYS_MAX} keys already. Delete some, then try again.");
             return Err(Exception::new(Code::LimitExceeded, text));
         }
         let imported = input.origin.as_deref() == Some("EXTERNAL");
-        let new = NewKey {
-            id: HsmKeyId(draw(&*self.config.entropy)),
-            label: scope.key_arn(&id),
+        // Two keys of one ID and one material are one key in the HSMs: whoever comes second must not
+        // find that out by taking its own away again.
+        let alone = chosen.as_ref().map(|_| Arc::clone(&partition.control));
+        let _alone = match alone {
+            Some(control) => Some(control.lock_owned().await),
+            None => None,
         };
+        if chosen.is_some() && partition.keys.get(&id).is_some() {
+            return Err(custom::taken(&id));
+        }
+        let new = self.new_key(&id, scope.key_arn(&id), chosen.as_ref());
         let store = match &input.custom_key_store_id {
             // Rule LIFE-30: the material comes later, from the caller.
             None if imported => None,
             None => {
-                self.create_in_fleet(spec, &new).await?;
+                self.create_in_fleet(spec, &new, chosen).await?;
                 None
             }
             Some(store) => Some(self.create_in_store(&partition, store, &new).await?),
@@ -226,7 +258,25 @@ impl Kms {
         })
     }
 
-    async fn create_in_fleet(&self, spec: KeySpec, new: &NewKey) -> Result<(), Exception> {
+    /// The key that the HSMs shall have.
+    fn new_key(&self, id: &KeyId, label: String, chosen: Option<&Chosen>) -> NewKey {
+        let drawn = || HsmKeyId(draw(&*self.config.entropy));
+        let named = |chosen: &Chosen| chosen.hsm_key(bound_name(id, &label));
+        NewKey {
+            id: chosen.map_or_else(drawn, named),
+            label,
+        }
+    }
+
+    async fn create_in_fleet(
+        &self,
+        spec: KeySpec,
+        new: &NewKey,
+        chosen: Option<Chosen>,
+    ) -> Result<(), Exception> {
+        if let Some(Chosen { material, .. }) = chosen {
+            return self.keep_material(new.id, &new.label, material).await;
+        }
         let (config, label) = (&self.config, new.label.clone());
         let made = match spec::kind(spec) {
             None => self.fleet.create_key(config, new.id, label).await,

@@ -19,7 +19,7 @@ use portcullis_api::kms::{
     ImportKeyMaterialResponse, KeySpec,
 };
 use portcullis_api::{Blob, Code, EpochSeconds, Exception, Operation, Scope, SecretBlob};
-use portcullis_hsm::{KeyKind, Refusal, SecretKey};
+use portcullis_hsm::{HsmKeyId, KeyKind, Refusal, SecretKey};
 use zeroize::Zeroizing;
 
 use super::material::{Import, MaterialId, Materials, Role, Version};
@@ -50,8 +50,8 @@ struct Token {
     private: Zeroizing<Vec<u8>>,
 }
 
-/// Material that was taken out of its wrapping.
-enum Material {
+/// Material that comes from the caller.
+pub(super) enum Material {
     Aes(Zeroizing<Vec<u8>>),
     Other(SecretKey),
 }
@@ -207,15 +207,7 @@ impl Kms {
         let was_there = was_there.is_some_and(Version::is_present);
         let mut record = key.record.clone();
         record.materials = imported(&key.record, &arrival)?;
-        let (fleet, config) = (&self.fleet, &self.config);
-        let kept = match material {
-            Material::Aes(bytes) => {
-                let label = key.arn.clone();
-                fleet.import_key(config, hsm_key, label, &bytes).await
-            }
-            Material::Other(other) => fleet.keep_secret_key(config, hsm_key, other).await,
-        };
-        kept.map_err(|failure| translate::operation(&failure, &key.arn))?;
+        self.keep_material(hsm_key, &key.arn, material).await?;
         if let Err(exception) = self.put_record(&held.partition, key, record).await {
             if !was_there {
                 self.delete_version(key, hsm_key).await;
@@ -226,6 +218,24 @@ impl Kms {
             key_id: Some(key.arn.clone()),
             key_material_id: Some(id.to_string()),
         })
+    }
+
+    /// Takes material that comes from the caller into the fleet.
+    pub(super) async fn keep_material(
+        &self,
+        hsm_key: HsmKeyId,
+        arn: &str,
+        material: Material,
+    ) -> Result<(), Exception> {
+        let (fleet, config) = (&self.fleet, &self.config);
+        let kept = match material {
+            Material::Aes(bytes) => {
+                let label = arn.to_owned();
+                fleet.import_key(config, hsm_key, label, &bytes).await
+            }
+            Material::Other(other) => fleet.keep_secret_key(config, hsm_key, other).await,
+        };
+        kept.map_err(|failure| translate::operation(&failure, arn))
     }
 
     /// DeleteImportedKeyMaterial. Where there is none it has no effect.

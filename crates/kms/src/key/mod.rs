@@ -23,6 +23,8 @@ mod state;
 mod tags;
 mod wrapping;
 
+pub use custom::check_key_material;
+
 pub(crate) use describe::{material_id, metadata};
 pub(crate) use identify::{find_for_management, find_for_use, find_maker, find_shared};
 pub(crate) use material::Materials;

@@ -255,10 +255,7 @@ impl Snapshot {
     /// The name under which ciphertexts are bound to it: its ARN, and for a multi-Region key,
     /// whose ciphertexts open in each of its Regions, what stands behind the Region there.
     pub(crate) fn bound_name(&self) -> &str {
-        if !self.record.id.is_multi_region() {
-            return &self.arn;
-        }
-        self.arn.splitn(5, ':').nth(4).unwrap_or(&self.arn)
+        bound_name(&self.record.id, &self.arn)
     }
 
     /// The reported state. Rule KEY-01: pending deletion shows whatever the store's state; Rule
@@ -291,6 +288,14 @@ impl Snapshot {
             KeyState::Disabled
         }
     }
+}
+
+/// As [`Snapshot::bound_name`], of a key that need not be there yet.
+pub(super) fn bound_name<'a>(id: &KeyId, arn: &'a str) -> &'a str {
+    if !id.is_multi_region() {
+        return arn;
+    }
+    arn.splitn(5, ':').nth(4).unwrap_or(arn)
 }
 
 #[cfg(test)]

@@ -37,6 +37,10 @@ pub(super) fn tags(given: &[Tag]) -> Result<BTreeMap<String, String>, Exception>
 }
 
 fn check_key(key: &str) -> Result<(), Exception> {
+    if key == Tag::MATERIAL {
+        let text = format!("{key}: only CreateKey takes key material, and only once.");
+        return Err(Exception::new(Code::Tag, text));
+    }
     if key
         .get(..4)
         .is_some_and(|start| start.eq_ignore_ascii_case("aws:"))

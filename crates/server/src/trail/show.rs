@@ -43,6 +43,9 @@ pub(crate) const HIDDEN: [&str; 24] = [
     "XksProxyAuthenticationCredential",
 ];
 
+/// A tag's key as it is written, whose value, which stands behind it, no event shows.
+const MATERIAL_TAG: &str = r#""_custom_key_material_""#;
+
 /// What is kept of an input or an output: more than any request has but those with a policy or a
 /// large encryption context. All records together have 130 megabytes at the most.
 const SHOWN_BYTES_MAX: usize = 8 << 10;
@@ -160,6 +163,7 @@ impl Writer {
         List {
             writer: self,
             is_first: true,
+            hides_value: false,
             close: if bracket == '{' { '}' } else { ']' },
         }
     }
@@ -211,6 +215,8 @@ pub(crate) struct List<'a> {
     writer: &'a mut Writer,
     is_first: bool,
     close: char,
+    /// Set between the key and the value of a tag whose value is key material. Rule EV-02.
+    hides_value: bool,
 }
 
 impl List<'_> {
@@ -227,7 +233,7 @@ impl List<'_> {
     }
 
     fn member<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Written {
-        if HIDDEN.contains(&name) {
+        if HIDDEN.contains(&name) || (name == "TagValue" && self.hides_value) {
             return Ok(());
         }
         let names_something = matches!(
@@ -243,6 +249,10 @@ impl List<'_> {
         self.writer.shown.text.push(':');
         let from = self.writer.shown.text.len();
         value.serialize(&mut *self.writer)?;
+        if name == "TagKey" {
+            let key = self.writer.shown.text.get(from..);
+            self.hides_value = key == Some(MATERIAL_TAG);
+        }
         if is_name {
             let place = Some(from..self.writer.shown.text.len());
             let shown = &mut self.writer.shown;
@@ -423,7 +433,8 @@ impl<'a> Serializer for &'a mut Writer {
 #[cfg(test)]
 mod tests {
     use portcullis_api::kms::{
-        CreateCustomKeyStoreRequest, DecryptResponse, EncryptRequest, TagResourceRequest,
+        CreateCustomKeyStoreRequest, CreateKeyRequest, DecryptResponse, EncryptRequest,
+        TagResourceRequest,
     };
     use serde::de::DeserializeOwned;
 
@@ -459,6 +470,14 @@ mod tests {
         let tags: serde_json::Value = serde_json::from_str(tags.text()).unwrap();
         assert_eq!(tags["tags"][0]["tagValue"], "a\n");
         assert_eq!(tags["tags"][1]["tagKey"], "B");
+        let made = shown::<CreateKeyRequest>(
+            r#"{"Tags":[{"TagValue":"Y2FuYXJ5","TagKey":"_custom_key_material_"},
+                {"TagKey":"B","TagValue":"b"}]}"#,
+        );
+        assert_eq!(
+            made.text(),
+            r#"{"tags":[{"tagKey":"_custom_key_material_"},{"tagKey":"B","tagValue":"b"}]}"#
+        );
     }
 
     /// Rule EV-01.
