@@ -111,7 +111,7 @@ pub(crate) fn unavailable(key_arn: &str) -> Exception {
     )
 }
 
-/// Rule CR-11: a ciphertext that does not open gives nothing away.
+/// Rule CR-11: a ciphertext that does not open gives nothing away. Rule CR-08: whatever the reason is.
 pub(crate) fn invalid_ciphertext() -> Exception {
     Exception::new(
         Code::InvalidCiphertext,

@@ -11,6 +11,8 @@
 //! encryption context: a blob opens only under the KMS key that made it, in the account and Region
 //! where it was made.
 //!
+//! Rule CR-07: a version that was ever written is read forever. Files of the tests pin both.
+//!
 //! Version 2 is the same for a multi-Region key (`mrk-`), whose Region is not bound: what one of its
 //! replicas made, each of them opens.
 
