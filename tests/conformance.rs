@@ -9,7 +9,15 @@ use portcullis_tests::{Portcullis, root};
 use serde_json::Value;
 
 const BEGIN: &str = "<!-- made by tests/conformance.rs -->\n";
+const NEVER: &str = "<!-- made by tests/conformance.rs: never -->\n";
 const END: &str = "<!-- end -->\n";
+
+/// The page with another block where one begins with `mark`.
+fn with_block(page: &str, mark: &str, block: &str) -> String {
+    let (before, rest) = page.split_once(mark).unwrap();
+    let (_old, after) = rest.split_once(END).unwrap();
+    format!("{before}{block}{after}")
+}
 
 /// Rules CONF-01 and CONF-02. `conformance.py` walks the operations, and its table is compared with
 /// the page; `PORTCULLIS_UPDATE=1` writes the page instead.
@@ -24,11 +32,14 @@ fn every_operation_is_what_the_page_says() {
     let head = "| operation | state | what is not there |\n| --- | --- | --- |\n";
     let table = format!("{BEGIN}{head}{}\n{END}", rows.join("\n"));
 
+    let never = told["never"].as_array().unwrap().iter();
+    let never: Vec<&str> = never.map(|row| row.as_str().unwrap()).collect();
+    let head = "| operation | exception | why it does not occur |\n| --- | --- | --- |\n";
+    let reasons = format!("{NEVER}{head}{}\n{END}", never.join("\n"));
+
     let path = root().join("docs/operations.md");
     let page = std::fs::read_to_string(&path).unwrap();
-    let (before, rest) = page.split_once(BEGIN).unwrap();
-    let (_old, after) = rest.split_once(END).unwrap();
-    let fresh = format!("{before}{table}{after}");
+    let fresh = with_block(&with_block(&page, BEGIN, &table), NEVER, &reasons);
     if std::env::var_os("PORTCULLIS_UPDATE").is_some() {
         std::fs::write(&path, fresh).unwrap();
     } else {

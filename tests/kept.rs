@@ -35,7 +35,9 @@ fn a_data_folder_of_version_1_opens_with_everything_in_it() {
     let data = data.to_str().unwrap();
     let helper = Portcullis::up(&["--world", "empty", "--ephemeral"]);
     let snapshot = snapshot.display();
-    helper.shell(&format!("portcullis snapshot load {snapshot} --data {data}"));
+    helper.shell(&format!(
+        "portcullis snapshot load {snapshot} --data {data}"
+    ));
 
     let portcullis = Portcullis::up(&["--world", "guide", "--data", data]);
     portcullis.shell(&format!(

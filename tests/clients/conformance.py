@@ -474,6 +474,25 @@ for operation in CLOUDHSM.operations:
     _status, _code, body = call(CLOUDHSM, operation, {})
     rows.append(f"| {operation} (CloudHSM) | {'refused' if not_built(body) else 'complete'} | |")
 
-print(json.dumps({"rows": rows, "produced": len(produced), "succeeded": len(succeeded)}))
+
+
+def never():
+    """Rows of what is declared and not answered, with the reason; one row for what is everywhere."""
+    everywhere, single = {}, []
+    for operation in KMS.operations:
+        missing = sorted(KMS.declared(operation) - {code for name, code in produced
+                                                    if name == operation})
+        for code in missing:
+            why = reason(operation, code)
+            if why and (operation, code) not in REASONS:
+                everywhere.setdefault((code if "Xks" not in code else "Xks…", why), []).append(operation)
+            elif why:
+                single.append(f"| {operation} | {code} | {why} |")
+    rows = [f"| {len(set(names))} operations | {code} | {why} |"
+            for (code, why), names in sorted(everywhere.items())]
+    return rows + single
+
+
+print(json.dumps({"rows": rows, "never": never(), "produced": len(produced), "succeeded": len(succeeded)}))
 if problems:
     sys.exit("\n".join(sorted(set(problems))))

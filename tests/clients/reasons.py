@@ -34,6 +34,10 @@ REASONS = {
     ("RetireGrant", "KMSInvalidStateException"): EVERY_STATE,
     ("RevokeGrant", "KMSInvalidStateException"): EVERY_STATE,
     ("DeleteAlias", "KMSInvalidStateException"): "an alias is deleted whatever its key's state",
+    ("GetPublicKey", "DisabledException"): "a disabled key shows its public key",
+    ("GetPublicKey", "InvalidKeyUsageException"):
+        "a public key is shown whatever the key is used for; a key that has none is "
+        "UnsupportedOperationException",
     ("EnableKey", "LimitExceededException"): "no quota of enabled keys is published any more",
 }
 

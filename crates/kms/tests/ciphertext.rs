@@ -160,8 +160,18 @@ async fn write(world: &World) {
         &portcullis_seam::SystemEntropy,
     );
     let keys = vec![
-        fixed(single, "SYMMETRIC_DEFAULT", false, &(0..32).collect::<Vec<u8>>()),
-        fixed(multi, "SYMMETRIC_DEFAULT", true, &(32..64).collect::<Vec<u8>>()),
+        fixed(
+            single,
+            "SYMMETRIC_DEFAULT",
+            false,
+            &(0..32).collect::<Vec<u8>>(),
+        ),
+        fixed(
+            multi,
+            "SYMMETRIC_DEFAULT",
+            true,
+            &(32..64).collect::<Vec<u8>>(),
+        ),
         fixed(rsa, "RSA_2048", false, &pair.unwrap().to_pkcs8().unwrap()),
     ];
     for key in &keys {
@@ -170,7 +180,11 @@ async fn write(world: &World) {
     let mut ciphertexts = Vec::new();
     for (key, algorithm, context) in [
         (single, "SYMMETRIC_DEFAULT", context(&[])),
-        (single, "SYMMETRIC_DEFAULT", context(&[("purpose", "test"), ("Größe", "")])),
+        (
+            single,
+            "SYMMETRIC_DEFAULT",
+            context(&[("purpose", "test"), ("Größe", "")]),
+        ),
         (multi, "SYMMETRIC_DEFAULT", context(&[("purpose", "test")])),
         (rsa, "RSAES_OAEP_SHA_1", context(&[])),
         (rsa, "RSAES_OAEP_SHA_256", context(&[])),
@@ -260,7 +274,10 @@ async fn data_key_pair(world: &World, key: &str) -> Made {
         key_pair_spec: "ECC_NIST_P256".to_owned(),
         ..GenerateDataKeyPairRequest::default()
     };
-    let made = world.kms.generate_data_key_pair(&world.scope, request).await;
+    let made = world
+        .kms
+        .generate_data_key_pair(&world.scope, request)
+        .await;
     let made = made.unwrap();
     Made {
         by: "GenerateDataKeyPair".to_owned(),

@@ -12,7 +12,7 @@
 mod world;
 
 use portcullis_api::kms::*;
-use portcullis_api::{Code, Scope};
+use portcullis_api::{Code, Scope, SecretBlob};
 use world::{World, refused};
 
 const ALICE: &str = "arn:aws:iam::111122223333:user/alice";
@@ -190,6 +190,51 @@ async fn a_grant_is_revoked_by_the_keys_side_and_retired_by_its_own() {
         Code::InvalidGrantToken,
     );
     assert_eq!(ids(&world, list(&key)).await.len(), 0);
+}
+
+/// Rule GRANT-05: with nobody's permissions asked for.
+#[tokio::test]
+async fn a_token_that_was_not_given_out_here_is_refused_by_every_use() {
+    let (world, elsewhere) = (World::new().await, World::new().await);
+    let key = world.create_key(None).await.unwrap();
+    let token = async |world: &World, key: &str| {
+        let made = world.kms.create_grant(&world.scope, request(key, None));
+        let made = made.await.unwrap();
+        (made.grant_id.unwrap(), made.grant_token.unwrap())
+    };
+    let (ended, of_ended) = token(&world, &key).await;
+    let (_, good) = token(&world, &key).await;
+    let other = elsewhere.create_key(None).await.unwrap();
+    let (_, foreign) = token(&elsewhere, &other).await;
+    let encrypt = |tokens: &[&String]| {
+        let request = EncryptRequest {
+            key_id: key.clone(),
+            plaintext: SecretBlob(b"attack at dawn".to_vec().into()),
+            grant_tokens: Some(tokens.iter().map(|token| (*token).clone()).collect()),
+            ..EncryptRequest::default()
+        };
+        world.kms.encrypt(&world.scope, request)
+    };
+    encrypt(&[&good, &of_ended]).await.unwrap();
+    let revoke = RevokeGrantRequest {
+        key_id: key.clone(),
+        grant_id: ended,
+        ..RevokeGrantRequest::default()
+    };
+    world.kms.revoke_grant(&world.scope, revoke).await.unwrap();
+    // A grant that has ended permits nothing, which is all that its token says by then.
+    encrypt(&[&of_ended]).await.unwrap();
+    let nonsense = "AQpAM2RhZTk1MGMyNTk2".to_owned();
+    for wrong in [&foreign, &nonsense, &good[1..].to_owned(), &String::new()] {
+        refused(encrypt(&[&good, wrong]).await, Code::InvalidGrantToken);
+    }
+    // It is looked at before the key is, as permissions are.
+    let missing = GetPublicKeyRequest {
+        key_id: "0a1b2c3d-0a1b-4c3d-8e5f-0a1b2c3d4e5f".to_owned(),
+        grant_tokens: Some(vec![nonsense]),
+    };
+    let answer = world.kms.get_public_key(&world.scope, missing).await;
+    refused(answer, Code::InvalidGrantToken);
 }
 
 /// Rule GRANT-08, GRANT-09

@@ -14,7 +14,7 @@ use super::granted::{self, Child, Use};
 use super::lockout::{self, keeps_control};
 use crate::catalogue::Partition;
 use crate::crypto::Ciphertext;
-use crate::grant::{GrantRecord, check_tokens};
+use crate::grant::GrantRecord;
 use crate::key::managed::RESERVED;
 use crate::key::{Snapshot, find_for_management, find_for_use, find_maker, find_shared};
 use crate::kms::Kms;
@@ -50,7 +50,7 @@ impl Kms {
         concern: &Concern<'_>,
     ) -> Result<(), Exception> {
         let asking = self.partition(scope);
-        check_tokens(concern.tokens)?;
+        self.check_tokens(Some(concern.tokens))?;
         for wanted in &concern.wanted {
             let looked = self.look_up(&asking, caller, *wanted)?;
             let Some(looked) = looked else { continue };

@@ -91,7 +91,8 @@ concerns! {
         .says("kms:KeyUsage", Some(it.key_usage.as_deref().unwrap_or("ENCRYPT_DECRYPT")))
         .says("kms:KeyOrigin", Some(it.origin.as_deref().unwrap_or("AWS_KMS")))
         .says("kms:MultiRegion", Some(it.multi_region == Some(true)));
-    kms::DescribeKeyRequest, it => Concern::of("kms:DescribeKey", On::Use(&it.key_id)).tokens(&it.grant_tokens);
+    // It takes tokens and does not declare InvalidGrantTokenException.
+    kms::DescribeKeyRequest, it => Concern::of("kms:DescribeKey", On::Use(&it.key_id));
     kms::ListKeysRequest, _it => Concern::of("kms:ListKeys", On::Nothing);
     kms::EnableKeyRequest, it => Concern::of("kms:EnableKey", On::Own(&it.key_id));
     kms::DisableKeyRequest, it => Concern::of("kms:DisableKey", On::Own(&it.key_id));

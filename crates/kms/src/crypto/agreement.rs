@@ -26,6 +26,7 @@ impl Kms {
         scope: &Scope,
         input: DeriveSharedSecretRequest,
     ) -> Result<DeriveSharedSecretResponse, Exception> {
+        self.check_tokens(input.grant_tokens.as_deref())?;
         no_recipient(input.recipient.is_some())?;
         let usable = Usable::find(&self.partition(scope), &input.key_id)?;
         let key = &usable.key;
@@ -64,6 +65,7 @@ impl Kms {
         scope: &Scope,
         input: EncapsulateRequest,
     ) -> Result<EncapsulateResponse, Exception> {
+        self.check_tokens(input.grant_tokens.as_deref())?;
         let usable = Usable::find(&self.partition(scope), &input.key_id)?;
         let key = &usable.key;
         let algorithm: EncapsulationAlgorithmSpec =
@@ -92,6 +94,7 @@ impl Kms {
         scope: &Scope,
         input: DecapsulateRequest,
     ) -> Result<DecapsulateResponse, Exception> {
+        self.check_tokens(input.grant_tokens.as_deref())?;
         let usable = Usable::find(&self.partition(scope), &input.key_id)?;
         let key = &usable.key;
         let algorithm: EncapsulationAlgorithmSpec =

@@ -25,6 +25,7 @@ impl Kms {
         scope: &Scope,
         input: GenerateDataKeyRequest,
     ) -> Result<GenerateDataKeyResponse, Exception> {
+        self.check_tokens(input.grant_tokens.as_deref())?;
         no_recipient(input.recipient.is_some())?;
         let length = data_key_length(input.key_spec.as_deref(), input.number_of_bytes)?;
         self.make_managed_key(scope, &input.key_id).await?;
@@ -52,6 +53,7 @@ impl Kms {
         scope: &Scope,
         input: GenerateDataKeyWithoutPlaintextRequest,
     ) -> Result<GenerateDataKeyWithoutPlaintextResponse, Exception> {
+        self.check_tokens(input.grant_tokens.as_deref())?;
         let length = data_key_length(input.key_spec.as_deref(), input.number_of_bytes)?;
         self.make_managed_key(scope, &input.key_id).await?;
         let usable = Usable::find(&self.partition(scope), &input.key_id)?;

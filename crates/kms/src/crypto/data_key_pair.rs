@@ -29,6 +29,7 @@ impl Kms {
         scope: &Scope,
         input: GenerateDataKeyPairRequest,
     ) -> Result<GenerateDataKeyPairResponse, Exception> {
+        self.check_tokens(input.grant_tokens.as_deref())?;
         no_recipient(input.recipient.is_some())?;
         let kind = kind(&input.key_pair_spec)?;
         let sealing = sealing(&self.partition(scope), &input.key_id, "GenerateDataKeyPair")?;
@@ -56,6 +57,7 @@ impl Kms {
         scope: &Scope,
         input: GenerateDataKeyPairWithoutPlaintextRequest,
     ) -> Result<GenerateDataKeyPairWithoutPlaintextResponse, Exception> {
+        self.check_tokens(input.grant_tokens.as_deref())?;
         let kind = kind(&input.key_pair_spec)?;
         let sealing = sealing(
             &self.partition(scope),

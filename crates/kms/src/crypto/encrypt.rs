@@ -31,6 +31,7 @@ impl Kms {
         scope: &Scope,
         input: EncryptRequest,
     ) -> Result<EncryptResponse, Exception> {
+        self.check_tokens(input.grant_tokens.as_deref())?;
         self.make_managed_key(scope, &input.key_id).await?;
         let usable = Usable::find(&self.partition(scope), &input.key_id)?;
         let algorithm = asked(input.encryption_algorithm.as_deref());
@@ -62,6 +63,7 @@ impl Kms {
         scope: &Scope,
         input: DecryptRequest,
     ) -> Result<DecryptResponse, Exception> {
+        self.check_tokens(input.grant_tokens.as_deref())?;
         no_recipient(input.recipient.is_some())?;
         let sealed = Sealed {
             algorithm: asked(input.encryption_algorithm.as_deref()),
@@ -101,6 +103,7 @@ impl Kms {
         scope: &Scope,
         input: ReEncryptRequest,
     ) -> Result<ReEncryptResponse, Exception> {
+        self.check_tokens(input.grant_tokens.as_deref())?;
         let sealed = Sealed {
             algorithm: asked(input.source_encryption_algorithm.as_deref()),
             key_id: input.source_key_id.as_deref(),

@@ -19,6 +19,7 @@ impl Kms {
         scope: &Scope,
         input: GenerateMacRequest,
     ) -> Result<GenerateMacResponse, Exception> {
+        self.check_tokens(input.grant_tokens.as_deref())?;
         let usable = Usable::find(&self.partition(scope), &input.key_id)?;
         let key = &usable.key;
         let algorithm: MacAlgorithmSpec = algorithm_of(key, &input.mac_algorithm, "GenerateMac")?;
@@ -43,6 +44,7 @@ impl Kms {
         scope: &Scope,
         input: VerifyMacRequest,
     ) -> Result<VerifyMacResponse, Exception> {
+        self.check_tokens(input.grant_tokens.as_deref())?;
         let usable = Usable::find(&self.partition(scope), &input.key_id)?;
         let key = &usable.key;
         let algorithm: MacAlgorithmSpec = algorithm_of(key, &input.mac_algorithm, "VerifyMac")?;

@@ -17,6 +17,7 @@ impl Kms {
         scope: &Scope,
         input: GetPublicKeyRequest,
     ) -> Result<GetPublicKeyResponse, Exception> {
+        self.check_tokens(input.grant_tokens.as_deref())?;
         let key = find_for_use(&self.partition(scope), &input.key_id)?;
         if !spec::is_asymmetric(key.record.spec) {
             return Err(unsupported(&format!(

@@ -20,6 +20,7 @@ impl Kms {
     /// # Errors
     /// As the operation declares.
     pub async fn sign(&self, scope: &Scope, input: SignRequest) -> Result<SignResponse, Exception> {
+        self.check_tokens(input.grant_tokens.as_deref())?;
         let usable = Usable::find(&self.partition(scope), &input.key_id)?;
         let key = &usable.key;
         let named: SigningAlgorithmSpec = algorithm_of(key, &input.signing_algorithm, "Sign")?;
@@ -45,6 +46,7 @@ impl Kms {
         scope: &Scope,
         input: VerifyRequest,
     ) -> Result<VerifyResponse, Exception> {
+        self.check_tokens(input.grant_tokens.as_deref())?;
         let usable = Usable::find(&self.partition(scope), &input.key_id)?;
         let key = &usable.key;
         let named: SigningAlgorithmSpec = algorithm_of(key, &input.signing_algorithm, "Verify")?;

@@ -5,7 +5,7 @@ use portcullis_store::{Expect, Transaction};
 
 use super::record::{GrantRecord, Terms};
 use super::terms::terms;
-use super::token::{check_tokens, token};
+use super::token::token;
 use crate::catalogue::Partition;
 use crate::crypto::stop_dry_run;
 use crate::key::{Snapshot, check_permitted, find_shared};
@@ -24,9 +24,9 @@ impl Kms {
         scope: &Scope,
         input: CreateGrantRequest,
     ) -> Result<CreateGrantResponse, Exception> {
+        self.check_tokens(input.grant_tokens.as_deref())?;
         let asking = self.partition(scope);
         let key = find_shared(&asking, &input.key_id)?;
-        check_tokens(input.grant_tokens.as_deref().unwrap_or_default())?;
         let terms = terms(&input, key.record.spec, key.record.usage)?;
         let home = self.partition(&key.scope);
         let _changing = home.control.lock().await;
@@ -62,8 +62,10 @@ impl Kms {
                 grant
             }
         };
+        let config = &self.config;
+        let account = &key.scope.account;
         Ok(CreateGrantResponse {
-            grant_token: Some(token(&key.scope.account, &grant, &*self.config.entropy)),
+            grant_token: Some(token(account, &grant, &config.device_key, &*config.entropy)),
             grant_id: Some(grant.id),
         })
     }

@@ -56,7 +56,7 @@ impl Kms {
                     account,
                     key,
                     grant,
-                } = TokenParts::read(token)?;
+                } = self.read_token(token)?;
                 let home = if account == asking.scope.account {
                     Some(Arc::clone(asking))
                 } else {

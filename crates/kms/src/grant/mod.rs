@@ -14,4 +14,3 @@ mod token;
 pub(crate) use ledger::Ledger;
 pub(crate) use record::{Constraints, GrantRecord};
 pub(crate) use terms::has_context;
-pub(crate) use token::check_tokens;

@@ -1,15 +1,18 @@
 //! Grant tokens: opaque to users, and no secret.
 //!
-//! A token says where its grant is, so that RetireGrant finds it, and has random digits so that no
-//! two are alike. Grants take effect at once here, so that a token adds nothing to a request that
-//! could be used without it.
+//! A token says where its grant is, so that RetireGrant finds it, and is sealed under the device key:
+//! that it was given out here shows without keeping any. Grants take effect at once, so that a token
+//! adds nothing to a request that could be used without it.
 
 use portcullis_api::{AccountId, Code, Exception, KeyId};
-use portcullis_seam::{Entropy, draw};
+use portcullis_hsm::DeviceKey;
+use portcullis_seam::Entropy;
 
-use super::record::{GrantRecord, check_id};
+use super::record::GrantRecord;
+use crate::kms::Kms;
 
-const VERSION: &str = "1";
+/// Under which name tokens are sealed.
+const TOKEN: &str = "kms-grant-token";
 
 /// What a token says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,21 +22,38 @@ pub(crate) struct TokenParts {
     pub(crate) grant: String,
 }
 
-/// A fresh token of a grant of a key in `account`.
-pub(crate) fn token(account: &AccountId, grant: &GrantRecord, entropy: &dyn Entropy) -> String {
-    let nonce: [u8; 16] = draw(entropy);
-    let nonce: String = nonce.iter().map(|byte| format!("{byte:02x}")).collect();
-    let text = format!("{VERSION}:{account}:{}:{}:{nonce}", grant.key, grant.id);
-    base64_simd::STANDARD.encode_to_string(text)
+/// A fresh token of a grant of a key in `account`: no two are alike.
+pub(crate) fn token(
+    account: &AccountId,
+    grant: &GrantRecord,
+    device_key: &DeviceKey,
+    entropy: &dyn Entropy,
+) -> String {
+    let text = format!("{account}:{}:{}", grant.key, grant.id);
+    base64_simd::STANDARD.encode_to_string(device_key.seal(TOKEN, text.as_bytes(), entropy))
 }
 
 impl TokenParts {
-    /// Takes a token apart.
+    /// Takes a token apart; none for what was not made here.
+    fn parse(token: &str, device_key: &DeviceKey) -> Option<Self> {
+        let sealed = base64_simd::STANDARD.decode_to_vec(token).ok()?;
+        let text = device_key.open(TOKEN, &sealed).ok()?;
+        let mut parts = std::str::from_utf8(&text).ok()?.split(':');
+        Some(Self {
+            account: parts.next()?.parse().ok()?,
+            key: parts.next()?.parse().ok()?,
+            grant: parts.next()?.to_owned(),
+        })
+    }
+}
+
+impl Kms {
+    /// What a grant token says.
     ///
     /// # Errors
-    /// InvalidGrantTokenException for what was not made here.
-    pub(crate) fn read(token: &str) -> Result<Self, Exception> {
-        Self::parse(token).ok_or_else(|| {
+    /// InvalidGrantTokenException for what CreateGrant did not give out here.
+    pub(super) fn read_token(&self, token: &str) -> Result<TokenParts, Exception> {
+        TokenParts::parse(token, &self.config.device_key).ok_or_else(|| {
             Exception::new(
                 Code::InvalidGrantToken,
                 "The grant token is not one that CreateGrant gave out. Give it as it was, whole.",
@@ -41,25 +61,39 @@ impl TokenParts {
         })
     }
 
-    fn parse(token: &str) -> Option<Self> {
-        let text = base64_simd::STANDARD.decode_to_vec(token).ok()?;
-        let text = std::str::from_utf8(&text).ok()?;
-        let mut parts = text.split(':');
-        let version = parts.next()?;
-        let parsed = Self {
-            account: parts.next()?.parse().ok()?,
-            key: parts.next()?.parse().ok()?,
-            grant: parts.next()?.to_owned(),
-        };
-        let nonce = parts.next()?;
-        let whole = version == VERSION && nonce.len() == 32 && parts.next().is_none();
-        (whole && check_id(&parsed.grant).is_ok()).then_some(parsed)
+    /// Rule GRANT-05: a grant token that CreateGrant did not give out here is refused by every operation
+    /// that declares InvalidGrantTokenException; that of a grant which has ended permits nothing, and is
+    /// no error.
+    pub(crate) fn check_tokens(&self, tokens: Option<&[String]>) -> Result<(), Exception> {
+        let mut tokens = tokens.unwrap_or_default().iter();
+        tokens.try_for_each(|token| self.read_token(token).map(drop))
     }
 }
 
-/// Rule GRANT-05: a grant token that was not made by CreateGrant is refused.
-pub(crate) fn check_tokens(tokens: &[String]) -> Result<(), Exception> {
-    tokens
-        .iter()
-        .try_for_each(|token| TokenParts::read(token).map(drop))
+#[cfg(test)]
+mod tests {
+    use portcullis_seam::SystemEntropy;
+
+    use super::*;
+
+    /// Rule GRANT-05.
+    #[test]
+    fn a_token_is_read_under_its_own_device_key_only() {
+        let own = DeviceKey::draw(&SystemEntropy);
+        let text = "111122223333:01020304-0506-0708-090a-0b0c0d0e0f10:abcd";
+        let sealed = own.seal(TOKEN, text.as_bytes(), &SystemEntropy);
+        let token = base64_simd::STANDARD.encode_to_string(&sealed);
+        assert_eq!(TokenParts::parse(&token, &own).unwrap().grant, "abcd");
+        let other = DeviceKey::draw(&SystemEntropy);
+        assert_eq!(TokenParts::parse(&token, &other), None);
+        for at in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[at] ^= 1;
+            let changed = base64_simd::STANDARD.encode_to_string(&changed);
+            assert_eq!(TokenParts::parse(&changed, &own), None, "byte {at}");
+        }
+        for refused in ["", "AQpAM2RhZTk1MGMyNTk2", "*", text] {
+            assert_eq!(TokenParts::parse(refused, &own), None, "{refused}");
+        }
+    }
 }
