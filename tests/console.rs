@@ -159,11 +159,26 @@ fn the_runbook_leads_to_a_repaired_key_store_over_a_cluster_from_a_backup() {
 }
 
 #[test]
-fn a_load_run_is_watched_through_edits_and_its_report_is_kept() {
+fn a_load_run_is_watched_through_edits_and_its_report_is_kept_over_a_restart() {
     if can_browse() {
-        node(
-            &Portcullis::up(&["--world", "guide", "--ephemeral"]),
-            "load.mjs",
-        );
+        let folder = tempfile::tempdir().unwrap();
+        let kept = [
+            "--world",
+            "guide",
+            "--data",
+            folder.path().to_str().unwrap(),
+        ];
+        let mut portcullis = Portcullis::up(&kept);
+        node(&portcullis, "load.mjs");
+        assert!(portcullis.terminate().success());
+        node(&Portcullis::up(&kept), "kept.mjs");
+    }
+}
+
+#[test]
+fn the_repair_is_rehearsed_from_its_runbook_and_the_report_shown() {
+    if can_browse() {
+        let portcullis = Portcullis::up(&["--world", "guide", "--ephemeral"]);
+        node(&portcullis, "rehearse.mjs");
     }
 }

@@ -193,14 +193,19 @@ export interface Subnet {
 export const vpc = (scope: Scope) =>
   ask("GET", `vpc${query(scope)}`) as Promise<{ subnets: Record<string, Subnet> }>;
 
+export type Scenario = "steady" | "edit-cycle" | "substitution";
+
 export interface LoadOrder {
-  scenario: "steady" | "edit-cycle";
+  scenario: Scenario;
   rate: number;
   seconds: number;
   account: string;
   region: string;
   key_store?: string;
   edits?: string[];
+  /** Of a rehearsal: what is restored, and how many keys it loses. */
+  backup?: "fresh" | "newest" | "oldest";
+  keys_after_backup?: number;
   admin_password?: string;
 }
 
@@ -239,11 +244,39 @@ export interface Summary {
   latency: { latency_us_p50: number; latency_us_p99: number; latency_us_max: number } | null;
 }
 
+/** What came of a rehearsal, as `portcullis chaos run` prints it. */
+export interface Rehearsal {
+  key_store_id: string;
+  old_cluster_id: string;
+  new_cluster_id: string;
+  backup_id: string;
+  /** None when no call succeeded any more. */
+  outage_ms: number | null;
+  keys: number;
+  lost_keys: { key_id: string; error: string }[];
+  connect_errors: string[];
+  gate_leaks: number;
+  wrong_plaintexts: number;
+  stages: Stage[];
+  thresholds: { name: string; limit: number; found: number | null; passed: boolean }[];
+  passed: boolean;
+}
+
+export interface Stage {
+  stage: string;
+  start_ms: number;
+  end_ms: number;
+  succeeded: number;
+  /** Calls by the name of what they failed with. */
+  failed: Record<string, number>;
+}
+
 export interface Run {
   id: string;
   state: "running" | "ended";
   order: (Omit<LoadOrder, "admin_password"> & { started_at_ms: number }) | null;
   summary: Summary | null;
+  rehearsal: Rehearsal | null;
 }
 
 export interface RunDetail extends Run {

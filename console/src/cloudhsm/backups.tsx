@@ -13,7 +13,7 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 
 import type { Backup } from "../aws/cloudhsm.ts";
 import { explain } from "../aws/errors.ts";
-import { State, To, when } from "../parts/common.tsx";
+import { State, To, When } from "../parts/common.tsx";
 import { FailureText } from "../parts/failure.tsx";
 import { useSay } from "../parts/flash.tsx";
 import { Listing } from "../parts/listing.tsx";
@@ -109,12 +109,11 @@ export function BackupTable({ cluster, filter = "", isPage = false }: { cluster?
         { id: "id", header: "Backup ID", isRowHeader: true, cell: (one) => one.BackupId },
         { id: "cluster", header: "Cluster", cell: (one) => <To path={`cloudhsm/clusters/${one.ClusterId ?? ""}`}>{one.ClusterId}</To> },
         { id: "state", header: "State", sortingField: "BackupState", cell: (one) => <State state={one.BackupState} /> },
-        { id: "type", header: "HSM type", cell: (one) => one.HsmType ?? "-" },
-        { id: "mode", header: "Mode", cell: (one) => one.Mode ?? "-" },
-        { id: "created", header: "Created", sortingField: "CreateTimestamp", cell: (one) => when(one.CreateTimestamp) },
+        { id: "type", header: "HSM type, mode", cell: (one) => `${one.HsmType ?? "-"}, ${one.Mode ?? "-"}` },
+        { id: "created", header: "Created", sortingField: "CreateTimestamp", cell: (one) => <When at={one.CreateTimestamp} /> },
         { id: "expires", header: "Never expires", cell: (one) => (one.NeverExpires === true ? "yes" : "no") },
         { id: "source", header: "Copied from", cell: (one) => one.SourceRegion ?? "-" },
-        { id: "deleted", header: "Deleted on", cell: (one) => when(one.DeleteTimestamp) },
+        { id: "deleted", header: "Deleted on", cell: (one) => <When at={one.DeleteTimestamp} /> },
       ]}
     />
   );

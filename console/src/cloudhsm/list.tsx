@@ -4,7 +4,7 @@ import Button from "@cloudscape-design/components/button";
 
 import { activeByZone, clusters, keyStores } from "../aws/keystores.ts";
 import { Zones } from "../keystores/do.tsx";
-import { State, To, when } from "../parts/common.tsx";
+import { State, To, When } from "../parts/common.tsx";
 import { Listing } from "../parts/listing.tsx";
 import { CALM, useLoad } from "../parts/load.ts";
 import { href, navigate } from "../router.ts";
@@ -46,7 +46,7 @@ export function ClusterList() {
           },
         },
         { id: "source", header: "From backup", cell: (one) => one.SourceBackupId ?? "-" },
-        { id: "created", header: "Created", sortingField: "CreateTimestamp", cell: (one) => when(one.CreateTimestamp) },
+        { id: "created", header: "Created", sortingField: "CreateTimestamp", cell: (one) => <When at={one.CreateTimestamp} /> },
       ]}
     />
   );

@@ -6,7 +6,7 @@ import FormField from "@cloudscape-design/components/form-field";
 import Input from "@cloudscape-design/components/input";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 
-import { Confirm, when } from "../parts/common.tsx";
+import { Confirm, When } from "../parts/common.tsx";
 import { Failure } from "../parts/failure.tsx";
 import { Listing } from "../parts/listing.tsx";
 import { CALM, useLoad } from "../parts/load.ts";
@@ -38,7 +38,7 @@ export function KeyAliases({ id }: { id: string }) {
         empty={{ title: "No aliases", text: "An alias is a name by which applications call the key." }}
         columns={[
           { id: "name", header: "Alias", isRowHeader: true, cell: (alias) => alias.AliasName },
-          { id: "updated", header: "Last updated", cell: (alias) => when(alias.LastUpdatedDate) },
+          { id: "updated", header: "Last updated", cell: (alias) => <When at={alias.LastUpdatedDate} /> },
           { id: "delete", header: "Delete", cell: (alias) => <Button variant="inline-link" ariaLabel={`Delete ${alias.AliasName ?? ""}`} onClick={() => setDoomed(alias.AliasName ?? null)}>Delete</Button> },
         ]}
       />

@@ -5,7 +5,7 @@ import Button from "@cloudscape-design/components/button";
 import Select from "@cloudscape-design/components/select";
 
 import { keys, keyStores, KEYS_SHOWN_MAX } from "../aws/keystores.ts";
-import { State, To, when } from "../parts/common.tsx";
+import { State, To, When } from "../parts/common.tsx";
 import { Listing } from "../parts/listing.tsx";
 import { CALM, useLoad } from "../parts/load.ts";
 import { href, navigate } from "../router.ts";
@@ -85,7 +85,7 @@ export function KeyList() {
         { id: "spec", header: "Key spec", sortingField: "KeySpec", cell: (key) => key.KeySpec },
         { id: "usage", header: "Key usage", cell: (key) => key.KeyUsage },
         { id: "store", header: "Key store", sortingField: "store", cell: (key) => key.CustomKeyStoreId === undefined ? (key.Origin ?? "-") : <To path={`kms/key-stores/${key.CustomKeyStoreId}`}>{key.store}</To> },
-        { id: "created", header: "Created", sortingField: "CreationDate", cell: (key) => when(key.CreationDate) },
+        { id: "created", header: "Created", sortingField: "CreationDate", cell: (key) => <When at={key.CreationDate} /> },
       ]}
     />
   );

@@ -11,7 +11,7 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import Spinner from "@cloudscape-design/components/spinner";
 
 import { activeByZone, clusters, isPassing, keys, keyStore } from "../aws/keystores.ts";
-import { Copied, State, To, when } from "../parts/common.tsx";
+import { Copied, State, To, when, When } from "../parts/common.tsx";
 import { Failure } from "../parts/failure.tsx";
 import { Listing } from "../parts/listing.tsx";
 import { CALM, HURRIED, useLoad } from "../parts/load.ts";
@@ -108,7 +108,7 @@ export function KeyStoreDetail({ id }: { id: string }) {
           { id: "id", header: "Key ID", isRowHeader: true, cell: (key) => <To path={`kms/keys/${key.KeyId ?? ""}`}>{key.KeyId}</To> },
           { id: "description", header: "Description", cell: (key) => key.Description || "-" },
           { id: "state", header: "Status", sortingField: "KeyState", cell: (key) => <State state={key.KeyState} /> },
-          { id: "created", header: "Created", sortingField: "CreationDate", cell: (key) => when(key.CreationDate) },
+          { id: "created", header: "Created", sortingField: "CreationDate", cell: (key) => <When at={key.CreationDate} /> },
         ]}
       />
       {dialog}

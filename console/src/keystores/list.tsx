@@ -7,7 +7,7 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 
 import { events } from "../admin/api.ts";
 import { activeByZone, clusters, isPassing, keys, keyStores, KEYS_SHOWN_MAX, type KeyStore } from "../aws/keystores.ts";
-import { State, To, when } from "../parts/common.tsx";
+import { State, To, When } from "../parts/common.tsx";
 import { Listing } from "../parts/listing.tsx";
 import { CALM, HURRIED, useLoad } from "../parts/load.ts";
 import { href, navigate } from "../router.ts";
@@ -68,7 +68,7 @@ export function KeyStoreList() {
           { id: "state", header: <Status />, minWidth: 165, cell: (store) => <StateOf store={store} /> },
           { id: "hsms", header: "Active HSMs", minWidth: 130, cell: (store) => <Zones zones={activeByZone(clusterOf(store))} /> },
           { id: "keys", header: "Keys", cell: countOf },
-          { id: "change", header: "Last change", minWidth: 125, cell: (store) => when(lastChange(told.data?.Records ?? [], store)) },
+          { id: "change", header: "Last change", minWidth: 125, cell: (store) => <When at={lastChange(told.data?.Records ?? [], store)} /> },
         ]}
       />
       {(stores.data ?? []).length > 0 && (

@@ -76,6 +76,16 @@ export function when(date: Date | number | string | undefined | null): string {
   return new Date(date).toISOString().replace("T", " ").replace(/\.\d+Z$/, " UTC");
 }
 
+/** A date in a table, whose two halves are never torn apart. */
+export function When({ at }: { at: Date | number | string | undefined | null }) {
+  const [date, ...time] = when(at).split(" ");
+  return (
+    <>
+      <span className="whole">{date}</span> <span className="whole">{time.join(" ")}</span>
+    </>
+  );
+}
+
 /** Asks before something is done that is hard to undo; with `word`, it must be typed. */
 export function Confirm(props: {
   title: string;

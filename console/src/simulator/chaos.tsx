@@ -12,7 +12,7 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import { clearFaults, faults, inject, undo, type Fault } from "../admin/api.ts";
 import { explain } from "../aws/errors.ts";
 import { clusters } from "../aws/keystores.ts";
-import { SimulatorOnly, when } from "../parts/common.tsx";
+import { SimulatorOnly, When } from "../parts/common.tsx";
 import { FailureText } from "../parts/failure.tsx";
 import { useSay } from "../parts/flash.tsx";
 import { Listing } from "../parts/listing.tsx";
@@ -61,7 +61,7 @@ export function Chaos() {
           { id: "place", header: "Place", cell: (fault) => fault.place },
           { id: "how", header: "How", cell: how },
           { id: "hsms", header: "HSMs", cell: (fault) => fault.hsms.length },
-          { id: "since", header: "Since", cell: (fault) => when(fault.since_ms) },
+          { id: "since", header: "Since", cell: (fault) => <When at={fault.since_ms} /> },
           { id: "left", header: "Ends in", cell: (fault) => (fault.left_ms === null ? "-" : `${Math.ceil(fault.left_ms / 1000)} s`) },
           {
             id: "undo",

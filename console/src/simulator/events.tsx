@@ -8,7 +8,7 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import Toggle from "@cloudscape-design/components/toggle";
 
 import { events } from "../admin/api.ts";
-import { SimulatorOnly, when } from "../parts/common.tsx";
+import { SimulatorOnly, When } from "../parts/common.tsx";
 import { Listing } from "../parts/listing.tsx";
 import { CALM, useLoad } from "../parts/load.ts";
 import { useSession } from "../session.tsx";
@@ -50,7 +50,7 @@ export function Events() {
         }}
         empty={{ title: "No events", text: "Nothing like that has happened in this account and Region since the start." }}
         columns={[
-          { id: "time", header: "Time", cell: (one) => when(one.eventTime) },
+          { id: "time", header: "Time", cell: (one) => <When at={one.eventTime} /> },
           { id: "name", header: "Event", isRowHeader: true, sortingField: "eventName", cell: (one) => one.eventName },
           { id: "source", header: "Source", cell: (one) => one.eventSource },
           { id: "error", header: "Error", sortingField: "errorCode", cell: (one) => one.errorCode ?? "-" },

@@ -1,5 +1,6 @@
 import { useCallback, useState } from "react";
 
+import Alert from "@cloudscape-design/components/alert";
 import Button from "@cloudscape-design/components/button";
 import ColumnLayout from "@cloudscape-design/components/column-layout";
 import Container from "@cloudscape-design/components/container";
@@ -11,18 +12,24 @@ import Select from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
 
-import { runs, startRun, type LoadOrder, type Run } from "../admin/api.ts";
+import { runs, startRun, type LoadOrder, type Run, type Scenario } from "../admin/api.ts";
 import { keyStores } from "../aws/keystores.ts";
-import { count, millis, SimulatorOnly, State, To, when } from "../parts/common.tsx";
+import { count, millis, SimulatorOnly, State, To, When } from "../parts/common.tsx";
 import { Failure } from "../parts/failure.tsx";
 import { Listing } from "../parts/listing.tsx";
 import { CALM, useLoad } from "../parts/load.ts";
-import { href, navigate } from "../router.ts";
+import { href, navigate, useQuery } from "../router.ts";
 import { useSession } from "../session.tsx";
 
-const SCENARIOS = [
+const SCENARIOS: { value: Scenario; label: string; description: string }[] = [
   { value: "edit-cycle", label: "edit-cycle", description: "The key store is disconnected, edited and connected again, over and over" },
   { value: "steady", label: "steady", description: "Nothing but the load" },
+  { value: "substitution", label: "substitution", description: "A rehearsal of the repair: the cluster is destroyed, and one from a backup takes its place" },
+];
+const BACKUPS: { value: NonNullable<LoadOrder["backup"]>; label: string; description: string }[] = [
+  { value: "fresh", label: "fresh", description: "One that is taken beforehand" },
+  { value: "newest", label: "newest", description: "The newest there is" },
+  { value: "oldest", label: "oldest", description: "The oldest there is" },
 ];
 const EDITS = ["name", "password", "cluster"].map((value) => ({ value, label: value }));
 
@@ -46,10 +53,10 @@ export function LoadList() {
           { id: "scenario", header: "Scenario", cell: (run) => run.order?.scenario ?? "-" },
           { id: "rate", header: "Rate", cell: (run) => (run.summary === null ? `${count(run.order?.rate ?? 0)}/s asked` : `${count(run.summary.achieved_rate)}/s`) },
           { id: "p99", header: "p99", cell: (run) => millis(run.summary?.latency?.latency_us_p99) },
-          { id: "failed", header: "Failed", cell: (run) => (run.summary === null ? "-" : count(run.summary.failed)) },
-          { id: "leaks", header: "Gate leaks", cell: (run) => run.summary?.gate_leaks ?? "-" },
+          { id: "failed", header: "Failed", cell: failed },
+          { id: "leaks", header: "Gate leaks", cell: (run) => (run.summary ?? run.rehearsal)?.gate_leaks ?? "-" },
           { id: "result", header: "Result", cell: (run) => <Result run={run} /> },
-          { id: "started", header: "Started", cell: (run) => when(run.order?.started_at_ms) },
+          { id: "started", header: "Started", cell: (run) => <When at={run.order?.started_at_ms} /> },
           { id: "again", header: "Report", cell: (run) => (run.state === "ended" ? <To path={`simulator/load/${run.id}`} label={`Report of ${run.id}`}>Report</To> : "-") },
         ]}
       />
@@ -57,35 +64,49 @@ export function LoadList() {
   );
 }
 
+function failed({ summary, rehearsal }: Run): string {
+  if (summary !== null) return count(summary.failed);
+  if (rehearsal === null) return "-";
+  return count(rehearsal.stages.flatMap((stage) => Object.values(stage.failed)).reduce((sum, one) => sum + one, 0));
+}
+
 export function Result({ run }: { run: Run }) {
   if (run.state === "running") return <>-</>;
-  if (run.summary === null) return <StatusIndicator type="error">Not carried out</StatusIndicator>;
-  return run.summary.passed ? <StatusIndicator>Good</StatusIndicator> : <StatusIndicator type="error">{run.summary.stopped ?? "Bad"}</StatusIndicator>;
+  const passed = (run.summary ?? run.rehearsal)?.passed;
+  if (passed === undefined) return <StatusIndicator type="error">Not carried out</StatusIndicator>;
+  return passed ? <StatusIndicator>Good</StatusIndicator> : <StatusIndicator type="error">{run.summary?.stopped ?? "Bad"}</StatusIndicator>;
 }
 
 function Start() {
   const { kms, account, region } = useSession();
   const stores = useLoad(useCallback(() => keyStores(kms), [kms]), CALM);
-  const [scenario, setScenario] = useState(SCENARIOS[0]);
-  const [store, setStore] = useState("");
+  const query = useQuery();
+  const [scenario, setScenario] = useState(SCENARIOS.find(({ value }) => value === query.get("scenario")) ?? SCENARIOS[0]);
+  const [store, setStore] = useState(query.get("store") ?? "");
   const [rate, setRate] = useState("500");
-  const [seconds, setSeconds] = useState("20");
+  const [seconds, setSeconds] = useState<string | null>(null);
   const [edits, setEdits] = useState(["name"]);
+  const [backup, setBackup] = useState(BACKUPS[0]);
+  const [after, setAfter] = useState("0");
   const [password, setPassword] = useState("");
   const [isBusy, setIsBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const isCycle = scenario?.value === "edit-cycle";
-  const needsAdmin = isCycle && edits.some((edit) => edit !== "name");
+  const isRehearsal = scenario?.value === "substitution";
+  const asksAdmin = isRehearsal || (isCycle && edits.some((edit) => edit !== "name"));
+  // A rehearsal has its load twice, before the loss and after the repair.
+  const lasts = seconds ?? (isRehearsal ? "3" : "20");
   const first = { value: "", label: "The first that is CONNECTED" };
   const options = [
     first,
     ...(stores.data ?? []).map((one) => ({ value: one.CustomKeyStoreId ?? "", label: one.CustomKeyStoreName ?? "", description: one.ConnectionState ?? "" })),
   ];
   const start = () => {
-    const order: LoadOrder = { scenario: scenario?.value === "steady" ? "steady" : "edit-cycle", rate: Number(rate), seconds: Number(seconds), account, region };
+    const order: LoadOrder = { scenario: scenario?.value ?? "steady", rate: Number(rate), seconds: Number(lasts), account, region };
     if (store !== "") order.key_store = store;
     if (isCycle) order.edits = edits;
-    if (needsAdmin && password !== "") order.admin_password = password;
+    if (isRehearsal) Object.assign(order, { backup: backup?.value ?? "fresh", keys_after_backup: Number(after) });
+    if (asksAdmin && password !== "") order.admin_password = password;
     setIsBusy(true);
     setError(null);
     startRun(order).then(({ id }) => navigate(href(`simulator/load/${id}`)), setError).finally(() => setIsBusy(false));
@@ -95,6 +116,11 @@ function Start() {
       <Container header={<Header variant="h2" actions={<Button variant="primary" loading={isBusy}>Start run</Button>}>Start a run</Header>}>
         <SpaceBetween size="m">
           <Failure error={error} what="The run was not started" />
+          {isRehearsal && (
+            <Alert type="warning" header="The key store's present cluster is destroyed, and stays so">
+              A cluster from a backup takes its place. What applications notice meanwhile is measured.
+            </Alert>
+          )}
           <ColumnLayout columns={3}>
             <FormField label="Scenario">
               <Select selectedOption={scenario ?? null} options={SCENARIOS} onChange={({ detail }) => setScenario(SCENARIOS.find(({ value }) => value === detail.selectedOption.value))} />
@@ -102,8 +128,8 @@ function Start() {
             <FormField label="Calls a second">
               <Input type="number" value={rate} onChange={({ detail }) => setRate(detail.value)} />
             </FormField>
-            <FormField label="Seconds">
-              <Input type="number" value={seconds} onChange={({ detail }) => setSeconds(detail.value)} />
+            <FormField label={isRehearsal ? "Seconds before and after" : "Seconds"}>
+              <Input type="number" value={lasts} onChange={({ detail }) => setSeconds(detail.value)} />
             </FormField>
             <FormField label="Key store">
               <Select selectedOption={options.find(({ value }) => value === store) ?? first} options={options} onChange={({ detail }) => setStore(detail.selectedOption.value ?? "")} />
@@ -117,8 +143,18 @@ function Start() {
                 />
               </FormField>
             )}
-            {needsAdmin && (
-              <FormField label="Password of the clusters' admin">
+            {isRehearsal && (
+              <FormField label="Backup to restore">
+                <Select selectedOption={backup ?? null} options={BACKUPS} onChange={({ detail }) => setBackup(BACKUPS.find(({ value }) => value === detail.selectedOption.value))} />
+              </FormField>
+            )}
+            {isRehearsal && (
+              <FormField label="Keys made after the backup" constraintText="The repair loses them.">
+                <Input type="number" value={after} onChange={({ detail }) => setAfter(detail.value)} />
+              </FormField>
+            )}
+            {asksAdmin && (
+              <FormField label="Password of the clusters' admin" constraintText={isRehearsal ? "For a backup with another password of kmsuser than KMS has: any but a fresh one." : ""}>
                 <Input type="password" value={password} autoComplete="new-password" onChange={({ detail }) => setPassword(detail.value)} />
               </FormField>
             )}

@@ -126,7 +126,12 @@ export function Runbook({ id }: { id: string }) {
   };
   return (
     <SpaceBetween size="l">
-      <Header variant="h1" info={<SimulatorOnly />} description={<>Key store <To path={`kms/key-stores/${id}`}>{view.store.CustomKeyStoreName}</To>, {original}</>}>
+      <Header
+        variant="h1"
+        info={<SimulatorOnly />}
+        actions={<Button onClick={() => navigate(href("simulator/load", { scenario: "substitution", store: id }))}>Rehearse it under load</Button>}
+        description={<>Key store <To path={`kms/key-stores/${id}`}>{view.store.CustomKeyStoreName}</To>, {original}</>}
+      >
         Runbook
       </Header>
       <SegmentedControl label="Runbook" selectedId={book} options={BOOKS} onChange={({ detail }) => replaceQuery({ book: detail.selectedId })} />

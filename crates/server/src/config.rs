@@ -99,11 +99,11 @@ pub trait LoadRuns: Send + Sync + fmt::Debug {
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LoadOrder {
-    /// `steady` or `edit-cycle`.
+    /// `steady`, `edit-cycle`, or `substitution` for the rehearsal of a repair.
     pub scenario: String,
     /// Calls a second.
     pub rate: u32,
-    /// How long.
+    /// How long; with a rehearsal, before the loss and again after the repair.
     pub seconds: u32,
     /// The account that calls.
     pub account: AccountId,
@@ -115,6 +115,12 @@ pub struct LoadOrder {
     /// What `edit-cycle` edits; only the name when it is left out.
     #[serde(default)]
     pub edits: Vec<String>,
+    /// The backup that a rehearsal restores: `fresh`, `newest` or `oldest`.
+    #[serde(default)]
+    pub backup: Option<String>,
+    /// Keys that a rehearsal makes after the backup, which the repair loses.
+    #[serde(default)]
+    pub keys_after_backup: u16,
     /// The password of the clusters' `admin`, for edits of the password and of the cluster.
     #[serde(default)]
     pub admin_password: Option<portcullis_hsm::Secret>,

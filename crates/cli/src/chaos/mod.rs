@@ -58,7 +58,7 @@ enum Verb {
 
 Exit codes: 0 fine; 1 a threshold missed, a gate leak or a wrong plaintext; 2 not carried out.")]
 struct Run {
-    /// substitution, or the path of a TOML file
+    /// substitution, the path of a TOML file, or - for standard input
     script: String,
     /// Who calls.
     #[command(flatten)]

@@ -8,7 +8,7 @@ const BUILT_IN: [(&str, &str); 1] = [(
     include_str!("../../chaos/substitution.toml"),
 )];
 
-/// A built-in rehearsal by its name, or a file by its path.
+/// A built-in rehearsal by its name, a file by its path, or with `-` what comes on standard input.
 ///
 /// # Errors
 /// When there is neither, or the file is not a rehearsal.
@@ -16,10 +16,14 @@ pub(super) fn find(name_or_path: &str) -> Result<Script, ClientError> {
     let built_in = BUILT_IN.iter().find(|(name, _)| *name == name_or_path);
     let text = match built_in {
         Some((_, text)) => (*text).to_owned(),
+        None if name_or_path == "-" => std::io::read_to_string(std::io::stdin()).map_err(|error| {
+            ClientError(format!("The rehearsal on standard input cannot be read: {error}."))
+        })?,
         None => std::fs::read_to_string(name_or_path).map_err(|error| {
             ClientError(format!(
                 "There is no rehearsal {name_or_path:?}: it is not `substitution`, and as a file it \
-                 cannot be read ({error}). Give that name or the path of a TOML file."
+                 cannot be read ({error}). Give that name, the path of a TOML file, or `-` for one on \
+                 standard input."
             ))
         })?,
     };

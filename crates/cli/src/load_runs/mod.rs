@@ -1,12 +1,16 @@
-//! Load runs that the console starts: each is a `portcullis load run` of its own process against
-//! this server, so that measuring shares no thread with what is measured.
+//! Load runs that the console starts: each is a `portcullis load run`, or a rehearsal by `portcullis
+//! chaos run`, of its own process against this server, so that measuring shares no thread with what is
+//! measured. `order` says how what was asked for becomes a command.
 //!
 //! ```text
 //! <folder>/run-7/order.json      what was asked for, without the password, and when
 //!                timeline.jsonl  grows each second
 //!                summary.json, report.html, *.hgrm   when it has ended
+//!                rehearsal.json  instead of these three, the result of a rehearsal
 //!                messages.txt    what it wrote to stdout and stderr
 //! ```
+
+mod order;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -18,19 +22,14 @@ use portcullis_seam::{SystemClock, WallClock};
 use portcullis_server::{LoadOrder, LoadRuns};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 
 /// Runs that are kept; the oldest go first.
 const KEPT_MAX: usize = 50;
 
-/// More than this machine size sends; a run at it is shed, not refused.
-const RATE_MAX: u32 = 50_000;
-
-/// Ten minutes: a run has a line of the timeline each second, and a console shows them all.
-const SECONDS_MAX: u32 = 600;
-
-const SCENARIOS: [&str; 2] = ["steady", "edit-cycle"];
-const EDITS: [&str; 3] = ["name", "password", "cluster"];
+/// What a rehearsal prints.
+const REHEARSAL: &str = "rehearsal.json";
 
 /// Starts and keeps load runs.
 #[derive(Debug)]
@@ -82,6 +81,7 @@ impl LoadRunner {
             "state": if process.is_some() { "running" } else { "ended" },
             "order": read_json(&path.join("order.json")),
             "summary": read_json(&path.join("summary.json")),
+            "rehearsal": read_json(&path.join(REHEARSAL)),
         })
     }
 
@@ -90,15 +90,15 @@ impl LoadRunner {
         let told = json!({
             "scenario": order.scenario, "rate": order.rate, "seconds": order.seconds,
             "account": order.account, "region": order.region, "key_store": order.key_store,
-            "edits": order.edits, "started_at_ms": SystemClock.now().millis(),
+            "edits": order.edits, "backup": order.backup, "keys_after_backup": order.keys_after_backup,
+            "started_at_ms": SystemClock.now().millis(),
         });
         fs::write(folder.join("order.json"), told.to_string())?;
         let messages = File::create(folder.join("messages.txt"))?;
+        let script = order::script(order);
         let mut command = Command::new(std::env::current_exe()?);
         command
-            .args(arguments(order, endpoint))
-            .arg("--out")
-            .arg(folder)
+            .args(order::arguments(order, endpoint))
             .env("AWS_ACCESS_KEY_ID", order.account.as_str())
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env_remove("AWS_SESSION_TOKEN")
@@ -107,10 +107,23 @@ impl LoadRunner {
             .stdout(messages.try_clone()?)
             .stderr(messages)
             .kill_on_drop(true);
-        if let Some(password) = &order.admin_password {
-            command.env("PORTCULLIS_ADMIN_PASSWORD", password.reveal());
+        if script.is_some() {
+            command.stdin(Stdio::piped());
+            command.stdout(File::create(folder.join(REHEARSAL))?);
+        } else {
+            command.arg("--out").arg(folder);
+            if let Some(password) = &order.admin_password {
+                command.env("PORTCULLIS_ADMIN_PASSWORD", password.reveal());
+            }
         }
-        command.spawn()
+        let mut child = command.spawn()?;
+        if let (Some(script), Some(mut input)) = (script, child.stdin.take()) {
+            tokio::spawn(async move {
+                // A process that has ended already does not read it, and has said why.
+                let _ended = input.write_all(script.as_bytes()).await;
+            });
+        }
+        Ok(child)
     }
 
     fn forget_the_oldest(&self, runs: &mut BTreeMap<u64, Option<Pid>>) {
@@ -127,7 +140,7 @@ impl LoadRunner {
 
 impl LoadRuns for LoadRunner {
     fn start(&self, order: LoadOrder) -> Result<String, String> {
-        check(&order)?;
+        order::check(&order)?;
         let endpoint = self.endpoint.get();
         let endpoint = endpoint.ok_or("The server does not listen yet. Try again.")?;
         let mut runs = self.runs();
@@ -198,50 +211,6 @@ async fn note_the_end(mut child: Child, runs: Arc<Mutex<BTreeMap<u64, Option<Pid
     runs.insert(run, None);
 }
 
-fn check(order: &LoadOrder) -> Result<(), String> {
-    if !SCENARIOS.contains(&order.scenario.as_str()) {
-        return Err(format!(
-            "There is no scenario {}. There are steady and edit-cycle.",
-            order.scenario
-        ));
-    }
-    if order
-        .edits
-        .iter()
-        .any(|edit| !EDITS.contains(&edit.as_str()))
-    {
-        return Err("An edit is name, password or cluster.".to_owned());
-    }
-    if !(1..=RATE_MAX).contains(&order.rate) || !(1..=SECONDS_MAX).contains(&order.seconds) {
-        return Err(format!(
-            "The rate is 1 to {RATE_MAX} calls a second and a run takes 1 to {SECONDS_MAX} seconds. \
-             Use `portcullis load run` for more."
-        ));
-    }
-    Ok(())
-}
-
-fn arguments(order: &LoadOrder, endpoint: &str) -> Vec<String> {
-    let mut arguments = vec![
-        "load".to_owned(),
-        "run".to_owned(),
-        format!("--scenario={}", order.scenario),
-        format!("--rate={}/s", order.rate),
-        format!("--duration={}s", order.seconds),
-        format!("--endpoint={endpoint}"),
-        format!("--region={}", order.region),
-    ];
-    if let Some(key_store) = &order.key_store {
-        arguments.push(format!("--key-store={key_store}"));
-    }
-    if order.scenario == "edit-cycle" {
-        let edits = order.edits.join(",");
-        let edits = if edits.is_empty() { "name" } else { &edits };
-        arguments.push(format!("--edits={edits}"));
-    }
-    arguments
-}
-
 fn timeline(folder: &Path, from: usize) -> Vec<Value> {
     let text = fs::read_to_string(folder.join("timeline.jsonl")).unwrap_or_default();
     // A line that is still being written has no end, and is read the next time.
@@ -273,37 +242,6 @@ fn number(id: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn order() -> LoadOrder {
-        serde_json::from_value(json!({
-            "scenario": "edit-cycle", "rate": 100, "seconds": 2,
-            "account": "111122223333", "region": "eu-west-1", "admin_password": "canary",
-        }))
-        .unwrap()
-    }
-
-    #[test]
-    fn an_order_becomes_a_command_line_without_the_password() {
-        let line = arguments(&order(), "http://127.0.0.1:1").join(" ");
-        assert!(line.contains("--rate=100/s --duration=2s"), "{line}");
-        assert!(line.contains("--edits=name"), "{line}");
-        assert!(!line.contains("canary"), "{line}");
-        assert!(!format!("{:?}", order()).contains("canary"));
-    }
-
-    #[test]
-    fn what_no_run_can_be_is_refused() {
-        let refused = |change: fn(&mut LoadOrder)| {
-            let mut order = order();
-            change(&mut order);
-            check(&order).is_err()
-        };
-        assert!(!refused(|_| {}));
-        assert!(refused(|order| order.scenario = "soak".to_owned()));
-        assert!(refused(|order| order.rate = 0));
-        assert!(refused(|order| order.seconds = 601));
-        assert!(refused(|order| order.edits = vec!["--out=/".to_owned()]));
-    }
-
     /// An ID comes from outside and is part of a path.
     #[test]
     fn an_id_is_one_that_was_given() {
@@ -327,11 +265,11 @@ mod tests {
         assert_eq!(shown.get("next"), Some(&json!(2)));
         assert_eq!(runner.report("run-3").as_deref(), Some("page"));
         assert_eq!(runner.show("run-4", 0), None);
-        assert!(
-            runner
-                .start(order())
-                .unwrap_err()
-                .contains("does not listen")
-        );
+        let order = json!({
+            "scenario": "steady", "rate": 1, "seconds": 1,
+            "account": "111122223333", "region": "eu-west-1",
+        });
+        let order = serde_json::from_value(order).unwrap();
+        assert!(runner.start(order).unwrap_err().contains("does not listen"));
     }
 }

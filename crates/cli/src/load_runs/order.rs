@@ -1,0 +1,176 @@
+//! From what was asked for to a command of this binary.
+
+use portcullis_server::LoadOrder;
+use zeroize::Zeroizing;
+
+/// More than this machine size sends; a run at it is shed, not refused.
+const RATE_MAX: u32 = 50_000;
+
+/// Ten minutes: a run has a line of the timeline each second, and a console shows them all.
+const SECONDS_MAX: u32 = 600;
+
+/// Keys that a rehearsal loses on purpose; more show nothing that these do not.
+const KEYS_AFTER_BACKUP_MAX: u16 = 100;
+
+/// The rehearsal of a repair; the other scenarios are those of `portcullis load run`.
+const SUBSTITUTION: &str = "substitution";
+
+const SCENARIOS: [&str; 3] = ["steady", "edit-cycle", SUBSTITUTION];
+const EDITS: [&str; 3] = ["name", "password", "cluster"];
+const BACKUPS: [&str; 3] = ["fresh", "newest", "oldest"];
+
+/// # Errors
+/// A text for the user, when there can be no run like that.
+pub(super) fn check(order: &LoadOrder) -> Result<(), String> {
+    if !SCENARIOS.contains(&order.scenario.as_str()) {
+        return Err(format!(
+            "There is no scenario {}. There are {}.",
+            order.scenario,
+            SCENARIOS.join(", ")
+        ));
+    }
+    let edits = order.edits.iter().map(String::as_str);
+    if edits.into_iter().any(|edit| !EDITS.contains(&edit)) {
+        return Err("An edit is name, password or cluster.".to_owned());
+    }
+    let backup = order.backup.as_deref().unwrap_or("fresh");
+    if !BACKUPS.contains(&backup) || order.keys_after_backup > KEYS_AFTER_BACKUP_MAX {
+        return Err(format!(
+            "A rehearsal restores a fresh backup, the newest or the oldest, and at most \
+             {KEYS_AFTER_BACKUP_MAX} keys are made after it."
+        ));
+    }
+    let named = order.key_store.as_deref().unwrap_or_default();
+    if named.chars().any(char::is_control) {
+        return Err("A key store is given by its ID or its name.".to_owned());
+    }
+    if !(1..=RATE_MAX).contains(&order.rate) || !(1..=SECONDS_MAX).contains(&order.seconds) {
+        return Err(format!(
+            "The rate is 1 to {RATE_MAX} calls a second and a run takes 1 to {SECONDS_MAX} seconds. \
+             Use `portcullis load run` for more."
+        ));
+    }
+    Ok(())
+}
+
+/// The command line, without any password.
+pub(super) fn arguments(order: &LoadOrder, endpoint: &str) -> Vec<String> {
+    let endpoint = format!("--endpoint={endpoint}");
+    let region = format!("--region={}", order.region);
+    if order.scenario == SUBSTITUTION {
+        let words = ["chaos", &endpoint, "run", "-", "--output=json", &region];
+        return words.map(str::to_owned).to_vec();
+    }
+    let mut arguments = vec![
+        "load".to_owned(),
+        "run".to_owned(),
+        format!("--scenario={}", order.scenario),
+        format!("--rate={}/s", order.rate),
+        format!("--duration={}s", order.seconds),
+        endpoint,
+        region,
+    ];
+    if let Some(key_store) = &order.key_store {
+        arguments.push(format!("--key-store={key_store}"));
+    }
+    if order.scenario == "edit-cycle" {
+        let edits = order.edits.join(",");
+        let edits = if edits.is_empty() { "name" } else { &edits };
+        arguments.push(format!("--edits={edits}"));
+    }
+    arguments
+}
+
+/// The script of a rehearsal, which it reads from its standard input: with a password in it, it is
+/// written to no file. None for the other scenarios.
+pub(super) fn script(order: &LoadOrder) -> Option<Zeroizing<String>> {
+    if order.scenario != SUBSTITUTION {
+        return None;
+    }
+    // A JSON string without control characters is a TOML string too.
+    let quoted = |text: &str| serde_json::Value::from(text).to_string();
+    let key_store = order.key_store.as_deref().map_or_else(String::new, |name| {
+        format!("key_store = {}\n", quoted(name))
+    });
+    let admin = order.admin_password.as_ref().map(|password| {
+        let password = Zeroizing::new(quoted(password.reveal()));
+        Zeroizing::new(format!("[admin]\npassword = {}\n", password.as_str()))
+    });
+    Some(Zeroizing::new(format!(
+        "description = \"The repair by a cluster from a backup, under load\"\n{key_store}\
+         backup = \"{backup}\"\nkeys_after_backup = {keys}\nsteady = \"{steady}s\"\n\
+         [load]\nrate = \"{rate}/s\"\n{admin}[thresholds]\nlost_keys = {keys}\n\
+         failures_while_connected = 0\n",
+        backup = order.backup.as_deref().unwrap_or("fresh"),
+        keys = order.keys_after_backup,
+        steady = order.seconds,
+        rate = order.rate,
+        admin = admin.as_deref().map_or("", String::as_str),
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn order(scenario: &str) -> LoadOrder {
+        serde_json::from_value(json!({
+            "scenario": scenario, "rate": 100, "seconds": 2, "key_store": "A \"name\"",
+            "account": "111122223333", "region": "eu-west-1", "admin_password": "can\\ary",
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn an_order_becomes_a_command_line_without_the_password() {
+        let line = |scenario| arguments(&order(scenario), "http://127.0.0.1:1").join(" ");
+        let cycle = line("edit-cycle");
+        assert!(cycle.contains("--rate=100/s --duration=2s"), "{cycle}");
+        assert!(cycle.contains("--edits=name"), "{cycle}");
+        let rehearsal = line(SUBSTITUTION);
+        assert!(
+            rehearsal.starts_with("chaos --endpoint=http"),
+            "{rehearsal}"
+        );
+        assert!(!format!("{cycle}{rehearsal}").contains("ary"));
+        assert!(!format!("{:?}", order("steady")).contains("ary"));
+    }
+
+    #[test]
+    fn a_rehearsals_script_is_one_that_is_read() {
+        let mut asked = order(SUBSTITUTION);
+        asked.backup = Some("oldest".to_owned());
+        asked.keys_after_backup = 2;
+        let text = script(&asked).unwrap();
+        let read: toml::Table = toml::from_str(&text).unwrap();
+        let expected = json!({
+            "description": "The repair by a cluster from a backup, under load",
+            "key_store": "A \"name\"", "backup": "oldest", "keys_after_backup": 2, "steady": "2s",
+            "load": { "rate": "100/s" }, "admin": { "password": "can\\ary" },
+            "thresholds": { "lost_keys": 2, "failures_while_connected": 0 },
+        });
+        assert_eq!(serde_json::to_value(read).unwrap(), expected);
+        toml::from_str::<portcullis_loadgen::Script>(&text).unwrap();
+        assert!(script(&order("steady")).is_none());
+    }
+
+    #[test]
+    fn what_no_run_can_be_is_refused() {
+        let refused = |change: fn(&mut LoadOrder)| {
+            let mut order = order("edit-cycle");
+            change(&mut order);
+            check(&order).is_err()
+        };
+        assert!(!refused(|_| {}));
+        assert!(!refused(|order| order.scenario = SUBSTITUTION.to_owned()));
+        assert!(refused(|order| order.scenario = "soak".to_owned()));
+        assert!(refused(|order| order.rate = 0));
+        assert!(refused(|order| order.seconds = 601));
+        assert!(refused(|order| order.edits = vec!["--out=/".to_owned()]));
+        assert!(refused(|order| order.backup = Some("best".to_owned())));
+        assert!(refused(|order| order.keys_after_backup = 101));
+        assert!(refused(|order| order.key_store = Some("a\nb".to_owned())));
+    }
+}
