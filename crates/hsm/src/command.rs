@@ -99,6 +99,9 @@ pub enum Command {
         fence: Option<Fence>,
         /// Refuse with `LoggedIn` when the user has another session left.
         exclusive: bool,
+        /// Who of several that share the connection: the sessions of the others stay. 0 where there
+        /// is one.
+        holder: u64,
     },
     /// Ends a session. Reply: `Done`, also when it had ended before.
     Logout {

@@ -17,6 +17,7 @@ struct Login<'a> {
     password: &'a Secret,
     fence: Option<Fence>,
     exclusive: bool,
+    holder: u64,
 }
 
 impl Hsm {
@@ -38,19 +39,18 @@ impl Hsm {
                 password,
                 fence,
                 exclusive,
+                holder,
             } => {
                 let login = Login {
                     user: UserName::parse(&username, role)?,
                     password: &password,
                     fence,
                     exclusive,
+                    holder,
                 };
                 self.login(&login, changes)
             }
-            Command::Logout { session } => {
-                self.end_session(session);
-                Ok(Reply::Done)
-            }
+            Command::Logout { session } => Ok(self.log_out(session)),
             Command::RaiseFence { session, epoch } => self.raise_fence(session, epoch, changes),
             Command::CreateUser {
                 session,
@@ -143,8 +143,8 @@ impl Hsm {
             user.failed_logins = 0;
             changes.push(user_change(&login.user, user));
         }
-        if let Some(Fence { scope, epoch }) = login.fence {
-            self.end_superseded(scope, epoch);
+        if let Some(fence) = login.fence {
+            self.end_those(|other| other.is_superseded_by(&fence, login.holder));
         }
         if self.sessions.len() >= SESSIONS_MAX {
             return Err(Refusal::Full);
@@ -156,6 +156,7 @@ impl Hsm {
                     scope,
                     epoch,
                     height,
+                    holder: login.holder,
                 };
                 raise(&fence, epoch, changes);
                 Some(fence)
@@ -189,7 +190,7 @@ impl Hsm {
         let stays = |other: &Session| {
             !login
                 .fence
-                .is_some_and(|fence| other.is_superseded_by(&fence.scope, fence.epoch))
+                .is_some_and(|fence| other.is_superseded_by(&fence, login.holder))
         };
         if login.exclusive && self.is_logged_in(&login.user, stays) {
             return Err(Refusal::LoggedIn);
@@ -219,14 +220,18 @@ impl Hsm {
             .any(|session| session.user == *user && counts(&session))
     }
 
-    /// Rule HSM-18: ends the sessions of `scope` at `epoch` and before, and no others.
-    fn end_superseded(&self, scope: [u8; 16], epoch: Epoch) {
+    fn log_out(&self, session: SessionId) -> Reply {
+        self.end_session(session);
+        Reply::Done
+    }
+
+    fn end_those(&self, over: impl Fn(&Session) -> bool) {
         self.sessions.retain(|_, session| {
-            let superseded = session.is_superseded_by(&scope, epoch);
-            if superseded {
+            let ends = over(session);
+            if ends {
                 session.end();
             }
-            !superseded
+            !ends
         });
     }
 
@@ -263,9 +268,7 @@ impl Hsm {
         let session = self.session(session)?;
         let fence = session.fence.as_ref().ok_or(Refusal::NotPermitted)?;
         raise(fence, epoch, changes);
-        if let Some(below) = epoch.0.checked_sub(1) {
-            self.end_superseded(fence.scope, Epoch(below));
-        }
+        self.end_those(|other| other.is_before(&fence.scope, epoch));
         Ok(Reply::Done)
     }
 

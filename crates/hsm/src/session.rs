@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::fence::Height;
 use crate::user::UserName;
-use crate::{Epoch, Refusal, SessionId};
+use crate::{Epoch, Fence, Refusal, SessionId};
 
 /// PKCS #11 sessions per application (AWS CloudHSM quotas). Rule HSM-19.
 pub(crate) const SESSIONS_MAX: usize = 1024;
@@ -28,6 +28,7 @@ pub(crate) struct SessionFence {
     pub(crate) scope: [u8; 16],
     pub(crate) epoch: Epoch,
     pub(crate) height: Arc<Height>,
+    pub(crate) holder: u64,
 }
 
 impl Session {
@@ -72,10 +73,19 @@ impl Session {
         self.locked.store(true, Ordering::Release);
     }
 
-    /// Whether it is of `scope`, at `epoch` or before.
-    pub(crate) fn is_superseded_by(&self, scope: &[u8; 16], epoch: Epoch) -> bool {
+    /// Rule HSM-18: whether a login of `holder` under `fence` takes its place: it is of that scope,
+    /// and of an earlier epoch, or of the same one and the same holder, which did not hear of it.
+    pub(crate) fn is_superseded_by(&self, fence: &Fence, holder: u64) -> bool {
+        let again = |own: &SessionFence| {
+            own.scope == fence.scope && own.epoch == fence.epoch && own.holder == holder
+        };
+        self.is_before(&fence.scope, fence.epoch) || self.fence.as_ref().is_some_and(again)
+    }
+
+    /// Whether it is of `scope`, at an epoch before `epoch`.
+    pub(crate) fn is_before(&self, scope: &[u8; 16], epoch: Epoch) -> bool {
         self.fence
             .as_ref()
-            .is_some_and(|fence| fence.scope == *scope && fence.epoch <= epoch)
+            .is_some_and(|fence| fence.scope == *scope && fence.epoch < epoch)
     }
 }

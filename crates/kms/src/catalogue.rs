@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Bound;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 
 use dashmap::DashMap;
@@ -112,6 +113,9 @@ pub(crate) struct Partition {
     /// By name, `alias/` included.
     pub(crate) aliases: DashMap<String, KeyId>,
     pub(crate) grants: Ledger,
+    /// Where several facades share the store: the revision of the latest commit here that is in all
+    /// of the above.
+    pub(crate) turn: AtomicU64,
     /// Weak, because all partitions hold this one.
     neighbours: Weak<Partitions>,
 }
@@ -127,6 +131,7 @@ impl Partition {
             keys: Keys::default(),
             aliases: DashMap::new(),
             grants: Ledger::default(),
+            turn: AtomicU64::new(0),
             neighbours,
         }
     }

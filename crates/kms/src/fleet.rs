@@ -49,6 +49,7 @@ impl Fleet {
             password: Secret::new(password),
             fence: None,
             exclusive: false,
+            holder: 0,
         };
         match hsm.manage(login).result {
             Ok(Reply::Session(session)) => Ok(Self {
@@ -240,6 +241,7 @@ async fn make(config: &KmsConfig) -> Result<Made, OpenError> {
         password: secret(),
         fence: None,
         exclusive: false,
+        holder: 0,
     };
     if let Reply::Session(session) = hsm.manage(login).result.map_err(refused)? {
         let create = Command::CreateUser {
@@ -258,13 +260,15 @@ async fn make(config: &KmsConfig) -> Result<Made, OpenError> {
         })
         .collect();
     write(config, changes).await?;
-    let sealed = config
-        .device_key
-        .seal(PASSWORD, &password, &*config.entropy);
-    config
-        .store
-        .commit(Transaction::new().put(PASSWORD, sealed))
-        .await?;
+    if !config.store.is_replica() {
+        let sealed = config
+            .device_key
+            .seal(PASSWORD, &password, &*config.entropy);
+        config
+            .store
+            .commit(Transaction::new().put(PASSWORD, sealed))
+            .await?;
+    }
     Ok((hsm, password))
 }
 
@@ -282,7 +286,8 @@ fn load(config: &KmsConfig) -> Result<Hsm, OpenError> {
 }
 
 async fn write(config: &KmsConfig, changes: Vec<Change>) -> Result<(), StoreError> {
-    if changes.is_empty() {
+    // Rule SHARE-06: one that is not there for all facades is there for none.
+    if changes.is_empty() || config.store.is_replica() {
         return Ok(());
     }
     let mut transaction = Transaction::new();

@@ -1,5 +1,6 @@
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use portcullis_api::{Code, Exception, Scope};
@@ -7,7 +8,7 @@ use portcullis_cloudhsm::{Clusters, Pacing};
 use portcullis_hsm::{DeviceKey, Secret, Settings, Unsealable};
 use portcullis_link::Transport;
 use portcullis_seam::plant::{Bug, planted};
-use portcullis_seam::{Entropy, WallClock, WorkPool};
+use portcullis_seam::{Entropy, WallClock, WorkPool, draw};
 use portcullis_store::{Expect, Store, StoreError, Transaction};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,7 +19,6 @@ use crate::fleet::Fleet;
 use crate::key::{KeyRecord, Snapshot};
 use crate::key_store::{KeyStore, KeyStoreRecord, KeyStoreStatus};
 use crate::quota::RequestQuotas;
-use crate::translate;
 
 /// What KMS is put together from.
 #[derive(Debug)]
@@ -82,6 +82,12 @@ pub struct Kms {
     pub(crate) quotas: RequestQuotas,
     /// When it was started, on the services' clock.
     pub(crate) opened_ms: u64,
+    /// Told apart from the other facades that share the store; 0 where there are none.
+    pub(crate) holder: u64,
+    /// Held while changes of others are taken in.
+    pub(crate) following: tokio::sync::Mutex<()>,
+    /// For what goes on when a call has returned.
+    pub(crate) itself: Weak<Self>,
 }
 
 /// Records of one kind are read in pages of this many.
@@ -94,8 +100,16 @@ impl Kms {
     /// When a record cannot be read or was sealed under another device key.
     pub async fn open(config: KmsConfig) -> Result<Arc<Self>, OpenError> {
         let fleet = Fleet::open(&config).await?;
-        let kms = Arc::new(Self {
+        let holder = if config.store.is_replica() {
+            u64::from_le_bytes(draw(&*config.entropy))
+        } else {
+            0
+        };
+        let kms = Arc::new_cyclic(|itself| Self {
             opened_ms: config.clock.now().millis(),
+            holder,
+            following: tokio::sync::Mutex::default(),
+            itself: Weak::clone(itself),
             config,
             catalogue: Catalogue::default(),
             fleet,
@@ -105,6 +119,7 @@ impl Kms {
         kms.load()?;
         kms.resume().await;
         kms.start_sweeping();
+        kms.start_following();
         Ok(kms)
     }
 
@@ -137,6 +152,10 @@ impl Kms {
         })?;
         self.each_record("grant", |partition, name, value, _revision| {
             partition.grants.insert(decode(name, value)?);
+            Ok(())
+        })?;
+        self.each_record("turn", |partition, _name, _value, revision| {
+            partition.turn.store(revision, Ordering::Release);
             Ok(())
         })
     }
@@ -187,14 +206,6 @@ impl Kms {
         let opened = self.config.device_key.open(PASSWORD, sealed)?;
         let text = std::str::from_utf8(&opened).map_err(|_| Unsealable)?;
         Ok(Secret::new(text))
-    }
-
-    pub(crate) async fn commit(&self, transaction: Transaction) -> Result<u64, Exception> {
-        self.config
-            .store
-            .commit(transaction)
-            .await
-            .map_err(translate::store)
     }
 
     /// Commits a key store's record over the one that it had.
@@ -261,8 +272,9 @@ impl Kms {
 
 const PASSWORD: &str = "kmsuser-password";
 
-fn scope_of(name: &str) -> Option<Scope> {
-    let mut parts = name.split('/').skip(1);
+/// Whose a record is.
+pub(crate) fn scope_of(name: &str) -> Option<Scope> {
+    let mut parts = name.strip_prefix("kms/")?.split('/');
     let (account, region) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
     Some(Scope { account, region })
 }

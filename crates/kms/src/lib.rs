@@ -28,6 +28,7 @@ mod key_store;
 mod kms;
 mod paging;
 mod quota;
+mod shared;
 mod subject;
 mod translate;
 

@@ -91,6 +91,11 @@ pub(crate) fn operation(failure: &Failure, key_arn: &str) -> Exception {
              add an HSM.",
         ),
         Failure::OverQuota => crate::quota::throttled(),
+        Failure::Unconfirmed(why) => Exception::new(
+            Code::KmsInternal,
+            "The service cannot tell whether the key store is still connected. Try again.",
+        )
+        .because(why),
         Failure::Refused(Refusal::NotAuthentic) => invalid_ciphertext(),
         Failure::Refused(refusal) => Exception::new(
             Code::KmsInternal,

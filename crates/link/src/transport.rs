@@ -1,18 +1,14 @@
 use std::fmt::{self, Debug};
-use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use portcullis_hsm::{Call, Command, Output, Refusal, Reply};
+pub use portcullis_seam::BoxFuture;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use crate::LinkFaults;
 use crate::frame::{ReplyFrame, Request};
-
-/// A boxed future, as the object-safe traits here need it.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// How facades and HSM nodes reach each other: QUIC in the product, seeded messages in the
 /// simulator. Both ends of the seam are here.

@@ -19,6 +19,11 @@ mod entropy;
 pub mod plant;
 mod pool;
 
+use std::pin::Pin;
+
+/// What an asynchronous method of a trait object gives.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
 pub use clock::{Course, SimulatedClock, SystemClock, TimeScale, Timestamp, WallClock};
 pub use entropy::{Entropy, SystemEntropy, draw};
 pub use pool::{InlinePool, Job, ThreadPool, WorkPool};

@@ -23,6 +23,18 @@ pub enum StoreError {
     Unreadable(String),
 }
 
+impl StoreError {
+    /// The record that was not as expected.
+    #[must_use]
+    pub fn conflict(&self) -> Option<&str> {
+        if let Self::Conflict { key } = self {
+            Some(key)
+        } else {
+            None
+        }
+    }
+}
+
 impl fmt::Display for StoreError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

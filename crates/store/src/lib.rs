@@ -4,6 +4,9 @@
 //! writes several records together or not at all; when its commit returns, they are on disk. It
 //! knows nothing of what a record means, and nobody else knows which engine keeps them.
 //!
+//! Several processes may share one: each has a replica, which reads here and commits where the
+//! store is ([`Authority`]).
+//!
 //! Start reading at [`Store`]; `disk` is the redb side, `state` the pure side.
 //!
 //! ```
@@ -23,6 +26,8 @@ mod committer;
 mod contents;
 mod disk;
 mod error;
+mod log;
+mod replica;
 mod state;
 mod store;
 mod transaction;
@@ -30,6 +35,7 @@ mod transaction;
 pub use contents::Contents;
 pub use error::StoreError;
 pub use redb::StorageBackend;
+pub use replica::{Authority, Changed};
 pub use state::Record;
 pub use store::Store;
 pub use transaction::{Expect, KEY_BYTES_MAX, Transaction, VALUE_BYTES_MAX};

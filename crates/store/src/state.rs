@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use crate::log::Log;
+use crate::replica::Changed;
 use crate::{Expect, StoreError, Transaction};
 
 /// A record's value and the revision of the commit that wrote it.
@@ -29,6 +31,8 @@ impl std::fmt::Debug for Record {
 pub(crate) struct State {
     pub(crate) records: BTreeMap<String, Record>,
     pub(crate) revision: u64,
+    /// Kept where others follow.
+    pub(crate) log: Option<Log>,
 }
 
 /// What one group of transactions changes: the last write of each key.
@@ -57,7 +61,24 @@ impl State {
             .collect()
     }
 
+    /// Rule ST-14: what was written after `revision`, or everything when that is too long ago.
+    pub(crate) fn changed_after(&self, revision: u64) -> Changed {
+        let log = self.log.as_ref();
+        let newer = log.and_then(|log| log.keys_after(revision));
+        let whole = newer.is_none();
+        let keys = newer.unwrap_or_else(|| self.records.keys().map(String::as_str).collect());
+        let record = |key: &str| (key.to_owned(), self.records.get(key).cloned());
+        Changed {
+            revision: self.revision,
+            whole,
+            records: keys.into_iter().map(record).collect(),
+        }
+    }
+
     pub(crate) fn apply(&mut self, changes: Changes) {
+        if let Some(log) = &mut self.log {
+            log.add(changes.revision, changes.writes.keys());
+        }
         for (key, record) in changes.writes {
             match record {
                 Some(record) => self.records.insert(key, record),

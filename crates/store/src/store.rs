@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,6 +9,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::committer::{self, Job};
 use crate::disk::Disk;
+use crate::log::Log;
+use crate::replica::{Authority, Changed, Link};
 use crate::state::{Changes, State};
 use crate::{Record, StoreError, Transaction};
 
@@ -19,6 +22,8 @@ pub struct Store {
     pub(crate) shared: Arc<Shared>,
     /// The committer's queue; none where commits happen on the caller.
     queue: Option<mpsc::Sender<Job>>,
+    /// Where the store is, if this is a replica.
+    link: Option<Arc<Link>>,
 }
 
 /// What the handles and the committer share.
@@ -28,6 +33,8 @@ pub(crate) struct Shared {
     /// Held from the first check of a group until its writes are visible.
     pub(crate) committing: Mutex<Health>,
     revision: watch::Sender<u64>,
+    /// What a replica has seen change and nobody has taken yet.
+    seen: Mutex<BTreeSet<String>>,
     on_failure: fn(&str),
 }
 
@@ -43,6 +50,7 @@ impl Store {
         Self {
             shared: Shared::new(State::default(), None, close),
             queue: None,
+            link: None,
         }
     }
 
@@ -57,6 +65,7 @@ impl Store {
         Ok(Self {
             shared,
             queue: Some(queue),
+            link: None,
         })
     }
 
@@ -69,7 +78,68 @@ impl Store {
         Ok(Self {
             shared: Shared::new(state, Some(disk), close),
             queue: None,
+            link: None,
         })
+    }
+
+    /// A replica of a store that is elsewhere, with everything that is in it by now.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub async fn replica(of: Arc<dyn Authority>) -> Result<Self, StoreError> {
+        let replica = Self {
+            shared: Shared::new(State::default(), None, close),
+            queue: None,
+            link: Some(Arc::new(Link::to(of))),
+        };
+        replica.catch_up().await?;
+        let _loaded_by_whoever_asks = replica.take_changed();
+        Ok(replica)
+    }
+
+    /// Remembers the latest writes from here on, so that replicas need not read everything.
+    pub fn keep_log(&self) {
+        let mut state = self.shared.state.write();
+        let revision = state.revision;
+        state.log.get_or_insert_with(|| Log::begin(revision));
+    }
+
+    /// Whether others commit to the same store.
+    #[must_use]
+    pub const fn is_replica(&self) -> bool {
+        self.link.is_some()
+    }
+
+    /// Has this replica see at least what was committed before, by whomever. At once for a store
+    /// that is not a replica.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub async fn catch_up(&self) -> Result<(), StoreError> {
+        match &self.link {
+            Some(link) => link.catch_up(self).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What this replica has seen change since this was last called, by whomever: each record as it
+    /// is now, none where it was deleted.
+    #[must_use]
+    pub fn take_changed(&self) -> Vec<(String, Option<Record>)> {
+        let state = self.shared.state.read();
+        let keys = std::mem::take(&mut *self.shared.seen.lock());
+        keys.into_iter()
+            .map(|key| {
+                let record = state.records.get(&key).cloned();
+                (key, record)
+            })
+            .collect()
+    }
+
+    /// The revision of the latest commit that readers see.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.shared.state.read().revision
     }
 
     /// The record at `key`.
@@ -85,13 +155,23 @@ impl Store {
         self.shared.state.read().scan(prefix, after, limit)
     }
 
-    /// Commits. On return the writes are on disk and visible to readers; gives the revision.
+    /// Commits. On return the writes are on disk and visible to readers; gives the revision. Of a
+    /// replica: on the disk of the store, and visible here, unless it cannot be read just then.
     ///
     /// Rule ST-13: so whatever a caller was told survives the end of the process.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] when a record is not as expected; then nothing was written.
     pub async fn commit(&self, transaction: Transaction) -> Result<u64, StoreError> {
+        if let Some(link) = &self.link {
+            let revision = link.commit(transaction).await?;
+            if self.revision() < revision
+                && let Err(error) = self.catch_up().await
+            {
+                tracing::debug!(%error, "committed, and not read again yet");
+            }
+            return Ok(revision);
+        }
         let (outcome, told) = oneshot::channel();
         let job = Job {
             transaction,
@@ -136,6 +216,7 @@ impl Shared {
             disk,
             committing: Mutex::default(),
             revision,
+            seen: Mutex::default(),
             on_failure,
         })
     }
@@ -174,6 +255,17 @@ impl Shared {
         outcomes
             .into_iter()
             .for_each(|(outcome, result)| tell(outcome, result));
+    }
+
+    /// What a replica has read of the store that it is a replica of.
+    pub(crate) fn take_over(&self, changed: Changed) {
+        let mut state = self.state.write();
+        let changes = changed.against(&state.records);
+        let revision = changes.revision;
+        self.seen.lock().extend(changes.writes.keys().cloned());
+        state.apply(changes);
+        drop(state);
+        self.revision.send_replace(revision);
     }
 
     fn write(&self, changes: &Changes) -> Result<(), String> {
@@ -260,6 +352,7 @@ mod tests {
         Store {
             shared: Shared::new(state, Some(disk), count_failure),
             queue: None,
+            link: None,
         }
     }
 

@@ -50,6 +50,11 @@ impl Transaction {
         self
     }
 
+    /// The keys that it writes.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.writes.iter().map(|(key, _)| key.as_str())
+    }
+
     /// Rule ST-05: keys and values are bounded.
     pub(crate) fn check_sizes(&self) -> Result<(), StoreError> {
         for (key, value) in &self.writes {

@@ -2,9 +2,13 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail loudly")]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use portcullis_store::{Contents, Expect, Store, StoreError, Transaction};
+use portcullis_seam::BoxFuture;
+use portcullis_store::{Authority, Changed, Contents, Expect, Store, StoreError, Transaction};
 use proptest::prelude::*;
+use tokio::sync::Semaphore;
 
 fn wait<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
@@ -245,4 +249,113 @@ proptest! {
             store.scan("k", None, 100).into_iter().map(|(k, r)| (k, r.value[0])).collect();
         prop_assert_eq!(found, model);
     }
+}
+
+/// Rule ST-14, ST-15
+#[test]
+fn a_replica_sees_what_others_commit_and_commits_on_top_of_it() {
+    let origin = Store::memory();
+    wait(origin.commit(put("before", "0"))).unwrap();
+    origin.keep_log();
+    let replica = || wait(Store::replica(Arc::new(origin.clone()))).unwrap();
+    let (one, two) = (replica(), replica());
+    assert!(one.is_replica() && !origin.is_replica());
+    assert_eq!(value(&one, "before").as_deref(), Some("0"));
+    let revision = wait(one.commit(put("a", "1"))).unwrap();
+    assert_eq!(value(&one, "a").as_deref(), Some("1"), "one's own is read");
+    assert_eq!(value(&two, "a"), None, "not before it is asked for");
+    wait(two.catch_up()).unwrap();
+    assert_eq!(value(&two, "a").as_deref(), Some("1"));
+    let changed = two.take_changed();
+    assert_eq!(changed.len(), 1, "{changed:?}");
+    assert!(two.take_changed().is_empty());
+    // Both decide on the same record: one of them is told.
+    let again = |to: &str| put("a", to).expect("a", Expect::Revision(revision));
+    wait(two.commit(again("2"))).unwrap();
+    assert!(matches!(
+        wait(one.commit(again("3"))),
+        Err(StoreError::Conflict { .. })
+    ));
+    wait(two.commit(Transaction::new().delete("a"))).unwrap();
+    wait(one.catch_up()).unwrap();
+    assert_eq!(value(&one, "a"), None);
+    assert_eq!(
+        one.take_changed().last(),
+        Some(&("a".to_owned(), None)),
+        "a deletion is a change"
+    );
+}
+
+/// Rule ST-14
+#[test]
+fn who_has_fallen_far_behind_reads_everything_and_misses_no_deletion() {
+    let origin = Store::memory();
+    origin.keep_log();
+    wait(origin.commit(put("old", "0"))).unwrap();
+    let replica = wait(Store::replica(Arc::new(origin.clone()))).unwrap();
+    wait(origin.commit(Transaction::new().delete("old"))).unwrap();
+    for number in 0..5000 {
+        wait(origin.commit(put(&format!("k{}", number % 7), "1"))).unwrap();
+    }
+    wait(replica.catch_up()).unwrap();
+    assert_eq!(replica.scan("", None, 100), origin.scan("", None, 100));
+    let changed = replica.take_changed();
+    assert_eq!(changed.len(), 8, "{changed:?}");
+    assert!(changed.contains(&("old".to_owned(), None)));
+}
+
+/// Counts how often it is read, and answers when it is let.
+#[derive(Debug)]
+struct Slow {
+    store: Store,
+    reads: AtomicUsize,
+    answers: Semaphore,
+}
+
+impl Authority for Slow {
+    fn commit(&self, transaction: Transaction) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(self.store.commit(transaction))
+    }
+
+    fn changed_after(&self, revision: u64) -> BoxFuture<'_, Result<Changed, StoreError>> {
+        Box::pin(async move {
+            self.reads.fetch_add(1, Ordering::Relaxed);
+            self.answers.acquire().await.unwrap().forget();
+            self.store.changed_after(revision).await
+        })
+    }
+}
+
+/// Rule ST-15
+#[test]
+fn those_who_ask_together_are_served_by_one_read() {
+    let slow = Arc::new(Slow {
+        store: Store::memory(),
+        reads: AtomicUsize::new(0),
+        answers: Semaphore::new(1),
+    });
+    slow.store.keep_log();
+    wait(async {
+        let authority: Arc<dyn Authority> = Arc::<Slow>::clone(&slow);
+        let replica = Store::replica(authority).await.unwrap();
+        slow.reads.store(0, Ordering::Relaxed);
+        let mut asking = tokio::task::JoinSet::new();
+        let ask = |replica: &Store| {
+            let replica = replica.clone();
+            async move { replica.catch_up().await }
+        };
+        asking.spawn(ask(&replica));
+        tokio::task::yield_now().await;
+        assert_eq!(slow.reads.load(Ordering::Relaxed), 1, "one is under way");
+        for _ in 0..50 {
+            asking.spawn(ask(&replica));
+        }
+        tokio::task::yield_now().await;
+        slow.answers.add_permits(2);
+        while let Some(asked) = asking.join_next().await {
+            asked.unwrap().unwrap();
+        }
+        let reads = slow.reads.load(Ordering::Relaxed);
+        assert_eq!(reads, 2, "the fifty that came meanwhile share the next");
+    });
 }

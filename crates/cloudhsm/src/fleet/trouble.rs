@@ -129,6 +129,7 @@ impl Fleet {
                 password: Secret::new("not the password"),
                 fence: None,
                 exclusive: false,
+                holder: 0,
             };
             match node.carry_out(wrong).await {
                 Err(Refusal::WrongPassword) => {}

@@ -110,6 +110,7 @@ impl CloudHsm {
                 password: password.duplicate(),
                 fence: None,
                 exclusive: false,
+                holder: 0,
             };
             match channel.manage(command, deadline()).await {
                 Ok(Reply::Session(session)) => seats.push(Seat {

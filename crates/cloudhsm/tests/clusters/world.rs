@@ -261,6 +261,7 @@ impl<T: Transport + 'static> World<T> {
             password,
             fence: None,
             exclusive: false,
+            holder: 0,
         };
         match channel.manage(login, soon()).await? {
             Reply::Session(session) => Ok(Client { channel, session }),

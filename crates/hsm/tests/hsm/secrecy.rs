@@ -32,6 +32,7 @@ fn commands(hsm: &Hsm) -> Vec<String> {
         password: password(),
         fence: None,
         exclusive: false,
+        holder: 0,
     };
     let mut printed = Vec::new();
     for command in [

@@ -69,6 +69,7 @@ fn fenced(scope: [u8; 16], epoch: u64, exclusive: bool) -> Command {
             epoch: Epoch(epoch),
         }),
         exclusive,
+        holder: 0,
     }
 }
 
@@ -125,6 +126,43 @@ fn a_login_supersedes_its_own_scope_and_nobody_else() {
         assert_eq!(login.map(|_session| ()), expected, "{before}");
         assert_eq!(world.encrypt(earlier, b"x").is_ok(), stays, "{before}");
     }
+}
+
+/// Rule HSM-18: several that share a connection log in beside each other, and each again in its own
+/// place; a later connection of any of them takes the place of all.
+#[test]
+fn those_who_share_an_epoch_leave_each_other_their_sessions() {
+    let mut world = World::active();
+    let by = |holder: u64, epoch: u64| match fenced(SCOPE, epoch, false) {
+        Command::Login {
+            username,
+            role,
+            password,
+            fence,
+            exclusive,
+            ..
+        } => Command::Login {
+            username,
+            role,
+            password,
+            fence,
+            exclusive,
+            holder,
+        },
+        other => other,
+    };
+    let one = session(world.run(by(1, 5)));
+    world.generate(one);
+    let two = session(world.run(by(2, 5)));
+    assert!(world.encrypt(one, b"x").is_ok());
+    let one_again = session(world.run(by(1, 5)));
+    assert_eq!(world.encrypt(one, b"x"), Err(Refusal::NoSession));
+    assert!(world.encrypt(two, b"x").is_ok());
+    let later = session(world.run(by(2, 6)));
+    for ended in [one_again, two] {
+        assert!(world.encrypt(ended, b"x").is_err());
+    }
+    assert!(world.encrypt(later, b"x").is_ok());
 }
 
 /// Rule HSM-06

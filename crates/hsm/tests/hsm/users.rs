@@ -271,6 +271,7 @@ fn a_failed_login_leaves_no_fence() {
             password: Secret::new("kmsPassword"),
             fence: Some(fence),
             exclusive: false,
+            holder: 0,
         };
         assert_eq!(world.run(login), Err(Refusal::NoSuchUser));
     }

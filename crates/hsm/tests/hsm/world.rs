@@ -88,6 +88,7 @@ impl World {
                 epoch: Epoch(epoch),
             }),
             exclusive: fence.is_some(),
+            holder: 0,
         })
     }
 
@@ -110,6 +111,7 @@ impl World {
                 epoch: Epoch(epoch),
             }),
             exclusive: false,
+            holder: 0,
         })
     }
 

@@ -83,6 +83,7 @@ fn random_failed(store: &KeyStore, failure: &Failure) -> Exception {
         Failure::OverQuota => translate::operation(failure, store.id.as_str()),
         Failure::NoHsm
         | Failure::Unreachable(_)
+        | Failure::Unconfirmed(_)
         | Failure::NoMaterial
         | Failure::LockedOut
         | Failure::Busy

@@ -100,11 +100,8 @@ impl Kms {
         let deadline = Instant::now() + self.config.operation_deadline;
         let outcome = live.execute(operation, deadline).await;
         // The output is wiped when it does not leave.
-        if store.gate.leave(passage) {
-            outcome
-        } else {
-            Err(Failure::Disconnected)
-        }
+        self.leave(store, passage).await?;
+        outcome
     }
 
     /// Uses a key that is not an AES key, where all of those are: in the built-in fleet.

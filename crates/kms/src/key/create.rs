@@ -15,8 +15,10 @@ use super::record::{MultiRegion, bound_name};
 use super::tags::tags;
 use super::{Home, KeyRecord, Materials, Requested, Rotation, Snapshot, describe, spec};
 use crate::catalogue::Partition;
+use crate::gate::Passage;
 use crate::key_store::{self, Connection, Failure, KeyStore, NewKey};
 use crate::kms::{Kms, encode, unsupported};
+use crate::shared::{ATTEMPTS_MAX, overtaken};
 use crate::translate;
 
 /// Customer keys in an account and Region (KMS resource quotas), where quotas are kept.
@@ -160,6 +162,15 @@ fn wanted(scope: &Scope, id: &KeyId, input: &mut CreateKeyRequest) -> Result<Wan
     })
 }
 
+/// Why the record of a new key is not there.
+enum NotPut {
+    /// Something else was committed first. Deciding again may help.
+    Overtaken,
+    /// The key store was disconnected meanwhile.
+    Disconnected,
+    Failed(Exception),
+}
+
 impl Kms {
     /// CreateKey.
     ///
@@ -202,6 +213,9 @@ impl Kms {
             tags,
             chosen,
         } = wanted(scope, &id, &mut input)?;
+        if input.custom_key_store_id.is_none() {
+            self.check_has_fleet()?;
+        }
         let partition = self.partition(scope);
         if self.keeps_quotas() && partition.keys.len() >= KEYS_MAX {
             let text = format!("There are {KEYS_MAX} keys already. Delete some, then try again.");
@@ -228,15 +242,14 @@ impl Kms {
             }
             Some(store) => Some(self.create_in_store(&partition, store, &new).await?),
         };
+        let home = store.as_ref().map(|(store, _passage)| store.id.clone());
         let created_ms = self.now_ms();
         let record = KeyRecord {
             id,
             created_ms,
             description: input.description.unwrap_or_default(),
             requested: Requested::Enabled,
-            home: store
-                .as_ref()
-                .map_or(Home::Fleet, |store| Home::Store(store.id.clone())),
+            home: home.map_or(Home::Fleet, Home::Store),
             materials: if imported {
                 Materials::default()
             } else {
@@ -291,7 +304,7 @@ impl Kms {
         partition: &Partition,
         store: &str,
         new: &NewKey,
-    ) -> Result<Arc<KeyStore>, Exception> {
+    ) -> Result<(Arc<KeyStore>, Passage), Exception> {
         let store = key_store::find(partition, store)?;
         let record = store.record();
         let not_connected = || {
@@ -337,7 +350,7 @@ impl Kms {
         if !store.gate.leave(passage) {
             return Err(not_connected());
         }
-        Ok(store)
+        Ok((store, passage))
     }
 
     /// Commits the record of a key whose material exists; deletes the material if that fails.
@@ -345,28 +358,70 @@ impl Kms {
         &self,
         partition: &Partition,
         record: KeyRecord,
-        store: Option<Arc<KeyStore>>,
+        home: Option<(Arc<KeyStore>, Passage)>,
     ) -> Result<Arc<Snapshot>, Exception> {
-        let name = Snapshot::record_key(&partition.scope, &record.id);
-        let put = Transaction::new()
-            .expect(&*name, Expect::Absent)
-            .put(&*name, encode(&record));
-        let put = if planted(Bug::KeyAcknowledgedBeforeCommit) {
-            Transaction::new()
-        } else {
-            put
-        };
-        let committed = self.commit(put).await;
-        let revision = committed.as_ref().map_or(0, |revision| *revision);
-        let snapshot = Arc::new(Snapshot::new(&partition.scope, record, revision, store));
-        if let Err(exception) = committed {
-            self.delete_material(&snapshot).await;
-            return Err(exception);
+        let store = home.as_ref().map(|(store, _passage)| Arc::clone(store));
+        let key = Snapshot::new(&partition.scope, record, 0, store);
+        for _ in 0..ATTEMPTS_MAX {
+            match self.try_new_key(partition, &key, home.as_ref()).await {
+                Ok(key) => return Ok(key),
+                Err(NotPut::Overtaken) => self.keep_up().await?,
+                // Where the store is elsewhere nobody knows whether the key is there. Rule SHARE-07.
+                Err(NotPut::Failed(exception)) if self.shares_store() => return Err(exception),
+                Err(NotPut::Failed(exception)) => {
+                    self.delete_material(&key).await;
+                    return Err(exception);
+                }
+                Err(NotPut::Disconnected) => {
+                    self.delete_material(&key).await;
+                    return Err(translate::unavailable(&key.arn));
+                }
+            }
         }
-        partition
-            .keys
-            .insert(snapshot.record.id, Arc::clone(&snapshot));
-        Ok(snapshot)
+        self.delete_material(&key).await;
+        Err(overtaken())
+    }
+
+    /// Rule KEY-26: the record of a key of a key store is committed only on top of the record under
+    /// which the store was still CONNECTED, so that no key is left in a store that was deleted.
+    async fn try_new_key(
+        &self,
+        partition: &Partition,
+        key: &Snapshot,
+        home: Option<&(Arc<KeyStore>, Passage)>,
+    ) -> Result<Arc<Snapshot>, NotPut> {
+        let _changing = if self.shares_store() {
+            Some(partition.control.lock().await)
+        } else {
+            None
+        };
+        let name = Snapshot::record_key(&partition.scope, &key.record.id);
+        let mut put = Transaction::new()
+            .expect(&*name, Expect::Absent)
+            .put(&*name, encode(&key.record));
+        if let Some((store, passage)) = home {
+            let revision = store.revision();
+            // After its revision was read: a disconnect closes the gate before it is recorded.
+            if !store.gate.leave(*passage) {
+                return Err(NotPut::Disconnected);
+            }
+            let of_store = KeyStore::record_key(&store.scope, &store.id);
+            put = put.expect(of_store, Expect::Revision(revision));
+        }
+        if planted(Bug::KeyAcknowledgedBeforeCommit) {
+            put = Transaction::new();
+        }
+        let revision = self.try_commit(put).await.map_err(|error| {
+            // By another facade, or by a change of the key store that leaves it CONNECTED: its name.
+            if error.conflict().is_some_and(|record| record != name) {
+                NotPut::Overtaken
+            } else {
+                NotPut::Failed(translate::store(error))
+            }
+        })?;
+        let made = Arc::new(key.changed(key.record.clone(), revision));
+        partition.keys.insert(made.record.id, Arc::clone(&made));
+        Ok(made)
     }
 
     /// Deletes every version of the material that the key has in no other Region. Best effort; says

@@ -79,6 +79,7 @@ impl Kms {
         if partition.aliases.contains_key(&alias) {
             return Ok(());
         }
+        self.check_has_fleet()?;
         let _changing = partition.control.lock().await;
         if partition.aliases.contains_key(&alias) {
             return Ok(());

@@ -45,6 +45,8 @@ pub(crate) enum Failure {
     Disconnected,
     /// No HSM is logged in.
     NoHsm,
+    /// Nobody knows whether another facade has disconnected the key store meanwhile.
+    Unconfirmed(String),
     /// No HSM answered.
     Unreachable(String),
     /// No HSM has the key.
@@ -180,6 +182,7 @@ impl LiveConnection {
                     | Failure::Busy
                     | Failure::Disconnected
                     | Failure::OverQuota
+                    | Failure::Unconfirmed(_)
                     | Failure::Refused(_) => Failure::Busy,
                 })
             }
@@ -190,6 +193,7 @@ impl LiveConnection {
                 | Failure::Unreachable(_)
                 | Failure::Disconnected
                 | Failure::OverQuota
+                | Failure::Unconfirmed(_)
                 | Failure::Refused(_) => Failure::Unreachable(link.to_string()),
             }),
         }

@@ -10,6 +10,7 @@ use portcullis_hsm::{Epoch, Fence};
 use super::connection::LiveConnection;
 use super::record::KeyStoreRecord;
 use crate::gate::Gate;
+use crate::shared::Watched;
 
 /// A key store at run time: its gate, its record as last committed, its connection.
 pub(crate) struct KeyStore {
@@ -20,6 +21,12 @@ pub(crate) struct KeyStore {
     stored: Mutex<Stored>,
     /// The connect or disconnect that is under way.
     turn: Mutex<Option<Arc<Turn>>>,
+    /// Held while sessions are begun under the epoch of another facade.
+    pub(crate) adoption: Arc<tokio::sync::Mutex<()>>,
+    /// The epoch of the connect or disconnect that this facade drives, of several.
+    pub(crate) driven: Mutex<Option<Epoch>>,
+    /// What another facade drives.
+    pub(crate) watched: Mutex<Option<Watched>>,
 }
 
 /// The record and the revision under which it was committed.
@@ -38,6 +45,9 @@ impl KeyStore {
             live: ArcSwapOption::empty(),
             stored: Mutex::new(Stored { record, revision }),
             turn: Mutex::default(),
+            adoption: Arc::default(),
+            driven: Mutex::default(),
+            watched: Mutex::default(),
         }
     }
 

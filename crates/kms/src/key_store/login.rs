@@ -24,6 +24,8 @@ pub(crate) struct Member {
     /// Where it listened when the channel was made.
     pub(super) address: SocketAddr,
     pub(crate) channel: Arc<dyn Channel>,
+    /// Who logs in, of several facades.
+    holder: u64,
     /// The session's id; 0 while there is none.
     session: AtomicU64,
     /// The HSM refused every password known: trying again would lock the user out.
@@ -36,6 +38,7 @@ impl Member {
         zone: String,
         address: SocketAddr,
         channel: Arc<dyn Channel>,
+        holder: u64,
     ) -> Self {
         let (session, refused) = (AtomicU64::new(0), AtomicBool::new(false));
         Self {
@@ -43,6 +46,7 @@ impl Member {
             zone,
             address,
             channel,
+            holder,
             session,
             refused,
         }
@@ -86,6 +90,7 @@ impl Member {
                 password: password.duplicate(),
                 fence: Some(fence),
                 exclusive,
+                holder: self.holder,
             };
             match self.manage(login).await {
                 Ok(Reply::Session(session)) => {

@@ -1,5 +1,6 @@
 //! Custom key stores: their records, their lifecycle, and the six operations on them.
 
+mod align;
 mod connect;
 mod connection;
 mod create;

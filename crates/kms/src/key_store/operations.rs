@@ -18,6 +18,7 @@ use portcullis_link::{CallError, Target, pem_to_der};
 use portcullis_seam::plant::{Bug, planted};
 use portcullis_seam::{Entropy, draw};
 use portcullis_store::{Expect, Transaction};
+use tokio::sync::MutexGuard;
 use zeroize::Zeroizing;
 
 use super::connection::LiveConnection;
@@ -30,6 +31,7 @@ use super::{
 use crate::catalogue::Partition;
 use crate::kms::{Kms, encode};
 use crate::paging::{Asked, page};
+use crate::shared::{ATTEMPTS_MAX, is_overtaken, overtaken};
 use crate::translate;
 
 /// Logging out is best effort: the gate is down and the fence raised where it could be.
@@ -280,17 +282,20 @@ impl Kms {
         let (kms, partition, store) = (Arc::clone(self), Arc::clone(partition), Arc::clone(store));
         let turn = self.begin(&store, StateChange::Connect);
         tokio::spawn(async move {
-            kms.await_turn(&turn).await;
-            if store.record().epoch == epoch {
-                let outcome = kms.establish(&partition, &store, epoch).await;
-                kms.finish_connecting(&partition, &store, outcome, epoch)
-                    .await;
-            }
+            let work = async {
+                kms.await_turn(&turn).await;
+                if store.record().epoch == epoch {
+                    let outcome = kms.establish(&partition, &store, epoch).await;
+                    kms.finish_connecting(&partition, &store, outcome, epoch)
+                        .await;
+                }
+            };
+            kms.drive(&store, epoch, work).await;
             turn.finish();
         });
     }
 
-    fn start_disconnecting(
+    pub(super) fn start_disconnecting(
         self: &Arc<Self>,
         partition: &Arc<Partition>,
         store: &Arc<KeyStore>,
@@ -300,9 +305,12 @@ impl Kms {
         let (kms, partition, store) = (Arc::clone(self), Arc::clone(partition), Arc::clone(store));
         let turn = self.begin(&store, StateChange::Disconnect);
         tokio::spawn(async move {
-            leave(&store, live, epoch).await;
-            kms.await_turn(&turn).await;
-            kms.finish_disconnecting(&partition, &store, epoch).await;
+            let work = async {
+                leave(&store, live, epoch).await;
+                kms.await_turn(&turn).await;
+                kms.finish_disconnecting(&partition, &store, epoch).await;
+            };
+            kms.drive(&store, epoch, work).await;
             turn.finish();
         });
     }
@@ -315,28 +323,33 @@ impl Kms {
         outcome: Result<Arc<LiveConnection>, ConnectionError>,
         epoch: Epoch,
     ) {
-        let _changing = partition.control.lock().await;
-        let mut record = store.record();
         let event = match &outcome {
             Ok(_) => Event::ConnectSucceeded,
             Err(error) => Event::ConnectFailed(*error),
         };
-        let permitted = if planted(Bug::LateConnectOpensGate) {
-            next(Connection::Connecting, event)
-        } else {
-            next(record.connection, event).filter(|_| record.epoch == epoch)
+        let ended = |record: &mut KeyStoreRecord| {
+            let permitted = if planted(Bug::LateConnectOpensGate) {
+                next(Connection::Connecting, event)
+            } else {
+                next(record.connection, event).filter(|_| record.epoch == epoch)
+            };
+            let (to, _actions) = permitted?;
+            record.connection = to;
+            Some(())
         };
-        let Some((to, _actions)) = permitted else {
-            if let Ok(live) = outcome {
-                live.log_out(record.epoch).await;
+        let _changing = match self.amend(partition, store, ended).await {
+            Ok(Some(changing)) => changing,
+            Ok(None) => {
+                if let Ok(live) = outcome {
+                    live.log_out(store.record().epoch).await;
+                }
+                return;
             }
-            return;
+            Err(exception) => {
+                tracing::error!(%exception, key_store = %store.id, "the connect is not recorded");
+                return;
+            }
         };
-        record.connection = to;
-        if let Err(exception) = self.put_store(store, record).await {
-            tracing::error!(%exception, key_store = %store.id, "the connect is not recorded");
-            return;
-        }
         match outcome {
             Ok(live) => {
                 store.live.store(Some(Arc::clone(&live)));
@@ -405,7 +418,10 @@ impl Kms {
     }
 
     /// Every password of `kmsuser` that an HSM may have, the present one first.
-    fn known_passwords(&self, record: &KeyStoreRecord) -> Result<Vec<Secret>, ConnectionError> {
+    pub(super) fn known_passwords(
+        &self,
+        record: &KeyStoreRecord,
+    ) -> Result<Vec<Secret>, ConnectionError> {
         let known = record.passwords.known().map(|sealed| self.unseal(sealed));
         known.collect::<Result<_, _>>().map_err(|error| {
             tracing::error!(%error, "a stored kmsuser password cannot be read");
@@ -452,6 +468,7 @@ impl Kms {
                 zone,
                 address,
                 channel,
+                self.holder,
             )))
         };
         cluster.active_hsms().filter_map(member).collect()
@@ -512,33 +529,61 @@ impl Kms {
         attempt: &Attempt<'_>,
         edit: impl Fn(&mut KeyStoreRecord),
     ) -> Result<(), ConnectionError> {
-        let store = attempt.store;
-        let _changing = attempt.partition.control.lock().await;
-        let mut record = store.record();
-        // Overtaken by a disconnect, an edit or another connect. What was recorded before the first
-        // HSM heard is enough to log in everywhere, and whoever came later knows it.
-        if record.epoch != attempt.epoch && !planted(Bug::OvertakenConnectRotates) {
-            return Err(ConnectionError::InternalError);
+        let step = |record: &mut KeyStoreRecord| {
+            // Overtaken by a disconnect, an edit or another connect. What was recorded before the
+            // first HSM heard is enough to log in everywhere, and whoever came later knows it.
+            if record.epoch != attempt.epoch && !planted(Bug::OvertakenConnectRotates) {
+                return None;
+            }
+            edit(record);
+            Some(())
+        };
+        match self.amend(attempt.partition, attempt.store, step).await {
+            Ok(Some(_changing)) => Ok(()),
+            Ok(None) => Err(ConnectionError::InternalError),
+            Err(exception) => {
+                tracing::error!(%exception, "the rotation is not recorded");
+                Err(ConnectionError::InternalError)
+            }
         }
-        edit(&mut record);
-        self.put_store(store, record).await.map_err(|exception| {
-            tracing::error!(%exception, "the rotation is not recorded");
-            ConnectionError::InternalError
-        })
     }
 
     async fn finish_disconnecting(&self, partition: &Partition, store: &KeyStore, epoch: Epoch) {
-        let _changing = partition.control.lock().await;
-        let mut record = store.record();
-        let Some((to, _)) = next(record.connection, Event::DisconnectFinished) else {
-            return;
-        };
-        if record.epoch == epoch {
+        let ended = |record: &mut KeyStoreRecord| {
+            let permitted = next(record.connection, Event::DisconnectFinished);
+            let (to, _actions) = permitted.filter(|_| record.epoch == epoch)?;
             record.connection = to;
-            if let Err(exception) = self.put_store(store, record).await {
-                tracing::error!(%exception, "the disconnect is not recorded");
-            }
+            Some(())
+        };
+        if let Err(exception) = self.amend(partition, store, ended).await {
+            tracing::error!(%exception, "the disconnect is not recorded");
         }
+    }
+
+    /// Commits a store's record with `change` made to it, and makes it again on top of what another
+    /// facade has committed first. None when there is nothing to change; otherwise the partition
+    /// stays locked until the caller has done what belongs to the change.
+    async fn amend<'partition>(
+        &self,
+        partition: &'partition Partition,
+        store: &KeyStore,
+        change: impl Fn(&mut KeyStoreRecord) -> Option<()>,
+    ) -> Result<Option<MutexGuard<'partition, ()>>, Exception> {
+        for _ in 0..ATTEMPTS_MAX {
+            let changing = partition.control.lock().await;
+            let mut record = store.record();
+            if change(&mut record).is_none() {
+                return Ok(None);
+            }
+            match self.put_store(store, record).await {
+                Ok(()) => return Ok(Some(changing)),
+                Err(exception) if is_overtaken(&exception) => {}
+                Err(exception) => return Err(exception),
+            }
+            drop(changing);
+            self.keep_up().await?;
+        }
+        Err(overtaken())
     }
 
     /// Takes up after a restart what was CONNECTED, CONNECTING or DISCONNECTING.
@@ -546,6 +591,11 @@ impl Kms {
         for partition in self.catalogue.all() {
             let stores: Vec<_> = partition.stores.read().values().cloned().collect();
             for store in stores {
+                if self.shares_store() {
+                    // What others have begun is theirs, until they do not go on with it.
+                    self.align(&store);
+                    continue;
+                }
                 let record = store.record();
                 match record.connection {
                     Connection::Disconnected if planted(Bug::DisconnectedStoreReconnected) => {
@@ -564,7 +614,11 @@ impl Kms {
 
     /// Begins a connect anew that a restart has cut short: under a new epoch, since HSMs may have
     /// sessions of the old one.
-    async fn connect_again(self: &Arc<Self>, partition: &Arc<Partition>, store: &Arc<KeyStore>) {
+    pub(super) async fn connect_again(
+        self: &Arc<Self>,
+        partition: &Arc<Partition>,
+        store: &Arc<KeyStore>,
+    ) {
         let mut record = store.record();
         record.epoch = record.next_epoch(self.now_ms());
         let epoch = record.epoch;
@@ -604,7 +658,7 @@ impl Kms {
     }
 
     /// Follows the cluster for as long as the connection lives: HSMs that come, go, or restart.
-    fn maintain(self: &Arc<Self>, store: &Arc<KeyStore>, live: &Arc<LiveConnection>) {
+    pub(super) fn maintain(self: &Arc<Self>, store: &Arc<KeyStore>, live: &Arc<LiveConnection>) {
         let (kms, store, watched) = (Arc::clone(self), Arc::clone(store), Arc::clone(live));
         let mut changes = self.config.clusters.changes();
         let task = tokio::spawn(async move {
@@ -626,7 +680,7 @@ impl Kms {
         live.maintained_by(task);
     }
 
-    async fn reconcile(&self, store: &KeyStore, live: &LiveConnection) {
+    pub(super) async fn reconcile(&self, store: &KeyStore, live: &LiveConnection) {
         let record = store.record();
         let cluster = self.config.clusters.cluster(&store.scope, &record.cluster);
         let present = live.members.load_full();
@@ -642,7 +696,7 @@ impl Kms {
 }
 
 /// Logs out on the HSMs, as far as they hear of it.
-async fn leave(store: &KeyStore, live: Option<Arc<LiveConnection>>, epoch: Epoch) {
+pub(super) async fn leave(store: &KeyStore, live: Option<Arc<LiveConnection>>, epoch: Epoch) {
     if planted(Bug::DisconnectAcknowledgedEarly) {
         tokio::time::sleep(MAINTENANCE_INTERVAL).await;
         store.take_down(epoch);

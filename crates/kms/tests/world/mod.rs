@@ -30,7 +30,7 @@ pub(crate) struct World {
     pub(crate) cloudhsm: Arc<CloudHsm>,
     pub(crate) kms: Arc<Kms>,
     pub(crate) scope: Scope,
-    pub(crate) calendar: Calendar,
+    pub(crate) calendar: Arc<Calendar>,
 }
 
 pub(crate) fn settings() -> Settings {
@@ -58,7 +58,7 @@ impl World {
         let real = Arc::new(SystemClock);
         let pacing = Pacing::new(Pace::Immediate);
         let calendar = Calendar::open(store.clone(), real, None, Arc::clone(&pacing));
-        let calendar = calendar.await.unwrap();
+        let calendar = Arc::new(calendar.await.unwrap());
         let device_key = Arc::new(DeviceKey::draw(&SystemEntropy));
         let cloudhsm = CloudHsm::open(CloudHsmConfig {
             store: store.clone(),

@@ -83,6 +83,7 @@ fn one_of_each() -> Vec<Vec<u8>> {
         password: Secret::new("kmsPassword"),
         fence: None,
         exclusive: true,
+        holder: 0,
     };
     let order = Order {
         id: 6,

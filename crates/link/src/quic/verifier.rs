@@ -24,7 +24,7 @@ use crate::{Identity, LinkError, Target};
 use super::ClientIdentity;
 
 /// The protocol's name in the handshake.
-const ALPN: &[u8] = b"portcullis/1";
+const ALPN: &[u8] = b"portcullis/2";
 
 /// The name of the protocol between hosts and the control plane.
 const CONTROL_ALPN: &[u8] = b"portcullis-hosts/1";

@@ -70,6 +70,7 @@ impl World {
             password: Secret::new("passwordOfThen"),
             fence: Some(fence),
             exclusive: false,
+            holder: 0,
         };
         let answer = channel.manage(login, soon()).await;
         self.recorder
@@ -99,6 +100,7 @@ impl World {
                 password: Secret::new("notThePassword"),
                 fence: None,
                 exclusive: false,
+                holder: 0,
             };
             match channel.manage(login, soon()).await {
                 Err(CallError::Refused(Refusal::WrongPassword)) => wrong += 1,
@@ -140,6 +142,7 @@ impl World {
             password: Secret::new(ADMIN_PASSWORD),
             fence: None,
             exclusive: false,
+            holder: 0,
         };
         let Ok(Reply::Session(session)) = channel.manage(login, soon()).await else {
             return;

@@ -1,0 +1,134 @@
+//! Who drives a connect or a disconnect, and who takes it over.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use portcullis_hsm::Epoch;
+use portcullis_store::Transaction;
+use tokio::time::{Instant, sleep};
+
+use crate::catalogue::Partition;
+use crate::key_store::{Connection, KeyStore};
+use crate::kms::Kms;
+
+/// How often a facade looks by itself at what the others have done.
+const FOLLOW_EVERY: Duration = Duration::from_millis(250);
+
+/// How often who drives says so.
+const RENEW_EVERY: Duration = Duration::from_millis(500);
+
+/// Who has not said so for this long has ended, or cannot reach the store.
+const LEASE: Duration = Duration::from_secs(3);
+
+/// A connect or disconnect that somebody else drives: its epoch, the revision of the lease, and when
+/// that was first seen.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Watched {
+    epoch: Epoch,
+    renewed: u64,
+    since: Instant,
+}
+
+impl Kms {
+    /// Carries out a connect or disconnect of `epoch`, and says meanwhile that it does.
+    pub(crate) async fn drive(
+        &self,
+        store: &KeyStore,
+        epoch: Epoch,
+        work: impl Future<Output = ()>,
+    ) {
+        if !self.shares_store() {
+            return work.await;
+        }
+        *store.driven.lock() = Some(epoch);
+        let renew = async {
+            loop {
+                sleep(RENEW_EVERY).await;
+                let lease = Transaction::new().put(lease_key(store), Vec::new());
+                if let Err(error) = self.config.store.commit(lease).await {
+                    tracing::debug!(%error, key_store = %store.id, "lease not renewed");
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            () = work => {}
+            () = renew => {}
+        }
+        let mut driven = store.driven.lock();
+        if *driven == Some(epoch) {
+            *driven = None;
+        }
+    }
+
+    /// Follows the others for as long as somebody holds KMS.
+    pub(crate) fn start_following(self: &Arc<Self>) {
+        if !self.shares_store() {
+            return;
+        }
+        let kms: Weak<Self> = Arc::downgrade(self);
+        tokio::spawn(async move {
+            loop {
+                sleep(FOLLOW_EVERY).await;
+                let Some(kms) = kms.upgrade() else { return };
+                if let Err(error) = kms.keep_up().await {
+                    tracing::debug!(%error, "not up to date");
+                    continue;
+                }
+                for partition in kms.catalogue.all() {
+                    kms.take_over_abandoned(&partition).await;
+                }
+            }
+        });
+    }
+
+    /// Rule SHARE-05: what a facade has begun and drives no longer another one finishes.
+    async fn take_over_abandoned(self: &Arc<Self>, partition: &Arc<Partition>) {
+        let stores: Vec<Arc<KeyStore>> = partition.stores.read().values().cloned().collect();
+        for store in stores {
+            {
+                // Also what this facade could not finish when the store was out of reach.
+                let _changing = partition.control.lock().await;
+                self.align(&store);
+            }
+            let record = store.record();
+            let is_passing = matches!(
+                record.connection,
+                Connection::Connecting | Connection::Disconnecting
+            );
+            if !is_passing || *store.driven.lock() == Some(record.epoch) {
+                *store.watched.lock() = None;
+            } else if self.is_abandoned(&store, record.epoch) {
+                *store.watched.lock() = None;
+                tracing::info!(key_store = %store.id, "takes over what another facade has begun");
+                self.take_over(partition, &store, &record).await;
+            }
+        }
+    }
+
+    /// Whether nobody has said for a lease's time that it drives the store.
+    fn is_abandoned(&self, store: &KeyStore, epoch: Epoch) -> bool {
+        let lease = self.config.store.get(&lease_key(store));
+        let renewed = lease.map_or(0, |record| record.revision);
+        let now = Instant::now();
+        let mut watched = store.watched.lock();
+        match *watched {
+            Some(seen) if (seen.epoch, seen.renewed) == (epoch, renewed) => {
+                now.duration_since(seen.since) >= LEASE
+            }
+            _ => {
+                *watched = Some(Watched {
+                    epoch,
+                    renewed,
+                    since: now,
+                });
+                false
+            }
+        }
+    }
+}
+
+fn lease_key(store: &KeyStore) -> String {
+    let scope = &store.scope;
+    format!("kms/{}/{}/lease/{}", scope.account, scope.region, store.id)
+}
