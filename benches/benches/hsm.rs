@@ -122,6 +122,7 @@ fn login(hsm: &Hsm, username: &str, role: Role, fence: Option<Fence>) -> Session
         password: Secret::new("password"),
         fence,
         exclusive: false,
+        holder: 0,
     };
     match run(hsm, login) {
         Reply::Session(session) => session,

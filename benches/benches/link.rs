@@ -112,6 +112,7 @@ fn hsm() -> (Hsm, SessionId) {
             password: Secret::new(password),
             fence: None,
             exclusive: false,
+            holder: 0,
         };
         let reply = run(command);
         let Reply::Session(session) = reply else {

@@ -133,23 +133,12 @@ fn a_login_supersedes_its_own_scope_and_nobody_else() {
 #[test]
 fn those_who_share_an_epoch_leave_each_other_their_sessions() {
     let mut world = World::active();
-    let by = |holder: u64, epoch: u64| match fenced(SCOPE, epoch, false) {
-        Command::Login {
-            username,
-            role,
-            password,
-            fence,
-            exclusive,
-            ..
-        } => Command::Login {
-            username,
-            role,
-            password,
-            fence,
-            exclusive,
-            holder,
-        },
-        other => other,
+    let by = |holder: u64, epoch: u64| {
+        let mut login = fenced(SCOPE, epoch, false);
+        if let Command::Login { holder: slot, .. } = &mut login {
+            *slot = holder;
+        }
+        login
     };
     let one = session(world.run(by(1, 5)));
     world.generate(one);

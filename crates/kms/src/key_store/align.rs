@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::Connection;
 use super::connection::LiveConnection;
 use super::driver::KeyStore;
-use super::operations::leave;
 use super::record::KeyStoreRecord;
+use super::transition::leave;
 use crate::catalogue::Partition;
 use crate::kms::Kms;
 

@@ -8,12 +8,14 @@ mod delete;
 mod describe;
 mod disconnect;
 mod driver;
+mod establish;
 mod lifecycle;
 mod login;
 mod operations;
 mod pace;
 mod record;
 mod requirement;
+mod transition;
 mod update;
 
 pub use describe::KeyStoreStatus;

@@ -1,0 +1,291 @@
+//! Connects and disconnects on their way, and the connections that stand.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis_api::Exception;
+use portcullis_cloudhsm::StateChange;
+use portcullis_hsm::{Epoch, Secret};
+use portcullis_link::CallError;
+use portcullis_seam::plant::{Bug, planted};
+use tokio::sync::MutexGuard;
+
+use super::connection::LiveConnection;
+use super::driver::KeyStore;
+use super::login::Member;
+use super::record::KeyStoreRecord;
+use super::{Connection, ConnectionError, Event, next};
+use crate::catalogue::Partition;
+use crate::kms::Kms;
+use crate::shared::{ATTEMPTS_MAX, is_overtaken, overtaken};
+
+/// Logging out is best effort: the gate is down and the fence raised where it could be.
+const LOG_OUT_DEADLINE: Duration = Duration::from_secs(3);
+
+/// How often HSMs without a session are tried again.
+const MAINTENANCE_INTERVAL: Duration = Duration::from_millis(500);
+
+impl Kms {
+    pub(super) fn start_connecting(
+        self: &Arc<Self>,
+        partition: &Arc<Partition>,
+        store: &Arc<KeyStore>,
+        epoch: Epoch,
+    ) {
+        let (kms, partition, store) = (Arc::clone(self), Arc::clone(partition), Arc::clone(store));
+        let turn = self.begin(&store, StateChange::Connect);
+        tokio::spawn(async move {
+            let work = async {
+                kms.await_turn(&turn).await;
+                if store.record().epoch == epoch {
+                    let outcome = kms.establish(&partition, &store, epoch).await;
+                    kms.finish_connecting(&partition, &store, outcome, epoch)
+                        .await;
+                }
+            };
+            kms.drive(&store, epoch, work).await;
+            turn.finish();
+        });
+    }
+
+    pub(super) fn start_disconnecting(
+        self: &Arc<Self>,
+        partition: &Arc<Partition>,
+        store: &Arc<KeyStore>,
+        live: Option<Arc<LiveConnection>>,
+        epoch: Epoch,
+    ) {
+        let (kms, partition, store) = (Arc::clone(self), Arc::clone(partition), Arc::clone(store));
+        let turn = self.begin(&store, StateChange::Disconnect);
+        tokio::spawn(async move {
+            let work = async {
+                leave(&store, live, epoch).await;
+                kms.await_turn(&turn).await;
+                kms.finish_disconnecting(&partition, &store, epoch).await;
+            };
+            kms.drive(&store, epoch, work).await;
+            turn.finish();
+        });
+    }
+
+    /// Commits how a connect ended, unless a disconnect came first.
+    async fn finish_connecting(
+        self: &Arc<Self>,
+        partition: &Arc<Partition>,
+        store: &Arc<KeyStore>,
+        outcome: Result<Arc<LiveConnection>, ConnectionError>,
+        epoch: Epoch,
+    ) {
+        let event = match &outcome {
+            Ok(_) => Event::ConnectSucceeded,
+            Err(error) => Event::ConnectFailed(*error),
+        };
+        let ended = |record: &mut KeyStoreRecord| {
+            let permitted = if planted(Bug::LateConnectOpensGate) {
+                next(Connection::Connecting, event)
+            } else {
+                next(record.connection, event).filter(|_| record.epoch == epoch)
+            };
+            let (to, _actions) = permitted?;
+            record.connection = to;
+            Some(())
+        };
+        let _changing = match self.amend(partition, store, ended).await {
+            Ok(Some(changing)) => changing,
+            Ok(None) => {
+                if let Ok(live) = outcome {
+                    live.log_out(store.record().epoch).await;
+                }
+                return;
+            }
+            Err(exception) => {
+                tracing::error!(%exception, key_store = %store.id, "the connect is not recorded");
+                return;
+            }
+        };
+        match outcome {
+            Ok(live) => {
+                store.live.store(Some(Arc::clone(&live)));
+                // Rule GATE-04: the gate opens only when the connection is recorded.
+                store.gate.open(epoch);
+                self.maintain(store, &live);
+                tracing::info!(key_store = %store.id, "connected");
+            }
+            Err(error) => {
+                tracing::warn!(key_store = %store.id, code = error.name(), "connect failed");
+            }
+        }
+    }
+
+    async fn finish_disconnecting(&self, partition: &Partition, store: &KeyStore, epoch: Epoch) {
+        let ended = |record: &mut KeyStoreRecord| {
+            let permitted = next(record.connection, Event::DisconnectFinished);
+            let (to, _actions) = permitted.filter(|_| record.epoch == epoch)?;
+            record.connection = to;
+            Some(())
+        };
+        if let Err(exception) = self.amend(partition, store, ended).await {
+            tracing::error!(%exception, "the disconnect is not recorded");
+        }
+    }
+
+    /// Commits a store's record with `change` made to it, and makes it again on top of what another
+    /// facade has committed first. None when there is nothing to change; otherwise the partition
+    /// stays locked until the caller has done what belongs to the change.
+    pub(super) async fn amend<'partition>(
+        &self,
+        partition: &'partition Partition,
+        store: &KeyStore,
+        change: impl Fn(&mut KeyStoreRecord) -> Option<()>,
+    ) -> Result<Option<MutexGuard<'partition, ()>>, Exception> {
+        for _ in 0..ATTEMPTS_MAX {
+            let changing = partition.control.lock().await;
+            let mut record = store.record();
+            if change(&mut record).is_none() {
+                return Ok(None);
+            }
+            match self.put_store(store, record).await {
+                Ok(()) => return Ok(Some(changing)),
+                Err(exception) if is_overtaken(&exception) => {}
+                Err(exception) => return Err(exception),
+            }
+            drop(changing);
+            self.keep_up().await?;
+        }
+        Err(overtaken())
+    }
+
+    /// Takes up after a restart what was CONNECTED, CONNECTING or DISCONNECTING.
+    pub(crate) async fn resume(self: &Arc<Self>) {
+        for partition in self.catalogue.all() {
+            let stores: Vec<_> = partition.stores.read().values().cloned().collect();
+            for store in stores {
+                if self.shares_store() {
+                    // What others have begun is theirs, until they do not go on with it.
+                    self.align(&store);
+                    continue;
+                }
+                let record = store.record();
+                match record.connection {
+                    Connection::Disconnected if planted(Bug::DisconnectedStoreReconnected) => {
+                        self.reconnect(&store).await;
+                    }
+                    Connection::Disconnected | Connection::Failed(_) => {}
+                    Connection::Connected => self.reconnect(&store).await,
+                    Connection::Connecting => self.connect_again(&partition, &store).await,
+                    Connection::Disconnecting => {
+                        self.start_disconnecting(&partition, &store, None, record.epoch);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Begins a connect anew that a restart has cut short: under a new epoch, since HSMs may have
+    /// sessions of the old one.
+    pub(super) async fn connect_again(
+        self: &Arc<Self>,
+        partition: &Arc<Partition>,
+        store: &Arc<KeyStore>,
+    ) {
+        let mut record = store.record();
+        record.epoch = record.next_epoch(self.now_ms());
+        let epoch = record.epoch;
+        if let Err(exception) = self.put_store(store, record).await {
+            tracing::error!(%exception, key_store = %store.id, "not connected again");
+            return;
+        }
+        store.gate.close(epoch);
+        self.start_connecting(partition, store, epoch);
+    }
+
+    /// Rule KS-62: a CONNECTED store stays CONNECTED across a restart of the service, under a new
+    /// epoch, also while its HSMs cannot be reached.
+    async fn reconnect(self: &Arc<Self>, store: &Arc<KeyStore>) {
+        let mut record = store.record();
+        if !planted(Bug::EpochReused) {
+            record.epoch = record.next_epoch(self.now_ms());
+        }
+        let epoch = record.epoch;
+        let Ok(known) = self.known_passwords(&record) else {
+            return;
+        };
+        if let Err(exception) = self.put_store(store, record).await {
+            tracing::error!(%exception, key_store = %store.id, "not connected again");
+            return;
+        }
+        let mut known = known.into_iter();
+        let Some(current) = known.next() else {
+            return;
+        };
+        let live = LiveConnection::new(store.fence(epoch), Vec::new(), current, known.collect());
+        let live = Arc::new(live);
+        store.live.store(Some(Arc::clone(&live)));
+        self.reconcile(store, &live).await;
+        store.gate.open(epoch);
+        self.maintain(store, &live);
+    }
+
+    /// Follows the cluster for as long as the connection lives: HSMs that come, go, or restart.
+    pub(super) fn maintain(self: &Arc<Self>, store: &Arc<KeyStore>, live: &Arc<LiveConnection>) {
+        let (kms, store, watched) = (Arc::clone(self), Arc::clone(store), Arc::clone(live));
+        let mut changes = self.config.clusters.changes();
+        let task = tokio::spawn(async move {
+            loop {
+                let incomplete = watched
+                    .members
+                    .load()
+                    .iter()
+                    .any(|member| member.wants_login());
+                tokio::select! {
+                    biased;
+                    changed = changes.changed() => if changed.is_err() { return },
+                    () = watched.nudge.notified() => {}
+                    () = tokio::time::sleep(MAINTENANCE_INTERVAL), if incomplete => {}
+                }
+                kms.reconcile(&store, &watched).await;
+            }
+        });
+        live.maintained_by(task);
+    }
+
+    pub(super) async fn reconcile(&self, store: &KeyStore, live: &LiveConnection) {
+        let record = store.record();
+        let cluster = self.config.clusters.cluster(&store.scope, &record.cluster);
+        let present = live.members.load_full();
+        let members = cluster.map(|cluster| self.members(&record, &cluster, &present));
+        let members = members.unwrap_or_default();
+        live.members.store(Arc::new(members.clone()));
+        for member in members.iter().filter(|member| member.wants_login()) {
+            if let Err(error) = join(member, live).await {
+                tracing::debug!(hsm = %member.hsm, %error, "not logged in yet");
+            }
+        }
+    }
+}
+
+/// Logs out on the HSMs, as far as they hear of it.
+pub(super) async fn leave(store: &KeyStore, live: Option<Arc<LiveConnection>>, epoch: Epoch) {
+    if planted(Bug::DisconnectAcknowledgedEarly) {
+        tokio::time::sleep(MAINTENANCE_INTERVAL).await;
+        store.take_down(epoch);
+    }
+    if let Some(live) = live {
+        let left = tokio::time::timeout(LOG_OUT_DEADLINE, live.log_out(epoch)).await;
+        if left.is_err() {
+            tracing::warn!(key_store = %store.id, "not every HSM heard of the disconnect");
+        }
+    }
+}
+
+/// Logs in on an HSM that came later, and gives it the present password if it has the last one.
+async fn join(member: &Member, live: &LiveConnection) -> Result<(), CallError> {
+    let known: Vec<&Secret> = std::iter::once(&live.current)
+        .chain(&live.previous)
+        .collect();
+    let used = member.log_in(&known, live.fence, false).await?;
+    if used > 0 {
+        member.change_password(&live.current).await?;
+    }
+    Ok(())
+}
