@@ -38,6 +38,13 @@ fn the_repair_is_rehearsed_as_the_readme_says() {
 }
 
 #[test]
+fn a_plaintext_is_for_an_enclave_only_as_the_chapter_on_enclaves_says() {
+    let portcullis = Portcullis::up(&["--world", "quickstart", "--ephemeral"]);
+    let printed = portcullis.shell(&script("docs/enclaves.md", "enclave"));
+    assert!(printed.contains("attack at dawn"), "{printed}");
+}
+
+#[test]
 fn policies_and_grants_decide_as_the_chapter_on_them_says() {
     let text = std::fs::read_to_string(root().join("docs/auth.md")).unwrap();
     let world = text

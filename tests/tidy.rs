@@ -22,6 +22,7 @@ const LAYERS: &[&[&str]] = &[
         "portcullis-api",
         "portcullis-sigv4",
         "portcullis-policy",
+        "portcullis-attest",
     ],
     &["portcullis-hsm"],
     &["portcullis-link", "portcullis-store"],

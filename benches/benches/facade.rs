@@ -35,7 +35,7 @@ use portcullis_cloudhsm::{
     Calendar, CloudHsm, CloudHsmConfig, Clusters, MemoryDisks, Pace, Pacing, Quotas,
 };
 use portcullis_hsm::{DeviceKey, Role, Secret, Settings};
-use portcullis_kms::{Connection, Kms, KmsConfig};
+use portcullis_kms::{AttestationTrust, Connection, Kms, KmsConfig};
 use portcullis_link::{ClientIdentity, QuicSettings, QuicTransport, Transport};
 use portcullis_seam::{Entropy, SystemClock, SystemEntropy, ThreadPool, WallClock};
 use portcullis_server::{Auth, Credentials, EventsConfig, Running, Server, ServerConfig, Services};
@@ -286,6 +286,7 @@ async fn facade(cores: NonZeroUsize, events: EventsConfig) -> Facade {
         pool: Arc::new(ThreadPool::per_core()),
         rename_while_connected: false,
         pacing: Pacing::new(Pace::Immediate),
+        attestation: AttestationTrust::default(),
         operation_deadline: Duration::from_secs(10),
     });
     let kms = kms.await.unwrap();

@@ -17,7 +17,7 @@ use portcullis_api::kms::{CreateKeyRequest, DescribeKeyRequest, ListKeysRequest}
 use portcullis_api::{KeyId, Scope};
 use portcullis_cloudhsm::{CloudHsm, CloudHsmConfig, MemoryDisks, Pace, Pacing, Quotas};
 use portcullis_hsm::{DeviceKey, Settings};
-use portcullis_kms::{Kms, KmsConfig};
+use portcullis_kms::{AttestationTrust, Kms, KmsConfig};
 use portcullis_link::{ClientIdentity, QuicSettings, QuicTransport, Transport};
 use portcullis_seam::{Entropy, SystemClock, SystemEntropy, ThreadPool};
 use portcullis_store::Store;
@@ -165,6 +165,7 @@ async fn kms() -> Arc<Kms> {
         pool: Arc::new(ThreadPool::per_core()),
         rename_while_connected: false,
         pacing: Pacing::new(Pace::Immediate),
+        attestation: AttestationTrust::default(),
         operation_deadline: Duration::from_secs(10),
     });
     kms.await.unwrap()

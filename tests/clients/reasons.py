@@ -24,6 +24,8 @@ REASONS = {
         "a token is valid for a day; a test that puts the clock forward shows it",
     ("DeleteImportedKeyMaterial", "KMSInvalidStateException"):
         "only a replica that is Creating, which lasts no time here",
+    ("GenerateRandom", "UnsupportedOperationException"):
+        "an external key store has no random bytes to give, and there are none",
     ("PutKeyPolicy", "UnsupportedOperationException"): "every customer key has a policy to set",
     ("GetKeyPolicy", "KMSInvalidStateException"): EVERY_STATE,
     ("GetKeyRotationStatus", "KMSInvalidStateException"): EVERY_STATE,

@@ -7,6 +7,7 @@ use portcullis_cloudhsm::{Pace, Quotas};
 use portcullis_loadgen::LoadCommand;
 use portcullis_seam::TimeScale;
 
+use crate::attest;
 use crate::chaos::Chaos;
 use crate::clock;
 use crate::cloudhsm_cli::CloudHsmCli;
@@ -57,6 +58,8 @@ The file holds the device key: whoever has it has every key and can use every ke
         #[command(subcommand)]
         command: SnapshotCommand,
     },
+    /// Make an attestation document for a public key, as a Nitro enclave would show one to KMS
+    Attest(Attest),
     /// The CloudHSM CLI's verbs: activate a cluster, manage its users and keys
     CloudhsmCli(Box<CloudHsmCli>),
     /// Measure throughput and latency, also through disconnect, edit and reconnect
@@ -126,12 +129,47 @@ pub(crate) struct Up {
     /// Keep the service's quotas: none or aws [default: the world's, or none]
     #[arg(long, value_name = "QUOTAS")]
     pub(crate) quota: Option<Quotas>,
+    /// Whose attestation documents of enclaves are believed: any, aws, unchecked, or a PEM file with
+    /// roots [default: the world's, or any]
+    #[arg(long, value_name = "ROOTS")]
+    pub(crate) attestation_roots: Option<String>,
     /// Append every event, calls included, to this file as lines of JSON in CloudTrail's form
     #[arg(long, value_name = "PATH")]
     pub(crate) events_file: Option<PathBuf>,
     /// Run the scripts of this folder when everything is ready, before the line on stdout
     #[arg(long, value_name = "DIR")]
     pub(crate) ready_hooks: Option<PathBuf>,
+}
+
+/// `portcullis attest`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  openssl genrsa -out enclave.key 2048 && openssl rsa -in enclave.key -pubout -out enclave.pub
+  portcullis attest --public-key enclave.pub --out document
+  portcullis attest --public-key enclave.pub --out document --authority ./authority
+  portcullis up --attestation-roots ./authority/root.pem
+
+A document is valid for three hours.")]
+pub(crate) struct Attest {
+    /// The enclave's public key, RSA, in PEM or DER
+    #[arg(long, value_name = "FILE")]
+    pub(crate) public_key: Option<PathBuf>,
+    /// Where the document is written
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// A measurement, such as 0=ee0d45... for the image's; 0, 1 and 2 are zeros when not given
+    #[arg(long, value_name = "INDEX=HEX", value_parser = attest::pcr)]
+    pub(crate) pcr: Vec<(u8, Vec<u8>)>,
+    /// Which enclave it is
+    #[arg(long, default_value = "i-00000000000000000-enc00000000000000000")]
+    pub(crate) module_id: String,
+    /// Sign under the authority in this folder, which is made if it is not there: root.pem and
+    /// root.key [default: under one that is forgotten]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) authority: Option<PathBuf>,
+    /// Make it for a clock that is so far ahead: 90s, 30m, 12h, 7d
+    #[arg(long, value_name = "SPAN", default_value = "0s", value_parser = clock::span)]
+    pub(crate) ahead: Duration,
 }
 
 /// A running Portcullis.

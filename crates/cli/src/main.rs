@@ -2,6 +2,7 @@
 
 mod again;
 mod args;
+mod attest;
 mod chaos;
 mod client;
 mod clock;
@@ -11,6 +12,7 @@ mod folder;
 mod hooks;
 mod host;
 mod load_runs;
+mod pem;
 mod print;
 mod snapshot;
 mod status;
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
             | HsmCommand::Crash { .. }
             | HsmCommand::Restart { .. } => wait_for(status::hsm(&arguments)),
         },
+        Command::Attest(arguments) => attest::run(&arguments),
         Command::Chaos(arguments) => chaos::run(*arguments),
         Command::Snapshot { command } => wait_for(snapshot::run(&command)),
         Command::CloudhsmCli(arguments) => wait_for(cloudhsm_cli::run(*arguments)),

@@ -107,6 +107,7 @@ impl System {
             pool,
             rename_while_connected: world.rename_while_connected,
             pacing,
+            attestation: world.attestation()?,
             operation_deadline: OPERATION_DEADLINE,
         })
         .await

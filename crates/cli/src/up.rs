@@ -74,6 +74,8 @@ async fn serve(arguments: &Up) -> Result<Ended, String> {
     let profile = world.device(world.profile.as_deref())?;
     world.state_changes = arguments.state_changes.unwrap_or(world.state_changes);
     world.quota = arguments.quota.unwrap_or(world.quota);
+    let roots = arguments.attestation_roots.clone();
+    world.attestation_roots = roots.or(world.attestation_roots);
     tracing::info!(world = arguments.world, "{}", world.description);
     let data = data(arguments)?;
     let system = System::open(&data, &world).await?;

@@ -4,6 +4,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use portcullis_api::{Code, Exception, Scope};
+use portcullis_attest::Trust as AttestationTrust;
 use portcullis_cloudhsm::{Clusters, Pacing};
 use portcullis_hsm::{DeviceKey, Secret, Settings, Unsealable};
 use portcullis_link::Transport;
@@ -43,6 +44,8 @@ pub struct KmsConfig {
     pub rename_while_connected: bool,
     /// How long a connect and a disconnect take.
     pub pacing: Arc<Pacing>,
+    /// Whose attestation documents are believed.
+    pub attestation: AttestationTrust,
     /// How long a cryptographic operation may take in all.
     pub operation_deadline: Duration,
 }

@@ -33,6 +33,7 @@ mod subject;
 mod translate;
 
 pub use access::{Concern, Concerns, Principal};
+pub use crypto::recipient_told;
 pub use events::{EVENTS_MAX, EventListener, EventLog, EventRecord, Events};
 pub use gate::{Gate, Passage};
 pub use key::check_key_material;
@@ -40,4 +41,5 @@ pub use key_store::{
     Action, Connection, ConnectionError, Event, KeyStoreStatus, Kind, TRANSITIONS, Transition, next,
 };
 pub use kms::{Kms, KmsConfig, OpenError};
+pub use portcullis_attest::Trust as AttestationTrust;
 pub use subject::Subject;

@@ -43,6 +43,7 @@ macro_rules! dispatch {
                 match input {
                     $(Input::$operation(input) => Box::pin(async move {
                         notes.asked(&input);
+                        notes.attested(&input);
                         dispatch!(@before $effect self scope notes);
                         if self.kms.keeps_quotas() {
                             admit(&self.kms, scope, Operation::$operation, &input)?;

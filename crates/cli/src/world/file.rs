@@ -6,7 +6,7 @@ use std::str::FromStr;
 use portcullis_api::kms::{KeySpec, KeyUsageType};
 use portcullis_api::{AccountId, ClusterId, KeyId, KeyStoreId, Region, Scope};
 use portcullis_cloudhsm::{Cidr, Pace, Profile, Quotas};
-use portcullis_kms::check_key_material;
+use portcullis_kms::{AttestationTrust, check_key_material};
 use portcullis_seam::TimeScale;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
@@ -31,6 +31,9 @@ pub(crate) struct World {
     /// and the default, is that every edit needs DISCONNECTED.
     #[serde(default)]
     pub(crate) rename_while_connected: bool,
+    /// Whose attestation documents are believed: `any`, `aws`, `unchecked`, or the path of a PEM
+    /// file with roots.
+    pub(crate) attestation_roots: Option<String>,
     /// How many times faster than real time the services' clock runs.
     #[serde(default, deserialize_with = "time_scale")]
     pub(crate) time_scale: Option<TimeScale>,
@@ -296,6 +299,14 @@ impl World {
             Some(own) => Ok(Some(own.clone())),
             None => Profile::named(name).map_err(|error| error.to_string()),
         }
+    }
+
+    /// Whose attestation documents are believed.
+    ///
+    /// # Errors
+    /// A text for the user.
+    pub(crate) fn attestation(&self) -> Result<AttestationTrust, String> {
+        crate::attest::trust(self.attestation_roots.as_deref())
     }
 
     fn check_devices(&self) -> Result<(), String> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use portcullis_api::kms::{CreateGrantRequest, RetireGrantRequest, Tag};
+use portcullis_api::kms::{CreateGrantRequest, RecipientInfo, RetireGrantRequest, Tag};
 use portcullis_policy::Context;
 
 /// A request that somebody must be permitted to make. `table.rs` says for each operation what it
@@ -10,6 +10,11 @@ use portcullis_policy::Context;
 pub trait Concerns {
     /// Which actions, on what, under which circumstances.
     fn concern(&self) -> Concern<'_>;
+
+    /// The enclave that the reply is for.
+    fn recipient(&self) -> Option<&RecipientInfo> {
+        None
+    }
 }
 
 /// What a request concerns.
@@ -22,6 +27,8 @@ pub struct Concern<'a> {
     /// A key policy that the request would put, unless its safety check is bypassed.
     pub(crate) new_policy: Option<&'a str>,
     pub(crate) new_grant: Option<&'a CreateGrantRequest>,
+    /// The enclave that the reply is for, whose document has condition keys of its own.
+    pub(crate) recipient: Option<&'a RecipientInfo>,
 }
 
 /// One action on one thing.
@@ -73,6 +80,7 @@ impl<'a> Concern<'a> {
             context: Context::default(),
             new_policy: None,
             new_grant: None,
+            recipient: None,
         }
     }
 
@@ -101,6 +109,11 @@ impl<'a> Concern<'a> {
 
     pub(crate) fn tokens(mut self, tokens: &'a Option<Vec<String>>) -> Self {
         self.tokens = tokens.as_deref().unwrap_or_default();
+        self
+    }
+
+    pub(crate) const fn attested(mut self, recipient: Option<&'a RecipientInfo>) -> Self {
+        self.recipient = recipient;
         self
     }
 

@@ -51,10 +51,12 @@ impl Kms {
     ) -> Result<(), Exception> {
         let asking = self.partition(scope);
         self.check_tokens(Some(concern.tokens))?;
+        let recipient = self.recipient(concern.recipient)?;
         for wanted in &concern.wanted {
             let looked = self.look_up(&asking, caller, *wanted)?;
             let Some(looked) = looked else { continue };
-            let context = self.context(caller, scope, concern, &looked);
+            let mut context = self.context(caller, scope, concern, &looked);
+            recipient.describe(&mut context);
             let denied = match &looked.of {
                 Of::Nothing => own(caller, wanted.action, "*", &context),
                 Of::Resource(arn) => own(caller, wanted.action, arn, &context),

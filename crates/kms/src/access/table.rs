@@ -10,12 +10,18 @@ use portcullis_api::{cloudhsm, kms};
 use super::concern::{Concern, Concerns, On};
 
 macro_rules! concerns {
-    ($($input:ty, $it:ident => $concern:expr;)*) => {$(
+    ($($input:ty, $it:ident $(for $recipient:expr)? => $concern:expr;)*) => {$(
         impl Concerns for $input {
             fn concern(&self) -> Concern<'_> {
                 let $it = self;
-                $concern
+                $concern $(.attested($recipient.as_ref()))?
             }
+            $(
+                fn recipient(&self) -> Option<&kms::RecipientInfo> {
+                    let $it = self;
+                    $recipient.as_ref()
+                }
+            )?
         }
     )*};
 }
@@ -34,7 +40,7 @@ concerns! {
     kms::EncryptRequest, it => Concern::of("kms:Encrypt", On::Use(&it.key_id))
         .within(&it.encryption_context).tokens(&it.grant_tokens)
         .says("kms:EncryptionAlgorithm", algorithm(&it.encryption_algorithm));
-    kms::DecryptRequest, it => Concern::of("kms:Decrypt", maker(it.ciphertext_blob.as_ref(), it.key_id.as_deref()))
+    kms::DecryptRequest, it for it.recipient => Concern::of("kms:Decrypt", maker(it.ciphertext_blob.as_ref(), it.key_id.as_deref()))
         .within(&it.encryption_context).tokens(&it.grant_tokens)
         .says("kms:EncryptionAlgorithm", algorithm(&it.encryption_algorithm));
     kms::ReEncryptRequest, it => Concern::of("kms:ReEncryptFrom", maker(it.ciphertext_blob.as_ref(), it.source_key_id.as_deref()))
@@ -42,13 +48,13 @@ concerns! {
         .and("kms:ReEncryptTo", On::Use(&it.destination_key_id))
         .within(&it.destination_encryption_context).tokens(&it.grant_tokens)
         .says("kms:EncryptionAlgorithm", algorithm(&it.destination_encryption_algorithm));
-    kms::GenerateDataKeyRequest, it => Concern::of("kms:GenerateDataKey", On::Use(&it.key_id))
+    kms::GenerateDataKeyRequest, it for it.recipient => Concern::of("kms:GenerateDataKey", On::Use(&it.key_id))
         .within(&it.encryption_context).tokens(&it.grant_tokens)
         .says("kms:EncryptionAlgorithm", Some(SYMMETRIC));
     kms::GenerateDataKeyWithoutPlaintextRequest, it => Concern::of("kms:GenerateDataKeyWithoutPlaintext", On::Use(&it.key_id))
         .within(&it.encryption_context).tokens(&it.grant_tokens)
         .says("kms:EncryptionAlgorithm", Some(SYMMETRIC));
-    kms::GenerateDataKeyPairRequest, it => Concern::of("kms:GenerateDataKeyPair", On::Use(&it.key_id))
+    kms::GenerateDataKeyPairRequest, it for it.recipient => Concern::of("kms:GenerateDataKeyPair", On::Use(&it.key_id))
         .within(&it.encryption_context).tokens(&it.grant_tokens)
         .says("kms:EncryptionAlgorithm", Some(SYMMETRIC))
         .says("kms:DataKeyPairSpec", Some(&it.key_pair_spec));
@@ -56,7 +62,7 @@ concerns! {
         .within(&it.encryption_context).tokens(&it.grant_tokens)
         .says("kms:EncryptionAlgorithm", Some(SYMMETRIC))
         .says("kms:DataKeyPairSpec", Some(&it.key_pair_spec));
-    kms::GenerateRandomRequest, _it => Concern::of("kms:GenerateRandom", On::Nothing);
+    kms::GenerateRandomRequest, it for it.recipient => Concern::of("kms:GenerateRandom", On::Nothing);
     kms::SignRequest, it => Concern::of("kms:Sign", On::Use(&it.key_id)).tokens(&it.grant_tokens)
         .says("kms:SigningAlgorithm", Some(&it.signing_algorithm))
         .says("kms:MessageType", Some(it.message_type.as_deref().unwrap_or("RAW")));
@@ -67,7 +73,7 @@ concerns! {
         .says("kms:MacAlgorithm", Some(&it.mac_algorithm));
     kms::VerifyMacRequest, it => Concern::of("kms:VerifyMac", On::Use(&it.key_id)).tokens(&it.grant_tokens)
         .says("kms:MacAlgorithm", Some(&it.mac_algorithm));
-    kms::DeriveSharedSecretRequest, it => Concern::of("kms:DeriveSharedSecret", On::Use(&it.key_id)).tokens(&it.grant_tokens)
+    kms::DeriveSharedSecretRequest, it for it.recipient => Concern::of("kms:DeriveSharedSecret", On::Use(&it.key_id)).tokens(&it.grant_tokens)
         .says("kms:KeyAgreementAlgorithm", Some(&it.key_agreement_algorithm));
     kms::EncapsulateRequest, it => Concern::of("kms:Encapsulate", On::Use(&it.key_id)).tokens(&it.grant_tokens);
     kms::DecapsulateRequest, it => Concern::of("kms:Decapsulate", On::Use(&it.key_id)).tokens(&it.grant_tokens);

@@ -7,7 +7,7 @@ use portcullis_api::{Blob, Code, Exception, Scope, SecretBlob};
 use portcullis_hsm::Task;
 
 use super::algorithm::algorithm_of;
-use super::usable::{Unfit, Usable, no_recipient, stop_dry_run, unforeseen};
+use super::usable::{Unfit, Usable, stop_dry_run, unforeseen};
 use crate::key::metadata;
 use crate::kms::Kms;
 use crate::translate;
@@ -27,7 +27,7 @@ impl Kms {
         input: DeriveSharedSecretRequest,
     ) -> Result<DeriveSharedSecretResponse, Exception> {
         self.check_tokens(input.grant_tokens.as_deref())?;
-        no_recipient(input.recipient.is_some())?;
+        let recipient = self.recipient(input.recipient.as_ref())?;
         let usable = Usable::find(&self.partition(scope), &input.key_id)?;
         let key = &usable.key;
         let algorithm: KeyAgreementAlgorithmSpec =
@@ -46,13 +46,14 @@ impl Kms {
             )
         })?;
         stop_dry_run(input.dry_run)?;
+        let handed = self.hand_over(&recipient, secret.0)?;
         self.used(key, Tracked::DeriveSharedSecret);
         Ok(DeriveSharedSecretResponse {
             key_id: Some(key.arn.clone()),
-            shared_secret: Some(SecretBlob(secret.0)),
+            shared_secret: handed.plaintext,
+            ciphertext_for_recipient: handed.for_recipient,
             key_agreement_algorithm: Some(algorithm.as_str().to_owned()),
             key_origin: metadata(&key.scope, key).origin,
-            ..DeriveSharedSecretResponse::default()
         })
     }
 

@@ -3,13 +3,13 @@ use portcullis_api::kms::{
     GenerateDataKeyRequest, GenerateDataKeyResponse, GenerateDataKeyWithoutPlaintextRequest,
     GenerateDataKeyWithoutPlaintextResponse,
 };
-use portcullis_api::{Blob, Code, Exception, Scope, SecretBlob};
+use portcullis_api::{Blob, Code, Exception, Scope};
 use portcullis_hsm::Operation;
 use zeroize::Zeroizing;
 
 use super::algorithm::check_symmetric;
 use super::random::number_of_bytes;
-use super::usable::{Usable, no_recipient, stop_dry_run};
+use super::usable::{Usable, stop_dry_run};
 use crate::kms::Kms;
 
 /// Bytes of a data key by its spec.
@@ -26,7 +26,7 @@ impl Kms {
         input: GenerateDataKeyRequest,
     ) -> Result<GenerateDataKeyResponse, Exception> {
         self.check_tokens(input.grant_tokens.as_deref())?;
-        no_recipient(input.recipient.is_some())?;
+        let recipient = self.recipient(input.recipient.as_ref())?;
         let length = data_key_length(input.key_spec.as_deref(), input.number_of_bytes)?;
         self.make_managed_key(scope, &input.key_id).await?;
         let usable = Usable::find(&self.partition(scope), &input.key_id)?;
@@ -34,13 +34,14 @@ impl Kms {
         let data = usable.bind(input.encryption_context.as_ref())?;
         stop_dry_run(input.dry_run)?;
         let (plaintext, sealed) = self.data_key(&usable, &data, length).await?;
+        let handed = self.hand_over(&recipient, plaintext)?;
         self.used(&usable.key, Tracked::GenerateDataKey);
         Ok(GenerateDataKeyResponse {
             ciphertext_blob: Some(sealed),
-            plaintext: Some(SecretBlob(plaintext)),
+            plaintext: handed.plaintext,
+            ciphertext_for_recipient: handed.for_recipient,
             key_id: Some(usable.key.arn.clone()),
             key_material_id: usable.material_id(),
-            ..GenerateDataKeyResponse::default()
         })
     }
 

@@ -6,12 +6,12 @@ use portcullis_api::kms::{
     GenerateDataKeyPairWithoutPlaintextRequest, GenerateDataKeyPairWithoutPlaintextResponse,
     KeySpec,
 };
-use portcullis_api::{Blob, Exception, Scope, SecretBlob};
+use portcullis_api::{Blob, Exception, Scope};
 use portcullis_hsm::{KeyKind, Operation, Refusal, SecretKey};
 use zeroize::Zeroizing;
 
 use super::algorithm::check_symmetric;
-use super::usable::{Usable, no_recipient, stop_dry_run};
+use super::usable::{Usable, stop_dry_run};
 use crate::catalogue::Partition;
 use crate::key::{check_not_pending, find_for_use, spec};
 use crate::key_store::Failure;
@@ -30,21 +30,22 @@ impl Kms {
         input: GenerateDataKeyPairRequest,
     ) -> Result<GenerateDataKeyPairResponse, Exception> {
         self.check_tokens(input.grant_tokens.as_deref())?;
-        no_recipient(input.recipient.is_some())?;
+        let recipient = self.recipient(input.recipient.as_ref())?;
         let kind = kind(&input.key_pair_spec)?;
         let sealing = sealing(&self.partition(scope), &input.key_id, "GenerateDataKeyPair")?;
         let data = sealing.bind(input.encryption_context.as_ref())?;
         stop_dry_run(input.dry_run)?;
         let pair = self.data_key_pair(&sealing, &data, kind).await?;
+        let handed = self.hand_over(&recipient, pair.private)?;
         self.used(&sealing.key, Tracked::GenerateDataKeyPair);
         Ok(GenerateDataKeyPairResponse {
             private_key_ciphertext_blob: Some(pair.sealed),
-            private_key_plaintext: Some(SecretBlob(pair.private)),
+            private_key_plaintext: handed.plaintext,
+            ciphertext_for_recipient: handed.for_recipient,
             public_key: Some(pair.public),
             key_id: Some(sealing.key.arn.clone()),
             key_pair_spec: Some(input.key_pair_spec),
             key_material_id: sealing.material_id(),
-            ..GenerateDataKeyPairResponse::default()
         })
     }
 

@@ -6,14 +6,14 @@ use portcullis_api::kms::{
     DecryptRequest, DecryptResponse, EncryptRequest, EncryptResponse, EncryptionAlgorithmSpec,
     ReEncryptRequest, ReEncryptResponse,
 };
-use portcullis_api::{Blob, Code, Exception, Scope, SecretBlob};
+use portcullis_api::{Blob, Code, Exception, Scope};
 use portcullis_hsm::{OaepHash, Operation, Output, Task};
 use portcullis_seam::plant::{Bug, planted};
 use zeroize::Zeroizing;
 
 use super::Ciphertext;
 use super::algorithm::algorithm_of;
-use super::usable::{Usable, no_recipient, stop_dry_run};
+use super::usable::{Usable, stop_dry_run};
 use crate::catalogue::Partition;
 use crate::key::{find_for_use, find_maker, spec};
 use crate::kms::Kms;
@@ -64,7 +64,7 @@ impl Kms {
         input: DecryptRequest,
     ) -> Result<DecryptResponse, Exception> {
         self.check_tokens(input.grant_tokens.as_deref())?;
-        no_recipient(input.recipient.is_some())?;
+        let recipient = self.recipient(input.recipient.as_ref())?;
         let sealed = Sealed {
             algorithm: asked(input.encryption_algorithm.as_deref()),
             key_id: input.key_id.as_deref(),
@@ -82,14 +82,15 @@ impl Kms {
         // A dry run says what the real one would: also whether the ciphertext opens.
         let plaintext = self.open_text(&from, &bound, sealed).await?;
         stop_dry_run(input.dry_run)?;
+        let handed = self.hand_over(&recipient, plaintext.0)?;
         let key = &from.usable.key;
         self.used(&from.usable.key, Tracked::Decrypt);
         Ok(DecryptResponse {
             key_id: Some(key.arn.clone()),
-            plaintext: Some(SecretBlob(plaintext.0)),
+            plaintext: handed.plaintext,
+            ciphertext_for_recipient: handed.for_recipient,
             encryption_algorithm: Some(from.algorithm.as_str().to_owned()),
             key_material_id: from.usable.material_id(),
-            ..DecryptResponse::default()
         })
     }
 

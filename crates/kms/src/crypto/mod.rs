@@ -10,9 +10,11 @@ mod encrypt;
 mod mac;
 mod public_key;
 mod random;
+mod recipient;
 mod signature;
 mod usable;
 
 pub(crate) use ciphertext::Ciphertext;
 pub(crate) use context::additional_data;
+pub use recipient::recipient_told;
 pub(crate) use usable::stop_dry_run;

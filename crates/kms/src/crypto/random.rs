@@ -1,10 +1,9 @@
 use portcullis_api::kms::{GenerateRandomRequest, GenerateRandomResponse};
-use portcullis_api::{Code, Exception, Scope, SecretBlob};
+use portcullis_api::{Code, Exception, Scope};
 use portcullis_hsm::Operation;
 use portcullis_seam::Entropy;
 use zeroize::Zeroizing;
 
-use super::usable::no_recipient;
 use crate::gate::Passage;
 use crate::key_store::{self, Connection, Failure, KeyStore};
 use crate::kms::Kms;
@@ -23,7 +22,7 @@ impl Kms {
         scope: &Scope,
         input: GenerateRandomRequest,
     ) -> Result<GenerateRandomResponse, Exception> {
-        no_recipient(input.recipient.is_some())?;
+        let recipient = self.recipient(input.recipient.as_ref())?;
         let bytes = number_of_bytes(input.number_of_bytes)?;
         let operation = Operation::Random { bytes };
         let drawn = match &input.custom_key_store_id {
@@ -39,9 +38,10 @@ impl Kms {
                 drawn.map_err(|failure| random_failed(&store, &failure))?.0
             }
         };
+        let handed = self.hand_over(&recipient, drawn)?;
         Ok(GenerateRandomResponse {
-            plaintext: Some(SecretBlob(drawn)),
-            ..GenerateRandomResponse::default()
+            plaintext: handed.plaintext,
+            ciphertext_for_recipient: handed.for_recipient,
         })
     }
 }

@@ -12,7 +12,7 @@ use crate::catalogue::Partition;
 use crate::gate::Passage;
 use crate::key::{Snapshot, check_usable, find_for_use, material_id, spec};
 use crate::key_store::{Failure, KeyStore};
-use crate::kms::{Kms, unsupported};
+use crate::kms::Kms;
 use crate::translate;
 
 /// A key that may be used, and the passage under which it is.
@@ -163,13 +163,4 @@ pub(crate) fn stop_dry_run(dry_run: Option<bool>) -> Result<(), Exception> {
     }
     let text = "The request would have succeeded, but the DryRun option is set.";
     Err(Exception::new(Code::DryRunOperation, text))
-}
-
-pub(super) fn no_recipient(given: bool) -> Result<(), Exception> {
-    let text = "Portcullis does not build attestation (Recipient). Leave it out.";
-    if given {
-        Err(unsupported(text))
-    } else {
-        Ok(())
-    }
 }

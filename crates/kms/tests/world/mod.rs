@@ -14,7 +14,7 @@ use portcullis_cloudhsm::{
     Pacing, Quotas, default_subnets,
 };
 use portcullis_hsm::{DeviceKey, Limits, Role, Secret, Settings};
-use portcullis_kms::{Connection, ConnectionError, Kms, KmsConfig};
+use portcullis_kms::{AttestationTrust, Connection, ConnectionError, Kms, KmsConfig};
 use portcullis_link::{ClientIdentity, QuicSettings, QuicTransport, Transport};
 use portcullis_seam::{Entropy, InlinePool, SystemClock, SystemEntropy};
 use portcullis_store::Store;
@@ -383,6 +383,7 @@ pub(crate) async fn open(parts: Parts<'_>, rename_while_connected: bool) -> Arc<
         pool: Arc::new(InlinePool),
         rename_while_connected,
         pacing: Arc::clone(calendar.pacing()),
+        attestation: AttestationTrust::default(),
         operation_deadline: Duration::from_secs(5),
     })
     .await

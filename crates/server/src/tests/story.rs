@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use portcullis_cloudhsm::{Calendar, CloudHsm, CloudHsmConfig, MemoryDisks, Pace, Pacing, Quotas};
 use portcullis_hsm::{DeviceKey, Settings};
-use portcullis_kms::{Kms, KmsConfig};
+use portcullis_kms::{AttestationTrust, Kms, KmsConfig};
 use portcullis_link::{ClientIdentity, QuicSettings, QuicTransport, Transport};
 use portcullis_seam::{Entropy, InlinePool, SystemClock, SystemEntropy};
 use portcullis_store::Store;
@@ -59,6 +59,7 @@ impl World {
             pool: Arc::new(InlinePool),
             rename_while_connected: false,
             pacing: Pacing::new(Pace::Immediate),
+            attestation: AttestationTrust::default(),
             operation_deadline: Duration::from_secs(10),
         });
         let kms = kms.await.unwrap();

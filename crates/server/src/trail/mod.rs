@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use portcullis_api::{Exception, Operation, Scope};
-use portcullis_kms::{EventRecord, Kms, Subject};
+use portcullis_kms::{Concerns, EventRecord, Kms, Subject, recipient_told};
 use portcullis_seam::{Entropy, Timestamp, WallClock, draw};
 use serde::Serialize;
 
@@ -85,6 +85,8 @@ pub(crate) struct Notes {
     pub(crate) subject: Option<Subject>,
     /// The other key of a ReEncrypt.
     pub(crate) source: Option<Subject>,
+    /// The enclave that the reply is for.
+    pub(crate) recipient: Vec<(&'static str, String)>,
 }
 
 impl Notes {
@@ -100,6 +102,13 @@ impl Notes {
     pub(crate) fn asked(&mut self, input: &impl Serialize) {
         if self.is_wanted {
             self.input = Some(Shown::of(input));
+        }
+    }
+
+    /// Before the service has the input: which enclave the reply is for.
+    pub(crate) fn attested(&mut self, input: &impl Concerns) {
+        if let Some(recipient) = input.recipient().filter(|_| self.is_wanted) {
+            self.recipient = recipient_told(recipient);
         }
     }
 

@@ -123,6 +123,14 @@ fn of_call(call: &CallRecord) -> Value {
     if let Some(subject) = &notes.subject {
         add_additional(&mut record, &subject.additional());
     }
+    // Of a call that failed the document may have been nobody's.
+    if call.failed.is_none() && !notes.recipient.is_empty() {
+        add_member(
+            &mut record,
+            "recipient",
+            Value::Object(texts(&notes.recipient)),
+        );
+    }
     record
 }
 
@@ -173,14 +181,26 @@ fn response(operation: Operation, call: &CallRecord) -> Value {
 }
 
 fn add_additional(record: &mut Value, additional: &[(&'static str, String)]) {
-    let (Some(members), false) = (record.as_object_mut(), additional.is_empty()) else {
+    for (name, text) in texts(additional) {
+        add_member(record, &name, text);
+    }
+}
+
+fn add_member(record: &mut Value, name: &str, value: Value) {
+    let Some(members) = record.as_object_mut() else {
         return;
     };
-    let additional: Map<String, Value> = additional
-        .iter()
+    let additional = members.entry("additionalEventData").or_insert(json!({}));
+    if let Some(additional) = additional.as_object_mut() {
+        additional.insert(name.to_owned(), value);
+    }
+}
+
+fn texts(told: &[(&'static str, String)]) -> Map<String, Value> {
+    let texts = told.iter();
+    texts
         .map(|(name, text)| ((*name).to_owned(), json!(text)))
-        .collect();
-    members.insert("additionalEventData".to_owned(), Value::Object(additional));
+        .collect()
 }
 
 fn resource(arn: &str) -> Value {

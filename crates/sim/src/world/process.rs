@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use portcullis_cloudhsm::{CloudHsm, CloudHsmConfig, Clusters, Pace, Pacing, Quotas};
 use portcullis_hsm::Settings;
-use portcullis_kms::{Kms, KmsConfig};
+use portcullis_kms::{AttestationTrust, Kms, KmsConfig};
 use portcullis_link::Transport;
 use portcullis_seam::{Entropy, InlinePool, WallClock};
 use portcullis_store::Store;
@@ -83,6 +83,7 @@ impl World {
             pool: Arc::new(InlinePool),
             rename_while_connected: false,
             pacing: Pacing::new(Pace::Immediate),
+            attestation: AttestationTrust::default(),
             operation_deadline: OPERATION_DEADLINE,
         })
         .await

@@ -1,0 +1,185 @@
+//! Attestation: which documents of enclaves are believed, and `portcullis attest`, which makes one
+//! without an enclave.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::ExitCode;
+
+use portcullis_attest::{Authority, Claims};
+use portcullis_kms::AttestationTrust;
+use portcullis_seam::{SystemClock, SystemEntropy, Timestamp, WallClock};
+
+use crate::args::Attest;
+use crate::client::ClientError;
+use crate::pem;
+
+/// The longest file that is read: public keys and certificates have a few kilobytes.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// Whose documents are believed, by the name of the choice or the path of a file with roots.
+///
+/// # Errors
+/// A text for the user.
+pub(crate) fn trust(choice: Option<&str>) -> Result<AttestationTrust, String> {
+    match choice {
+        None | Some("any") => Ok(AttestationTrust::AnyRoot),
+        Some("unchecked") => Ok(AttestationTrust::Unchecked),
+        Some("aws") => AttestationTrust::aws().map_err(|error| error.to_string()),
+        Some(path) => {
+            let text = read(Path::new(path)).map_err(|why| {
+                format!(
+                    "The attestation roots {path:?} are neither any, aws nor unchecked, and as a \
+                     file they cannot be read: {why} Give one of the three, or a PEM file."
+                )
+            })?;
+            AttestationTrust::roots(&String::from_utf8_lossy(&text)).map_err(|error| {
+                format!("The attestation roots {path:?} cannot be used: {error} Give a PEM file.")
+            })
+        }
+    }
+}
+
+/// Makes a document and writes it to a file.
+pub(crate) fn run(arguments: &Attest) -> Result<ExitCode, ClientError> {
+    make(arguments).map_err(ClientError)
+}
+
+fn make(arguments: &Attest) -> Result<ExitCode, String> {
+    let now = SystemClock.now().plus(arguments.ahead);
+    let authority = authority(arguments.authority.as_deref())?;
+    let public_key = arguments
+        .public_key
+        .as_deref()
+        .map(public_key)
+        .transpose()?;
+    let pcrs: BTreeMap<u8, Vec<u8>> = arguments.pcr.iter().cloned().collect();
+    let claims = Claims {
+        module_id: &arguments.module_id,
+        pcrs,
+        public_key: public_key.as_deref(),
+        user_data: None,
+        nonce: None,
+    };
+    let document = authority.attest(&claims, &SystemEntropy, now);
+    let document = document.map_err(|error| error.to_string())?;
+    fs::write(&arguments.out, document).map_err(|error| {
+        let path = arguments.out.display();
+        format!("The document cannot be written to {path}: {error}. Choose another file.")
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The one kept in a folder, which is made when it is not there; otherwise one that nobody sees
+/// again.
+fn authority(folder: Option<&Path>) -> Result<Authority, String> {
+    // Its certificate is for years, whichever date the document is to have.
+    let now: Timestamp = SystemClock.now();
+    let Some(folder) = folder else {
+        return generate(now);
+    };
+    let (root, key) = (folder.join("root.pem"), folder.join("root.key"));
+    if root.exists() && key.exists() {
+        let root = pem::decode(&read(&root)?, "CERTIFICATE")?;
+        let key = pem::decode(&read(&key)?, "PRIVATE KEY")?;
+        return Ok(Authority::kept(root.to_vec(), key));
+    }
+    let made = generate(now)?;
+    let unwritable = |error| {
+        let folder = folder.display();
+        format!("The authority cannot be kept in {folder}: {error}. Choose another folder.")
+    };
+    fs::create_dir_all(folder).map_err(unwritable)?;
+    let mut file = fs::OpenOptions::new();
+    let file = file.write(true).create(true).truncate(true).mode(0o600);
+    let text = pem::encode("PRIVATE KEY", made.private_key());
+    let mut file = file.open(&key).map_err(unwritable)?;
+    file.write_all(text.as_bytes()).map_err(unwritable)?;
+    let text = pem::encode("CERTIFICATE", made.certificate());
+    fs::write(&root, text.as_bytes()).map_err(unwritable)?;
+    Ok(made)
+}
+
+fn generate(now: Timestamp) -> Result<Authority, String> {
+    Authority::generate(&SystemEntropy, now).map_err(|error| error.to_string())
+}
+
+/// SubjectPublicKeyInfo from a file, PEM or DER.
+fn public_key(path: &Path) -> Result<Vec<u8>, String> {
+    let bytes = read(path)?;
+    if bytes.starts_with(b"-----") {
+        return Ok(pem::decode(&bytes, "PUBLIC KEY")?.to_vec());
+    }
+    Ok(bytes)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let unreadable =
+        |why: &dyn std::fmt::Display| format!("{} cannot be read: {why}.", path.display());
+    let size = fs::metadata(path)
+        .map_err(|error| unreadable(&error))?
+        .len();
+    if size > FILE_BYTES_MAX {
+        return Err(unreadable(&"it has more than a megabyte"));
+    }
+    fs::read(path).map_err(|error| unreadable(&error))
+}
+
+/// Reads `0=HEX`: the index of a PCR and its value.
+pub(crate) fn pcr(text: &str) -> Result<(u8, Vec<u8>), String> {
+    let invalid = || {
+        format!(
+            "{text:?} is not a PCR. Give its index from 0 to 31 and 96 hexadecimal digits: \
+             0=ee0d45..."
+        )
+    };
+    let (index, digits) = text.split_once('=').ok_or_else(invalid)?;
+    let index: u8 = index.parse().map_err(|_| invalid())?;
+    if index > 31 || !matches!(digits.len(), 64 | 96 | 128) {
+        return Err(invalid());
+    }
+    let pairs = digits.as_bytes().chunks(2);
+    let bytes = pairs.map(|pair| {
+        let pair = std::str::from_utf8(pair).ok();
+        let pair = pair.filter(|pair| pair.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        pair.and_then(|pair| u8::from_str_radix(pair, 16).ok())
+    });
+    let bytes: Option<Vec<u8>> = bytes.collect();
+    Ok((index, bytes.ok_or_else(invalid)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pcr_is_an_index_and_a_hash() {
+        let digits = "ab".repeat(48);
+        assert_eq!(pcr(&format!("8={digits}")), Ok((8, vec![0xab; 48])));
+        for text in ["", "0", "0=", "0=ab", "x=ab", "-1=ab"] {
+            assert!(pcr(text).is_err(), "{text}");
+        }
+        assert!(pcr(&format!("32={digits}")).is_err());
+        assert!(pcr(&format!("0={}", "g".repeat(96))).is_err());
+        assert!(pcr(&format!("0={}", "é".repeat(48))).is_err());
+    }
+
+    #[test]
+    fn roots_are_named_or_a_file() {
+        assert_eq!(trust(None), Ok(AttestationTrust::AnyRoot));
+        assert_eq!(trust(Some("unchecked")), Ok(AttestationTrust::Unchecked));
+        assert!(matches!(trust(Some("aws")), Ok(AttestationTrust::Roots(_))));
+        let why = trust(Some("/nowhere/root.pem")).unwrap_err();
+        assert!(why.contains("Give one of the three"), "{why}");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("authority");
+        let made = authority(Some(&path)).unwrap();
+        let again = authority(Some(&path)).unwrap();
+        assert_eq!(made.certificate(), again.certificate());
+        let root = path.join("root.pem");
+        let expected = AttestationTrust::Roots(vec![made.certificate().to_vec()]);
+        assert_eq!(trust(root.to_str()), Ok(expected));
+    }
+}
