@@ -172,6 +172,9 @@ def main():
                 fuzzer.learn(body)
         if arguments.pid and count % 500 == 0:
             sizes.append((passed, memory(arguments.pid)))
+    if arguments.pid:
+        # On a busy machine there may have been none since half time.
+        sizes.append((arguments.seconds, memory(arguments.pid)))
     print(json.dumps({"requests": count, "outcomes": outcomes.most_common()}))
     if sizes and sizes[0][1] is not None:
         half = [size for passed, size in sizes if passed > arguments.seconds / 2]
