@@ -128,6 +128,14 @@ fn a_key_store_is_edited_by_keyboard_alone() {
     }
 }
 
+#[test]
+fn every_page_outlives_a_reload_and_says_when_there_is_nothing_or_no_answer() {
+    if can_browse() {
+        let portcullis = Portcullis::up(&["--world", "guide", "--ephemeral"]);
+        node(&portcullis, "states.mjs");
+    }
+}
+
 /// A world whose connects take long enough to break them on the way.
 fn breakable(world: &str) -> Portcullis {
     let world = root().join("tests/clients").join(world);

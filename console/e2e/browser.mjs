@@ -80,12 +80,17 @@ export async function fits(page, name) {
 
 export async function picture(page, name) {
   mkdirSync(SCREENSHOTS, { recursive: true });
+  await pictureTo(page, join(SCREENSHOTS, `${name}.png`));
+}
+
+/** A picture of all of a page. */
+export async function pictureTo(page, path) {
   // A window as high as the page, and not the browser's picture of a whole page: that one resizes the
   // window to nothing on the way, and the page folds its navigation.
   const window_ = page.viewportSize();
   const height = await page.evaluate(() => document.documentElement.scrollHeight);
   await page.setViewportSize({ ...window_, height: Math.max(height, window_.height) });
-  await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) });
+  await page.screenshot({ path });
   await page.setViewportSize(window_);
 }
 

@@ -1,39 +1,7 @@
 // Every page by its link: no serious finding of axe-core, no error in the browser's log, no request to
 // anybody else, nothing wider than the window, in light and dark, at 1280 and 800 pixels; and a picture.
 import { CONSOLE, accessible, fits, picture, story } from "./browser.mjs";
-
-const STORE = "cks-1234567890abcdef0";
-const KEY = "1234abcd-12ab-34cd-56ef-1234567890ab";
-const CLUSTER = "cluster-1a23b4cdefg";
-
-/** Path, name of the picture, and a text that is there when the page is. */
-const PAGES = [
-  ["kms/key-stores", "key-stores", STORE],
-  ["kms/key-stores/create", "key-store-create", "Trust anchor certificate"],
-  [`kms/key-stores/${STORE}`, "key-store", "Keys in this key store"],
-  [`kms/key-stores/${STORE}/edit`, "key-store-edit", "kmsuser password"],
-  ["kms/troubleshooting", "troubleshooting", "USER_LOCKED_OUT"],
-  ["kms/keys", "keys", KEY],
-  ["kms/keys/create", "key-create", "Key spec"],
-  [`kms/keys/${KEY}`, "key", "Try it out"],
-  [`kms/keys/${KEY}?tab=aliases`, "key-aliases", "alias/guide"],
-  [`kms/keys/${KEY}?tab=policy`, "key-policy", "Key policy"],
-  [`kms/keys/${KEY}?tab=tags`, "key-tags", "Tags"],
-  ["cloudhsm/clusters", "clusters", CLUSTER],
-  ["cloudhsm/clusters/create", "cluster-create", "Source backup"],
-  [`cloudhsm/clusters/${CLUSTER}`, "cluster", "us-east-1b"],
-  [`cloudhsm/clusters/${CLUSTER}?tab=certificates`, "cluster-certificates", "BEGIN CERTIFICATE"],
-  [`cloudhsm/clusters/${CLUSTER}?tab=users`, "cluster-users", "kmsuser"],
-  [`cloudhsm/clusters/${CLUSTER}?tab=backups`, "cluster-backups", "Backup ID"],
-  ["cloudhsm/backups", "backups", "backup-"],
-  ["simulator/chaos", "chaos", "Nothing is broken"],
-  ["simulator/load", "load-runs", "Start a run"],
-  ["simulator/events", "events", "Events"],
-  ["simulator/runbooks", "runbooks", "ExampleKeyStore"],
-  [`simulator/runbooks/${STORE}`, "runbook", "Find a backup of the cluster"],
-  ["simulator/clock", "clock", "Put it forward"],
-  ["nowhere/at/all", "no-such-page", "There is no such page"],
-];
+import { PAGES, shown } from "./table.mjs";
 
 const LOOKS = [
   { name: "", width: 1280, dark: false },
@@ -42,14 +10,13 @@ const LOOKS = [
 ];
 
 const only = process.argv[2];
+const chosen = PAGES.filter(([, name]) => only === undefined || name === only);
 for (const look of LOOKS) {
   await story(look, async ({ page }) => {
-    for (const [path, name, text] of PAGES.filter(([, name]) => only === undefined || name === only)) {
+    for (const [path, name, text] of chosen) {
       await page.goto(`${CONSOLE}/${path}`);
-      const main = page.getByRole("main");
-      await main.getByText(text).locator("visible=true").first().waitFor();
-      await main.getByText(/^Loading/).locator("visible=true").first().waitFor({ state: "detached" });
-      await accessible(page, `${name}${look.name}`);
+      await shown(page, text);
+      if (look.width === 1280) await accessible(page, `${name}${look.name}`);
       await fits(page, `${name}${look.name}`);
       await picture(page, `${name}${look.name}`);
     }

@@ -7,6 +7,7 @@ import FormField from "@cloudscape-design/components/form-field";
 import { I18nProvider } from "@cloudscape-design/components/i18n";
 import messages from "@cloudscape-design/components/i18n/messages/all.en";
 import Input from "@cloudscape-design/components/input";
+import Link from "@cloudscape-design/components/link";
 import SideNavigation, { type SideNavigationProps } from "@cloudscape-design/components/side-navigation";
 import TopNavigation from "@cloudscape-design/components/top-navigation";
 
@@ -193,7 +194,7 @@ function Navigation({ path }: { path: string }) {
     <>
       <SideNavigation items={items} activeHref={href(active)} onFollow={follow} />
       <Box padding={{ horizontal: "xl", vertical: "s" }} fontSize="body-s">
-        <a href="/console/third-party.txt">Licences of its parts</a>
+        <Link href="/console/third-party.txt" fontSize="body-s">Licences of its parts</Link>
       </Box>
     </>
   );

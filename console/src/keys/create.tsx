@@ -83,6 +83,7 @@ export function CreateKey() {
       >
         <SpaceBetween size="l">
           <Failure error={error} what="The key was not created" />
+          <Failure error={stores.error} what="The key stores could not be listed" onRetry={stores.reload} />
           <Container header={<Header variant="h2">Key</Header>}>
             <SpaceBetween size="l">
               <FormField label="Key store" description="Where the key material is made and stays.">

@@ -12,7 +12,7 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 
 import { advance, clock, setScale, setStateChanges } from "../admin/api.ts";
 import { explain } from "../aws/errors.ts";
-import { SimulatorOnly, when } from "../parts/common.tsx";
+import { SimulatorOnly, When, when } from "../parts/common.tsx";
 import { Failure, FailureText } from "../parts/failure.tsx";
 import { useSay } from "../parts/flash.tsx";
 import { useLoad } from "../parts/load.ts";
@@ -30,7 +30,7 @@ const PACES = [
 export function ClockPage() {
   const say = useSay();
   const found = useLoad(clock, 1000);
-  const [scale, setScaleText] = useState("60");
+  const [typed, setScaleText] = useState<string | null>(null);
   const [isBusy, setIsBusy] = useState(false);
   const run = (done: string, send: () => Promise<unknown>) => {
     setIsBusy(true);
@@ -43,6 +43,7 @@ export function ClockPage() {
     });
   };
   const now = found.data;
+  const scale = typed ?? (now === null ? "" : String(now.time_scale));
   const pace = now?.state_changes ?? "";
   return (
     <SpaceBetween size="l">
@@ -52,9 +53,9 @@ export function ClockPage() {
         <KeyValuePairs
           columns={4}
           items={[
-            { label: "It shows", value: <Box variant="awsui-value-large">{when(now?.now)}</Box> },
+            { label: "It shows", value: <Box fontSize="heading-l" fontWeight="bold"><When at={now?.now} /></Box> },
             { label: "The machine's clock", value: when(now?.real) },
-            { label: "Time scale", value: now === null ? "-" : `${now.time_scale} times real time` },
+            { label: "Time scale", value: now === null ? "-" : (now.time_scale === 1 ? "Real time" : `${now.time_scale} times real time`) },
             { label: "Changes of state", value: pace === "" ? "-" : pace },
           ]}
         />

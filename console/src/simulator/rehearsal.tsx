@@ -36,7 +36,7 @@ export function RehearsalReport({ rehearsal }: { rehearsal: Rehearsal }) {
   return (
     <SpaceBetween size="l">
       <Alert
-        type={rehearsal.passed ? "success" : "error"}
+        type={!rehearsal.passed ? "error" : rehearsal.lost_keys.length > 0 ? "warning" : "success"}
         header={outage === null ? "No call succeeded any more" : `Nobody got an answer for ${seconds(outage)}`}
       >
         {rehearsal.lost_keys.length === 0 ? `All ${rehearsal.keys} keys` : `${rehearsal.keys - rehearsal.lost_keys.length} of ${rehearsal.keys} keys`}{" "}
