@@ -148,7 +148,7 @@ impl CloudHsm {
         }
         for copy in state.backups.values() {
             if copy.state == BackupState::CreateInProgress {
-                self.finish_copy(scope, copy.clone()).await?;
+                self.finish_copy(scope, Backup::clone(copy)).await?;
             }
         }
         for change in changes_due(&state, now) {

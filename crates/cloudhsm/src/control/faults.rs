@@ -1,6 +1,7 @@
 //! Controls for tests and chaos: what the real service does to its users without being asked.
 
 use std::fmt;
+use std::sync::Arc;
 
 use portcullis_api::{ClusterId, HsmId, Scope};
 
@@ -169,7 +170,7 @@ impl CloudHsm {
     }
 
     /// The cluster that has an HSM.
-    pub(super) fn owner(&self, hsm: &HsmId) -> Result<(Scope, Cluster), FaultError> {
+    pub(super) fn owner(&self, hsm: &HsmId) -> Result<(Scope, Arc<Cluster>), FaultError> {
         self.ledger
             .clusters()
             .into_iter()

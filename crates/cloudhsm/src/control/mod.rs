@@ -141,9 +141,7 @@ impl CloudHsm {
         let (changes, _) = watch::channel(0);
         let turns = Arc::new(Turns::new(config.pacing, Arc::clone(&config.clock)));
         let cloud = Arc::new(Self {
-            ledger: Ledger {
-                store: config.store,
-            },
+            ledger: Ledger::new(config.store),
             makers,
             transport: Arc::clone(&config.transport),
             entropy: Arc::clone(&config.entropy),

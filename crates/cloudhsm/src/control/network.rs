@@ -1,6 +1,7 @@
 //! The network that clusters lie in, as its owner sees and changes it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use portcullis_api::{Exception, Scope};
 
@@ -26,7 +27,7 @@ impl CloudHsm {
     pub fn security_groups(&self, scope: &Scope) -> Result<BTreeMap<String, Vec<Rule>>, Exception> {
         let state = self.ledger.clusters_and_network(scope)?;
         let network = state.network(&scope.region);
-        let rules = |cluster: &Cluster| {
+        let rules = |cluster: &Arc<Cluster>| {
             let group = cluster.security_group.clone();
             let changed = network.groups.get(&group).cloned();
             let rules = changed.unwrap_or_else(|| rules_of_cloudhsm(&group));

@@ -27,7 +27,7 @@ impl CloudHsm {
         let view = match self.ledger.cluster(scope, id) {
             Ok(cluster) => cluster.map(|cluster| {
                 let trouble = self.network_trouble(scope, &cluster);
-                Arc::new(self.view(cluster, trouble))
+                Arc::new(self.view(&cluster, trouble))
             }),
             // Unreadable: whatever is shown stays until the record is repaired.
             Err(_) => return,
@@ -53,14 +53,14 @@ impl CloudHsm {
         &self,
         scope: &Scope,
         id: &ClusterId,
-    ) -> Result<Option<Cluster>, Exception> {
+    ) -> Result<Option<Arc<Cluster>>, Exception> {
         self.ledger.cluster(scope, id)
     }
 
     /// The HSMs of a cluster, for one of them to catch up with.
     pub(crate) fn peers_of(&self, scope: &Scope, id: &ClusterId) -> Vec<HsmId> {
         let found = self.ledger.cluster(scope, id).ok().flatten();
-        found.map_or_else(Vec::new, |cluster| cluster.hsms.into_keys().collect())
+        found.map_or_else(Vec::new, |cluster| cluster.hsms.keys().cloned().collect())
     }
 
     /// Where an HSM listens.
@@ -68,7 +68,7 @@ impl CloudHsm {
         self.fleet.address(hsm)
     }
 
-    fn view(&self, cluster: Cluster, network_trouble: Option<NetworkTrouble>) -> ClusterView {
+    fn view(&self, cluster: &Cluster, network_trouble: Option<NetworkTrouble>) -> ClusterView {
         let issued = cluster.issued();
         let hsm = |(id, hsm): (&HsmId, &HsmRecord)| HsmView {
             id: id.clone(),
@@ -81,8 +81,8 @@ impl CloudHsm {
             certificate: issued.map(|(certificate, _)| certificate.to_owned()),
             trust_anchor: issued.map(|(_, anchor)| anchor.to_owned()),
             hsms: cluster.hsms.iter().map(hsm).collect(),
-            id: cluster.id,
-            subnets: cluster.subnets,
+            id: cluster.id.clone(),
+            subnets: cluster.subnets.clone(),
             network_trouble,
         }
     }

@@ -59,7 +59,7 @@ impl CloudHsm {
         self.take_backup(scope, &found, hsm).await.map(|(id, _)| id)
     }
 
-    fn existing(&self, scope: &Scope, id: &ClusterId) -> Result<Cluster, Exception> {
+    fn existing(&self, scope: &Scope, id: &ClusterId) -> Result<Arc<Cluster>, Exception> {
         self.ledger.cluster(scope, id)?.ok_or_else(|| {
             not_found(format!(
                 "There is no cluster {id} in this account and Region. Run DescribeClusters to \

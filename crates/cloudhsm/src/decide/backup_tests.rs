@@ -14,8 +14,13 @@ const NOW: u64 = 1000 * DAY;
 
 fn in_state(state: BackupState) -> State {
     let mut there = with(cluster(ClusterState::Active, 2, issued()));
-    there.backups.get_mut(&backup_id()).unwrap().state = state;
+    change(&mut there).state = state;
     there
+}
+
+/// The backup of `state`, to be changed.
+fn change(state: &mut State) -> &mut Backup {
+    Arc::make_mut(state.backups.get_mut(&backup_id()).unwrap())
 }
 
 fn arn() -> BackupArn {
@@ -113,7 +118,7 @@ fn each_operation_on_a_backup_is_accepted_in_its_states_only() {
                     .map(|(backup, _)| backup),
             ),
             shown(tag.of_backup(&state, &backup)),
-            shown(made.map(|_| state.backups[&backup].clone())),
+            shown(made.map(|_| Backup::clone(&state.backups[&backup]))),
         ];
         assert_eq!(actual, expected, "a backup that is {situation}");
     }
@@ -174,7 +179,7 @@ fn the_calendar_purges_what_is_over_its_retention_and_never_the_last_one() {
     ];
     state.backups = backups
         .into_iter()
-        .map(|one| (one.id.clone(), one))
+        .map(|one| (one.id.clone(), Arc::new(one)))
         .collect();
     let done: Vec<(BackupId, &str)> = changes_due(&state, NOW)
         .into_iter()
@@ -206,7 +211,7 @@ fn the_last_ready_backup_stays_however_old_also_when_a_newer_one_is_about_to_go(
     let backups = [backup(1, id(1)), backup(2, id(2)), leaving];
     state.backups = backups
         .into_iter()
-        .map(|one| (one.id.clone(), one))
+        .map(|one| (one.id.clone(), Arc::new(one)))
         .collect();
     let changes = changes_due(&state, 1000 * NOW);
     assert!(
@@ -219,7 +224,7 @@ fn the_last_ready_backup_stays_however_old_also_when_a_newer_one_is_about_to_go(
 #[test]
 fn a_backup_is_due_a_day_after_the_newest_one() {
     let mut state = with(cluster(ClusterState::Active, 2, issued()));
-    state.backups = [(backup_id(), backup(NOW, backup_id()))].into();
+    state.backups = [(backup_id(), Arc::new(backup(NOW, backup_id())))].into();
     assert!(!backup_is_due(&state, &cluster_id(), NOW));
     assert!(!backup_is_due(&state, &cluster_id(), NOW + DAY - 1));
     assert!(backup_is_due(&state, &cluster_id(), NOW + DAY));
@@ -230,7 +235,7 @@ fn a_backup_is_due_a_day_after_the_newest_one() {
 #[test]
 fn a_copy_names_its_source_and_keeps_its_date_and_tags() {
     let mut state = in_state(BackupState::Ready);
-    let source = state.backups.get_mut(&backup_id()).unwrap();
+    let source = change(&mut state);
     source.tags = [("team".to_owned(), "payments".to_owned())].into();
     source.policy = Some(String::new());
     let other = || "backup-othercopy2222".parse::<BackupId>().unwrap();
@@ -265,7 +270,14 @@ fn a_shared_backup_is_listed_and_restored_as_its_policy_permits() {
         one.policy = Some(policy_for(account, action));
         let owner = owner.clone();
         State {
-            shared: [(backup_id(), Shared { owner, backup: one })].into(),
+            shared: [(
+                backup_id(),
+                Shared {
+                    owner,
+                    backup: Arc::new(one),
+                },
+            )]
+            .into(),
             ..State::default()
         }
     };
@@ -349,7 +361,7 @@ fn tags_have_distinct_keys_and_a_resource_has_fifty_of_them() {
     let fifty: Vec<String> = (0..50).map(|number| format!("key{number:02}")).collect();
     let fifty: Vec<&str> = fifty.iter().map(String::as_str).collect();
     let tagged = add(&state, &fifty).unwrap();
-    state.clusters.insert(id.clone(), tagged);
+    state.clusters.insert(id.clone(), Arc::new(tagged));
     assert_eq!(add(&state, &["key07"]).unwrap().tags.len(), 50);
     assert_eq!(
         code(add(&state, &["other"])),
@@ -389,10 +401,10 @@ fn a_cluster_without_hsms_needs_a_backup_for_its_next_one() {
             if source.is_some() {
                 // Of another cluster, so that only the source is left.
                 let origin = "cluster-othercluster".parse().unwrap();
-                state.backups.get_mut(&backup_id()).unwrap().cluster = origin;
+                change(&mut state).cluster = origin;
             }
             empty.source_backup = source;
-            state.clusters.insert(cluster_id(), empty);
+            state.clusters.insert(cluster_id(), Arc::new(empty));
             let made = create_hsm("us-east-1a").decide(&state, &region(), &fresh());
             assert_eq!(made.is_ok(), permitted, "{backup:?}");
         }

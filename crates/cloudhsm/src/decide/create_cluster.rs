@@ -95,7 +95,7 @@ impl CreateCluster {
         id: &BackupId,
     ) -> Result<&'a Backup, Exception> {
         let backup = match (state.backups.get(id), state.shared.get(id)) {
-            (Some(backup), _) => backup,
+            (Some(backup), _) => backup.as_ref(),
             (None, Some(shared)) if self.source_owner.as_ref() == Some(&shared.owner) => {
                 permitted(shared, own)?
             }
@@ -113,7 +113,7 @@ impl CreateCluster {
 }
 
 fn permitted<'a>(shared: &'a Shared, account: &AccountId) -> Result<&'a Backup, Exception> {
-    let backup = &shared.backup;
+    let backup = shared.backup.as_ref();
     if Policy::of(backup).is_some_and(|policy| policy.permits(account, CREATE_CLUSTER)) {
         return Ok(backup);
     }

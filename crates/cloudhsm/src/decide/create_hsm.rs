@@ -4,7 +4,7 @@ use portcullis_api::{ClusterId, Exception, HsmId, Region};
 
 use super::{busy, existing, refuse};
 use crate::network::AddressRefusal;
-use crate::record::{Backup, Cluster, HsmRecord, State};
+use crate::record::{Cluster, HsmRecord, State};
 use crate::{ClusterState, HsmState};
 
 /// CreateHsm.
@@ -109,7 +109,7 @@ fn check_content(state: &State, cluster: &Cluster) -> Result<(), Exception> {
         let shared = || state.shared.get(id).map(|shared| &shared.backup);
         state.backups.get(id).or_else(shared)
     });
-    if source.is_some_and(Backup::is_ready) {
+    if source.is_some_and(|backup| backup.is_ready()) {
         return Ok(());
     }
     Err(refuse(format!(

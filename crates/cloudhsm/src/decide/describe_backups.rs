@@ -1,5 +1,6 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use portcullis_api::{AccountId, Exception};
 
@@ -93,9 +94,9 @@ impl DescribeBackups {
     /// cloudhsm:DescribeBackups, and none of its own.
     fn candidates<'a>(&self, state: &'a State) -> Vec<&'a Backup> {
         let Some(account) = &self.shared else {
-            return state.backups.values().collect();
+            return state.backups.values().map(Arc::as_ref).collect();
         };
-        let foreign = state.shared.values().map(|one| &one.backup);
+        let foreign = state.shared.values().map(|one| one.backup.as_ref());
         let permitted = |backup: &&Backup| {
             Policy::of(backup).is_some_and(|policy| policy.permits(account, DESCRIBE_BACKUPS))
         };

@@ -69,7 +69,7 @@ impl DescribeClusters {
             .clusters
             .values()
             .filter(|cluster| self.filters.shows(cluster))
-            .cloned()
+            .map(|cluster| Cluster::clone(cluster))
             .collect();
         let mark = |cluster: &Cluster| cluster.id.to_string();
         self.page

@@ -41,6 +41,8 @@ pub(crate) use resource_policy::{BackupArn, DeletePolicy, GetPolicy, PutPolicy};
 pub(crate) use schedule::{Change, backup_is_due, changes_due};
 pub(crate) use tags::{ListTags, Resource, TagChange};
 
+use std::sync::Arc;
+
 use portcullis_api::{BackupId, ClusterId, Code, Exception};
 
 use crate::record::{Backup, Cluster, State};
@@ -56,7 +58,8 @@ pub(crate) fn not_found(message: impl Into<String>) -> Exception {
 
 /// The cluster, or the exception that every operation answers with when there is none.
 fn existing<'a>(state: &'a State, id: &ClusterId) -> Result<&'a Cluster, Exception> {
-    state.clusters.get(id).ok_or_else(|| {
+    let found = state.clusters.get(id).map(Arc::as_ref);
+    found.ok_or_else(|| {
         not_found(format!(
             "There is no cluster {id} in this account and Region. Run DescribeClusters to see \
              which there are."
@@ -76,7 +79,8 @@ fn busy(cluster: &Cluster) -> Exception {
 
 /// The backup, if it is this account's own.
 fn existing_backup<'a>(state: &'a State, id: &BackupId) -> Result<&'a Backup, Exception> {
-    state.backups.get(id).ok_or_else(|| no_backup(id))
+    let found = state.backups.get(id).map(Arc::as_ref);
+    found.ok_or_else(|| no_backup(id))
 }
 
 fn no_backup(id: &BackupId) -> Exception {

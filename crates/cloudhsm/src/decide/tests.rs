@@ -114,8 +114,8 @@ pub(super) fn backup(created: u64, id: BackupId) -> Backup {
 
 pub(super) fn with(cluster: Cluster) -> State {
     State {
-        clusters: BTreeMap::from([(cluster.id.clone(), cluster)]),
-        backups: BTreeMap::from([(backup_id(), backup(1, backup_id()))]),
+        clusters: BTreeMap::from([(cluster.id.clone(), Arc::new(cluster))]),
+        backups: BTreeMap::from([(backup_id(), Arc::new(backup(1, backup_id())))]),
         ..State::default()
     }
 }
@@ -576,7 +576,7 @@ fn the_newest_backup_comes_first_unless_asked_otherwise() {
     let dated = ids.iter().zip([20, 10, 30]);
     let state = State {
         backups: dated
-            .map(|(id, created)| (id.clone(), backup(created, id.clone())))
+            .map(|(id, created)| (id.clone(), Arc::new(backup(created, id.clone()))))
             .collect(),
         ..State::default()
     };

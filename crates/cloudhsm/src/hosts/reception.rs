@@ -244,12 +244,12 @@ impl CloudHsm {
             let Ok(Some(record)) = self.ledger.cluster(&scope, &cluster) else {
                 continue;
             };
-            for (hsm, found) in record.hsms {
+            for (hsm, found) in &record.hsms {
                 if let Some(number) = found.host {
                     let placed = Placed {
                         scope: scope.clone(),
                         cluster: cluster.clone(),
-                        hsm,
+                        hsm: hsm.clone(),
                         state: found.state,
                     };
                     placements.push((number, placed));

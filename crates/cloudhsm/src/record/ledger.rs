@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use portcullis_api::{BackupId, ClusterId, Code, Exception, Scope};
 use portcullis_store::{Expect, Store, StoreError, Transaction};
@@ -7,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fleet::Profile;
 
+use super::decoded::Decoded;
 use super::{Backup, Cluster, Shared, State, decode, encode, layout};
 use crate::Network;
 use crate::policy::Policy;
@@ -27,6 +29,8 @@ pub(crate) trait Record: Serialize {
 #[derive(Debug, Clone)]
 pub(crate) struct Ledger {
     pub(crate) store: Store,
+    clusters: Arc<Decoded<Cluster>>,
+    backups: Arc<Decoded<Backup>>,
 }
 
 /// Decisions on one record that lose a race: with a handful of facades on one store, more than
@@ -43,6 +47,14 @@ struct Device {
 }
 
 impl Ledger {
+    pub(crate) fn new(store: Store) -> Self {
+        Self {
+            store,
+            clusters: Arc::default(),
+            backups: Arc::default(),
+        }
+    }
+
     /// Everything in a scope.
     pub(crate) fn state(&self, scope: &Scope) -> Result<State, Exception> {
         self.read(scope).map(|(state, _)| state)
@@ -64,7 +76,7 @@ impl Ledger {
     fn read(&self, scope: &Scope) -> Result<(State, BTreeMap<String, u64>), Exception> {
         let (mut state, mut revisions) = self.read_clusters(scope)?;
         for (key, record) in self.store.scan(&layout::backups(scope), None, usize::MAX) {
-            let backup: Backup = parse(&key, &record.value)?;
+            let backup = self.backups.of(&key, &record)?;
             revisions.insert(key, record.revision);
             state.backups.insert(backup.id.clone(), backup);
         }
@@ -75,7 +87,7 @@ impl Ledger {
         let mut state = State::default();
         let mut revisions = BTreeMap::new();
         for (key, record) in self.store.scan(&layout::clusters(scope), None, usize::MAX) {
-            let cluster: Cluster = parse(&key, &record.value)?;
+            let cluster = self.clusters.of(&key, &record)?;
             revisions.insert(key, record.revision);
             state.clusters.insert(cluster.id.clone(), cluster);
         }
@@ -97,7 +109,7 @@ impl Ledger {
             if owner.account == scope.account {
                 continue;
             }
-            let backup: Backup = parse(&key, &record.value)?;
+            let backup = self.backups.of(&key, &record)?;
             if Policy::of(&backup).is_some_and(|policy| policy.names(&scope.account)) {
                 let owner = owner.account;
                 shared.insert(id, Shared { owner, backup });
@@ -129,10 +141,12 @@ impl Ledger {
         &self,
         scope: &Scope,
         id: &ClusterId,
-    ) -> Result<Option<Cluster>, Exception> {
+    ) -> Result<Option<Arc<Cluster>>, Exception> {
         let key = layout::cluster(scope, id);
         let record = self.store.get(&key);
-        record.map(|found| parse(&key, &found.value)).transpose()
+        record
+            .map(|found| self.clusters.of(&key, &found))
+            .transpose()
     }
 
     /// Decides on what is there and commits the record that results, again from the beginning
@@ -172,7 +186,7 @@ impl Ledger {
             let Some(record) = self.store.get(&key) else {
                 return Ok(());
             };
-            let mut cluster: Cluster = parse(&key, &record.value)?;
+            let mut cluster = Cluster::clone(&*self.clusters.of(&key, &record)?);
             amend(&mut cluster);
             let transaction = Transaction::new()
                 .expect(&key, Expect::Revision(record.revision))
@@ -186,10 +200,13 @@ impl Ledger {
 
     /// Removes the record of a deleted cluster. Its backups stay.
     pub(crate) async fn forget(&self, scope: &Scope, id: &ClusterId) -> Result<(), Exception> {
+        let key = layout::cluster(scope, id);
         let transaction = Transaction::new()
-            .delete(layout::cluster(scope, id))
+            .delete(&*key)
             .delete(layout::device(scope, id));
-        self.commit(transaction).await.map(drop)
+        self.commit(transaction).await?;
+        self.clusters.forget(&key);
+        Ok(())
     }
 
     /// A cluster's own device profile: none outside when it has none, none inside for `raw`.
@@ -267,10 +284,11 @@ impl Ledger {
         scope: &Scope,
         id: &BackupId,
     ) -> Result<(), Exception> {
-        let without = Transaction::new().delete(layout::backup(scope, id));
-        self.commit(self.without_image(scope, id, without))
-            .await
-            .map(drop)
+        let key = layout::backup(scope, id);
+        let without = Transaction::new().delete(&*key);
+        self.commit(self.without_image(scope, id, without)).await?;
+        self.backups.forget(&key);
+        Ok(())
     }
 
     fn without_image(&self, scope: &Scope, id: &BackupId, begun: Transaction) -> Transaction {
@@ -295,7 +313,7 @@ impl Ledger {
     }
 }
 
-fn parse<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, Exception> {
+pub(super) fn parse<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, Exception> {
     decode(value).map_err(|why| {
         internal("A stored record cannot be read. The log of Portcullis says which.")
             .because(format!("{key}: {why}"))

@@ -2,6 +2,7 @@
 
 mod backup;
 mod cluster;
+mod decoded;
 pub(crate) mod layout;
 mod ledger;
 mod state;

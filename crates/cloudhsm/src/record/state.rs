@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use portcullis_api::{AccountId, BackupId, ClusterId, Region};
 use serde::de::DeserializeOwned;
@@ -12,8 +13,8 @@ use crate::Network;
 /// The records of one account in one Region: what a decision may look at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct State {
-    pub(crate) clusters: BTreeMap<ClusterId, Cluster>,
-    pub(crate) backups: BTreeMap<BackupId, Backup>,
+    pub(crate) clusters: BTreeMap<ClusterId, Arc<Cluster>>,
+    pub(crate) backups: BTreeMap<BackupId, Arc<Backup>>,
     /// Backups of other accounts in the Region whose policy permits this account something.
     /// Empty unless the ledger was asked for them.
     pub(crate) shared: BTreeMap<BackupId, Shared>,
@@ -25,7 +26,7 @@ pub(crate) struct State {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Shared {
     pub(crate) owner: AccountId,
-    pub(crate) backup: Backup,
+    pub(crate) backup: Arc<Backup>,
 }
 
 impl State {
@@ -61,7 +62,8 @@ impl State {
         &'a self,
         cluster: &'b ClusterId,
     ) -> impl Iterator<Item = &'a Backup> + use<'a, 'b> {
-        let taken = self.backups.values().filter(|one| one.source.is_none());
+        let all = self.backups.values().map(Arc::as_ref);
+        let taken = all.filter(|one| one.source.is_none());
         taken.filter(move |one| one.cluster == *cluster)
     }
 }
@@ -76,6 +78,10 @@ struct Versioned<T> {
 
 /// Raised when the shape of a record changes so that this code would misread it.
 const VERSION: u32 = 1;
+
+/// What every record of this version begins and ends with.
+const BEGINS: &[u8] = br#"{"version":1,"record":"#;
+const ENDS: &[u8] = b"}";
 
 /// The bytes of a record.
 #[expect(
@@ -95,6 +101,13 @@ pub(crate) fn encode<T: Serialize>(record: &T) -> Vec<u8> {
 /// # Errors
 /// A sentence for the log when the bytes were written by a version that this one cannot read.
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    // A record as this version writes it needs no second look.
+    let written = bytes.strip_prefix(BEGINS);
+    if let Some(record) = written.and_then(|rest| rest.strip_suffix(ENDS))
+        && let Ok(record) = serde_json::from_slice(record)
+    {
+        return Ok(record);
+    }
     // The version first, alone: the rest of another version may have any shape.
     let Version { version } =
         serde_json::from_slice(bytes).map_err(|error| format!("not a record: {error}"))?;
@@ -122,5 +135,8 @@ mod tests {
         assert_eq!(decode::<u8>(&encode(&7_u8)), Ok(7));
         let refused = decode::<u8>(br#"{"version":2,"record":7}"#).unwrap_err();
         assert!(refused.contains("version 2"), "{refused}");
+        assert!(encode(&7_u8).starts_with(BEGINS));
+        let spaced = br#"{ "version": 1, "record": 7 }"#;
+        assert_eq!(decode::<u8>(spaced), Ok(7));
     }
 }
