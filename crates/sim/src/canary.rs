@@ -9,6 +9,9 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Metadata, Subscriber};
 
+use crate::Medium;
+use crate::finder::Finder;
+
 /// A shorter plaintext turns up by chance.
 const SECRET_BYTES_MIN: usize = 16;
 
@@ -22,9 +25,37 @@ struct Inner {
     secrets: BTreeMap<Vec<u8>, &'static str>,
     /// Logs and errors.
     texts: String,
+    /// Disks that have been looked at, by their names, and what was found then.
+    seen: BTreeMap<String, Medium>,
+    found: Vec<String>,
 }
 
 impl Canaries {
+    /// Canaries that know the secrets of others, and have seen all that those saw: `images` are
+    /// the disks as they were then. A secret that is drawn later cannot stand in what was written
+    /// before, so that only what is written from now on need be looked at.
+    pub(crate) fn after(earlier: &Self, images: &[(String, Medium)]) -> Self {
+        let found = earlier.leaks(images);
+        let inner = earlier.0.lock();
+        Self(Mutex::new(Inner {
+            secrets: inner.secrets.clone(),
+            texts: String::new(),
+            seen: images.iter().cloned().collect(),
+            found,
+        }))
+    }
+
+    /// The same canaries for another world.
+    pub(crate) fn copy(&self) -> Self {
+        let inner = self.0.lock();
+        Self(Mutex::new(Inner {
+            secrets: inner.secrets.clone(),
+            texts: inner.texts.clone(),
+            seen: inner.seen.clone(),
+            found: inner.found.clone(),
+        }))
+    }
+
     /// Something that must stay secret.
     pub fn secret(&self, kind: &'static str, bytes: &[u8]) {
         if bytes.len() >= SECRET_BYTES_MIN {
@@ -46,16 +77,20 @@ impl Canaries {
 
     /// Rule SIM-06: where secrets turned up, in the texts, or in one of the images.
     #[must_use]
-    pub fn leaks(&self, images: &[(String, Vec<u8>)]) -> Vec<String> {
+    pub fn leaks(&self, images: &[(String, Medium)]) -> Vec<String> {
         let inner = self.0.lock();
-        let mut leaks = Vec::new();
-        for (secret, kind) in &inner.secrets {
-            if forms(secret).iter().any(|form| inner.texts.contains(form)) {
-                leaks.push(format!("{kind} stands in a log or an error"));
-            }
+        let secrets: Vec<(&[u8], &'static str)> = inner
+            .secrets
+            .iter()
+            .map(|(secret, kind)| (secret.as_slice(), *kind))
+            .collect();
+        let finder = Finder::new(&secrets);
+        let mut leaks = inner.found.clone();
+        for kind in finder.in_text(&inner.texts) {
+            leaks.push(format!("{kind} stands in a log or an error"));
         }
         for (disk, image) in images {
-            for kind in found(&inner.secrets, image) {
+            for kind in finder.in_medium(image, inner.seen.get(disk)) {
                 leaks.push(format!("{kind} lies unencrypted on {disk}"));
             }
         }
@@ -64,46 +99,6 @@ impl Canaries {
         leaks
     }
 }
-
-/// How a text may show bytes: as text, in hexadecimal digits, or as a list of numbers.
-fn forms(secret: &[u8]) -> Vec<String> {
-    let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
-    let list = format!("{secret:?}");
-    let list = list.trim_matches(['[', ']']).to_owned();
-    let text = std::str::from_utf8(secret).ok().map(str::to_owned);
-    text.into_iter().chain([hex, list]).collect()
-}
-
-/// The kinds of secrets that `image` contains. A table of the first two bytes of all secrets
-/// passes over what is none of them: an image is megabytes, most of them zeros.
-fn found<'a>(secrets: &BTreeMap<Vec<u8>, &'a str>, image: &[u8]) -> Vec<&'a str> {
-    let mut begins = vec![false; 1 << 16];
-    for secret in secrets.keys() {
-        if let Some(slot) = first_two(secret).and_then(|two| begins.get_mut(two)) {
-            *slot = true;
-        }
-    }
-    let mut kinds = Vec::new();
-    for at in 0..image.len() {
-        let rest = image.get(at..).unwrap_or_default();
-        let possible = first_two(rest).and_then(|two| begins.get(two));
-        if possible != Some(&true) {
-            continue;
-        }
-        let begin = rest.get(..2).unwrap_or_default().to_vec();
-        let candidates = secrets.range(begin.clone()..);
-        let candidates = candidates.take_while(|(secret, _)| secret.starts_with(&begin));
-        let present = candidates.filter(|(secret, _)| rest.starts_with(secret));
-        kinds.extend(present.map(|(_, kind)| *kind));
-    }
-    kinds
-}
-
-fn first_two(bytes: &[u8]) -> Option<usize> {
-    let two: [u8; 2] = *bytes.first_chunk()?;
-    Some(usize::from(u16::from_be_bytes(two)))
-}
-
 impl fmt::Debug for Canaries {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Canaries({})", self.0.lock().secrets.len())
@@ -162,6 +157,13 @@ impl Visit for Line {
 mod tests {
     use super::*;
 
+    fn disk(bytes: &[u8]) -> Medium {
+        let mut medium = Medium::default();
+        medium.resize(bytes.len());
+        medium.write(0, bytes);
+        medium
+    }
+
     /// Rule SIM-06
     #[test]
     fn a_secret_is_found_in_every_form_and_a_harmless_text_is_not() {
@@ -172,12 +174,12 @@ mod tests {
         canaries.text(format_args!("all is well"));
         assert!(
             canaries
-                .leaks(&[("a disk".to_owned(), vec![7; 31])])
+                .leaks(&[("a disk".to_owned(), disk(&[7; 31]))])
                 .is_empty()
         );
         let image = [vec![0; 100], secret.to_vec(), vec![1; 9]].concat();
         assert_eq!(
-            canaries.leaks(&[("a disk".to_owned(), image)]),
+            canaries.leaks(&[("a disk".to_owned(), disk(&image))]),
             ["a key lies unencrypted on a disk"]
         );
         for text in [

@@ -103,9 +103,9 @@ impl SimEntropy {
 
     /// The same, which tells `canaries` what secrets were drawn.
     #[must_use]
-    pub fn watched(seed: u64, host: &str, canaries: Option<Arc<Canaries>>) -> Self {
+    pub fn watched(seed: u64, host: &str, canaries: Arc<Canaries>) -> Self {
         Self {
-            canaries,
+            canaries: Some(canaries),
             ..Self::new(seed, host)
         }
     }

@@ -12,7 +12,7 @@ use portcullis_hsm::HsmKeyId;
 use portcullis_store::{StorageBackend, Store, StoreError};
 use tokio::sync::Notify;
 
-use crate::Dice;
+use crate::{Dice, Medium};
 
 /// What a disk writes in one piece; a write that is cut off ends at such a boundary.
 const SECTOR_BYTES: usize = 512;
@@ -24,7 +24,7 @@ pub struct SimDisk(Arc<Mutex<Platter>>);
 #[derive(Debug)]
 struct Platter {
     dice: Dice,
-    bytes: Vec<u8>,
+    bytes: Medium,
     /// What was done since the last sync.
     unsynced: Vec<Undo>,
     /// What the steps of `unsynced` replaced or cut off, one after another.
@@ -55,9 +55,15 @@ impl SimDisk {
     /// An empty disk whose misfortunes are drawn from `dice`.
     #[must_use]
     pub fn new(dice: Dice) -> Self {
+        Self::with(Medium::default(), dice)
+    }
+
+    /// A disk that begins with what another one had.
+    #[must_use]
+    pub fn with(bytes: Medium, dice: Dice) -> Self {
         Self(Arc::new(Mutex::new(Platter {
             dice,
-            bytes: Vec::new(),
+            bytes,
             unsynced: Vec::new(),
             replaced: Vec::new(),
             power: 0,
@@ -112,7 +118,7 @@ impl SimDisk {
 
     /// What is on it, byte for byte.
     #[must_use]
-    pub fn image(&self) -> Vec<u8> {
+    pub fn image(&self) -> Medium {
         self.0.lock().bytes.clone()
     }
 }
@@ -126,7 +132,7 @@ impl Platter {
         for again in self.take_back() {
             match again {
                 Again::Write { at, data } => self.put_what_survives(at, &data, odds),
-                Again::Resize(after) if self.dice.chance(odds) => self.bytes.resize(after, 0),
+                Again::Resize(after) if self.dice.chance(odds) => self.bytes.resize(after),
                 Again::Resize(_) => (),
             }
         }
@@ -141,16 +147,17 @@ impl Platter {
             done.push(match undo {
                 // When all that came later is undone, the medium has what this write wrote.
                 Undo::Wrote { at, bytes } => {
-                    let data = self.bytes.get(at..at + bytes).unwrap_or_default().to_vec();
+                    let mut data = Vec::with_capacity(bytes);
+                    self.bytes.append_to(&mut data, at, bytes);
                     let before = replaced.split_off(replaced.len().saturating_sub(bytes));
-                    self.put(at, &before);
+                    self.bytes.write(at, &before);
                     Again::Write { at, data }
                 }
                 Undo::Resized { before, after } => {
                     let cut_off = before.saturating_sub(after);
                     let tail = replaced.split_off(replaced.len().saturating_sub(cut_off));
-                    self.bytes.resize(before, 0);
-                    self.put(after, &tail);
+                    self.bytes.resize(before);
+                    self.bytes.write(after, &tail);
                     Again::Resize(after)
                 }
             });
@@ -163,16 +170,8 @@ impl Platter {
     fn put_what_survives(&mut self, at: usize, data: &[u8], odds: u64) {
         for (index, sector) in data.chunks(SECTOR_BYTES).enumerate() {
             if self.dice.chance(odds) {
-                self.put(at + index * SECTOR_BYTES, sector);
+                self.bytes.write(at + index * SECTOR_BYTES, sector);
             }
-        }
-    }
-
-    /// Writes what lies within the medium.
-    fn put(&mut self, at: usize, data: &[u8]) {
-        let end = self.bytes.len().min(at.saturating_add(data.len()));
-        if let Some(room) = self.bytes.get_mut(at..end) {
-            room.copy_from_slice(data.get(..room.len()).unwrap_or_default());
         }
     }
 
@@ -218,9 +217,8 @@ impl StorageBackend for Attached {
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let at = usize::try_from(offset).map_err(io::Error::other)?;
         self.with(|platter| {
-            let found = platter.bytes.get(at..at.saturating_add(out.len()));
-            out.copy_from_slice(found.ok_or(io::ErrorKind::UnexpectedEof)?);
-            Ok(())
+            let found = platter.bytes.read(at, out);
+            found.then_some(()).ok_or_else(past_the_end)
         })
     }
 
@@ -228,10 +226,13 @@ impl StorageBackend for Attached {
         let after = usize::try_from(len).map_err(io::Error::other)?;
         self.with(|platter| {
             let before = platter.bytes.len();
-            let tail = platter.bytes.get(after..).unwrap_or_default();
-            platter.replaced.extend_from_slice(tail);
+            let cut_off = before.saturating_sub(after);
+            let Platter {
+                bytes, replaced, ..
+            } = platter;
+            bytes.append_to(replaced, after, cut_off);
+            bytes.resize(after);
             platter.unsynced.push(Undo::Resized { before, after });
-            platter.bytes.resize(after, 0);
             Ok(())
         })
     }
@@ -248,16 +249,24 @@ impl StorageBackend for Attached {
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let at = usize::try_from(offset).map_err(io::Error::other)?;
         self.with(|platter| {
-            let before = platter.bytes.get(at..at.saturating_add(data.len()));
-            let before = before.ok_or(io::ErrorKind::UnexpectedEof)?;
-            platter.replaced.extend_from_slice(before);
+            let Platter {
+                bytes, replaced, ..
+            } = platter;
+            if at.saturating_add(data.len()) > bytes.len() {
+                return Err(past_the_end());
+            }
+            bytes.append_to(replaced, at, data.len());
+            bytes.write(at, data);
             let bytes = data.len();
             platter.unsynced.push(Undo::Wrote { at, bytes });
-            platter.put(at, data);
             // A power cut in the midst of it tears it.
             platter.burn()
         })
     }
+}
+
+fn past_the_end() -> io::Error {
+    io::ErrorKind::UnexpectedEof.into()
 }
 
 fn no_power() -> io::Error {
@@ -288,6 +297,20 @@ impl SimDisks {
             seed,
             process: AtomicU64::new(0),
             slots: Mutex::new(BTreeMap::new()),
+        }
+    }
+
+    /// Disks that begin with what others had.
+    #[must_use]
+    pub fn with(seed: u64, images: &BTreeMap<HsmId, Medium>) -> Self {
+        let slot = |(hsm, bytes): (&HsmId, &Medium)| {
+            let dice = Dice::new(seed, hsm.as_str());
+            let disk = SimDisk::with(bytes.clone(), dice);
+            (hsm.clone(), Slot { disk, store: None })
+        };
+        Self {
+            slots: Mutex::new(images.iter().map(slot).collect()),
+            ..Self::new(seed)
         }
     }
 
@@ -330,13 +353,20 @@ impl SimDisks {
         }
     }
 
+    /// Closes every disk in order.
+    pub fn close(&self) {
+        for slot in self.slots.lock().values_mut() {
+            slot.store = None;
+        }
+    }
+
     /// What is on every disk, byte for byte.
     #[must_use]
-    pub fn images(&self) -> Vec<(String, Vec<u8>)> {
+    pub fn images(&self) -> BTreeMap<HsmId, Medium> {
         let slots = self.slots.lock();
         let images = slots.iter();
         images
-            .map(|(hsm, slot)| (format!("the disk of {hsm}"), slot.disk.image()))
+            .map(|(hsm, slot)| (hsm.clone(), slot.disk.image()))
             .collect()
     }
 
@@ -488,7 +518,7 @@ mod tests {
             host.write(1536, &[2; 512]).unwrap();
             host.set_len(1024).unwrap();
             disk.cut_power();
-            let image = disk.image();
+            let image = disk.image().to_vec();
             assert!(image.get(..1024).unwrap().iter().all(|byte| *byte == 1));
             match image.get(1024..).unwrap() {
                 [] => kept = true,

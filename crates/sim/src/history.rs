@@ -24,6 +24,8 @@ pub type Context = BTreeMap<String, String>;
 pub struct History {
     /// In order of their steps.
     pub events: Vec<Event>,
+    /// How many of them happened before the world went on from a copy of another one's disks.
+    pub before: usize,
 }
 
 /// Something that happened.
@@ -403,15 +405,37 @@ impl Call {
 }
 
 impl History {
+    /// What happened since the world went on from a copy; everything in one that was built.
+    #[must_use]
+    pub fn since(&self) -> &[Event] {
+        self.events.get(self.before..).unwrap_or_default()
+    }
+
     /// All calls, in order of completion.
     pub fn calls(&self) -> impl Iterator<Item = &Call> {
-        self.events.iter().filter_map(|event| {
-            if let Event::Call(call) = event {
-                Some(call)
-            } else {
-                None
-            }
-        })
+        self.events.iter().filter_map(Event::call)
+    }
+}
+
+impl Event {
+    /// The call, if it is one.
+    #[must_use]
+    pub const fn call(&self) -> Option<&Call> {
+        if let Self::Call(call) = self {
+            Some(call)
+        } else {
+            None
+        }
+    }
+
+    /// What was told of the store, if it was looked at.
+    #[must_use]
+    pub const fn seen(&self) -> Option<&Told> {
+        if let Self::Seen { store, .. } = self {
+            Some(store)
+        } else {
+            None
+        }
     }
 }
 

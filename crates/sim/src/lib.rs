@@ -21,7 +21,9 @@ mod clock;
 mod dice;
 mod digest;
 mod disk;
+mod finder;
 pub mod history;
+mod medium;
 mod network;
 mod power_cuts;
 mod record;
@@ -33,11 +35,13 @@ pub use canary::Canaries;
 pub use clock::SimClock;
 pub use dice::{Dice, SimEntropy};
 pub use disk::{Attached, ProcessDisks, SimDisk, SimDisks};
+pub use medium::Medium;
 pub use network::{BIND_IP, Carrier, Counts, Network, ProcessNetwork, Way, Weather};
 pub use power_cuts::{PowerCuts, power_cuts};
 pub use record::{Lines, Record, Recorder};
 pub use run::{Coverage, Verdict, run, run_plan, run_plan_twice, run_twice};
 pub use shrink::{Shrunk, shrink, shrink_plan};
 pub use world::{
-    Clerk, Crash, EditKind, Fault, Guesses, Members, Partition, Plan, Restart, Storm, WorldError,
+    Clerk, Crash, EditKind, Fault, Guesses, Members, Origin, Partition, Plan, Restart, Storm,
+    WorldError,
 };

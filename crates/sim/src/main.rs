@@ -31,6 +31,9 @@ struct Arguments {
     /// What carries frames between the facade and its HSMs.
     #[arg(long, value_enum, default_value_t = Transport::Messages)]
     transport: Transport,
+    /// Build every world from nothing: otherwise most schedules begin with a copy of one.
+    #[arg(long)]
+    built: bool,
     /// A bug to plant, which must then be found; `list` names them.
     #[arg(long)]
     plant: Option<String>,
@@ -75,7 +78,8 @@ impl Arguments {
     }
 
     fn plan(&self, seed: u64) -> Plan {
-        Plan::draw(seed).over(self.carrier())
+        let drawn = Plan::draw(seed).over(self.carrier());
+        if self.built { drawn.built() } else { drawn }
     }
 
     /// How to run one seed again as it ran.
@@ -85,7 +89,8 @@ impl Arguments {
             Transport::Messages => "",
             Transport::Quinn => " --transport quinn",
         };
-        format!("{transport}{}", plant.unwrap_or_default())
+        let built = if self.built { " --built" } else { "" };
+        format!("{transport}{built}{}", plant.unwrap_or_default())
     }
 }
 
@@ -249,6 +254,8 @@ struct Found {
     /// The failing seeds, with what they violate or why there is no verdict.
     failing: BTreeMap<u64, Vec<String>>,
     done: u64,
+    /// Of all schedules, in whichever order they were run.
+    hash: u64,
 }
 
 fn batch(arguments: &Arguments, bug: Option<Bug>) -> ExitCode {
@@ -309,9 +316,12 @@ fn work(
             Ok(Verdict {
                 violations,
                 coverage,
+                hash,
                 ..
             }) => {
                 found.coverage.add(&coverage);
+                let turned = u64::from_be_bytes(hash).wrapping_mul(2 * seed + 1);
+                found.hash = found.hash.wrapping_add(turned);
                 if !violations.is_empty() {
                     let lines = violations.iter().map(ToString::to_string).collect();
                     found.failing.insert(seed, lines);
@@ -349,9 +359,10 @@ fn report(found: &Found, replay: &str, took: Duration) {
     }
     let rate = per_second(found.done, took);
     println!(
-        "{} schedules at {rate:.0}/s, {} failing",
+        "{} schedules at {rate:.0}/s, {} failing, hash {:016x}",
         found.done,
-        found.failing.len()
+        found.failing.len(),
+        found.hash
     );
 }
 
@@ -359,6 +370,7 @@ fn json(found: &Found, took: Duration) -> serde_json::Value {
     serde_json::json!({
         "schedules": found.done,
         "schedules_per_second": per_second(found.done, took),
+        "hash": format!("{:016x}", found.hash),
         "coverage": found.coverage.0,
         "failing": found.failing,
     })

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write as _};
 use std::hash::{Hash as _, Hasher as _};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -16,6 +17,8 @@ use crate::history::{Event, History, Moment};
 /// into a line.
 pub struct Recorder {
     began: Instant,
+    /// How much time had passed when it began.
+    before: Duration,
     inner: Mutex<Inner>,
 }
 
@@ -24,6 +27,27 @@ struct Inner {
     lines: Option<Vec<String>>,
     steps: u64,
     history: History,
+}
+
+/// What was recorded so far, for others to go on from.
+#[derive(Debug, Clone)]
+pub(crate) struct Past {
+    hash: Digest,
+    lines: Vec<String>,
+    steps: u64,
+    history: History,
+    pub(crate) lasted: Duration,
+}
+
+#[cfg(test)]
+impl Past {
+    pub(crate) fn lines(&self) -> &[String] {
+        &self.lines
+    }
+
+    pub(crate) fn hash(&self) -> u64 {
+        self.hash.finish()
+    }
 }
 
 /// Whether the lines of a trace are kept.
@@ -52,6 +76,7 @@ impl Recorder {
     pub fn start(lines: Lines) -> Self {
         Self {
             began: Instant::now(),
+            before: Duration::ZERO,
             inner: Mutex::new(Inner {
                 hash: Digest::default(),
                 lines: (lines == Lines::Kept).then(Vec::new),
@@ -61,22 +86,57 @@ impl Recorder {
         }
     }
 
+    /// A recorder that goes on, from this instant of tokio's clock, where another one ended.
+    pub(crate) fn resume(past: &Past, lines: Lines) -> Self {
+        let mut history = past.history.clone();
+        history.before = history.events.len();
+        Self {
+            began: Instant::now(),
+            before: past.lasted,
+            inner: Mutex::new(Inner {
+                hash: past.hash.clone(),
+                lines: (lines == Lines::Kept).then(|| past.lines.clone()),
+                steps: past.steps,
+                history,
+            }),
+        }
+    }
+
+    /// What was recorded so far.
+    pub(crate) fn past(&self) -> Past {
+        let inner = self.inner.lock();
+        Past {
+            hash: inner.hash.clone(),
+            lines: inner.lines.clone().unwrap_or_default(),
+            steps: inner.steps,
+            history: inner.history.clone(),
+            lasted: self.lasted(),
+        }
+    }
+
+    fn lasted(&self) -> Duration {
+        self.before + self.began.elapsed()
+    }
+
     /// Writes a line and says when that was.
     pub fn note(&self, what: fmt::Arguments<'_>) -> Moment {
-        self.inner.lock().note(self.began, what)
+        self.inner.lock().note(self.lasted(), what)
     }
 
     /// Writes a line with a message, whose bytes are hashed and not shown.
     pub fn note_message(&self, what: fmt::Arguments<'_>, message: &[u8]) -> Moment {
         let mut inner = self.inner.lock();
         inner.hash.write(message);
-        inner.note(self.began, format_args!("{what} ({} bytes)", message.len()))
+        inner.note(
+            self.lasted(),
+            format_args!("{what} ({} bytes)", message.len()),
+        )
     }
 
     /// Adds an event to the history.
     pub fn tell(&self, event: impl FnOnce(Moment) -> Event) -> Moment {
         let mut inner = self.inner.lock();
-        let now = inner.next(self.began);
+        let now = inner.next(self.lasted());
         let event = event(now);
         event.hash(&mut inner.hash);
         inner.keep(now, format_args!("{event}"));
@@ -97,17 +157,17 @@ impl Recorder {
 }
 
 impl Inner {
-    fn next(&mut self, began: Instant) -> Moment {
+    fn next(&mut self, lasted: Duration) -> Moment {
         self.steps += 1;
-        let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let millis = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
         Moment {
             step: self.steps,
             millis,
         }
     }
 
-    fn note(&mut self, began: Instant, what: fmt::Arguments<'_>) -> Moment {
-        let now = self.next(began);
+    fn note(&mut self, lasted: Duration, what: fmt::Arguments<'_>) -> Moment {
+        let now = self.next(lasted);
         now.hash(&mut self.hash);
         // Writing to a hash or a string cannot fail.
         let _written = self.hash.write_fmt(what);

@@ -8,11 +8,11 @@ use portcullis_kms::TRANSITIONS;
 use portcullis_seam::plant::{self, Bug};
 use tokio::time::timeout;
 
-use crate::canary::{Canaries, Listener};
+use crate::canary::Listener;
 use crate::check::{Invariant, Violation, check};
-use crate::history::{Answer, Event, History, LoginAnswer, Moment, Request};
+use crate::history::{Answer, Call, Event, History, LoginAnswer, Moment, Request};
 use crate::record::{Lines, Recorder};
-use crate::world::{EditKind, Fault, Plan, World, WorldError};
+use crate::world::{Beginning, EditKind, Fault, Origin, Plan, Template, World, WorldError, paused};
 use crate::{Counts, Way};
 
 /// Nothing in a world may wait for ever. Most have ended after half a minute of simulated time.
@@ -77,7 +77,9 @@ impl Coverage {
 }
 
 /// Beside every edit and every transition of the lifecycle.
-const MUST_HAPPEN: [&str; 27] = [
+const MUST_HAPPEN: [&str; 29] = [
+    "worlds built",
+    "worlds copied",
     "power cut",
     "power cut in a write",
     "power cut of everything",
@@ -127,25 +129,39 @@ pub fn run_plan(
     lines: Lines,
 ) -> Result<Verdict, WorldError> {
     plant::with(bug, || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .map_err(|error| WorldError::of("the runtime", error))?;
-        let canaries = Arc::new(Canaries::default());
+        let template = match plan.origin {
+            Origin::Nothing => None,
+            Origin::Copy(number) => Some(Template::of(number, plan.carrier, bug)?),
+        };
+        let canaries = template.as_deref().map(Template::canaries);
+        let canaries = Arc::new(canaries.unwrap_or_default());
         let _listens = tracing::subscriber::set_default(Listener(Arc::clone(&canaries)));
-        runtime.block_on(live(seed, plan, lines, canaries))
+        let runtime = paused()?;
+        runtime.block_on(async {
+            let recorder = template
+                .as_deref()
+                .map_or_else(|| Recorder::start(lines), |one| one.recorder(lines));
+            let beginning = Beginning {
+                seed,
+                carrier: plan.carrier,
+                recorder: Arc::new(recorder),
+                canaries,
+            };
+            live(plan, beginning, template.as_deref()).await
+        })
     })
 }
 
 async fn live(
-    seed: u64,
     plan: &Plan,
-    lines: Lines,
-    canaries: Arc<Canaries>,
+    beginning: Beginning,
+    template: Option<&Template>,
 ) -> Result<Verdict, WorldError> {
-    let recorder = Arc::new(Recorder::start(lines));
-    let world = World::build(seed, plan.carrier, Arc::clone(&recorder), Some(canaries)).await?;
+    let (seed, recorder) = (beginning.seed, Arc::clone(&beginning.recorder));
+    let world = match template {
+        None => World::build(beginning).await?,
+        Some(template) => World::copy(beginning, template).await?,
+    };
     let lifetime = LIFETIME_MAX + Duration::from_secs(60 * plan.idle_minutes);
     timeout(lifetime, world.live(plan))
         .await
@@ -192,6 +208,8 @@ fn coverage(plan: &Plan, history: &History, counts: Counts) -> Coverage {
     let mut coverage = Coverage::default();
     coverage.count("schedules", 1);
     coverage.count(plan.edit.name(), 1);
+    coverage.had("worlds built", plan.origin == Origin::Nothing);
+    coverage.had("worlds copied", plan.origin != Origin::Nothing);
     for fault in &plan.faults {
         planned(&mut coverage, fault);
     }
@@ -225,11 +243,11 @@ fn planned(coverage: &mut Coverage, fault: &Fault) {
 }
 
 fn calls(coverage: &mut Coverage, history: &History) {
-    let disconnects: Vec<_> = history
-        .calls()
+    let all = || history.since().iter().filter_map(Event::call);
+    let disconnects: Vec<&Call> = all()
         .filter(|call| call.request == Request::Disconnect)
         .collect();
-    for call in history.calls() {
+    for call in all() {
         coverage.count("calls", 1);
         let is_crypto = call.request.needs_connection();
         let over = disconnects.iter().any(|disconnect| {
@@ -254,8 +272,10 @@ fn transition(from: &str, to: &str) -> String {
     reason = "what is not counted is not named"
 )]
 fn events(coverage: &mut Coverage, history: &History) {
-    let mut last = "DISCONNECTED";
-    for event in &history.events {
+    let before = history.events.iter().take(history.before);
+    let mut seen = before.filter_map(Event::seen);
+    let mut last = seen.next_back().map_or("DISCONNECTED", |told| &told.state);
+    for event in history.since() {
         match event {
             Event::FaultBegins { what, .. } | Event::Happens { what, .. } => {
                 coverage.count(what, 1);

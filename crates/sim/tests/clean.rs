@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use portcullis_sim::{
-    Carrier, Coverage, Lines, Plan, power_cuts, run, run_plan, run_plan_twice, run_twice,
+    Carrier, Coverage, Lines, Origin, Plan, power_cuts, run, run_plan, run_plan_twice, run_twice,
 };
 use tokio::time::Instant;
 
@@ -82,6 +82,25 @@ fn a_seed_replays_exactly_and_another_one_differs() {
     let kept = run(0, None, Lines::Kept).unwrap();
     let again = run(0, None, Lines::Kept).unwrap();
     assert_eq!(kept.lines, again.lines);
+}
+
+/// Rule SIM-12: a schedule is the same whatever ran before it in the process, and on any thread.
+#[test]
+fn a_copied_world_depends_on_its_seed_alone() {
+    let copied = |seed| Plan {
+        origin: Origin::Copy(seed % 2),
+        ..Plan::draw(seed)
+    };
+    let hash = move |seed| {
+        let verdict = run_plan(seed, &copied(seed), None, Lines::Dropped).unwrap();
+        assert_eq!(verdict.violations, [], "{seed}");
+        verdict.hash
+    };
+    let there: Vec<_> = (0..6).map(hash).collect();
+    let back = std::thread::spawn(move || (0..6).rev().map(hash).collect::<Vec<_>>());
+    let mut back = back.join().unwrap();
+    back.reverse();
+    assert_eq!(there, back);
 }
 
 /// Rule SIM-08

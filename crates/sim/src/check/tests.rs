@@ -68,7 +68,7 @@ fn cluster(letter: char) -> ClusterId {
 
 #[track_caller]
 fn expect(events: Vec<Event>, violated: &[Invariant]) {
-    let found = check(&History { events });
+    let found = check(&History { events, before: 0 });
     let invariants: Vec<Invariant> = found.iter().map(|violation| violation.invariant).collect();
     assert_eq!(invariants, violated, "{found:?}");
 }

@@ -77,7 +77,7 @@ impl Weather {
 }
 
 /// What carries the frames.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Carrier {
     /// Seeded messages: what QUIC hides from its users is hidden.
     #[default]
@@ -146,6 +146,15 @@ struct State {
     /// The id inside HSMs of each key, by its label.
     materials: BTreeMap<String, HsmKeyId>,
     counts: Counts,
+}
+
+/// What a network knows that outlives the process, for another network to go on from.
+#[derive(Debug, Clone)]
+pub(crate) struct Memory {
+    verified: BTreeSet<(Vec<u8>, Vec<u8>)>,
+    paired: BTreeSet<(Vec<u8>, Vec<u8>)>,
+    fences: BTreeMap<String, Fence>,
+    materials: BTreeMap<String, HsmKeyId>,
 }
 
 /// One start of one HSM's listener.
@@ -240,6 +249,26 @@ impl Network {
     #[must_use]
     pub fn material(&self, label: &str) -> Option<HsmKeyId> {
         self.0.state.lock().materials.get(label).copied()
+    }
+
+    /// What it knows of HSMs, keys and certificates.
+    pub(crate) fn memory(&self) -> Memory {
+        let state = self.0.state.lock();
+        Memory {
+            verified: state.verified.clone(),
+            paired: state.paired.clone(),
+            fences: state.fences.clone(),
+            materials: state.materials.clone(),
+        }
+    }
+
+    /// Goes on from what another network knew.
+    pub(crate) fn remember(&self, memory: &Memory) {
+        let mut state = self.0.state.lock();
+        state.verified.clone_from(&memory.verified);
+        state.paired.clone_from(&memory.paired);
+        state.fences.clone_from(&memory.fences);
+        state.materials.clone_from(&memory.materials);
     }
 
     /// What it did so far.

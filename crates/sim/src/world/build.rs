@@ -9,6 +9,7 @@ use portcullis_cloudhsm::{CloudHsm, Clusters, default_subnets};
 use portcullis_hsm::{DeviceKey, Role, Secret};
 use tokio::sync::Notify;
 
+use super::template::Template;
 use super::{Known, World, WorldError};
 use crate::canary::Canaries;
 use crate::history::Event;
@@ -26,33 +27,92 @@ pub(super) const ODD_PASSWORD: &str = "oddPassword1";
 
 const KEY_STORE: &str = "cks-1234567890abcdef0";
 
+/// From which of a seed's streams the misfortunes of the control plane's disk are drawn.
+const CONTROL_DICE: &str = "control plane";
+
+/// What a world begins with, whether it is built or copied.
+pub(crate) struct Beginning {
+    pub(crate) seed: u64,
+    pub(crate) carrier: Carrier,
+    pub(crate) recorder: Arc<Recorder>,
+    pub(crate) canaries: Arc<Canaries>,
+}
+
+/// What the product finds when it starts.
+struct Hardware {
+    disks: SimDisks,
+    control: SimDisk,
+    clock: SimClock,
+    /// None where it has yet to be drawn.
+    device_key: Option<Arc<DeviceKey>>,
+}
+
 impl World {
     /// Two clusters, a connected key store, and two keys.
-    pub(crate) async fn build(
-        seed: u64,
-        carrier: Carrier,
-        recorder: Arc<Recorder>,
-        canaries: Option<Arc<Canaries>>,
-    ) -> Result<Arc<Self>, WorldError> {
-        let entropy = |host| Arc::new(SimEntropy::watched(seed, host, canaries.clone()));
-        let (hsm_entropy, kms_entropy) = (entropy("hsms"), entropy("kms"));
-        if let Some(canaries) = &canaries {
-            for password in [ADMIN_PASSWORD, KMSUSER_PASSWORD, NEW_PASSWORD, ODD_PASSWORD] {
-                canaries.password(password);
-            }
+    pub(crate) async fn build(beginning: Beginning) -> Result<Arc<Self>, WorldError> {
+        let seed = beginning.seed;
+        for password in [ADMIN_PASSWORD, KMSUSER_PASSWORD, NEW_PASSWORD, ODD_PASSWORD] {
+            beginning.canaries.password(password);
         }
-        let world = Arc::new(Self {
+        let hardware = Hardware {
+            disks: SimDisks::new(seed),
+            control: SimDisk::new(Dice::new(seed, CONTROL_DICE)),
+            clock: SimClock::start(),
+            device_key: None,
+        };
+        let world = Arc::new(Self::over(hardware, beginning)?);
+        world.start().await?;
+        world.furnish().await?;
+        Ok(world)
+    }
+
+    /// The same from a copy of the disks of `template`, on which the product starts again.
+    pub(crate) async fn copy(
+        beginning: Beginning,
+        template: &Template,
+    ) -> Result<Arc<Self>, WorldError> {
+        let seed = beginning.seed;
+        let control = template.control.clone();
+        let hardware = Hardware {
+            disks: SimDisks::with(seed, &template.disks),
+            control: SimDisk::with(control, Dice::new(seed, CONTROL_DICE)),
+            clock: SimClock::resume(template.past.lasted),
+            device_key: Some(Arc::clone(&template.device_key)),
+        };
+        let world = Arc::new(Self::over(hardware, beginning)?);
+        world.network.remember(&template.network);
+        *world.known.lock() = template.known.clone();
+        world.start().await?;
+        if world.become_connected().await {
+            Ok(world)
+        } else {
+            Err(WorldError::of("the store", "it does not connect again"))
+        }
+    }
+
+    /// A world in which nothing runs.
+    fn over(hardware: Hardware, beginning: Beginning) -> Result<Self, WorldError> {
+        let Beginning {
+            seed,
+            carrier,
+            recorder,
+            canaries,
+        } = beginning;
+        let entropy = |host| Arc::new(SimEntropy::watched(seed, host, Arc::clone(&canaries)));
+        let hsm_entropy = entropy("hsms");
+        let device_key = hardware.device_key;
+        Ok(Self {
             seed,
             scope: scope()?,
             network: Network::new(seed, carrier, Arc::clone(&recorder)),
             recorder,
-            canaries,
-            disks: Arc::new(SimDisks::new(seed)),
-            control: SimDisk::new(Dice::new(seed, "control plane")),
-            clock: SimClock::start(),
-            device_key: Arc::new(DeviceKey::draw(&*hsm_entropy)),
+            device_key: device_key.unwrap_or_else(|| Arc::new(DeviceKey::draw(&*hsm_entropy))),
             hsm_entropy,
-            kms_entropy,
+            kms_entropy: entropy("kms"),
+            canaries,
+            disks: Arc::new(hardware.disks),
+            control: hardware.control,
+            clock: hardware.clock,
             process: Mutex::default(),
             ends: Notify::new(),
             store: KEY_STORE.to_owned(),
@@ -61,10 +121,7 @@ impl World {
             known: Mutex::default(),
             connected: AtomicBool::new(false),
             disturbed: AtomicBool::new(false),
-        });
-        world.start().await?;
-        world.furnish().await?;
-        Ok(world)
+        })
     }
 
     async fn furnish(self: &Arc<Self>) -> Result<(), WorldError> {

@@ -34,8 +34,9 @@ impl World {
             () = end => Err(Exception::new(Code::KmsInternal, "The process ended.")),
             outcome = call => outcome,
         };
-        if let (Err(exception), Some(canaries)) = (&outcome, &self.canaries) {
-            canaries.text(format_args!("{exception} {:?}", exception.cause));
+        if let Err(exception) = &outcome {
+            self.canaries
+                .text(format_args!("{exception} {:?}", exception.cause));
         }
         let answer = outcome.as_ref().ok().cloned();
         let outcome = outcome.map_err(|exception| exception.code);
@@ -53,9 +54,7 @@ impl World {
 
     pub(super) async fn encrypt(&self, client: u8, key: KeyId, context: Context, text: Vec<u8>) {
         let Some(kms) = self.kms() else { return };
-        if let Some(canaries) = &self.canaries {
-            canaries.secret("a plaintext", &text);
-        }
+        self.canaries.secret("a plaintext", &text);
         let input = EncryptRequest {
             key_id: key.to_string(),
             plaintext: SecretBlob(Zeroizing::new(text.clone())),

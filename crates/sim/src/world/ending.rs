@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::{CALLS_AFTERWARDS, OPERATOR, Plan, World, wait};
+use crate::Medium;
 use crate::history::Event;
 
 /// By then the service has brought the HSMs of a cluster in step: it does so every ten seconds.
@@ -52,13 +53,17 @@ impl World {
     }
 
     fn tell_leaks(&self) {
-        let Some(canaries) = &self.canaries else {
-            return;
-        };
-        let mut images = self.disks.images();
-        images.push(("the control plane's disk".to_owned(), self.control.image()));
-        for what in canaries.leaks(&images) {
+        for what in self.canaries.leaks(&self.images()) {
             self.recorder.tell(|at| Event::Leaked { at, what });
         }
+    }
+
+    /// Every disk, by the name under which it is reported.
+    pub(super) fn images(&self) -> Vec<(String, Medium)> {
+        let of_hsms = self.disks.images().into_iter();
+        of_hsms
+            .map(|(hsm, image)| (format!("the disk of {hsm}"), image))
+            .chain([("the control plane's disk".to_owned(), self.control.image())])
+            .collect()
     }
 }

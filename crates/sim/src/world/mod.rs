@@ -10,8 +10,13 @@ mod faults;
 mod operator;
 mod plan;
 mod process;
+mod template;
 
-pub use plan::{Clerk, Crash, EditKind, Fault, Guesses, Members, Partition, Plan, Restart, Storm};
+pub(crate) use build::Beginning;
+pub use plan::{
+    Clerk, Crash, EditKind, Fault, Guesses, Members, Origin, Partition, Plan, Restart, Storm,
+};
+pub(crate) use template::{Template, paused};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -62,7 +67,7 @@ pub(crate) struct World {
     seed: u64,
     scope: Scope,
     recorder: Arc<Recorder>,
-    canaries: Option<Arc<Canaries>>,
+    canaries: Arc<Canaries>,
     pub(crate) network: Network,
     disks: Arc<SimDisks>,
     /// The disk of the control plane.
@@ -88,7 +93,7 @@ pub(crate) struct World {
 }
 
 /// What clients and operators have got so far.
-#[derive(Default)]
+#[derive(Debug, Clone, Default)]
 struct Known {
     uses: Option<ClusterId>,
     keys: Vec<KeyId>,

@@ -1,5 +1,6 @@
 use std::fmt;
 
+use super::template::TEMPLATES;
 use crate::{Carrier, Dice, Way, Weather};
 
 /// Everything that will be done to a world, drawn from its seed before it begins.
@@ -10,6 +11,8 @@ use crate::{Carrier, Dice, Way, Weather};
 pub struct Plan {
     /// What carries frames between the facade and its HSMs.
     pub carrier: Carrier,
+    /// What the world begins with.
+    pub origin: Origin,
     /// What the operator changes while the store is disconnected.
     pub edit: EditKind,
     /// When the operator disconnects the store, in milliseconds after the clients have begun.
@@ -24,6 +27,27 @@ pub struct Plan {
     pub idle_minutes: u64,
     /// What befalls the world.
     pub faults: Vec<Fault>,
+}
+
+/// What a world begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// Everything is built, under the chance of the seed.
+    Nothing,
+    /// Rule SIM-12: the disks of a world that was built before, by its number. Those of a schedule
+    /// are a copy.
+    Copy(u64),
+}
+
+impl Origin {
+    fn of(seed: u64) -> Self {
+        let mut dice = Dice::new(seed, "origin");
+        if dice.below(BUILT_ONE_IN) == 0 {
+            Self::Nothing
+        } else {
+            Self::Copy(dice.below(TEMPLATES))
+        }
+    }
 }
 
 /// What the operator changes.
@@ -191,6 +215,9 @@ const BUSY_FOR: u64 = 1_500;
 const CLIENTS: u8 = 3;
 const CALLS: usize = 67;
 
+/// One seed of so many builds its world from nothing.
+const BUILT_ONE_IN: u64 = 8;
+
 /// In how many of a hundred seeds a kind of fault is enabled.
 const KIND_PERCENT: u64 = 40;
 
@@ -213,6 +240,7 @@ impl Plan {
         }
         Self {
             carrier: Carrier::Messages,
+            origin: Origin::of(seed),
             edit,
             edit_at,
             clients: CLIENTS,
@@ -229,11 +257,21 @@ impl Plan {
         Self { carrier, ..self }
     }
 
+    /// The same plan in a world that is built from nothing.
+    #[must_use]
+    pub fn built(self) -> Self {
+        Self {
+            origin: Origin::Nothing,
+            ..self
+        }
+    }
+
     /// Rule SIM-09: a world in which nothing happens for `minutes`, which costs next to nothing.
     #[must_use]
     pub const fn idle(minutes: u64) -> Self {
         Self {
             carrier: Carrier::Messages,
+            origin: Origin::Copy(0),
             edit: EditKind::Name,
             edit_at: 0,
             clients: 0,
@@ -345,6 +383,7 @@ impl fmt::Display for Plan {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             carrier,
+            origin,
             edit,
             edit_at,
             clients,
@@ -356,7 +395,7 @@ impl fmt::Display for Plan {
         writeln!(
             formatter,
             "{clients} clients with {calls} calls each, {think} ms apart, over {carrier:?}; {edit:?} \
-             at {edit_at} ms"
+             at {edit_at} ms; {origin:?}"
         )?;
         if faults.is_empty() {
             return writeln!(formatter, "no fault");

@@ -111,6 +111,17 @@ impl World {
         self.connected.store(false, Ordering::Relaxed);
     }
 
+    /// Ends the process in order: with the last of its tasks, its stores are closed.
+    pub(super) fn close(&self) {
+        let process = self.process.lock().take();
+        self.ends.notify_waiters();
+        self.network.end_process();
+        self.disks.end_process();
+        self.disks.close();
+        drop(process);
+        self.connected.store(false, Ordering::Relaxed);
+    }
+
     /// The process ends, in a power cut or killed, and is started again.
     pub(super) async fn restart_process(&self, restart: Restart) -> Result<(), WorldError> {
         wait(restart.at).await;
