@@ -29,6 +29,8 @@ mod hsm;
 mod image;
 mod key;
 mod keys;
+#[cfg(test)]
+mod known_answers;
 mod manage;
 mod nonce;
 mod operation;

@@ -16,6 +16,11 @@ impl SecretKey {
         else {
             return Err(Refusal::KeyForbids);
         };
+        // aws-lc also takes a curve that is written out, with a cofactor or without; a key of this
+        // curve names it, as its own public key does.
+        if algorithm(public_key) != algorithm(self.public_key()) {
+            return Err(Refusal::BadMechanism);
+        }
         let peer = UnparsedPublicKey::new(private.algorithm(), public_key);
         let peer = ParsedPublicKey::try_from(&peer).map_err(|_| Refusal::BadMechanism)?;
         if peer.format() != ParsedPublicKeyFormat::X509 {
@@ -25,4 +30,17 @@ impl SecretKey {
             Ok(Output(Zeroizing::new(secret.to_vec())))
         })
     }
+}
+
+/// The AlgorithmIdentifier of SubjectPublicKeyInfo, as far as it is a short one.
+fn algorithm(spki: &[u8]) -> Option<&[u8]> {
+    let length = *spki.get(1)?;
+    let head = if length < 0x80 {
+        2
+    } else {
+        2 + usize::from(length & 0x7f)
+    };
+    let identifier = spki.get(head..)?;
+    let length = usize::from(*identifier.get(1)?);
+    identifier.get(..2 + length)
 }

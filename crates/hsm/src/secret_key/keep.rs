@@ -144,7 +144,7 @@ impl Hsm {
 }
 
 impl SecretKey {
-    fn hmac(&self) -> Result<&hmac::Key, Refusal> {
+    pub(super) fn hmac(&self) -> Result<&hmac::Key, Refusal> {
         match self.expanded()? {
             Expanded::Hmac(key) => Ok(key),
             Expanded::Rsa(_)

@@ -20,6 +20,8 @@ mod expand;
 mod form;
 mod keep;
 mod kind;
+#[cfg(test)]
+mod known_answers;
 mod sign;
 mod task;
 

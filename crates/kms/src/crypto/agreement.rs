@@ -34,7 +34,8 @@ impl Kms {
             algorithm_of(key, &input.key_agreement_algorithm, "DeriveSharedSecret")?;
         let public_key = input.public_key.0;
         let agreed = self.perform(key, Task::Agree { public_key }).await?;
-        // Rule CRY-16: the other side's public key is on the same curve, DER, SubjectPublicKeyInfo.
+        // Rule CRY-16: the other side's public key is on the same curve, DER, SubjectPublicKeyInfo
+        // that names the curve.
         let secret = agreed.map_err(|_unfit| {
             Exception::new(
                 Code::Validation,
