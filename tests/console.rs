@@ -121,6 +121,20 @@ fn every_fault_is_injected_and_undone_the_clock_moved_and_events_read_in_the_con
 }
 
 #[test]
+fn states_that_pass_are_seen_while_they_last() {
+    if can_browse() {
+        let slow = [
+            "--world",
+            "guide",
+            "--ephemeral",
+            "--state-changes",
+            "after:2",
+        ];
+        node(&Portcullis::up(&slow), "passing.mjs");
+    }
+}
+
+#[test]
 fn a_key_store_is_edited_by_keyboard_alone() {
     if can_browse() {
         let portcullis = Portcullis::up(&["--world", "guide", "--ephemeral"]);

@@ -18,7 +18,7 @@ function root(name) {
 }
 
 await story({}, async ({ page }) => {
-  const { main, dialog, button, press, confirm, fill, tab, act, barred, failure } = hands(page);
+  const { main, dialog, button, press, confirm, fill, tab, row, act, barred, failure } = hands(page);
   const zone = (name) => page.getByRole("region", { name: `Availability Zone ${name}` });
 
   // Nothing is there, and every page says what to do about it.
@@ -151,4 +151,20 @@ await story({}, async ({ page }) => {
   await picture(page, "begin-delete");
   await confirm("Delete");
   await seen(page, "No custom key stores");
+
+  // The cluster goes once its HSMs have gone; its backups stay.
+  await page.goto(`${CONSOLE}/cloudhsm/clusters/${cluster}`);
+  for (const name of ["us-east-1a", "us-east-1b"]) {
+    await zone(name).getByRole("button", { name: /^Delete hsm-/ }).click();
+    await confirm("Delete");
+    await zone(name).getByText("No HSM in this zone").waitFor();
+  }
+  await press("Delete cluster");
+  await fill(`To confirm, type ${cluster}`, cluster, dialog);
+  await confirm("Delete");
+  await seen(page, "No clusters");
+  await page.goto(`${CONSOLE}/cloudhsm/clusters/${cluster}`);
+  await seen(page, `There is no cluster ${cluster}`);
+  await press("Open its backups");
+  await row("READY").first().waitFor();
 });

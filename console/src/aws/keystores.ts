@@ -89,4 +89,16 @@ export function whyNotSubstitute(cluster: Cluster): string | null {
   return zones.length >= 2 ? null : "It needs two active HSMs in different Availability Zones.";
 }
 
+/** Why a cluster cannot back a new key store, or null. */
+export function whyNoKeyStore(cluster: Cluster, all: Cluster[], stores: KeyStore[]): string | null {
+  const certificate = cluster.Certificates?.ClusterCertificate;
+  for (const store of stores) {
+    const name = store.CustomKeyStoreName ?? "a key store";
+    if (store.CloudHsmClusterId === cluster.ClusterId) return `It backs ${name}.`;
+    const other = all.find((one) => one.ClusterId === store.CloudHsmClusterId)?.Certificates?.ClusterCertificate;
+    if (certificate !== undefined && certificate === other) return `It shares a backup history with the cluster of ${name}. Edit that key store to use it there.`;
+  }
+  return whyNotSubstitute(cluster);
+}
+
 export const isPassing = (state: string | undefined) => state === "CONNECTING" || state === "DISCONNECTING";

@@ -17,7 +17,7 @@ import Tabs from "@cloudscape-design/components/tabs";
 
 import type { Cluster } from "../aws/cloudhsm.ts";
 import { explain } from "../aws/errors.ts";
-import { clusters, keyStores, whyNotSubstitute } from "../aws/keystores.ts";
+import { clusters, keyStores, whyNoKeyStore } from "../aws/keystores.ts";
 import { Confirm, Copied, Nothing, State, To, when } from "../parts/common.tsx";
 import { Failure, FailureText } from "../parts/failure.tsx";
 import { useSay } from "../parts/flash.tsx";
@@ -32,6 +32,7 @@ export function ClusterDetail({ id }: { id: string }) {
   const { kms, cloudhsm } = useSession();
   const query = useQuery();
   const found = useLoad(useCallback(() => clusters(cloudhsm, [id]), [cloudhsm, id]), CALM / 2);
+  const around = useLoad(useCallback(() => clusters(cloudhsm), [cloudhsm]), CALM);
   const stores = useLoad(useCallback(() => keyStores(kms), [kms]), CALM);
   const [isDoomed, setIsDoomed] = useState(false);
   if (found.error !== null && found.data === null) {
@@ -49,7 +50,7 @@ export function ClusterDetail({ id }: { id: string }) {
     );
   }
   const store = stores.data?.find((one) => one.CloudHsmClusterId === id);
-  const whyNoStore = store === undefined ? whyNotSubstitute(cluster) : `It backs ${store.CustomKeyStoreName ?? "a key store"}.`;
+  const whyNoStore = whyNoKeyStore(cluster, around.data ?? [], stores.data ?? []);
   const hasHsms = (cluster.Hsms ?? []).length > 0;
   return (
     <SpaceBetween size="l">

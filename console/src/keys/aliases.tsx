@@ -43,7 +43,7 @@ export function KeyAliases({ id }: { id: string }) {
         ]}
       />
       <form onSubmit={(event) => { event.preventDefault(); add(); }}>
-        <FormField label="New alias" secondaryControl={<Button disabled={name === ""}>Create alias</Button>}>
+        <FormField label="New alias" secondaryControl={<Button disabled={name === ""} disabledReason="Type a name.">Create alias</Button>}>
           <Input value={name} placeholder="alias/example" autoComplete={false} onChange={({ detail }) => setName(detail.value)} />
         </FormField>
       </form>

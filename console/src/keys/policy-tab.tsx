@@ -51,9 +51,9 @@ function Editor({ id, policy, reload }: { id: string; policy: string; reload: ()
           description="Who may use and manage the key"
           actions={
             <SpaceBetween direction="horizontal" size="xs">
-              <Button formAction="none" disabled={text === policy} onClick={() => setText(policy)}>Reset</Button>
-              <Button formAction="none" disabled={problems.length > 0} onClick={() => setText(tidy(text))}>Format</Button>
-              <Button variant="primary" loading={isBusy} disabled={problems.length > 0 || text === policy}>Save policy</Button>
+              <Button formAction="none" disabled={text === policy} disabledReason="Nothing was changed." onClick={() => setText(policy)}>Reset</Button>
+              <Button formAction="none" disabled={problems.length > 0} disabledReason="Correct the policy first." onClick={() => setText(tidy(text))}>Format</Button>
+              <Button variant="primary" loading={isBusy} disabled={problems.length > 0 || text === policy} disabledReason={problems.length > 0 ? "Correct the policy first." : "Nothing was changed."}>Save policy</Button>
             </SpaceBetween>
           }
         >
@@ -61,7 +61,9 @@ function Editor({ id, policy, reload }: { id: string; policy: string; reload: ()
         </Header>
         <Failure error={error} what="The key policy was not changed" />
         <FormField stretch label="Policy" errorText={problems.length === 0 ? "" : problems.map((why) => <div key={why}>{why}</div>)}>
-          <Textarea value={text} rows={18} spellcheck={false} onChange={({ detail }) => setText(detail.value)} />
+          <div className="code">
+            <Textarea value={text} rows={18} spellcheck={false} onChange={({ detail }) => setText(detail.value)} />
+          </div>
         </FormField>
       </SpaceBetween>
     </form>

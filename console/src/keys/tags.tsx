@@ -59,7 +59,7 @@ export function KeyTags({ id }: { id: string }) {
           <FormField label="Tag value">
             <Input value={tag.value} autoComplete={false} onChange={({ detail }) => setTag({ ...tag, value: detail.value })} />
           </FormField>
-          <Button disabled={tag.key === ""}>Add tag</Button>
+          <Button disabled={tag.key === ""} disabledReason="Type a key.">Add tag</Button>
         </SpaceBetween>
       </form>
     </SpaceBetween>

@@ -16,6 +16,8 @@ import { Failure } from "../parts/failure.tsx";
 import { useSession } from "../session.tsx";
 import { context, fromBase64, toBase64 } from "./bytes.ts";
 
+const BROKEN = "Correct the encryption context first.";
+
 export function TryOut({ keyOf }: { keyOf: KeyMetadata }) {
   const { kms } = useSession();
   const KeyId = keyOf.KeyId;
@@ -65,13 +67,13 @@ export function TryOut({ keyOf }: { keyOf: KeyMetadata }) {
             <FormField label="Plaintext" stretch>
               <Textarea value={plain} rows={4} onChange={({ detail }) => setPlain(detail.value)} />
             </FormField>
-            <Button onClick={encrypt} disabled={EncryptionContext === null}>Encrypt</Button>
+            <Button onClick={encrypt} disabled={EncryptionContext === null} disabledReason={BROKEN}>Encrypt</Button>
           </SpaceBetween>
           <SpaceBetween size="s">
             <FormField label="Ciphertext (Base64)" stretch>
               <Textarea value={sealed} rows={4} spellcheck={false} onChange={({ detail }) => setSealed(detail.value)} />
             </FormField>
-            <Button onClick={decrypt} disabled={sealed === "" || EncryptionContext === null}>Decrypt</Button>
+            <Button onClick={decrypt} disabled={sealed === "" || EncryptionContext === null} disabledReason={sealed === "" ? "Encrypt something, or paste a ciphertext." : BROKEN}>Decrypt</Button>
           </SpaceBetween>
         </ColumnLayout>
         {isSymmetric && (

@@ -11,7 +11,7 @@ import Input from "@cloudscape-design/components/input";
 import Select from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 
-import { clusters, keyStores, whyNotSubstitute } from "../aws/keystores.ts";
+import { clusters, keyStores, whyNoKeyStore } from "../aws/keystores.ts";
 import { CertificateField, certificateProblem } from "../parts/certificate-field.tsx";
 import { To } from "../parts/common.tsx";
 import { Failure } from "../parts/failure.tsx";
@@ -36,8 +36,7 @@ export function CreateKeyStore() {
   const [error, setError] = useState<unknown>(null);
 
   const options = (around.data ?? []).map((one) => {
-    const user = stores.data?.find((store) => store.CloudHsmClusterId === one.ClusterId);
-    const reason = user === undefined ? whyNotSubstitute(one) : `It backs ${user.CustomKeyStoreName ?? "a key store"}.`;
+    const reason = whyNoKeyStore(one, around.data ?? [], stores.data ?? []);
     return {
       value: one.ClusterId ?? "",
       label: one.ClusterId ?? "",

@@ -76,6 +76,7 @@ function EditForm({ id, store, reload }: { id: string; store: KeyStore; reload: 
       return;
     }
     setHint(null);
+    setError(null);
     setIsBusy(true);
     try {
       await kms.send(new UpdateCustomKeyStoreCommand({ CustomKeyStoreId: id, ...changed }));

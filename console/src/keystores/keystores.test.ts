@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { activeByZone, related, whyNotSubstitute, type KeyStore } from "../aws/keystores.ts";
+import { activeByZone, related, whyNoKeyStore, whyNotSubstitute, type KeyStore } from "../aws/keystores.ts";
 import { explain } from "../aws/errors.ts";
 import { ACTIONS, whyNot } from "./actions.ts";
 import { lastChange } from "./changes.ts";
@@ -28,6 +28,23 @@ describe("the menu of a key store", () => {
     expect(whyNot("edit", store("CONNECTED"))).toBe("It is CONNECTED. Disconnect it before you edit it.");
     expect(whyNot("delete", store("DISCONNECTED"), 3)).toContain("3 keys");
     expect(whyNot("connect", undefined)).toContain("Choose");
+  });
+});
+
+describe("a cluster for a new key store", () => {
+  const one = (ClusterId: string, ClusterCertificate: string) => ({
+    ClusterId,
+    State: "ACTIVE" as const,
+    Certificates: { ClusterCertificate },
+    Hsms: ["a", "b"].map((AvailabilityZone) => ({ HsmId: AvailabilityZone, AvailabilityZone, State: "ACTIVE" as const })),
+  });
+  const [used, sibling, other] = [one("cluster-1a23b4cdefg", "same"), one("cluster-sibling", "same"), one("cluster-other", "other")];
+  const why = (cluster: typeof used) => whyNoKeyStore(cluster, [used, sibling, other], [store("CONNECTED")]);
+  it("backs none and has no relative that does", () => {
+    expect(why(used)).toBe("It backs ExampleKeyStore.");
+    expect(why(sibling)).toContain("shares a backup history");
+    expect(why(other)).toBeNull();
+    expect(why({ ...other, Hsms: [] })).toContain("two active HSMs");
   });
 });
 

@@ -45,7 +45,8 @@ export function FlashProvider({ children }: { children: ReactNode }) {
       onDismiss: () => setAll((before) => before.filter((one) => one.item.id !== id)),
       ariaRole: message.type === "error" ? "alert" : "status",
     };
-    setAll((before) => [{ item, at: performance.now() }, ...before].slice(0, KEPT_MAX));
+    // The same again takes the place of what it repeats.
+    setAll((before) => [{ item, at: performance.now() }, ...before.filter((one) => one.item.header !== message.header)].slice(0, KEPT_MAX));
   }, []);
   const turn = useCallback(() => {
     const now = performance.now();
