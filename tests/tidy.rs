@@ -565,3 +565,27 @@ fn scripts_can_be_run() {
     }
     assert!(read(".ci/run").contains("./test"));
 }
+
+/// A file of tests that no package has as a target never runs: tests/auth.rs once did not.
+#[test]
+fn every_file_of_tests_or_benchmarks_is_a_target() {
+    let targets = packages().filter(|package| ours(package));
+    let targets: BTreeSet<&str> = targets
+        .flat_map(|package| package["targets"].as_array().unwrap())
+        .map(|target| target["src_path"].as_str().unwrap())
+        .collect();
+    let findings: Vec<String> = TRACKED
+        .iter()
+        .filter(|file| {
+            let folders: Vec<&str> = file.split('/').collect();
+            let stands_alone = matches!(
+                folders[..],
+                ["tests", _] | ["benches", "benches", _] | ["crates", _, "tests", _]
+            );
+            stands_alone && file.ends_with(".rs")
+        })
+        .filter(|file| !targets.contains(ROOT.join(file).to_str().unwrap()))
+        .cloned()
+        .collect();
+    fail_if_any("no target of its package", &findings);
+}
