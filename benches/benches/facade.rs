@@ -4,8 +4,9 @@
 //! The same client drives both: 64 kept connections, requests signed beforehand, one in flight on
 //! each connection. Both servers have one current-thread runtime for each core. Rounds alternate,
 //! so that a slow moment of the machine meets both; printed are the medians and their ratio. A
-//! second facade that records no events shows what recording them costs. The client shares the
-//! machine with the servers, so rates are not what a server alone could do.
+//! second facade that records no events shows what recording them costs, in time and in processor time
+//! of client and server. The client shares the machine with the servers, so rates are not what a server
+//! alone could do.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -31,6 +32,7 @@ use portcullis_api::kms::{
     ConnectCustomKeyStoreRequest, CreateCustomKeyStoreRequest, CreateKeyRequest,
 };
 use portcullis_api::{ClusterId, Scope, SecretText};
+use portcullis_benches::{cpu_us, median};
 use portcullis_cloudhsm::{
     Calendar, CloudHsm, CloudHsmConfig, Clusters, MemoryDisks, Pace, Pacing, Quotas,
 };
@@ -48,6 +50,8 @@ use tokio::task::JoinSet;
 
 const CONNECTIONS: usize = 64;
 const REQUESTS_PER_CONNECTION: usize = 100;
+/// Requests of a round.
+const REQUESTS: f64 = (CONNECTIONS * REQUESTS_PER_CONNECTION) as f64;
 const ROUNDS: usize = 15;
 const PLAINTEXTS: [usize; 2] = [32, 4096];
 
@@ -65,8 +69,16 @@ fn main() {
     let client = Builder::new_current_thread().enable_all().build().unwrap();
     println!("{CONNECTIONS} connections, {} cores", cores.get());
     println!(
-        "{:>10} {:>16} {:>16} {:>8} {:>16} {:>10}",
-        "plaintext", "Encrypt µs", "echo µs", "of echo", "no events µs", "events"
+        "{:>10} {:>16} {:>16} {:>8} {:>16} {:>10} {:>9} {:>14} {:>10}",
+        "plaintext",
+        "Encrypt µs",
+        "echo µs",
+        "of echo",
+        "no events µs",
+        "events",
+        "CPU µs",
+        "no events CPU",
+        "events"
     );
     for bytes in PLAINTEXTS {
         let request = facade.request(bytes);
@@ -76,34 +88,33 @@ fn main() {
             Load::connect(&client, untold.running.address, &untold.request(bytes)),
         ];
         let mut took = [Vec::new(), Vec::new(), Vec::new()];
+        let mut worked = [Vec::new(), Vec::new(), Vec::new()];
         for round in 0..=ROUNDS {
-            for (load, took) in pair.iter_mut().zip(&mut took) {
+            let counts = took.iter_mut().zip(&mut worked);
+            for (load, (took, worked)) in pair.iter_mut().zip(counts) {
+                let before = cpu_us();
                 let duration = load.round(&client);
                 // The first round warms up caches, channels and signing keys.
                 if round > 0 {
-                    took.push(duration);
+                    took.push(duration.as_secs_f64() * 1e6 / REQUESTS);
+                    worked.push((cpu_us() - before) / REQUESTS);
                 }
             }
         }
-        let [encrypt, echo, silent] = took.map(median_us);
+        let [encrypt, echo, silent] = took.map(median);
+        let [encrypt_cpu, _echo, silent_cpu] = worked.map(median);
         println!(
-            "{bytes:>8} B {:>16} {:>16} {:>8.2} {:>16} {:>10.3}",
+            "{bytes:>8} B {:>16} {:>16} {:>8.2} {:>16} {:>10.3} {encrypt_cpu:>9.1} {silent_cpu:>14.1} {:>10.3}",
             rate(encrypt),
             rate(echo),
             echo / encrypt,
             rate(silent),
-            silent / encrypt
+            silent / encrypt,
+            silent_cpu / encrypt_cpu
         );
     }
     background.block_on(facade.running.shutdown());
     background.block_on(untold.running.shutdown());
-}
-
-/// The median time of a request in microseconds: of a round, divided by its requests.
-fn median_us(mut rounds: Vec<Duration>) -> f64 {
-    rounds.sort_unstable();
-    let requests = (CONNECTIONS * REQUESTS_PER_CONNECTION) as f64;
-    rounds[rounds.len() / 2].as_secs_f64() * 1e6 / requests
 }
 
 fn rate(us: f64) -> String {

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use portcullis_benches::{cpu_us, median};
 use portcullis_hsm::{
     Call, Command, Hsm, HsmKeyId, KeyTemplate, Operation, Refusal, Reply, Role, SEAL_BYTES, Secret,
     SessionId, Settings,
@@ -257,24 +258,6 @@ async fn measure(channel: &Arc<dyn Channel>, callers: usize, session: SessionId)
         rate,
         cost_us: (cpu_us() - cpu) / answered,
     }
-}
-
-/// Processor time of all threads so far, in microseconds; zero where Linux does not tell it.
-fn cpu_us() -> f64 {
-    let threads = std::fs::read_dir("/proc/self/task")
-        .into_iter()
-        .flatten()
-        .flatten();
-    let nanoseconds: u64 = threads
-        .filter_map(|thread| std::fs::read_to_string(thread.path().join("schedstat")).ok())
-        .filter_map(|text| text.split(' ').next()?.parse::<u64>().ok())
-        .sum();
-    nanoseconds as f64 / 1e3
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
 /// Sealing in batches of 64 without frames or sockets.

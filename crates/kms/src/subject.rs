@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use portcullis_api::kms::KeySpec;
-use portcullis_api::{AccountId, ClusterId, KeyId, Region, Scope};
+use portcullis_api::{AccountId, KeyId, Region, Scope};
 
 use crate::key::Snapshot;
-use crate::key_store::KeyStore;
+use crate::key_store::{KeyStore, Stored};
 use crate::kms::Kms;
 
 /// A key or a key store that a call was about, as it was at that instant.
@@ -17,12 +17,10 @@ pub struct Subject(About);
 enum About {
     Key {
         key: Arc<Snapshot>,
-        cluster: Option<ClusterId>,
+        /// The key store that it is in.
+        store: Option<Arc<Stored>>,
     },
-    KeyStore {
-        name: String,
-        cluster: ClusterId,
-    },
+    KeyStore(Arc<Stored>),
 }
 
 impl Subject {
@@ -31,7 +29,7 @@ impl Subject {
     pub fn key_arn(&self) -> Option<&str> {
         match &self.0 {
             About::Key { key, .. } => Some(&key.arn),
-            About::KeyStore { .. } => None,
+            About::KeyStore(_) => None,
         }
     }
 
@@ -39,7 +37,7 @@ impl Subject {
     pub(crate) fn spec(&self) -> Option<KeySpec> {
         match &self.0 {
             About::Key { key, .. } => Some(key.record.spec),
-            About::KeyStore { .. } => None,
+            About::KeyStore(_) => None,
         }
     }
 
@@ -51,22 +49,20 @@ impl Subject {
     #[must_use]
     pub fn additional(&self) -> Vec<(&'static str, String)> {
         match &self.0 {
-            About::Key { key, cluster } => {
-                let (Some(store), Some(cluster), Ok(material)) =
-                    (&key.store, cluster, key.material())
-                else {
+            About::Key { key, store } => {
+                let (Some(store), Ok(material)) = (store, key.material()) else {
                     return Vec::new();
                 };
                 let backing = format!("{{\"backingKeyId\":\"{material}\"}}");
                 vec![
-                    ("customKeyStoreId", store.id.to_string()),
-                    ("clusterId", cluster.to_string()),
+                    ("customKeyStoreId", store.record.id.to_string()),
+                    ("clusterId", store.record.cluster.to_string()),
                     ("backingKey", backing),
                 ]
             }
-            About::KeyStore { name, cluster } => vec![
-                ("customKeyStoreName", name.clone()),
-                ("clusterId", cluster.to_string()),
+            About::KeyStore(store) => vec![
+                ("customKeyStoreName", store.record.name.clone()),
+                ("clusterId", store.record.cluster.to_string()),
             ],
         }
     }
@@ -82,15 +78,21 @@ impl Kms {
             None => self.key_in(scope, name),
             Some(rest) => {
                 let mut parts = rest.splitn(3, ':');
-                let region: Region = parts.next()?.parse().ok()?;
-                let account: AccountId = parts.next()?.parse().ok()?;
+                let (region, account) = (parts.next()?, parts.next()?);
                 let resource = parts.next()?;
-                let scope = Scope { account, region };
-                self.key_in(&scope, resource.strip_prefix("key/").unwrap_or(resource))
+                let resource = resource.strip_prefix("key/").unwrap_or(resource);
+                // Nearly always it is the caller's own scope, which need not be made again.
+                if region == scope.region.as_str() && account == scope.account.as_str() {
+                    self.key_in(scope, resource)
+                } else {
+                    let region: Region = region.parse().ok()?;
+                    let account: AccountId = account.parse().ok()?;
+                    self.key_in(&Scope { account, region }, resource)
+                }
             }
         }?;
-        let cluster = key.store.as_ref().map(|store| store.cluster());
-        Some(Subject(About::Key { key, cluster }))
+        let store = key.store.as_ref().map(|store| store.stored());
+        Some(Subject(About::Key { key, store }))
     }
 
     fn key_in(&self, scope: &Scope, name: &str) -> Option<Arc<Snapshot>> {
@@ -107,10 +109,6 @@ impl Kms {
     #[must_use]
     pub fn key_store_subject(&self, scope: &Scope, id: &str) -> Option<Subject> {
         let store: Arc<KeyStore> = self.catalogue.existing(scope)?.store(id)?;
-        let record = store.record();
-        Some(Subject(About::KeyStore {
-            name: record.name,
-            cluster: record.cluster,
-        }))
+        Some(Subject(About::KeyStore(store.stored())))
     }
 }

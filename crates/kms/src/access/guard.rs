@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use portcullis_api::kms::{CreateGrantRequest, GrantOperation};
 use portcullis_api::{AccountId, Code, Exception, KeyId, Scope, Service};
-use portcullis_policy::Context;
+use portcullis_policy::{Context, Document};
 
 use super::Principal;
 use super::concern::{Concern, On, Wanted};
@@ -320,21 +320,30 @@ fn with_key(
     action: &str,
     context: &Context,
 ) -> Result<Option<Denied>, Exception> {
-    let policy = match &key.record.policy {
-        Some(policy) => lockout::parse(policy)?,
-        None => lockout::parse(&lockout::default_policy(&key.scope.account))?,
-    };
     let ask = Ask {
         action,
         resource: &key.arn,
         context,
         key: Some(KeySide {
             account,
-            policy: &policy,
+            policy: key_policy(key)?,
             granted,
         }),
     };
     Ok(decide(caller, &ask).err())
+}
+
+/// The policy of a key, parsed at the first decision of its snapshot and kept there: parsing takes
+/// longer than everything else that a decision does.
+fn key_policy(key: &Snapshot) -> Result<&Document, Exception> {
+    if let Some(parsed) = key.policy.get() {
+        return Ok(parsed);
+    }
+    let parsed = match &key.record.policy {
+        Some(policy) => lockout::parse(policy)?,
+        None => lockout::parse(&lockout::default_policy(&key.scope.account))?,
+    };
+    Ok(key.policy.get_or_init(|| Arc::new(parsed)))
 }
 
 /// Rule AUTH-11: who puts a key policy can put another one afterwards.
@@ -377,5 +386,44 @@ fn denial(caller: &Principal, action: &str, named: &str, denied: Denied) -> Stri
             "{start} because the resource does not exist in this Region, no resource-based policies \
              allow access, or a resource-based policy explicitly denies access"
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::KeyRecord;
+
+    fn access_policy(id: &str) -> String {
+        let statement = r#"{"Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*"}"#;
+        format!(r#"{{"Version":"2012-10-17","Id":"{id}","Statement":{statement}}}"#)
+    }
+
+    /// Rule AUTH-11: what is kept goes on for as long as the text does, and no longer.
+    #[test]
+    fn a_policy_is_parsed_once_for_as_long_as_its_text_stays() {
+        let record = |policy: &str, description: &str| -> KeyRecord {
+            let record = serde_json::json!({
+                "id": "01020304-0506-0708-090a-0b0c0d0e0f10", "created_ms": 1, "home": "Fleet",
+                "description": description, "requested": "Enabled", "materials": [],
+                "policy": access_policy(policy),
+            });
+            serde_json::from_value(record).expect("a record")
+        };
+        let scope = Scope {
+            account: "111122223333".parse().expect("an account"),
+            region: "eu-west-1".parse().expect("a Region"),
+        };
+        let key = Snapshot::new(&Arc::new(scope), record("one", ""), 1, None);
+        let parsed: *const Document = key_policy(&key).expect("a policy");
+        assert!(std::ptr::eq(parsed, key_policy(&key).expect("a policy")));
+        let described = key.changed(record("one", "described"), 2);
+        assert!(std::ptr::eq(
+            parsed,
+            key_policy(&described).expect("a policy")
+        ));
+        let replaced = described.changed(record("two", "described"), 3);
+        assert!(replaced.policy.get().is_none());
+        assert_ne!(key_policy(&replaced).ok(), key_policy(&described).ok());
     }
 }

@@ -1,10 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use portcullis_api::kms::{KeySpec, KeyState, KeyUsageType};
 use portcullis_api::{Exception, KeyId, KeyStoreId, Region, Scope};
 use portcullis_cloudhsm::{StateChange, Turn};
 use portcullis_hsm::HsmKeyId;
+use portcullis_policy::Document;
 use portcullis_seam::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -191,6 +192,8 @@ pub(crate) struct Snapshot {
     pub(crate) store: Option<Arc<KeyStore>>,
     /// Of the passing state that it is in.
     pub(crate) turn: Option<Arc<Turn>>,
+    /// Its key policy as it is decided by, once somebody asked.
+    pub(crate) policy: OnceLock<Arc<Document>>,
     /// The same for every snapshot of the key.
     pub(crate) last_use: Arc<LastUse>,
 }
@@ -211,6 +214,7 @@ impl Snapshot {
             scope: Arc::clone(scope),
             store,
             turn,
+            policy: OnceLock::new(),
             last_use: Arc::default(),
         }
     }
@@ -228,10 +232,14 @@ impl Snapshot {
     /// The same key with another record.
     pub(crate) fn changed(&self, record: KeyRecord, revision: u64) -> Self {
         let goes_on = record.changing == self.record.changing;
+        let keeps_policy = record.policy == self.record.policy;
         let mut changed = Self::new(&self.scope, record, revision, self.store.clone());
         changed.last_use = Arc::clone(&self.last_use);
         if goes_on {
             changed.turn.clone_from(&self.turn);
+        }
+        if keeps_policy {
+            changed.policy.clone_from(&self.policy);
         }
         changed
     }
@@ -277,7 +285,7 @@ impl Snapshot {
         let connected = self
             .store
             .as_ref()
-            .is_none_or(|store| store.record().connection == Connection::Connected);
+            .is_none_or(|store| store.connection() == Connection::Connected);
         if !connected {
             KeyState::Unavailable
         } else if !record.materials.are_complete() {

@@ -1,13 +1,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
-use portcullis_api::{ClusterId, KeyStoreId, Scope};
+use portcullis_api::{KeyStoreId, Scope};
 use portcullis_cloudhsm::Turn;
 use portcullis_hsm::{Epoch, Fence};
 
 use super::connection::LiveConnection;
+use super::lifecycle::Connection;
 use super::record::KeyStoreRecord;
 use crate::gate::Gate;
 use crate::shared::Watched;
@@ -18,7 +19,7 @@ pub(crate) struct KeyStore {
     pub(crate) id: KeyStoreId,
     pub(crate) gate: Gate,
     pub(crate) live: ArcSwapOption<LiveConnection>,
-    stored: Mutex<Stored>,
+    stored: ArcSwap<Stored>,
     /// The connect or disconnect that is under way.
     turn: Mutex<Option<Arc<Turn>>>,
     /// Held while sessions are begun under the epoch of another facade.
@@ -29,10 +30,10 @@ pub(crate) struct KeyStore {
     pub(crate) watched: Mutex<Option<Watched>>,
 }
 
-/// The record and the revision under which it was committed.
-#[derive(Clone)]
-struct Stored {
-    record: KeyStoreRecord,
+/// The record and the revision under which it was committed. Calls read it while it is replaced.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    pub(crate) record: KeyStoreRecord,
     revision: u64,
 }
 
@@ -43,7 +44,7 @@ impl KeyStore {
             id: record.id.clone(),
             gate: Gate::default(),
             live: ArcSwapOption::empty(),
-            stored: Mutex::new(Stored { record, revision }),
+            stored: ArcSwap::from_pointee(Stored { record, revision }),
             turn: Mutex::default(),
             adoption: Arc::default(),
             driven: Mutex::default(),
@@ -52,20 +53,25 @@ impl KeyStore {
     }
 
     pub(crate) fn record(&self) -> KeyStoreRecord {
-        self.stored.lock().record.clone()
+        self.stored.load().record.clone()
     }
 
-    /// The cluster that it has at present, without the rest of its record.
-    pub(crate) fn cluster(&self) -> ClusterId {
-        self.stored.lock().record.cluster.clone()
+    /// The record as it is at present, for whoever keeps it: nothing is copied.
+    pub(crate) fn stored(&self) -> Arc<Stored> {
+        self.stored.load_full()
+    }
+
+    /// Where it stands between DISCONNECTED and CONNECTED, without the rest of its record.
+    pub(crate) fn connection(&self) -> Connection {
+        self.stored.load().record.connection
     }
 
     pub(crate) fn revision(&self) -> u64 {
-        self.stored.lock().revision
+        self.stored.load().revision
     }
 
     pub(crate) fn committed(&self, record: KeyStoreRecord, revision: u64) {
-        *self.stored.lock() = Stored { record, revision };
+        self.stored.store(Arc::new(Stored { record, revision }));
     }
 
     /// The connect or disconnect that is under way.
@@ -114,7 +120,7 @@ impl fmt::Debug for KeyStore {
             formatter,
             "KeyStore({}, {})",
             self.id,
-            self.record().connection.name()
+            self.connection().name()
         )
     }
 }

@@ -24,7 +24,7 @@ pub use lifecycle::{
 };
 
 pub(crate) use connection::{Failure, NewKey};
-pub(crate) use driver::KeyStore;
+pub(crate) use driver::{KeyStore, Stored};
 pub(crate) use operations::find;
 pub(crate) use record::KeyStoreRecord;
 pub(crate) use requirement::{found, two_zones};

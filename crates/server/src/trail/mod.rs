@@ -51,9 +51,9 @@ pub(crate) struct Told {
 /// What is told.
 #[derive(Debug)]
 pub(crate) enum What {
-    /// Somebody called.
-    Call(Box<CallRecord>),
-    /// KMS did something by itself.
+    /// Somebody called. It stands here itself: a call is told in one allocation beside its texts.
+    Call(CallRecord),
+    /// KMS did something by itself, which is rare.
     Service(Box<EventRecord>),
 }
 
@@ -126,14 +126,13 @@ impl Notes {
             return;
         }
         match output {
-            Some(output) => {
-                let names = Shown::names_of(output);
+            Some(output) => Shown::with_names_of(output, |names| {
                 if names.key().is_some() {
-                    self.find(kms, scope, &names);
+                    self.find(kms, scope, names);
                 } else {
                     self.about(kms, scope);
                 }
-            }
+            }),
             None => self.about(kms, scope),
         }
     }
@@ -217,7 +216,7 @@ impl Trail {
             notes,
             failed: failed.cloned(),
         };
-        self.put(ring, What::Call(Box::new(record)));
+        self.put(ring, What::Call(record));
     }
 
     /// KMS did something by itself.
