@@ -22,3 +22,10 @@ fn a_client_sees_a_key_through_its_life() {
 fn material_that_openssl_wrapped_in_every_way_is_imported_and_expires_on_the_clock() {
     run("key_import.py");
 }
+
+/// Rule LIFE-36.
+#[test]
+fn imported_material_of_a_multi_region_key_rotates_when_every_region_has_it() {
+    let portcullis = Portcullis::up(&["--world", "empty", "--ephemeral"]);
+    portcullis.python("key_import_regions.py", &[]);
+}

@@ -18,13 +18,13 @@ use portcullis_api::kms::{
     GetParametersForImportRequest, GetParametersForImportResponse, ImportKeyMaterialRequest,
     ImportKeyMaterialResponse, KeySpec,
 };
-use portcullis_api::{Blob, Code, EpochSeconds, Exception, Operation, Scope, SecretBlob};
+use portcullis_api::{Blob, Code, EpochSeconds, Exception, Operation, Region, Scope, SecretBlob};
 use portcullis_hsm::{HsmKeyId, KeyKind, Refusal, SecretKey};
 use zeroize::Zeroizing;
 
 use super::material::{Import, MaterialId, Materials, Role, Version};
 use super::permission::check_permitted;
-use super::relatives::Held;
+use super::relatives::{Held, primary_elsewhere};
 use super::rotation::date;
 use super::wrapping::{self, Wrapping, WrappingKey};
 use super::{KeyRecord, Origin, Snapshot, find_for_management, spec};
@@ -206,9 +206,10 @@ impl Kms {
         let was_there = key.record.materials.of_hsm_key(hsm_key);
         let was_there = was_there.is_some_and(Version::is_present);
         let mut record = key.record.clone();
-        record.materials = imported(&key.record, &arrival)?;
+        record.materials = self.listed_by_primary(key, &key.record.materials);
+        record.materials = imported(&record, primary_elsewhere(key), &arrival)?;
         self.keep_material(hsm_key, &key.arn, material).await?;
-        if let Err(exception) = self.put_record(&held.partition, key, record).await {
+        if let Err(exception) = self.put_imported(&held, record).await {
             if !was_there {
                 self.delete_version(key, hsm_key).await;
             }
@@ -310,13 +311,24 @@ impl Kms {
         if gone.is_empty() {
             return Ok(());
         }
-        self.put_record(&held.partition, key, record).await?;
+        record.materials = self.listed_by_primary(key, &record.materials);
+        self.put_imported(held, record).await?;
         for hsm_key in gone {
             if !self.delete_version(key, hsm_key).await {
                 tracing::warn!(key = key.arn, material = %hsm_key, "orphaned key material");
             }
         }
         Ok(())
+    }
+
+    /// Commits what an import or its end makes of a key. Where it is the primary, every replica hears
+    /// which materials there are.
+    async fn put_imported(&self, held: &Held, record: KeyRecord) -> Result<(), Exception> {
+        let put = match primary_elsewhere(&held.key) {
+            None => self.put_with_relatives(held, record).await,
+            Some(_) => self.put_record(&held.partition, &held.key, record).await,
+        };
+        put.map(drop)
     }
 
     /// Runs an RSA operation on a worker.
@@ -426,8 +438,13 @@ fn read(spec: KeySpec, bytes: Zeroizing<Vec<u8>>) -> Result<Material, Exception>
 /// The materials of a key after an import.
 ///
 /// Rule LIFE-35: what was imported once is imported again as the same bytes only; other material
-/// waits as a further version for RotateKeyOnDemand, where the kind of key rotates.
-fn imported(record: &KeyRecord, arrival: &Arrival) -> Result<Materials, Exception> {
+/// waits as a further version for RotateKeyOnDemand, where the kind of key rotates. Rule LIFE-36: a
+/// replica, whose primary is elsewhere, imports only what its primary has.
+fn imported(
+    record: &KeyRecord,
+    primary: Option<&Region>,
+    arrival: &Arrival,
+) -> Result<Materials, Exception> {
     let mut materials = record.materials.clone();
     let version = |role| Version {
         hsm_key: arrival.id.as_hsm_key(),
@@ -449,19 +466,24 @@ fn imported(record: &KeyRecord, arrival: &Arrival) -> Result<Materials, Exceptio
             return Err(incorrect("it is not the material that was imported before"));
         }
         (true, false) => {
-            check_takes_new(record)?;
+            check_takes_new(record, primary)?;
             materials.push(version(Role::PendingRotation));
         }
     }
     Ok(materials)
 }
 
-fn check_takes_new(record: &KeyRecord) -> Result<(), Exception> {
-    if record.spec != KeySpec::SymmetricDefault || record.multi_region.is_some() {
+fn check_takes_new(record: &KeyRecord, primary: Option<&Region>) -> Result<(), Exception> {
+    if record.spec != KeySpec::SymmetricDefault {
         return Err(unsupported(
-            "Only single-Region symmetric encryption keys take new key material beside what they \
-             have.",
+            "Only symmetric encryption keys take new key material beside what they have.",
         ));
+    }
+    if let Some(primary) = primary {
+        return Err(unsupported(&format!(
+            "A replica takes no new key material. Import it into the primary key in {primary}, then \
+             here with ImportType EXISTING_KEY_MATERIAL."
+        )));
     }
     if record.materials.pending().is_some() {
         let text = "New key material waits already. Run RotateKeyOnDemand, or \

@@ -270,6 +270,28 @@ impl Materials {
         gone
     }
 
+    /// This list with as much of it present as `own` has: the versions of a multi-Region key with
+    /// imported material are the same in every Region, and each Region imports them by itself. A list
+    /// with another material than these, as earlier releases let a replica have, stays what it is.
+    pub(crate) fn imported_as(&self, own: &Self) -> Self {
+        let same = |version: &Version| self.0.iter().any(|it| it.id == version.id);
+        if own.current().is_some_and(|current| !same(current)) {
+            return own.clone();
+        }
+        let versions = self.0.iter().map(|version| {
+            let mut here = own.0.iter().filter(|it| it.id == version.id);
+            Version {
+                import: Some(
+                    here.next()
+                        .and_then(|it| it.import.clone())
+                        .unwrap_or_default(),
+                ),
+                ..version.clone()
+            }
+        });
+        Self(versions.collect())
+    }
+
     /// When the first of the versions that the key needs goes by itself.
     pub(crate) fn first_expiry_ms(&self) -> Option<u64> {
         let needed = self.0.iter().filter(|it| it.role != Role::PendingRotation);
@@ -341,6 +363,34 @@ mod tests {
         let roles: Vec<Role> = materials.all().iter().map(|it| it.role).collect();
         assert_eq!(roles, [Role::NonCurrent, Role::Current]);
         assert!(materials.of_hsm_key(HsmKeyId([1; 16])).is_some());
+    }
+
+    /// Rule LIFE-36.
+    #[test]
+    fn every_region_has_the_list_of_the_primary_and_what_it_imported_of_it() {
+        let version = |byte, role, present| Version {
+            role,
+            import: Some(Import {
+                present,
+                ..Import::default()
+            }),
+            ..Version::generated(HsmKeyId([byte; 16]), 0)
+        };
+        let primary = Materials(vec![
+            version(1, Role::Current, true),
+            version(2, Role::PendingRotation, true),
+        ]);
+        let replica = primary.imported_as(&Materials(vec![version(1, Role::Current, true)]));
+        let present: Vec<bool> = replica.all().iter().map(Version::is_present).collect();
+        assert_eq!(present, [true, false]);
+        assert!(replica.are_complete());
+        let fresh = primary.imported_as(&Materials::default());
+        assert!(fresh.current().is_some() && !fresh.are_complete());
+        // What the primary has no more is gone everywhere.
+        let without = Materials(vec![version(1, Role::Current, false)]);
+        assert_eq!(without.imported_as(&replica).all().len(), 1);
+        let foreign = Materials(vec![version(9, Role::Current, true)]);
+        assert_eq!(primary.imported_as(&foreign), foreign);
     }
 
     #[test]

@@ -8,7 +8,8 @@ use portcullis_hsm::HsmKeyId;
 use portcullis_store::{Expect, Transaction};
 use tokio::sync::OwnedMutexGuard;
 
-use super::{KeyRecord, Snapshot, find_for_management};
+use super::material::MaterialId;
+use super::{KeyRecord, Materials, Snapshot, find_for_management};
 use crate::catalogue::Partition;
 use crate::kms::{Kms, encode};
 
@@ -84,7 +85,7 @@ impl Kms {
     }
 
     /// Commits the record that the key has from now on; its relatives get the same rotation, the
-    /// same list of Regions and, unless it is imported into each Region apart, the same material.
+    /// same list of Regions and the same materials, though imported ones are there in each Region apart.
     ///
     /// Rule LIFE-20: all of them in one transaction.
     pub(super) async fn put_with_relatives(
@@ -97,6 +98,32 @@ impl Kms {
         find_for_management(&held.partition, &id)
     }
 
+    /// The materials of a key in the order in which its primary has them, as far as they were
+    /// imported here. Rule LIFE-36: which materials there are is the primary's to say.
+    pub(super) fn listed_by_primary(&self, key: &Snapshot, own: &Materials) -> Materials {
+        let primary = primary_elsewhere(key).and_then(|region| {
+            let keys = &self.in_region(&key.scope, region).keys;
+            keys.get(&key.record.id).map(|primary| Arc::clone(&primary))
+        });
+        match primary {
+            Some(primary) if key.record.imported => primary.record.materials.imported_as(own),
+            Some(_) | None => own.clone(),
+        }
+    }
+
+    /// The Regions in which this material of a key has yet to be imported.
+    pub(super) fn lacking(&self, key: &Snapshot, id: MaterialId) -> Vec<String> {
+        let lacks = |key: &Snapshot| {
+            let mut versions = key.record.materials.all().iter();
+            !versions.any(|it| it.id == id && it.is_present())
+        };
+        let relatives = self.relatives(key);
+        let lacking = relatives.iter().filter(|(_, relative)| lacks(relative));
+        lacking
+            .map(|(partition, _)| partition.scope.region.to_string())
+            .collect()
+    }
+
     /// The record that a key shall have, and what its relatives share of it.
     pub(super) fn with_relatives(&self, key: &Arc<Snapshot>, record: KeyRecord) -> Vec<Change> {
         let relatives = self.relatives(key).into_iter();
@@ -105,9 +132,11 @@ impl Kms {
                 let mut shared = key.record.clone();
                 shared.rotation = record.rotation;
                 shared.multi_region.clone_from(&record.multi_region);
-                if !record.imported {
-                    shared.materials = record.materials.clone();
-                }
+                shared.materials = if record.imported {
+                    record.materials.imported_as(&shared.materials)
+                } else {
+                    record.materials.clone()
+                };
                 Change {
                     partition,
                     key: Some(key),
@@ -171,6 +200,12 @@ impl Kms {
                     })
             })
     }
+}
+
+/// Where the primary is, of a replica.
+pub(super) fn primary_elsewhere(key: &Snapshot) -> Option<&Region> {
+    let relatives = key.record.multi_region.as_ref()?;
+    Some(&relatives.primary).filter(|primary| **primary != key.scope.region)
 }
 
 /// Every Region in which the key is, its own among them.

@@ -62,7 +62,7 @@ impl Kms {
                 .then_some(Changing::Creating { since_ms }),
             // Material that was imported is imported into each Region apart.
             materials: if primary.imported {
-                super::Materials::default()
+                primary.materials.imported_as(&super::Materials::default())
             } else {
                 primary.materials.clone()
             },

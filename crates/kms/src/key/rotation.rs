@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use portcullis_api::kms::{
     DisableKeyRotationRequest, EnableKeyRotationRequest, GetKeyRotationStatusRequest,
-    GetKeyRotationStatusResponse, KeySpec, ListKeyRotationsRequest, ListKeyRotationsResponse,
-    RotateKeyOnDemandRequest, RotateKeyOnDemandResponse, RotationsListEntry,
+    GetKeyRotationStatusResponse, KeyMaterialState, KeySpec, ListKeyRotationsRequest,
+    ListKeyRotationsResponse, RotateKeyOnDemandRequest, RotateKeyOnDemandResponse,
+    RotationsListEntry,
 };
 use portcullis_api::{Code, EpochSeconds, Exception, Operation, Scope};
 use portcullis_hsm::HsmKeyId;
@@ -209,9 +210,13 @@ impl Kms {
         let held = self.hold(scope, &input.key_id).await?;
         let key = &held.key;
         check_customers(key)?;
-        check_rotates_on_demand(key)?;
+        check_rotates(key)?;
+        check_primary(key)?;
         check_permitted(Operation::RotateKeyOnDemand, key)?;
         check_quota_and_distance(key, self.now_ms())?;
+        if let Some(next) = key.record.materials.pending() {
+            check_is_everywhere(key, &self.lacking(key, next.id))?;
+        }
         self.rotate_material(&held, RotationType::OnDemand, self.now_ms())
             .await?;
         Ok(RotateKeyOnDemandResponse {
@@ -240,7 +245,10 @@ impl Kms {
             max: 1000,
         };
         let page = page(wanted, asked, |(at, _)| format!("{at:010}"))?;
-        let entries = page.items.iter().map(|(_, version)| entry(&key, version));
+        let entries = page.items.iter().map(|(_, version)| {
+            let waits = version.role == Role::PendingRotation && !self.is_complete(&key, version);
+            entry(&key, version, waits)
+        });
         Ok(ListKeyRotationsResponse {
             rotations: Some(entries.collect()),
             truncated: Some(page.next_marker.is_some()),
@@ -329,6 +337,12 @@ impl Kms {
         put
     }
 
+    /// Whether a version is imported as far as a key shows it: a primary looks at its replicas too.
+    fn is_complete(&self, key: &Snapshot, version: &Version) -> bool {
+        let is_replica = check_primary(key).is_err();
+        version.is_present() && (is_replica || self.lacking(key, version.id).is_empty())
+    }
+
     /// Rule LIFE-15: an event tells of every rotation, with the material before and after it.
     fn tell_rotation(&self, before: &Snapshot, after: &Snapshot, rotation: RotationType) {
         let current = |key: &Snapshot| {
@@ -345,18 +359,18 @@ impl Kms {
     }
 }
 
-/// Imported material rotates when the next one waits; that of multi-Region keys does not.
-fn check_rotates_on_demand(key: &Snapshot) -> Result<(), Exception> {
-    check_rotates(key)?;
-    check_primary(key)?;
-    if key.record.imported && key.record.multi_region.is_some() {
-        let text = format!(
-            "{} is a multi-Region key with imported key material, which Portcullis does not rotate.",
-            key.arn
-        );
-        return Err(unsupported(&text));
+/// Rule LIFE-36: the next material of a multi-Region key becomes current when every Region has it.
+fn check_is_everywhere(key: &Snapshot, lacking: &[String]) -> Result<(), Exception> {
+    if lacking.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let text = format!(
+        "The new key material of {} has yet to be imported in {}. Run ImportKeyMaterial there with \
+         ImportType EXISTING_KEY_MATERIAL.",
+        key.arn,
+        lacking.join(" and ")
+    );
+    Err(Exception::new(Code::KmsInvalidState, text))
 }
 
 /// Rule LIFE-14: at most 25 rotations on demand, none within twenty minutes before an automatic one,
@@ -389,15 +403,21 @@ fn check_quota_and_distance(key: &Snapshot, now_ms: u64) -> Result<(), Exception
     Ok(())
 }
 
-fn entry(key: &Snapshot, version: &Version) -> RotationsListEntry {
+/// `waits` says of a version whose turn comes next that some Region has yet to import it.
+fn entry(key: &Snapshot, version: &Version, waits: bool) -> RotationsListEntry {
     let import = version.import.as_ref();
+    let state = if waits {
+        KeyMaterialState::PendingMultiRegionImportAndRotation.as_str()
+    } else {
+        version.role.as_str()
+    };
     let expires = import.map(|import| import.expires_ms);
     RotationsListEntry {
         key_id: Some(key.record.id.to_string()),
         key_material_id: Some(version.id.to_string()),
         key_material_description: import.and_then(|import| import.description.clone()),
         import_state: import.map(|import| import.state().to_owned()),
-        key_material_state: Some(version.role.as_str().to_owned()),
+        key_material_state: Some(state.to_owned()),
         expiration_model: expires.map(|at| expiration_model(at).to_owned()),
         valid_to: expires.flatten().map(date),
         rotation_date: version.rotated.map(|(_, at_ms)| date(at_ms)),

@@ -50,6 +50,10 @@ pub(crate) struct Told {
 
 /// What is told.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every record is a call, and boxing it costs an allocation a call"
+)]
 pub(crate) enum What {
     /// Somebody called. It stands here itself: a call is told in one allocation beside its texts.
     Call(CallRecord),
