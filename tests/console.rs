@@ -9,7 +9,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use portcullis_tests::{Portcullis, root};
+use portcullis_tests::{Portcullis, all_bytes_below, root};
 
 /// Runs a script of `console/e2e` against the instance and gives what it printed.
 fn node(portcullis: &Portcullis, script: &str) -> String {
@@ -180,6 +180,7 @@ fn the_runbook_leads_to_a_repaired_key_store_over_a_cluster_from_a_backup() {
     }
 }
 
+/// Rule CON-05.
 #[test]
 fn a_load_run_is_watched_through_edits_and_its_report_is_kept_over_a_restart() {
     if can_browse() {
@@ -197,10 +198,25 @@ fn a_load_run_is_watched_through_edits_and_its_report_is_kept_over_a_restart() {
     }
 }
 
+/// Rules CON-06 and LG-17.
 #[test]
 fn the_repair_is_rehearsed_from_its_runbook_and_the_report_shown() {
     if can_browse() {
-        let portcullis = Portcullis::up(&["--world", "guide", "--ephemeral"]);
-        node(&portcullis, "rehearse.mjs");
+        let folder = tempfile::tempdir().unwrap();
+        let kept = folder.path().to_str().unwrap();
+        node(
+            &Portcullis::up(&["--world", "guide", "--data", kept]),
+            "rehearse.mjs",
+        );
+        let files = all_bytes_below(&folder.path().join("load-runs"));
+        assert!(
+            files
+                .iter()
+                .any(|(path, _)| path.ends_with("rehearsal.json"))
+        );
+        for (path, bytes) in files {
+            let told = String::from_utf8_lossy(&bytes).contains("guide-admin");
+            assert!(!told, "the password is in {}", path.display());
+        }
     }
 }

@@ -39,8 +39,9 @@ export function RehearsalReport({ rehearsal }: { rehearsal: Rehearsal }) {
         type={!rehearsal.passed ? "error" : rehearsal.lost_keys.length > 0 ? "warning" : "success"}
         header={outage === null ? "No call succeeded any more" : `Nobody got an answer for ${seconds(outage)}`}
       >
-        {rehearsal.lost_keys.length === 0 ? `All ${rehearsal.keys} keys` : `${rehearsal.keys - rehearsal.lost_keys.length} of ${rehearsal.keys} keys`}{" "}
-        open what was encrypted before.
+        {rehearsal.lost_keys.length === 0
+          ? `Every key (${rehearsal.keys}) opens what was encrypted before.`
+          : `${rehearsal.keys - rehearsal.lost_keys.length} of ${rehearsal.keys} keys open what was encrypted before.`}
       </Alert>
       <Container header={<Header variant="h2">Result</Header>}>
         <KeyValuePairs

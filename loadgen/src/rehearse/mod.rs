@@ -94,7 +94,8 @@ async fn carry_out(script: &Script, arguments: &RehearseArguments) -> Result<Rep
         connect_errors: Vec::new(),
     };
     let shape = repair.shape().await?;
-    let mut keys = keys(&mut repair).await?;
+    let listed = keys(&mut repair).await?;
+    let mut keys = usable(&mut repair.control, listed).await?;
     if keys.is_empty() {
         keys.push(new_key(&mut repair).await?);
     }
@@ -193,6 +194,24 @@ async fn keys(repair: &mut Repair<'_>) -> Result<Vec<String>, Unusable> {
     }
     found.sort_by(|one, other| one.0.total_cmp(&other.0));
     Ok(found.into_iter().map(|(_, id)| id).collect())
+}
+
+/// Those of `keys` that can be used.
+///
+/// Rule LG-17: a key that an earlier repair has lost is not lost by this one.
+async fn usable(control: &mut Control, keys: Vec<String>) -> Result<Vec<String>, Unusable> {
+    let mut usable = Vec::new();
+    for key in keys {
+        let input = json!({ "KeyId": key, "Plaintext": "AA==" });
+        match control.kms("Encrypt", &input).await {
+            Ok(_) => usable.push(key),
+            Err(error) if error.name == "KMSInvalidStateException" => {
+                print::note(&format!("The key {key} is left out. {error}"));
+            }
+            Err(error) => return Err(error.unusable(control.endpoint())),
+        }
+    }
+    Ok(usable)
 }
 
 async fn new_key(repair: &mut Repair<'_>) -> Result<String, Unusable> {

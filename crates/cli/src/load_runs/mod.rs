@@ -26,6 +26,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 
 /// Runs that are kept; the oldest go first.
+///
+/// Rule CON-05: with the data folder they outlive a restart.
 const KEPT_MAX: usize = 50;
 
 /// What a rehearsal prints.

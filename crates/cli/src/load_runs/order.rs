@@ -81,8 +81,9 @@ pub(super) fn arguments(order: &LoadOrder, endpoint: &str) -> Vec<String> {
     arguments
 }
 
-/// The script of a rehearsal, which it reads from its standard input: with a password in it, it is
-/// written to no file. None for the other scenarios.
+/// The script of a rehearsal, which it reads from its standard input. None for the other scenarios.
+///
+/// Rule CON-06: with a password in it, it is written to no file.
 pub(super) fn script(order: &LoadOrder) -> Option<Zeroizing<String>> {
     if order.scenario != SUBSTITUTION {
         return None;
@@ -123,6 +124,7 @@ mod tests {
         .unwrap()
     }
 
+    /// Rule CON-06.
     #[test]
     fn an_order_becomes_a_command_line_without_the_password() {
         let line = |scenario| arguments(&order(scenario), "http://127.0.0.1:1").join(" ");
