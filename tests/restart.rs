@@ -23,6 +23,10 @@ fn after_a_restart_the_same_stores_keys_and_clusters_are_there_and_old_ciphertex
     let describe = "kms describe-custom-key-stores";
     let (stores, keys) = (first.aws(describe), first.aws("kms list-keys"));
     let clusters = first.aws("cloudhsmv2 describe-clusters");
+    // Rule LIFE-41: stopping saves the last use.
+    let usage = "kms get-key-last-usage --key-id 1234abcd-12ab-34cd-56ef-1234567890ab";
+    let used = first.aws(usage);
+    assert_eq!(used["KeyLastUsage"]["Operation"], "Encrypt", "{used}");
     assert_eq!(
         first.terminate().code(),
         Some(0),
@@ -34,6 +38,7 @@ fn after_a_restart_the_same_stores_keys_and_clusters_are_there_and_old_ciphertex
         (second.aws(describe) == stores).then_some(())
     });
     assert_eq!(second.aws("kms list-keys"), keys);
+    assert_eq!(second.aws(usage), used);
     assert_eq!(second.aws("cloudhsmv2 describe-clusters"), clusters);
     let decrypt = format!(
         "printf %s '{}' | base64 -d > b; aws kms decrypt --ciphertext-blob fileb://b --query \

@@ -112,6 +112,7 @@ impl System {
         })
         .await
         .map_err(|error| error.to_string())?;
+        kms.keep_last_uses();
         Ok(Self {
             store,
             cloudhsm,

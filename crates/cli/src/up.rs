@@ -137,6 +137,7 @@ async fn serve_until(
         () = signals.next() => {
             print::note("Stopping: answering what is under way ...");
             running.shutdown().await;
+            system.kms.save_last_uses().await;
             Ok(Ended::Stopped)
         }
         () = reset.notified() => {

@@ -83,8 +83,6 @@ pub struct Kms {
     pub(crate) fleet: Fleet,
     pub(crate) events: EventLog,
     pub(crate) quotas: RequestQuotas,
-    /// When it was started, on the services' clock.
-    pub(crate) opened_ms: u64,
     /// Told apart from the other facades that share the store; 0 where there are none.
     pub(crate) holder: u64,
     /// Held while changes of others are taken in.
@@ -109,7 +107,6 @@ impl Kms {
             0
         };
         let kms = Arc::new_cyclic(|itself| Self {
-            opened_ms: config.clock.now().millis(),
             holder,
             following: tokio::sync::Mutex::default(),
             itself: Weak::clone(itself),
@@ -148,6 +145,9 @@ impl Kms {
                 .insert(snapshot.record.id, Arc::new(snapshot));
             Ok(())
         })?;
+        for partition in self.catalogue.all() {
+            self.load_last_uses(&partition)?;
+        }
         self.each_record("alias", |partition, name, value, _revision| {
             let record: crate::alias::AliasRecord = decode(name, value)?;
             partition.aliases.insert(record.name, record.target);

@@ -538,3 +538,42 @@ async fn an_alias_moves_between_keys_of_one_type_and_usage() {
         assert_eq!(moved.err().map(|it| it.code), expected, "{spec} {usage}");
     }
 }
+
+/// Rule LIFE-41
+#[tokio::test]
+async fn a_last_use_survives_a_restart_and_goes_with_its_key() {
+    let mut world = World::new().await;
+    let key = world.create_key(None).await.unwrap();
+    let usage = async |world: &World| {
+        let request = GetKeyLastUsageRequest {
+            key_id: key.clone(),
+        };
+        let told = world.kms.get_key_last_usage(&world.scope, request).await;
+        told.unwrap().key_last_usage.unwrap()
+    };
+    world.kms.save_last_uses().await;
+    world.restart(false).await;
+    assert_eq!(usage(&world).await.operation, None);
+    world.encrypt(&key).await.unwrap();
+    let told = usage(&world).await;
+    assert_eq!(told.operation.as_deref(), Some("Encrypt"));
+    world.kms.save_last_uses().await;
+    let records = world.store.scan("kms/", None, usize::MAX);
+    let saved = records
+        .iter()
+        .filter(|(name, _)| name.contains("/last-use/"));
+    assert_eq!(saved.count(), 1);
+    world.restart(false).await;
+    assert_eq!(usage(&world).await, told);
+    let schedule = ScheduleKeyDeletionRequest {
+        key_id: key.clone(),
+        pending_window_in_days: Some(7),
+    };
+    let scheduled = world.kms.schedule_key_deletion(&world.scope, schedule);
+    scheduled.await.unwrap();
+    let week = Duration::from_secs(8 * 24 * 60 * 60);
+    world.calendar.advance(week).await.unwrap();
+    world.kms.tend_once().await;
+    let records = world.store.scan("kms/", None, usize::MAX);
+    assert!(records.iter().all(|(name, _)| !name.contains("/last-use/")));
+}

@@ -9,6 +9,7 @@ use portcullis_api::{Code, EpochSeconds, Exception, Operation, Scope};
 use portcullis_seam::Timestamp;
 use portcullis_store::{Expect, Transaction};
 
+use super::last_use::LastUse;
 use super::permission::check_permitted;
 use super::relatives::{Change, Held};
 use super::state::check_customers;
@@ -203,6 +204,9 @@ impl Kms {
         aliases.sort();
         for alias in &aliases {
             delete = delete.delete(alias_key(&partition.scope, alias));
+        }
+        if key.last_use.is_saved() {
+            delete = delete.delete(LastUse::record_key(&partition.scope, &key.record.id));
         }
         // Rule GRANT-09: its grants go in the same commit.
         for grant in partition.grants.of_key(&key.record.id) {

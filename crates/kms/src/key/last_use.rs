@@ -1,16 +1,20 @@
 //! When a key was last used, and for what.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use portcullis_api::kms::{
     GetKeyLastUsageRequest, GetKeyLastUsageResponse, KeyLastUsageData,
     KeyLastUsageTrackingOperation as Tracked,
 };
-use portcullis_api::{Exception, Scope};
+use portcullis_api::{Exception, KeyId, Scope};
+use portcullis_store::Transaction;
 
 use super::rotation::date;
 use super::{Snapshot, find_for_management};
-use crate::kms::Kms;
+use crate::catalogue::Partition;
+use crate::kms::{Kms, OpenError};
 
 /// The last successful cryptographic operation with a key: date and operation in one word, so that
 /// recording it is one store, without a lock.
@@ -22,7 +26,21 @@ use crate::kms::Kms;
 ///      └───────────────────────────┴──────────┘
 /// ```
 #[derive(Debug, Default)]
-pub(crate) struct LastUse(AtomicU64);
+pub(crate) struct LastUse {
+    word: AtomicU64,
+    /// What of it is in the store.
+    saved: AtomicU64,
+}
+
+/// How often uses are saved that are newer than those in the store. More often would cost a commit
+/// each time while keys are used; a crash forgets the uses since.
+const SAVE_EVERY: Duration = Duration::from_secs(60);
+
+/// The same on the services' clock, if that passes sooner.
+const SAVE_EVERY_SIMULATED: Duration = Duration::from_secs(60 * 60);
+
+/// Uses of one commit: some 100 kilobytes of records.
+const BATCH: usize = 1_000;
 
 /// In the order of their codes, from 1.
 const TRACKED: [Tracked; 14] = [
@@ -48,14 +66,47 @@ impl LastUse {
         let code = TRACKED.iter().position(|it| *it == tracked);
         let code = code.and_then(|at| u64::try_from(at + 1).ok());
         if let Some(code) = code {
-            self.0.store((at_ms << 8) | code, Ordering::Relaxed);
+            self.word.store((at_ms << 8) | code, Ordering::Relaxed);
         }
     }
 
     fn read(&self) -> Option<(Tracked, u64)> {
-        let word = self.0.load(Ordering::Relaxed);
+        let word = self.word.load(Ordering::Relaxed);
         let at = usize::try_from(word & 0xff).ok()?.checked_sub(1)?;
         Some((*TRACKED.get(at)?, word >> 8))
+    }
+
+    /// What is not in the store yet.
+    fn unsaved(&self) -> Option<u64> {
+        let word = self.word.load(Ordering::Relaxed);
+        (word != self.saved.load(Ordering::Relaxed)).then_some(word)
+    }
+
+    fn mark_saved(&self, word: u64) {
+        self.saved.store(word, Ordering::Relaxed);
+    }
+
+    /// Takes up what the store has; none for what is no last use.
+    fn restore(&self, record: &[u8]) -> Option<()> {
+        let word = u64::from_le_bytes(*record.first_chunk()?);
+        self.word.store(word, Ordering::Relaxed);
+        self.mark_saved(word);
+        Some(())
+    }
+
+    /// Whether the store has one.
+    pub(super) fn is_saved(&self) -> bool {
+        self.saved.load(Ordering::Relaxed) != 0
+    }
+
+    /// Where the last uses of an account and Region stand, by key ID.
+    fn prefix(scope: &Scope) -> String {
+        format!("kms/{}/{}/last-use/", scope.account, scope.region)
+    }
+
+    /// Where that of a key stands.
+    pub(super) fn record_key(scope: &Scope, id: &KeyId) -> String {
+        format!("{}{id}", Self::prefix(scope))
     }
 }
 
@@ -65,7 +116,68 @@ impl Kms {
         key.last_use.record(tracked, self.now_ms());
     }
 
-    /// GetKeyLastUsage, since Portcullis was started.
+    /// Takes up the last uses that were saved, once the keys are there.
+    pub(crate) fn load_last_uses(&self, partition: &Partition) -> Result<(), OpenError> {
+        let prefix = LastUse::prefix(&partition.scope);
+        for (name, record) in self.config.store.scan(&prefix, None, usize::MAX) {
+            let id = name.strip_prefix(&prefix).and_then(|id| id.parse().ok());
+            // That of a key which was deleted meanwhile is of no use.
+            let Some(key) = id.and_then(|id: KeyId| partition.keys.get(&id)) else {
+                continue;
+            };
+            let restored = key.last_use.restore(&record.value);
+            restored.ok_or_else(|| OpenError::new(format!("{name}: not a last use")))?;
+        }
+        Ok(())
+    }
+
+    /// Saves last uses for as long as somebody holds KMS.
+    pub fn keep_last_uses(self: &Arc<Self>) {
+        let kms = Arc::downgrade(self);
+        let (pacing, clock) = (
+            Arc::clone(&self.config.pacing),
+            Arc::clone(&self.config.clock),
+        );
+        tokio::spawn(async move {
+            loop {
+                pacing
+                    .pause(&*clock, SAVE_EVERY, SAVE_EVERY_SIMULATED)
+                    .await;
+                let Some(kms) = kms.upgrade() else { return };
+                kms.save_last_uses().await;
+            }
+        });
+    }
+
+    /// Saves the last uses that are not in the store yet, in few commits. What fails is logged and
+    /// tried again the next time.
+    pub async fn save_last_uses(&self) {
+        let mut unsaved = Vec::new();
+        for partition in self.catalogue.all() {
+            unsaved.extend(partition.keys.iter().filter_map(|key| {
+                let word = key.last_use.unsaved()?;
+                let name = LastUse::record_key(&partition.scope, &key.record.id);
+                Some((name, word, Arc::clone(&key.last_use)))
+            }));
+        }
+        unsaved.sort_by(|one, other| one.0.cmp(&other.0));
+        for batch in unsaved.chunks(BATCH) {
+            let put = batch
+                .iter()
+                .fold(Transaction::new(), |put, (name, word, _)| {
+                    put.put(name.as_str(), word.to_le_bytes().to_vec())
+                });
+            if let Err(exception) = self.commit(put).await {
+                tracing::warn!(%exception, "last uses are not saved; will be tried again");
+                return;
+            }
+            for (_, word, last_use) in batch {
+                last_use.mark_saved(*word);
+            }
+        }
+    }
+
+    /// GetKeyLastUsage, of this facade and of what was saved before it was started.
     ///
     /// # Errors
     /// NotFoundException.
@@ -89,7 +201,8 @@ impl Kms {
                     }
                 }),
             ),
-            tracking_start_date: Some(date(created_ms.max(self.opened_ms))),
+            // Every use since then was tracked.
+            tracking_start_date: Some(date(created_ms)),
             key_creation_date: Some(date(created_ms)),
         })
     }
@@ -108,5 +221,22 @@ mod tests {
             last.record(tracked, at);
             assert_eq!(last.read(), Some((tracked, at)));
         }
+    }
+
+    /// Rule LIFE-41.
+    #[test]
+    fn what_was_saved_is_not_saved_again() {
+        let last = LastUse::default();
+        assert_eq!(last.unsaved(), None);
+        last.record(Tracked::Sign, 7);
+        let word = last.unsaved().expect("a use");
+        last.record(Tracked::Verify, 8);
+        last.mark_saved(word);
+        assert!(last.unsaved().is_some_and(|newer| newer != word));
+        let other = LastUse::default();
+        assert_eq!(other.restore(&word.to_le_bytes()), Some(()));
+        assert_eq!(other.read(), Some((Tracked::Sign, 7)));
+        assert_eq!(other.unsaved(), None);
+        assert_eq!(other.restore(b"short"), None);
     }
 }
