@@ -12,6 +12,7 @@ use portcullis_hsm::HsmKeyId;
 use portcullis_store::{StorageBackend, Store, StoreError};
 use tokio::sync::Notify;
 
+use crate::medium::{PIECE_BYTES, Piece};
 use crate::{Dice, Medium};
 
 /// What a disk writes in one piece; a write that is cut off ends at such a boundary.
@@ -37,12 +38,23 @@ struct Platter {
     cut: Arc<Notify>,
 }
 
-/// One step since the last sync. What a write replaced lies in [`Platter::replaced`], so that
-/// a write, of which there are thousands in a world, asks the allocator for nothing.
-#[derive(Debug, Clone, Copy)]
+/// One step since the last sync. What the write of a whole piece replaced is kept as it is; what
+/// another write replaced lies in [`Platter::replaced`]. So a write, of which there are thousands in
+/// a world, copies little and asks the allocator for next to nothing.
+#[derive(Debug)]
 enum Undo {
-    Wrote { at: usize, bytes: usize },
-    Resized { before: usize, after: usize },
+    Replaced {
+        number: usize,
+        before: Option<Arc<Piece>>,
+    },
+    Wrote {
+        at: usize,
+        bytes: usize,
+    },
+    Resized {
+        before: usize,
+        after: usize,
+    },
 }
 
 /// A step that reaches the medium after all, or does not.
@@ -145,6 +157,13 @@ impl Platter {
         let mut done = Vec::new();
         for undo in unsynced.into_iter().rev() {
             done.push(match undo {
+                Undo::Replaced { number, before } => {
+                    let written = self.bytes.replace(number, before).flatten();
+                    Again::Write {
+                        at: number * PIECE_BYTES,
+                        data: written.map_or_else(Vec::new, |piece| piece.to_vec()),
+                    }
+                }
                 // When all that came later is undone, the medium has what this write wrote.
                 Undo::Wrote { at, bytes } => {
                     let mut data = Vec::with_capacity(bytes);
@@ -173,6 +192,20 @@ impl Platter {
                 self.bytes.write(at + index * SECTOR_BYTES, sector);
             }
         }
+    }
+
+    /// Writes whole pieces, if that is what `data` is. Whether it was.
+    fn write_pieces(&mut self, at: usize, data: &[u8]) -> bool {
+        let (pieces, rest) = data.as_chunks::<PIECE_BYTES>();
+        if !rest.is_empty() || !at.is_multiple_of(PIECE_BYTES) {
+            return false;
+        }
+        for (number, piece) in (at / PIECE_BYTES..).zip(pieces) {
+            if let Some(before) = self.bytes.replace(number, Some(Arc::new(*piece))) {
+                self.unsynced.push(Undo::Replaced { number, before });
+            }
+        }
+        true
     }
 
     fn burn(&mut self) -> io::Result<()> {
@@ -249,16 +282,18 @@ impl StorageBackend for Attached {
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let at = usize::try_from(offset).map_err(io::Error::other)?;
         self.with(|platter| {
-            let Platter {
-                bytes, replaced, ..
-            } = platter;
-            if at.saturating_add(data.len()) > bytes.len() {
+            if at.saturating_add(data.len()) > platter.bytes.len() {
                 return Err(past_the_end());
             }
-            bytes.append_to(replaced, at, data.len());
-            bytes.write(at, data);
-            let bytes = data.len();
-            platter.unsynced.push(Undo::Wrote { at, bytes });
+            if !platter.write_pieces(at, data) {
+                let Platter {
+                    bytes, replaced, ..
+                } = platter;
+                bytes.append_to(replaced, at, data.len());
+                bytes.write(at, data);
+                let bytes = data.len();
+                platter.unsynced.push(Undo::Wrote { at, bytes });
+            }
             // A power cut in the midst of it tears it.
             platter.burn()
         })

@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// A page of the store's engine: what is written is then mostly a whole piece.
 pub(crate) const PIECE_BYTES: usize = 4096;
 
-type Piece = [u8; PIECE_BYTES];
+pub(crate) type Piece = [u8; PIECE_BYTES];
 
 /// What lies on a disk, byte for byte. A clone costs a pointer for each piece, so that thousands
 /// of worlds can begin with the same disks.
@@ -79,6 +79,17 @@ impl Medium {
             }
             data = rest;
         }
+    }
+
+    /// Puts a whole piece in the place of another, and gives that. None beyond the end.
+    pub(crate) fn replace(
+        &mut self,
+        number: usize,
+        piece: Option<Arc<Piece>>,
+    ) -> Option<Option<Arc<Piece>>> {
+        let within = (number + 1) * PIECE_BYTES <= self.bytes;
+        let slot = self.pieces.get_mut(number).filter(|_| within)?;
+        Some(std::mem::replace(slot, piece))
     }
 
     /// Cuts off, or adds zeros.

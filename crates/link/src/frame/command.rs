@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use portcullis_hsm::{Command, Refusal, Reply};
+use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 
 use super::cursor::Cursor;
@@ -39,7 +40,7 @@ impl Order {
     /// When the command is larger than [`COMMAND_BYTES_MAX`](super::COMMAND_BYTES_MAX).
     pub fn encode(&self) -> Result<Wiped, FrameError> {
         let deadline_ms = millis(self.patience);
-        let mut frame = Wiped::with_capacity(Kind::Command.bytes_max());
+        let mut frame = Wiped::with_capacity(USUAL_BYTES);
         Head {
             kind: Kind::Command,
             id: self.id,
@@ -92,7 +93,7 @@ impl Answer {
     /// When the reply is larger than
     /// [`COMMAND_ANSWER_BYTES_MAX`](super::COMMAND_ANSWER_BYTES_MAX).
     pub fn encode(&self) -> Result<Wiped, FrameError> {
-        let mut frame = Wiped::with_capacity(Kind::Answer.bytes_max());
+        let mut frame = Wiped::with_capacity(USUAL_BYTES);
         Head {
             kind: Kind::Answer,
             id: self.id,
@@ -111,14 +112,63 @@ impl Answer {
     }
 }
 
+/// Most commands and answers fit; a larger one grows.
+const USUAL_BYTES: usize = 512;
+
 /// Appends `value` without leaving a copy of it behind, whatever secrets it holds.
 fn write_body<T: Serialize>(kind: Kind, value: &T, frame: &mut Wiped) -> Result<(), FrameError> {
-    let start = frame.len();
-    frame.vec().resize(kind.bytes_max(), 0);
-    let room = frame.vec().get_mut(start..).unwrap_or_default();
-    let written = postcard::to_slice(value, room)
-        .map_err(|_| FrameError::Length)?
-        .len();
-    frame.truncate(start + written);
-    Ok(())
+    let bytes_max = kind.bytes_max();
+    postcard::serialize_with_flavor(value, Room { frame, bytes_max })
+        .map_err(|_too_large| FrameError::Length)
+}
+
+/// Where postcard writes: the frame itself, which wipes what it leaves when it grows. Room for the
+/// largest frame at once would cost a quarter of a megabyte, zeroed and wiped, for every answer.
+struct Room<'a> {
+    frame: &'a mut Wiped,
+    bytes_max: usize,
+}
+
+impl Flavor for Room<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.try_extend(&[byte])
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        if self.frame.len() + bytes.len() > self.bytes_max {
+            return Err(postcard::Error::SerializeBufferFull);
+        }
+        self.frame.extend(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_answer_takes_little_room_and_a_large_one_is_refused() {
+        let answer = Answer {
+            id: 1,
+            result: Ok(Reply::Done),
+        };
+        assert!(answer.encode().unwrap().vec().capacity() <= USUAL_BYTES);
+        let mut frame = Wiped::with_capacity(8);
+        for bytes_max in [3, 4] {
+            let room = Room {
+                frame: &mut frame,
+                bytes_max,
+            };
+            let written = postcard::serialize_with_flavor(b"abcd", room);
+            assert_eq!(written.is_ok(), bytes_max == 4, "{bytes_max}");
+            frame.truncate(0);
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use portcullis_api::Code;
 
-use super::{Invariant, Violation};
+use super::{ByEnd, Invariant, Violation, by_end};
 use crate::history::{Answer, Call, Context, Event, History, Request, nonce_of};
 
 /// What a ciphertext was made from.
@@ -14,7 +14,7 @@ struct Origin<'a> {
 }
 
 pub(super) fn check(history: &History, found: &mut Vec<Violation>) {
-    let mut origins: BTreeMap<&[u8], Origin<'_>> = BTreeMap::new();
+    let mut origins: BTreeMap<ByEnd<'_>, Origin<'_>> = BTreeMap::new();
     let mut nonces = BTreeSet::new();
     for event in &history.events {
         if let Event::Sealed { at, hsm, key, text } = event
@@ -32,7 +32,11 @@ pub(super) fn check(history: &History, found: &mut Vec<Violation>) {
 }
 
 /// What a call opened must be what was sealed, under the context it was sealed with.
-fn check_opening(call: &Call, origins: &BTreeMap<&[u8], Origin<'_>>, found: &mut Vec<Violation>) {
+fn check_opening(
+    call: &Call,
+    origins: &BTreeMap<ByEnd<'_>, Origin<'_>>,
+    found: &mut Vec<Violation>,
+) {
     let (ciphertext, context) = match &call.request {
         Request::Decrypt {
             ciphertext,
@@ -51,7 +55,7 @@ fn check_opening(call: &Call, origins: &BTreeMap<&[u8], Origin<'_>>, found: &mut
         | Request::Disconnect
         | Request::Update(_) => return,
     };
-    let Some(origin) = origins.get(ciphertext.as_slice()) else {
+    let Some(origin) = origins.get(&by_end(ciphertext)) else {
         return;
     };
     let is_right = origin.context == context;
@@ -70,7 +74,7 @@ fn check_opening(call: &Call, origins: &BTreeMap<&[u8], Origin<'_>>, found: &mut
 
 fn remember<'a>(
     call: &'a Call,
-    origins: &mut BTreeMap<&'a [u8], Origin<'a>>,
+    origins: &mut BTreeMap<ByEnd<'a>, Origin<'a>>,
     found: &mut Vec<Violation>,
 ) {
     let Ok(answer) = &call.outcome else { return };
@@ -95,7 +99,7 @@ fn remember<'a>(
             },
             _,
         ) => {
-            let Some(source) = origins.get(ciphertext.as_slice()) else {
+            let Some(source) = origins.get(&by_end(ciphertext)) else {
                 return;
             };
             Origin {
@@ -105,7 +109,7 @@ fn remember<'a>(
         }
         _ => return,
     };
-    if origins.insert(ciphertext, origin).is_some() {
+    if origins.insert(by_end(ciphertext), origin).is_some() {
         found.push(Violation::of_call(
             Invariant::I3,
             call,

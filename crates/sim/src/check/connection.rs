@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use portcullis_api::{Code, KeyId};
 use portcullis_hsm::HsmKeyId;
 
-use super::{Invariant, Violation};
+use super::{ByEnd, Invariant, Violation, by_end};
 use crate::history::{Answer, Call, Event, History, Moment, Request};
 
 /// A time in which the store had no connection: from the end of a Disconnect to the beginning of
@@ -81,7 +81,7 @@ struct Window {
 }
 
 /// The key that each ciphertext was made under.
-type MadeUnder<'a> = BTreeMap<&'a [u8], KeyId>;
+type MadeUnder<'a> = BTreeMap<ByEnd<'a>, KeyId>;
 
 impl Window {
     fn since(&self) -> Option<Moment> {
@@ -178,7 +178,7 @@ fn remember<'a>(call: &'a Call, made_under: &mut MadeUnder<'a>) {
         | Request::ReEncrypt { key, .. },
     ) = (ciphertext, &call.request)
     {
-        made_under.insert(ciphertext, *key);
+        made_under.insert(by_end(ciphertext), *key);
     }
 }
 
@@ -186,7 +186,7 @@ fn remember<'a>(call: &'a Call, made_under: &mut MadeUnder<'a>) {
 fn has_keys(call: &Call, keys: &BTreeSet<KeyId>, made_under: &MadeUnder<'_>) -> bool {
     let opens = |ciphertext: &Vec<u8>| {
         made_under
-            .get(ciphertext.as_slice())
+            .get(&by_end(ciphertext))
             .is_some_and(|key| keys.contains(key))
     };
     match &call.request {

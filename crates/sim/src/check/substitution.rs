@@ -107,11 +107,11 @@ impl<'a> Reader<'a> {
     /// Newest first: a ciphertext is returned soon after it was sealed.
     fn sealed_by(&self, ciphertext: &[u8]) -> Option<&'a HsmId> {
         let contains = |text: &[u8]| ciphertext.windows(text.len().max(1)).any(|it| it == text);
-        self.sealed
-            .iter()
-            .rev()
-            .find(|(text, _)| contains(text))
-            .map(|(_, hsm)| *hsm)
+        let sealed = || self.sealed.iter().rev();
+        // What was sealed is the end of a ciphertext; if that ever changes, it is found all the same.
+        let at_the_end = sealed().find(|(text, _)| ciphertext.ends_with(text));
+        let found = at_the_end.or_else(|| sealed().find(|(text, _)| contains(text)));
+        found.map(|(_, hsm)| *hsm)
     }
 
     fn is_foreign(&self, hsm: &HsmId) -> bool {
