@@ -26,6 +26,8 @@ pub struct History {
     pub events: Vec<Event>,
     /// How many of them happened before the world went on from a copy of another one's disks.
     pub before: usize,
+    /// Whether several facades share the store, so that a disconnect and a reply may cross.
+    pub shared: bool,
 }
 
 /// Something that happened.
@@ -191,6 +193,8 @@ pub enum Event {
     },
     /// The process with everything in it was started again.
     Restarted {
+        /// Whether several facades share the store: then the connection goes on as it was.
+        shared: bool,
         /// When.
         at: Moment,
     },

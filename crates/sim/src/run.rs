@@ -77,7 +77,10 @@ impl Coverage {
 }
 
 /// Beside every edit and every transition of the lifecycle.
-const MUST_HAPPEN: [&str; 29] = [
+const MUST_HAPPEN: [&str; 32] = [
+    "several facades",
+    "facade killed",
+    "facade cut off the store",
     "worlds built",
     "worlds copied",
     "power cut",
@@ -144,6 +147,7 @@ pub fn run_plan(
             let beginning = Beginning {
                 seed,
                 carrier: plan.carrier,
+                facades: plan.facades,
                 recorder: Arc::new(recorder),
                 canaries,
             };
@@ -167,7 +171,8 @@ async fn live(
         .await
         .map_err(|elapsed| WorldError::of("the world does not end", elapsed))??;
     world.switch_off();
-    let record = recorder.finish();
+    let mut record = recorder.finish();
+    record.history.shared = plan.facades > 1;
     let mut violations = check(&record.history);
     violations.dedup_by(|one, other| one.invariant == other.invariant && one.what == other.what);
     let mut coverage = coverage(plan, &record.history, world.network.counts());
@@ -208,6 +213,7 @@ fn coverage(plan: &Plan, history: &History, counts: Counts) -> Coverage {
     let mut coverage = Coverage::default();
     coverage.count("schedules", 1);
     coverage.count(plan.edit.name(), 1);
+    coverage.had("several facades", plan.facades > 1);
     coverage.had("worlds built", plan.origin == Origin::Nothing);
     coverage.had("worlds copied", plan.origin != Origin::Nothing);
     for fault in &plan.faults {
@@ -238,7 +244,11 @@ fn planned(coverage: &mut Coverage, fault: &Fault) {
             coverage.had(name, restart.mid_write.is_some());
         }
         Fault::Clerk(_) => coverage.count("second operator", 1),
-        Fault::Storm(_) | Fault::Members(_) | Fault::Guesses(_) => (),
+        Fault::Storm(_)
+        | Fault::Members(_)
+        | Fault::Guesses(_)
+        | Fault::FacadeEnd(_)
+        | Fault::Dark(_) => (),
     }
 }
 

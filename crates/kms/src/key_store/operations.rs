@@ -22,6 +22,7 @@ use super::{Connection, connect, create, delete, describe, disconnect, update};
 use crate::catalogue::Partition;
 use crate::kms::{Kms, encode};
 use crate::paging::{Asked, page};
+use crate::shared::is_overtaken;
 
 impl Kms {
     /// CreateCustomKeyStore.
@@ -138,7 +139,17 @@ impl Kms {
         } else {
             store.take_down(epoch)
         };
-        self.put_store(&store, record).await?;
+        if let Err(exception) = self.put_store(&store, record).await {
+            // Rule SHARE-08: another facade has committed something first. The connection is whole,
+            // for the next attempt to end it on every HSM.
+            if let Some(live) = live.filter(|_| is_overtaken(&exception)) {
+                let stands = live.fence.epoch;
+                self.maintain(&store, &live);
+                store.live.store(Some(live));
+                store.gate.open(stands);
+            }
+            return Err(exception);
+        }
         self.start_disconnecting(&partition, &store, live, epoch);
         Ok(DisconnectCustomKeyStoreResponse {})
     }

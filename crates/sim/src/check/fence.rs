@@ -46,7 +46,7 @@ pub(super) fn check(history: &History, found: &mut Vec<Violation>) {
                 let top = highest.entry(*scope).or_insert(*epoch);
                 *top = (*top).max(*epoch);
             }
-            Event::Restarted { .. } => floors.clone_from(&highest),
+            Event::Restarted { shared: false, .. } => floors.clone_from(&highest),
             Event::Probed { at, hsm, fenced } if !fenced => {
                 let what = format!("{hsm} still takes the connection that was disconnected");
                 found.push(Violation::new(Invariant::Fence, *at, what));

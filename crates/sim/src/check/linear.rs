@@ -193,7 +193,7 @@ fn operations(history: &History) -> Vec<Operation<'_>> {
         .events
         .iter()
         .filter_map(|event| {
-            if let Event::Restarted { at } = event {
+            if let Event::Restarted { at, .. } = event {
                 Some(*at)
             } else {
                 None

@@ -68,7 +68,10 @@ fn cluster(letter: char) -> ClusterId {
 
 #[track_caller]
 fn expect(events: Vec<Event>, violated: &[Invariant]) {
-    let found = check(&History { events, before: 0 });
+    let found = check(&History {
+        events,
+        ..History::default()
+    });
     let invariants: Vec<Invariant> = found.iter().map(|violation| violation.invariant).collect();
     assert_eq!(invariants, violated, "{found:?}");
 }
@@ -361,7 +364,10 @@ fn control_plane_operations_have_an_order_that_explains_their_answers() {
         vec![
             rename(3, 9, "two", Err(Code::KmsInternal)),
             looked(10, 11, "DISCONNECTED", "one"),
-            Event::Restarted { at: moment(12) },
+            Event::Restarted {
+                at: moment(12),
+                shared: false,
+            },
             looked(13, 14, "DISCONNECTED", name),
         ]
     };
@@ -465,7 +471,10 @@ fn hsms_lock_out_and_refuse_the_connection_of_before() {
     let again = |epoch| {
         vec![
             login(1, 5),
-            Event::Restarted { at: moment(2) },
+            Event::Restarted {
+                at: moment(2),
+                shared: false,
+            },
             login(3, epoch),
         ]
     };

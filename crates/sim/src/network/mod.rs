@@ -305,6 +305,13 @@ impl Network {
     }
 }
 
+impl ProcessNetwork {
+    /// Lets a message of this process travel to or from something that is no HSM.
+    pub(crate) async fn travel(&self, name: &str, way: Way) -> Result<(), LinkError> {
+        self.network.0.travel(name, way, self.process).await
+    }
+}
+
 impl Transport for ProcessNetwork {
     fn dial(&self, target: Target) -> Arc<dyn Channel> {
         if let Some(Ok(quic)) = &self.quic {

@@ -15,7 +15,7 @@ const RETRANSMIT_EVERY: Duration = Duration::from_millis(100);
 
 impl Shared {
     /// Lets a message travel; an error is a broken connection, noticed when it would be.
-    async fn travel(&self, hsm: &str, way: Way, process: u64) -> Result<(), LinkError> {
+    pub(super) async fn travel(&self, hsm: &str, way: Way, process: u64) -> Result<(), LinkError> {
         self.live(process).await;
         match self.fate() {
             Fate::Arrives(delay) if delay.is_zero() => (),

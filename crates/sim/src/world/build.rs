@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use parking_lot::Mutex;
 use portcullis_api::cloudhsm::{CreateClusterRequest, CreateHsmRequest, DeleteHsmRequest};
@@ -7,7 +7,6 @@ use portcullis_api::kms::CreateCustomKeyStoreRequest;
 use portcullis_api::{BackupId, ClusterId, HsmId, KeyStoreId, Scope, SecretText};
 use portcullis_cloudhsm::{CloudHsm, Clusters, default_subnets};
 use portcullis_hsm::{DeviceKey, Role, Secret};
-use tokio::sync::Notify;
 
 use super::template::Template;
 use super::{Known, World, WorldError};
@@ -34,6 +33,7 @@ const CONTROL_DICE: &str = "control plane";
 pub(crate) struct Beginning {
     pub(crate) seed: u64,
     pub(crate) carrier: Carrier,
+    pub(crate) facades: usize,
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) canaries: Arc<Canaries>,
 }
@@ -95,6 +95,7 @@ impl World {
         let Beginning {
             seed,
             carrier,
+            facades,
             recorder,
             canaries,
         } = beginning;
@@ -114,7 +115,8 @@ impl World {
             control: hardware.control,
             clock: hardware.clock,
             process: Mutex::default(),
-            ends: Notify::new(),
+            facades,
+            looks: AtomicUsize::new(0),
             store: KEY_STORE.to_owned(),
             first: cluster_id("first")?,
             unrelated: cluster_id("other")?,
@@ -277,15 +279,14 @@ impl World {
         let id: KeyStoreId = KEY_STORE
             .parse()
             .map_err(|error| WorldError::of(KEY_STORE, error))?;
-        let kms = self
-            .kms()
+        let facade = self
+            .facade(0)
             .ok_or_else(|| WorldError::of("KMS", "it does not run"))?;
-        kms.create_custom_key_store_as(&self.scope, id, request())
-            .await
-            .map_err(failed)?;
-        kms.create_custom_key_store(&self.scope, request())
-            .await
-            .map_err(failed)?;
+        let kms = &facade.kms;
+        let create = || kms.create_custom_key_store_as(&self.scope, id.clone(), request());
+        kms.up_to_date(&self.scope, create).await.map_err(failed)?;
+        let again = || kms.create_custom_key_store(&self.scope, request());
+        kms.up_to_date(&self.scope, again).await.map_err(failed)?;
         self.uses(&self.first);
         Ok(())
     }

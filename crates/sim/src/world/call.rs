@@ -9,11 +9,12 @@ use portcullis_api::kms::{
     DescribeKeyRequest, DisconnectCustomKeyStoreRequest, EncryptRequest, GenerateDataKeyRequest,
     ReEncryptRequest, UpdateCustomKeyStoreRequest,
 };
-use portcullis_api::{Blob, Code, Exception, HsmId, KeyId, SecretBlob};
+use portcullis_api::{Blob, Code, Exception, HsmId, KeyId, SecretBlob, SecretText};
 use portcullis_hsm::HsmKeyId;
 use zeroize::Zeroizing;
 
 use super::World;
+use super::facade::Life;
 use crate::history::{Answer, Call, Context, Edit, Event, Request, Told};
 
 impl World {
@@ -21,14 +22,14 @@ impl World {
     /// nobody knows what came of it.
     async fn record(
         &self,
-        client: u8,
+        (client, life): (u8, &Life),
         request: Request,
         call: impl Future<Output = Result<Answer, Exception>>,
     ) -> Option<Answer> {
         let invoked = self
             .recorder
             .note(format_args!("client {client}: {}", request.name()));
-        let end = self.ends.notified();
+        let end = life.ended();
         let outcome = tokio::select! {
             biased;
             () = end => Err(Exception::new(Code::KmsInternal, "The process ended.")),
@@ -53,24 +54,29 @@ impl World {
     }
 
     pub(super) async fn encrypt(&self, client: u8, key: KeyId, context: Context, text: Vec<u8>) {
-        let Some(kms) = self.kms() else { return };
+        let Some(facade) = self.facade(usize::from(client)) else {
+            return;
+        };
+        let (kms, life) = (&facade.kms, &facade.life);
         self.canaries.secret("a plaintext", &text);
-        let input = EncryptRequest {
+        let input = || EncryptRequest {
             key_id: key.to_string(),
             plaintext: SecretBlob(Zeroizing::new(text.clone())),
             encryption_context: Some(context.clone()),
             ..EncryptRequest::default()
         };
         let call = async {
-            let answer = kms.encrypt(&self.scope, input).await?;
+            let answer = kms
+                .up_to_date(&self.scope, || kms.encrypt(&self.scope, input()))
+                .await?;
             Ok(Answer::Ciphertext(bytes(answer.ciphertext_blob)))
         };
         let request = Request::Encrypt {
             key,
             context: context.clone(),
-            plaintext: text,
+            plaintext: text.clone(),
         };
-        let answer = self.record(client, request, call).await;
+        let answer = self.record((client, life), request, call).await;
         self.keep(answer.as_ref(), context);
     }
 
@@ -80,19 +86,22 @@ impl World {
         ciphertext: Vec<u8>,
         context: Context,
     ) -> Option<Answer> {
-        let kms = self.kms()?;
+        let facade = self.facade(usize::from(client))?;
+        let (kms, life) = (&facade.kms, &facade.life);
         let input = DecryptRequest {
             ciphertext_blob: Some(Blob(ciphertext.clone())),
             encryption_context: Some(context.clone()),
             ..DecryptRequest::default()
         };
         let call = async {
-            let answer = kms.decrypt(&self.scope, input).await?;
+            let answer = kms
+                .up_to_date(&self.scope, || kms.decrypt(&self.scope, input.clone()))
+                .await?;
             let plaintext = answer.plaintext.map(|text| text.0.to_vec());
             Ok(Answer::Plaintext(plaintext.unwrap_or_default()))
         };
         self.record(
-            client,
+            (client, life),
             Request::Decrypt {
                 ciphertext,
                 context,
@@ -103,7 +112,10 @@ impl World {
     }
 
     pub(super) async fn generate_data_key(&self, client: u8, key: KeyId, context: Context) {
-        let Some(kms) = self.kms() else { return };
+        let Some(facade) = self.facade(usize::from(client)) else {
+            return;
+        };
+        let (kms, life) = (&facade.kms, &facade.life);
         let input = GenerateDataKeyRequest {
             key_id: key.to_string(),
             encryption_context: Some(context.clone()),
@@ -111,7 +123,11 @@ impl World {
             ..GenerateDataKeyRequest::default()
         };
         let call = async {
-            let answer = kms.generate_data_key(&self.scope, input).await?;
+            let answer = kms
+                .up_to_date(&self.scope, || {
+                    kms.generate_data_key(&self.scope, input.clone())
+                })
+                .await?;
             let plaintext = answer
                 .plaintext
                 .map(|text| text.0.to_vec())
@@ -125,7 +141,7 @@ impl World {
             key,
             context: context.clone(),
         };
-        let answer = self.record(client, request, call).await;
+        let answer = self.record((client, life), request, call).await;
         self.keep(answer.as_ref(), context);
     }
 
@@ -136,7 +152,8 @@ impl World {
         key: KeyId,
         context: Context,
     ) -> Option<Answer> {
-        let kms = self.kms()?;
+        let facade = self.facade(usize::from(client))?;
+        let (kms, life) = (&facade.kms, &facade.life);
         let input = ReEncryptRequest {
             ciphertext_blob: Some(Blob(ciphertext.clone())),
             source_encryption_context: Some(source_context.clone()),
@@ -145,7 +162,9 @@ impl World {
             ..ReEncryptRequest::default()
         };
         let call = async {
-            let answer = kms.re_encrypt(&self.scope, input).await?;
+            let answer = kms
+                .up_to_date(&self.scope, || kms.re_encrypt(&self.scope, input.clone()))
+                .await?;
             Ok(Answer::Ciphertext(bytes(answer.ciphertext_blob)))
         };
         let kept = context.clone();
@@ -155,26 +174,32 @@ impl World {
             key,
             context,
         };
-        let answer = self.record(client, request, call).await;
+        let answer = self.record((client, life), request, call).await;
         self.keep(answer.as_ref(), kept);
         answer
     }
 
     pub(super) async fn create_key(&self, client: u8) {
-        let Some(kms) = self.kms() else { return };
+        let Some(facade) = self.facade(usize::from(client)) else {
+            return;
+        };
+        let (kms, life) = (&facade.kms, &facade.life);
         let input = CreateKeyRequest {
             origin: Some("AWS_CLOUDHSM".to_owned()),
             custom_key_store_id: Some(self.store.clone()),
             ..CreateKeyRequest::default()
         };
         let call = async {
-            let answer = kms.create_key(&self.scope, input).await?;
+            let answer = kms
+                .up_to_date(&self.scope, || kms.create_key(&self.scope, input.clone()))
+                .await?;
             let id = answer
                 .key_metadata
                 .and_then(|metadata| metadata.key_id?.parse().ok());
             Ok(id.map_or(Answer::Done, Answer::Key))
         };
-        if let Some(Answer::Key(key)) = self.record(client, Request::CreateKey, call).await {
+        if let Some(Answer::Key(key)) = self.record((client, life), Request::CreateKey, call).await
+        {
             let on = self.disks_with(key);
             self.recorder.tell(|at| Event::Placed { at, key, on });
             self.known.lock().keys.push(key);
@@ -182,42 +207,60 @@ impl World {
     }
 
     pub(super) async fn describe_key(&self, client: u8, key: KeyId) {
-        let Some(kms) = self.kms() else { return };
+        let Some(facade) = self.facade(usize::from(client)) else {
+            return;
+        };
+        let (kms, life) = (&facade.kms, &facade.life);
         let input = DescribeKeyRequest {
             key_id: key.to_string(),
             ..DescribeKeyRequest::default()
         };
         let call = async {
-            kms.describe_key(&self.scope, input).await?;
+            kms.up_to_date(&self.scope, || kms.describe_key(&self.scope, input.clone()))
+                .await?;
             Ok(Answer::Done)
         };
-        self.record(client, Request::DescribeKey { key }, call)
+        self.record((client, life), Request::DescribeKey { key }, call)
             .await;
     }
 
     pub(super) async fn connect(self: &Arc<Self>, client: u8) -> bool {
-        let Some(kms) = self.kms() else { return false };
+        let Some(facade) = self.facade(usize::from(client)) else {
+            return false;
+        };
+        let (kms, life) = (&facade.kms, &facade.life);
         let input = ConnectCustomKeyStoreRequest {
             custom_key_store_id: self.store.clone(),
         };
         let call = async {
-            kms.connect_custom_key_store(&self.scope, input).await?;
+            kms.up_to_date(&self.scope, || {
+                kms.connect_custom_key_store(&self.scope, input.clone())
+            })
+            .await?;
             Ok(Answer::Done)
         };
-        self.record(client, Request::Connect, call).await.is_some()
+        self.record((client, life), Request::Connect, call)
+            .await
+            .is_some()
     }
 
     pub(super) async fn disconnect(self: &Arc<Self>, client: u8) -> bool {
-        let Some(kms) = self.kms() else { return false };
+        let Some(facade) = self.facade(usize::from(client)) else {
+            return false;
+        };
+        let (kms, life) = (&facade.kms, &facade.life);
         let input = DisconnectCustomKeyStoreRequest {
             custom_key_store_id: self.store.clone(),
         };
         let call = async {
-            kms.disconnect_custom_key_store(&self.scope, input).await?;
+            kms.up_to_date(&self.scope, || {
+                kms.disconnect_custom_key_store(&self.scope, input.clone())
+            })
+            .await?;
             self.connected.store(false, Ordering::Relaxed);
             Ok(Answer::Done)
         };
-        self.record(client, Request::Disconnect, call)
+        self.record((client, life), Request::Disconnect, call)
             .await
             .is_some()
     }
@@ -228,16 +271,26 @@ impl World {
         edit: Edit,
         input: UpdateCustomKeyStoreRequest,
     ) -> bool {
-        let Some(kms) = self.kms() else { return false };
-        let input = UpdateCustomKeyStoreRequest {
+        let Some(facade) = self.facade(usize::from(client)) else {
+            return false;
+        };
+        let (kms, life) = (&facade.kms, &facade.life);
+        let password = || input.key_store_password.as_ref().map(SecretText::reveal);
+        let input = || UpdateCustomKeyStoreRequest {
             custom_key_store_id: self.store.clone(),
-            ..input
+            new_custom_key_store_name: input.new_custom_key_store_name.clone(),
+            cloud_hsm_cluster_id: input.cloud_hsm_cluster_id.clone(),
+            key_store_password: password().map(SecretText::new),
+            ..UpdateCustomKeyStoreRequest::default()
         };
         let call = async {
-            kms.update_custom_key_store(&self.scope, input).await?;
+            kms.up_to_date(&self.scope, || {
+                kms.update_custom_key_store(&self.scope, input())
+            })
+            .await?;
             Ok(Answer::Done)
         };
-        self.record(client, Request::Update(edit), call)
+        self.record((client, life), Request::Update(edit), call)
             .await
             .is_some()
     }
@@ -253,16 +306,26 @@ impl World {
 
     /// Looks at the store. The first look at a new connection also notes which keys are there.
     pub(super) async fn see(&self) -> Told {
-        let Some(kms) = self.kms() else {
+        let Some(facade) = self.any_facade() else {
             return Told::default();
         };
+        let kms = &facade.kms;
         let input = DescribeCustomKeyStoresRequest {
             custom_key_store_id: Some(self.store.clone()),
             ..DescribeCustomKeyStoresRequest::default()
         };
         let invoked = self.recorder.note(format_args!("DescribeCustomKeyStores"));
-        let described = kms.describe_custom_key_stores(&self.scope, input).await;
-        let stores = described.ok().and_then(|answer| answer.custom_key_stores);
+        let describe = || kms.describe_custom_key_stores(&self.scope, input.clone());
+        let described = tokio::select! {
+            biased;
+            () = facade.life.ended() => return Told::default(),
+            described = kms.up_to_date(&self.scope, describe) => described,
+        };
+        // A facade that does not reach the store that it shares says so, and nothing of the key store.
+        let Ok(described) = described else {
+            return Told::default();
+        };
+        let stores = described.custom_key_stores;
         let entry = stores.and_then(|stores| stores.into_iter().next());
         let store = entry.map(|entry| Told {
             state: entry.connection_state.unwrap_or_default(),
@@ -289,10 +352,19 @@ impl World {
 
     /// How many key stores there are.
     pub(super) async fn count_stores(&self) {
-        let Some(kms) = self.kms() else { return };
+        let Some(facade) = self.any_facade() else {
+            return;
+        };
+        let kms = &facade.kms;
         let all = DescribeCustomKeyStoresRequest::default();
-        let described = kms.describe_custom_key_stores(&self.scope, all).await;
-        let stores = described.ok().and_then(|answer| answer.custom_key_stores);
+        let describe = || kms.describe_custom_key_stores(&self.scope, all.clone());
+        let described = tokio::select! {
+            biased;
+            () = facade.life.ended() => return,
+            described = kms.up_to_date(&self.scope, describe) => described,
+        };
+        let Ok(described) = described else { return };
+        let stores = described.custom_key_stores;
         let stores = stores.map_or(0, |stores| stores.len());
         self.recorder.tell(|at| Event::Counted { at, stores });
     }

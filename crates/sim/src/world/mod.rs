@@ -6,6 +6,7 @@ mod call;
 mod clerk;
 mod client;
 mod ending;
+mod facade;
 mod faults;
 mod operator;
 mod plan;
@@ -14,21 +15,21 @@ mod template;
 
 pub(crate) use build::Beginning;
 pub use plan::{
-    Clerk, Crash, EditKind, Fault, Guesses, Members, Origin, Partition, Plan, Restart, Storm,
+    Clerk, Crash, Dark, EditKind, FacadeEnd, Fault, Guesses, Members, Origin, Partition, Plan,
+    Restart, Storm,
 };
 pub(crate) use template::{Template, paused};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use portcullis_api::{ClusterId, HsmId, KeyId, Scope};
 use portcullis_cloudhsm::Clusters;
 use portcullis_hsm::DeviceKey;
-use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -77,9 +78,10 @@ pub(crate) struct World {
     kms_entropy: Arc<SimEntropy>,
     device_key: Arc<DeviceKey>,
     process: Mutex<Option<Process>>,
-    /// Told when a process ends. Not a `watch`, which wakes those who wait in an order that no
-    /// seed decides.
-    ends: Notify,
+    /// How many facades there are. Several share the control plane's store.
+    facades: usize,
+    /// Which facade tells of the key store the next time.
+    looks: AtomicUsize,
     /// The key store's ID.
     store: String,
     first: ClusterId,
@@ -149,6 +151,8 @@ impl World {
             Fault::Guesses(guesses) => self.guess(guesses).await,
             Fault::Restart(restart) => return self.restart_process(restart).await,
             Fault::Clerk(clerk) => self.clerk(number, clerk).await,
+            Fault::FacadeEnd(end) => return self.end_facade(end).await,
+            Fault::Dark(dark) => self.darken(dark).await,
         }
         Ok(())
     }

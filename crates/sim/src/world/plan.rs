@@ -13,6 +13,8 @@ pub struct Plan {
     pub carrier: Carrier,
     /// What the world begins with.
     pub origin: Origin,
+    /// How many facades there are; several share the control plane's store.
+    pub facades: usize,
     /// What the operator changes while the store is disconnected.
     pub edit: EditKind,
     /// When the operator disconnects the store, in milliseconds after the clients have begun.
@@ -106,6 +108,10 @@ pub enum Fault {
     Restart(Restart),
     /// A second operator manages the key store at the same time.
     Clerk(Clerk),
+    /// One of several facades is killed and started again.
+    FacadeEnd(FacadeEnd),
+    /// One of several facades is cut off the store that they share.
+    Dark(Dark),
 }
 
 impl Fault {
@@ -208,6 +214,33 @@ pub struct Clerk {
     pub connects: bool,
 }
 
+/// An end of one facade of several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FacadeEnd {
+    /// Which.
+    pub which: usize,
+    /// When.
+    pub at: u64,
+    /// How long it is down.
+    pub down: u64,
+}
+
+/// A time in which a facade does not reach the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dark {
+    /// Which facade.
+    pub which: usize,
+    /// One way, or both.
+    pub way: Option<Way>,
+    /// When it begins.
+    pub at: u64,
+    /// How long it lasts.
+    pub lasts: u64,
+}
+
+/// One seed in so many has several facades.
+const SHARED_ONE_IN: u64 = 4;
+
 /// Until when clients call and faults begin, in milliseconds.
 const BUSY_FOR: u64 = 1_500;
 
@@ -238,8 +271,10 @@ impl Plan {
                 faults.extend((0..count).map(|_| draw(&mut dice, edit_at)));
             }
         }
+        let facades = draw_facades(seed, edit_at, &mut faults);
         Self {
             carrier: Carrier::Messages,
+            facades,
             origin: Origin::of(seed),
             edit,
             edit_at,
@@ -271,6 +306,7 @@ impl Plan {
     pub const fn idle(minutes: u64) -> Self {
         Self {
             carrier: Carrier::Messages,
+            facades: 1,
             origin: Origin::Copy(0),
             edit: EditKind::Name,
             edit_at: 0,
@@ -279,6 +315,64 @@ impl Plan {
             think: 1,
             idle_minutes: minutes,
             faults: Vec::new(),
+        }
+    }
+}
+
+/// How many facades there are, and what befalls them: from a stream of its own, so that schedules
+/// with one facade are as they would be without it.
+fn draw_facades(seed: u64, edit_at: u64, faults: &mut Vec<Fault>) -> usize {
+    let mut dice = Dice::new(seed, "facades");
+    if dice.below(SHARED_ONE_IN) > 0 {
+        return 1;
+    }
+    let count = 2 + usize::from(dice.chance(25));
+    if dice.chance(KIND_PERCENT) {
+        let end = FacadeEnd::draw(&mut dice, count, edit_at);
+        faults.push(Fault::FacadeEnd(end));
+    }
+    if dice.chance(KIND_PERCENT) {
+        faults.push(Fault::Dark(Dark::draw(&mut dice, count, edit_at)));
+    }
+    count
+}
+
+/// About the edit, when there is most to overlook, or at any time.
+fn draw_at(dice: &mut Dice, edit_at: u64) -> u64 {
+    if dice.chance(50) {
+        (edit_at + dice.below(120)).saturating_sub(60)
+    } else {
+        50 + dice.below(BUSY_FOR)
+    }
+}
+
+fn draw_facade(dice: &mut Dice, count: usize) -> usize {
+    let count = u64::try_from(count).unwrap_or(1);
+    usize::try_from(dice.below(count)).unwrap_or_default()
+}
+
+impl FacadeEnd {
+    fn draw(dice: &mut Dice, count: usize, edit_at: u64) -> Self {
+        Self {
+            which: draw_facade(dice, count),
+            at: draw_at(dice, edit_at),
+            down: 10 + dice.below(600),
+        }
+    }
+}
+
+impl Dark {
+    fn draw(dice: &mut Dice, count: usize, edit_at: u64) -> Self {
+        let ways = [None, None, Some(Way::ToHsm), Some(Way::FromHsm)];
+        Self {
+            which: draw_facade(dice, count),
+            way: dice.pick(&ways).copied().flatten(),
+            at: draw_at(dice, edit_at),
+            lasts: if dice.chance(20) {
+                4_000
+            } else {
+                20 + dice.below(1_200)
+            },
         }
     }
 }
@@ -384,6 +478,7 @@ impl fmt::Display for Plan {
         let Self {
             carrier,
             origin,
+            facades,
             edit,
             edit_at,
             clients,
@@ -394,7 +489,7 @@ impl fmt::Display for Plan {
         } = self;
         writeln!(
             formatter,
-            "{clients} clients with {calls} calls each, {think} ms apart, over {carrier:?}; {edit:?} \
+            "{facades} facade(s); {clients} clients with {calls} calls each, {think} ms apart, over {carrier:?}; {edit:?} \
              at {edit_at} ms; {origin:?}"
         )?;
         if faults.is_empty() {

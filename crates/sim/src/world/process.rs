@@ -9,13 +9,15 @@ use portcullis_cloudhsm::{CloudHsm, CloudHsmConfig, Clusters, Pace, Pacing, Quot
 use portcullis_hsm::Settings;
 use portcullis_kms::{AttestationTrust, Kms, KmsConfig};
 use portcullis_link::Transport;
-use portcullis_seam::{Entropy, InlinePool, WallClock};
+use portcullis_seam::{Entropy, InlinePool};
 use portcullis_store::Store;
 use tokio::time::timeout;
 
+use super::facade::{Facade, Life};
 use super::{Restart, World, WorldError, wait};
 use crate::BIND_IP;
 use crate::history::Event;
+use crate::network::ProcessNetwork;
 
 /// What every call may take. Two attempts, and some more, as the product's own default.
 const OPERATION_DEADLINE: Duration = Duration::from_secs(3);
@@ -23,11 +25,38 @@ const OPERATION_DEADLINE: Duration = Duration::from_secs(3);
 /// How long a power cut in the midst of a write is waited for.
 const FUSE_BURNS_FOR: Duration = Duration::from_millis(400);
 
-/// KMS, CloudHSM and, within it, every HSM.
-#[derive(Clone)]
+/// The host of the product: facades, CloudHSM and, within it, every HSM.
 pub(super) struct Process {
-    kms: Arc<Kms>,
-    cloud: Arc<CloudHsm>,
+    /// By their numbers; none for one that is down.
+    pub(super) facades: Vec<Option<Facade>>,
+    pub(super) parts: Parts,
+}
+
+/// What facades are started over.
+#[derive(Clone)]
+pub(super) struct Parts {
+    pub(super) store: Store,
+    pub(super) cloud: Arc<CloudHsm>,
+    pub(super) network: ProcessNetwork,
+    /// Of the process.
+    pub(super) life: Arc<Life>,
+}
+
+impl Parts {
+    /// Whether they are of the same start of the process.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.cloud, &other.cloud)
+    }
+}
+
+impl Process {
+    fn end_facades(&self) {
+        self.parts.life.end();
+        self.facades
+            .iter()
+            .flatten()
+            .for_each(|facade| facade.life.end());
+    }
 }
 
 /// Passwords are hashed with one iteration: a world hashes some thirty.
@@ -39,30 +68,30 @@ fn settings() -> Settings {
 }
 
 impl World {
-    /// KMS, while there is a process.
-    pub(super) fn kms(&self) -> Option<Arc<Kms>> {
-        let process = self.process.lock();
-        process.as_ref().map(|process| Arc::clone(&process.kms))
-    }
-
     /// CloudHSM, while there is a process.
     pub(super) fn cloud(&self) -> Option<Arc<CloudHsm>> {
+        self.parts().map(|parts| parts.cloud)
+    }
+
+    pub(super) fn parts(&self) -> Option<Parts> {
         let process = self.process.lock();
-        process.as_ref().map(|process| Arc::clone(&process.cloud))
+        process.as_ref().map(|process| process.parts.clone())
     }
 
     /// Starts the process over the disks as they are.
     pub(super) async fn start(&self) -> Result<(), WorldError> {
         let store = Store::on_backend(self.control.attach())
             .map_err(|error| WorldError::of("the control plane's disk", error))?;
-        let transport: Arc<dyn Transport> = Arc::new(self.network.of_process());
-        let clock: Arc<dyn WallClock> = Arc::new(self.clock);
+        if self.facades > 1 {
+            store.keep_log();
+        }
+        let network = self.network.of_process();
         let cloud = CloudHsm::open(CloudHsmConfig {
             store: store.clone(),
             disks: Arc::new(self.disks.of_process()),
-            transport: Arc::clone(&transport),
+            transport: Arc::new(network.clone()),
             entropy: Arc::clone(&self.hsm_entropy) as Arc<dyn Entropy>,
-            clock: Arc::clone(&clock),
+            clock: Arc::new(self.clock),
             pacing: Pacing::new(Pace::Immediate),
             pool: Arc::new(InlinePool),
             device_key: Arc::clone(&self.device_key),
@@ -72,12 +101,32 @@ impl World {
         })
         .await
         .map_err(|error| WorldError::of("CloudHSM does not open", error))?;
-        let kms = Kms::open(KmsConfig {
+        let parts = Parts {
             store,
-            clusters: Arc::<CloudHsm>::clone(&cloud) as Arc<dyn Clusters>,
+            cloud,
+            network,
+            life: Arc::default(),
+        };
+        let mut facades = Vec::new();
+        for number in 0..self.facades {
+            facades.push(Some(self.start_facade_at_last(number, &parts).await?));
+        }
+        *self.process.lock() = Some(Process { facades, parts });
+        Ok(())
+    }
+
+    pub(super) async fn open_kms(
+        &self,
+        store: Store,
+        transport: Arc<dyn Transport>,
+        parts: &Parts,
+    ) -> Result<Arc<Kms>, WorldError> {
+        Kms::open(KmsConfig {
+            store,
+            clusters: Arc::<CloudHsm>::clone(&parts.cloud) as Arc<dyn Clusters>,
             transport,
             entropy: Arc::clone(&self.kms_entropy) as Arc<dyn Entropy>,
-            clock,
+            clock: Arc::new(self.clock),
             device_key: Arc::clone(&self.device_key),
             hsm_settings: settings(),
             pool: Arc::new(InlinePool),
@@ -87,9 +136,7 @@ impl World {
             operation_deadline: OPERATION_DEADLINE,
         })
         .await
-        .map_err(|error| WorldError::of("KMS does not open", error))?;
-        *self.process.lock() = Some(Process { kms, cloud });
-        Ok(())
+        .map_err(|error| WorldError::of("KMS does not open", error))
     }
 
     /// Ends the process at once: nothing of it reaches anybody any more.
@@ -97,14 +144,14 @@ impl World {
         let Some(process) = self.process.lock().take() else {
             return;
         };
-        self.ends.notify_waiters();
+        process.end_facades();
         self.network.end_process();
         self.disks.end_process();
         self.control.let_go(power_cut);
-        for (_, view) in process.cloud.clusters() {
+        for (_, view) in process.parts.cloud.clusters() {
             for hsm in &view.hsms {
                 self.disks.let_go(&hsm.id, power_cut);
-                let _was_up = process.cloud.crash(&hsm.id);
+                let _was_up = process.parts.cloud.crash(&hsm.id);
             }
         }
         self.known.lock().down.clear();
@@ -114,7 +161,7 @@ impl World {
     /// Ends the process in order: with the last of its tasks, its stores are closed.
     pub(super) fn close(&self) {
         let process = self.process.lock().take();
-        self.ends.notify_waiters();
+        process.iter().for_each(Process::end_facades);
         self.network.end_process();
         self.disks.end_process();
         self.disks.close();
@@ -147,7 +194,8 @@ impl World {
         }
         self.end(power_cut);
         wait(restart.down).await;
-        self.recorder.tell(|at| Event::Restarted { at });
+        let shared = self.facades > 1;
+        self.recorder.tell(|at| Event::Restarted { at, shared });
         self.start().await?;
         self.tell_members();
         Ok(())

@@ -67,12 +67,13 @@ impl Template {
             let beginning = Beginning {
                 seed,
                 carrier,
+                facades: 1,
                 recorder: Arc::clone(&recorder),
                 canaries: Arc::clone(&canaries),
             };
             let world = World::build(beginning).await?;
             world.close();
-            recorder.tell(|at| Event::Restarted { at });
+            recorder.tell(|at| Event::Restarted { at, shared: true });
             Ok((world, recorder.past()))
         })?;
         // With its tasks the last handles of the stores go, which closes them.

@@ -1,0 +1,273 @@
+//! Facades: each a KMS, alone with the control plane's store, or one of several that share it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use portcullis_hsm::{Call, Command, Output, Reply};
+use portcullis_kms::Kms;
+use portcullis_link::{
+    BoxFuture, CallError, Channel, LinkError, Listener, Listening, Target, Transport,
+};
+use portcullis_store::{Authority, Changed, Store, StoreError, Transaction};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::process::Parts;
+use super::{Dark, FacadeEnd, World, WorldError, wait};
+use crate::Way;
+use crate::history::Event;
+use crate::network::ProcessNetwork;
+
+/// A KMS that runs.
+#[derive(Clone)]
+pub(super) struct Facade {
+    pub(super) kms: Arc<Kms>,
+    pub(super) life: Arc<Life>,
+}
+
+/// Whether a facade runs. What it waits for when it has ended it waits for for ever.
+#[derive(Debug, Default)]
+pub(super) struct Life {
+    over: AtomicBool,
+    /// Not a `watch`, which wakes those who wait in an order that no seed decides.
+    ends: Notify,
+}
+
+impl Life {
+    pub(super) fn end(&self) {
+        self.over.store(true, Ordering::Relaxed);
+        self.ends.notify_waiters();
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    /// Until it ends.
+    pub(super) async fn ended(&self) {
+        let ends = self.ends.notified();
+        if !self.is_over() {
+            ends.await;
+        }
+    }
+
+    /// What `work` gives, unless the facade ends first: then nothing, ever.
+    async fn during<T>(&self, work: impl Future<Output = T>) -> T {
+        tokio::select! {
+            biased;
+            () = self.ended() => std::future::pending().await,
+            given = work => given,
+        }
+    }
+}
+
+/// What the store is called on the network, as seen from a facade.
+pub(super) fn store_of(facade: usize) -> String {
+    format!("the store of facade {facade}")
+}
+
+/// The shared store, as a facade reaches it: behind messages that are late, lost or cut off.
+struct FarStore {
+    store: Store,
+    network: ProcessNetwork,
+    name: String,
+    life: Arc<Life>,
+}
+
+impl FarStore {
+    async fn travel(&self, way: Way) -> Result<(), StoreError> {
+        let travelled = self.network.travel(&self.name, way).await;
+        travelled.map_err(|error| StoreError::Closed(error.to_string()))
+    }
+}
+
+impl Authority for FarStore {
+    fn commit(&self, transaction: Transaction) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(self.life.during(async move {
+            self.travel(Way::ToHsm).await?;
+            let outcome = self.store.commit(transaction).await;
+            self.travel(Way::FromHsm).await?;
+            outcome
+        }))
+    }
+
+    fn changed_after(&self, revision: u64) -> BoxFuture<'_, Result<Changed, StoreError>> {
+        Box::pin(self.life.during(async move {
+            self.travel(Way::ToHsm).await?;
+            let changed = self.store.changed_after(revision).await;
+            self.travel(Way::FromHsm).await?;
+            changed
+        }))
+    }
+}
+
+impl fmt::Debug for FarStore {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.name)
+    }
+}
+
+/// The network of one facade, of which nothing more comes when it has ended.
+#[derive(Debug)]
+struct FacadeNetwork {
+    network: ProcessNetwork,
+    life: Arc<Life>,
+}
+
+impl Transport for FacadeNetwork {
+    fn dial(&self, target: Target) -> Arc<dyn Channel> {
+        Arc::new(FacadeChannel {
+            channel: self.network.dial(target),
+            life: Arc::clone(&self.life),
+        })
+    }
+
+    fn listen(&self, listener: Listener) -> BoxFuture<'_, Result<Box<dyn Listening>, LinkError>> {
+        self.network.listen(listener)
+    }
+}
+
+#[derive(Debug)]
+struct FacadeChannel {
+    channel: Arc<dyn Channel>,
+    life: Arc<Life>,
+}
+
+impl Channel for FacadeChannel {
+    fn execute<'a>(
+        &'a self,
+        call: Call<'a>,
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<Output, CallError>> {
+        Box::pin(self.life.during(self.channel.execute(call, deadline)))
+    }
+
+    fn manage(
+        &self,
+        command: Command,
+        deadline: Instant,
+    ) -> BoxFuture<'_, Result<Reply, CallError>> {
+        Box::pin(self.life.during(self.channel.manage(command, deadline)))
+    }
+
+    fn in_flight(&self) -> usize {
+        self.channel.in_flight()
+    }
+}
+
+impl World {
+    /// The facade that a caller uses: its own, or another one while that is down.
+    pub(super) fn facade(&self, caller: usize) -> Option<Facade> {
+        let process = self.process.lock();
+        let facades = &process.as_ref()?.facades;
+        let own = caller.checked_rem(facades.len())?;
+        let from_own = facades.iter().cycle().skip(own).take(facades.len());
+        from_own.flatten().next().cloned()
+    }
+
+    /// One facade after another.
+    pub(super) fn any_facade(&self) -> Option<Facade> {
+        self.facade(self.looks.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Starts the facade with this number over the store of a process that runs.
+    async fn start_facade(&self, number: usize, parts: &Parts) -> Result<Facade, WorldError> {
+        let life = Arc::new(Life::default());
+        let unreachable = |error| WorldError::of("the shared store", error);
+        let (store, transport): (Store, Arc<dyn Transport>) = if self.facades == 1 {
+            (parts.store.clone(), Arc::new(parts.network.clone()))
+        } else {
+            let far = FarStore {
+                store: parts.store.clone(),
+                network: parts.network.clone(),
+                name: store_of(number),
+                life: Arc::clone(&life),
+            };
+            let network = FacadeNetwork {
+                network: parts.network.clone(),
+                life: Arc::clone(&life),
+            };
+            let replica = Store::replica(Arc::new(far)).await.map_err(unreachable)?;
+            (replica, Arc::new(network))
+        };
+        let kms = self.open_kms(store, transport, parts).await?;
+        Ok(Facade { kms, life })
+    }
+
+    /// One of several facades is killed and started again; the others go on.
+    pub(super) async fn end_facade(&self, end: FacadeEnd) -> Result<(), WorldError> {
+        wait(end.at).await;
+        let ended = {
+            let mut process = self.process.lock();
+            let facades = process.as_mut().map(|process| &mut process.facades);
+            facades.and_then(|facades| facades.get_mut(end.which)?.take())
+        };
+        let Some(ended) = ended else {
+            return Ok(());
+        };
+        self.fault("facade killed");
+        ended.life.end();
+        drop(ended);
+        wait(end.down).await;
+        self.revive_facade(end.which).await
+    }
+
+    async fn revive_facade(&self, number: usize) -> Result<(), WorldError> {
+        let Some(parts) = self.parts() else {
+            // Everything is down, and starts with all its facades.
+            return Ok(());
+        };
+        let revived = tokio::select! {
+            biased;
+            () = parts.life.ended() => return Ok(()),
+            revived = self.start_facade_at_last(number, &parts) => revived?,
+        };
+        let mut process = self.process.lock();
+        let process = process.as_mut().filter(|it| it.parts.is_same(&parts));
+        if let Some(slot) = process.and_then(|it| it.facades.get_mut(number)) {
+            self.recorder
+                .note(format_args!("facade {number} is started again"));
+            *slot = Some(revived);
+        }
+        Ok(())
+    }
+
+    /// A facade that cannot reach the store by then tries again.
+    pub(super) async fn start_facade_at_last(
+        &self,
+        number: usize,
+        parts: &Parts,
+    ) -> Result<Facade, WorldError> {
+        let mut started = self.start_facade(number, parts).await;
+        for _ in 0..STARTS_MAX {
+            if started.is_ok() || self.facades == 1 {
+                break;
+            }
+            wait(START_EVERY).await;
+            started = self.start_facade(number, parts).await;
+        }
+        started
+    }
+
+    /// Cuts a facade off the store that it shares.
+    pub(super) async fn darken(&self, dark: Dark) {
+        wait(dark.at).await;
+        self.fault("facade cut off the store");
+        for way in [Way::ToHsm, Way::FromHsm] {
+            if dark.way.is_none_or(|only| only == way) {
+                self.network.cut(&store_of(dark.which), way);
+            }
+        }
+        wait(dark.lasts).await;
+        self.network.mend();
+        self.recorder.tell(|at| Event::Happens {
+            at,
+            what: "facade reaches the store again",
+        });
+    }
+}
+
+/// How often, and after how many milliseconds, a facade that did not start is started again.
+const STARTS_MAX: usize = 100;
+const START_EVERY: u64 = 100;
