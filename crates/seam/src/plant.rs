@@ -34,6 +34,8 @@ pub enum Bug {
     CopiesForgotten,
     /// CreateCustomKeyStore, tried again, makes a second key store.
     CreateRetriedMakesAnother,
+    /// A disconnect that another commit delays forgets the sessions that it was to end.
+    DisconnectLosesSessions,
     /// A restart takes up the connection of a store that is DISCONNECTED.
     DisconnectedStoreReconnected,
     /// A connection that is taken up after a restart has the number that it had before.
@@ -51,6 +53,8 @@ pub enum Bug {
     LateConnectOpensGate,
     /// Wrong passwords are not counted.
     LockoutNotCounted,
+    /// What a facade has begun that was killed nobody finishes.
+    NobodyTakesOver,
     /// An edit of the cluster is acknowledged, and the old one is used on.
     OldClusterKept,
     /// A cluster is restored from the oldest backup there is, not from the one that was named.
@@ -79,7 +83,7 @@ pub enum Bug {
 
 impl Bug {
     /// Every planted bug.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 35] = [
         Self::GateCheckedOnlyAtStart,
         Self::EpochNotComparedOnReply,
         Self::AcknowledgedFromOneZone,
@@ -93,6 +97,7 @@ impl Bug {
         Self::ContextNotFramed,
         Self::CopiesForgotten,
         Self::CreateRetriedMakesAnother,
+        Self::DisconnectLosesSessions,
         Self::DisconnectedStoreReconnected,
         Self::EpochReused,
         Self::FenceNotRaised,
@@ -101,6 +106,7 @@ impl Bug {
         Self::KeyOnDiskUnsealed,
         Self::LateConnectOpensGate,
         Self::LockoutNotCounted,
+        Self::NobodyTakesOver,
         Self::OldClusterKept,
         Self::OldestBackupRestored,
         Self::OvertakenConnectRotates,

@@ -14,7 +14,7 @@ struct Entry {
     story: &'static str,
 }
 
-const CORPUS: [Entry; 7] = [
+const CORPUS: [Entry; 8] = [
     Entry {
         seed: 43,
         built: false,
@@ -49,6 +49,15 @@ const CORPUS: [Entry; 7] = [
         story: "A connect waited for an HSM that was cut off, was overtaken by a disconnect and \
                 another connect, and then rotated the password under the feet of that one, which \
                 FAILED with INVALID_CREDENTIALS.",
+    },
+    Entry {
+        seed: 1396,
+        built: false,
+        bug: Bug::DisconnectLosesSessions,
+        violates: Invariant::Fence,
+        story: "Two facades: one disconnected, closed its gate and gave its sessions up, but the other \
+                committed a new key first. The second attempt disconnected with the sessions of a new \
+                connection, of which there were none yet, and no HSM heard of it. Rule SHARE-08.",
     },
     Entry {
         seed: 1504,

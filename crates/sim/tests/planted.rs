@@ -112,6 +112,12 @@ fn a_key_that_was_never_committed_is_found() {
     is_found(Bug::KeyAcknowledgedBeforeCommit, Invariant::I8, 2);
 }
 
+/// Rule SHARE-05
+#[test]
+fn what_a_killed_facade_has_begun_and_nobody_finishes_is_found() {
+    is_found(Bug::NobodyTakesOver, Invariant::I11, 20);
+}
+
 /// Rule KEY-24
 #[test]
 fn a_key_that_is_made_twice_is_found() {

@@ -142,7 +142,8 @@ impl Kms {
         if let Err(exception) = self.put_store(&store, record).await {
             // Rule SHARE-08: another facade has committed something first. The connection is whole,
             // for the next attempt to end it on every HSM.
-            if let Some(live) = live.filter(|_| is_overtaken(&exception)) {
+            let stays = is_overtaken(&exception) && !planted(Bug::DisconnectLosesSessions);
+            if let Some(live) = live.filter(|_| stays) {
                 let stands = live.fence.epoch;
                 self.maintain(&store, &live);
                 store.live.store(Some(live));

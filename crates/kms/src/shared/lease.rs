@@ -4,6 +4,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use portcullis_hsm::Epoch;
+use portcullis_seam::plant::{Bug, planted};
 use portcullis_store::Transaction;
 use tokio::time::{Instant, sleep};
 
@@ -98,7 +99,7 @@ impl Kms {
             );
             if !is_passing || *store.driven.lock() == Some(record.epoch) {
                 *store.watched.lock() = None;
-            } else if self.is_abandoned(&store, record.epoch) {
+            } else if self.is_abandoned(&store, record.epoch) && !planted(Bug::NobodyTakesOver) {
                 *store.watched.lock() = None;
                 tracing::info!(key_store = %store.id, "takes over what another facade has begun");
                 self.take_over(partition, &store, &record).await;
