@@ -112,6 +112,18 @@ fn a_key_that_was_never_committed_is_found() {
     is_found(Bug::KeyAcknowledgedBeforeCommit, Invariant::I8, 2);
 }
 
+/// Rule SHARE-08: one seed in thousands shows it, so that it is that one or none.
+#[test]
+fn a_disconnect_that_loses_its_sessions_is_found() {
+    let plan = Plan::draw(1396);
+    assert!(finds(
+        &plan,
+        1396,
+        Bug::DisconnectLosesSessions,
+        Invariant::Fence
+    ));
+}
+
 /// Rule SHARE-05
 #[test]
 fn what_a_killed_facade_has_begun_and_nobody_finishes_is_found() {

@@ -9,12 +9,18 @@ use crate::history::{Call, Event, History, Moment, Request};
 
 pub(super) fn check(history: &History, found: &mut Vec<Violation>) {
     let mut last: Option<(Moment, &str)> = None;
+    let mut told = Moment::default();
     let of_state = |call: &&Call| matches!(call.request, Request::Connect | Request::Disconnect);
     let requests: Vec<&Call> = history.calls().filter(of_state).collect();
     for event in &history.events {
         let Event::Seen { invoked, at, store } = event else {
             continue;
         };
+        // Two facades may be asked at the same time, and which of them looked first nobody knows.
+        if history.shared && *invoked < told {
+            continue;
+        }
+        told = *at;
         let state = &store.state;
         let (since, before) = last.unwrap_or_else(|| (Moment::default(), "DISCONNECTED"));
         if !reachable(before, &permitted(&requests, since, *at)).contains(state.as_str()) {

@@ -122,6 +122,7 @@ impl World {
             unrelated: cluster_id("other")?,
             known: Mutex::default(),
             connected: AtomicBool::new(false),
+            disconnects: AtomicUsize::new(0),
             disturbed: AtomicBool::new(false),
         })
     }

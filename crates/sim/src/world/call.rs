@@ -258,6 +258,7 @@ impl World {
             })
             .await?;
             self.connected.store(false, Ordering::Relaxed);
+            self.disconnects.fetch_add(1, Ordering::Relaxed);
             Ok(Answer::Done)
         };
         self.record((client, life), Request::Disconnect, call)
@@ -314,6 +315,7 @@ impl World {
             custom_key_store_id: Some(self.store.clone()),
             ..DescribeCustomKeyStoresRequest::default()
         };
+        let before = self.disconnects.load(Ordering::Relaxed);
         let invoked = self.recorder.note(format_args!("DescribeCustomKeyStores"));
         let describe = || kms.describe_custom_key_stores(&self.scope, input.clone());
         let described = tokio::select! {
@@ -343,7 +345,9 @@ impl World {
         if let Ok(cluster) = store.cluster.parse() {
             self.known.lock().substitute(&cluster);
         }
-        if store.state == "CONNECTED" && !self.connected.swap(true, Ordering::Relaxed) {
+        // Another facade may have disconnected it since this one looked.
+        let stands = before == self.disconnects.load(Ordering::Relaxed);
+        if store.state == "CONNECTED" && stands && !self.connected.swap(true, Ordering::Relaxed) {
             let keys = self.materials_present();
             self.recorder.tell(|at| Event::Holds { at, keys });
         }

@@ -1,16 +1,20 @@
 //! Facades: each a KMS, alone with the control plane's store, or one of several that share it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use parking_lot::Mutex;
+use portcullis_api::{ClusterId, Scope};
+use portcullis_cloudhsm::{CloudHsm, ClusterView, Clusters};
 use portcullis_hsm::{Call, Command, Output, Reply};
 use portcullis_kms::Kms;
 use portcullis_link::{
     BoxFuture, CallError, Channel, LinkError, Listener, Listening, Target, Transport,
 };
 use portcullis_store::{Authority, Changed, Store, StoreError, Transaction};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::process::Parts;
@@ -18,6 +22,12 @@ use super::{Dark, FacadeEnd, World, WorldError, wait};
 use crate::Way;
 use crate::history::Event;
 use crate::network::ProcessNetwork;
+
+/// What a facade reaches beside its store.
+pub(super) struct Reaches {
+    pub(super) transport: Arc<dyn Transport>,
+    pub(super) clusters: Arc<dyn Clusters>,
+}
 
 /// A KMS that runs.
 #[derive(Clone)]
@@ -108,6 +118,49 @@ impl fmt::Debug for FarStore {
     }
 }
 
+/// The clusters, as one of several facades sees them. Each has a `watch` of its own, which one task
+/// feeds: a `watch` wakes those who wait in an order that no seed decides.
+#[derive(Debug)]
+struct FacadeClusters {
+    cloud: Arc<CloudHsm>,
+    changes: watch::Receiver<u64>,
+}
+
+impl Clusters for FacadeClusters {
+    fn cluster(&self, scope: &Scope, id: &ClusterId) -> Option<Arc<ClusterView>> {
+        self.cloud.cluster(scope, id)
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.clone()
+    }
+}
+
+/// Tells every facade in turn that a cluster has changed.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Relay(Arc<Mutex<BTreeMap<usize, watch::Sender<u64>>>>);
+
+impl Relay {
+    pub(super) fn start(&self, cloud: &CloudHsm) {
+        let (mut changes, relay) = (cloud.changes(), self.clone());
+        tokio::spawn(async move {
+            while changes.changed().await.is_ok() {
+                let number = *changes.borrow_and_update();
+                for facade in relay.0.lock().values() {
+                    facade.send_replace(number);
+                }
+            }
+        });
+    }
+
+    /// What a facade hears from here on, in place of the one with this number before.
+    fn to(&self, facade: usize) -> watch::Receiver<u64> {
+        let (sender, receiver) = watch::channel(0);
+        self.0.lock().insert(facade, sender);
+        receiver
+    }
+}
+
 /// The network of one facade, of which nothing more comes when it has ended.
 #[derive(Debug)]
 struct FacadeNetwork {
@@ -175,8 +228,13 @@ impl World {
     async fn start_facade(&self, number: usize, parts: &Parts) -> Result<Facade, WorldError> {
         let life = Arc::new(Life::default());
         let unreachable = |error| WorldError::of("the shared store", error);
-        let (store, transport): (Store, Arc<dyn Transport>) = if self.facades == 1 {
-            (parts.store.clone(), Arc::new(parts.network.clone()))
+        let cloud = || Arc::clone(&parts.cloud);
+        let (store, reaches) = if self.facades == 1 {
+            let reaches = Reaches {
+                transport: Arc::new(parts.network.clone()),
+                clusters: cloud(),
+            };
+            (parts.store.clone(), reaches)
         } else {
             let far = FarStore {
                 store: parts.store.clone(),
@@ -189,9 +247,17 @@ impl World {
                 life: Arc::clone(&life),
             };
             let replica = Store::replica(Arc::new(far)).await.map_err(unreachable)?;
-            (replica, Arc::new(network))
+            let clusters = FacadeClusters {
+                cloud: cloud(),
+                changes: parts.relay.to(number),
+            };
+            let reaches = Reaches {
+                transport: Arc::new(network),
+                clusters: Arc::new(clusters),
+            };
+            (replica, reaches)
         };
-        let kms = self.open_kms(store, transport, parts).await?;
+        let kms = self.open_kms(store, reaches).await?;
         Ok(Facade { kms, life })
     }
 
@@ -214,8 +280,8 @@ impl World {
     }
 
     async fn revive_facade(&self, number: usize) -> Result<(), WorldError> {
-        let Some(parts) = self.parts() else {
-            // Everything is down, and starts with all its facades.
+        let Some(parts) = self.parts().filter(|_| self.is_down(number)) else {
+            // Everything is down, and starts with all its facades, or has done so meanwhile.
             return Ok(());
         };
         let revived = tokio::select! {
@@ -231,6 +297,12 @@ impl World {
             *slot = Some(revived);
         }
         Ok(())
+    }
+
+    fn is_down(&self, number: usize) -> bool {
+        let process = self.process.lock();
+        let facades = process.as_ref().map(|process| &process.facades);
+        facades.is_some_and(|facades| facades.get(number).is_some_and(Option::is_none))
     }
 
     /// A facade that cannot reach the store by then tries again.

@@ -90,6 +90,8 @@ pub(crate) struct World {
     known: Mutex<Known>,
     /// Whether the store has been seen CONNECTED since it was last disconnected.
     connected: AtomicBool,
+    /// How many disconnects have succeeded.
+    disconnects: AtomicUsize,
     /// Whether anything has befallen the world.
     disturbed: AtomicBool,
 }

@@ -5,15 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use portcullis_cloudhsm::{CloudHsm, CloudHsmConfig, Clusters, Pace, Pacing, Quotas};
+use portcullis_cloudhsm::{CloudHsm, CloudHsmConfig, Pace, Pacing, Quotas};
 use portcullis_hsm::Settings;
 use portcullis_kms::{AttestationTrust, Kms, KmsConfig};
-use portcullis_link::Transport;
 use portcullis_seam::{Entropy, InlinePool};
 use portcullis_store::Store;
 use tokio::time::timeout;
 
-use super::facade::{Facade, Life};
+use super::facade::{Facade, Life, Reaches, Relay};
 use super::{Restart, World, WorldError, wait};
 use crate::BIND_IP;
 use crate::history::Event;
@@ -40,6 +39,7 @@ pub(super) struct Parts {
     pub(super) network: ProcessNetwork,
     /// Of the process.
     pub(super) life: Arc<Life>,
+    pub(super) relay: Relay,
 }
 
 impl Parts {
@@ -106,7 +106,11 @@ impl World {
             cloud,
             network,
             life: Arc::default(),
+            relay: Relay::default(),
         };
+        if self.facades > 1 {
+            parts.relay.start(&parts.cloud);
+        }
         let mut facades = Vec::new();
         for number in 0..self.facades {
             facades.push(Some(self.start_facade_at_last(number, &parts).await?));
@@ -118,13 +122,12 @@ impl World {
     pub(super) async fn open_kms(
         &self,
         store: Store,
-        transport: Arc<dyn Transport>,
-        parts: &Parts,
+        reaches: Reaches,
     ) -> Result<Arc<Kms>, WorldError> {
         Kms::open(KmsConfig {
             store,
-            clusters: Arc::<CloudHsm>::clone(&parts.cloud) as Arc<dyn Clusters>,
-            transport,
+            clusters: reaches.clusters,
+            transport: reaches.transport,
             entropy: Arc::clone(&self.kms_entropy) as Arc<dyn Entropy>,
             clock: Arc::new(self.clock),
             device_key: Arc::clone(&self.device_key),
