@@ -15,13 +15,13 @@ use portcullis_link::{
 };
 use portcullis_store::{Authority, Changed, Store, StoreError, Transaction};
 use tokio::sync::{Notify, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::process::Parts;
 use super::{Dark, FacadeEnd, World, WorldError, wait};
 use crate::Way;
 use crate::history::Event;
-use crate::network::ProcessNetwork;
+use crate::network::{IDLE_TIMEOUT, ProcessNetwork};
 
 /// What a facade reaches beside its store.
 pub(super) struct Reaches {
@@ -170,10 +170,20 @@ struct FacadeNetwork {
 
 impl Transport for FacadeNetwork {
     fn dial(&self, target: Target) -> Arc<dyn Channel> {
-        Arc::new(FacadeChannel {
-            channel: self.network.dial(target),
+        let channel = Arc::new(FacadeChannel {
+            channel: Mutex::new(Some(self.network.dial(target))),
             life: Arc::clone(&self.life),
-        })
+        });
+        let (ends, life) = (Arc::downgrade(&channel), Arc::clone(&self.life));
+        tokio::spawn(async move {
+            life.ended().await;
+            sleep(IDLE_TIMEOUT).await;
+            // The HSM notices that nobody is there any more, and ends the sessions.
+            if let Some(channel) = ends.upgrade() {
+                channel.channel.lock().take();
+            }
+        });
+        channel
     }
 
     fn listen(&self, listener: Listener) -> BoxFuture<'_, Result<Box<dyn Listening>, LinkError>> {
@@ -183,8 +193,20 @@ impl Transport for FacadeNetwork {
 
 #[derive(Debug)]
 struct FacadeChannel {
-    channel: Arc<dyn Channel>,
+    /// None when the facade has ended and its HSM has noticed.
+    channel: Mutex<Option<Arc<dyn Channel>>>,
     life: Arc<Life>,
+}
+
+impl FacadeChannel {
+    /// What `ask` gives, unless the facade ends: then nothing, ever.
+    async fn during<T, F: Future<Output = T>>(&self, ask: impl FnOnce(Arc<dyn Channel>) -> F) -> T {
+        let channel = self.channel.lock().clone();
+        match channel {
+            Some(channel) => self.life.during(ask(channel)).await,
+            None => std::future::pending().await,
+        }
+    }
 }
 
 impl Channel for FacadeChannel {
@@ -193,7 +215,7 @@ impl Channel for FacadeChannel {
         call: Call<'a>,
         deadline: Instant,
     ) -> BoxFuture<'a, Result<Output, CallError>> {
-        Box::pin(self.life.during(self.channel.execute(call, deadline)))
+        Box::pin(self.during(async move |channel| channel.execute(call, deadline).await))
     }
 
     fn manage(
@@ -201,11 +223,12 @@ impl Channel for FacadeChannel {
         command: Command,
         deadline: Instant,
     ) -> BoxFuture<'_, Result<Reply, CallError>> {
-        Box::pin(self.life.during(self.channel.manage(command, deadline)))
+        Box::pin(self.during(async move |channel| channel.manage(command, deadline).await))
     }
 
     fn in_flight(&self) -> usize {
-        self.channel.in_flight()
+        let channel = self.channel.lock().clone();
+        channel.map_or(0, |channel| channel.in_flight())
     }
 }
 
