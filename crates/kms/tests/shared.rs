@@ -252,9 +252,8 @@ fn a_connect_whose_facade_has_ended_is_finished_by_another() {
     });
 }
 
-/// Rule KEY-26: a key is recorded only while its store is as it was when the key was made.
-#[tokio::test]
-async fn a_key_whose_store_is_deleted_meanwhile_is_not_there() {
+/// Two facades, how the first reaches the store, and a key store that it has connected.
+async fn pair() -> (World, Arc<Elsewhere>, World, String) {
     let world = World::new().await;
     let cluster = world.cluster(&["a", "b"], None).await;
     let (one, reaches) = world.facade().await;
@@ -263,6 +262,13 @@ async fn a_key_whose_store_is_deleted_meanwhile_is_not_there() {
     let store = one.up(|| one.create(request())).await.unwrap();
     one.up(|| one.connect(&store)).await.unwrap();
     one.described(&store, "CONNECTED").await;
+    (one, reaches, two, store)
+}
+
+/// Rule KEY-26: a key is recorded only while its store is as it was when the key was made.
+#[tokio::test]
+async fn a_key_whose_store_is_deleted_meanwhile_is_not_there() {
+    let (one, reaches, two, store) = pair().await;
     let held = reaches.passes.lock().await;
     let late = one.up(|| one.create_key(Some(&store)));
     let meanwhile = async {
@@ -272,21 +278,14 @@ async fn a_key_whose_store_is_deleted_meanwhile_is_not_there() {
         drop(held);
     };
     let (late, ()) = tokio::join!(late, meanwhile);
-    refused(late, Code::KmsInvalidState);
+    refused(late, Code::CustomKeyStoreInvalidState);
     assert_eq!(two.keys().await, 0);
 }
 
 /// Rule SHARE-07
 #[tokio::test]
 async fn a_key_whose_commit_nobody_heard_of_is_whole_if_it_is_there() {
-    let world = World::new().await;
-    let cluster = world.cluster(&["a", "b"], None).await;
-    let (one, reaches) = world.facade().await;
-    let (two, _) = world.facade().await;
-    let request = || one.request("Keys", &cluster);
-    let store = one.up(|| one.create(request())).await.unwrap();
-    one.up(|| one.connect(&store)).await.unwrap();
-    one.described(&store, "CONNECTED").await;
+    let (one, reaches, two, store) = pair().await;
     reaches.mute.store(true, Ordering::Relaxed);
     let made = one.create_key(Some(&store)).await;
     refused(made, Code::KmsInternal);

@@ -16,7 +16,7 @@ use super::tags::tags;
 use super::{Home, KeyRecord, Materials, Requested, Rotation, Snapshot, describe, spec};
 use crate::catalogue::Partition;
 use crate::gate::Passage;
-use crate::key_store::{self, Connection, Failure, KeyStore, NewKey};
+use crate::key_store::{self, Connection, Failure, KeyStore, KeyStoreRecord, NewKey};
 use crate::kms::{Kms, encode, unsupported};
 use crate::shared::{ATTEMPTS_MAX, overtaken};
 use crate::translate;
@@ -162,12 +162,20 @@ fn wanted(scope: &Scope, id: &KeyId, input: &mut CreateKeyRequest) -> Result<Wan
     })
 }
 
+/// Rule KEY-13: a key is created in a key store only while that is CONNECTED.
+fn not_connected(record: &KeyStoreRecord) -> Exception {
+    record.wrong_state(
+        "a key can be created in it only while it is CONNECTED",
+        "Run ConnectCustomKeyStore and wait until it is CONNECTED, then try again.",
+    )
+}
+
 /// Why the record of a new key is not there.
 enum NotPut {
     /// Something else was committed first. Deciding again may help.
     Overtaken,
-    /// The key store was disconnected meanwhile.
-    Disconnected,
+    /// The key store, whose record this is, was disconnected meanwhile.
+    Disconnected(Box<KeyStoreRecord>),
     Failed(Exception),
 }
 
@@ -307,16 +315,9 @@ impl Kms {
     ) -> Result<(Arc<KeyStore>, Passage), Exception> {
         let store = key_store::find(partition, store)?;
         let record = store.record();
-        let not_connected = || {
-            // Rule KEY-13: the key store is CONNECTED.
-            record.wrong_state(
-                "a key can be created in it only while it is CONNECTED",
-                "Run ConnectCustomKeyStore and wait until it is CONNECTED, then try again.",
-            )
-        };
-        let passage = store.gate.enter().ok_or_else(not_connected)?;
+        let passage = store.gate.enter().ok_or_else(|| not_connected(&record))?;
         if record.connection != Connection::Connected {
-            return Err(not_connected());
+            return Err(not_connected(&record));
         }
         // Rule KEY-14: the cluster has two active HSMs in different Availability Zones.
         let cluster = self.config.clusters.cluster(&store.scope, &record.cluster);
@@ -327,7 +328,7 @@ impl Kms {
             })?;
         key_store::two_zones(&cluster)?;
         let Some(live) = store.live.load_full() else {
-            return Err(not_connected());
+            return Err(not_connected(&record));
         };
         let is_member = |hsm: &HsmId| {
             let cluster = self.config.clusters.cluster(&store.scope, &record.cluster);
@@ -347,9 +348,6 @@ impl Kms {
             )
             .because(format!("{failure:?}"))
         })?;
-        if !store.gate.leave(passage) {
-            return Err(not_connected());
-        }
         Ok((store, passage))
     }
 
@@ -372,9 +370,9 @@ impl Kms {
                     self.delete_material(&key).await;
                     return Err(exception);
                 }
-                Err(NotPut::Disconnected) => {
+                Err(NotPut::Disconnected(record)) => {
                     self.delete_material(&key).await;
-                    return Err(translate::unavailable(&key.arn));
+                    return Err(not_connected(&record));
                 }
             }
         }
@@ -403,7 +401,7 @@ impl Kms {
             let revision = store.revision();
             // After its revision was read: a disconnect closes the gate before it is recorded.
             if !store.gate.leave(*passage) {
-                return Err(NotPut::Disconnected);
+                return Err(NotPut::Disconnected(Box::new(store.record())));
             }
             let of_store = KeyStore::record_key(&store.scope, &store.id);
             put = put.expect(of_store, Expect::Revision(revision));
