@@ -19,13 +19,13 @@ use crate::decide::{
 };
 use crate::record::{Backup, State};
 use crate::shapes;
+use crate::time::Subject;
 
 impl CloudHsm {
     /// DescribeBackups, the newest first unless asked otherwise.
     ///
     /// # Errors
     /// CloudHsmInvalidRequestException for an unknown filter or page size.
-    #[expect(clippy::unused_async, reason = "the form of all operations")]
     pub async fn describe_backups(
         &self,
         scope: &Scope,
@@ -41,12 +41,14 @@ impl CloudHsm {
                 next_token: request.next_token,
             },
         };
+        self.end_what_was_described(scope).await;
         let state = if shared {
             self.ledger.state_with_shared(scope)?
         } else {
             self.ledger.state(scope)?
         };
         let page = command.decide(&state)?;
+        self.turns.describe(scope, passing(&page.items));
         let shape = |backup: &Backup| match state.shared.get(&backup.id) {
             Some(foreign) => {
                 let account = foreign.owner.clone();
@@ -83,8 +85,8 @@ impl CloudHsm {
         };
         self.ledger.put_backup(&destination, &copy).await?;
         let told = shapes::destination(&copy);
-        // The copy is accepted. When its image does not come now, the next round brings it.
-        if let Err(error) = self.finish_copy(&destination, copy).await {
+        // The copy is accepted. When its image does not come now, a later round brings it.
+        if let Err(error) = self.end_backup(&destination, copy).await {
             tracing::warn!(cause = error.cause, "a copy waits for the next round");
         }
         Ok(CopyBackupToRegionResponse {
@@ -166,4 +168,16 @@ impl CloudHsm {
             .await?;
         Ok(decided.0)
     }
+}
+
+/// Whose passing state a description of `backups` shows: that of the backup, or of the cluster whose
+/// change the backup belongs to.
+fn passing(backups: &[Backup]) -> impl Iterator<Item = Subject> {
+    let begun = backups.iter().filter(|backup| backup.is_begun());
+    begun.flat_map(|backup| {
+        [
+            Subject::Backup(backup.id.clone()),
+            Subject::Cluster(backup.cluster.clone()),
+        ]
+    })
 }

@@ -11,34 +11,76 @@ use crate::HsmState;
 use crate::decide::{Change, backup_is_due, changes_due};
 use crate::fleet::Capture;
 use crate::record::{Backup, BackupState, Cluster, internal, layout};
+use crate::time::{StateChange, Subject};
 
 impl CloudHsm {
-    /// Takes a backup from one HSM of an initialised cluster, and gives what it holds. The HSM is
-    /// brought in step first, so that no key is missing that another one has.
-    ///
-    /// Rule BK-06: only the sealed form is stored.
+    /// Takes a backup from one HSM of an initialised cluster, and gives what it holds. One that has
+    /// been begun is brought up to date and is READY with this.
     pub(super) async fn take_backup(
         &self,
         scope: &Scope,
         cluster: &Cluster,
         hsm: &HsmId,
     ) -> Result<(BackupId, Capture), Exception> {
+        let state = BackupState::Ready;
+        let (backup, capture) = self.write_backup(scope, cluster, hsm, state).await?;
+        tracing::info!(backup = %backup.id, cluster = %cluster.id, "took a backup");
+        Ok((backup.id, capture))
+    }
+
+    /// Shows a backup as CREATE_IN_PROGRESS, unless one of the cluster is there already.
+    ///
+    /// Rule BK-19: it has an image all the same. Should what it was begun for never end, it is
+    /// still a backup.
+    pub(super) async fn begin_backup(
+        &self,
+        scope: &Scope,
+        cluster: &Cluster,
+        hsm: &HsmId,
+    ) -> Result<Option<Backup>, Exception> {
+        if self
+            .ledger
+            .state(scope)?
+            .begun_backup(&cluster.id)
+            .is_some()
+        {
+            return Ok(None);
+        }
+        let state = BackupState::CreateInProgress;
+        let (backup, _) = self.write_backup(scope, cluster, hsm, state).await?;
+        Ok(Some(backup))
+    }
+
+    /// The HSM is brought in step first, so that no key is missing that another one has.
+    ///
+    /// Rule BK-06: only the sealed form is stored.
+    async fn write_backup(
+        &self,
+        scope: &Scope,
+        cluster: &Cluster,
+        hsm: &HsmId,
+        state: BackupState,
+    ) -> Result<(Backup, Capture), Exception> {
         let Some((certificate, trust_anchor)) = cluster.issued() else {
             return Err(internal("The cluster has no certificate to back up."));
         };
         self.synchronise(cluster, Some(hsm)).await?;
         let capture = self.fleet.capture(hsm).await.map_err(failed)?;
-        let id = BackupId::from_random(draw(&*self.entropy));
-        let newest = self
-            .ledger
-            .state(scope)?
-            .newest_backup(&cluster.id)
-            .map_or(0, |newest| newest.created + 1);
+        let before = self.ledger.state(scope)?;
+        let begun = before.begun_backup(&cluster.id);
+        let (id, created) = if let Some(begun) = begun {
+            (begun.id.clone(), begun.created)
+        } else {
+            let newest = before.newest_backup(&cluster.id);
+            let after_it = newest.map_or(0, |newest| newest.created + 1);
+            // Scripts choose by date: two backups must not share one.
+            let created = self.clock.now().millis().max(after_it);
+            (BackupId::from_random(draw(&*self.entropy)), created)
+        };
         let backup = Backup {
             cluster: cluster.id.clone(),
-            state: BackupState::Ready,
-            // Scripts choose by date: two backups must not share one.
-            created: self.clock.now().millis().max(newest),
+            state,
+            created,
             hsm_type: cluster
                 .hsms
                 .get(hsm)
@@ -48,17 +90,16 @@ impl CloudHsm {
             never_expires: false,
             certificate: certificate.to_owned(),
             trust_anchor: trust_anchor.to_owned(),
-            tags: cluster.tags.clone(),
+            tags: begun.map_or(&cluster.tags, |begun| &begun.tags).clone(),
             source: None,
             policy: None,
-            id: id.clone(),
+            id,
         };
-        let name = layout::image(scope, &id);
+        let name = layout::image(scope, &backup.id);
         let image = capture.image.to_bytes();
         let sealed = self.device_key.seal(&name, &image, &*self.entropy);
         self.ledger.add_backup(scope, &backup, &sealed).await?;
-        tracing::info!(backup = %id, cluster = %cluster.id, "took a backup");
-        Ok((id, capture))
+        Ok((backup, capture))
     }
 
     /// What a new HSM of an initialised cluster gets.
@@ -92,10 +133,55 @@ impl CloudHsm {
         image.map(Capture::of_backup)
     }
 
+    /// Ends a backup's CREATE_IN_PROGRESS, if its time has come.
+    ///
+    /// Rule BK-19: a backup that is taken because an HSM comes or goes, or at activation, lasts as
+    /// long as that; another one, and a copy, as the pace says.
+    pub(super) async fn end_backup(&self, scope: &Scope, backup: Backup) -> Result<(), Exception> {
+        let is_copy = backup.source.is_some();
+        if !is_copy
+            && let Some(cluster) = self.ledger.cluster(scope, &backup.cluster)?
+            && self.awaits_backup(&cluster)
+        {
+            return Ok(());
+        }
+        let change = if is_copy {
+            StateChange::CopyBackup
+        } else {
+            StateChange::CreateBackup
+        };
+        let subject = Subject::Backup(backup.id.clone());
+        if !self.turns.may_take(scope, subject, "end", change) {
+            return Ok(());
+        }
+        if is_copy {
+            return self.finish_copy(scope, backup).await;
+        }
+        let state = BackupState::Ready;
+        let ready = Backup { state, ..backup };
+        self.ledger.put_backup(scope, &ready).await
+    }
+
+    /// Ends the passing state of a backup whose turn has come.
+    pub(super) async fn settle_backup(&self, scope: &Scope, id: &BackupId) {
+        let _one_at_a_time = self.control.lock().await;
+        let ended = async {
+            let state = self.ledger.state(scope)?;
+            let begun = state.backups.get(id).filter(|one| one.is_begun());
+            match begun {
+                Some(backup) => self.end_backup(scope, Backup::clone(backup)).await,
+                None => Ok(()),
+            }
+        };
+        if let Err(error) = ended.await {
+            tracing::warn!(backup = %id, cause = error.cause, "a backup waits for the next round");
+        }
+    }
+
     /// Brings the image of a copy into its Region. The copy is DELETED when there is none.
     ///
     /// The image is sealed anew: its seal is bound to where it lies.
-    pub(super) async fn finish_copy(&self, scope: &Scope, copy: Backup) -> Result<(), Exception> {
+    async fn finish_copy(&self, scope: &Scope, copy: Backup) -> Result<(), Exception> {
         let Some(source) = &copy.source else {
             return Err(internal("A backup that is no copy cannot be finished."));
         };
@@ -137,19 +223,23 @@ impl CloudHsm {
     pub(super) async fn tend_backups(&self, scope: &Scope) -> Result<(), Exception> {
         let now = self.clock.now().millis();
         let state = self.ledger.state(scope)?;
+        let begun = state.backups.values().filter(|one| one.is_begun());
+        let mut begun: Vec<Backup> = begun.map(|one| Backup::clone(one)).collect();
         for cluster in state.clusters.values().filter(|one| one.in_service()) {
             let mut active = cluster.hsms_in(HsmState::Active);
             let up = active.find(|hsm| self.fleet.is_up(hsm));
             if let Some(hsm) = up
                 && backup_is_due(&state, &cluster.id, now)
             {
-                self.take_backup(scope, cluster, hsm).await?;
+                if self.turns.takes_time(StateChange::CreateBackup) {
+                    begun.extend(self.begin_backup(scope, cluster, hsm).await?);
+                } else {
+                    self.take_backup(scope, cluster, hsm).await?;
+                }
             }
         }
-        for copy in state.backups.values() {
-            if copy.state == BackupState::CreateInProgress {
-                self.finish_copy(scope, Backup::clone(copy)).await?;
-            }
+        for backup in begun {
+            self.end_backup(scope, backup).await?;
         }
         for change in changes_due(&state, now) {
             tracing::info!(?change, "the calendar changes a backup");

@@ -18,6 +18,7 @@ use crate::decide::{
 use crate::network::hex_id;
 use crate::record::{Cluster, State};
 use crate::shapes;
+use crate::time::Subject;
 
 impl CloudHsm {
     /// CreateCluster.
@@ -72,12 +73,10 @@ impl CloudHsm {
                 next_token: request.next_token,
             },
         };
-        // Rule TIME-06: what was described often enough is over before it is described again.
-        for id in self.turns.described_enough(scope) {
-            self.settle(scope, &id).await;
-        }
+        self.end_what_was_described(scope).await;
         let page = command.decide(&self.ledger.state(scope)?)?;
-        let shown = page.items.iter().map(|cluster| &cluster.id);
+        let ids = page.items.iter().map(|cluster| cluster.id.clone());
+        let shown = ids.map(Subject::Cluster);
         self.turns.describe(scope, shown);
         Ok(DescribeClustersResponse {
             clusters: Some(page.items.iter().map(shapes::cluster).collect()),
@@ -231,6 +230,21 @@ impl CloudHsm {
             warn(id, &error);
         }
         Ok(decided)
+    }
+
+    /// Rule TIME-06: what was described often enough is over before it is described again.
+    pub(super) async fn end_what_was_described(&self, scope: &Scope) {
+        for subject in self.turns.described_enough(scope) {
+            self.take_turn(scope, &subject).await;
+        }
+    }
+
+    /// Ends a passing state whose turn has come.
+    pub(super) async fn take_turn(&self, scope: &Scope, subject: &Subject) {
+        match subject {
+            Subject::Cluster(cluster) => self.settle(scope, cluster).await,
+            Subject::Backup(backup) => self.settle_backup(scope, backup).await,
+        }
     }
 
     /// Carries a cluster on after something happened on its HSMs that concerns it.

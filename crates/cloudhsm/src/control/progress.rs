@@ -21,7 +21,7 @@ use crate::certificate::give_birth;
 use crate::fleet::{FleetError, KeptIdentity};
 use crate::network::hex_id;
 use crate::record::{Certificates, Cluster, HsmRecord, internal};
-use crate::time::StateChange;
+use crate::time::{StateChange, Subject};
 use crate::{ClusterState, HsmState};
 
 /// What has to be done next.
@@ -133,6 +133,9 @@ impl CloudHsm {
                 break;
             };
             if !self.may_take(scope, &cluster, &step) {
+                if let Some(hsm) = self.source_of_backup(&cluster, &step) {
+                    self.begin_backup(scope, &cluster, hsm).await?;
+                }
                 break;
             }
             tracing::debug!(cluster = %id, ?step, "next step");
@@ -155,7 +158,39 @@ impl CloudHsm {
     fn may_take(&self, scope: &Scope, cluster: &Cluster, step: &Step) -> bool {
         step.ends(cluster).is_none_or(|change| {
             let name = format!("{step:?}");
-            self.turns.may_take(scope, &cluster.id, &name, change)
+            let subject = Subject::Cluster(cluster.id.clone());
+            self.turns.may_take(scope, subject, &name, change)
+        })
+    }
+
+    /// The HSM that is backed up in the course of a step; none when the step takes no backup.
+    fn source_of_backup<'a>(&self, cluster: &'a Cluster, step: &'a Step) -> Option<&'a HsmId> {
+        match step {
+            // Rule BK-07: an HSM is added to others, an HSM goes, a cluster is activated.
+            Step::MakeHsm(_) if cluster.issued().is_some() => {
+                let mut present = cluster.hsms_in(HsmState::Active);
+                present.find(|hsm| self.fleet.is_up(hsm))
+            }
+            Step::RemoveHsm(hsm) if cluster.in_service() => {
+                self.source_of_last_backup(cluster, hsm)
+            }
+            Step::Activate(hsm) if cluster.source_backup.is_none() => Some(hsm),
+            Step::Settle(_)
+            | Step::Install
+            | Step::MakeHsm(_)
+            | Step::RemoveHsm(_)
+            | Step::Replace(_)
+            | Step::Retire(_)
+            | Step::Activate(_)
+            | Step::Forget => None,
+        }
+    }
+
+    /// Whether the cluster waits for the end of a change that takes a backup.
+    pub(super) fn awaits_backup(&self, cluster: &Cluster) -> bool {
+        let next = next_step(cluster, |hsm| self.fleet.is_activated(hsm));
+        next.is_some_and(|step| {
+            step.ends(cluster).is_some() && self.source_of_backup(cluster, &step).is_some()
         })
     }
 
@@ -332,16 +367,18 @@ impl CloudHsm {
         cluster: &Cluster,
         hsm: &HsmId,
     ) -> Result<(), Exception> {
-        let mut others = cluster.hsms_in(HsmState::Active);
-        let source = if self.fleet.can_be_read(hsm) {
-            Some(hsm)
-        } else {
-            others.find(|other| *other != hsm && self.fleet.is_up(other))
-        };
-        match source {
+        match self.source_of_last_backup(cluster, hsm) {
             Some(source) => self.take_backup(scope, cluster, source).await.map(drop),
             None => Ok(()),
         }
+    }
+
+    fn source_of_last_backup<'a>(&self, cluster: &'a Cluster, hsm: &'a HsmId) -> Option<&'a HsmId> {
+        if self.fleet.can_be_read(hsm) {
+            return Some(hsm);
+        }
+        let mut others = cluster.hsms_in(HsmState::Active);
+        others.find(|other| *other != hsm && self.fleet.is_up(other))
     }
 
     /// Brings the HSMs of a cluster in step, `also` one that is not in service.

@@ -35,9 +35,9 @@ async fn tend(cloud: Weak<CloudHsm>, turns: Arc<Turns>) {
                     let Some(cloud) = cloud.upgrade() else {
                         return;
                     };
-                    for (scope, cluster) in &due {
-                        cloud.settle(scope, cluster).await;
-                        turns.drop_if_due(scope, cluster);
+                    for (scope, subject) in &due {
+                        cloud.take_turn(scope, subject).await;
+                        turns.drop_if_due(scope, subject);
                     }
                 }
             }

@@ -41,11 +41,12 @@ pub(crate) struct Source {
 
 /// `BackupState` of the service model. All dates in milliseconds since 1970-01-01 UTC.
 ///
-/// A backup that is taken is written with its image in one transaction, so that it is never seen
-/// half made; a copy is CREATE_IN_PROGRESS until its image is there.
+/// A backup that is taken is written with its image in one transaction, so that it is never half
+/// made: it is CREATE_IN_PROGRESS only as long as the pace of state changes says. A copy is until its
+/// image is there.
 ///
 /// ```text
-/// CREATE_IN_PROGRESS ─ image copied ─▶ READY ─ DeleteBackup, purge ─▶ PENDING_DELETION
+/// CREATE_IN_PROGRESS ─── complete ───▶ READY ─ DeleteBackup, purge ─▶ PENDING_DELETION
 ///          │                             ▲                             │      │
 ///          │                             └─────── RestoreBackup ───────┘      │ 7 days
 ///          └──────────────── image unreadable ──────────▶ DELETED ◀───────────┘
@@ -80,6 +81,10 @@ impl BackupState {
 impl Backup {
     pub(crate) fn is_ready(&self) -> bool {
         self.state == BackupState::Ready
+    }
+
+    pub(crate) fn is_begun(&self) -> bool {
+        self.state == BackupState::CreateInProgress
     }
 
     /// Whether an HSM of the given type can be filled from it.

@@ -231,7 +231,7 @@ impl Ledger {
         self.commit(put).await.map(drop)
     }
 
-    /// Writes a backup and its sealed image together.
+    /// Writes a backup and its sealed image together, in place of those of the same ID.
     pub(crate) async fn add_backup(
         &self,
         scope: &Scope,
@@ -240,7 +240,13 @@ impl Ledger {
     ) -> Result<(), Exception> {
         let key = layout::backup(scope, &backup.id);
         let mut transaction = Transaction::new().put(key, encode(backup));
-        for (number, part) in sealed.chunks(IMAGE_PART_BYTES).enumerate() {
+        let parts = sealed.chunks(IMAGE_PART_BYTES);
+        let before = layout::image(scope, &backup.id);
+        let before = self.store.scan(&before, None, usize::MAX);
+        for (key, _) in before.into_iter().skip(parts.len()) {
+            transaction = transaction.delete(key);
+        }
+        for (number, part) in parts.enumerate() {
             let key = layout::image_part(scope, &backup.id, number);
             transaction = transaction.put(key, part.to_vec());
         }

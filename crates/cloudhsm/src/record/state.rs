@@ -49,10 +49,17 @@ impl State {
         self.taken_of(cluster).max_by_key(|one| one.created)
     }
 
-    /// The newest backup of a cluster from which an HSM of the given type can be filled.
+    /// The backup of a cluster that is CREATE_IN_PROGRESS; there is one at the most.
+    pub(crate) fn begun_backup(&self, cluster: &ClusterId) -> Option<&Backup> {
+        self.taken_of(cluster).find(|one| one.is_begun())
+    }
+
+    /// The newest backup of a cluster from which an HSM of the given type can be filled. That one is
+    /// not READY yet does not matter to the service itself: it has its image.
     pub(crate) fn newest_restorable(&self, cluster: &ClusterId, hsm_type: &str) -> Option<&Backup> {
-        let ready = self.taken_of(cluster).filter(|one| one.is_ready());
-        ready
+        let complete = |one: &&Backup| one.is_ready() || one.is_begun();
+        let complete = self.taken_of(cluster).filter(complete);
+        complete
             .filter(|one| one.fits(hsm_type))
             .max_by_key(|one| one.created)
     }

@@ -12,4 +12,4 @@ mod turns;
 pub use calendar::{Calendar, CalendarError, Reading};
 pub use pace::{InvalidPace, Pace, StateChange, Verdict};
 pub use pacing::{Pacing, Turn};
-pub(crate) use turns::Turns;
+pub(crate) use turns::{Subject, Turns};

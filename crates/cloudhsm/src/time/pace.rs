@@ -41,6 +41,11 @@ pub enum StateChange {
     CreateHsm,
     /// An HSM from DELETE_IN_PROGRESS to its end.
     DeleteHsm,
+    /// A backup that the calendar asks for, from CREATE_IN_PROGRESS to READY. One that is taken because
+    /// an HSM comes or goes, or a cluster is activated, lasts as long as that.
+    CreateBackup,
+    /// A backup's copy from CREATE_IN_PROGRESS to READY.
+    CopyBackup,
     /// A replica of a multi-Region KMS key from Creating.
     ReplicateKey,
     /// Both primaries of a multi-Region KMS key from Updating.
@@ -49,7 +54,7 @@ pub enum StateChange {
 
 impl StateChange {
     /// Every change.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Connect,
         Self::Disconnect,
         Self::CreateCluster,
@@ -58,6 +63,8 @@ impl StateChange {
         Self::DeleteCluster,
         Self::CreateHsm,
         Self::DeleteHsm,
+        Self::CreateBackup,
+        Self::CopyBackup,
         Self::ReplicateKey,
         Self::UpdatePrimaryRegion,
     ];
@@ -76,6 +83,9 @@ impl StateChange {
             Self::DeleteCluster => 5 * 60,
             Self::CreateHsm => 10 * 60,
             Self::DeleteHsm => 120,
+            // No longer than the removal of an HSM, of which a backup is a part.
+            Self::CreateBackup => 120,
+            Self::CopyBackup => 5 * 60,
             Self::ReplicateKey | Self::UpdatePrimaryRegion => 60,
         };
         Duration::from_secs(seconds)

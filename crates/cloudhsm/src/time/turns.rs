@@ -3,14 +3,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use portcullis_api::{ClusterId, Scope};
+use portcullis_api::{BackupId, ClusterId, Scope};
 use portcullis_seam::{Timestamp, WallClock};
 use tokio::sync::watch;
 
 use super::pacing::sleep_or_ring;
 use super::{Pacing, StateChange, Turn, Verdict};
 
-/// The passing states of clusters. They are kept in memory: after a restart each begins anew.
+/// The passing states of clusters and backups. They are kept in memory: after a restart each begins anew.
 #[derive(Debug)]
 pub(crate) struct Turns {
     pacing: Arc<Pacing>,
@@ -19,7 +19,14 @@ pub(crate) struct Turns {
 }
 
 /// Whose passing state.
-type Of = (Scope, ClusterId);
+type Of = (Scope, Subject);
+
+/// What is in a passing state.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Subject {
+    Cluster(ClusterId),
+    Backup(BackupId),
+}
 
 impl Turns {
     pub(crate) fn new(pacing: Arc<Pacing>, clock: Arc<dyn WallClock>) -> Self {
@@ -30,16 +37,16 @@ impl Turns {
         }
     }
 
-    /// Whether the step called `step` may be taken on a cluster. When asked for the first time, its
-    /// waiting begins; when it may be taken, that is over.
+    /// Whether the step called `step` may be taken. When asked for the first time, its waiting
+    /// begins; when it may be taken, that is over.
     pub(crate) fn may_take(
         &self,
         scope: &Scope,
-        cluster: &ClusterId,
+        subject: Subject,
         step: &str,
         change: StateChange,
     ) -> bool {
-        let of = (scope.clone(), cluster.clone());
+        let of = (scope.clone(), subject);
         let now = self.clock.now();
         let mut waiting = self.waiting.lock();
         let known = waiting.get(&of).filter(|(name, _)| name == step);
@@ -54,10 +61,16 @@ impl Turns {
         false
     }
 
-    /// A description has shown these clusters.
-    pub(crate) fn describe<'a>(&self, scope: &Scope, shown: impl Iterator<Item = &'a ClusterId>) {
-        for cluster in shown {
-            let of = (scope.clone(), cluster.clone());
+    /// Whether a change that begins at this moment has to wait for its end.
+    pub(crate) fn takes_time(&self, change: StateChange) -> bool {
+        let now = self.clock.now();
+        self.pacing.pace().verdict(change, now, 0, now) != Verdict::Now
+    }
+
+    /// A description has shown these in their passing states.
+    pub(crate) fn describe(&self, scope: &Scope, shown: impl Iterator<Item = Subject>) {
+        for subject in shown {
+            let of = (scope.clone(), subject);
             let turn = self
                 .waiting
                 .lock()
@@ -69,17 +82,17 @@ impl Turns {
         }
     }
 
-    /// The clusters of `scope` whose passing state has been described often enough.
-    pub(crate) fn described_enough(&self, scope: &Scope) -> Vec<ClusterId> {
+    /// What in `scope` has been described often enough in its passing state.
+    pub(crate) fn described_enough(&self, scope: &Scope) -> Vec<Subject> {
         let now = self.clock.now();
         let waiting = self.waiting.lock();
         let mine = waiting.iter().filter(|((of, _), _)| of == scope);
         mine.filter(|(_, (_, turn))| self.pacing.is_described_enough(turn, now))
-            .map(|((_, cluster), _)| cluster.clone())
+            .map(|((_, subject), _)| subject.clone())
             .collect()
     }
 
-    /// Waits until the turn of a cluster has come, and says of which. Ends only then.
+    /// Waits until somebody's turn has come, and says whose. Ends only then.
     pub(crate) async fn next(&self) -> Vec<Of> {
         let mut bell = self.pacing.bell();
         loop {
@@ -117,8 +130,8 @@ impl Turns {
 
     /// Forgets a turn that has come and was not taken, such as that of a cluster that is gone: it
     /// must not come again and again.
-    pub(crate) fn drop_if_due(&self, scope: &Scope, cluster: &ClusterId) {
-        let of = (scope.clone(), cluster.clone());
+    pub(crate) fn drop_if_due(&self, scope: &Scope, subject: &Subject) {
+        let of = (scope.clone(), subject.clone());
         let now = self.clock.now();
         let mut waiting = self.waiting.lock();
         let due = |(_, turn): &(String, Arc<Turn>)| self.pacing.verdict(turn, now) == Verdict::Now;
