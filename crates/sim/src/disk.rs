@@ -315,6 +315,8 @@ pub struct SimDisks {
     /// Raised when the process ends.
     process: AtomicU64,
     slots: Mutex<BTreeMap<HsmId, Slot>>,
+    /// Of each key on an HSM that was about to be removed: all the HSMs that had it then.
+    removed: Mutex<BTreeMap<HsmKeyId, BTreeSet<HsmId>>>,
 }
 
 #[derive(Debug)]
@@ -332,6 +334,7 @@ impl SimDisks {
             seed,
             process: AtomicU64::new(0),
             slots: Mutex::new(BTreeMap::new()),
+            removed: Mutex::new(BTreeMap::new()),
         }
     }
 
@@ -417,12 +420,39 @@ impl SimDisks {
     /// # Errors
     /// When the disk cannot be read.
     pub fn keys(&self, hsm: &HsmId) -> Result<BTreeSet<HsmKeyId>, StoreError> {
-        const KEYS: &str = "hsm/key/";
-        let names = self.open(hsm)?.scan(KEYS, None, usize::MAX);
-        let id = |name: &str| u128::from_str_radix(name.strip_prefix(KEYS)?, 16).ok();
-        let ids = names.iter().filter_map(|(name, _)| id(name));
-        Ok(ids.map(|number| HsmKeyId(number.to_be_bytes())).collect())
+        Ok(keys_in(&self.open(hsm)?))
     }
+
+    /// Remembers who has the keys of an HSM that is about to be removed. Its removal brings the
+    /// others in step, so that afterwards nobody could tell.
+    pub fn note_removal(&self, goes: &HsmId) {
+        let slots = self.slots.lock();
+        let open = slots
+            .iter()
+            .filter_map(|(hsm, slot)| Some((hsm, slot.store.as_ref()?)));
+        let held: BTreeMap<&HsmId, _> = open.map(|(hsm, store)| (hsm, keys_in(store))).collect();
+        let mut removed = self.removed.lock();
+        for key in held.get(goes).into_iter().flatten() {
+            let has = held.iter().filter(|(_, keys)| keys.contains(key));
+            let holders = has.map(|(hsm, _)| (*hsm).clone()).collect();
+            removed.insert(*key, holders);
+        }
+    }
+
+    /// Every HSM that had a key when one that had it was last about to be removed; none when none
+    /// was.
+    #[must_use]
+    pub fn holders_at_removal(&self, key: HsmKeyId) -> BTreeSet<HsmId> {
+        self.removed.lock().get(&key).cloned().unwrap_or_default()
+    }
+}
+
+fn keys_in(disk: &Store) -> BTreeSet<HsmKeyId> {
+    const KEYS: &str = "hsm/key/";
+    let names = disk.scan(KEYS, None, usize::MAX);
+    let id = |name: &str| u128::from_str_radix(name.strip_prefix(KEYS)?, 16).ok();
+    let ids = names.iter().filter_map(|(name, _)| id(name));
+    ids.map(|number| HsmKeyId(number.to_be_bytes())).collect()
 }
 
 /// The disks as one process has them: what is left of an earlier one touches none.

@@ -95,6 +95,8 @@ pub enum Event {
         key: KeyId,
         /// The HSMs that have it on disk, with their zones.
         on: BTreeMap<HsmId, String>,
+        /// Those that had it when the removal of one of them began during the call; none if none did.
+        before: BTreeMap<HsmId, String>,
     },
     /// A facade sent a frame of operations.
     Asked {
@@ -483,7 +485,15 @@ impl fmt::Display for Event {
             Self::Calm { .. } => formatter.write_str("calm"),
             Self::Healed { .. } => formatter.write_str("healed"),
             Self::Well { .. } => formatter.write_str("well"),
-            Self::Placed { key, on, .. } => write!(formatter, "{key} is on disk on {on:?}"),
+            Self::Placed {
+                key, on, before, ..
+            } => {
+                write!(formatter, "{key} is on disk on {on:?}")?;
+                if before.is_empty() {
+                    return Ok(());
+                }
+                write!(formatter, ", and was on {before:?}")
+            }
             Self::Asked { hsm, .. } => write!(formatter, "asks {hsm}"),
             Self::Sealed { hsm, key, text, .. } => {
                 write!(formatter, "{hsm} sealed {} under {key}", Brief(text))

@@ -176,19 +176,25 @@ fn no_nonce_comes_twice_under_a_key() {
 
 #[test]
 fn an_acknowledged_key_is_in_two_zones() {
-    let placed = |zones: [&str; 2]| {
-        let on = BTreeMap::from([
-            (hsm('a'), zones[0].to_owned()),
-            (hsm('b'), zones[1].to_owned()),
-        ]);
+    let placed = |now: &[(char, &str)], before: &[(char, &str)]| {
+        let zoned = |all: &[(char, &str)]| {
+            let one = |(letter, zone): &(char, &str)| (hsm(*letter), (*zone).to_owned());
+            all.iter().map(one).collect()
+        };
         vec![Event::Placed {
             at: moment(1),
             key: KEY,
-            on,
+            on: zoned(now),
+            before: zoned(before),
         }]
     };
-    expect(placed(["a", "b"]), &[]);
-    expect(placed(["a", "a"]), &[Invariant::I4]);
+    let two = [('a', "a"), ('b', "b")];
+    let one_zone = [('a', "a"), ('b', "a")];
+    expect(placed(&two, &[]), &[]);
+    expect(placed(&one_zone, &[]), &[Invariant::I4]);
+    // An HSM was removed before the answer left, when the key was on two, or when it was on one.
+    expect(placed(&two[..1], &two), &[]);
+    expect(placed(&two[..1], &two[1..]), &[Invariant::I4]);
 }
 
 #[test]

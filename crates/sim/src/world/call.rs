@@ -198,10 +198,18 @@ impl World {
                 .and_then(|metadata| metadata.key_id?.parse().ok());
             Ok(id.map_or(Answer::Done, Answer::Key))
         };
+        let members = self.hsms();
         if let Some(Answer::Key(key)) = self.record((client, life), Request::CreateKey, call).await
         {
             let on = self.disks_with(key);
-            self.recorder.tell(|at| Event::Placed { at, key, on });
+            let before = self.disks_before_removal(key, members);
+            let placed = |at| Event::Placed {
+                at,
+                key,
+                on,
+                before,
+            };
+            self.recorder.tell(placed);
             self.known.lock().keys.push(key);
         }
     }
@@ -400,6 +408,21 @@ impl World {
         self.hsms()
             .into_iter()
             .filter(|(hsm, _)| has(hsm))
+            .collect()
+    }
+
+    /// Those of `members` that had a key when one of them was removed.
+    fn disks_before_removal(
+        &self,
+        key: KeyId,
+        members: BTreeMap<HsmId, String>,
+    ) -> BTreeMap<HsmId, String> {
+        let material = self.network.material(&self.scope.key_arn(&key));
+        let had = material.map(|material| self.disks.holders_at_removal(material));
+        let had = had.unwrap_or_default();
+        members
+            .into_iter()
+            .filter(|(hsm, _)| had.contains(hsm))
             .collect()
     }
 

@@ -177,6 +177,7 @@ impl World {
         wait(after).await;
         let goes = if members.removes_older { older } else { added };
         self.disturb("HSM removed");
+        self.disks.note_removal(&goes);
         let removed = self.delete_hsm(&self.first, &goes).await;
         self.recorder
             .note(format_args!("{goes} is removed: {removed:?}"));
