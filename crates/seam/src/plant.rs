@@ -28,6 +28,8 @@ pub enum Bug {
     AcknowledgedBeforeDisk,
     /// A commit is acknowledged although the disk has not been synced.
     CommitNotSynced,
+    /// A change of a cluster that failed is tried again only when all clusters are tended.
+    ChangeTriedAgainLate,
     /// The names and values of an encryption context run together in what is bound.
     ContextNotFramed,
     /// Keys that one HSM of a cluster lacks are not copied to it.
@@ -42,6 +44,8 @@ pub enum Bug {
     EpochReused,
     /// A disconnect logs out without raising the fence.
     FenceNotRaised,
+    /// A call fails when all HSMs have restarted and know its sessions and connections no more.
+    ForgottenSessionFailsCall,
     /// CreateKey is acknowledged although its record was never committed.
     KeyAcknowledgedBeforeCommit,
     /// A key of which nobody knows whether an HSM made it is made again on the next one, under the
@@ -71,6 +75,8 @@ pub enum Bug {
     ReEncryptKeepsContext,
     /// The removal of an HSM, taken up again after a restart, wants a backup of what is gone.
     RemovalNotRepeatable,
+    /// A connection keeps HSMs that were removed while it was made.
+    RemovalDuringConnectMissed,
     /// An HSM counts as one that has a new key although it was removed while the key was made.
     RemovedHsmCounts,
     /// An edit reads the record, waits, and writes it without comparing revisions.
@@ -83,7 +89,7 @@ pub enum Bug {
 
 impl Bug {
     /// Every planted bug.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 38] = [
         Self::GateCheckedOnlyAtStart,
         Self::EpochNotComparedOnReply,
         Self::AcknowledgedFromOneZone,
@@ -94,6 +100,7 @@ impl Bug {
         Self::DisconnectAcknowledgedEarly,
         Self::AcknowledgedBeforeDisk,
         Self::CommitNotSynced,
+        Self::ChangeTriedAgainLate,
         Self::ContextNotFramed,
         Self::CopiesForgotten,
         Self::CreateRetriedMakesAnother,
@@ -101,6 +108,7 @@ impl Bug {
         Self::DisconnectedStoreReconnected,
         Self::EpochReused,
         Self::FenceNotRaised,
+        Self::ForgottenSessionFailsCall,
         Self::KeyAcknowledgedBeforeCommit,
         Self::KeyMadeTwice,
         Self::KeyOnDiskUnsealed,
@@ -115,6 +123,7 @@ impl Bug {
         Self::PreviousPasswordForgotten,
         Self::ReEncryptKeepsContext,
         Self::RemovalNotRepeatable,
+        Self::RemovalDuringConnectMissed,
         Self::RemovedHsmCounts,
         Self::RevisionNotCompared,
         Self::RotationNotRecorded,

@@ -2,22 +2,24 @@
 
 use portcullis_seam::plant::Bug;
 use portcullis_sim::check::Invariant;
-use portcullis_sim::{Lines, Plan, run_plan};
+use portcullis_sim::{Carrier, Lines, Plan, run_plan};
 
 /// A seed, the bug that it found, and what is violated while that is planted.
 struct Entry {
     seed: u64,
     /// The world is built from nothing, as all were when the seed was found.
     built: bool,
+    carrier: Carrier,
     bug: Bug,
     violates: Invariant,
     story: &'static str,
 }
 
-const CORPUS: [Entry; 8] = [
+const CORPUS: [Entry; 10] = [
     Entry {
         seed: 43,
         built: false,
+        carrier: Carrier::Messages,
         bug: Bug::SessionOutlivesConnection,
         violates: Invariant::I11,
         story: "After a partition the HSM had never heard of the logout, so kmsuser stayed logged \
@@ -27,6 +29,7 @@ const CORPUS: [Entry; 8] = [
     Entry {
         seed: 295,
         built: true,
+        carrier: Carrier::Messages,
         bug: Bug::PreviousPasswordForgotten,
         violates: Invariant::I8,
         story: "A connect rotated the password while a partition hid one HSM; the next connect \
@@ -34,16 +37,9 @@ const CORPUS: [Entry; 8] = [
                 locked kmsuser out. A connect tries every password that an HSM may still have.",
     },
     Entry {
-        seed: 678,
-        built: false,
-        bug: Bug::PreviousPasswordForgotten,
-        violates: Invariant::I8,
-        story: "An HSM was added while a connect rotated the password: it was filled from an HSM \
-                that had the old one still, and nobody tried that.",
-    },
-    Entry {
         seed: 1017,
         built: false,
+        carrier: Carrier::Messages,
         bug: Bug::OvertakenConnectRotates,
         violates: Invariant::I8,
         story: "A connect waited for an HSM that was cut off, was overtaken by a disconnect and \
@@ -53,6 +49,7 @@ const CORPUS: [Entry; 8] = [
     Entry {
         seed: 1396,
         built: false,
+        carrier: Carrier::Messages,
         bug: Bug::DisconnectLosesSessions,
         violates: Invariant::Fence,
         story: "Two facades: one disconnected, closed its gate and gave its sessions up, but the other \
@@ -62,6 +59,7 @@ const CORPUS: [Entry; 8] = [
     Entry {
         seed: 1504,
         built: false,
+        carrier: Carrier::Messages,
         bug: Bug::RemovalNotRepeatable,
         violates: Invariant::InStep,
         story: "The power failed after an HSM's disk had been destroyed and before its removal \
@@ -71,19 +69,51 @@ const CORPUS: [Entry; 8] = [
     Entry {
         seed: 1802,
         built: false,
+        carrier: Carrier::Messages,
         bug: Bug::RemovalNotRepeatable,
         violates: Invariant::InStep,
         story: "The same; and since the step failed, the restarted service showed no such cluster \
                 at all, and the key store that used it could not be connected.",
     },
     Entry {
+        seed: 1947,
+        built: false,
+        carrier: Carrier::Quinn,
+        bug: Bug::RemovalDuringConnectMissed,
+        violates: Invariant::I11,
+        story: "Two HSMs were removed between a connect's first look at the cluster and its end. \
+                The connection kept both, and every other call waited a second for each, for as \
+                long as the store was connected. Rule KS-65.",
+    },
+    Entry {
         seed: 2996,
         built: true,
+        carrier: Carrier::Messages,
         bug: Bug::RemovedHsmCounts,
         violates: Invariant::I4,
         story: "CreateKey made a key on one HSM and handed it to another; before that one had it, \
                 the first was removed from the cluster. The key was acknowledged, and at no \
                 instant had it been on two disks.",
+    },
+    Entry {
+        seed: 15161,
+        built: false,
+        carrier: Carrier::Messages,
+        bug: Bug::ChangeTriedAgainLate,
+        violates: Invariant::I11,
+        story: "A start fell into the midst of a change whose HSM was down. When that was up again \
+                the cluster stayed UPDATE_IN_PROGRESS, and the key store could not be connected, \
+                until all clusters were tended ten seconds later. Rule CL-27.",
+    },
+    Entry {
+        seed: 32608,
+        built: false,
+        carrier: Carrier::Messages,
+        bug: Bug::ForgottenSessionFailsCall,
+        violates: Invariant::I2,
+        story: "Both HSMs restarted while nobody asked one of the facades. Its next call found that \
+                its connections were gone, and then that its sessions were, and failed although \
+                everything was well. Rule CR-14.",
     },
 ];
 
@@ -92,12 +122,13 @@ fn every_seed_of_the_corpus_still_tells_its_story() {
     for Entry {
         seed,
         built,
+        carrier,
         bug,
         violates,
         story,
     } in CORPUS
     {
-        let drawn = Plan::draw(seed);
+        let drawn = Plan::draw(seed).over(carrier);
         let plan = if built { drawn.built() } else { drawn };
         let clean = run_plan(seed, &plan, None, Lines::Dropped).unwrap();
         assert!(

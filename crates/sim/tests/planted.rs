@@ -3,7 +3,7 @@
 
 use portcullis_seam::plant::Bug;
 use portcullis_sim::check::Invariant;
-use portcullis_sim::{Lines, Plan, run_plan, shrink};
+use portcullis_sim::{Carrier, Lines, Plan, run_plan, shrink};
 
 /// How many seeds are tried, from one on that is known to show the bug. What a seed does changes
 /// with the simulator: then the next ones are tried, and a test that takes long wants a new seed.
@@ -179,7 +179,11 @@ fn a_password_in_a_log_line_is_found() {
 /// Rule KS-63
 #[test]
 fn a_password_that_an_hsm_still_has_and_nobody_knows_is_found() {
-    is_found(Bug::PreviousPasswordForgotten, Invariant::I8, 678);
+    // Rare since a connection looks at its cluster again: no seed of the first 4,000 shows it but
+    // this one in a world of its own.
+    let plan = Plan::draw(295).built();
+    let bug = Bug::PreviousPasswordForgotten;
+    assert!(finds(&plan, 295, bug, Invariant::I8));
 }
 
 #[test]
@@ -215,12 +219,33 @@ fn a_removed_hsm_that_counts_is_found() {
     assert!(finds(&plan, 2996, Bug::RemovedHsmCounts, Invariant::I4));
 }
 
+/// Rule CL-27
+#[test]
+fn a_change_that_is_tried_again_late_is_found() {
+    is_found(Bug::ChangeTriedAgainLate, Invariant::I11, 15161);
+}
+
+/// Rule CR-14
+#[test]
+fn a_call_that_fails_of_a_forgotten_session_is_found() {
+    is_found(Bug::ForgottenSessionFailsCall, Invariant::I2, 32608);
+}
+
+/// Rule KS-65
+#[test]
+fn a_connection_that_keeps_removed_hsms_is_found() {
+    // Over messages a removed HSM is missed at once more often, and nobody waits for it.
+    let plan = Plan::draw(1947).over(Carrier::Quinn);
+    let bug = Bug::RemovalDuringConnectMissed;
+    assert!(finds(&plan, 1947, bug, Invariant::I11));
+}
+
 #[test]
 fn there_is_a_test_for_every_bug() {
     let tests = include_str!("planted.rs");
     for bug in Bug::ALL {
         assert!(
-            tests.contains(&format!("Bug::{bug:?},")),
+            tests.contains(&format!("Bug::{bug:?},")) || tests.contains(&format!("Bug::{bug:?};")),
             "{bug:?} has no test"
         );
     }

@@ -10,6 +10,7 @@ mod operations;
 mod progress;
 mod tag_operations;
 mod tend;
+mod unfinished;
 mod views;
 mod worlds;
 
@@ -29,6 +30,7 @@ use portcullis_store::{Expect, Store, StoreError, Transaction};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use self::unfinished::Unfinished;
 use crate::certificate::{CustomerAuthority, Makers, Roots};
 use crate::chaos::Registry;
 use crate::fleet::{Disks, Equipment, Fleet};
@@ -88,6 +90,7 @@ pub struct CloudHsm {
     tending: Mutex<Option<AbortHandle>>,
     /// Passing states that wait for their end.
     turns: Arc<Turns>,
+    unfinished: Arc<Unfinished>,
     /// What is broken on purpose. Taken before the views.
     faults: Mutex<Registry>,
     /// Other processes that run HSMs.
@@ -165,6 +168,7 @@ impl CloudHsm {
             customer: Mutex::default(),
             tending: Mutex::default(),
             turns,
+            unfinished: Arc::default(),
             faults: Mutex::default(),
             hosts: Hosts::default(),
         });

@@ -10,7 +10,6 @@ use portcullis_api::{ClusterId, Exception, HsmId, Scope};
 use portcullis_seam::draw;
 
 use super::CloudHsm;
-use super::tend::warn;
 use crate::decide::{
     ClusterFilters, CreateCluster, CreateHsm, DeleteCluster, DeleteHsm, DescribeClusters, FreshHsm,
     InitializeCluster, ModifyCluster, PageRequest,
@@ -221,14 +220,10 @@ impl CloudHsm {
     ) -> Result<(Cluster, T), Exception> {
         let _one_at_a_time = self.control.lock().await;
         // Whoever began something here may have stopped waiting for its end.
-        if let Err(error) = self.carry_on(scope, id).await {
-            warn(id, &error);
-        }
+        self.finish(scope, id).await;
         let decided = self.ledger.decide(scope, decide).await?;
         self.refresh(scope, id);
-        if let Err(error) = self.carry_on(scope, id).await {
-            warn(id, &error);
-        }
+        self.finish(scope, id).await;
         Ok(decided)
     }
 
@@ -250,8 +245,6 @@ impl CloudHsm {
     /// Carries a cluster on after something happened on its HSMs that concerns it.
     pub(crate) async fn settle(&self, scope: &Scope, id: &ClusterId) {
         let _one_at_a_time = self.control.lock().await;
-        if let Err(error) = self.carry_on(scope, id).await {
-            warn(id, &error);
-        }
+        self.finish(scope, id).await;
     }
 }

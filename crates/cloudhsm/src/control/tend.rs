@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use portcullis_api::{ClusterId, Exception, Scope};
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use super::CloudHsm;
+use super::unfinished::Unfinished;
 use crate::time::Turns;
 
-/// How often HSMs are brought in step and unfinished changes are tried again. Our choice: the
-/// documentation says "periodically".
+/// How often HSMs are brought in step. Our choice: the documentation says "periodically".
 const TEND_EVERY: Duration = Duration::from_secs(10);
 
 /// Rule TIME-04: what has a date is looked for every hour of the services' clock, if that passes
@@ -19,11 +20,11 @@ const TEND_EVERY_SIMULATED: Duration = Duration::from_secs(60 * 60);
 
 /// Tends `cloud` until it is dropped.
 pub(super) fn start(cloud: &Arc<CloudHsm>) -> AbortHandle {
-    let turns = Arc::clone(&cloud.turns);
-    tokio::spawn(tend(Arc::downgrade(cloud), turns)).abort_handle()
+    let (turns, unfinished) = (Arc::clone(&cloud.turns), Arc::clone(&cloud.unfinished));
+    tokio::spawn(tend(Arc::downgrade(cloud), turns, unfinished)).abort_handle()
 }
 
-async fn tend(cloud: Weak<CloudHsm>, turns: Arc<Turns>) {
+async fn tend(cloud: Weak<CloudHsm>, turns: Arc<Turns>, unfinished: Arc<Unfinished>) {
     loop {
         let rest = turns.pause(TEND_EVERY, TEND_EVERY_SIMULATED);
         tokio::pin!(rest);
@@ -39,6 +40,12 @@ async fn tend(cloud: Weak<CloudHsm>, turns: Arc<Turns>) {
                         cloud.take_turn(scope, subject).await;
                         turns.drop_if_due(scope, subject);
                     }
+                }
+                (scope, cluster) = unfinished.next() => {
+                    let Some(cloud) = cloud.upgrade() else {
+                        return;
+                    };
+                    cloud.settle(&scope, &cluster).await;
                 }
             }
         }
@@ -81,7 +88,9 @@ impl CloudHsm {
     }
 
     async fn tend_cluster(&self, scope: &Scope, id: &ClusterId) -> Result<(), Exception> {
-        self.carry_on(scope, id).await?;
+        if !self.finish(scope, id).await {
+            return Ok(());
+        }
         if let Some(cluster) = self.ledger.cluster(scope, id)? {
             for hsm in cluster.hsms.keys() {
                 self.fleet.silence_if_down(hsm);
@@ -90,9 +99,29 @@ impl CloudHsm {
         }
         Ok(())
     }
+
+    /// Finishes what was begun with a cluster, and says whether nothing is left of it; the caller
+    /// has the control lock.
+    ///
+    /// Rule CL-27: a change that fails is tried again soon, without anybody asking.
+    pub(super) async fn finish(&self, scope: &Scope, id: &ClusterId) -> bool {
+        let began = Instant::now();
+        match self.carry_on(scope, id).await {
+            Ok(()) => {
+                self.unfinished.forget(scope, id);
+                true
+            }
+            Err(error) => {
+                if self.unfinished.note(scope, id, began) {
+                    warn(id, &error);
+                }
+                false
+            }
+        }
+    }
 }
 
 pub(super) fn warn(cluster: &ClusterId, error: &Exception) {
     let cause = error.cause.as_deref().unwrap_or("unknown");
-    tracing::warn!(%cluster, cause, "a change of the cluster waits for the next round");
+    tracing::warn!(%cluster, cause, "a change of the cluster waits and is tried again");
 }

@@ -49,7 +49,9 @@ impl Kms {
         let Some(current) = known.next() else {
             return;
         };
-        let live = LiveConnection::new(store.fence(epoch), Vec::new(), current, known.collect());
+        let changes = self.config.clusters.changes();
+        let older = known.collect();
+        let live = LiveConnection::new(store.fence(epoch), Vec::new(), current, older, changes);
         let live = Arc::new(live);
         store.live.store(Some(Arc::clone(&live)));
         // Those who call wait until it is free. One that is under way is of an earlier epoch.

@@ -12,7 +12,7 @@ use portcullis_seam::{Entropy, draw};
 use zeroize::Zeroizing;
 
 use super::ConnectionError;
-use super::connection::LiveConnection;
+use super::connection::{LiveConnection, log_out};
 use super::driver::KeyStore;
 use super::login::Member;
 use super::record::{KeyStoreRecord, OLDER_MAX, Passwords};
@@ -31,6 +31,7 @@ impl Kms {
         epoch: Epoch,
     ) -> Result<Arc<LiveConnection>, ConnectionError> {
         let record = store.record();
+        let changes = self.config.clusters.changes();
         let cluster = self.config.clusters.cluster(&store.scope, &record.cluster);
         let cluster = cluster.ok_or(ConnectionError::ClusterNotFound)?;
         if cluster.active_hsms().next().is_none() {
@@ -71,6 +72,7 @@ impl Kms {
             members,
             fresh,
             before,
+            changes,
         )))
     }
 
@@ -239,13 +241,7 @@ async fn log_in_everywhere(
             Err(error @ CallError::Refused(_)) => {
                 let code = translate::login(&error);
                 tracing::debug!(hsm = %member.hsm, %error, "login refused");
-                let logged_in = LiveConnection::new(
-                    store.fence(epoch),
-                    members.to_vec(),
-                    Secret::new(""),
-                    Vec::new(),
-                );
-                logged_in.log_out(epoch).await;
+                log_out(members, epoch).await;
                 return Err(if error == CallError::Refused(Refusal::Fenced) {
                     ConnectionError::InternalError
                 } else {

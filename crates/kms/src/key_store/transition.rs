@@ -218,7 +218,9 @@ impl Kms {
         let Some(current) = known.next() else {
             return;
         };
-        let live = LiveConnection::new(store.fence(epoch), Vec::new(), current, known.collect());
+        let changes = self.config.clusters.changes();
+        let older = known.collect();
+        let live = LiveConnection::new(store.fence(epoch), Vec::new(), current, older, changes);
         let live = Arc::new(live);
         store.live.store(Some(Arc::clone(&live)));
         self.reconcile(store, &live).await;
@@ -229,7 +231,11 @@ impl Kms {
     /// Follows the cluster for as long as the connection lives: HSMs that come, go, or restart.
     pub(super) fn maintain(self: &Arc<Self>, store: &Arc<KeyStore>, live: &Arc<LiveConnection>) {
         let (kms, store, watched) = (Arc::clone(self), Arc::clone(store), Arc::clone(live));
-        let mut changes = self.config.clusters.changes();
+        // Rule KS-65: the cluster may have changed since the connect looked at its members.
+        let mut changes = live.changes.clone();
+        if planted(Bug::RemovalDuringConnectMissed) {
+            changes.mark_unchanged();
+        }
         let task = tokio::spawn(async move {
             loop {
                 let incomplete = watched
@@ -250,6 +256,7 @@ impl Kms {
     }
 
     pub(super) async fn reconcile(&self, store: &KeyStore, live: &LiveConnection) {
+        let lost = live.lost_so_far();
         let record = store.record();
         let cluster = self.config.clusters.cluster(&store.scope, &record.cluster);
         let present = live.members.load_full();
@@ -261,6 +268,7 @@ impl Kms {
                 tracing::debug!(hsm = %member.hsm, %error, "not logged in yet");
             }
         }
+        live.saw_to(lost);
     }
 }
 
