@@ -444,6 +444,107 @@ fn the_prompt_keeps_one_session_and_hides_passwords() {
     );
 }
 
+/// Rule CL-28. A second `login` used to take the place of the first one's token, so that nobody
+/// could end the first session any more: KMS was kept out until Portcullis was started again.
+#[test]
+fn a_login_command_opens_one_session_that_nobody_else_finds() {
+    let story = Story::begin();
+    let alice = story.crypto_user(PRIMARY, "alice");
+    let login = "login --username alice --role crypto-user --password alicePassword";
+    alice.does(login);
+    let again = alice.fails(login);
+    assert!(again.contains("alice is logged in"), "{again}");
+    // Another Portcullis has a cluster of the same ID.
+    let other = Story::begin();
+    let output = other.portcullis.try_shell(&format!(
+        "XDG_RUNTIME_DIR={} portcullis cloudhsm-cli --cluster-id {PRIMARY} key list",
+        story.portcullis.home().display()
+    ));
+    let reply = String::from_utf8(output.stdout).unwrap();
+    assert!(reply.contains("Nobody is logged in"), "{reply}");
+    alice.does("logout");
+    alice.does(login);
+    // As if Portcullis had been started again meanwhile: the session has ended.
+    story
+        .portcullis
+        .shell("for file in portcullis-session-*; do printf gone > $file; done");
+    alice.does("key list");
+    let ended = alice.fails("logout");
+    assert!(ended.contains("Nobody"), "{ended}");
+    alice.does(login);
+    alice.does("logout");
+}
+
+/// Rule CL-29, and what is wrong is a reply like any other: its text says what to write instead.
+#[test]
+fn names_are_shown_in_lower_case_and_mistakes_are_told() {
+    let story = Story::begin();
+    let admin = story.admin(PRIMARY);
+    let made = admin.does("user create --username Alice --role crypto-user --password Password1");
+    assert_eq!(made["username"], "alice");
+    let alice = story.person(PRIMARY, "crypto-user", "ALICE:Password1");
+    for (person, verb, why) in [
+        (
+            &story.person(PRIMARY, "boss", "admin:adminPassword"),
+            "key list",
+            "admin or crypto-user",
+        ),
+        (
+            &story.person(PRIMARY, "admin", "adminPassword"),
+            "key list",
+            "user:password",
+        ),
+        (
+            &story.person("nonsense", "admin", "admin:adminPassword"),
+            "user list",
+            "\"nonsense\"",
+        ),
+        (
+            &story.person("''", "admin", "admin:adminPassword"),
+            "user list",
+            "No cluster is named",
+        ),
+        (
+            &alice,
+            "key generate-symmetric aes --label x --key-length-bytes 16 --attributes wrap",
+            "encrypt=true",
+        ),
+        (
+            &alice,
+            "key unwrap aes-zero-pad --filter attr.label=x --key-type-class aes --label y --data-path nowhere",
+            "nowhere cannot be read",
+        ),
+    ] {
+        let text = person.fails(verb);
+        assert!(text.contains(why), "{verb}: {text}");
+    }
+    alice.does("key generate-symmetric aes --label w --key-length-bytes 16 --attributes wrap=true unwrap=true");
+    let wrap = "key wrap aes-gcm --payload-filter attr.label=w --wrapping-filter attr.label=w";
+    for (flags, why) in [
+        ("--tag-length-bits 128 --aad zz", "hexadecimal"),
+        ("--tag-length-bits 7", "steps of 8"),
+        ("--tag-length-bits 136", "64 to 128"),
+        (
+            "--tag-length-bits 128 --path no/where",
+            "no/where cannot be written",
+        ),
+    ] {
+        let text = alice.fails(&format!("{wrap} {flags}"));
+        assert!(text.contains(why), "{flags}: {text}");
+    }
+    let text = alice.fails("key unwrap aes-gcm --filter attr.label=w --key-type-class aes --label y --tag-length-bits 128 --iv 0x00 --data YWJj");
+    assert!(text.contains("12 bytes"), "{text}");
+    let help = story
+        .portcullis
+        .shell("portcullis cloudhsm-cli help key share");
+    assert!(
+        help.contains("portcullis cloudhsm-cli key share --filter"),
+        "{help}"
+    );
+    let printed = story.portcullis.shell(&admin.line("cluster hsm-info"));
+    assert!(printed.starts_with("{\n  \"error_code\": 0,"), "{printed}");
+}
+
 /// Rule CL-24.
 #[test]
 fn what_is_not_there_says_so() {

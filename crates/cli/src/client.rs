@@ -60,6 +60,11 @@ impl Client {
         })
     }
 
+    /// The host and the port.
+    pub(crate) fn authority(&self) -> &str {
+        &self.authority
+    }
+
     /// GETs `path`.
     pub(crate) async fn get(&self, path: &str) -> Result<Value, ClientError> {
         self.json(Method::GET, path, Bytes::new()).await

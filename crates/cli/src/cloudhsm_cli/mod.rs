@@ -3,6 +3,8 @@
 //! `verbs` has what can be typed, `request` what each verb asks of the admin API, `session` under
 //! whose login, `prompt` the interactive mode.
 
+#[cfg(test)]
+mod examples;
 mod input;
 mod place;
 mod prompt;
@@ -14,6 +16,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use self::input::Input;
@@ -35,6 +38,8 @@ use crate::print;
   portcullis cloudhsm-cli user list
   portcullis cloudhsm-cli key list --filter attr.key-type=aes --verbose
   portcullis cloudhsm-cli interactive
+
+Every verb has examples of its own: portcullis cloudhsm-cli help key wrap aes-gcm
 
 A command logs in with CLOUDHSM_ROLE and CLOUDHSM_PIN (user:password) and logs out again, unless
 `login` opened a session before; `logout` ends that. Without a command a prompt begins.")]
@@ -71,7 +76,8 @@ pub(crate) async fn run(arguments: CloudHsmCli) -> Result<ExitCode, ClientError>
     };
     let mut cli = Cli {
         client: Client::new(&arguments.endpoint.url)?,
-        cluster: arguments.cluster_id,
+        // An empty variable names no cluster.
+        cluster: arguments.cluster_id.filter(|id| !id.is_empty()),
         account: arguments.account,
         region: arguments.region,
         sessions,
@@ -131,7 +137,7 @@ impl Cli {
             },
             Verb::Logout => self.sessions.log_out(&place).await,
             Verb::User(verb) => self.on_users(&place, verb).await,
-            Verb::Key(verb) => match request::of_key(verb)? {
+            Verb::Key(verb) => match request::of_key(verb) {
                 Ok(request) => self.under_session(&place, request).await,
                 Err(why) => Ok(failure(&why)),
             },
@@ -200,10 +206,11 @@ impl Cli {
         let reply = place.post(request.path, body).await;
         Sessions::release(place, lease).await?;
         let reply = reply?;
-        if let Some(path) = request.save_to {
-            request::save(&reply, &path)?;
-        }
-        Ok(reply)
+        let saved = request.save_to.map(|path| request::save(&reply, &path));
+        Ok(match saved {
+            Some(Err(why)) => failure(&why),
+            Some(Ok(())) | None => reply,
+        })
     }
 
     /// `key replicate`, under a session on each of two clusters.
@@ -312,8 +319,20 @@ enum Confirm {
     Yes,
 }
 
+/// Prints a reply with its code first, as the CloudHSM CLI does.
 fn print_reply(reply: &Value) {
-    print::json_pretty(reply);
+    #[derive(Serialize)]
+    struct InOrder<'a> {
+        error_code: &'a Value,
+        data: &'a Value,
+    }
+    let (Some(error_code), Some(data)) = (reply.get("error_code"), reply.get("data")) else {
+        return print::json_pretty(reply);
+    };
+    match serde_json::to_string_pretty(&InOrder { error_code, data }) {
+        Ok(text) => print::line(&text),
+        Err(_) => print::json_pretty(reply),
+    }
 }
 
 /// A reply of this program's own.

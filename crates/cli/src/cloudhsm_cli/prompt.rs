@@ -7,7 +7,7 @@ use super::{Cli, print_reply};
 use crate::client::ClientError;
 use crate::print;
 
-/// A line at the prompt.
+/// The verbs of the CloudHSM CLI; `help VERB` explains one
 #[derive(Debug, Parser)]
 #[command(no_binary_name = true, name = "", disable_help_flag = false)]
 struct Line {
@@ -56,9 +56,15 @@ pub(super) async fn run(cli: &mut Cli) -> Result<(), ClientError> {
                 // The next line may be answered again.
                 Err(error) => print::note(&error.0),
             },
-            Err(help) if !help.use_stderr() => print::line(&help.to_string()),
+            Err(help) if !help.use_stderr() => print::line(&at_the_prompt(&help.to_string())),
             Err(error) => print::note(&error.to_string()),
         }
     }
     cli.log_out_everywhere().await
+}
+
+/// A help text whose examples can be typed at the prompt: each on one line, without the program.
+fn at_the_prompt(help: &str) -> String {
+    help.replace(" \\\n      ", " ")
+        .replace("portcullis cloudhsm-cli ", "")
 }

@@ -10,7 +10,6 @@ use super::verbs::{
     Approval, Gcm, GenerateVerb, KeyVerb, NewKey, OneKey, Sharing, Unwrap, UnwrapVerb, Wrap,
     WrapVerb,
 };
-use crate::client::ClientError;
 
 /// A request under a session, to be completed by its token.
 pub(super) struct Request {
@@ -20,7 +19,7 @@ pub(super) struct Request {
     pub(super) save_to: Option<std::path::PathBuf>,
 }
 
-/// Why there is no request: the verb or a flag is not there, and this is the reply.
+/// Why there is no request, or nothing came of it: the text of the reply.
 pub(super) type Unavailable = String;
 
 impl Request {
@@ -34,8 +33,8 @@ impl Request {
 }
 
 /// What a verb about keys asks for, except `key replicate`, which needs two sessions.
-pub(super) fn of_key(verb: KeyVerb) -> Result<Result<Request, Unavailable>, ClientError> {
-    Ok(match verb {
+pub(super) fn of_key(verb: KeyVerb) -> Result<Request, Unavailable> {
+    match verb {
         KeyVerb::List {
             filter,
             max_items,
@@ -62,12 +61,12 @@ pub(super) fn of_key(verb: KeyVerb) -> Result<Result<Request, Unavailable>, Clie
             })
         }
         KeyVerb::Wrap(verb) => wrap(verb),
-        KeyVerb::Unwrap(verb) => return unwrap(&verb),
+        KeyVerb::Unwrap(verb) => unwrap(&verb),
         KeyVerb::Replicate { .. } => Err(not_there("key replicate under one session")),
         KeyVerb::GenerateAsymmetricPair(_) => Err(not_there("key generate-asymmetric-pair")),
         KeyVerb::GenerateFile(_) => Err(not_there("key generate-file")),
         KeyVerb::Import(_) => Err(not_there("key import")),
-    })
+    }
 }
 
 fn one_key(path: &'static str, key: &OneKey) -> Result<Request, Unavailable> {
@@ -137,16 +136,16 @@ fn wrap(verb: WrapVerb) -> Result<Request, Unavailable> {
     })
 }
 
-fn unwrap(verb: &UnwrapVerb) -> Result<Result<Request, Unavailable>, ClientError> {
+fn unwrap(verb: &UnwrapVerb) -> Result<Request, Unavailable> {
     let (mechanism, unwrap, gcm, iv) = match verb {
         UnwrapVerb::AesGcm { unwrap, gcm, iv } => ("aes-gcm", unwrap, Some(gcm), Some(iv)),
         UnwrapVerb::CloudhsmAesGcm { unwrap, gcm } => ("cloudhsm-aes-gcm", unwrap, Some(gcm), None),
         UnwrapVerb::AesNoPad(unwrap) => ("aes-no-pad", unwrap, None, None),
         UnwrapVerb::AesPkcs5Pad(unwrap) => ("aes-pkcs5-pad", unwrap, None, None),
         UnwrapVerb::AesZeroPad(unwrap) => ("aes-zero-pad", unwrap, None, None),
-        UnwrapVerb::RsaAes(_) => return Ok(Err(not_there("key unwrap rsa-aes"))),
-        UnwrapVerb::RsaOaep(_) => return Ok(Err(not_there("key unwrap rsa-oaep"))),
-        UnwrapVerb::RsaPkcs(_) => return Ok(Err(not_there("key unwrap rsa-pkcs"))),
+        UnwrapVerb::RsaAes(_) => return Err(not_there("key unwrap rsa-aes")),
+        UnwrapVerb::RsaOaep(_) => return Err(not_there("key unwrap rsa-oaep")),
+        UnwrapVerb::RsaPkcs(_) => return Err(not_there("key unwrap rsa-pkcs")),
     };
     let data = wrapped_data(unwrap)?;
     let complete = |mut request: Request| {
@@ -162,22 +161,22 @@ fn unwrap(verb: &UnwrapVerb) -> Result<Result<Request, Unavailable>, ClientError
         describe(&unwrap.new, body)?;
         Ok(request)
     };
-    Ok(one_key("keys/unwrap", &unwrap.key).and_then(complete))
+    one_key("keys/unwrap", &unwrap.key).and_then(complete)
 }
 
 /// In Base64.
-fn wrapped_data(unwrap: &Unwrap) -> Result<String, ClientError> {
+fn wrapped_data(unwrap: &Unwrap) -> Result<String, Unavailable> {
     match (&unwrap.data, &unwrap.data_path) {
         (Some(data), _) => Ok(data.clone()),
         (None, Some(path)) => std::fs::read(path)
             .map(|bytes| STANDARD.encode_to_string(bytes))
             .map_err(|error| cannot("read", path, &error)),
-        (None, None) => Err(ClientError("Give --data or --data-path.".to_owned())),
+        (None, None) => Err("Give --data or --data-path.".to_owned()),
     }
 }
 
 /// Saves the wrapped key of a reply as bytes.
-pub(super) fn save(reply: &Value, path: &Path) -> Result<(), ClientError> {
+pub(super) fn save(reply: &Value, path: &Path) -> Result<(), Unavailable> {
     let data = reply
         .get("data")
         .and_then(|data| data.get("wrapped_key_data"));
@@ -186,12 +185,15 @@ pub(super) fn save(reply: &Value, path: &Path) -> Result<(), ClientError> {
     };
     let bytes = STANDARD
         .decode_to_vec(data)
-        .map_err(|_| ClientError("The wrapped key in the reply is not Base64.".to_owned()))?;
+        .map_err(|_| "The wrapped key in the reply is not Base64.".to_owned())?;
     std::fs::write(path, bytes).map_err(|error| cannot("written", path, &error))
 }
 
-fn cannot(what: &str, path: &Path, error: &std::io::Error) -> ClientError {
-    ClientError(format!("{} cannot be {what}: {error}.", path.display()))
+fn cannot(what: &str, path: &Path, error: &std::io::Error) -> Unavailable {
+    format!(
+        "{} cannot be {what}: {error}. Give the path of another file.",
+        path.display()
+    )
 }
 
 fn parametrise(gcm: Option<&Gcm>, body: &mut Value) {

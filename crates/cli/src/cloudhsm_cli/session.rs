@@ -1,11 +1,14 @@
 //! Under whose session a verb runs.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
+use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::place::Place;
+use super::verbs::RoleArgument;
 use super::{failure, set};
 use crate::client::ClientError;
 
@@ -19,11 +22,17 @@ pub(super) enum Sessions {
     Prompt(BTreeMap<String, Open>),
 }
 
-/// A session that was opened at the prompt.
-#[derive(Debug)]
+/// A session that `login` opened.
+#[derive(Clone)]
 pub(super) struct Open {
     token: String,
     username: String,
+}
+
+impl fmt::Debug for Open {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Open({})", self.username)
+    }
 }
 
 /// A token for one verb.
@@ -59,10 +68,10 @@ impl Sessions {
         side: Side,
     ) -> Result<Result<Lease, Value>, ClientError> {
         let kept = match self {
-            Self::OneCommand => kept_session(place),
-            Self::Prompt(open) => open.get(&place.cluster).map(|open| open.token.clone()),
+            Self::OneCommand => open_session(place).await?,
+            Self::Prompt(open) => open.get(&place.cluster).cloned(),
         };
-        if let Some(token) = kept {
+        if let Some(Open { token, .. }) = kept {
             return Ok(Ok(Lease {
                 token,
                 passing: false,
@@ -75,11 +84,9 @@ impl Sessions {
                 "Nobody is logged in on {cluster}. Run `login --username NAME --role ROLE` first."
             ))));
         }
-        let Some(credentials) = credentials_from_environment(role, pin)? else {
-            return Ok(Err(failure(&format!(
-                "Nobody is logged in. Run `login` first, or set {role} (admin or crypto-user) and \
-                 {pin} (user:password)."
-            ))));
+        let credentials = match credentials_from_environment(role, pin) {
+            Ok(credentials) => credentials,
+            Err(why) => return Ok(Err(failure(&why))),
         };
         let reply = place.post("login", credentials).await?;
         Ok(match token_of(&reply) {
@@ -106,10 +113,11 @@ impl Sessions {
         place: &Place,
         credentials: Value,
     ) -> Result<Value, ClientError> {
-        if let Self::Prompt(open) = self
-            && let Some(open) = open.get(&place.cluster)
-        {
-            let username = &open.username;
+        let before = match self {
+            Self::OneCommand => open_session(place).await?,
+            Self::Prompt(open) => open.get(&place.cluster).cloned(),
+        };
+        if let Some(Open { username, .. }) = before {
             return Ok(failure(&format!(
                 "{username} is logged in on this cluster. Run `logout` first."
             )));
@@ -136,11 +144,11 @@ impl Sessions {
 
     /// `logout`.
     pub(super) async fn log_out(&mut self, place: &Place) -> Result<Value, ClientError> {
-        let token = match self {
-            Self::OneCommand => kept_session(place),
-            Self::Prompt(open) => open.remove(&place.cluster).map(|open| open.token),
+        let open = match self {
+            Self::OneCommand => open_session(place).await?,
+            Self::Prompt(open) => open.remove(&place.cluster),
         };
-        let Some(token) = token else {
+        let Some(Open { token, .. }) = open else {
             return Ok(failure("Nobody is logged in."));
         };
         let reply = place.post("logout", json!({ "token": token })).await?;
@@ -167,18 +175,43 @@ impl Sessions {
     }
 }
 
-fn credentials_from_environment(role: &str, pin: &str) -> Result<Option<Value>, ClientError> {
-    let (Ok(role), Ok(value)) = (std::env::var(role), std::env::var(pin)) else {
+fn credentials_from_environment(role: &str, pin: &str) -> Result<Value, String> {
+    let (Ok(value), Ok(name)) = (std::env::var(pin), std::env::var(role)) else {
+        return Err(format!(
+            "Nobody is logged in. Run `login` first, or set {role} (admin or crypto-user) and \
+             {pin} (user:password)."
+        ));
+    };
+    if RoleArgument::from_str(&name, false).is_err() {
+        return Err(format!(
+            "{role} is {name:?}, which is no role. Set it to admin or crypto-user."
+        ));
+    }
+    let Some((username, password)) = value.split_once(':') else {
+        return Err(format!(
+            "{pin} has no colon. Set it to the user, a colon and the password: user:password."
+        ));
+    };
+    let mut credentials = json!({ "username": username, "role": name });
+    set(&mut credentials, "password", password.into());
+    Ok(credentials)
+}
+
+/// The session that an earlier `login` command left open.
+///
+/// Rule CL-28: one that has ended in the meantime, as all do when Portcullis is started again, is
+/// forgotten.
+async fn open_session(place: &Place) -> Result<Option<Open>, ClientError> {
+    let Some(token) = kept_session(place) else {
         return Ok(None);
     };
-    let Some((username, password)) = value.split_once(':') else {
-        return Err(ClientError(format!(
-            "{pin} has no colon; its form is user:password."
-        )));
+    let reply = place.post("session", json!({ "token": token })).await?;
+    let username = reply.get("data").and_then(|data| data.get("username"));
+    let Some(username) = username.and_then(Value::as_str).map(str::to_owned) else {
+        forget_session(place)?;
+        return Ok(None);
     };
-    let mut credentials = json!({ "username": username, "role": role });
-    set(&mut credentials, "password", password.into());
-    Ok(Some(credentials))
+    Ok(Some(Open { token, username }))
 }
 
 fn token_of(login: &Value) -> Option<String> {
@@ -186,12 +219,13 @@ fn token_of(login: &Value) -> Option<String> {
 }
 
 /// Where the session of `login` is kept between two commands: readable by its owner only.
+///
+/// Rule CL-28: each cluster of each Portcullis has a file of its own.
 fn session_file(place: &Place) -> PathBuf {
     let folder = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
-    folder.join(format!(
-        "portcullis-session-{}",
-        place.cluster.replace('/', "_")
-    ))
+    let name = format!("{}-{}", place.client.authority(), place.cluster);
+    let unusual = |character: char| !character.is_ascii_alphanumeric() && character != '-';
+    folder.join(format!("portcullis-session-{}", name.replace(unusual, "_")))
 }
 
 fn kept_session(place: &Place) -> Option<String> {

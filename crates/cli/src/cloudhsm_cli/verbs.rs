@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -14,8 +15,13 @@ pub(super) enum Verb {
     #[command(subcommand)]
     Cluster(ClusterVerb),
     /// Open a session that stays open until `logout`
+    #[command(after_help = "Examples:
+  portcullis cloudhsm-cli login --username alice --role crypto-user
+  portcullis cloudhsm-cli logout")]
     Login(Credentials),
     /// End the session that `login` opened
+    #[command(after_help = "Example:
+  portcullis cloudhsm-cli logout")]
     Logout,
     /// Manage users
     #[command(subcommand)]
@@ -32,12 +38,17 @@ pub(super) enum Verb {
 #[derive(Debug, Subcommand)]
 pub(super) enum ClusterVerb {
     /// Set the first admin's password; the cluster becomes ACTIVE
+    #[command(after_help = "Examples:
+  portcullis cloudhsm-cli --cluster-id cluster-abcdefghijk cluster activate
+  portcullis cloudhsm-cli cluster activate --password adminPassword1")]
     Activate {
         /// The password of the user `admin`, 7 to 32 characters; asked for when left out
         #[arg(long, env = "CLOUDHSM_PASSWORD", hide_env_values = true)]
         password: Option<Password>,
     },
     /// Describe the HSMs
+    #[command(after_help = "Example:
+  portcullis cloudhsm-cli cluster hsm-info")]
     HsmInfo,
     #[command(hide = true)]
     Mtls(NotThere),
@@ -46,6 +57,9 @@ pub(super) enum ClusterVerb {
 #[derive(Debug, Subcommand)]
 pub(super) enum UserVerb {
     /// Create a user
+    #[command(after_help = "Examples:
+  portcullis cloudhsm-cli user create --username kmsuser --role crypto-user --password kmsPswd1
+  portcullis cloudhsm-cli user create --username operator --role admin")]
     Create {
         #[command(flatten)]
         credentials: Credentials,
@@ -53,6 +67,9 @@ pub(super) enum UserVerb {
         approval: Approval,
     },
     /// Change a user's password; as an admin this also unlocks the user
+    #[command(after_help = "Example:
+  portcullis cloudhsm-cli user change-password --username kmsuser --role crypto-user \\
+      --password newPswd1")]
     ChangePassword {
         #[command(flatten)]
         credentials: Credentials,
@@ -66,8 +83,12 @@ pub(super) enum UserVerb {
         approval: Approval,
     },
     /// List the users
+    #[command(after_help = "Example:
+  portcullis cloudhsm-cli user list")]
     List,
     /// Delete a user
+    #[command(after_help = "Example:
+  portcullis cloudhsm-cli user delete --username alice --role crypto-user")]
     Delete {
         #[command(flatten)]
         user: User,
@@ -85,13 +106,17 @@ pub(super) enum UserVerb {
 #[derive(Debug, Subcommand)]
 pub(super) enum KeyVerb {
     /// List the keys that the user owns or shares; as an admin all keys
+    #[command(after_help = "Examples:
+  portcullis cloudhsm-cli key list --verbose
+  portcullis cloudhsm-cli key list --filter attr.key-type=aes attr.encrypt=true --max-items 25
+  portcullis cloudhsm-cli key list --filter key-reference=0x4ebe96f548d4b0f1")]
     List {
         /// key-reference=0xabc or attr.NAME=VALUE; a key must meet all
         #[arg(long, num_args = 0..)]
         filter: Vec<String>,
         /// How many keys to print at the most
-        #[arg(long, default_value_t = 10)]
-        max_items: usize,
+        #[arg(long, default_value_t = NonZeroU32::MIN.saturating_add(9))]
+        max_items: NonZeroU32,
         /// The next_token of the page before
         #[arg(long)]
         starting_token: Option<String>,
@@ -100,15 +125,29 @@ pub(super) enum KeyVerb {
         verbose: bool,
     },
     /// Delete a key
+    #[command(after_help = "Examples:
+  portcullis cloudhsm-cli key delete --filter attr.label=payments
+  portcullis cloudhsm-cli key delete --filter attr.id=0x1f2e3d4c")]
     Delete(OneKey),
     /// Make a key
     #[command(subcommand)]
     GenerateSymmetric(GenerateVerb),
     /// Let another crypto user use a key
+    #[command(after_help = "Example:
+  portcullis cloudhsm-cli key share --filter attr.label=payments --username bob \\
+      --role crypto-user")]
     Share(Sharing),
     /// Take the use of a key back
+    #[command(after_help = "Example:
+  portcullis cloudhsm-cli key unshare --filter attr.label=payments --username bob \\
+      --role crypto-user")]
     Unshare(Sharing),
     /// Change an attribute of a key
+    #[command(after_help = "Examples:
+  portcullis cloudhsm-cli key set-attribute --filter attr.label=payments --name encrypt \\
+      --value false
+  portcullis cloudhsm-cli key set-attribute --filter attr.label=payments --name label \\
+      --value old payments")]
     SetAttribute {
         #[command(flatten)]
         key: OneKey,
@@ -126,6 +165,12 @@ pub(super) enum KeyVerb {
     #[command(subcommand)]
     Unwrap(UnwrapVerb),
     /// Copy a key to a cluster that shares a backup history
+    #[command(after_help = "Example:
+  portcullis cloudhsm-cli key replicate --filter attr.label=payments \\
+      --source-cluster-id cluster-abcdefghijk --destination-cluster-id cluster-lmnopqrstuv
+
+It needs a session on both clusters: CLOUDHSM_ROLE and CLOUDHSM_PIN on the first,
+DESTINATION_CLOUDHSM_ROLE and DESTINATION_CLOUDHSM_PIN on the second.")]
     Replicate {
         /// key-reference=0xabc or attr.NAME=VALUE; exactly one key must meet all
         #[arg(long, num_args = 0.., required = true)]
@@ -148,6 +193,10 @@ pub(super) enum KeyVerb {
 #[derive(Debug, Subcommand)]
 pub(super) enum GenerateVerb {
     /// Make an AES key
+    #[command(after_help = "Examples:
+  portcullis cloudhsm-cli key generate-symmetric aes --label payments --key-length-bytes 32
+  portcullis cloudhsm-cli key generate-symmetric aes --label wrapping --key-length-bytes 32 \\
+      --attributes wrap=true unwrap=true")]
     Aes {
         /// Its label
         #[arg(long)]
@@ -165,14 +214,29 @@ pub(super) enum GenerateVerb {
 #[derive(Debug, Subcommand)]
 pub(super) enum WrapVerb {
     /// AES-GCM; the initial value is printed
+    #[command(after_help = "Example:
+  portcullis cloudhsm-cli key wrap aes-gcm --payload-filter attr.label=payments \\
+      --wrapping-filter attr.label=wrapping --tag-length-bits 128 --aad 0x10 --path payments.bin")]
     AesGcm(WrapGcm),
     /// AES key wrap, RFC 3394
+    #[command(after_help = "Example:
+  portcullis cloudhsm-cli key wrap aes-no-pad --payload-filter attr.label=payments \\
+      --wrapping-filter attr.label=wrapping --path payments.bin")]
     AesNoPad(Wrap),
     /// AES key wrap with padding after PKCS #5
+    #[command(after_help = "Example:
+  portcullis cloudhsm-cli key wrap aes-pkcs5-pad --payload-filter attr.label=payments \\
+      --wrapping-filter attr.label=wrapping --path payments.bin")]
     AesPkcs5Pad(Wrap),
     /// AES key wrap with padding, RFC 5649
+    #[command(after_help = "Example:
+  portcullis cloudhsm-cli key wrap aes-zero-pad --payload-filter attr.label=payments \\
+      --wrapping-filter attr.label=wrapping --path payments.bin")]
     AesZeroPad(Wrap),
     /// AES-GCM; the initial value stands in front of the wrapped key
+    #[command(after_help = "Example:
+  portcullis cloudhsm-cli key wrap cloudhsm-aes-gcm --payload-filter attr.label=payments \\
+      --wrapping-filter attr.label=wrapping --tag-length-bits 128 --path payments.bin")]
     CloudhsmAesGcm(WrapGcm),
     #[command(hide = true)]
     RsaAes(NotThere),
@@ -185,6 +249,10 @@ pub(super) enum WrapVerb {
 #[derive(Debug, Subcommand)]
 pub(super) enum UnwrapVerb {
     /// AES-GCM
+    #[command(after_help = "Example:
+  portcullis cloudhsm-cli key unwrap aes-gcm --filter attr.label=wrapping \\
+      --key-type-class aes --label payments-again --data-path payments.bin \\
+      --tag-length-bits 128 --aad 0x10 --iv 0x77567d4c4e0cbab100000040")]
     AesGcm {
         #[command(flatten)]
         unwrap: Unwrap,
@@ -195,12 +263,24 @@ pub(super) enum UnwrapVerb {
         iv: String,
     },
     /// AES key wrap, RFC 3394
+    #[command(after_help = "Example:
+  portcullis cloudhsm-cli key unwrap aes-no-pad --filter attr.label=wrapping \\
+      --key-type-class aes --label payments-again --data-path payments.bin")]
     AesNoPad(Unwrap),
     /// AES key wrap with padding after PKCS #5
+    #[command(after_help = "Example:
+  portcullis cloudhsm-cli key unwrap aes-pkcs5-pad --filter attr.label=wrapping \\
+      --key-type-class aes --label payments-again --data-path payments.bin")]
     AesPkcs5Pad(Unwrap),
     /// AES key wrap with padding, RFC 5649
+    #[command(after_help = "Example:
+  portcullis cloudhsm-cli key unwrap aes-zero-pad --filter attr.label=wrapping \\
+      --key-type-class aes --label payments-again --data-path payments.bin")]
     AesZeroPad(Unwrap),
     /// AES-GCM; the initial value stands in front of the wrapped key
+    #[command(after_help = "Example:
+  portcullis cloudhsm-cli key unwrap cloudhsm-aes-gcm --filter attr.label=wrapping \\
+      --key-type-class aes --label payments-again --data-path payments.bin --tag-length-bits 128")]
     CloudhsmAesGcm {
         #[command(flatten)]
         unwrap: Unwrap,

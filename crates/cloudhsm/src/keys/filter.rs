@@ -9,6 +9,8 @@ use portcullis_hsm::{AttributeChange, Attributes, Criterion, Flag};
 pub enum KeyTextError {
     /// Not `key-reference=0x…` or `attr.NAME=VALUE`.
     Filter(String),
+    /// Not `NAME=VALUE`.
+    Attribute(String),
     /// There is no such attribute.
     Name(String),
     /// The attribute does not have such a value.
@@ -22,8 +24,13 @@ pub enum KeyTextError {
     Fixed(String),
     /// AES has no key of that length.
     Length,
-    /// The bytes are not written as the flag wants them.
-    Bytes(&'static str),
+    /// What the flag was given is not what it takes.
+    Form {
+        /// Which.
+        flag: &'static str,
+        /// What it takes.
+        takes: &'static str,
+    },
     /// A way to wrap that is not there.
     Mechanism(String),
     /// A type of key that is not there.
@@ -40,6 +47,11 @@ impl fmt::Display for KeyTextError {
                 "{text:?} is not a filter. Write key-reference=0xabc or attr.NAME=VALUE, for \
                  example attr.label=payments."
             ),
+            Self::Attribute(text) => write!(
+                formatter,
+                "{text:?} does not give an attribute its value. Write NAME=VALUE, for example \
+                 encrypt=true."
+            ),
             Self::Name(name) => write!(
                 formatter,
                 "There is no attribute {name:?}. See `key list --verbose` for those there are."
@@ -52,7 +64,9 @@ impl fmt::Display for KeyTextError {
             Self::Length => formatter.write_str(
                 "AES has no key of that length. Give 16, 24 or 32 with --key-length-bytes.",
             ),
-            Self::Bytes(which) => write!(formatter, "{which} cannot be read. Check its form."),
+            Self::Form { flag, takes } => {
+                write!(formatter, "{flag} cannot be read. Give {takes}.")
+            }
             Self::Mechanism(name) => write!(
                 formatter,
                 "Portcullis does not wrap with {name}: it has AES keys only. Use aes-gcm, \
@@ -113,7 +127,7 @@ pub(super) fn choose(chosen: &[String], attributes: &mut Attributes) -> Result<(
     for part in chosen {
         let (name, value) = part
             .split_once('=')
-            .ok_or_else(|| KeyTextError::Filter(part.clone()))?;
+            .ok_or_else(|| KeyTextError::Attribute(part.clone()))?;
         match change(name, value)? {
             AttributeChange::Label(label) => attributes.label = label,
             AttributeChange::Id(id) => attributes.id = id,
@@ -170,7 +184,7 @@ fn truth(text: &str) -> Option<bool> {
     }
 }
 
-const HEX: &str = "bytes in hexadecimal, such as 0x1f2e";
+pub(super) const HEX: &str = "bytes in hexadecimal, such as 0x1f2e";
 const TRUTH: &str = "true or false";
 
 #[cfg(test)]

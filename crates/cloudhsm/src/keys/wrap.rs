@@ -1,6 +1,6 @@
 use portcullis_hsm::{Command, HsmKeyId, KeyAction, KeyLength, Mechanism, NONCE_BYTES, Reply};
 
-use super::filter::{KeyTextError, hex};
+use super::filter::{HEX, KeyTextError, hex};
 use super::{KeyRow, template};
 use crate::CloudHsm;
 use crate::users::{UserError, unexpected};
@@ -152,12 +152,12 @@ fn mechanism(
 ) -> Result<(Mechanism, Iv), KeyTextError> {
     let gcm = || -> Result<Mechanism, KeyTextError> {
         let bits = tag_length_bits.ok_or(KeyTextError::Missing("--tag-length-bits"))?;
-        let whole = bits.is_multiple_of(8).then_some(bits / 8);
-        let tag_bytes = whole.and_then(|bytes| u8::try_from(bytes).ok());
+        let fits = bits.is_multiple_of(8) && TAG_BITS.contains(&bits);
+        let tag_bytes = u8::try_from(bits / 8).ok().filter(|_| fits);
         let additional_data = aad.map_or_else(|| Some(Vec::new()), hex);
         Ok(Mechanism::Gcm {
-            additional_data: additional_data.ok_or(KeyTextError::Bytes("--aad"))?,
-            tag_bytes: tag_bytes.ok_or(KeyTextError::Bytes("--tag-length-bits"))?,
+            additional_data: additional_data.ok_or(form("--aad", HEX))?,
+            tag_bytes: tag_bytes.ok_or(form("--tag-length-bits", TAG))?,
         })
     };
     Ok(match name {
@@ -176,13 +176,24 @@ fn parts(request: &UnwrapRequest, place: Iv) -> Result<(Vec<u8>, Vec<u8>), KeyTe
         Iv::None => Ok((Vec::new(), request.data.clone())),
         Iv::Apart => {
             let iv = request.iv.as_deref().ok_or(KeyTextError::Missing("--iv"))?;
-            let iv = hex(iv).ok_or(KeyTextError::Bytes("--iv"))?;
+            let iv = hex(iv).filter(|iv| iv.len() == NONCE_BYTES);
+            let iv = iv.ok_or(form("--iv", INITIAL_VALUE))?;
             Ok((iv, request.data.clone()))
         }
         Iv::InFront => {
             let split = request.data.split_first_chunk::<NONCE_BYTES>();
-            let (iv, data) = split.ok_or(KeyTextError::Bytes("the wrapped key"))?;
+            let (iv, data) = split.ok_or(form("The wrapped key", WRAPPED))?;
             Ok((iv.to_vec(), data.to_vec()))
         }
     }
 }
+
+const fn form(flag: &'static str, takes: &'static str) -> KeyTextError {
+    KeyTextError::Form { flag, takes }
+}
+
+/// Lengths of a tag of AES-GCM (NIST SP 800-38D, 5.2.1.2; 64 bits and more serve for keys).
+const TAG_BITS: std::ops::RangeInclusive<u32> = 64..=128;
+const TAG: &str = "64 to 128, in steps of 8";
+const INITIAL_VALUE: &str = "the 12 bytes in hexadecimal that `key wrap` printed as iv";
+const WRAPPED: &str = "what `key wrap cloudhsm-aes-gcm` made";

@@ -134,11 +134,21 @@ impl CloudHsm {
         let session = UserSession {
             scope: scope.clone(),
             cluster: cluster.clone(),
+            username: username.to_ascii_lowercase(),
             role,
             seats,
         };
         self.sessions.keep(token.clone(), session)?;
         Ok(token)
+    }
+
+    /// Who is logged in under a token.
+    ///
+    /// # Errors
+    /// When the token is unknown.
+    pub fn session(&self, token: &str) -> Result<(String, Role), UserError> {
+        let session = self.sessions.get(token)?;
+        Ok((session.username.clone(), session.role))
     }
 
     /// `logout`: ends the sessions of a token. The token is forgotten also when an HSM cannot be

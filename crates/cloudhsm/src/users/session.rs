@@ -22,6 +22,7 @@ const SESSIONS_MAX: usize = 256;
 pub(crate) struct UserSession {
     pub(crate) scope: Scope,
     pub(crate) cluster: ClusterId,
+    pub(crate) username: String,
     pub(crate) role: Role,
     pub(crate) seats: Vec<Seat>,
 }

@@ -57,6 +57,11 @@ pub(super) async fn list(
         None => 0,
     };
     let max = asked.max_items.unwrap_or(LISTED_BY_DEFAULT);
+    if max == 0 {
+        return Err(Refused::because(
+            "A page of no keys never ends. Give 1 or more with --max-items.",
+        ));
+    }
     let page = admin
         .cloudhsm
         .list_keys(&asked.token, &asked.filter, start, max)

@@ -57,6 +57,7 @@ pub(crate) fn router(admin: Admin) -> Router {
         .route("/activate", post(users::activate))
         .route("/login", post(users::login))
         .route("/logout", post(users::logout))
+        .route("/session", post(users::session))
         .route("/users", post(users::create).get(users::list))
         .route("/users/change-password", post(users::change_password))
         .route("/users/delete", post(users::delete))

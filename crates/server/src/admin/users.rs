@@ -88,6 +88,17 @@ pub(super) async fn logout(
     Ok(Done(json!("Logout successful")))
 }
 
+/// Who is logged in under a token.
+pub(super) async fn session(
+    State(admin): State<Arc<Admin>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Answer {
+    let Token { token } = parse(&headers, &body)?;
+    let (username, role) = admin.cloudhsm.session(&token)?;
+    Ok(Done(user(&username, role)))
+}
+
 /// `user create`.
 pub(super) async fn create(
     State(admin): State<Arc<Admin>>,
@@ -199,14 +210,19 @@ pub(super) async fn hsm_info(
     Ok(Done(json!({ "hsms": hsms })))
 }
 
+/// Rule CL-29: a user's name is shown in lower case.
 fn user(username: &str, role: Role) -> Value {
-    json!({ "username": username, "role": role })
+    json!({ "username": username.to_ascii_lowercase(), "role": role })
 }
 
 impl Admin {
     fn locate(&self, cluster: &str, place: Place) -> Result<(Scope, ClusterId), Refused> {
         let scope = self.scope(place)?;
-        let cluster = cluster.parse()?;
+        let cluster = cluster.parse().map_err(|error| {
+            Refused::because(&format!(
+                "{cluster:?} is {error}. Give the ClusterId that DescribeClusters shows."
+            ))
+        })?;
         Ok((scope, cluster))
     }
 
