@@ -3,10 +3,11 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::disallowed_methods,
     reason = "tests fail loudly"
 )]
 
-use portcullis_tests::Portcullis;
+use portcullis_tests::{Portcullis, eventually};
 use serde_json::Value;
 
 /// Runs a rehearsal with these lines; gives its exit code and what it printed.
@@ -67,4 +68,58 @@ fn a_backup_that_predates_the_key_and_its_user_is_a_bad_result() {
     assert_eq!(report["lost_keys"].as_array().unwrap().len(), 1);
     assert!(report["outage_ms"].is_null(), "no call succeeds again");
     assert_eq!(report["passed"], false);
+}
+
+/// The faults as they are listed: ID, kind and place of each.
+fn faults(portcullis: &Portcullis) -> Vec<(String, String, String)> {
+    let listed = portcullis.shell("portcullis chaos list --output json");
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    let text = |fault: &Value, name: &str| fault[name].as_str().unwrap().to_owned();
+    let faults = listed["faults"].as_array().unwrap().iter();
+    faults
+        .map(|one| (text(one, "id"), text(one, "kind"), text(one, "place")))
+        .collect()
+}
+
+/// Rule FT-08.
+#[test]
+fn what_was_broken_stays_broken_and_listed_when_the_process_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let up = || Portcullis::up(&["--world", "quickstart", "--data", data]);
+    let mut first = up();
+    for order in [
+        "crash --zone us-east-1a",
+        "delay --zone us-east-1b --delay 5ms",
+        "hang --zone us-east-1b --for 1s",
+    ] {
+        first.shell(&format!("portcullis chaos inject {order}"));
+    }
+    let before = faults(&first);
+    assert_eq!(before.len(), 3);
+    first.kill();
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+
+    let second = up();
+    assert_eq!(faults(&second), before[..2], "the third one's time is over");
+    assert!(
+        second.log().contains("2 faults from before"),
+        "{}",
+        second.log()
+    );
+    // One HSM serves, and two are needed to make a key.
+    let encrypt = "aws kms encrypt --key-id alias/quickstart --plaintext aGVsbG8=";
+    eventually("the other HSM serves", || {
+        second.try_shell(encrypt).status.success().then_some(())
+    });
+    let store = "aws kms describe-custom-key-stores --query CustomKeyStores[0].CustomKeyStoreId --output text";
+    let create =
+        format!("aws kms create-key --origin AWS_CLOUDHSM --custom-key-store-id $({store})");
+    second.shell_fails(&create);
+    second.shell("portcullis chaos undo fault-1");
+    eventually("both HSMs serve", || {
+        second.try_shell(&create).status.success().then_some(())
+    });
+    second.shell("portcullis chaos clear");
+    assert_eq!(faults(&second), []);
 }

@@ -121,6 +121,7 @@ async fn serve(arguments: &Up) -> Result<Ended, String> {
         }));
     }
     hints(&endpoint, &arguments.world, &data, seeded);
+    tell_of_faults(system.cloudhsm.faults().len());
     serve_until(&mut signals, &resets.ask, running, &system).await
 }
 
@@ -241,6 +242,18 @@ fn data(arguments: &Up) -> Result<Data, String> {
             "There is no HOME to keep state in. Give a folder with --data, or use --ephemeral."
                 .to_owned()
         })
+}
+
+/// Rule FT-08: what was broken before the restart is broken still, and nobody should have to wonder.
+fn tell_of_faults(count: usize) {
+    let them = match count {
+        0 => return,
+        1 => "One fault from before is still there".to_owned(),
+        _ => format!("{count} faults from before are still there"),
+    };
+    print::note(&format!(
+        "{them}: `portcullis chaos list` shows, `portcullis chaos clear` undoes."
+    ));
 }
 
 /// What to try, on stderr: stdout is for scripts.

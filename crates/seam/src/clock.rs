@@ -52,6 +52,11 @@ pub trait WallClock: Send + Sync + Debug {
     /// The present date.
     fn now(&self) -> Timestamp;
 
+    /// The machine's date, which nobody puts forward.
+    fn real_now(&self) -> Timestamp {
+        self.now()
+    }
+
     /// How much real time passes until `date`, as long as nobody sets the clock; zero when it is
     /// over.
     fn real_until(&self, date: Timestamp) -> Duration {
@@ -264,6 +269,10 @@ impl SimulatedClock {
 impl WallClock for SimulatedClock {
     fn now(&self) -> Timestamp {
         self.course().at(self.real.now())
+    }
+
+    fn real_now(&self) -> Timestamp {
+        self.real.real_now()
     }
 
     fn real_until(&self, date: Timestamp) -> Duration {

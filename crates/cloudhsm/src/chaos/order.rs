@@ -71,7 +71,7 @@ impl FaultKind {
 }
 
 /// A fault as it is asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultOrder {
     /// What to break.
@@ -171,16 +171,13 @@ const DURATION_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const DELAY_MAX: Duration = Duration::from_secs(60);
 
 impl FaultOrder {
-    /// What is to be broken, where, and for how long.
+    /// What is to be broken, and where.
     ///
     /// Rule FT-01: an order says everything that its kind needs and nothing that it does not know.
     ///
     /// # Errors
     /// When something is missing, does not belong to the kind, or is out of range.
-    pub(crate) fn read(
-        &self,
-        scope: Scope,
-    ) -> Result<(Breakage, Place, Option<Duration>), BadOrder> {
+    pub(crate) fn read(&self, scope: Scope) -> Result<(Breakage, Place), BadOrder> {
         let breakage = self.breakage()?;
         self.check_parts()?;
         self.check_place(breakage)?;
@@ -190,11 +187,18 @@ impl FaultOrder {
             zone: self.zone.clone(),
             hsm: self.hsm.clone(),
         };
-        let duration = self.duration_ms.map(Duration::from_millis);
-        if duration.is_some_and(|it| it.is_zero() || it > DURATION_MAX) {
+        if self
+            .lasts()
+            .is_some_and(|it| it.is_zero() || it > DURATION_MAX)
+        {
             return Err(self.bad("lasts longer than nothing and at most seven days"));
         }
-        Ok((breakage, place, duration))
+        Ok((breakage, place))
+    }
+
+    /// After how long it is undone by itself.
+    pub(crate) fn lasts(&self) -> Option<Duration> {
+        self.duration_ms.map(Duration::from_millis)
     }
 
     fn breakage(&self) -> Result<Breakage, BadOrder> {

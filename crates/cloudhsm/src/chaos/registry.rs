@@ -2,14 +2,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_api::{ClusterId, HsmId, Scope};
+use portcullis_api::{HsmId, Scope};
 use portcullis_link::{Direction, LinkEffect, LinkRule};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{Breakage, FaultKind, Place};
+use super::{Breakage, FaultKind, Kept, Place, Undo};
 use crate::ClusterView;
-use crate::fleet::{Ailment, Saved, Tampered};
+use crate::fleet::Ailment;
 
 /// Everything that is broken on purpose, by number.
 #[derive(Debug, Default)]
@@ -21,35 +21,11 @@ pub(crate) struct Registry {
 /// A fault that was injected and not undone.
 #[derive(Debug)]
 pub(crate) struct Active {
-    pub(crate) kind: FaultKind,
     pub(crate) breakage: Breakage,
     pub(crate) place: Place,
-    /// Milliseconds since 1970.
-    pub(crate) since_ms: u64,
     /// When it is undone by itself.
     pub(crate) ends: Option<Instant>,
-    pub(crate) undo: Undo,
-}
-
-/// What undoes a fault.
-#[derive(Debug)]
-pub(crate) enum Undo {
-    /// Ailments and rules of links follow from the list: taking the fault off it is enough.
-    Strike,
-    /// Each HSM has a remedy of its own.
-    Hsms(Vec<(HsmId, Remedy)>),
-    MendNetwork(Scope, ClusterId),
-    /// Rule FT-03: a cluster that is gone stays gone; its backups are the way back.
-    Never,
-}
-
-/// What undoes a fault of one HSM.
-#[derive(Debug)]
-pub(crate) enum Remedy {
-    Restart,
-    ShowActive,
-    RepairDisk(Saved),
-    RestoreUser(Tampered),
+    pub(crate) kept: Kept,
 }
 
 /// A fault as it is listed.
@@ -81,24 +57,57 @@ pub struct FaultReport {
 pub(crate) type Views<'a> = &'a [(Scope, Arc<ClusterView>)];
 
 impl Registry {
-    pub(crate) fn add(&mut self, active: Active) -> u64 {
+    /// The list as it was left: the number of the last fault there ever was, and those that are
+    /// still there.
+    pub(crate) fn left(last: u64, active: BTreeMap<u64, Active>) -> Self {
+        Self { last, active }
+    }
+
+    /// A number that no fault ever had.
+    pub(crate) fn fresh_number(&mut self) -> u64 {
         self.last += 1;
-        self.active.insert(self.last, active);
         self.last
+    }
+
+    /// Lists a fault; also one again that could not be undone.
+    pub(crate) fn list(&mut self, number: u64, active: Active) {
+        self.active.insert(number, active);
+    }
+
+    pub(crate) fn get(&self, number: u64) -> Option<&Active> {
+        self.active.get(&number)
     }
 
     pub(crate) fn take(&mut self, number: u64) -> Option<Active> {
         self.active.remove(&number)
     }
 
-    /// Lists a fault again that could not be undone.
-    pub(crate) fn put_back(&mut self, number: u64, active: Active) {
-        self.active.insert(number, active);
+    /// Whether a fault keeps an HSM down, also when the process begins anew.
+    pub(crate) fn keeps_down(&self, hsm: &HsmId) -> bool {
+        self.active.values().any(|active| active.keeps_down(hsm))
+    }
+
+    /// Somebody has started an HSM. Gives the faults that had taken it down, and whether nothing is
+    /// left of each.
+    pub(crate) fn restarted(&mut self, hsm: &HsmId) -> Vec<(u64, bool)> {
+        let touched = self.active.iter_mut();
+        touched
+            .filter(|(_, active)| active.keeps_down(hsm))
+            .map(|(number, active)| (*number, active.restarted(hsm)))
+            .collect()
     }
 
     /// The numbers of all faults, the latest first: the order in which they are undone.
     pub(crate) fn latest_first(&self) -> Vec<u64> {
         self.active.keys().rev().copied().collect()
+    }
+
+    /// When each fault with a duration ends, by number.
+    pub(crate) fn ends(&self) -> Vec<(u64, Instant)> {
+        let active = self.active.iter();
+        active
+            .filter_map(|(number, active)| Some((*number, active.ends?)))
+            .collect()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -170,18 +179,27 @@ impl Active {
         };
         FaultReport {
             id: Registry::id(number),
-            kind: self.kind,
+            kind: self.kept.order.kind,
             place: self.place.to_string(),
             direction: link.map(|(_, direction)| direction),
             delay_ms: delay.map(millis),
             percent,
-            hsms: hsms(&self.place, views),
-            since_ms: self.since_ms,
+            hsms: self.befallen(views),
+            since_ms: self.kept.since_ms,
             left_ms: self
                 .ends
                 .map(|ends| millis(ends.saturating_duration_since(Instant::now()))),
-            undoable: !matches!(self.undo, Undo::Never),
+            undoable: !matches!(self.kept.undo, Undo::Never),
         }
+    }
+
+    /// Of a fault that takes HSMs one by one, those that it took and that are still there.
+    fn befallen(&self, views: Views<'_>) -> Vec<HsmId> {
+        let mut there = hsms(&self.place, views);
+        if let Undo::Hsms(remedies) = &self.kept.undo {
+            there.retain(|hsm| remedies.iter().any(|(one, _)| one == hsm));
+        }
+        there
     }
 }
 

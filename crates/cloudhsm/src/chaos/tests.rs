@@ -15,8 +15,8 @@ fn scope() -> Scope {
 
 fn read(order: Value) -> Result<(Breakage, Option<Duration>), String> {
     let order: FaultOrder = serde_json::from_value(order).map_err(|error| error.to_string())?;
-    let (breakage, _place, duration) = order.read(scope()).map_err(|error| error.to_string())?;
-    Ok((breakage, duration))
+    let (breakage, _place) = order.read(scope()).map_err(|error| error.to_string())?;
+    Ok((breakage, order.lasts()))
 }
 
 /// Rule FT-01

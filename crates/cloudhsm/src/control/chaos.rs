@@ -6,12 +6,12 @@ use std::time::Duration;
 use portcullis_api::{ClusterId, HsmId, Scope};
 use portcullis_hsm::Secret;
 use portcullis_seam::draw;
-use tokio::time::Instant;
 
 use super::CloudHsm;
 use super::faults::FaultError;
 use crate::chaos::{
-    Active, Breakage, BrokenNetwork, FaultOrder, FaultReport, Place, Registry, Remedy, Undo, hsms,
+    Active, Breakage, BrokenNetwork, Dates, FaultOrder, FaultReport, Place, Registry, Remedy, Undo,
+    hsms,
 };
 use crate::fleet::FleetError;
 use crate::{Clusters, HsmState, NetworkTrouble};
@@ -29,24 +29,30 @@ impl CloudHsm {
         scope: Scope,
         order: &FaultOrder,
     ) -> Result<FaultReport, FaultError> {
-        let (breakage, place, duration) = order.read(scope).map_err(FaultError::BadOrder)?;
-        let undo = self.carry_out(breakage, &place).await?;
-        let active = Active {
-            kind: order.kind,
-            breakage,
-            place,
-            since_ms: self.clock.now().millis(),
-            ends: duration.map(|it| Instant::now() + it),
-            undo,
+        let (breakage, place) = order.read(scope.clone()).map_err(FaultError::BadOrder)?;
+        let undo = self.foresee(breakage, &place).await?;
+        let now = Dates {
+            services: self.clock.now(),
+            machine: self.clock.real_now(),
         };
-        let number = self.faults.lock().add(active);
+        let active = Active::begin(order, scope, now, undo).map_err(FaultError::BadOrder)?;
+        let number = self.faults.lock().fresh_number();
+        self.keep_new_fault(number, &active).await?;
+        if let Err((done, error)) = self.carry_out(&active).await {
+            if let Err((_, failed)) = self.mend(&active.place, active.kept.undo.first(done)).await {
+                tracing::error!(%failed, "a fault stays half made");
+            }
+            self.forget_fault(number).await?;
+            return Err(error);
+        }
+        self.faults.lock().list(number, active);
         self.apply_faults();
         tracing::warn!(
             fault = Registry::id(number),
             kind = order.kind.name(),
             "broken on purpose"
         );
-        if let Some(duration) = duration {
+        if let Some(duration) = order.lasts() {
             self.undo_after(number, duration);
         }
         let views = self.clusters();
@@ -80,31 +86,39 @@ impl CloudHsm {
         for number in numbers {
             match self.undo(number).await {
                 Ok(()) => undone += 1,
-                Err(FaultError::Final(_)) => drop(self.faults.lock().take(number)),
+                Err(FaultError::Final(_)) => {
+                    drop(self.faults.lock().take(number));
+                    failed.extend(self.forget_fault(number).await.err());
+                }
                 Err(error) => failed.push(error),
             }
         }
         (undone, failed)
     }
 
-    async fn undo(&self, number: u64) -> Result<(), FaultError> {
+    pub(super) async fn undo(&self, number: u64) -> Result<(), FaultError> {
         let taken = self.faults.lock().take(number);
         let Some(mut active) = taken else {
             return Err(FaultError::NoSuchFault(Registry::id(number)));
         };
         self.apply_faults();
-        let undo = std::mem::replace(&mut active.undo, Undo::Strike);
-        let Err((rest, error)) = self.mend(undo).await else {
-            tracing::info!(fault = Registry::id(number), "undone");
-            return Ok(());
-        };
-        active.undo = rest;
-        self.faults.lock().put_back(number, active);
-        self.apply_faults();
-        Err(error)
+        let undo = std::mem::replace(&mut active.kept.undo, Undo::Strike);
+        match self.mend(&active.place, undo).await {
+            Ok(()) => {
+                tracing::info!(fault = Registry::id(number), "undone");
+                self.forget_fault(number).await
+            }
+            Err((rest, error)) => {
+                active.kept.undo = rest;
+                self.keep_fault(number, &active).await?;
+                self.faults.lock().list(number, active);
+                self.apply_faults();
+                Err(error)
+            }
+        }
     }
 
-    fn undo_after(self: &Arc<Self>, number: u64, duration: Duration) {
+    pub(super) fn undo_after(self: &Arc<Self>, number: u64, duration: Duration) {
         let cloud = Arc::downgrade(self);
         tokio::spawn(async move {
             tokio::time::sleep(duration).await;
@@ -134,22 +148,23 @@ impl CloudHsm {
         !self.faults.lock().is_empty()
     }
 
-    /// Breaks it, and says what undoes it. What was broken before an error is mended.
-    async fn carry_out(&self, breakage: Breakage, place: &Place) -> Result<Undo, FaultError> {
-        match (breakage, &place.cluster) {
-            (Breakage::DeleteCluster, Some(cluster)) => {
-                self.destroy_cluster(&place.scope, cluster).await?;
-                return Ok(Undo::Never);
+    /// What will undo a breakage, while everything is as it was.
+    async fn foresee(&self, breakage: Breakage, place: &Place) -> Result<Undo, FaultError> {
+        if let Some(cluster) = &place.cluster
+            && matches!(breakage, Breakage::DeleteCluster | Breakage::Network(_))
+        {
+            if self.cluster(&place.scope, cluster).is_none() {
+                return Err(FaultError::NoSuchCluster(cluster.clone()));
             }
-            (Breakage::Network(network), Some(cluster)) => {
-                return self.break_network(&place.scope, cluster, network).await;
-            }
-            (Breakage::Link(..), _) if self.transport.faults().is_none() => {
-                return Err(FaultError::Failed(
-                    "the links are not made to be broken".into(),
-                ));
-            }
-            _ => {}
+            return Ok(if breakage == Breakage::DeleteCluster {
+                Undo::Never
+            } else {
+                Undo::MendNetwork
+            });
+        }
+        if breakage.of_links().is_some() && self.transport.faults().is_none() {
+            let why = "the links are not made to be broken";
+            return Err(FaultError::Failed(why.into()));
         }
         let befallen = hsms(place, &self.clusters());
         if befallen.is_empty() {
@@ -157,15 +172,8 @@ impl CloudHsm {
         }
         let mut remedies = Vec::new();
         for hsm in befallen {
-            match self.break_hsm(&hsm, breakage).await {
-                Ok(Some(remedy)) => remedies.push((hsm, remedy)),
-                Ok(None) => {}
-                Err(error) => {
-                    if let Err((_, failed)) = self.mend(Undo::Hsms(remedies)).await {
-                        tracing::error!(%failed, "a fault stays half made");
-                    }
-                    return Err(error);
-                }
+            if let Some(remedy) = self.remedy(&hsm, breakage).await? {
+                remedies.push((hsm, remedy));
             }
         }
         Ok(if remedies.is_empty() {
@@ -175,44 +183,75 @@ impl CloudHsm {
         })
     }
 
-    /// What a breakage does to one HSM at once; none when it is all in the list of faults.
-    async fn break_hsm(
-        &self,
-        hsm: &HsmId,
-        breakage: Breakage,
-    ) -> Result<Option<Remedy>, FaultError> {
-        let remedy = match breakage {
-            Breakage::Crash => {
-                self.crash(hsm)?;
-                Remedy::Restart
-            }
-            Breakage::Degrade => {
-                self.set_hsm_state(hsm, HsmState::Degraded).await?;
-                Remedy::ShowActive
-            }
+    /// What will mend one HSM; none when its breakage is all in the list of faults.
+    async fn remedy(&self, hsm: &HsmId, breakage: Breakage) -> Result<Option<Remedy>, FaultError> {
+        Ok(match breakage {
+            Breakage::Crash => Some(Remedy::Restart),
+            Breakage::Degrade => Some(Remedy::ShowActive),
             Breakage::CorruptDisk => {
-                let _one_at_a_time = self.control.lock().await;
-                Remedy::RepairDisk(self.fleet.corrupt(hsm).await.map_err(failed)?)
+                let reached = self.fleet.within_reach(hsm, "its disk cannot be damaged");
+                reached.map_err(failed)?;
+                Some(Remedy::RepairDisk)
             }
-            Breakage::LockKmsuser => {
-                Remedy::RestoreUser(self.fleet.lock_kmsuser(hsm).await.map_err(failed)?)
-            }
-            Breakage::ChangeKmsuserPassword => {
-                let password = self.random_password();
-                let changed = self.fleet.change_kmsuser(hsm, &password).await;
-                Remedy::RestoreUser(changed.map_err(failed)?)
-            }
-            Breakage::RemoveKmsuser => {
-                Remedy::RestoreUser(self.fleet.remove_kmsuser(hsm).await.map_err(failed)?)
+            Breakage::LockKmsuser | Breakage::ChangeKmsuserPassword | Breakage::RemoveKmsuser => {
+                let before = self.fleet.kmsuser_of(hsm).await;
+                Some(Remedy::RestoreUser(before.map_err(failed)?))
             }
             Breakage::Hang
             | Breakage::Slow(_)
             | Breakage::FillDisk
             | Breakage::Link(..)
             | Breakage::DeleteCluster
-            | Breakage::Network(_) => return Ok(None),
-        };
-        Ok(Some(remedy))
+            | Breakage::Network(_) => None,
+        })
+    }
+
+    /// Breaks it. An error comes with the number of HSMs that were broken before it.
+    async fn carry_out(&self, active: &Active) -> Result<(), (usize, FaultError)> {
+        let place = &active.place;
+        match (active.breakage, &place.cluster) {
+            (Breakage::DeleteCluster, Some(cluster)) => {
+                let destroyed = self.destroy_cluster(&place.scope, cluster).await;
+                return destroyed.map_err(|error| (0, error));
+            }
+            (Breakage::Network(network), Some(cluster)) => {
+                let broken = self.break_network(&place.scope, cluster, network).await;
+                return broken.map_err(|error| (0, error));
+            }
+            _ => {}
+        }
+        if let Undo::Hsms(remedies) = &active.kept.undo {
+            for (done, (hsm, _)) in remedies.iter().enumerate() {
+                let broken = self.break_hsm(hsm, active.breakage).await;
+                broken.map_err(|error| (done, error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a breakage does to one HSM at once.
+    async fn break_hsm(&self, hsm: &HsmId, breakage: Breakage) -> Result<(), FaultError> {
+        match breakage {
+            Breakage::Crash => self.crash(hsm),
+            Breakage::Degrade => self.set_hsm_state(hsm, HsmState::Degraded).await,
+            Breakage::CorruptDisk => {
+                let _one_at_a_time = self.control.lock().await;
+                self.fleet.corrupt(hsm).await.map_err(failed)
+            }
+            Breakage::LockKmsuser => self.fleet.lock_kmsuser(hsm).await.map_err(failed),
+            Breakage::ChangeKmsuserPassword => {
+                let password = self.random_password();
+                let changed = self.fleet.change_kmsuser(hsm, &password).await;
+                changed.map_err(failed)
+            }
+            Breakage::RemoveKmsuser => self.fleet.remove_kmsuser(hsm).await.map_err(failed),
+            Breakage::Hang
+            | Breakage::Slow(_)
+            | Breakage::FillDisk
+            | Breakage::Link(..)
+            | Breakage::DeleteCluster
+            | Breakage::Network(_) => Ok(()),
+        }
     }
 
     fn random_password(&self) -> Secret {
@@ -226,7 +265,7 @@ impl CloudHsm {
         scope: &Scope,
         cluster: &ClusterId,
         network: BrokenNetwork,
-    ) -> Result<Undo, FaultError> {
+    ) -> Result<(), FaultError> {
         let view = self.cluster(scope, cluster);
         let subnet = view.and_then(|view| view.subnets.values().next().cloned());
         let subnet = subnet.ok_or_else(|| FaultError::NoSuchCluster(cluster.clone()))?;
@@ -236,22 +275,24 @@ impl CloudHsm {
             BrokenNetwork::SecurityGroupClosed => NetworkTrouble::SecurityGroupChanged,
         };
         self.set_network_trouble(scope, cluster, Some(trouble))
-            .await?;
-        Ok(Undo::MendNetwork(scope.clone(), cluster.clone()))
+            .await
     }
 
-    /// Undoes. What fails is given back with the first reason.
-    async fn mend(&self, undo: Undo) -> Result<(), (Undo, FaultError)> {
+    /// Undoes what is broken at a place. What fails is given back with the first reason.
+    async fn mend(&self, place: &Place, undo: Undo) -> Result<(), (Undo, FaultError)> {
         match undo {
             Undo::Strike => Ok(()),
             Undo::Never => Err((
                 Undo::Never,
                 FaultError::Final("the cluster and its HSMs are gone".to_owned()),
             )),
-            Undo::MendNetwork(scope, cluster) => {
-                match self.set_network_trouble(&scope, &cluster, None).await {
+            Undo::MendNetwork => {
+                let Some(cluster) = &place.cluster else {
+                    return Ok(());
+                };
+                match self.set_network_trouble(&place.scope, cluster, None).await {
                     Ok(()) | Err(FaultError::NoSuchCluster(_)) => Ok(()),
-                    Err(error) => Err((Undo::MendNetwork(scope, cluster), error)),
+                    Err(error) => Err((Undo::MendNetwork, error)),
                 }
             }
             Undo::Hsms(remedies) => {
@@ -275,14 +316,14 @@ impl CloudHsm {
         self.owner(hsm)?;
         match remedy {
             Remedy::Restart if self.fleet.is_up(hsm) => Ok(()),
-            Remedy::Restart => self.restart(hsm).await,
+            Remedy::Restart => self.start_again(hsm).await,
             Remedy::ShowActive => self.set_hsm_state(hsm, HsmState::Active).await,
-            Remedy::RepairDisk(saved) => {
+            Remedy::RepairDisk => {
                 {
                     let _one_at_a_time = self.control.lock().await;
-                    self.fleet.repair(hsm, saved).await.map_err(failed)?;
+                    self.fleet.repair(hsm).await.map_err(failed)?;
                 }
-                self.restart(hsm).await
+                self.start_again(hsm).await
             }
             Remedy::RestoreUser(tampered) => {
                 let restored = self.fleet.restore_kmsuser(hsm, tampered).await;

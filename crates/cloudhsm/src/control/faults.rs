@@ -81,6 +81,11 @@ impl CloudHsm {
     /// # Errors
     /// When no cluster has it, or it does not start.
     pub async fn restart(&self, hsm: &HsmId) -> Result<(), FaultError> {
+        self.start_again(hsm).await?;
+        self.strike_crashes(hsm).await
+    }
+
+    pub(super) async fn start_again(&self, hsm: &HsmId) -> Result<(), FaultError> {
         let _one_at_a_time = self.control.lock().await;
         let (scope, cluster) = self.owner(hsm)?;
         let peers: Vec<HsmId> = cluster.hsms.keys().cloned().collect();

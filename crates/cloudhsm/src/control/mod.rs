@@ -5,6 +5,7 @@ mod backups;
 mod chaos;
 mod devices;
 mod faults;
+mod kept_faults;
 mod network;
 mod operations;
 mod progress;
@@ -172,8 +173,10 @@ impl CloudHsm {
             faults: Mutex::default(),
             hosts: Hosts::default(),
         });
+        cloud.load_faults()?;
         cloud.start_hsms().await;
         cloud.tend_once().await;
+        cloud.resume_faults().await;
         *cloud.tending.lock() = Some(tend::start(&cloud));
         Ok(cloud)
     }
@@ -199,8 +202,8 @@ impl CloudHsm {
             }
             for hsm in &hsms {
                 self.equip(&scope, &cluster, hsm);
-                if self.fleet.is_placed(hsm) {
-                    // It starts when its host calls.
+                if self.fleet.is_placed(hsm) || self.is_kept_down(hsm) {
+                    // It starts when its host calls; or when the fault is undone.
                     continue;
                 }
                 if let Err(error) = self.fleet.start(hsm, &hsms).await {

@@ -30,7 +30,7 @@ pub(crate) use errand::{Letter, MESSAGE_BYTES_MAX, Outcome, decode, encode};
 pub(crate) use identity::KeptIdentity;
 pub(crate) use node::Capture;
 pub(crate) use remote::{Courier, Undelivered};
-pub(crate) use trouble::{Saved, Tampered};
+pub(crate) use trouble::Tampered;
 
 use std::collections::BTreeMap;
 use std::fmt;

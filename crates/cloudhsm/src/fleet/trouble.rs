@@ -7,6 +7,7 @@ use std::sync::Arc;
 use portcullis_api::HsmId;
 use portcullis_hsm::{Command, Refusal, Role, Secret};
 use portcullis_store::Transaction;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::condition::Condition;
@@ -23,11 +24,8 @@ const KMSUSER_NOTE: &str = "crypto-user/kmsuser";
 /// Five wrong passwords lock an account; more than these mean that something else is wrong.
 const ATTEMPTS_MAX: usize = 16;
 
-/// The records of a disk before they were damaged, still sealed.
-#[derive(Debug)]
-pub(crate) struct Saved(Vec<(String, Vec<u8>)>);
-
-/// `kmsuser` of one HSM before a fault: a password hash, so never printed.
+/// `kmsuser` of one HSM before a fault: a password hash, so never printed and kept only sealed.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Tampered {
     before: Option<Zeroizing<Vec<u8>>>,
     /// When a command changed it last: a failed login is no change.
@@ -71,8 +69,7 @@ impl Fleet {
     }
 
     /// Damages every record on the disk of an HSM and leaves it down: it cannot be started again.
-    pub(crate) async fn corrupt(&self, id: &HsmId) -> Result<Saved, FleetError> {
-        self.within_reach(id, "its disk cannot be damaged")?;
+    pub(crate) async fn corrupt(&self, id: &HsmId) -> Result<(), FleetError> {
         self.crash(id);
         let before = self
             .members
@@ -82,26 +79,31 @@ impl Fleet {
         if let Some(node) = before {
             node.stop().await;
         }
-        let disk = self.attach(id)?;
-        let records = disk.store.scan(layout::HSM_RECORDS, None, usize::MAX);
-        let mut transaction = Transaction::new();
-        for (name, record) in &records {
-            let damaged: Vec<u8> = record.value.iter().map(|byte| !byte).collect();
-            transaction = transaction.put(name, damaged);
-        }
-        self.rewrite(id, transaction).await?;
-        let saved = records
-            .into_iter()
-            .map(|(name, record)| (name, record.value.to_vec()));
-        Ok(Saved(saved.collect()))
+        self.invert(id, true).await
     }
 
-    /// Puts the records back that [`corrupt`](Self::corrupt) damaged. The HSM stays down.
-    pub(crate) async fn repair(&self, id: &HsmId, saved: &Saved) -> Result<(), FleetError> {
-        let mut transaction = Transaction::new();
-        for (name, value) in &saved.0 {
-            transaction = transaction.put(name, value.clone());
+    /// Undoes what [`corrupt`](Self::corrupt) did, if it did. The HSM stays down.
+    pub(crate) async fn repair(&self, id: &HsmId) -> Result<(), FleetError> {
+        self.invert(id, false).await
+    }
+
+    /// Inverts every record of the HSM, which is its own undoing; a note on the disk tells whether
+    /// it is done.
+    async fn invert(&self, id: &HsmId, damaged: bool) -> Result<(), FleetError> {
+        let disk = self.attach(id)?;
+        if disk.store.get(layout::DAMAGED).is_some() == damaged {
+            return Ok(());
         }
+        let mut transaction = if damaged {
+            Transaction::new().put(layout::DAMAGED, Vec::new())
+        } else {
+            Transaction::new().delete(layout::DAMAGED)
+        };
+        for (name, record) in disk.store.scan(layout::HSM_RECORDS, None, usize::MAX) {
+            let inverted: Vec<u8> = record.value.iter().map(|byte| !byte).collect();
+            transaction = transaction.put(name, inverted);
+        }
+        drop(disk);
         self.rewrite(id, transaction).await
     }
 
@@ -117,10 +119,17 @@ impl Fleet {
             .map_err(|error| FleetError::of(id, "its disk failed", error))
     }
 
-    /// Gives wrong passwords for `kmsuser` until the HSM locks it out.
-    pub(crate) async fn lock_kmsuser(&self, id: &HsmId) -> Result<Tampered, FleetError> {
+    /// `kmsuser` of an HSM as it is, for the undoing of what will be done to it.
+    pub(crate) async fn kmsuser_of(&self, id: &HsmId) -> Result<Tampered, FleetError> {
         let node = self.up(id)?;
         let before = record_of(&node);
+        let changed = last_change(&node).await;
+        Ok(Tampered { before, changed })
+    }
+
+    /// Gives wrong passwords for `kmsuser` until the HSM locks it out.
+    pub(crate) async fn lock_kmsuser(&self, id: &HsmId) -> Result<(), FleetError> {
+        let node = self.up(id)?;
         let (username, role) = KMSUSER;
         for _attempt in 0..ATTEMPTS_MAX {
             let wrong = Command::Login {
@@ -133,12 +142,12 @@ impl Fleet {
             };
             match node.carry_out(wrong).await {
                 Err(Refusal::WrongPassword) => {}
-                Err(Refusal::LockedOut) => break,
+                Err(Refusal::LockedOut) => return Ok(()),
                 Err(refusal) => return Err(FleetError::of(id, CANNOT, refusal)),
                 Ok(_) => return Err(FleetError::of(id, CANNOT, "that is its password")),
             }
         }
-        Ok(tampered(before, &node).await)
+        Ok(())
     }
 
     /// Gives `kmsuser` another password on one HSM.
@@ -146,28 +155,24 @@ impl Fleet {
         &self,
         id: &HsmId,
         password: &Secret,
-    ) -> Result<Tampered, FleetError> {
+    ) -> Result<(), FleetError> {
         let node = self.up(id)?;
-        let before = record_of(&node);
         let (username, role) = KMSUSER;
         node.tamper(|hsm| hsm.overwrite_password(username, role, password))
             .await
-            .map_err(|refusal| FleetError::of(id, CANNOT, refusal))?;
-        Ok(tampered(before, &node).await)
+            .map_err(|refusal| FleetError::of(id, CANNOT, refusal))
     }
 
     /// Removes `kmsuser` from one HSM, with its sessions; its keys stay.
-    pub(crate) async fn remove_kmsuser(&self, id: &HsmId) -> Result<Tampered, FleetError> {
+    pub(crate) async fn remove_kmsuser(&self, id: &HsmId) -> Result<(), FleetError> {
         let node = self.up(id)?;
-        let before = record_of(&node);
-        if before.is_none() {
+        if record_of(&node).is_none() {
             return Err(FleetError::of(id, CANNOT, Refusal::NoSuchUser));
         }
         let (username, role) = KMSUSER;
         node.tamper(|hsm| hsm.overwrite_user(username, role, None))
             .await
-            .map_err(|refusal| FleetError::of(id, CANNOT, refusal))?;
-        Ok(tampered(before, &node).await)
+            .map_err(|refusal| FleetError::of(id, CANNOT, refusal))
     }
 
     /// Puts `kmsuser` back as it was, unless somebody has changed it meanwhile.
@@ -190,7 +195,7 @@ impl Fleet {
     }
 
     /// Rule HOST-12: a fault that reaches into an HSM does not reach into another host.
-    fn within_reach(&self, id: &HsmId, what: &str) -> Result<(), FleetError> {
+    pub(crate) fn within_reach(&self, id: &HsmId, what: &str) -> Result<(), FleetError> {
         match self.remote(id) {
             Some(_) => Err(FleetError::of(id, what, "it runs on another host")),
             None => Ok(()),
@@ -210,11 +215,6 @@ const CANNOT: &str = "its kmsuser cannot be changed";
 fn record_of(node: &Node) -> Option<Zeroizing<Vec<u8>>> {
     let (username, role) = KMSUSER;
     node.user_record(username, role)
-}
-
-async fn tampered(before: Option<Zeroizing<Vec<u8>>>, node: &Node) -> Tampered {
-    let changed = last_change(node).await;
-    Tampered { before, changed }
 }
 
 async fn last_change(node: &Node) -> Option<u64> {

@@ -228,7 +228,7 @@ impl CloudHsm {
             ..
         } = placed;
         self.fleet.look(hsm).await;
-        if !self.fleet.is_up(hsm) {
+        if !self.fleet.is_up(hsm) && !self.is_kept_down(hsm) {
             let peers = self.peers_of(scope, cluster);
             if let Err(error) = self.fleet.start(hsm, &peers).await {
                 tracing::error!(%error, "an HSM stays down");

@@ -6,6 +6,8 @@
 //! cloudhsm/device/<region>/<account>/<cluster id>         the cluster's device profile, JSON
 //! cloudhsm/network/<region>/<account>                     Network, JSON, once it was changed
 //! cloudhsm/backup/<region>/<account>/<backup id>          Backup, JSON
+//! cloudhsm/fault/<number>                                 sealed: a fault and what undoes it, JSON
+//! cloudhsm/last-fault                                     the number of the last fault there was
 //! cloudhsm/image/<region>/<account>/<backup id>/<part>    sealed: users, keys, identity
 //!
 //! On the disk of an HSM:
@@ -13,6 +15,7 @@
 //! hsm/<record of the HSM>                                 sealed by the HSM
 //! deleted/<key id>                                        empty: this key was deleted on purpose
 //! changed/<role>/<user>                                   when this user was last changed
+//! damaged                                                 empty: a fault has inverted every hsm/ record
 //! ```
 
 use std::str::FromStr;
@@ -23,6 +26,8 @@ use portcullis_hsm::HsmKeyId;
 pub(crate) const ROOTS: &str = "cloudhsm/roots";
 const CLUSTERS: &str = "cloudhsm/cluster/";
 const BACKUPS: &str = "cloudhsm/backup/";
+const FAULTS: &str = "cloudhsm/fault/";
+pub(crate) const LAST_FAULT: &str = "cloudhsm/last-fault";
 
 pub(crate) fn clusters(scope: &Scope) -> String {
     format!("{CLUSTERS}{}/{}/", scope.region, scope.account)
@@ -84,6 +89,21 @@ pub(crate) fn scope_of_backup(key: &str) -> Option<(Scope, BackupId)> {
     owned(key.strip_prefix(BACKUPS)?)
 }
 
+/// The prefix of every fault.
+pub(crate) const fn all_faults() -> &'static str {
+    FAULTS
+}
+
+/// In the order of the numbers: they have twenty digits.
+pub(crate) fn fault(number: u64) -> String {
+    format!("{FAULTS}{number:020}")
+}
+
+/// The number of the fault at `key`.
+pub(crate) fn number_of_fault(key: &str) -> Option<u64> {
+    key.strip_prefix(FAULTS)?.parse().ok()
+}
+
 /// `<region>/<account>/<id>`.
 fn owned<T: FromStr>(path: &str) -> Option<(Scope, T)> {
     let mut parts = path.split('/');
@@ -97,6 +117,7 @@ fn owned<T: FromStr>(path: &str) -> Option<(Scope, T)> {
 pub(crate) const HSM_RECORDS: &str = "hsm/";
 pub(crate) const DELETED: &str = "deleted/";
 pub(crate) const CHANGED: &str = "changed/";
+pub(crate) const DAMAGED: &str = "damaged";
 
 pub(crate) fn hsm_record(key: &str) -> String {
     format!("{HSM_RECORDS}{key}")

@@ -253,6 +253,38 @@ impl Ledger {
         self.commit(transaction).await.map(drop)
     }
 
+    /// Every fault that was kept, still sealed, by number; and the number of the last one there was.
+    pub(crate) fn faults(&self) -> (Vec<(u64, Vec<u8>)>, u64) {
+        let kept = self.store.scan(layout::all_faults(), None, usize::MAX);
+        let kept = kept.into_iter().filter_map(|(key, record)| {
+            Some((layout::number_of_fault(&key)?, record.value.to_vec()))
+        });
+        let kept: Vec<_> = kept.collect();
+        let noted = self.store.get(layout::LAST_FAULT);
+        let noted = noted.and_then(|record| decode::<u64>(&record.value).ok());
+        let listed = kept.last().map_or(0, |(number, _)| *number);
+        (kept, noted.unwrap_or(0).max(listed))
+    }
+
+    /// Keeps a fault; `is_new` when it is the last one that there was.
+    pub(crate) async fn put_fault(
+        &self,
+        number: u64,
+        sealed: Vec<u8>,
+        is_new: bool,
+    ) -> Result<(), Exception> {
+        let mut transaction = Transaction::new().put(layout::fault(number), sealed);
+        if is_new {
+            transaction = transaction.put(layout::LAST_FAULT, encode(&number));
+        }
+        self.commit(transaction).await.map(drop)
+    }
+
+    pub(crate) async fn remove_fault(&self, number: u64) -> Result<(), Exception> {
+        let transaction = Transaction::new().delete(layout::fault(number));
+        self.commit(transaction).await.map(drop)
+    }
+
     /// The sealed image of a backup; empty when there is none.
     pub(crate) fn image(&self, scope: &Scope, id: &BackupId) -> Vec<u8> {
         let prefix = layout::image(scope, id);

@@ -18,27 +18,32 @@ use crate::world::{KMSUSER, World};
 const ONE: HsmKeyId = HsmKeyId([1; 16]);
 const PATIENCE: Duration = Duration::from_secs(2);
 
-type FaultyWorld = World<FaultyTransport>;
+pub(crate) type FaultyWorld = World<FaultyTransport>;
 
-async fn world() -> FaultyWorld {
+pub(crate) async fn world() -> FaultyWorld {
     let faults = LinkFaults::new(Arc::new(SystemEntropy));
     let loopback = Arc::new(Loopback::default());
     World::with(FaultyTransport::new(loopback, Arc::new(faults))).await
 }
 
-async fn try_inject(world: &FaultyWorld, order: Value) -> Result<String, FaultError> {
+pub(crate) async fn try_inject(world: &FaultyWorld, order: Value) -> Result<String, FaultError> {
     let order: FaultOrder = serde_json::from_value(order).unwrap();
     let injected = world.cloud.inject(world.scope.clone(), &order).await?;
     assert!(world.cloud.faults().contains(&injected));
     Ok(injected.id)
 }
 
-async fn inject(world: &FaultyWorld, order: Value) -> String {
+pub(crate) async fn inject(world: &FaultyWorld, order: Value) -> String {
     try_inject(world, order).await.unwrap()
 }
 
 /// Whether a new client can log in, soon.
-async fn serves(world: &FaultyWorld, cluster: &ClusterId, hsm: &HsmId) -> bool {
+pub(crate) async fn serves(world: &FaultyWorld, cluster: &ClusterId, hsm: &HsmId) -> bool {
+    let view = world.view(cluster);
+    let found = view.hsms.iter().find(|one| one.id == *hsm);
+    if found.is_none_or(|one| one.address.is_none()) {
+        return false;
+    }
     let login = world.try_client(cluster, hsm, Secret::new(KMSUSER));
     matches!(timeout(PATIENCE, login).await, Ok(Ok(_)))
 }

@@ -14,6 +14,7 @@ mod chaos;
 mod devices;
 mod disks;
 mod faults;
+mod kept_faults;
 mod keys;
 mod lifecycle;
 mod link;

@@ -1,0 +1,132 @@
+//! A fault as it lies in the store, so that it outlives the process.
+
+use portcullis_api::{HsmId, Scope};
+use portcullis_seam::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use super::{Active, BadOrder, FaultOrder};
+use crate::fleet::Tampered;
+
+/// What was asked for, since when, and what undoes it.
+///
+/// Rule FT-08: it is written before anything is broken, and with it what mends: so there is no damage
+/// that is not listed. Undoing what was not done yet changes nothing.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    scope: Scope,
+    pub(crate) order: FaultOrder,
+    /// Milliseconds since 1970 on the services' clock.
+    pub(crate) since_ms: u64,
+    /// When it is undone by itself, in milliseconds since 1970 on the machine's clock.
+    ends_ms: Option<u64>,
+    pub(crate) undo: Undo,
+}
+
+/// What undoes a fault.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Undo {
+    /// Ailments and rules of links follow from the list: taking the fault off it is enough.
+    Strike,
+    /// Each HSM has a remedy of its own.
+    Hsms(Vec<(HsmId, Remedy)>),
+    /// The network of the cluster that the order names is mended.
+    MendNetwork,
+    /// Rule FT-03: a cluster that is gone stays gone; its backups are the way back.
+    Never,
+}
+
+/// What undoes a fault of one HSM.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Remedy {
+    Restart,
+    ShowActive,
+    RepairDisk,
+    RestoreUser(Tampered),
+}
+
+/// The dates at which a fault begins: on the services' clock and on the machine's.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Dates {
+    pub(crate) services: Timestamp,
+    pub(crate) machine: Timestamp,
+}
+
+impl Undo {
+    /// What undoes the first `done` HSMs of a fault that was not carried out to its end.
+    pub(crate) fn first(self, done: usize) -> Self {
+        match self {
+            Self::Hsms(mut remedies) => {
+                remedies.truncate(done);
+                Self::Hsms(remedies)
+            }
+            // There is no cluster that is half gone.
+            Self::Never => Self::Strike,
+            Self::Strike | Self::MendNetwork => self,
+        }
+    }
+}
+
+impl Remedy {
+    /// Whether the HSM is down until then, also when the process begins anew.
+    const fn keeps_down(&self) -> bool {
+        match self {
+            Self::Restart | Self::RepairDisk => true,
+            Self::ShowActive | Self::RestoreUser(_) => false,
+        }
+    }
+}
+
+impl Active {
+    /// A fault that begins now.
+    pub(crate) fn begin(
+        order: &FaultOrder,
+        scope: Scope,
+        now: Dates,
+        undo: Undo,
+    ) -> Result<Self, BadOrder> {
+        let kept = Kept {
+            scope,
+            order: order.clone(),
+            since_ms: now.services.millis(),
+            ends_ms: order.lasts().map(|lasts| now.machine.plus(lasts).millis()),
+            undo,
+        };
+        kept.resume(now.machine)
+    }
+
+    /// Whether this fault keeps an HSM down.
+    pub(crate) fn keeps_down(&self, hsm: &HsmId) -> bool {
+        let Undo::Hsms(remedies) = &self.kept.undo else {
+            return false;
+        };
+        let mut remedies = remedies.iter();
+        remedies.any(|(one, remedy)| one == hsm && remedy.keeps_down())
+    }
+
+    /// Somebody has started an HSM that this fault took down. True when that was its last one, and
+    /// nothing is broken any more.
+    pub(crate) fn restarted(&mut self, hsm: &HsmId) -> bool {
+        let Undo::Hsms(remedies) = &mut self.kept.undo else {
+            return false;
+        };
+        remedies.retain(|(one, remedy)| one != hsm || !matches!(remedy, Remedy::Restart));
+        remedies.is_empty()
+    }
+}
+
+impl Kept {
+    /// The fault at the machine's date `now`, after the process has begun anew.
+    ///
+    /// Rule FT-08: its time goes on while nothing runs.
+    pub(crate) fn resume(self, now: Timestamp) -> Result<Active, BadOrder> {
+        let (breakage, place) = self.order.read(self.scope.clone())?;
+        let left = |ends| Timestamp::from_millis(ends).since(now);
+        Ok(Active {
+            breakage,
+            place,
+            ends: self.ends_ms.map(|ends| Instant::now() + left(ends)),
+            kept: self,
+        })
+    }
+}
