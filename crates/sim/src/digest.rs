@@ -14,27 +14,27 @@ pub(crate) struct Digest(u64);
 
 impl Digest {
     fn fold(&mut self, word: u64) {
-        let product = u128::from(self.0 ^ word ^ MULTIPLIER) * u128::from(word | MULTIPLIER);
-        let [low, high] = [product, product >> 64].map(|half| {
-            let bytes = half.to_le_bytes();
-            u64::from_le_bytes(bytes.first_chunk().copied().unwrap_or_default())
-        });
+        let (low, high) = (self.0 ^ word ^ MULTIPLIER).carrying_mul(word | MULTIPLIER, 0);
         self.0 = (self.0.rotate_left(23) ^ low).wrapping_add(high);
     }
 }
 
 impl Hasher for Digest {
+    /// The last word has what is left, seven bytes at most, and in its eighth byte how many bytes
+    /// there were: two texts with as many words and the same bytes differ in that.
     fn write(&mut self, bytes: &[u8]) {
         let (words, rest) = bytes.as_chunks::<8>();
         for word in words {
             self.fold(u64::from_le_bytes(*word));
         }
         let mut last = [0; 8];
-        if let Some(room) = last.get_mut(..rest.len()) {
-            room.copy_from_slice(rest);
+        for (room, byte) in last.iter_mut().zip(rest) {
+            *room = *byte;
         }
+        let [.., lowest] = bytes.len().to_be_bytes();
+        let [.., eighth] = &mut last;
+        *eighth = lowest;
         self.fold(u64::from_le_bytes(last));
-        self.fold(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
     }
 
     fn write_u64(&mut self, word: u64) {
@@ -49,8 +49,9 @@ impl Hasher for Digest {
         self.fold(u64::try_from(size).unwrap_or(u64::MAX));
     }
 
+    /// Which variant it is, mostly.
     fn write_isize(&mut self, size: isize) {
-        self.write(&size.to_le_bytes());
+        self.write_usize(size.cast_unsigned());
     }
 
     fn finish(&self) -> u64 {

@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use crate::Medium;
 use crate::medium::PIECE_BYTES;
 
-/// So many bytes of a secret are looked at first.
-const PREFIX_BYTES: usize = 4;
+/// So many zeros in a row are passed over at once.
+const ZEROS: usize = 16;
 
 /// Bits of the filter: with a thousand secrets, one position in two hundred is compared in vain.
 const FILTER_BITS: u32 = 18;
@@ -30,6 +30,7 @@ struct Index<'a> {
     short: Vec<Wanted<'a>>,
     /// How many zeros a secret begins with at most.
     zeros: usize,
+    shortest: usize,
     longest: usize,
 }
 
@@ -72,6 +73,10 @@ impl<'a> Finder<'a> {
             kinds.insert(wanted.kind);
         });
         for run in bytes.split(|byte| !matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+            // Most are parts of words.
+            if run.len() / 2 < self.whole.shortest {
+                continue;
+            }
             // The digits of a byte may begin at an odd place.
             for digits in [Some(run), run.get(1..)].into_iter().flatten() {
                 self.whole.find(&of_digits(digits), |wanted| {
@@ -133,6 +138,7 @@ impl<'a> Index<'a> {
             long: Vec::with_capacity(wanted.len()),
             short: Vec::new(),
             zeros: 0,
+            shortest: usize::MAX,
             longest: 0,
         };
         for one in wanted {
@@ -142,6 +148,7 @@ impl<'a> Index<'a> {
             } else {
                 zeros
             });
+            index.shortest = index.shortest.min(one.part.len());
             index.longest = index.longest.max(one.part.len());
             let Some(prefix) = prefix(one.part) else {
                 index.short.push(one);
@@ -167,8 +174,16 @@ impl<'a> Index<'a> {
                 found(*one);
             }
         }
-        for (at, four) in bytes.windows(PREFIX_BYTES).enumerate() {
-            let Some(prefix) = prefix(four) else { continue };
+        let mut next = 0;
+        while let Some(prefix) = bytes.get(next..).and_then(prefix) {
+            let at = next;
+            next += 1;
+            if prefix == 0
+                && let Some(further) = self.past_zeros(bytes, at)
+            {
+                next = further;
+                continue;
+            }
             let (word, bit) = slot(prefix);
             if self.filter.get(word).is_none_or(|word| word & bit == 0) {
                 continue;
@@ -181,6 +196,14 @@ impl<'a> Index<'a> {
                 .filter(|(_, one)| rest.starts_with(one.part))
                 .for_each(|(_, one)| found(*one));
         }
+    }
+
+    /// Where a secret may begin again, if there are many zeros at `at`: nearly everything on a disk
+    /// is zeros. A secret that begins among the first of them would begin with more than any does.
+    fn past_zeros(&self, bytes: &[u8], at: usize) -> Option<usize> {
+        let run: &[u8; ZEROS] = bytes.get(at..)?.first_chunk()?;
+        let passed = ZEROS.checked_sub(self.zeros)?;
+        (passed > 0 && *run == [0; ZEROS]).then(|| at + passed)
     }
 }
 

@@ -6,6 +6,7 @@ use tokio::task::JoinSet;
 
 use super::{CALLS_AFTERWARDS, OPERATOR, Plan, World, wait};
 use crate::Medium;
+use crate::disk::give_up;
 use crate::history::Event;
 
 /// By then the service has brought the HSMs of a cluster in step: it does so every ten seconds.
@@ -34,6 +35,9 @@ impl World {
     /// Ends the world. Stores that are closed would write once more, for nobody to read.
     pub(crate) fn switch_off(&self) {
         self.control.let_go(false);
+        if let Some(parts) = self.parts() {
+            give_up(&parts.store);
+        }
         self.disks.switch_off();
     }
 

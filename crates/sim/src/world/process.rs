@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::facade::{Facade, Life, Reaches, Relay};
 use super::{Restart, World, WorldError, wait};
 use crate::BIND_IP;
+use crate::disk::give_up;
 use crate::history::Event;
 use crate::network::ProcessNetwork;
 
@@ -151,6 +152,7 @@ impl World {
         self.network.end_process();
         self.disks.end_process();
         self.control.let_go(power_cut);
+        give_up(&process.parts.store);
         for (_, view) in process.parts.cloud.clusters() {
             for hsm in &view.hsms {
                 self.disks.let_go(&hsm.id, power_cut);
