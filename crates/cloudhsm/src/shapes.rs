@@ -48,14 +48,26 @@ impl CreateCluster {
             source_backup: source_backup
                 .map(|text| backup_id("SourceBackupId", text))
                 .transpose()?,
-            retention_days: request
-                .backup_retention_policy
-                .and_then(|policy| policy.value),
+            retention_days: retention_days(request.backup_retention_policy)?,
             mode: request.mode,
             network_type: request.network_type,
             tags: pairs(request.tag_list.unwrap_or_default()),
         })
     }
+}
+
+/// Rule CL-31: a retention policy that lacks its value is refused, not taken as the default one.
+fn retention_days(policy: Option<BackupRetentionPolicy>) -> Result<Option<String>, Exception> {
+    let Some(BackupRetentionPolicy { r#type, value }) = policy else {
+        return Ok(None);
+    };
+    if r#type.is_some() && value.is_some() {
+        return Ok(value);
+    }
+    Err(refuse(
+        "BackupRetentionPolicy needs both of its members. Give Type as DAYS, and Value from 7 to \
+         379.",
+    ))
 }
 
 /// Tags as they stand in a request.
@@ -131,9 +143,7 @@ impl ModifyCluster {
         Ok(Self {
             cluster: cluster_id(&request.cluster_id)?,
             hsm_type: request.hsm_type,
-            retention_days: request
-                .backup_retention_policy
-                .and_then(|policy| policy.value),
+            retention_days: retention_days(request.backup_retention_policy)?,
         })
     }
 }

@@ -18,10 +18,13 @@ impl DeleteCluster {
         // Rule CL-09: only a cluster without HSMs can be deleted.
         if !cluster.hsms.is_empty() {
             return Err(refuse(format!(
-                "The cluster {} has {} HSMs, and only a cluster without HSMs can be deleted. \
-                 Run DeleteHsm for each, then try again.",
+                "The cluster {} has {}, and only a cluster without HSMs can be deleted. Run \
+                 DeleteHsm for each, then try again.",
                 cluster.id,
-                cluster.hsms.len()
+                match cluster.hsms.len() {
+                    1 => "an HSM".to_owned(),
+                    count => format!("{count} HSMs"),
+                }
             )));
         }
         Ok(Cluster {

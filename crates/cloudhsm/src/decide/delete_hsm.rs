@@ -38,7 +38,9 @@ impl DeleteHsm {
             )));
         };
         if hsm.state == HsmState::DeleteInProgress {
-            return Err(refuse(format!("The HSM {id} is being deleted already.")));
+            return Err(refuse(format!(
+                "The HSM {id} is being deleted already. Run DescribeClusters until it is gone."
+            )));
         }
         let id = id.clone();
         let mut cluster = cluster.clone();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use portcullis_api::{AccountId, Exception};
 
 use super::describe_clusters::names;
-use super::{Page, PageRequest, refuse};
+use super::{List, Page, PageRequest, refuse};
 use crate::policy::{DESCRIBE_BACKUPS, Policy};
 use crate::record::{Backup, State};
 
@@ -79,12 +79,12 @@ impl DescribeBackups {
             .collect();
         if self.oldest_first {
             shown.sort_by_key(mark);
-            self.page
-                .cut(shown, RESULTS_MAX, mark, |one, other| one < other)
+            let list = list("backups-oldest-first");
+            self.page.cut(shown, list, mark, |one, other| one < other)
         } else {
             shown.sort_by_key(|backup| Reverse(mark(backup)));
-            self.page
-                .cut(shown, RESULTS_MAX, mark, |one, other| one > other)
+            let list = list("backups");
+            self.page.cut(shown, list, mark, |one, other| one > other)
         }
     }
 }
@@ -101,6 +101,13 @@ impl DescribeBackups {
             Policy::of(backup).is_some_and(|policy| policy.permits(account, DESCRIBE_BACKUPS))
         };
         foreign.filter(permitted).collect()
+    }
+}
+
+const fn list(name: &'static str) -> List {
+    List {
+        name,
+        most: RESULTS_MAX,
     }
 }
 

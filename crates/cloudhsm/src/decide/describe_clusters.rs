@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use portcullis_api::Exception;
 
-use super::{Page, PageRequest, refuse};
+use super::{List, Page, PageRequest, refuse};
 use crate::record::{Cluster, State};
 
 /// DescribeClusters.
@@ -21,7 +21,10 @@ pub(crate) struct ClusterFilters {
 }
 
 /// `MaxResults` of the service model.
-const RESULTS_MAX: usize = 25;
+const LIST: List = List {
+    name: "clusters",
+    most: 25,
+};
 
 impl ClusterFilters {
     /// Parses the filters as they stand in the request.
@@ -72,7 +75,6 @@ impl DescribeClusters {
             .map(|cluster| Cluster::clone(cluster))
             .collect();
         let mark = |cluster: &Cluster| cluster.id.to_string();
-        self.page
-            .cut(shown, RESULTS_MAX, mark, |one, other| one < other)
+        self.page.cut(shown, LIST, mark, |one, other| one < other)
     }
 }

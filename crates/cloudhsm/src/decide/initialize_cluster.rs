@@ -37,10 +37,18 @@ fn request_of(cluster: &Cluster) -> Result<&str, Exception> {
     match cluster.state {
         ClusterState::Uninitialized => match &cluster.certificates {
             Certificates::Requested { request, .. } => Ok(request),
-            Certificates::Nothing | Certificates::Issued { .. } => Err(refuse(format!(
-                "The cluster {id} has no certificate signing request yet, because its first HSM \
-                 makes it. Run CreateHsm, sign the ClusterCsr of DescribeClusters, then try again."
-            ))),
+            Certificates::Nothing | Certificates::Issued { .. } => {
+                let first = if cluster.hsms.is_empty() {
+                    "Run CreateHsm"
+                } else {
+                    "Run DescribeClusters until that HSM is ACTIVE"
+                };
+                Err(refuse(format!(
+                    "The cluster {id} has no certificate signing request yet, because its first \
+                     HSM makes it. {first}, sign the ClusterCsr of DescribeClusters, then try \
+                     again."
+                )))
+            }
         },
         ClusterState::Initialized | ClusterState::Active | ClusterState::Degraded => {
             Err(refuse(format!(

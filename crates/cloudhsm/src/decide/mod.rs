@@ -36,6 +36,7 @@ pub(crate) use describe_clusters::{ClusterFilters, DescribeClusters};
 pub(crate) use initialize_cluster::InitializeCluster;
 pub(crate) use modify_backup::ModifyBackup;
 pub(crate) use modify_cluster::ModifyCluster;
+use page::List;
 pub(crate) use page::{Page, PageRequest};
 pub(crate) use resource_policy::{BackupArn, DeletePolicy, GetPolicy, PutPolicy};
 pub(crate) use schedule::{Change, backup_is_due, changes_due};

@@ -16,16 +16,27 @@ pub(crate) struct PageRequest {
     pub(crate) next_token: Option<String>,
 }
 
+/// A list that comes in pages.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct List {
+    /// Stands in front of its tokens, so that those of another list, or of the other order, are
+    /// told apart.
+    pub(crate) name: &'static str,
+    /// Results of a page at the most, and by default.
+    pub(crate) most: usize,
+}
+
 impl PageRequest {
     /// The page after the item that the token names.
     ///
-    /// A token is the `mark` of the last item of the page before. So a page neither repeats nor
-    /// skips an item that is there all the time, whatever is made or deleted between two pages.
-    /// `listed` is in the order of `before`, which says whether a mark comes before another.
+    /// A token is the name of the list and the `mark` of the last item of the page before. So a
+    /// page neither repeats nor skips an item that is there all the time, whatever is made or
+    /// deleted between two pages. `listed` is in the order of `before`, which says whether a mark
+    /// comes before another.
     pub(crate) fn cut<T>(
         self,
         listed: Vec<T>,
-        most: usize,
+        List { name, most }: List,
         mark: impl Fn(&T) -> String,
         before: impl Fn(&str, &str) -> bool,
     ) -> Result<Page<T>, Exception> {
@@ -40,16 +51,35 @@ impl PageRequest {
                     ))
                 })?,
         };
-        let after = self.next_token.unwrap_or_default();
+        let after = match self.next_token.as_deref().unwrap_or_default() {
+            "" => "",
+            token => mark_in(token, name)?,
+        };
         let mut items: Vec<T> = listed
             .into_iter()
-            .filter(|item| after.is_empty() || before(&after, &mark(item)))
+            .filter(|item| after.is_empty() || before(after, &mark(item)))
             .collect();
         let more = items.len() > limit;
         items.truncate(limit);
-        let next_token = items.last().filter(|_| more).map(mark);
+        let last = items.last().filter(|_| more);
+        let next_token = last.map(|item| format!("{name}{MARK}{}", mark(item)));
         Ok(Page { items, next_token })
     }
+}
+
+/// Between the name of a list and a mark.
+const MARK: char = ':';
+
+/// Rule CL-30: a token that no page of this list gave is refused.
+fn mark_in<'a>(token: &'a str, list: &str) -> Result<&'a str, Exception> {
+    let parts = token.split_once(MARK);
+    let mark = parts.filter(|(name, mark)| *name == list && !mark.is_empty());
+    mark.map(|(_, mark)| mark).ok_or_else(|| {
+        refuse(
+            "NextToken is not one that a page of this list gave. Give the NextToken of the page \
+             before, with the same order, or none for the first page.",
+        )
+    })
 }
 
 #[cfg(test)]
@@ -62,7 +92,11 @@ mod tests {
             next_token: token.map(str::to_owned),
         };
         let listed = ["a", "c", "e"].map(str::to_owned).to_vec();
-        request.cut(listed, 25, Clone::clone, |one, other| one < other)
+        let list = List {
+            name: "letters",
+            most: 25,
+        };
+        request.cut(listed, list, Clone::clone, |one, other| one < other)
     }
 
     #[test]
@@ -74,7 +108,17 @@ mod tests {
             ["e"]
         );
         // The item that the token names is gone meanwhile.
-        assert_eq!(page(None, Some("b")).unwrap().items, ["c", "e"]);
+        assert_eq!(page(None, Some("letters:b")).unwrap().items, ["c", "e"]);
+        assert_eq!(page(None, Some("")).unwrap().items, ["a", "c", "e"]);
+    }
+
+    /// Rule CL-30.
+    #[test]
+    fn a_token_that_no_page_gave_is_refused() {
+        for token in ["b", "garbage", "letters", "letters:", "numbers:b", ":b"] {
+            let refused = page(None, Some(token)).unwrap_err();
+            assert!(refused.message.contains("NextToken"), "{token}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use portcullis_api::{BackupId, ClusterId, Code, Exception};
 
-use super::{Page, PageRequest, existing, existing_backup};
+use super::{List, Page, PageRequest, existing, existing_backup};
 use crate::record::{Backup, Cluster, State};
 
 /// Tags by key.
@@ -33,7 +33,10 @@ pub(crate) struct ListTags {
 const TAGS_MAX: usize = 50;
 
 /// `MaxResults` of the service model.
-const RESULTS_MAX: usize = 100;
+const LIST: List = List {
+    name: "tags",
+    most: 100,
+};
 
 impl TagChange {
     /// Decides for a cluster. A cluster can be tagged in any state.
@@ -108,7 +111,6 @@ impl ListTags {
         };
         let listed = tags.clone().into_iter().collect();
         let mark = |tag: &(String, String)| tag.0.clone();
-        self.page
-            .cut(listed, RESULTS_MAX, mark, |one, other| one < other)
+        self.page.cut(listed, LIST, mark, |one, other| one < other)
     }
 }

@@ -274,6 +274,59 @@ fn each_operation_is_accepted_in_its_states_only() {
     }
 }
 
+/// Rule CL-08: DeleteHsm against every state of the HSM, in the states of a cluster that permit it.
+#[test]
+fn an_hsm_is_deleted_once_in_whatever_state_it_is() {
+    use ClusterState as S;
+    use HsmState as H;
+    for (hsm, accepted) in [
+        // One that is still being made is given up.
+        (H::CreateInProgress, true),
+        (H::Active, true),
+        (H::Degraded, true),
+        (H::DeleteInProgress, false),
+    ] {
+        for (state, next) in [
+            (S::Uninitialized, "UNINITIALIZED"),
+            (S::Initialized, "INITIALIZED"),
+            (S::Active, "UPDATE_IN_PROGRESS"),
+            (S::Degraded, "DEGRADED"),
+        ] {
+            let mut with_one = cluster(state, 1, issued());
+            for one in with_one.hsms.values_mut() {
+                one.state = hsm;
+            }
+            let decided = delete_first_hsm().decide(&with(with_one));
+            let expected = if accepted { next } else { "refused" };
+            let outcome = outcome(decided.map(|(cluster, _)| cluster));
+            assert_eq!(outcome, expected, "{hsm:?} of a cluster that is {state:?}");
+        }
+    }
+}
+
+/// Rule CL-31.
+#[test]
+fn a_retention_policy_without_its_value_is_refused() {
+    use portcullis_api::cloudhsm::{BackupRetentionPolicy, ModifyClusterRequest};
+    let parse = |r#type: Option<&str>, value: Option<&str>| {
+        let policy = BackupRetentionPolicy {
+            r#type: r#type.map(str::to_owned),
+            value: value.map(str::to_owned),
+        };
+        ModifyCluster::parse(ModifyClusterRequest {
+            cluster_id: cluster_id().to_string(),
+            hsm_type: None,
+            backup_retention_policy: Some(policy),
+        })
+    };
+    for (kind, value) in [(Some("DAYS"), None), (None, Some("30")), (None, None)] {
+        let refused = parse(kind, value).unwrap_err();
+        assert!(refused.message.contains("Type as DAYS"), "{refused:?}");
+    }
+    let parsed = parse(Some("DAYS"), Some("30")).unwrap();
+    assert_eq!(parsed.retention_days.as_deref(), Some("30"));
+}
+
 /// Rules CL-03, CL-04 and CL-11: CreateHsm and DeleteHsm against where the HSMs of a cluster are.
 #[test]
 fn hsms_come_and_go_in_every_layout_of_zones() {

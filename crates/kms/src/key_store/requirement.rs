@@ -83,3 +83,172 @@ fn invalid(cluster: &ClusterView, why: &str) -> Exception {
     let text = format!("The cluster {} {why}, then try again.", cluster.id);
     Exception::new(Code::CloudHsmClusterInvalidConfiguration, text)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use portcullis_api::HsmId;
+    use portcullis_cloudhsm::{HsmState, HsmView};
+
+    use super::super::{connect, create, record::KeyStoreRecord, update};
+    use super::*;
+
+    const CERTIFICATE: &str = "certificate";
+    const ANCHOR: &str = "anchor";
+    const INVALID: Option<Code> = Some(Code::CloudHsmClusterInvalidConfiguration);
+    const OK: Option<Code> = None;
+
+    fn cluster(state: ClusterState, hsms: &[(&str, HsmState)]) -> ClusterView {
+        let hsm = |(number, (zone, state)): (u8, &(&str, HsmState))| HsmView {
+            id: HsmId::from_random([number; 11]),
+            availability_zone: (*zone).to_owned(),
+            state: *state,
+            address: None,
+        };
+        let subnets = ["a", "b"].map(|zone| (zone.to_owned(), format!("subnet-{zone}")));
+        ClusterView {
+            id: "cluster-abcdefghijk".parse().unwrap(),
+            state,
+            certificate: Some(CERTIFICATE.to_owned()),
+            trust_anchor: Some(ANCHOR.to_owned()),
+            subnets: BTreeMap::from(subnets),
+            hsms: (0..).zip(hsms).map(hsm).collect(),
+            network_trouble: None,
+        }
+    }
+
+    fn wanted(cluster: &ClusterView) -> create::Wanted {
+        create::Wanted {
+            name: "Keys".to_owned(),
+            cluster: cluster.id.clone(),
+            trust_anchor: ANCHOR.to_owned(),
+        }
+    }
+
+    /// A disconnected key store over another cluster of the same backup history.
+    fn store() -> KeyStoreRecord {
+        let id = "cks-1234567890abcdef0".parse().unwrap();
+        let other = create::Wanted {
+            cluster: "cluster-lmnopqrstuv".parse().unwrap(),
+            ..wanted(&cluster(ClusterState::Active, &[]))
+        };
+        create::record(id, other, CERTIFICATE.to_owned(), Vec::new(), 1)
+    }
+
+    /// What CreateCustomKeyStore, UpdateCustomKeyStore with the cluster's ID, CreateKey as far as the
+    /// cluster is concerned, and ConnectCustomKeyStore are refused with.
+    fn refusals(cluster: &ClusterView) -> [Option<Code>; 4] {
+        let shared = || Some(Arc::new(cluster.clone()));
+        let created = create::decide(
+            &wanted(cluster),
+            &create::World {
+                stores: &[],
+                cluster: shared(),
+                same_password: &|_| false,
+            },
+        );
+        let edit = update::Edit {
+            name: None,
+            cluster: Some(cluster.id.clone()),
+            has_password: false,
+        };
+        let updated = update::decide(
+            &edit,
+            &update::World {
+                store: &store(),
+                others: &[],
+                cluster: shared(),
+                rename_while_connected: false,
+            },
+        );
+        let connected = connect::decide(&store(), Some(cluster)).map(drop);
+        let code = |refused: Exception| refused.code;
+        [
+            created.map(drop).err().map(code),
+            updated.err().map(code),
+            two_zones(cluster).err().map(code),
+            connected.err().map(code),
+        ]
+    }
+
+    /// Rule KS-11: what needs an ACTIVE cluster, against every state of one.
+    #[test]
+    fn a_key_store_is_associated_and_connected_in_one_state_of_its_cluster() {
+        use ClusterState as S;
+        let inactive = Some(Code::CloudHsmClusterNotActive);
+        for state in [
+            S::CreateInProgress,
+            S::Uninitialized,
+            S::InitializeInProgress,
+            S::Initialized,
+            S::UpdateInProgress,
+            S::ModifyInProgress,
+            S::RollbackInProgress,
+            S::DeleteInProgress,
+            S::Deleted,
+            S::Degraded,
+        ] {
+            let hsms = [("a", HsmState::Active), ("b", HsmState::Active)];
+            // A key that is made in a connected store needs the HSMs, whatever the cluster goes
+            // through.
+            let expected = [inactive, inactive, OK, inactive];
+            assert_eq!(refusals(&cluster(state, &hsms)), expected, "{state:?}");
+            let bare = refusals(&cluster(state, &[]));
+            assert_eq!(bare, [inactive, inactive, INVALID, inactive], "{state:?}");
+        }
+    }
+
+    /// Rules KS-12 and KS-13: the same operations against how many HSMs an ACTIVE cluster has, and
+    /// where.
+    #[test]
+    fn a_key_store_needs_two_zones_to_be_associated_and_one_hsm_to_connect() {
+        use HsmState as H;
+        let (on, down) = (H::Active, H::Degraded);
+        let (coming, going) = (H::CreateInProgress, H::DeleteInProgress);
+        #[rustfmt::skip]
+        let layouts: [(&[(&str, HsmState)], [Option<Code>; 4]); 11] = [
+            // HSMs                              Create   Update   CreateKey Connect
+            (&[],                               [INVALID, INVALID, INVALID, INVALID]),
+            (&[("a", on)],                      [INVALID, INVALID, INVALID, OK]),
+            (&[("a", on), ("a", on)],           [INVALID, INVALID, INVALID, OK]),
+            (&[("a", on), ("b", on)],           [OK, OK, OK, OK]),
+            (&[("a", on), ("a", on), ("b", on)], [OK, OK, OK, OK]),
+            (&[("a", on), ("b", down)],         [INVALID, INVALID, INVALID, OK]),
+            (&[("a", on), ("b", coming)],       [INVALID, INVALID, INVALID, OK]),
+            (&[("a", on), ("b", going)],        [INVALID, INVALID, INVALID, OK]),
+            (&[("a", down), ("b", down)],       [INVALID, INVALID, INVALID, INVALID]),
+            (&[("a", coming), ("b", coming)],   [INVALID, INVALID, INVALID, INVALID]),
+            (&[("a", going), ("b", going)],     [INVALID, INVALID, INVALID, INVALID]),
+        ];
+        for (hsms, expected) in layouts {
+            let cluster = cluster(ClusterState::Active, hsms);
+            assert_eq!(refusals(&cluster), expected, "{hsms:?}");
+        }
+    }
+
+    /// Rules KS-12 and KS-13: the network that the cluster was made with.
+    #[test]
+    fn a_key_store_needs_two_subnets_and_the_rules_of_the_security_group() {
+        let whole = cluster(
+            ClusterState::Active,
+            &[("a", HsmState::Active), ("b", HsmState::Active)],
+        );
+        let mut narrow = whole.clone();
+        narrow.subnets.remove("b");
+        assert_eq!(refusals(&narrow), [INVALID; 4]);
+        let with = |trouble| ClusterView {
+            network_trouble: Some(trouble),
+            ..whole.clone()
+        };
+        let changed = with(NetworkTrouble::SecurityGroupChanged);
+        assert_eq!(refusals(&changed), [INVALID; 4]);
+        // These are found while connecting, and have a ConnectionErrorCode each.
+        for trouble in [
+            NetworkTrouble::SubnetNotFound("subnet-a".to_owned()),
+            NetworkTrouble::NoFreeAddress("subnet-a".to_owned()),
+        ] {
+            assert_eq!(refusals(&with(trouble)), [OK; 4]);
+        }
+    }
+}
