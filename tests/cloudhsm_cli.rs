@@ -545,6 +545,21 @@ fn names_are_shown_in_lower_case_and_mistakes_are_told() {
     assert!(printed.starts_with("{\n  \"error_code\": 0,"), "{printed}");
 }
 
+/// Rule CL-33.
+#[test]
+fn a_script_for_the_cloudhsm_cli_finds_it_under_its_own_name() {
+    let story = Story::begin();
+    let script = format!(
+        "ln -s $(command -v portcullis) cloudhsm-cli; {} ./cloudhsm-cli user create --username \
+         carol --role crypto-user --password carolsPassword > /dev/null; \
+         ./cloudhsm-cli --cluster-id {PRIMARY} user list; ./cloudhsm-cli help",
+        story.admin(PRIMARY).environment
+    );
+    let printed = story.portcullis.shell(&script);
+    assert!(printed.contains("\"carol\""), "{printed}");
+    assert!(printed.contains("interactive"), "{printed}");
+}
+
 /// Rule CL-24.
 #[test]
 fn what_is_not_there_says_so() {

@@ -89,12 +89,19 @@ fn the_chapter_on_chaos_shows_the_rehearsal_as_it_is() {
     assert_eq!(shown, std::fs::read_to_string(file).unwrap());
 }
 
+/// Rule CL-32 on the way.
 #[test]
 fn a_key_store_is_built_from_nothing_as_the_chapter_says() {
     let portcullis = Portcullis::up(&["--world", "empty", "--ephemeral"]);
     let users = portcullis.shell(&script("docs/from-empty.md", "from-empty"));
     assert!(users.contains("kmsuser"), "{users}");
     assert!(users.contains("\"cluster-coverage\": \"full\""), "{users}");
+    assert_eq!(
+        users.matches("HsmCertificate.pem: OK").count(),
+        2,
+        "{users}"
+    );
+    assert!(users.contains("the request is that of the HSM"), "{users}");
 }
 
 /// The hosts run in the background of the shell, which takes them along when it ends.

@@ -20,7 +20,9 @@ mod system;
 mod up;
 mod world;
 
+use std::ffi::OsString;
 use std::future::Future;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -33,7 +35,7 @@ use crate::client::ClientError;
 const UNUSABLE: u8 = 2;
 
 fn main() -> ExitCode {
-    let outcome = match Arguments::parse().command {
+    let outcome = match Arguments::parse_from(words(std::env::args_os())).command {
         Command::Up(arguments) => return up::run(&arguments),
         Command::Load { command } => return portcullis_loadgen::run(command),
         Command::Env(endpoint) => {
@@ -65,6 +67,19 @@ fn main() -> ExitCode {
         print::note(&error.0);
         ExitCode::from(UNUSABLE)
     })
+}
+
+/// What was typed. Rule CL-33: called by the name of the CloudHSM CLI, the program is that.
+fn words(typed: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    const CLOUDHSM_CLI: &str = "cloudhsm-cli";
+    let mut words: Vec<OsString> = typed.collect();
+    let name = words
+        .first()
+        .and_then(|program| Path::new(program).file_name());
+    if name.is_some_and(|name| name == CLOUDHSM_CLI) {
+        words.insert(1, CLOUDHSM_CLI.into());
+    }
+    words
 }
 
 /// Runs a client command on a runtime of its own.

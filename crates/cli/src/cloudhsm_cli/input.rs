@@ -43,6 +43,13 @@ impl Input {
         }
     }
 
+    /// Leaves the line of a prompt that was not answered.
+    pub(super) fn end(&self) {
+        if self.terminal {
+            print::line("");
+        }
+    }
+
     /// A password, which the terminal does not show. Rule CL-25.
     pub(super) async fn password(&mut self, prompt: &str) -> Option<String> {
         let hidden = self.terminal.then(Hidden::new);

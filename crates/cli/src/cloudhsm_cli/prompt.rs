@@ -34,6 +34,7 @@ pub(super) async fn run(cli: &mut Cli) -> Result<(), ClientError> {
     loop {
         let prompt = cli.prompt();
         let Some(line) = cli.input().line(&prompt).await else {
+            cli.input().end();
             break;
         };
         let Some(words) = shlex::split(&line) else {

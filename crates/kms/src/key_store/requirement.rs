@@ -99,7 +99,10 @@ mod tests {
     const INVALID: Option<Code> = Some(Code::CloudHsmClusterInvalidConfiguration);
     const OK: Option<Code> = None;
 
-    fn cluster(state: ClusterState, hsms: &[(&str, HsmState)]) -> ClusterView {
+    /// HSMs by their zone and state.
+    type Layout<'a> = &'a [(&'a str, HsmState)];
+
+    fn cluster(state: ClusterState, hsms: Layout<'_>) -> ClusterView {
         let hsm = |(number, (zone, state)): (u8, &(&str, HsmState))| HsmView {
             id: HsmId::from_random([number; 11]),
             availability_zone: (*zone).to_owned(),
@@ -207,7 +210,7 @@ mod tests {
         let (on, down) = (H::Active, H::Degraded);
         let (coming, going) = (H::CreateInProgress, H::DeleteInProgress);
         #[rustfmt::skip]
-        let layouts: [(&[(&str, HsmState)], [Option<Code>; 4]); 11] = [
+        let layouts: [(Layout<'_>, [Option<Code>; 4]); 11] = [
             // HSMs                              Create   Update   CreateKey Connect
             (&[],                               [INVALID, INVALID, INVALID, INVALID]),
             (&[("a", on)],                      [INVALID, INVALID, INVALID, OK]),

@@ -12,6 +12,7 @@ mod keys;
 mod load;
 mod reply;
 mod reset;
+mod roots;
 mod snapshot;
 mod status;
 mod users;
@@ -98,6 +99,11 @@ pub(crate) fn router(admin: Admin) -> Router {
         .route("/_portcullis/reset", post(reset::reset))
         .route("/_localstack/state/reset", post(reset::reset))
         .route("/_portcullis/hosts", get(hosts::list).post(hosts::enrol))
+        .route("/_portcullis/roots/aws.pem", get(roots::aws))
+        .route(
+            "/_portcullis/roots/manufacturer.pem",
+            get(roots::manufacturer),
+        )
         .route("/_portcullis/hsm/{id}/crash", post(hsm::crash))
         .route("/_portcullis/hsm/{id}/restart", post(hsm::restart))
         .route(
