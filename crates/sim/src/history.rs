@@ -26,7 +26,8 @@ pub struct History {
     pub events: Vec<Event>,
     /// How many of them happened before the world went on from a copy of another one's disks.
     pub before: usize,
-    /// Whether several facades share the store, so that a disconnect and a reply may cross.
+    /// Whether a disconnect and a reply may cross, as where several facades share the store or
+    /// replies travel over a real network.
     pub shared: bool,
 }
 

@@ -12,12 +12,17 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use portcullis_tests::{Caller, Outcome, Portcullis, binary, eventually};
-use serde_json::{Value, json};
+use portcullis_sim::check::Invariant;
+use portcullis_sim::history::{Answer, Event, Request};
+use portcullis_tests::{Portcullis, binary, eventually};
+use serde_json::Value;
+
+use self::observer::{Client, Observer};
+
+mod observer;
 
 /// How soon everything works after whatever was broken is mended (invariant I11).
 const RECOVERY: Duration = Duration::from_secs(5);
@@ -183,159 +188,90 @@ fn build(portcullis: &Portcullis, folder: &Path, places: [Place; 2]) -> [Host; 2
     hosts
 }
 
-/// Everything that was acknowledged.
-#[derive(Default)]
-struct Ledger(Mutex<Entries>);
-
-#[derive(Default)]
-struct Entries {
-    keys: Vec<String>,
-    /// Plaintext and ciphertext.
-    texts: Vec<(String, String)>,
-    /// Answers that were no success, by exception.
-    failures: Vec<String>,
+/// Takes the key store from its first connection, and what happens from then on.
+fn observe(portcullis: &Portcullis) -> Observer {
+    portcullis.shell(
+        "STORE=$(aws kms describe-custom-key-stores --query CustomKeyStores[0].CustomKeyStoreId --output text); \
+         aws kms disconnect-custom-key-store --custom-key-store-id $STORE; \
+         portcullis wait --key-store $STORE --state DISCONNECTED",
+    );
+    Observer::new(portcullis.authority())
 }
 
-impl Ledger {
-    /// Encrypts and makes keys until it is over.
-    fn fill(&self, portcullis: &Portcullis, over: &AtomicBool) {
-        let mut caller = Caller::new(portcullis.authority());
-        let store = store_of(&mut caller);
-        let mut number = 0;
-        while !over.load(Ordering::Relaxed) {
-            number += 1;
-            if number % 50 == 1 {
-                let body = json!({ "Origin": "AWS_CLOUDHSM", "CustomKeyStoreId": store });
-                match caller.kms("CreateKey", &body) {
-                    Outcome::Done(made) => {
-                        let key = made["KeyMetadata"]["KeyId"].as_str().unwrap().to_owned();
-                        self.0.lock().unwrap().keys.push(key);
-                    }
-                    other @ (Outcome::Refused(_) | Outcome::Lost) => self.failed(&other),
-                }
-            }
-            let Some(key) = self.0.lock().unwrap().keys.last().cloned() else {
-                continue;
-            };
-            let plaintext = format!("{number:016x}");
-            match caller.kms("Encrypt", &json!({ "KeyId": key, "Plaintext": plaintext })) {
-                Outcome::Done(sealed) => {
-                    let blob = sealed["CiphertextBlob"].as_str().unwrap().to_owned();
-                    self.0.lock().unwrap().texts.push((plaintext, blob));
-                }
-                other @ (Outcome::Refused(_) | Outcome::Lost) => self.failed(&other),
-            }
-            std::thread::sleep(Duration::from_millis(2));
-        }
-    }
-
-    fn failed(&self, outcome: &Outcome) {
-        let what = match outcome {
-            Outcome::Refused(why) => why["__type"].as_str().unwrap_or("?").to_owned(),
-            Outcome::Done(_) | Outcome::Lost => format!("{outcome:?}"),
-        };
-        self.0.lock().unwrap().failures.push(what);
-    }
-
-    /// Every key is there, and every ciphertext opens to its plaintext.
-    fn check(&self, portcullis: &Portcullis) {
-        let mut caller = Caller::new(portcullis.authority());
-        let entries = self.0.lock().unwrap();
-        for key in &entries.keys {
-            let found = caller.kms("DescribeKey", &json!({ "KeyId": key }));
-            assert!(
-                matches!(found, Outcome::Done(_)),
-                "{key} is lost: {found:?}"
-            );
-            let used = caller.kms("Encrypt", &json!({ "KeyId": key, "Plaintext": "AAAA" }));
-            assert!(
-                matches!(used, Outcome::Done(_)),
-                "{key} has no material: {used:?}"
-            );
-        }
-        for (plaintext, blob) in &entries.texts {
-            match caller.kms("Decrypt", &json!({ "CiphertextBlob": blob })) {
-                Outcome::Done(opened) => assert_eq!(opened["Plaintext"], plaintext.as_str()),
-                other @ (Outcome::Refused(_) | Outcome::Lost) => {
-                    panic!("an acknowledged ciphertext does not open: {other:?}")
-                }
-            }
-        }
-    }
-}
-
-fn store_of(caller: &mut Caller) -> String {
-    let Outcome::Done(found) = caller.kms("DescribeCustomKeyStores", &json!({})) else {
-        panic!("no key stores");
-    };
-    let store = &found["CustomKeyStores"][0]["CustomKeyStoreId"];
-    store.as_str().unwrap().to_owned()
-}
-
-/// Waits until a key is made, which needs both HSMs, and a text is sealed and opened.
-fn recovered(portcullis: &Portcullis) {
+/// Waits until a key is made, which needs both HSMs, and every kind of operation works.
+fn recovered(observer: &Observer, operator: &mut Client<'_>, log: impl Fn() -> String) {
+    observer.tell(|at| Event::Healed { at });
     let mended = Instant::now();
-    let mut caller = Caller::new(portcullis.authority());
-    let store = store_of(&mut caller);
     let mut works = || {
-        let body = json!({ "Origin": "AWS_CLOUDHSM", "CustomKeyStoreId": store });
-        let Outcome::Done(made) = caller.kms("CreateKey", &body) else {
+        operator.connect();
+        let Ok(Answer::Key(key)) = operator.call(Request::CreateKey) else {
             return false;
         };
-        let body = json!({ "KeyId": made["KeyMetadata"]["KeyId"], "Plaintext": "AAAA" });
-        (0..8).all(|_| matches!(caller.kms("Encrypt", &body), Outcome::Done(_)))
+        (0..8).all(|_| operator.encrypt(key).is_ok())
     };
     while !works() {
-        assert!(mended.elapsed() < 4 * RECOVERY, "{}", portcullis.log());
+        assert!(mended.elapsed() < 4 * RECOVERY, "{}", log());
     }
-    let took = mended.elapsed();
-    eprintln!("works again after {took:?}");
-    assert!(took < RECOVERY, "works again only after {took:?}");
+    eprintln!("works again after {:?}", mended.elapsed());
+    observer.tell(|at| Event::Well { at });
+    observer.tell(|at| Event::Calm { at });
+    observer.look_for_keys();
 }
 
-/// Breaks and mends under load; nothing that was acknowledged is lost, and the load generator's own
-/// checker finds nothing.
-fn under_load(portcullis: &Portcullis, ledger: &Ledger, name: &str, trouble: impl FnOnce()) {
-    let before = ledger.0.lock().unwrap().failures.len();
+/// Breaks and mends under load, with an operator who disconnects and connects the key store before,
+/// meanwhile and afterwards. `trouble` breaks, lets that last, and mends.
+///
+/// No invariant of the simulator is violated, and as long as the operator stays away no call finds
+/// the key store unavailable: there is always an HSM that serves.
+fn under_load(
+    portcullis: &Portcullis,
+    observer: &Observer,
+    what: &'static str,
+    trouble: impl FnOnce(&mut dyn FnMut()),
+) {
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        scope.spawn(|| ledger.fill(portcullis, &over));
-        let load = scope.spawn(|| {
-            portcullis.try_shell(&format!(
-                "portcullis load run --rate 100/s --duration 12s --key-store Hosted --out {name}"
-            ))
+        for number in 0..3 {
+            let mut client = observer.client(number);
+            let over = &over;
+            scope.spawn(move || {
+                while !over.load(Ordering::Relaxed) {
+                    client.step();
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+            });
+        }
+        // Whatever fails here ends those who call, too.
+        let _ends = Ends(&over);
+        let mut operator = observer.client(100);
+        operator.cycle();
+        observer.look_for_keys();
+        let since = observer.now();
+        observer.tell(|at| Event::FaultBegins { at, what });
+        trouble(&mut || {
+            std::thread::sleep(Duration::from_secs(2));
+            let failures = observer.failures(since);
+            let unavailable = |why: &&String| why.contains("InvalidState");
+            assert_eq!(failures.iter().find(unavailable), None, "{what}");
+            let until = Instant::now() + Duration::from_secs(3);
+            while Instant::now() < until {
+                operator.cycle();
+            }
         });
-        std::thread::sleep(Duration::from_secs(2));
-        trouble();
-        recovered(portcullis);
-        let loaded = load.join().unwrap();
-        over.store(true, Ordering::Relaxed);
-        let said = String::from_utf8_lossy(&loaded.stderr);
-        assert!(loaded.status.success(), "{name}: {said}");
+        recovered(observer, &mut operator, || portcullis.log());
+        operator.cycle();
+        observer.look_for_keys();
     });
-    let path = portcullis.home().join(name).join("summary.json");
-    let summary: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    for zero in [
-        "gate_leaks",
-        "wrong_plaintexts",
-        "disconnected_errors_while_connected",
-    ] {
-        assert_eq!(summary[zero], 0, "{name}: {zero}: {summary:#}");
+    observer.open_everything();
+    observer.check(what);
+}
+
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
-    ledger.check(portcullis);
-    let entries = ledger.0.lock().unwrap();
-    let failures = &entries.failures[before..];
-    eprintln!(
-        "{name}: {} keys, {} ciphertexts; {} calls failed: {:?}",
-        entries.keys.len(),
-        entries.texts.len(),
-        failures.len(),
-        failures.first()
-    );
-    // What fails is a key that cannot be made on two HSMs: one in fifty calls, for a few seconds.
-    assert!(failures.len() < 100, "{name}: {failures:?}");
-    let from_gate = |why: &&String| why.contains("KMSInvalidState");
-    assert_eq!(failures.iter().find(from_gate), None, "{name}");
 }
 
 /// Rules HOST-02, HOST-05, HOST-06 and HOST-07
@@ -347,20 +283,22 @@ fn hosts_that_are_killed_stopped_and_restarted_lose_nothing_and_come_back() {
     let arguments = ["--world", "empty", "--data", data];
     let mut portcullis = Portcullis::up(&arguments);
     let mut hosts = build(&portcullis, folder.path(), Default::default());
-    let ledger = Ledger::default();
+    let mut observer = observe(&portcullis);
 
-    under_load(&portcullis, &ledger, "killed", || {
+    under_load(&portcullis, &observer, "killed", |last| {
         hosts[0].kill();
-        std::thread::sleep(Duration::from_secs(2));
+        last();
         hosts[0].again(portcullis.authority());
     });
-    under_load(&portcullis, &ledger, "stopped", || {
+    under_load(&portcullis, &observer, "stopped", |last| {
         hosts[1].signal("-STOP");
-        std::thread::sleep(Duration::from_secs(4));
+        last();
         hosts[1].signal("-CONT");
     });
 
     // Everything stops, the hosts first, and starts again at another address.
+    let what = "all stopped";
+    observer.tell(|at| Event::FaultBegins { at, what });
     for host in &mut hosts {
         host.terminate();
     }
@@ -371,8 +309,10 @@ fn hosts_that_are_killed_stopped_and_restarted_lose_nothing_and_come_back() {
         host.again(portcullis.authority());
     }
     wait_for_states(&portcullis, &["SERVING", "SERVING"]);
-    recovered(&portcullis);
-    ledger.check(&portcullis);
+    observer.moves_to(portcullis.authority());
+    recovered(&observer, &mut observer.client(101), || portcullis.log());
+    observer.open_everything();
+    observer.check(what);
 
     // Rule HOST-11
     let said = portcullis.shell_fails("portcullis snapshot save state.snapshot");
@@ -392,7 +332,12 @@ fn hosts_that_are_killed_stopped_and_restarted_lose_nothing_and_come_back() {
         .unwrap()
         .count();
     assert_eq!(left, 0, "the disk of the HSM was wiped");
-    ledger.check(&portcullis);
+    observer.look_for_keys();
+    observer.open_everything();
+    observer.check("removed");
+    let found = observer.violations_after_a_lie();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].invariant, Invariant::I3);
 }
 
 /// A network namespace with one end of a cable whose other end is here.
@@ -479,11 +424,11 @@ fn a_host_behind_a_cut_cable_loses_nothing_and_comes_back() {
         listen: Some(format!("{}:0", namespace.here)),
     };
     let _hosts = build(&portcullis, folder.path(), [far, near]);
-    let ledger = Ledger::default();
-    for name in ["cut", "cut-again"] {
-        under_load(&portcullis, &ledger, name, || {
+    let observer = observe(&portcullis);
+    for what in ["cut", "cut again"] {
+        under_load(&portcullis, &observer, what, |last| {
             namespace.cable("down");
-            std::thread::sleep(Duration::from_secs(4));
+            last();
             namespace.cable("up");
         });
     }
