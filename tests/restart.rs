@@ -80,6 +80,34 @@ fn passwords_and_plaintexts_are_in_no_file_and_no_log() {
     }
 }
 
+/// Rule ST-16.
+#[test]
+fn a_folder_that_holds_another_world_says_whose_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let mut first = up(data);
+    assert!(!first.log().contains("holds the world"), "{}", first.log());
+    first.terminate();
+    let mut again = up(data);
+    assert!(!again.log().contains("holds the world"), "{}", again.log());
+    again.terminate();
+    let other = Portcullis::up(&["--world", "empty", "--data", data]);
+    let log = eventually("the note", || {
+        let log = other.log();
+        log.contains("Note:").then_some(log)
+    });
+    assert!(log.contains("holds the world guide"), "{log}");
+    let hsm = "portcullis status --output json | python3 -c \
+               'import json,sys; print(json.load(sys.stdin)[\"clusters\"][0][\"hsms\"][0][\"id\"])'";
+    other.shell(&format!("portcullis wait --hsm $({hsm}) --state ACTIVE"));
+    let vain = other
+        .shell_fails("portcullis wait --cluster cluster-zzzzzzzzzzz --state ACTIVE --timeout 0");
+    assert!(
+        vain.contains("there is no cluster cluster-zzzzzzzzzzz"),
+        "{vain}"
+    );
+}
+
 #[test]
 fn a_second_instance_on_the_same_data_says_who_holds_it() {
     let folder = tempfile::tempdir().unwrap();

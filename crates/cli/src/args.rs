@@ -39,7 +39,7 @@ pub(crate) enum Command {
     Env(Endpoint),
     /// Show the key stores, clusters and HSMs of a running Portcullis
     Status(Status),
-    /// Wait until a running Portcullis is ready, or a key store is in a state
+    /// Wait until a running Portcullis is ready, or a key store, cluster or HSM is in a state
     Wait(Wait),
     /// Show the HSMs of a running Portcullis, crash and restart one, or run one as a process of its own
     Hsm(Hsm),
@@ -208,15 +208,23 @@ pub(crate) struct Status {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   portcullis wait
-  portcullis wait --key-store ExampleKeyStore --state CONNECTED --timeout 60")]
+  portcullis wait --key-store ExampleKeyStore --state CONNECTED --timeout 60
+  portcullis wait --hsm hsm-abcdefghijk --state ACTIVE
+  portcullis wait --cluster cluster-abcdefghijk --state ACTIVE")]
 pub(crate) struct Wait {
     #[command(flatten)]
     pub(crate) endpoint: Endpoint,
     /// The name or ID of a key store
-    #[arg(long, requires = "state")]
+    #[arg(long, requires = "state", group = "subject")]
     pub(crate) key_store: Option<String>,
-    /// The connection state to wait for
-    #[arg(long, requires = "key_store")]
+    /// The ID of a cluster
+    #[arg(long, requires = "state", group = "subject")]
+    pub(crate) cluster: Option<String>,
+    /// The ID of an HSM
+    #[arg(long, requires = "state", group = "subject")]
+    pub(crate) hsm: Option<String>,
+    /// The state to wait for, such as CONNECTED or ACTIVE
+    #[arg(long, requires = "subject")]
     pub(crate) state: Option<String>,
     /// Seconds to wait at the most
     #[arg(long, default_value_t = 30)]

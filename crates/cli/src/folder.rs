@@ -3,6 +3,7 @@
 //! ```text
 //! lock            held by the process that uses the folder
 //! version         the version of this layout, one number
+//! world           the name of the world that was made here
 //! unfinished      there until the world is made: nothing here has been served yet
 //! device.key      32 bytes under which everything secret is sealed
 //! control.redb    clusters, backups, key stores, keys
@@ -29,6 +30,7 @@ pub(crate) type KeyBytes = Zeroizing<[u8; 32]>;
 
 const LOCK: &str = "lock";
 const VERSION: &str = "version";
+const WORLD: &str = "world";
 const UNFINISHED: &str = "unfinished";
 const DEVICE_KEY: &str = "device.key";
 const CONTROL: &str = "control.redb";
@@ -121,6 +123,21 @@ impl DataFolder {
 }
 
 impl DataFolder {
+    /// Writes down which world was made here.
+    ///
+    /// # Errors
+    /// A text for the user.
+    pub(crate) fn name_world(&self, world: &str) -> Result<(), String> {
+        let written = write_whole(&self.path, WORLD, world.as_bytes());
+        written.map_err(|error| unusable(&self.path, error))
+    }
+
+    /// Which world was made here, unless that was before names were written down, or the folder
+    /// came from a snapshot.
+    pub(crate) fn world(&self) -> Option<String> {
+        std::fs::read_to_string(self.path.join(WORLD)).ok()
+    }
+
     /// What is here does not count any more: whoever opens the folder next makes everything anew.
     ///
     /// # Errors
@@ -273,7 +290,8 @@ fn remove_if_there(path: &Path) -> std::io::Result<()> {
 
 fn unusable(path: &Path, error: impl std::fmt::Display) -> String {
     format!(
-        "The data folder {} cannot be used: {error}.",
+        "The data folder {} cannot be used: {error}. Name a folder of your own with --data, or \
+         one that can be made, or use --ephemeral.",
         path.display()
     )
 }

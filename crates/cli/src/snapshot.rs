@@ -57,8 +57,12 @@ async fn save(source: &SnapshotSource, file: &Path) -> Result<(), ClientError> {
     // Whatever came over the wire is a whole snapshot, or is not kept.
     let snapshot =
         decode(&bytes).map_err(|why| ClientError(format!("It is no snapshot: {why}")))?;
-    write_new(file, &bytes)
-        .map_err(|error| ClientError(format!("{} cannot be written: {error}.", file.display())))?;
+    write_new(file, &bytes).map_err(|error| {
+        ClientError(format!(
+            "{} cannot be written: {error}. Give the path of a file that is not there yet.",
+            file.display()
+        ))
+    })?;
     print::json_line(&told(file, &snapshot));
     Ok(())
 }

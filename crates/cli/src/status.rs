@@ -30,17 +30,18 @@ pub(crate) async fn status(arguments: &Status) -> Result<ExitCode, ClientError> 
     Ok(ExitCode::SUCCESS)
 }
 
-/// Waits until the endpoint answers and, if asked, until a key store is in a state.
+/// Waits until the endpoint answers and, if asked, until a key store, a cluster or an HSM is in a
+/// state. Asking does not count as a description, on which `describes:N` depends.
 pub(crate) async fn wait(arguments: &Wait) -> Result<ExitCode, ClientError> {
     let client = Client::new(&arguments.endpoint.url)?;
     let deadline = Instant::now() + Duration::from_secs(arguments.timeout);
     loop {
         let last = match client.get(STATUS).await {
-            Ok(found) => match (&arguments.key_store, &arguments.state) {
-                (Some(key_store), Some(state)) => match state_of(&found, key_store) {
+            Ok(found) => match (subject(arguments), &arguments.state) {
+                (Some((kind, name)), Some(state)) => match state_of(&found, kind, name) {
                     Some(present) if present == *state => return Ok(ExitCode::SUCCESS),
-                    Some(present) => format!("{key_store} is {present}"),
-                    None => format!("there is no key store {key_store}"),
+                    Some(present) => format!("{name} is {present}"),
+                    None => format!("there is no {} {name}", kind.name()),
                 },
                 _ => return Ok(ExitCode::SUCCESS),
             },
@@ -114,10 +115,45 @@ fn text(of: &Value, member: &str) -> String {
         .to_owned()
 }
 
-fn state_of(found: &Value, key_store: &str) -> Option<String> {
-    list(found, "key_stores")
-        .iter()
-        .find(|entry| text(entry, "id") == key_store || text(entry, "name") == key_store)
+/// What has a state to wait for.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    KeyStore,
+    Cluster,
+    Hsm,
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::KeyStore => "key store",
+            Self::Cluster => "cluster",
+            Self::Hsm => "HSM",
+        }
+    }
+}
+
+fn subject(arguments: &Wait) -> Option<(Kind, &str)> {
+    let named = [
+        (Kind::KeyStore, &arguments.key_store),
+        (Kind::Cluster, &arguments.cluster),
+        (Kind::Hsm, &arguments.hsm),
+    ];
+    let mut given = named
+        .into_iter()
+        .filter_map(|(kind, name)| Some((kind, name.as_deref()?)));
+    given.next()
+}
+
+fn state_of(found: &Value, kind: Kind, name: &str) -> Option<String> {
+    let clusters = list(found, "clusters").iter();
+    let mut entries: Box<dyn Iterator<Item = &Value>> = match kind {
+        Kind::KeyStore => Box::new(list(found, "key_stores").iter()),
+        Kind::Cluster => Box::new(clusters),
+        Kind::Hsm => Box::new(clusters.flat_map(|cluster| list(cluster, "hsms"))),
+    };
+    entries
+        .find(|entry| text(entry, "id") == name || text(entry, "name") == name)
         .map(|entry| text(entry, "state"))
 }
 
@@ -191,11 +227,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_store_is_found_by_name_and_by_id() {
-        let found = json!({"key_stores": [{"id": "cks-1", "name": "Keys", "state": "FAILED"}]});
-        assert_eq!(state_of(&found, "Keys").as_deref(), Some("FAILED"));
-        assert_eq!(state_of(&found, "cks-1").as_deref(), Some("FAILED"));
-        assert_eq!(state_of(&found, "other"), None);
+    fn a_key_store_is_found_by_name_and_id_and_a_cluster_and_an_hsm_by_id() {
+        let found = json!({
+            "key_stores": [{"id": "cks-1", "name": "Keys", "state": "FAILED"}],
+            "clusters": [
+                {"id": "cluster-1", "state": "UNINITIALIZED", "hsms": []},
+                {"id": "cluster-2", "state": "ACTIVE", "hsms": [
+                    {"id": "hsm-1", "state": "CREATE_IN_PROGRESS"},
+                ]},
+            ],
+        });
+        for (kind, name, state) in [
+            (Kind::KeyStore, "Keys", Some("FAILED")),
+            (Kind::KeyStore, "cks-1", Some("FAILED")),
+            (Kind::KeyStore, "other", None),
+            (Kind::Cluster, "cluster-1", Some("UNINITIALIZED")),
+            (Kind::Cluster, "cluster-2", Some("ACTIVE")),
+            (Kind::Cluster, "hsm-1", None),
+            (Kind::Hsm, "hsm-1", Some("CREATE_IN_PROGRESS")),
+        ] {
+            assert_eq!(state_of(&found, kind, name).as_deref(), state, "{name}");
+        }
     }
 
     #[test]

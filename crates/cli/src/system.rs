@@ -134,6 +134,20 @@ impl System {
         self.folder.as_ref().map_or(Ok(()), DataFolder::finished)
     }
 
+    /// Writes down which world was made in the data folder, if there is one.
+    ///
+    /// # Errors
+    /// A text for the user.
+    pub(crate) fn name_world(&self, world: &str) -> Result<(), String> {
+        let folder = self.folder.as_ref();
+        folder.map_or(Ok(()), |folder| folder.name_world(world))
+    }
+
+    /// Which world was made in the data folder, as far as that is known.
+    pub(crate) fn world(&self) -> Option<String> {
+        self.folder.as_ref().and_then(DataFolder::world)
+    }
+
     /// What is in the data folder does not count any more: the next start begins the world anew.
     ///
     /// # Errors

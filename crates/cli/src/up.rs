@@ -85,6 +85,9 @@ async fn serve(arguments: &Up) -> Result<Ended, String> {
         // Not before the world is made: it is there at once, however much it has.
         system.kms.keep_quotas();
     }
+    if seeded {
+        system.name_world(&world_name(arguments))?;
+    }
     system.finished()?;
     let port = again::port().unwrap_or(arguments.port);
     let bind = SocketAddr::new(arguments.bind, port);
@@ -121,6 +124,7 @@ async fn serve(arguments: &Up) -> Result<Ended, String> {
         }));
     }
     hints(&endpoint, &arguments.world, &data, seeded);
+    tell_of_another_world(system.world().as_deref(), arguments);
     tell_of_faults(system.cloudhsm.faults().len());
     serve_until(&mut signals, &resets.ask, running, &system).await
 }
@@ -236,8 +240,7 @@ fn data(arguments: &Up) -> Result<Data, String> {
     let home = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from);
     let home = home
         .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share")));
-    let name = Path::new(&arguments.world).file_stem().unwrap_or_default();
-    home.map(|home| Data::Folder(home.join("portcullis").join(name)))
+    home.map(|home| Data::Folder(home.join("portcullis").join(world_name(arguments))))
         .ok_or_else(|| {
             "There is no HOME to keep state in. Give a folder with --data, or use --ephemeral."
                 .to_owned()
@@ -253,6 +256,25 @@ fn tell_of_faults(count: usize) {
     };
     print::note(&format!(
         "{them}: `portcullis chaos list` shows, `portcullis chaos clear` undoes."
+    ));
+}
+
+/// A world's name: that of its file, wherever it lies.
+fn world_name(arguments: &Up) -> String {
+    let name = Path::new(&arguments.world).file_stem().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+/// Rule ST-16: a world is made once in a folder. Another one's name does not replace it, and what is
+/// there is not passed off as that one.
+fn tell_of_another_world(made: Option<&str>, arguments: &Up) {
+    let Some(made) = made.filter(|made| *made != world_name(arguments)) else {
+        return;
+    };
+    print::note(&format!(
+        "Note: this folder holds the world {made}. Nothing of {} was made in it. For that world \
+         give another folder with --data.",
+        arguments.world
     ));
 }
 
