@@ -1,7 +1,7 @@
 //! What the documents show is what happens: their marked blocks are run as they stand.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail loudly")]
+#![allow(clippy::unwrap_used, reason = "tests fail loudly")]
 
-use portcullis_tests::{Portcullis, root};
+use portcullis_tests::{Portcullis, block, root, up_as_documented};
 
 /// The shell blocks of `document` that follow `<!-- run: MARK -->`, as one script.
 fn script(document: &str, mark: &str) -> String {
@@ -46,23 +46,8 @@ fn a_plaintext_is_for_an_enclave_only_as_the_chapter_on_enclaves_says() {
 
 #[test]
 fn policies_and_grants_decide_as_the_chapter_on_them_says() {
-    let text = std::fs::read_to_string(root().join("docs/auth.md")).unwrap();
-    let world = text
-        .split("<!-- world -->\n```toml\n")
-        .nth(1)
-        .and_then(|rest| rest.split("```").next())
-        .expect("the chapter shows a world");
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("world.toml");
-    std::fs::write(&file, world).unwrap();
-    let arguments = [
-        "--world",
-        file.to_str().unwrap(),
-        "--ephemeral",
-        "--auth",
-        "enforce",
-    ];
-    let portcullis = Portcullis::up(&arguments);
+    let arguments = ["--auth", "enforce"];
+    let (portcullis, _folder) = up_as_documented("docs/auth.md", "world", &arguments);
     let printed = portcullis.shell(&script("docs/auth.md", "auth"));
     for part in [
         "assumed-role/Deploy/build-7",
@@ -79,12 +64,7 @@ fn policies_and_grants_decide_as_the_chapter_on_them_says() {
 /// The script of the chapter is the one that is built in.
 #[test]
 fn the_chapter_on_chaos_shows_the_rehearsal_as_it_is() {
-    let chapter = std::fs::read_to_string(root().join("docs/chaos.md")).unwrap();
-    let shown = chapter
-        .split("<!-- script -->\n```toml\n")
-        .nth(1)
-        .and_then(|rest| rest.split("```").next())
-        .expect("the chapter shows the script");
+    let shown = block("docs/chaos.md", "script", "toml");
     let file = root().join("crates/cli/chaos/substitution.toml");
     assert_eq!(shown, std::fs::read_to_string(file).unwrap());
 }
@@ -133,16 +113,7 @@ fn users_and_keys_are_managed_as_the_chapter_on_the_cloudhsm_cli_says() {
 
 #[test]
 fn the_world_of_the_chapter_on_worlds_starts() {
-    let text = std::fs::read_to_string(root().join("docs/worlds.md")).unwrap();
-    let world = text
-        .split("<!-- world -->\n```toml\n")
-        .nth(1)
-        .and_then(|rest| rest.split("```").next())
-        .expect("the chapter shows a world");
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("world.toml");
-    std::fs::write(&file, world).unwrap();
-    let portcullis = Portcullis::up(&["--world", file.to_str().unwrap(), "--ephemeral"]);
+    let (portcullis, _folder) = up_as_documented("docs/worlds.md", "world", &[]);
     let stores = portcullis.shell(
         "AWS_ACCESS_KEY_ID=111122223333 AWS_REGION=eu-west-1 AWS_DEFAULT_REGION=eu-west-1 \
          aws kms describe-custom-key-stores --custom-key-store-name Payments",

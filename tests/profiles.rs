@@ -1,12 +1,11 @@
 //! Device profiles: HSMs that are as slow as a device, seen by a client of KMS.
 #![allow(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::indexing_slicing,
     reason = "tests fail loudly"
 )]
 
-use portcullis_tests::{Portcullis, root};
+use portcullis_tests::{Portcullis, up_as_documented};
 use serde_json::Value;
 
 /// Two HSMs of fifty operations a second, of which four may wait.
@@ -60,16 +59,7 @@ fn a_profile_that_does_not_exist_is_refused_with_those_that_do() {
 
 #[test]
 fn the_world_of_the_chapter_on_profiles_starts() {
-    let text = std::fs::read_to_string(root().join("docs/profiles.md")).unwrap();
-    let world = text
-        .split("<!-- profiles -->\n```toml\n")
-        .nth(1)
-        .and_then(|rest| rest.split("```").next())
-        .expect("the chapter shows a world");
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("world.toml");
-    std::fs::write(&file, world).unwrap();
-    let portcullis = Portcullis::up(&["--world", file.to_str().unwrap(), "--ephemeral"]);
+    let (portcullis, _folder) = up_as_documented("docs/profiles.md", "profiles", &[]);
     let status = portcullis.shell("portcullis status");
     assert!(status.contains("ACTIVE"), "{status}");
 }

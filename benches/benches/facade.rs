@@ -17,7 +17,7 @@
 )]
 
 use std::convert::Infallible;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,14 +32,11 @@ use portcullis_api::kms::{
     ConnectCustomKeyStoreRequest, CreateCustomKeyStoreRequest, CreateKeyRequest,
 };
 use portcullis_api::{ClusterId, Scope, SecretText};
-use portcullis_benches::{cpu_us, median};
-use portcullis_cloudhsm::{
-    Calendar, CloudHsm, CloudHsmConfig, Clusters, MemoryDisks, Pace, Pacing, Quotas,
-};
-use portcullis_hsm::{DeviceKey, Role, Secret, Settings};
-use portcullis_kms::{AttestationTrust, Connection, Kms, KmsConfig};
-use portcullis_link::{ClientIdentity, QuicSettings, QuicTransport, Transport};
-use portcullis_seam::{Entropy, SystemClock, SystemEntropy, ThreadPool, WallClock};
+use portcullis_benches::{cpu_us, median, services};
+use portcullis_cloudhsm::{Calendar, CloudHsm, Clusters, Pace, Pacing};
+use portcullis_hsm::{Role, Secret};
+use portcullis_kms::{Connection, Kms};
+use portcullis_seam::{SystemClock, SystemEntropy, WallClock};
 use portcullis_server::{Auth, Credentials, EventsConfig, Running, Server, ServerConfig, Services};
 use portcullis_sigv4::{Date, Request, Signer};
 use portcullis_store::Store;
@@ -264,43 +261,7 @@ impl Facade {
 }
 
 async fn facade(cores: NonZeroUsize, events: EventsConfig) -> Facade {
-    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-    let device_key = Arc::new(DeviceKey::draw(&*entropy));
-    let client = ClientIdentity::generate().unwrap();
-    let transport: Arc<dyn Transport> = Arc::new(QuicTransport::new(QuicSettings {
-        accepted_clients: vec![client.certificate.clone()],
-        client,
-        entropy: Arc::clone(&entropy),
-    }));
-    let cloudhsm = CloudHsm::open(CloudHsmConfig {
-        store: Store::memory(),
-        disks: Arc::new(MemoryDisks::default()),
-        transport: Arc::clone(&transport),
-        entropy: Arc::clone(&entropy),
-        clock: Arc::new(SystemClock),
-        pacing: Pacing::new(Pace::Immediate),
-        pool: Arc::new(ThreadPool::per_core()),
-        device_key: Arc::clone(&device_key),
-        hsm_settings: Settings::default(),
-        quotas: Quotas::None,
-        bind_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
-    });
-    let cloudhsm = cloudhsm.await.unwrap();
-    let kms = Kms::open(KmsConfig {
-        store: Store::memory(),
-        clusters: Arc::<CloudHsm>::clone(&cloudhsm),
-        transport,
-        entropy: Arc::clone(&entropy),
-        clock: Arc::new(SystemClock),
-        device_key,
-        hsm_settings: Settings::default(),
-        pool: Arc::new(ThreadPool::per_core()),
-        rename_while_connected: false,
-        pacing: Pacing::new(Pace::Immediate),
-        attestation: AttestationTrust::default(),
-        operation_deadline: Duration::from_secs(10),
-    });
-    let kms = kms.await.unwrap();
+    let (cloudhsm, kms) = services().await;
     let config = ServerConfig {
         bind: (Ipv4Addr::LOCALHOST, 0).into(),
         auth: Auth::Verify(Credentials::default()),
@@ -323,7 +284,7 @@ async fn facade(cores: NonZeroUsize, events: EventsConfig) -> Facade {
     let services = Services {
         kms,
         cloudhsm,
-        entropy,
+        entropy: Arc::new(SystemEntropy),
         calendar: Arc::new(calendar),
         wall,
     };

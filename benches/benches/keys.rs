@@ -9,18 +9,12 @@
     reason = "a benchmark measures the machine's clock, prints, and may fail loudly"
 )]
 
-use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use portcullis_api::kms::{CreateKeyRequest, DescribeKeyRequest, ListKeysRequest};
 use portcullis_api::{KeyId, Scope};
-use portcullis_cloudhsm::{CloudHsm, CloudHsmConfig, MemoryDisks, Pace, Pacing, Quotas};
-use portcullis_hsm::{DeviceKey, Settings};
-use portcullis_kms::{AttestationTrust, Kms, KmsConfig};
-use portcullis_link::{ClientIdentity, QuicSettings, QuicTransport, Transport};
-use portcullis_seam::{Entropy, SystemClock, SystemEntropy, ThreadPool};
-use portcullis_store::Store;
+use portcullis_benches::services;
+use portcullis_kms::Kms;
 use tokio::runtime::Builder;
 
 const SIZES: [usize; 2] = [1_000, 1_000_000];
@@ -50,7 +44,7 @@ fn main() {
 }
 
 async fn measure(keys: usize) -> [f64; 4] {
-    let kms = kms().await;
+    let (_cloudhsm, kms) = services().await;
     let scope = Scope {
         account: "111122223333".parse().unwrap(),
         region: "us-east-1".parse().unwrap(),
@@ -130,43 +124,4 @@ fn resident() -> usize {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap();
     let pages: usize = text.split(' ').nth(1).unwrap().parse().unwrap();
     pages * 4096
-}
-
-async fn kms() -> Arc<Kms> {
-    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-    let device_key = Arc::new(DeviceKey::draw(&*entropy));
-    let client = ClientIdentity::generate().unwrap();
-    let transport: Arc<dyn Transport> = Arc::new(QuicTransport::new(QuicSettings {
-        accepted_clients: vec![client.certificate.clone()],
-        client,
-        entropy: Arc::clone(&entropy),
-    }));
-    let cloudhsm = CloudHsm::open(CloudHsmConfig {
-        store: Store::memory(),
-        disks: Arc::new(MemoryDisks::default()),
-        transport: Arc::clone(&transport),
-        entropy: Arc::clone(&entropy),
-        clock: Arc::new(SystemClock),
-        pacing: Pacing::new(Pace::Immediate),
-        pool: Arc::new(ThreadPool::per_core()),
-        device_key: Arc::clone(&device_key),
-        hsm_settings: Settings::default(),
-        quotas: Quotas::None,
-        bind_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
-    });
-    let kms = Kms::open(KmsConfig {
-        store: Store::memory(),
-        clusters: cloudhsm.await.unwrap(),
-        transport,
-        entropy,
-        clock: Arc::new(SystemClock),
-        device_key,
-        hsm_settings: Settings::default(),
-        pool: Arc::new(ThreadPool::per_core()),
-        rename_while_connected: false,
-        pacing: Pacing::new(Pace::Immediate),
-        attestation: AttestationTrust::default(),
-        operation_deadline: Duration::from_secs(10),
-    });
-    kms.await.unwrap()
 }

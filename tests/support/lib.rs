@@ -262,6 +262,29 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// The block of `document` that follows `<!-- MARK -->`, in this language.
+#[must_use]
+pub fn block(document: &str, mark: &str, language: &str) -> String {
+    let text = std::fs::read_to_string(root().join(document)).unwrap();
+    let marker = format!("<!-- {mark} -->\n```{language}\n");
+    let rest = text.split(&*marker).nth(1);
+    let block = rest.and_then(|rest| rest.split("```").next());
+    block
+        .unwrap_or_else(|| panic!("{document} has no {language} block {mark}"))
+        .to_owned()
+}
+
+/// A Portcullis whose world is that block of a document; the folder holds its file.
+#[must_use]
+pub fn up_as_documented(document: &str, mark: &str, arguments: &[&str]) -> (Portcullis, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("world.toml");
+    std::fs::write(&file, block(document, mark, "toml")).unwrap();
+    let world = ["--world", file.to_str().unwrap(), "--ephemeral"];
+    let portcullis = Portcullis::up(&[&world[..], arguments].concat());
+    (portcullis, folder)
+}
+
 /// Every byte of every file below `folder`.
 #[must_use]
 pub fn all_bytes_below(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {

@@ -123,6 +123,27 @@ impl Kms {
         Ok(kms)
     }
 
+    /// Does `job` for as long as somebody holds KMS, with a rest before each time: of `real`, or
+    /// until the services' clock has gone on by `simulated` if that is sooner.
+    pub(crate) fn keep_doing<F>(
+        self: &Arc<Self>,
+        (real, simulated): (Duration, Duration),
+        job: impl Fn(Arc<Self>) -> F + Send + 'static,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let kms = Arc::downgrade(self);
+        let pacing = Arc::clone(&self.config.pacing);
+        let clock = Arc::clone(&self.config.clock);
+        tokio::spawn(async move {
+            loop {
+                pacing.pause(&*clock, real, simulated).await;
+                let Some(kms) = kms.upgrade() else { return };
+                job(kms).await;
+            }
+        });
+    }
+
     /// Reads key stores before keys, which refer to them.
     fn load(&self) -> Result<(), OpenError> {
         self.each_record("store", |partition, name, value, revision| {

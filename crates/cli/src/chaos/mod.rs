@@ -5,9 +5,14 @@ mod script;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand};
+use portcullis_api::{ClusterId, HsmId};
+use portcullis_cloudhsm::{FaultKind, FaultOrder};
+use portcullis_link::Direction;
 use portcullis_loadgen::{Credentials, RehearseArguments, parse_duration};
-use serde_json::{Map, Value};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
 use crate::args::{Endpoint, Output};
 use crate::client::{Client, ClientError};
@@ -68,69 +73,32 @@ struct Run {
     output: Output,
 }
 
-/// The faults there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Kind {
-    /// HSMs go down as in a power cut; undone by a restart from their disks
-    Crash,
-    /// HSMs take what comes and never answer
-    Hang,
-    /// HSMs answer late (--delay)
-    Slow,
-    /// HSMs show DEGRADED and serve nothing
-    Degrade,
-    /// The disks of HSMs take no more writes
-    FillDisk,
-    /// The disks of HSMs are damaged, and the HSMs down
-    CorruptDisk,
-    /// Links to HSMs are cut (--direction)
-    Partition,
-    /// Messages are late (--delay, --direction)
-    Delay,
-    /// Messages get lost (--percent, --direction)
-    Lose,
-    /// kmsuser is locked out by wrong passwords
-    LockKmsuser,
-    /// kmsuser has a password that nobody knows
-    ChangeKmsuserPassword,
-    /// kmsuser is gone
-    RemoveKmsuser,
-    /// The cluster vanishes with its HSMs; its backups stay
-    DeleteCluster,
-    /// A subnet of the cluster is gone
-    DeleteSubnet,
-    /// A subnet of the cluster has no free address
-    FillSubnet,
-    /// The cluster's security group lets nothing through
-    CloseSecurityGroup,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Direction {
-    /// Requests never arrive
-    ToHsm,
-    /// Requests are carried out, and no answer comes
-    FromHsm,
-    /// Neither passes
-    Both,
-}
-
 #[derive(Debug, Args)]
+#[command(
+    after_help = "A place is needed: --cluster, --zone or --hsm; of several all must hold.
+
+Examples:
+  portcullis chaos inject hang --hsm hsm-abcdefghijk --for 30s
+  portcullis chaos inject partition --zone us-east-1a --direction from-hsm
+  portcullis chaos inject slow --cluster cluster-abcdefghijk --delay 200ms
+  portcullis chaos inject lose --cluster cluster-abcdefghijk --percent 20
+  portcullis chaos inject delete-cluster --cluster cluster-abcdefghijk"
+)]
 struct Order {
     /// What to break
-    #[arg(value_enum)]
-    kind: Kind,
+    #[arg(value_parser = kinds())]
+    kind: FaultKind,
     /// Of this cluster
     #[arg(long, value_name = "ID")]
-    cluster: Option<String>,
+    cluster: Option<ClusterId>,
     /// In this Availability Zone
     #[arg(long)]
     zone: Option<String>,
     /// This HSM
     #[arg(long, value_name = "ID")]
-    hsm: Option<String>,
+    hsm: Option<HsmId>,
     /// Which messages, for partition, delay and lose [default: both]
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = directions())]
     direction: Option<Direction>,
     /// How late, for slow and delay: 200ms, 3s
     #[arg(long, value_parser = parse_duration)]
@@ -160,7 +128,7 @@ pub(crate) fn run(arguments: Chaos) -> Result<ExitCode, ClientError> {
 async fn ask(arguments: Chaos) -> Result<ExitCode, ClientError> {
     let client = Client::new(&arguments.endpoint.url)?;
     let reply = match &arguments.command {
-        Verb::Inject(order) => client.post(&order.path(), &body(order)).await?,
+        Verb::Inject(order) => client.post(&order.path(), &json!(order.order())).await?,
         Verb::Undo { id } => client.delete(&format!("{PATH}/{id}")).await?,
         Verb::Clear => client.delete(PATH).await?,
         Verb::List { .. } | Verb::Run(_) => client.get(PATH).await?,
@@ -197,6 +165,20 @@ fn rehearse(run: Run, endpoint: Endpoint) -> Result<ExitCode, ClientError> {
 const PATH: &str = "/_portcullis/chaos";
 
 impl Order {
+    fn order(&self) -> FaultOrder {
+        let millis = |it: Duration| u64::try_from(it.as_millis()).unwrap_or(u64::MAX);
+        FaultOrder {
+            kind: self.kind,
+            cluster: self.cluster.clone(),
+            zone: self.zone.clone(),
+            hsm: self.hsm.clone(),
+            direction: self.direction,
+            delay_ms: self.delay.map(millis),
+            percent: self.percent,
+            duration_ms: self.lasts.map(millis),
+        }
+    }
+
     fn path(&self) -> String {
         let named = [("account", &self.account), ("region", &self.region)];
         let query: Vec<String> = named
@@ -207,28 +189,25 @@ impl Order {
     }
 }
 
-fn body(order: &Order) -> Value {
-    let named = |value: Option<clap::builder::PossibleValue>| {
-        value.map(|it| Value::from(it.get_name().to_owned()))
-    };
-    let millis = |it: Duration| Value::from(u64::try_from(it.as_millis()).unwrap_or(u64::MAX));
-    let members = [
-        ("kind", named(order.kind.to_possible_value())),
-        ("cluster", order.cluster.clone().map(Value::from)),
-        ("zone", order.zone.clone().map(Value::from)),
-        ("hsm", order.hsm.clone().map(Value::from)),
-        (
-            "direction",
-            named(order.direction.and_then(|it| it.to_possible_value())),
-        ),
-        ("delay_ms", order.delay.map(millis)),
-        ("percent", order.percent.map(Value::from)),
-        ("duration_ms", order.lasts.map(millis)),
+/// Reads the names of the faults there are, and says in the help what each does.
+fn kinds() -> impl TypedValueParser<Value = FaultKind> {
+    let kinds = FaultKind::ALL.map(|kind| PossibleValue::new(kind.name()).help(kind.meaning()));
+    PossibleValuesParser::new(kinds).try_map(named)
+}
+
+fn directions() -> impl TypedValueParser<Value = Direction> {
+    let directions = [
+        PossibleValue::new("to-hsm").help("Requests never arrive"),
+        PossibleValue::new("from-hsm").help("Requests are carried out, and no answer comes"),
+        PossibleValue::new("both").help("Neither passes"),
     ];
-    let given = members
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
-    Value::Object(given.collect::<Map<_, _>>())
+    PossibleValuesParser::new(directions).try_map(named)
+}
+
+/// What goes by this name in JSON.
+#[expect(clippy::needless_pass_by_value, reason = "the form that try_map wants")]
+fn named<T: DeserializeOwned>(name: String) -> Result<T, serde_json::Error> {
+    serde_json::from_value(json!(name))
 }
 
 fn rows(data: &Value) -> Vec<Vec<String>> {
@@ -276,14 +255,12 @@ fn rows(data: &Value) -> Vec<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
     fn only_what_was_given_is_sent() {
         let order = Order {
-            kind: Kind::FillDisk,
+            kind: FaultKind::FillDisk,
             cluster: None,
             zone: Some("us-east-1a".to_owned()),
             hsm: None,
@@ -296,7 +273,17 @@ mod tests {
         };
         assert_eq!(order.path(), "/_portcullis/chaos?region=eu-west-1");
         let expected = json!({ "kind": "fill-disk", "zone": "us-east-1a", "duration_ms": 2000 });
-        assert_eq!(body(&order), expected);
+        assert_eq!(json!(order.order()), expected);
+    }
+
+    #[test]
+    fn what_can_be_injected_is_what_there_is() {
+        for kind in FaultKind::ALL {
+            assert_eq!(named::<FaultKind>(kind.name().to_owned()).unwrap(), kind);
+        }
+        for direction in ["to-hsm", "from-hsm", "both"] {
+            named::<Direction>(direction.to_owned()).unwrap();
+        }
     }
 
     #[test]

@@ -46,6 +46,49 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
+    /// Every one.
+    pub const ALL: [Self; 16] = [
+        Self::Crash,
+        Self::Hang,
+        Self::Slow,
+        Self::Degrade,
+        Self::FillDisk,
+        Self::CorruptDisk,
+        Self::Partition,
+        Self::Delay,
+        Self::Lose,
+        Self::LockKmsuser,
+        Self::ChangeKmsuserPassword,
+        Self::RemoveKmsuser,
+        Self::DeleteCluster,
+        Self::DeleteSubnet,
+        Self::FillSubnet,
+        Self::CloseSecurityGroup,
+    ];
+
+    /// What it does, in a line for a person.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Crash => "HSMs go down as in a power cut; undone by a restart from their disks",
+            Self::Hang => "HSMs take what comes and never answer",
+            Self::Slow => "HSMs answer late (--delay)",
+            Self::Degrade => "HSMs show DEGRADED and serve nothing",
+            Self::FillDisk => "The disks of HSMs take no more writes",
+            Self::CorruptDisk => "The disks of HSMs are damaged, and the HSMs down",
+            Self::Partition => "Links to HSMs are cut (--direction)",
+            Self::Delay => "Messages are late (--delay, --direction)",
+            Self::Lose => "Messages get lost (--percent, --direction)",
+            Self::LockKmsuser => "kmsuser is locked out by wrong passwords",
+            Self::ChangeKmsuserPassword => "kmsuser has a password that nobody knows",
+            Self::RemoveKmsuser => "kmsuser is gone",
+            Self::DeleteCluster => "The cluster vanishes with its HSMs; its backups stay",
+            Self::DeleteSubnet => "A subnet of the cluster is gone",
+            Self::FillSubnet => "A subnet of the cluster has no free address",
+            Self::CloseSecurityGroup => "The cluster's security group lets nothing through",
+        }
+    }
+
     /// The name under which it is asked for.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -77,25 +120,25 @@ pub struct FaultOrder {
     /// What to break.
     pub kind: FaultKind,
     /// Where: HSMs of this cluster,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<ClusterId>,
     /// in this Availability Zone,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
     /// or this one HSM. All that are given must hold.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hsm: Option<HsmId>,
     /// Which messages, for a fault of links; both ways when it is left out.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direction: Option<Direction>,
     /// How late, for `slow` and `delay`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delay_ms: Option<u64>,
     /// How many of a hundred, for `lose`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub percent: Option<u8>,
     /// After how long it is undone by itself; never when it is left out.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
 }
 

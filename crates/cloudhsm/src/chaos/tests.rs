@@ -116,25 +116,8 @@ fn an_order_that_makes_no_sense_is_refused_with_the_reason() {
 
 #[test]
 fn every_kind_is_named_as_it_is_asked_for() {
-    for name in [
-        "crash",
-        "hang",
-        "slow",
-        "degrade",
-        "fill-disk",
-        "corrupt-disk",
-        "partition",
-        "delay",
-        "lose",
-        "lock-kmsuser",
-        "change-kmsuser-password",
-        "remove-kmsuser",
-        "delete-cluster",
-        "delete-subnet",
-        "fill-subnet",
-        "close-security-group",
-    ] {
-        let kind: FaultKind = serde_json::from_value(json!(name)).unwrap();
-        assert_eq!(kind.name(), name);
+    for kind in FaultKind::ALL {
+        let read: FaultKind = serde_json::from_value(json!(kind.name())).unwrap();
+        assert_eq!(read, kind);
     }
 }

@@ -135,20 +135,8 @@ impl Kms {
 
     /// Deletes keys on their day, for as long as somebody holds KMS.
     pub(crate) fn start_sweeping(self: &Arc<Self>) {
-        let kms = Arc::downgrade(self);
-        let (pacing, clock) = (
-            Arc::clone(&self.config.pacing),
-            Arc::clone(&self.config.clock),
-        );
-        tokio::spawn(async move {
-            loop {
-                pacing
-                    .pause(&*clock, SWEEP_EVERY, SWEEP_EVERY_SIMULATED)
-                    .await;
-                let Some(kms) = kms.upgrade() else { return };
-                kms.tend_once().await;
-            }
-        });
+        let rest = (SWEEP_EVERY, SWEEP_EVERY_SIMULATED);
+        self.keep_doing(rest, |kms| async move { kms.tend_once().await });
     }
 
     /// What is due by now is done: keys whose day has come are deleted, connects and disconnects

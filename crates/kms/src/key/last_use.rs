@@ -133,20 +133,8 @@ impl Kms {
 
     /// Saves last uses for as long as somebody holds KMS.
     pub fn keep_last_uses(self: &Arc<Self>) {
-        let kms = Arc::downgrade(self);
-        let (pacing, clock) = (
-            Arc::clone(&self.config.pacing),
-            Arc::clone(&self.config.clock),
-        );
-        tokio::spawn(async move {
-            loop {
-                pacing
-                    .pause(&*clock, SAVE_EVERY, SAVE_EVERY_SIMULATED)
-                    .await;
-                let Some(kms) = kms.upgrade() else { return };
-                kms.save_last_uses().await;
-            }
-        });
+        let rest = (SAVE_EVERY, SAVE_EVERY_SIMULATED);
+        self.keep_doing(rest, |kms| async move { kms.save_last_uses().await });
     }
 
     /// Saves the last uses that are not in the store yet, in few commits. What fails is logged and

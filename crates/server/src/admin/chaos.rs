@@ -3,14 +3,12 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
-use axum::http::HeaderMap;
 use portcullis_cloudhsm::FaultOrder;
 use serde_json::json;
 
 use super::Admin;
-use super::reply::{Answer, Done, Refused, parse};
+use super::reply::{Answer, Done, Refused, Sent};
 use super::users::Place;
 
 /// Every fault that is not undone.
@@ -22,10 +20,9 @@ pub(super) async fn list(State(admin): State<Arc<Admin>>) -> Answer {
 pub(super) async fn inject(
     State(admin): State<Arc<Admin>>,
     Query(place): Query<Place>,
-    headers: HeaderMap,
-    body: Bytes,
+    sent: Sent,
 ) -> Answer {
-    let order: FaultOrder = parse(&headers, &body)?;
+    let order: FaultOrder = sent.read()?;
     let scope = admin.scope(place)?;
     let report = admin.cloudhsm.inject(scope, &order).await?;
     Ok(Done(json!(report)))

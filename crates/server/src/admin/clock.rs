@@ -5,9 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use portcullis_cloudhsm::{Pace, Reading};
 use portcullis_seam::TimeScale;
 use serde::Deserialize;
@@ -15,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::Admin;
 use super::date::date;
-use super::reply::{Answer, Done, parse};
+use super::reply::{Answer, Done, Sent};
 
 /// The longest step of the clock at once: longer than the longest retention of a backup.
 const ADVANCE_MAX: Duration = Duration::from_secs(400 * 24 * 60 * 60);
@@ -62,12 +60,8 @@ pub(super) async fn show(State(admin): State<Arc<Admin>>) -> Done {
 /// time, and answers when what was due meanwhile has been done.
 ///
 /// Rule TIME-04: what is due by the new date has happened when the answer comes.
-pub(super) async fn advance(
-    State(admin): State<Arc<Admin>>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Answer {
-    let Advance { seconds } = parse(&headers, &body)?;
+pub(super) async fn advance(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer {
+    let Advance { seconds } = sent.read()?;
     let mut left = Duration::from_secs(seconds);
     if left > ADVANCE_MAX {
         return Err(OutOfRange("The clock is put forward by at most 400 days at once.").into());
@@ -83,12 +77,8 @@ pub(super) async fn advance(
 }
 
 /// `POST /_portcullis/clock/scale` with `{"time_scale": 60}`.
-pub(super) async fn set_scale(
-    State(admin): State<Arc<Admin>>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Answer {
-    let Scale { time_scale } = parse(&headers, &body)?;
+pub(super) async fn set_scale(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer {
+    let Scale { time_scale } = sent.read()?;
     let scale = TimeScale::new(time_scale).ok_or(OutOfRange(
         "A time scale is a whole number from 1 (real time) to 1000000.",
     ))?;
@@ -97,12 +87,8 @@ pub(super) async fn set_scale(
 }
 
 /// `POST /_portcullis/clock/state-changes` with `{"state_changes": "aws"}`, until the next start.
-pub(super) async fn set_state_changes(
-    State(admin): State<Arc<Admin>>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Answer {
-    let StateChanges { state_changes } = parse(&headers, &body)?;
+pub(super) async fn set_state_changes(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer {
+    let StateChanges { state_changes } = sent.read()?;
     let pace: Pace = state_changes.parse()?;
     admin.calendar.pacing().set_pace(pace);
     Ok(Done(shown(&admin, admin.calendar.read())))

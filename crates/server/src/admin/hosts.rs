@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use portcullis_seam::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::Admin;
 use super::date::date;
-use super::reply::{Answer, Done, parse};
+use super::reply::{Answer, Done, Sent};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -21,12 +19,8 @@ struct Invitation {
 }
 
 /// `POST /_portcullis/hosts`: a token with which one host may join.
-pub(super) async fn enrol(
-    State(admin): State<Arc<Admin>>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Answer {
-    let Invitation { availability_zone } = parse(&headers, &body)?;
+pub(super) async fn enrol(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer {
+    let Invitation { availability_zone } = sent.read()?;
     let first = || format!("{}a", admin.defaults.region);
     let zone = availability_zone.unwrap_or_else(first);
     let enrolment = admin.cloudhsm.enrol_host(&zone).await?;

@@ -3,9 +3,7 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use base64_simd::STANDARD;
 use portcullis_cloudhsm::{Coverage, KeyRow, NewKey, UnwrapRequest, WrapRequest};
 use portcullis_hsm::{Flag, HsmKeyId, KEY_CLASS, KEY_TYPE};
@@ -13,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::Admin;
-use super::reply::{Answer, Done, Refused, parse};
+use super::reply::{Answer, Done, Refused, Sent};
 
 /// Keys on a page (CloudHSM User Guide, key list).
 const LISTED_BY_DEFAULT: usize = 10;
@@ -34,11 +32,7 @@ struct Sharing {
 }
 
 /// `key list`.
-pub(super) async fn list(
-    State(admin): State<Arc<Admin>>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Answer {
+pub(super) async fn list(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer {
     #[derive(Deserialize)]
     struct List {
         token: String,
@@ -49,7 +43,7 @@ pub(super) async fn list(
         #[serde(default)]
         verbose: bool,
     }
-    let asked: List = parse(&headers, &body)?;
+    let asked: List = sent.read()?;
     let start = match &asked.starting_token {
         Some(text) => text.parse().map_err(|_| {
             Refused::because("The starting token is not one that `key list` gave. Leave it out.")
@@ -87,11 +81,7 @@ pub(super) async fn list(
 }
 
 /// `key generate-symmetric aes`.
-pub(super) async fn generate(
-    State(admin): State<Arc<Admin>>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Answer {
+pub(super) async fn generate(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer {
     #[derive(Deserialize)]
     struct Generate {
         token: String,
@@ -102,7 +92,7 @@ pub(super) async fn generate(
         #[serde(default)]
         share_crypto_users: Vec<String>,
     }
-    let asked: Generate = parse(&headers, &body)?;
+    let asked: Generate = sent.read()?;
     let key = NewKey {
         label: asked.label,
         length_bytes: asked.key_length_bytes,
@@ -114,61 +104,41 @@ pub(super) async fn generate(
 }
 
 /// `key delete`.
-pub(super) async fn delete(
-    State(admin): State<Arc<Admin>>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Answer {
-    let OneKey { token, filter } = parse(&headers, &body)?;
+pub(super) async fn delete(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer {
+    let OneKey { token, filter } = sent.read()?;
     admin.cloudhsm.delete_key(&token, &filter).await?;
     Ok(message("Key deleted successfully"))
 }
 
 /// `key share`.
-pub(super) async fn share(
-    State(admin): State<Arc<Admin>>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Answer {
-    let Sharing {
-        token,
-        filter,
-        username,
-    } = parse(&headers, &body)?;
-    let shared = admin.cloudhsm.share_key(&token, &filter, &username);
+pub(super) async fn share(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer {
+    let asked: Sharing = sent.read()?;
+    let shared = admin
+        .cloudhsm
+        .share_key(&asked.token, &asked.filter, &asked.username);
     shared.await?;
     Ok(message("Key shared successfully"))
 }
 
 /// `key unshare`.
-pub(super) async fn unshare(
-    State(admin): State<Arc<Admin>>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Answer {
-    let Sharing {
-        token,
-        filter,
-        username,
-    } = parse(&headers, &body)?;
-    let unshared = admin.cloudhsm.unshare_key(&token, &filter, &username);
+pub(super) async fn unshare(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer {
+    let asked: Sharing = sent.read()?;
+    let unshared = admin
+        .cloudhsm
+        .unshare_key(&asked.token, &asked.filter, &asked.username);
     unshared.await?;
     Ok(message("Key unshared successfully"))
 }
 
 /// `key set-attribute`.
-pub(super) async fn set_attribute(
-    State(admin): State<Arc<Admin>>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Answer {
+pub(super) async fn set_attribute(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer {
     #[derive(Deserialize)]
     struct Change {
         name: String,
         value: String,
     }
-    let OneKey { token, filter } = parse(&headers, &body)?;
-    let Change { name, value } = parse(&headers, &body)?;
+    let OneKey { token, filter } = sent.read()?;
+    let Change { name, value } = sent.read()?;
     let set = admin
         .cloudhsm
         .set_key_attribute(&token, &filter, &name, &value);
@@ -177,11 +147,7 @@ pub(super) async fn set_attribute(
 }
 
 /// `key wrap …`.
-pub(super) async fn wrap(
-    State(admin): State<Arc<Admin>>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Answer {
+pub(super) async fn wrap(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer {
     #[derive(Deserialize)]
     struct Wrap {
         token: String,
@@ -191,7 +157,7 @@ pub(super) async fn wrap(
         aad: Option<String>,
         tag_length_bits: Option<u32>,
     }
-    let asked: Wrap = parse(&headers, &body)?;
+    let asked: Wrap = sent.read()?;
     let request = WrapRequest {
         mechanism: asked.mechanism,
         payload_filter: asked.payload_filter,
@@ -212,11 +178,7 @@ pub(super) async fn wrap(
 }
 
 /// `key unwrap …`.
-pub(super) async fn unwrap(
-    State(admin): State<Arc<Admin>>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Answer {
+pub(super) async fn unwrap(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer {
     #[derive(Deserialize)]
     struct Unwrap {
         token: String,
@@ -233,7 +195,7 @@ pub(super) async fn unwrap(
         #[serde(default)]
         share_crypto_users: Vec<String>,
     }
-    let asked: Unwrap = parse(&headers, &body)?;
+    let asked: Unwrap = sent.read()?;
     let data = STANDARD.decode_to_vec(asked.data.trim()).map_err(|_| {
         Refused::because("The wrapped key is not Base64. Give what `key wrap` printed.")
     })?;
@@ -254,17 +216,13 @@ pub(super) async fn unwrap(
 }
 
 /// `key replicate`; the path's cluster is the source.
-pub(super) async fn replicate(
-    State(admin): State<Arc<Admin>>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Answer {
+pub(super) async fn replicate(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer {
     #[derive(Deserialize)]
     struct Destination {
         destination_token: String,
     }
-    let OneKey { token, filter } = parse(&headers, &body)?;
-    let Destination { destination_token } = parse(&headers, &body)?;
+    let OneKey { token, filter } = sent.read()?;
+    let Destination { destination_token } = sent.read()?;
     let replicated = admin
         .cloudhsm
         .replicate_key(&token, &destination_token, &filter);

@@ -3,16 +3,14 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
-use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::Admin;
-use super::reply::{Answer, Done, Refused, parse};
+use super::reply::{Answer, Done, Refused, Sent};
 use crate::config::{LoadOrder, LoadRuns};
 
 #[derive(Debug, Deserialize)]
@@ -28,12 +26,8 @@ pub(super) async fn list(State(admin): State<Arc<Admin>>) -> Answer {
 }
 
 /// Starts a run; the body is its order.
-pub(super) async fn start(
-    State(admin): State<Arc<Admin>>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Answer {
-    let order: LoadOrder = parse(&headers, &body)?;
+pub(super) async fn start(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer {
+    let order: LoadOrder = sent.read()?;
     let id = admin.load_runs()?.start(order);
     let id = id.map_err(|why| Refused::because(&why))?;
     Ok(Done(json!({ "id": id })))

@@ -72,14 +72,6 @@ pub(crate) fn router(admin: Admin) -> Router {
         .route("/keys/wrap", post(keys::wrap))
         .route("/keys/unwrap", post(keys::unwrap))
         .route("/keys/replicate", post(keys::replicate));
-    let vpc = Router::new()
-        .route("/", get(vpc::show))
-        .route("/subnets", post(vpc::add))
-        .route("/subnets/{id}/delete", post(vpc::delete))
-        .route("/subnets/{id}/restore", post(vpc::restore))
-        .route("/subnets/{id}/take", post(vpc::take))
-        .route("/security-groups/{id}/rules", post(vpc::set_rules))
-        .route("/security-groups/{id}/restore", post(vpc::restore_rules));
     let routes = Router::new()
         // Rule WIRE-13: also where scripts written for LocalStack look for the health.
         .route("/_portcullis/health", get(health::health))
@@ -115,7 +107,7 @@ pub(crate) fn router(admin: Admin) -> Router {
         .route("/_portcullis/load", get(load::list).post(load::start))
         .route("/_portcullis/load/{id}", get(load::show).delete(load::stop))
         .route("/_portcullis/load/{id}/report", get(load::report))
-        .nest("/_portcullis/vpc", vpc)
+        .nest("/_portcullis/vpc", vpc::router())
         .nest("/_portcullis/cloudhsm/{cluster}", cluster);
     nowhere(routes).with_state(Arc::new(admin))
 }

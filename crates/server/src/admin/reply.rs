@@ -1,8 +1,11 @@
 //! The form in which the CloudHSM CLI answers: `{"error_code": 0, "data": …}`.
 
 use std::error::Error;
+use std::fmt;
 
 use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -27,6 +30,37 @@ impl Refused {
     }
 }
 
+/// What was sent to a verb, not read yet.
+pub(super) struct Sent {
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Sent {
+    /// Reads the body, of which a verb may read different members at different times.
+    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, Refused> {
+        parse(&self.headers, &self.body)
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Sent {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        let headers = request.headers().clone();
+        let body = Bytes::from_request(request, state).await;
+        let body = body.map_err(IntoResponse::into_response)?;
+        Ok(Self { headers, body })
+    }
+}
+
+/// By hand: a body may hold a password.
+impl fmt::Debug for Sent {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Sent({} bytes)", self.body.len())
+    }
+}
+
 impl IntoResponse for Done {
     fn into_response(self) -> Response {
         Json(json!({ "error_code": 0, "data": self.0 })).into_response()
@@ -47,7 +81,7 @@ impl<E: Error> From<E> for Refused {
 }
 
 /// Reads a JSON body. The text of a refusal never repeats the body, which may hold a password.
-pub(super) fn parse<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Refused> {
+fn parse<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Refused> {
     let kind = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())

@@ -1,13 +1,11 @@
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::Admin;
-use super::reply::{Answer, Done, Refused, parse};
+use super::reply::{Answer, Done, Refused, Sent};
 
 /// Nothing to say, but in JSON: pages of other origins cannot send that.
 #[derive(Deserialize)]
@@ -17,12 +15,8 @@ struct Nothing {}
 ///
 /// Rule CONF-04: the answer comes before it begins; it is done when the health shows the number of
 /// resets that the answer has.
-pub(super) async fn reset(
-    State(admin): State<Arc<Admin>>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Answer {
-    let Nothing {} = parse(&headers, &body)?;
+pub(super) async fn reset(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer {
+    let Nothing {} = sent.read()?;
     let Some(resets) = &admin.resets else {
         return Err(Refused::because(
             "This Portcullis has no world to go back to: it is part of another program.",

@@ -1,14 +1,12 @@
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::Admin;
-use super::reply::{Refused, parse};
+use super::reply::{Refused, Sent};
 
 /// Nothing to say, but in JSON: pages of other origins cannot send that.
 #[derive(Deserialize)]
@@ -17,12 +15,8 @@ struct Nothing {}
 /// `POST /_portcullis/snapshot`: everything that is kept, the device key included.
 ///
 /// Rule ST-12: only where nobody but this machine can ask.
-pub(super) async fn take(
-    State(admin): State<Arc<Admin>>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Refused> {
-    let Nothing {} = parse(&headers, &body)?;
+pub(super) async fn take(State(admin): State<Arc<Admin>>, sent: Sent) -> Result<Response, Refused> {
+    let Nothing {} = sent.read()?;
     let Some(snapshots) = admin.snapshots.clone() else {
         return Err(Refused::because(
             "A snapshot holds the device key, so it is not given over an address that others can \

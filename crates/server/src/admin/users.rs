@@ -3,16 +3,14 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
-use axum::http::HeaderMap;
 use portcullis_api::{ClusterId, Scope};
 use portcullis_hsm::{Role, Secret};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Admin;
-use super::reply::{Answer, Done, Refused, parse};
+use super::reply::{Answer, Done, Refused, Sent};
 
 /// Where a cluster is, unless it is in the default account and Region.
 #[derive(Debug, Deserialize)]
@@ -43,11 +41,10 @@ pub(super) async fn activate(
     State(admin): State<Arc<Admin>>,
     Path(cluster): Path<String>,
     Query(place): Query<Place>,
-    headers: HeaderMap,
-    body: Bytes,
+    sent: Sent,
 ) -> Answer {
     let (scope, cluster) = admin.locate(&cluster, place)?;
-    let Activation { password } = parse(&headers, &body)?;
+    let Activation { password } = sent.read()?;
     admin.cloudhsm.activate(&scope, &cluster, password).await?;
     Ok(Done(json!("Cluster activation successful")))
 }
@@ -57,15 +54,14 @@ pub(super) async fn login(
     State(admin): State<Arc<Admin>>,
     Path(cluster): Path<String>,
     Query(place): Query<Place>,
-    headers: HeaderMap,
-    body: Bytes,
+    sent: Sent,
 ) -> Answer {
     let (scope, cluster) = admin.locate(&cluster, place)?;
     let Credentials {
         username,
         role,
         password,
-    } = parse(&headers, &body)?;
+    } = sent.read()?;
     let login = admin
         .cloudhsm
         .login(&scope, &cluster, &username, role, password);
@@ -78,39 +74,27 @@ pub(super) async fn login(
 }
 
 /// `logout`.
-pub(super) async fn logout(
-    State(admin): State<Arc<Admin>>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Answer {
-    let Token { token } = parse(&headers, &body)?;
+pub(super) async fn logout(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer {
+    let Token { token } = sent.read()?;
     admin.cloudhsm.logout(&token).await?;
     Ok(Done(json!("Logout successful")))
 }
 
 /// Who is logged in under a token.
-pub(super) async fn session(
-    State(admin): State<Arc<Admin>>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Answer {
-    let Token { token } = parse(&headers, &body)?;
+pub(super) async fn session(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer {
+    let Token { token } = sent.read()?;
     let (username, role) = admin.cloudhsm.session(&token)?;
     Ok(Done(user(&username, role)))
 }
 
 /// `user create`.
-pub(super) async fn create(
-    State(admin): State<Arc<Admin>>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Answer {
-    let Token { token } = parse(&headers, &body)?;
+pub(super) async fn create(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer {
+    let Token { token } = sent.read()?;
     let Credentials {
         username,
         role,
         password,
-    } = parse(&headers, &body)?;
+    } = sent.read()?;
     let created = admin
         .cloudhsm
         .create_user(&token, &username, role, password);
@@ -119,17 +103,13 @@ pub(super) async fn create(
 }
 
 /// `user change-password`.
-pub(super) async fn change_password(
-    State(admin): State<Arc<Admin>>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Answer {
-    let Token { token } = parse(&headers, &body)?;
+pub(super) async fn change_password(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer {
+    let Token { token } = sent.read()?;
     let Credentials {
         username,
         role,
         password,
-    } = parse(&headers, &body)?;
+    } = sent.read()?;
     let changed = admin
         .cloudhsm
         .change_password(&token, &username, role, password);
@@ -138,18 +118,14 @@ pub(super) async fn change_password(
 }
 
 /// `user delete`.
-pub(super) async fn delete(
-    State(admin): State<Arc<Admin>>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Answer {
+pub(super) async fn delete(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer {
     #[derive(Deserialize)]
     struct User {
         username: String,
         role: Role,
     }
-    let Token { token } = parse(&headers, &body)?;
-    let User { username, role } = parse(&headers, &body)?;
+    let Token { token } = sent.read()?;
+    let User { username, role } = sent.read()?;
     admin.cloudhsm.delete_user(&token, &username, role).await?;
     Ok(Done(user(&username, role)))
 }

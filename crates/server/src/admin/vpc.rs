@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
+use axum::Router;
 use axum::extract::{Path, Query, State};
-use axum::http::HeaderMap;
+use axum::routing::{MethodRouter, get, post};
 use portcullis_api::Scope;
 use portcullis_cloudhsm::{Addresses, Cidr, NetworkChange, Rule};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::Admin;
-use super::reply::{Answer, Done, parse};
+use super::reply::{Answer, Done, Sent};
 use super::users::Place;
 
 #[derive(Debug, Deserialize)]
@@ -35,8 +35,29 @@ struct Rules {
     rules: Vec<Rule>,
 }
 
+/// Everything below `/_portcullis/vpc`.
+pub(super) fn router() -> Router<Arc<Admin>> {
+    Router::new()
+        .route("/", get(show))
+        .route("/subnets", post(add))
+        .route(
+            "/subnets/{id}/delete",
+            change(NetworkChange::DeleteSubnet, "Subnet deleted"),
+        )
+        .route(
+            "/subnets/{id}/restore",
+            change(NetworkChange::RestoreSubnet, "Subnet restored"),
+        )
+        .route("/subnets/{id}/take", post(take))
+        .route("/security-groups/{id}/rules", post(set_rules))
+        .route(
+            "/security-groups/{id}/restore",
+            change(NetworkChange::RestoreRules, "Rules restored"),
+        )
+}
+
 /// Subnets and security groups.
-pub(super) async fn show(State(admin): State<Arc<Admin>>, Query(place): Query<Place>) -> Answer {
+async fn show(State(admin): State<Arc<Admin>>, Query(place): Query<Place>) -> Answer {
     let scope = admin.scope(place)?;
     let network = admin.cloudhsm.network(&scope)?;
     let groups = admin.cloudhsm.security_groups(&scope)?;
@@ -47,18 +68,13 @@ pub(super) async fn show(State(admin): State<Arc<Admin>>, Query(place): Query<Pl
 }
 
 /// A new subnet.
-pub(super) async fn add(
-    State(admin): State<Arc<Admin>>,
-    Query(place): Query<Place>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Answer {
+async fn add(State(admin): State<Arc<Admin>>, Query(place): Query<Place>, sent: Sent) -> Answer {
     let NewSubnet {
         id,
         vpc,
         zone,
         cidr,
-    } = parse(&headers, &body)?;
+    } = sent.read()?;
     let change = NetworkChange::AddSubnet {
         id,
         vpc,
@@ -68,60 +84,39 @@ pub(super) async fn add(
     admin.change(place, change, "Subnet added").await
 }
 
-/// Deletes a subnet.
-pub(super) async fn delete(
-    State(admin): State<Arc<Admin>>,
-    Path(id): Path<String>,
-    Query(place): Query<Place>,
-) -> Answer {
-    let change = NetworkChange::DeleteSubnet(id);
-    admin.change(place, change, "Subnet deleted").await
-}
-
-/// Brings a deleted subnet back.
-pub(super) async fn restore(
-    State(admin): State<Arc<Admin>>,
-    Path(id): Path<String>,
-    Query(place): Query<Place>,
-) -> Answer {
-    let change = NetworkChange::RestoreSubnet(id);
-    admin.change(place, change, "Subnet restored").await
+/// A verb that changes what its path names, and needs to be told nothing else.
+fn change(change: fn(String) -> NetworkChange, done: &'static str) -> MethodRouter<Arc<Admin>> {
+    post(
+        move |State(admin): State<Arc<Admin>>,
+              Path(id): Path<String>,
+              Query(place): Query<Place>| async move {
+            admin.change(place, change(id), done).await
+        },
+    )
 }
 
 /// Lets others than HSMs have addresses of a subnet.
-pub(super) async fn take(
+async fn take(
     State(admin): State<Arc<Admin>>,
     Path(id): Path<String>,
     Query(place): Query<Place>,
-    headers: HeaderMap,
-    body: Bytes,
+    sent: Sent,
 ) -> Answer {
-    let Taken { addresses } = parse(&headers, &body)?;
+    let Taken { addresses } = sent.read()?;
     let change = NetworkChange::TakeAddresses(id, addresses);
     admin.change(place, change, "Addresses taken").await
 }
 
 /// Replaces the rules of a security group.
-pub(super) async fn set_rules(
+async fn set_rules(
     State(admin): State<Arc<Admin>>,
     Path(id): Path<String>,
     Query(place): Query<Place>,
-    headers: HeaderMap,
-    body: Bytes,
+    sent: Sent,
 ) -> Answer {
-    let Rules { rules } = parse(&headers, &body)?;
+    let Rules { rules } = sent.read()?;
     let change = NetworkChange::SetRules(id, rules);
     admin.change(place, change, "Rules set").await
-}
-
-/// Gives a security group the rules back that CloudHSM made it with.
-pub(super) async fn restore_rules(
-    State(admin): State<Arc<Admin>>,
-    Path(id): Path<String>,
-    Query(place): Query<Place>,
-) -> Answer {
-    let change = NetworkChange::RestoreRules(id);
-    admin.change(place, change, "Rules restored").await
 }
 
 impl Admin {
