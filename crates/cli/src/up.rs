@@ -79,10 +79,10 @@ async fn serve(arguments: &Up) -> Result<Ended, String> {
     tracing::info!(world = arguments.world, "{}", world.description);
     let data = data(arguments)?;
     let system = System::open(&data, &world).await?;
-    system.cloudhsm.set_default_device(profile);
     let seeded = seed(&system, &world).await?;
+    // Not before the world is made: it is there at once, however much it has.
+    system.cloudhsm.set_default_device(profile);
     if world.quota == Quotas::Aws {
-        // Not before the world is made: it is there at once, however much it has.
         system.kms.keep_quotas();
     }
     if seeded {

@@ -91,6 +91,11 @@ pub(crate) fn operation(failure: &Failure, key_arn: &str) -> Exception {
              add an HSM.",
         ),
         Failure::OverQuota => crate::quota::throttled(),
+        Failure::NoSessionFree => Exception::new(
+            Code::KmsInternal,
+            "KMS has no PKCS #11 session with the CloudHSM cluster free at the moment. Back off and \
+             try again; fewer calls at once need fewer sessions.",
+        ),
         Failure::Unconfirmed(why) => Exception::new(
             Code::KmsInternal,
             "The service cannot tell whether the key store is still connected. Try again.",

@@ -14,16 +14,21 @@
 
 mod world;
 
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
 use portcullis_api::kms::*;
 use portcullis_api::{Blob, ClusterId, Code, Exception, SecretBlob};
-use portcullis_cloudhsm::Clusters;
+use portcullis_cloudhsm::{Clusters, FaultOrder, Latency, Profile};
 use portcullis_hsm::{Role, Secret};
 use portcullis_kms::Connection;
+use serde_json::json;
 
 use world::*;
 
 /// The situation, the reported state, the exception, and what its text says.
-const SITUATIONS: [(&str, &str, Code, &str); 14] = [
+const SITUATIONS: [(&str, &str, Code, &str); 16] = [
     (
         "DISCONNECTED",
         "Unavailable",
@@ -71,6 +76,18 @@ const SITUATIONS: [(&str, &str, Code, &str); 14] = [
         "Enabled",
         Code::KmsInvalidState,
         "key material is not in",
+    ),
+    (
+        "busy cluster",
+        "Enabled",
+        Code::Throttling,
+        "more work than it takes",
+    ),
+    (
+        "no session free",
+        "Enabled",
+        Code::KmsInternal,
+        "no PKCS #11 session",
     ),
     ("disabled", "Disabled", Code::Disabled, "is disabled"),
     (
@@ -160,6 +177,21 @@ impl Place {
                     destroyed.await.unwrap();
                 }
                 "kmsuser locked out" => self.lock_out().await,
+                "busy cluster" => {
+                    world.cloudhsm.set_default_device(Some(slow_device()));
+                    // Two for each HSM: one at work and one that waits; and many more.
+                    self.call_at_once(32).await;
+                }
+                "no session free" => {
+                    world.kms.keep_quotas();
+                    let slow = json!({
+                        "kind": "slow", "cluster": self.cluster, "delay_ms": 500
+                    });
+                    let slow: FaultOrder = serde_json::from_value(slow).unwrap();
+                    let scope = world.scope.clone();
+                    world.cloudhsm.inject(scope, &slow).await.unwrap();
+                    self.call_at_once(1_024).await;
+                }
                 "material missing" => panic!("is brought about before the key is made"),
                 "disabled" => {
                     let disable = DisableKeyRequest {
@@ -178,6 +210,21 @@ impl Place {
                 other => panic!("{other} is not brought about"),
             }
         }
+    }
+
+    /// Begins so many calls, and does not wait for their answers.
+    async fn call_at_once(&self, count: usize) {
+        for _ in 0..count {
+            let (kms, scope) = (Arc::clone(&self.world.kms), self.world.scope.clone());
+            let request = EncryptRequest {
+                key_id: self.key.clone(),
+                plaintext: SecretBlob(b"attack at dawn".to_vec().into()),
+                ..EncryptRequest::default()
+            };
+            tokio::spawn(async move { kms.encrypt(&scope, request).await });
+        }
+        // Until they have arrived, and well before the first of them is answered.
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 
     /// Passing states last for an hour from here on.
@@ -271,7 +318,20 @@ impl Place {
     }
 }
 
-/// Rules KEY-01, KEY-02, KEY-03, CR-10 and CR-13.
+/// A device that does four operations a second and lets one wait.
+fn slow_device() -> Profile {
+    let rate = NonZeroU32::new(4).unwrap();
+    Profile {
+        symmetric_per_s: rate,
+        random_per_s: rate,
+        login_per_s: None,
+        management_per_s: None,
+        latency_us: Latency::default(),
+        queue_operations_max: NonZeroU32::MIN,
+    }
+}
+
+/// Rules KEY-01, KEY-02, KEY-03, CR-10, CR-13, DEV-06 and QUOTA-05.
 #[tokio::test]
 async fn a_key_answers_in_every_situation_as_the_guide_says() {
     for (situation, state, code, text) in SITUATIONS {

@@ -66,7 +66,7 @@ async fn make(system: &System, world: &World) -> Result<(), String> {
         seeder.subnet(subnet).await?;
     }
     for cluster in fresh {
-        seeder.cluster(world, cluster, None).await?;
+        seeder.cluster(cluster, None).await?;
     }
     let mut stores = BTreeMap::new();
     for key_store in &world.key_stores {
@@ -96,8 +96,9 @@ async fn make(system: &System, world: &World) -> Result<(), String> {
             }
         };
         let backup = Some(backup.to_string());
-        seeder.cluster(world, cluster, backup).await?;
+        seeder.cluster(cluster, backup).await?;
     }
+    seeder.devices(world).await?;
     let mark = Transaction::new()
         .expect(SEEDED, Expect::Absent)
         .put(SEEDED, Vec::new());
@@ -144,9 +145,21 @@ impl Seeder<'_> {
         Ok(())
     }
 
+    /// Makes clusters as slow as their devices, after everything else: a world is made at once.
+    async fn devices(&self, world: &World) -> Result<(), String> {
+        for entry in &world.clusters {
+            let id = self.clusters.get(&entry.name);
+            if let (Some(name), Some(id)) = (&entry.profile, id) {
+                let profile = world.device(Some(name))?;
+                let set = self.system.cloudhsm.set_device(&self.scope, id, profile);
+                set.await.map_err(told)?;
+            }
+        }
+        Ok(())
+    }
+
     async fn cluster(
         &mut self,
-        world: &World,
         entry: &ClusterEntry,
         backup: Option<String>,
     ) -> Result<(), String> {
@@ -173,13 +186,6 @@ impl Seeder<'_> {
             .await
             .map_err(told)?;
         self.clusters.insert(entry.name.clone(), id.clone());
-        if let Some(name) = &entry.profile {
-            let profile = world.device(Some(name))?;
-            cloudhsm
-                .set_device(&self.scope, &id, profile)
-                .await
-                .map_err(told)?;
-        }
         let mut zones = entry.hsm_zones.iter();
         let Some(first) = zones.next() else {
             return Ok(());

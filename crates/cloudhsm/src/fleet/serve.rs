@@ -52,11 +52,19 @@ impl Conversation for Connected {
             if !self.node.core.condition.endure().await {
                 return Err(Refusal::Busy);
             }
+            let core = &self.node.core;
+            let leaves = core.station().map(|device| device.admits_command(&command));
+            if leaves == Some(None) {
+                return Err(Refusal::Busy);
+            }
             let reply = self.node.carry_out(command).await;
             if let Ok(Reply::Session(session)) = reply {
                 let mut sessions = self.sessions.lock();
                 sessions.retain(|session| self.node.core.hsm.has_session(*session));
                 sessions.push(session);
+            }
+            if let Some(leaves) = leaves.flatten() {
+                tokio::time::sleep_until(leaves).await;
             }
             reply
         })

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use portcullis_api::{ClusterId, HsmId};
 use portcullis_cloudhsm::{Latency, Profile};
-use portcullis_hsm::{HsmKeyId, Refusal};
+use portcullis_hsm::{HsmKeyId, Refusal, Secret};
 use portcullis_link::CallError;
 use tokio::time::Instant;
 
-use crate::world::{Client, World};
+use crate::world::{Client, KMSUSER, World};
 
 const KEY: HsmKeyId = HsmKeyId([7; 16]);
 
@@ -18,6 +18,8 @@ fn profile(symmetric_per_s: u32) -> Profile {
     Profile {
         symmetric_per_s: NonZeroU32::new(symmetric_per_s).unwrap(),
         random_per_s: NonZeroU32::new(symmetric_per_s).unwrap(),
+        login_per_s: None,
+        management_per_s: None,
         latency_us: Latency {
             min: 500,
             p50: 1000,
@@ -131,4 +133,52 @@ async fn a_clusters_own_profile_comes_first_and_outlives_a_restart() {
     let began = Instant::now();
     client.encrypt(KEY, b"text").await.unwrap();
     assert_eq!(began.elapsed(), Duration::ZERO, "raw takes no time");
+}
+
+/// Rule DEV-07.
+#[tokio::test(start_paused = true)]
+async fn commands_take_their_time_and_wait_in_a_queue_of_their_own() {
+    let world = World::new().await;
+    let (cluster, hsms) = world.active_cluster(&["a"]).await;
+    let client = clients(&world, &cluster, &hsms).await.remove(0);
+    let rate = |per_s| Some(NonZeroU32::new(per_s).unwrap());
+    world.cloud.set_default_device(Some(Profile {
+        login_per_s: rate(4),
+        management_per_s: rate(100),
+        latency_us: Latency::default(),
+        ..profile(1000)
+    }));
+    let began = Instant::now();
+    let another = world.client(&cluster, &hsms[0]).await;
+    assert_eq!(began.elapsed(), Duration::from_millis(250), "a login");
+    another.logout().await;
+    assert_eq!(began.elapsed(), Duration::from_millis(260), "a logout");
+    client.generate(HsmKeyId([8; 16])).await.unwrap();
+    assert_eq!(began.elapsed(), Duration::from_millis(270), "a key");
+
+    // Seven logins at once: one at work, four that wait for a second at the most, and the rest is
+    // answered at once.
+    let began = Instant::now();
+    let login = async || {
+        let login = world.try_client(&cluster, &hsms[0], Secret::new(KMSUSER));
+        (login.await.err(), began.elapsed())
+    };
+    let operate = async {
+        client.encrypt(KEY, b"text").await.unwrap();
+        assert_eq!(began.elapsed(), Duration::from_millis(1), "not held up");
+    };
+    let (a, b, c, d, e, f, g, ()) = tokio::join!(
+        login(),
+        login(),
+        login(),
+        login(),
+        login(),
+        login(),
+        login(),
+        operate
+    );
+    let answered = |quarter: u64| (None, Duration::from_millis(250 * quarter));
+    assert_eq!([a, b, c, d, e], [1, 2, 3, 4, 5].map(answered));
+    let busy = (Some(CallError::Refused(Refusal::Busy)), Duration::ZERO);
+    assert_eq!([f, g], [busy.clone(), busy]);
 }

@@ -87,6 +87,7 @@ fn random_failed(store: &KeyStore, failure: &Failure) -> Exception {
         | Failure::NoMaterial
         | Failure::LockedOut
         | Failure::Busy
+        | Failure::NoSessionFree
         | Failure::Refused(_) => {
             let exception = translate::operation(failure, store.id.as_str());
             Exception {

@@ -97,6 +97,10 @@ impl Kms {
         if live.fence.epoch != passage.epoch() {
             return Err(Failure::Disconnected);
         }
+        let session = self.keeps_quotas().then(|| live.calls.take());
+        if matches!(session, Some(None)) {
+            return Err(Failure::NoSessionFree);
+        }
         let deadline = Instant::now() + self.config.operation_deadline;
         let outcome = live.execute(operation, deadline).await;
         // The output is wiped when it does not leave.

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use portcullis_hsm::Operation;
+use portcullis_hsm::{Command, Operation};
 use portcullis_seam::{Entropy, draw};
 use tokio::time::Instant;
 
@@ -17,7 +17,13 @@ pub(crate) struct Station {
     entropy: Arc<dyn Entropy>,
     began: Instant,
     queue: Mutex<Queue>,
+    /// Of commands that manage the device.
+    commands: Mutex<Queue>,
 }
+
+/// How much of them may wait: whoever asks has to be answered before it gives up, which KMS does
+/// after two seconds.
+const COMMANDS_BACKLOG: Duration = Duration::from_secs(1);
 
 /// The work of one frame, as it is admitted.
 pub(crate) struct Metered<'a> {
@@ -33,7 +39,27 @@ impl Station {
             entropy,
             began: Instant::now(),
             queue: Mutex::default(),
+            commands: Mutex::default(),
         }
+    }
+
+    /// When the answer to a command leaves; none when the device answers "busy". A command of a class
+    /// without a rate takes no time.
+    ///
+    /// Rule DEV-07: commands wait for each other, in a queue of their own that is bounded; they and
+    /// operations do not hold each other up.
+    pub(crate) fn admits_command(&self, command: &Command) -> Option<Instant> {
+        let now = self.began.elapsed();
+        let Some(cost) = self.profile.cost_of_command(command) else {
+            return Some(self.began + now);
+        };
+        let through = self.commands.lock().admit(now, cost, COMMANDS_BACKLOG)?;
+        Some(self.began + through + self.latency())
+    }
+
+    fn latency(&self) -> Duration {
+        let chance = u16::from_be_bytes(draw(&*self.entropy));
+        self.profile.latency_us.quantile(chance)
     }
 
     /// A frame has arrived.
@@ -60,17 +86,11 @@ impl Metered<'_> {
     /// When the frame's answer leaves: with its last operation, and the device's latency. A frame
     /// that was refused altogether is answered at once.
     pub(crate) fn leaves(&self) -> Instant {
-        let Station {
-            profile,
-            entropy,
-            began,
-            ..
-        } = self.station;
+        let began = self.station.began;
         if self.through == self.now {
-            return *began + self.now;
+            return began + self.now;
         }
-        let chance = u16::from_be_bytes(draw(&**entropy));
-        *began + self.through + profile.latency_us.quantile(chance)
+        began + self.through + self.station.latency()
     }
 }
 

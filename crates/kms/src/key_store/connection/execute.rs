@@ -152,6 +152,7 @@ pub(super) fn learn(error: &CallError, before: Failure) -> Result<Failure, Failu
                 | Failure::Busy
                 | Failure::Disconnected
                 | Failure::OverQuota
+                | Failure::NoSessionFree
                 | Failure::Unconfirmed(_)
                 | Failure::Refused(_) => Failure::Busy,
             })
@@ -163,6 +164,7 @@ pub(super) fn learn(error: &CallError, before: Failure) -> Result<Failure, Failu
             | Failure::Unreachable(_)
             | Failure::Disconnected
             | Failure::OverQuota
+            | Failure::NoSessionFree
             | Failure::Unconfirmed(_)
             | Failure::Refused(_) => Failure::Unreachable(link.to_string()),
         }),

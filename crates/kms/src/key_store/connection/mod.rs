@@ -16,8 +16,10 @@ use tokio::time::Instant;
 
 mod execute;
 mod keys;
+mod sessions;
 
 pub(crate) use self::keys::NewKey;
+use self::sessions::CallSessions;
 use super::login::Member;
 
 /// For how long a call waits for the maintenance to log in again.
@@ -40,6 +42,8 @@ pub(crate) struct LiveConnection {
     seen_to: watch::Sender<u64>,
     turn: AtomicUsize,
     maintenance: Mutex<Option<JoinHandle<()>>>,
+    /// Of the calls that are under way.
+    pub(crate) calls: CallSessions,
 }
 
 /// Why an operation brought nothing.
@@ -61,6 +65,8 @@ pub(crate) enum Failure {
     Busy,
     /// The key store has had its calls of this second.
     OverQuota,
+    /// The key store has as many calls under way as it may have.
+    NoSessionFree,
     /// An HSM refused for a reason that another HSM would have too.
     Refused(Refusal),
 }
@@ -85,6 +91,7 @@ impl LiveConnection {
             seen_to: watch::Sender::new(0),
             turn: AtomicUsize::new(0),
             maintenance: Mutex::default(),
+            calls: CallSessions::default(),
         }
     }
 
