@@ -552,3 +552,87 @@ fn an_hsm_whose_host_is_lost_before_it_is_made_is_made_elsewhere_and_says_so() {
     host.again(portcullis.authority());
     wait_for_states(&portcullis, &["IDLE"]);
 }
+
+/// Makes an HSM in the place of the one that went with its host.
+const REPLACE: &str = r#"
+IFS=$'\t' read CLUSTER HSM < <(aws cloudhsmv2 describe-clusters --query "Clusters[0].[ClusterId, Hsms[?State=='DEGRADED'].HsmId | [0]]" --output text)
+aws cloudhsmv2 delete-hsm --cluster-id $CLUSTER --hsm-id $HSM
+aws cloudhsmv2 create-hsm --cluster-id $CLUSTER --availability-zone us-east-1b
+"#;
+
+const CREATE_KEY: &str = "aws kms create-key --origin AWS_CLOUDHSM --custom-key-store-id \
+                          $(aws kms describe-custom-key-stores --output text \
+                          --query CustomKeyStores[0].CustomKeyStoreId)";
+const ENCRYPT: &str = "aws kms encrypt --plaintext aGVsbG8= --key-id \
+                       $(aws kms list-keys --output text --query Keys[0].KeyId)";
+
+fn works(portcullis: &Portcullis, line: &str) {
+    eventually(line, || {
+        portcullis.try_shell(line).status.success().then_some(())
+    });
+}
+
+/// What a host says last, and its exit code.
+fn end_of(host: &mut Host) -> (Option<i32>, String) {
+    let status = eventually("the host ends", || host.child.try_wait().unwrap());
+    (status.code(), std::fs::read_to_string(&host.log).unwrap())
+}
+
+/// Rules HOST-13 and HOST-14
+#[test]
+fn a_revoked_host_stays_out_and_the_others_outlive_a_reset() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("plane");
+    let arguments = ["--world", "empty", "--data", data.to_str().unwrap()];
+    let mut portcullis = Portcullis::up(&arguments);
+    let mut hosts = build(&portcullis, folder.path(), Default::default());
+    let said = portcullis.shell_fails("portcullis hsm revoke 7");
+    assert!(said.contains("no host 7"), "{said}");
+    let told: Value = serde_json::from_str(&portcullis.shell("portcullis hsm revoke 2")).unwrap();
+    assert_eq!(told["data"]["state"], "REVOKED", "{told}");
+    assert!(told["data"]["hsm"].is_string(), "{told}");
+    let (code, said) = end_of(&mut hosts[1]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("host 2 was revoked"), "{said}");
+
+    let check = |portcullis: &Portcullis| {
+        wait_for_states(portcullis, &["SERVING", "REVOKED"]);
+        let shown = portcullis.aws("cloudhsmv2 describe-clusters");
+        let hsms = shown["Clusters"][0]["Hsms"].as_array().unwrap();
+        let revoked = hsms.iter().find(|hsm| hsm["State"] == "DEGRADED").unwrap();
+        let message = revoked["StateMessage"].as_str().unwrap();
+        assert!(message.contains("Host 2, on which it ran, was revoked"));
+        works(portcullis, ENCRYPT);
+        // One HSM is left.
+        portcullis.shell_fails(CREATE_KEY);
+    };
+    check(&portcullis);
+    portcullis.kill();
+    portcullis = Portcullis::up(&arguments);
+    let join = portcullis.authority().to_owned();
+    hosts[0].terminate();
+    hosts[0].again(&join);
+    check(&portcullis);
+    let again = format!("--data {}", hosts[1].data.display());
+    let said = refused(&portcullis, &again);
+    assert!(said.contains("host 2 was revoked"), "{said}");
+    portcullis.shell(REPLACE);
+    works(&portcullis, CREATE_KEY);
+
+    // A new world: the host that is left wipes its HSM and is given another one.
+    let reset = format!(
+        "curl -sf -X POST -H 'content-type: application/json' -d '{{}}' {}/_portcullis/reset",
+        portcullis.endpoint()
+    );
+    portcullis.shell(&reset);
+    eventually("the host waits in the new world", || {
+        let listed = portcullis.try_shell("portcullis hsm hosts --output json");
+        let listed: Value = serde_json::from_slice(&listed.stdout).ok()?;
+        let states: Vec<&Value> = listed.as_array()?.iter().map(|it| &it["state"]).collect();
+        (states == ["IDLE", "REVOKED"]).then_some(())
+    });
+    let disks = std::fs::read_dir(hosts[0].data.join("hsms")).unwrap();
+    assert_eq!(disks.count(), 0, "the disk of the HSM was wiped");
+    portcullis.shell(FIRST_HSM);
+    wait_for_states(&portcullis, &["SERVING", "REVOKED"]);
+}

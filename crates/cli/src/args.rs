@@ -276,7 +276,8 @@ pub(crate) enum ClockCommand {
   portcullis hsm restart hsm-abcdefghijk
   portcullis hsm enrol --availability-zone us-east-1b
   portcullis hsm serve --join 127.0.0.1:4566 --token portcullis-host.1... --data ./host1
-  portcullis hsm hosts")]
+  portcullis hsm hosts
+  portcullis hsm revoke 2")]
 pub(crate) struct Hsm {
     #[command(flatten)]
     pub(crate) endpoint: Endpoint,
@@ -314,6 +315,11 @@ pub(crate) enum HsmCommand {
         /// table or json
         #[arg(long, value_enum, default_value_t = Output::Table)]
         output: Output,
+    },
+    /// Never let a host in again: its connection ends, and its HSM is used no more
+    Revoke {
+        /// Its number, as `hsm hosts` shows it
+        host: u64,
     },
     /// Be a host: join a control plane and run an HSM for it, until stopped
     Serve(ServeHsm),

@@ -5,6 +5,7 @@
 //! version         the version of this layout, one number
 //! world           the name of the world that was made here
 //! unfinished      there until the world is made: nothing here has been served yet
+//! kept            there from a reset until the world is made anew: records that are no part of it
 //! device.key      32 bytes under which everything secret is sealed
 //! control.redb    clusters, backups, key stores, keys
 //! hsms/<id>.redb  the disk of an HSM
@@ -19,7 +20,7 @@ use std::sync::Arc;
 
 use portcullis_cloudhsm::{Disks, FileDisks};
 use portcullis_seam::{Entropy, draw};
-use portcullis_store::{Store, StoreError};
+use portcullis_store::{Store, StoreError, Transaction};
 use zeroize::Zeroizing;
 
 /// Raised when files come, go or change their meaning so that older versions would misread them.
@@ -32,6 +33,7 @@ const LOCK: &str = "lock";
 const VERSION: &str = "version";
 const WORLD: &str = "world";
 const UNFINISHED: &str = "unfinished";
+const KEPT: &str = "kept";
 const DEVICE_KEY: &str = "device.key";
 const CONTROL: &str = "control.redb";
 const HSMS: &str = "hsms";
@@ -69,6 +71,8 @@ impl DataFolder {
         if path.join(UNFINISHED).exists() {
             // Rule ST-11: a world is served when it is whole; what was left half made is made anew.
             clear(path).map_err(|error| unusable(path, error))?;
+        } else {
+            remove_if_there(&path.join(KEPT)).map_err(|error| unusable(path, error))?;
         }
         if !path.join(CONTROL).exists() {
             write_whole(path, UNFINISHED, b"").map_err(|error| unusable(path, error))?;
@@ -117,6 +121,7 @@ impl DataFolder {
     /// A text for the user.
     pub(crate) fn finished(&self) -> Result<(), String> {
         remove_if_there(&self.path.join(UNFINISHED))
+            .and_then(|()| remove_if_there(&self.path.join(KEPT)))
             .and_then(|()| File::open(&self.path)?.sync_all())
             .map_err(|error| unusable(&self.path, error))
     }
@@ -138,12 +143,37 @@ impl DataFolder {
         std::fs::read_to_string(self.path.join(WORLD)).ok()
     }
 
-    /// What is here does not count any more: whoever opens the folder next makes everything anew.
+    /// What is here does not count any more but these records, which are sealed under the device
+    /// key if they are secret: whoever opens the folder next makes everything else anew.
     ///
     /// # Errors
     /// A text for the user.
-    pub(crate) fn abandon(&self) -> Result<(), String> {
-        write_whole(&self.path, UNFINISHED, b"").map_err(|error| unusable(&self.path, error))
+    pub(crate) fn abandon(&self, kept: &[(String, Vec<u8>)]) -> Result<(), String> {
+        let unusable = |error: std::io::Error| unusable(&self.path, error);
+        if !kept.is_empty() {
+            let kept = serde_json::to_vec(kept).map_err(|error| unusable(error.into()))?;
+            write_whole(&self.path, KEPT, &kept).map_err(unusable)?;
+        }
+        write_whole(&self.path, UNFINISHED, b"").map_err(unusable)
+    }
+
+    /// Writes what a reset has kept into the store of the world that is made anew.
+    ///
+    /// # Errors
+    /// A text for the user.
+    pub(crate) async fn bring_back_kept(&self) -> Result<(), String> {
+        let broken = |error: std::io::Error| unusable(&self.path, error);
+        let kept = match std::fs::read(self.path.join(KEPT)) {
+            Ok(kept) => kept,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(broken(error)),
+        };
+        let kept: Vec<(String, Vec<u8>)> =
+            serde_json::from_slice(&kept).map_err(|error| broken(error.into()))?;
+        let put = |transaction: Transaction, (key, value)| transaction.put(key, value);
+        let all = kept.into_iter().fold(Transaction::new(), put);
+        let written = self.store.commit(all).await;
+        written.map(drop).map_err(|error| error.to_string())
     }
 }
 
@@ -278,6 +308,10 @@ fn clear(path: &Path) -> std::io::Result<()> {
         _ => (),
     }
     remove_if_there(&path.join(CONTROL))?;
+    // What was kept is sealed under the key.
+    if path.join(KEPT).exists() {
+        return Ok(());
+    }
     remove_if_there(&path.join(DEVICE_KEY))
 }
 
@@ -320,7 +354,6 @@ mod tests {
     use portcullis_api::HsmId;
     use portcullis_cloudhsm::FoundDisk;
     use portcullis_seam::SystemEntropy;
-    use portcullis_store::Transaction;
 
     use super::*;
 

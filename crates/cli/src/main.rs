@@ -54,6 +54,7 @@ fn main() -> ExitCode {
             HsmCommand::Serve(serve) => return host::run(serve),
             HsmCommand::Enrol { .. }
             | HsmCommand::Hosts { .. }
+            | HsmCommand::Revoke { .. }
             | HsmCommand::List { .. }
             | HsmCommand::Crash { .. }
             | HsmCommand::Restart { .. } => wait_for(status::hsm(&arguments)),

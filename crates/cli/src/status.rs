@@ -82,6 +82,9 @@ pub(crate) async fn hsm(arguments: &Hsm) -> Result<ExitCode, ClientError> {
             let body = json!({ "availability_zone": availability_zone });
             return Ok(told(&client.post(HOSTS, &body).await?));
         }
+        HsmCommand::Revoke { host } => {
+            return Ok(told(&client.delete(&format!("{HOSTS}/{host}")).await?));
+        }
         HsmCommand::Crash { id } => (id, "crash"),
         HsmCommand::Restart { id } => (id, "restart"),
         HsmCommand::Serve(_) => return Err(ClientError("A host is no client.".to_owned())),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use portcullis_cloudhsm::{
     Calendar, CloudHsm, CloudHsmConfig, Clusters, Disks, HostGate, MemoryDisks, Pacing,
-    is_host_folder,
+    is_host_folder, records_of_hosts,
 };
 use portcullis_hsm::{DeviceKey, Settings};
 use portcullis_kms::{Kms, KmsConfig};
@@ -59,7 +59,7 @@ impl System {
     /// A text for the user.
     pub(crate) async fn open(data: &Data, world: &World) -> Result<Self, String> {
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-        let (live, folder) = open_data(data, &*entropy)?;
+        let (live, folder) = open_data(data, &*entropy).await?;
         let store = live.store.clone();
         let pacing = Pacing::new(world.state_changes);
         let calendar = Calendar::open(
@@ -70,13 +70,6 @@ impl System {
         );
         let calendar = Arc::new(calendar.await.map_err(|error| error.to_string())?);
         let device_key = Arc::new(DeviceKey::from_bytes(&live.device_key.0));
-        if is_host_folder(&store) {
-            return Err(
-                "The data folder is that of a host, which `portcullis hsm serve` uses. Choose \
-                 another folder with --data."
-                    .to_owned(),
-            );
-        }
         let identity = facade_identity(&store, &device_key, &*entropy).await?;
         let transport = transport(&identity, &entropy);
         let pool: Arc<dyn WorkPool> = Arc::new(ThreadPool::per_core());
@@ -150,10 +143,20 @@ impl System {
 
     /// What is in the data folder does not count any more: the next start begins the world anew.
     ///
+    /// Rule HOST-14: hosts that have joined are kept, and the certificate by which they know this
+    /// control plane.
+    ///
     /// # Errors
     /// A text for the user.
     pub(crate) fn abandon(&self) -> Result<(), String> {
-        self.folder.as_ref().map_or(Ok(()), DataFolder::abandon)
+        let Some(folder) = &self.folder else {
+            return Ok(());
+        };
+        let mut kept = records_of_hosts(&self.store);
+        if let Some(identity) = self.store.get(IDENTITY).filter(|_| !kept.is_empty()) {
+            kept.push((IDENTITY.to_owned(), identity.value.to_vec()));
+        }
+        folder.abandon(&kept)
     }
 
     /// Receives hosts at the endpoint's address, over UDP.
@@ -244,7 +247,10 @@ fn transport(client: &ClientIdentity, entropy: &Arc<dyn Entropy>) -> Arc<dyn Tra
     Arc::new(FaultyTransport::new(quic, faults))
 }
 
-fn open_data(data: &Data, entropy: &dyn Entropy) -> Result<(Live, Option<DataFolder>), String> {
+async fn open_data(
+    data: &Data,
+    entropy: &dyn Entropy,
+) -> Result<(Live, Option<DataFolder>), String> {
     match data {
         Data::Memory => {
             let live = Live {
@@ -256,6 +262,14 @@ fn open_data(data: &Data, entropy: &dyn Entropy) -> Result<(Live, Option<DataFol
         }
         Data::Folder(path) => {
             let folder = DataFolder::open(path, entropy)?;
+            if is_host_folder(&folder.store) {
+                return Err(
+                    "The data folder is that of a host, which `portcullis hsm serve` uses. Choose \
+                     another folder with --data."
+                        .to_owned(),
+                );
+            }
+            folder.bring_back_kept().await?;
             let live = Live {
                 store: folder.store.clone(),
                 disks: Arc::<dyn Disks>::clone(&folder.disks),

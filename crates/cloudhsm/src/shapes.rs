@@ -258,21 +258,28 @@ pub(crate) fn hsm(cluster: &Cluster, id: &HsmId, hsm: &HsmRecord) -> cloudhsm::H
         hsm_id: Some(id.to_string()),
         hsm_type: Some(cluster.type_of(hsm).to_owned()),
         state: Some(hsm.state.name().to_owned()),
-        state_message: (hsm.state == HsmState::Active).then(|| state_message(hsm)),
+        state_message: state_message(hsm),
         ..cloudhsm::Hsm::default()
     }
 }
 
-/// Rules HOST-05 and HOST-08: where an HSM is, if that is or was to be another host.
-fn state_message(hsm: &HsmRecord) -> String {
-    match (hsm.host, hsm.lost_host) {
+/// Rules HOST-05, HOST-08 and HOST-13: where an HSM is, if that is or was to be another host.
+fn state_message(hsm: &HsmRecord) -> Option<String> {
+    if let Some(host) = hsm.host
+        && hsm.is_forsaken()
+    {
+        return Some(format!(
+            "Host {host}, on which it ran, was revoked. Delete this HSM and create another one."
+        ));
+    }
+    (hsm.state == HsmState::Active).then(|| match (hsm.host, hsm.lost_host) {
         (Some(host), _) => format!("HSM created on host {host}."),
         (None, Some(lost)) => format!(
             "HSM created in the process of the control plane: host {lost} was lost before it was \
              made there."
         ),
         (None, None) => "HSM created.".to_owned(),
-    }
+    })
 }
 
 pub(crate) fn backup(scope: &Scope, backup: &Backup) -> cloudhsm::Backup {

@@ -14,6 +14,7 @@ use crate::chaos::{
     hsms,
 };
 use crate::fleet::FleetError;
+use crate::record::HsmRecord;
 use crate::{Clusters, HsmState, NetworkTrouble};
 
 impl CloudHsm {
@@ -313,8 +314,11 @@ impl CloudHsm {
     }
 
     async fn mend_hsm(&self, hsm: &HsmId, remedy: &Remedy) -> Result<(), FaultError> {
-        self.owner(hsm)?;
+        let (_, cluster) = self.owner(hsm)?;
+        let forsaken = cluster.hsms.get(hsm).is_some_and(HsmRecord::is_forsaken);
         match remedy {
+            // Rule HOST-13: it stays DEGRADED.
+            Remedy::ShowActive if forsaken => Ok(()),
             Remedy::Restart if self.fleet.is_up(hsm) => Ok(()),
             Remedy::Restart => self.start_again(hsm).await,
             Remedy::ShowActive => self.set_hsm_state(hsm, HsmState::Active).await,

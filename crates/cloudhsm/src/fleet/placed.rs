@@ -27,6 +27,13 @@ impl Fleet {
         self.remotes.lock().remove(id);
     }
 
+    /// From here on nothing is sent to the HSM, nor to the address where it listened.
+    pub(crate) fn forsake(&self, id: &HsmId) {
+        if let Some(remote) = self.remote(id) {
+            remote.forget();
+        }
+    }
+
     pub(crate) fn is_placed(&self, id: &HsmId) -> bool {
         self.remotes.lock().contains_key(id)
     }

@@ -127,6 +127,11 @@ impl Remote {
         was_up
     }
 
+    /// Forgets how it was seen, and where.
+    pub(super) fn forget(&self) {
+        *self.seen.lock() = Status::default();
+    }
+
     /// Changes what it is fitted with, and lets its host know if that is there.
     pub(crate) fn fit_with(self: &Arc<Self>, change: impl FnOnce(&mut Fittings)) {
         let mut fittings = self.fittings.lock();

@@ -51,6 +51,8 @@ pub(crate) enum NotAdmitted {
     TokenUsed,
     /// The token was not used in time.
     TokenExpired,
+    /// It was revoked.
+    Revoked,
 }
 
 impl NotAdmitted {
@@ -66,6 +68,7 @@ impl NotAdmitted {
                 format!("The token for host {number} has been used, and lets in one host once.")
             }
             Self::TokenExpired => format!("The token for host {number} has expired."),
+            Self::Revoked => format!("Since host {number} was revoked, it is not let in again."),
         };
         format!("{why} {again}")
     }
@@ -83,6 +86,7 @@ pub(crate) fn admit(
     let certificate = sha256(certificate);
     let shown = join.secret.as_ref().map(|secret| sha256(&**secret));
     match (&record.standing, shown) {
+        (Standing::Revoked, _) => Err(NotAdmitted::Revoked),
         (
             Standing::Enrolled {
                 certificate: own, ..
@@ -181,6 +185,18 @@ mod tests {
         check(&enrolled, None, "other", Err(NotAdmitted::Stranger));
     }
 
+    /// Rule HOST-13
+    #[test]
+    fn a_revoked_host_is_let_in_by_nothing() {
+        let revoked = HostRecord {
+            standing: Standing::Revoked,
+            ..invited()
+        };
+        for secret in [None, Some(SECRET), Some([8; 32])] {
+            check(&revoked, secret, "own", Err(NotAdmitted::Revoked));
+        }
+    }
+
     /// Rules HOST-01 and HOST-02
     #[test]
     fn a_stranger_a_wrong_secret_and_a_late_one_are_refused() {
@@ -217,6 +233,7 @@ mod tests {
             NotAdmitted::WrongSecret,
             NotAdmitted::TokenUsed,
             NotAdmitted::TokenExpired,
+            NotAdmitted::Revoked,
         ] {
             let told = refusal.told(3);
             assert!(

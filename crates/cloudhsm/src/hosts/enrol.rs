@@ -27,7 +27,7 @@ pub struct Enrolment {
     pub expires: u64,
 }
 
-/// Why no host was invited.
+/// Why no host was invited or revoked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HostError {
     /// There is no such Availability Zone.
@@ -36,6 +36,8 @@ pub enum HostError {
     Closed(String),
     /// It cannot be remembered.
     Store(String),
+    /// No host was ever invited under this number.
+    NoSuchHost(u64),
 }
 
 impl fmt::Display for HostError {
@@ -47,7 +49,12 @@ impl fmt::Display for HostError {
                  `portcullis status --output json` lists those of each Region under `subnets`."
             ),
             Self::Closed(why) => write!(formatter, "Hosts cannot be received: {why}"),
-            Self::Store(why) => write!(formatter, "The invitation cannot be stored: {why}"),
+            Self::Store(why) => write!(formatter, "It cannot be stored: {why}"),
+            Self::NoSuchHost(number) => write!(
+                formatter,
+                "There is no host {number}. `portcullis hsm hosts` lists those that were invited, \
+                 by number."
+            ),
         }
     }
 }

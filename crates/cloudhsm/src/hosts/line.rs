@@ -67,6 +67,13 @@ impl Line {
         ended
     }
 
+    /// Ends the connection, and says why to the host.
+    pub(super) fn hang_up(&self, why: &'static str) {
+        if let Some(present) = self.present.lock().take() {
+            present.connection.close(why);
+        }
+    }
+
     fn connection(&self) -> Option<Arc<ControlConnection>> {
         let present = self.present.lock();
         present.as_ref().map(|it| Arc::clone(&it.connection))

@@ -19,11 +19,13 @@ mod line;
 mod reception;
 mod record;
 mod report;
+mod revoke;
 mod token;
 
 pub use enrol::{Enrolment, HostError};
 pub use host::{HostConfig, HostEnd, HsmHost, Joined, MakeTransport, is_host_folder};
 pub use reception::HostGate;
+pub use record::records_of_hosts;
 pub use report::{HostReport, HostState, hsms_on_hosts};
 pub use token::{EnrolmentToken, InvalidToken};
 

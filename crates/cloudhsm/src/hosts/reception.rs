@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use super::admit::{Admission, JOIN_BYTES_MAX, Join, admit};
 use super::line::Line;
 use super::record;
+use super::revoke::REVOKED;
 use crate::fleet::{Courier, decode, encode};
 use crate::{CloudHsm, HsmState};
 
@@ -259,6 +260,13 @@ impl CloudHsm {
         placements
     }
 
+    /// The HSM that a host has, and where.
+    pub(super) fn hsm_of_host(&self, number: u64) -> Option<(Scope, ClusterId, HsmId)> {
+        let mut placements = self.placements().into_iter();
+        let (_, placed) = placements.find(|(host, _)| *host == number)?;
+        Some((placed.scope, placed.cluster, placed.hsm))
+    }
+
     /// The HSM of each host that has one.
     pub(super) fn hsms_by_host(&self) -> BTreeMap<u64, (HsmId, ClusterId)> {
         let placements = self.placements().into_iter();
@@ -298,6 +306,11 @@ async fn attend(caller: ControlCaller, cloud: Weak<CloudHsm>) {
         return;
     };
     line.connect(Arc::clone(&connection));
+    if strong.is_revoked(line.number) {
+        // While it was being let in.
+        line.hang_up(REVOKED);
+        return;
+    }
     tracing::info!(host = line.number, zone = line.zone, "a host has joined");
     strong.welcome(&line, &join).await;
     line.make_ready(&connection);

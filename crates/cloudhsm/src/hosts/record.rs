@@ -27,6 +27,8 @@ pub(crate) enum Standing {
         /// The digest of the secret that let it in.
         secret: [u8; 32],
     },
+    /// Rule HOST-13: neither its token nor its certificate lets it in any more.
+    Revoked,
 }
 
 const HOSTS: &str = "cloudhsm/host/";
@@ -49,6 +51,25 @@ pub(crate) fn all(store: &Store) -> Vec<HostRecord> {
     let records = found.iter();
     records
         .filter_map(|(_, record)| decode(&record.value).ok())
+        .collect()
+}
+
+/// The records of the hosts that have joined, or were revoked, as they lie in a store: what a control
+/// plane that begins its world anew takes along.
+///
+/// Rule HOST-14: hosts are no part of a world.
+#[must_use]
+pub fn records_of_hosts(store: &Store) -> Vec<(String, Vec<u8>)> {
+    let found = store.scan(HOSTS, None, usize::MAX).into_iter();
+    let joined = found.filter(|(_, record)| {
+        let host = decode::<HostRecord>(&record.value);
+        host.is_ok_and(|host| match host.standing {
+            Standing::Enrolled { .. } | Standing::Revoked => true,
+            Standing::Invited { .. } => false,
+        })
+    });
+    joined
+        .map(|(key, record)| (key, record.value.to_vec()))
         .collect()
 }
 

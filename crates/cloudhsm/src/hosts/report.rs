@@ -46,6 +46,8 @@ pub enum HostState {
     Down,
     /// It is not connected.
     Lost,
+    /// It is not let in any more.
+    Revoked,
 }
 
 impl CloudHsm {
@@ -60,6 +62,7 @@ impl CloudHsm {
             let (hsm, cluster) = hsms.get(&host.number).cloned().unzip();
             let up = hsm.as_ref().is_some_and(|hsm| self.fleet.is_up(hsm));
             let state = match (&host.standing, connected, &hsm) {
+                (Standing::Revoked, ..) => HostState::Revoked,
                 (Standing::Invited { expires, .. }, ..) if *expires <= now => HostState::Expired,
                 (Standing::Invited { .. }, ..) => HostState::Invited,
                 (Standing::Enrolled { .. }, false, _) => HostState::Lost,

@@ -77,9 +77,17 @@ pub(crate) struct HsmRecord {
     /// The number of the host that it runs on; none for the control plane's own process.
     #[serde(default)]
     pub(crate) host: Option<u64>,
-    /// The host that it was meant for, when that was lost before it was made.
+    /// The host that it was meant for, when that was lost before it was made; or the host that it
+    /// runs on, when that was revoked.
     #[serde(default)]
     pub(crate) lost_host: Option<u64>,
+}
+
+impl HsmRecord {
+    /// Whether the host that it runs on was revoked: it can only be deleted.
+    pub(crate) fn is_forsaken(&self) -> bool {
+        self.host.is_some() && self.host == self.lost_host
+    }
 }
 
 impl Record for Cluster {

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{Path, State};
 use portcullis_seam::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::Admin;
 use super::date::date;
-use super::reply::{Answer, Done, Sent};
+use super::reply::{Answer, Done, Refused, Sent};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,4 +36,15 @@ pub(super) async fn enrol(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer
 /// `GET /_portcullis/hosts`.
 pub(super) async fn list(State(admin): State<Arc<Admin>>) -> Answer {
     Ok(Done(json!({ "hosts": admin.cloudhsm.hosts() })))
+}
+
+/// `DELETE /_portcullis/hosts/{number}`: it is let in no more.
+pub(super) async fn revoke(State(admin): State<Arc<Admin>>, Path(number): Path<String>) -> Answer {
+    let parsed = number.parse().map_err(|_| {
+        Refused::because("A host is named by its number, which `portcullis hsm hosts` lists.")
+    })?;
+    let hsm = admin.cloudhsm.revoke_host(parsed).await?;
+    Ok(Done(
+        json!({ "host": parsed, "state": "REVOKED", "hsm": hsm }),
+    ))
 }

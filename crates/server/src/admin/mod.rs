@@ -96,6 +96,7 @@ pub(crate) fn router(admin: Admin) -> Router {
             "/_portcullis/roots/manufacturer.pem",
             get(roots::manufacturer),
         )
+        .route("/_portcullis/hosts/{number}", delete(hosts::revoke))
         .route("/_portcullis/hsm/{id}/crash", post(hsm::crash))
         .route("/_portcullis/hsm/{id}/restart", post(hsm::restart))
         .route(
