@@ -152,7 +152,7 @@ async fn the_last_hsm_may_go_and_the_next_one_has_everything() {
         .delete_cluster(&world.scope, delete())
         .await
         .unwrap_err();
-    assert!(refused.message.contains("1 HSMs"), "{refused}");
+    assert!(refused.message.contains("has an HSM"), "{refused}");
 
     let request = DeleteHsmRequest {
         cluster_id: cluster.to_string(),
