@@ -1,5 +1,6 @@
 //! `portcullis up`: puts the parts together, makes the world, serves until told to stop.
 
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -294,14 +295,54 @@ fn hints(endpoint: &str, world: &str, data: &Data, seeded: bool) {
         _ => return,
     };
     print::note("Try, in another shell:");
+    let off_path = std::env::current_exe().ok().and_then(|binary| {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        off_path(&binary, &path)
+    });
+    if let Some(folder) = off_path {
+        print::note(&format!("  export PATH=\"{}:$PATH\"", folder.display()));
+    }
     for command in [
         format!("eval \"$(portcullis env --endpoint {endpoint})\""),
         "portcullis status".to_owned(),
         "aws kms describe-custom-key-stores".to_owned(),
-        format!("aws kms encrypt --key-id {alias} --plaintext hello"),
+        format!("aws kms encrypt --key-id {alias} --plaintext aGVsbG8="),
         "portcullis load run --scenario edit-cycle --edits name --rate 500/s --duration 10s --out out"
             .to_owned(),
     ] {
         print::note(&format!("  {command}"));
+    }
+}
+
+/// The folder of `binary` when `path` leads to no `portcullis` or to another one.
+fn off_path(binary: &Path, path: &OsStr) -> Option<PathBuf> {
+    let mut named = std::env::split_paths(path).map(|folder| folder.join("portcullis"));
+    let found = named.find(|it| it.is_file());
+    let found = found.and_then(|found| found.canonicalize().ok());
+    let leads_here = found.is_some() && found == binary.canonicalize().ok();
+    let folder = binary.parent().filter(|_| !leads_here)?;
+    Some(folder.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_binary_that_the_path_does_not_lead_to_says_where_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let [here, elsewhere] = ["here", "elsewhere"].map(|name| folder.path().join(name));
+        for made in [&here, &elsewhere] {
+            std::fs::create_dir(made).unwrap();
+            std::fs::write(made.join("portcullis"), []).unwrap();
+        }
+        let binary = here.join("portcullis");
+        let path = |folders: &[&PathBuf]| std::env::join_paths(folders).unwrap();
+        assert_eq!(off_path(&binary, &path(&[&here, &elsewhere])), None);
+        assert_eq!(
+            off_path(&binary, &path(&[&elsewhere, &here])),
+            Some(here.clone())
+        );
+        assert_eq!(off_path(&binary, &path(&[])), Some(here));
     }
 }
