@@ -245,7 +245,12 @@ fn under_load(
         let _ends = Ends(&over);
         let mut operator = observer.client(100);
         operator.cycle();
+        // While a host is away no key is made: what is used meanwhile is there before.
+        for _ in 0..3 {
+            operator.call(Request::CreateKey).unwrap();
+        }
         observer.look_for_keys();
+        std::thread::sleep(Duration::from_millis(500));
         let since = observer.now();
         observer.tell(|at| Event::FaultBegins { at, what });
         trouble(&mut || {
