@@ -197,6 +197,28 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Whether carrying it out hashes a password, which takes milliseconds.
+    #[must_use]
+    pub const fn hashes_password(&self) -> bool {
+        match self {
+            Self::Activate { .. }
+            | Self::Login { .. }
+            | Self::CreateUser { .. }
+            | Self::ChangePassword { .. } => true,
+            Self::Logout { .. }
+            | Self::RaiseFence { .. }
+            | Self::DeleteUser { .. }
+            | Self::ListUsers
+            | Self::GenerateKey { .. }
+            | Self::InsertMasked { .. }
+            | Self::DeleteKey { .. }
+            | Self::Key { .. }
+            | Self::ListKeys { .. } => false,
+        }
+    }
+}
+
 /// What is done to one key.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KeyAction {

@@ -179,11 +179,15 @@ fn a_password_in_a_log_line_is_found() {
 /// Rule KS-63
 #[test]
 fn a_password_that_an_hsm_still_has_and_nobody_knows_is_found() {
-    // Rare since a connection looks at its cluster again: no seed of the first 4,000 shows it but
-    // this one in a world of its own.
+    // Rare since a connection looks at its cluster again: of the first 8,000 seeds only this one is
+    // known to show it, in a world of its own.
     let plan = Plan::draw(295).built();
-    let bug = Bug::PreviousPasswordForgotten;
-    assert!(finds(&plan, 295, bug, Invariant::I8));
+    assert!(finds(
+        &plan,
+        295,
+        Bug::PreviousPasswordForgotten,
+        Invariant::I8
+    ));
 }
 
 #[test]
@@ -234,10 +238,14 @@ fn a_call_that_fails_of_a_forgotten_session_is_found() {
 /// Rule KS-65
 #[test]
 fn a_connection_that_keeps_removed_hsms_is_found() {
-    // Over messages a removed HSM is missed at once more often, and nobody waits for it.
+    // Over messages none of the first 16,000 seeds shows it.
     let plan = Plan::draw(1947).over(Carrier::Quinn);
-    let bug = Bug::RemovalDuringConnectMissed;
-    assert!(finds(&plan, 1947, bug, Invariant::I11));
+    assert!(finds(
+        &plan,
+        1947,
+        Bug::RemovalDuringConnectMissed,
+        Invariant::I11
+    ));
 }
 
 #[test]
@@ -245,7 +253,7 @@ fn there_is_a_test_for_every_bug() {
     let tests = include_str!("planted.rs");
     for bug in Bug::ALL {
         assert!(
-            tests.contains(&format!("Bug::{bug:?},")) || tests.contains(&format!("Bug::{bug:?};")),
+            tests.contains(&format!("Bug::{bug:?},")),
             "{bug:?} has no test"
         );
     }

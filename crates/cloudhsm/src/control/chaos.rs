@@ -111,10 +111,11 @@ impl CloudHsm {
             }
             Err((rest, error)) => {
                 active.kept.undo = rest;
-                self.keep_fault(number, &active).await?;
+                // What is broken stays listed, also when that cannot be written.
+                let kept = self.keep_fault(number, &active).await;
                 self.faults.lock().list(number, active);
                 self.apply_faults();
-                Err(error)
+                kept.and(Err(error))
             }
         }
     }

@@ -80,7 +80,7 @@ impl CloudHsm {
     }
 
     /// Finishes what was begun with a cluster and brings its HSMs in step; the caller has the control
-    /// lock. What fails waits for the next round.
+    /// lock. What fails is tried again.
     pub(crate) async fn carry_on_with(&self, scope: &Scope, id: &ClusterId) {
         if let Err(error) = self.tend_cluster(scope, id).await {
             warn(id, &error);

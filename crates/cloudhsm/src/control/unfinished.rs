@@ -10,8 +10,8 @@ use tokio::time::Instant;
 /// How soon a change that failed is tried again. Our choice: people wait for it.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// An attempt holds up changes of other clusters: of the time until the next but one, it may take
-/// one part in this many.
+/// An attempt holds up changes of other clusters: of the time from its beginning to that of the next
+/// one it takes at most one part in this many.
 const ATTEMPT_SHARE: u32 = 5;
 
 /// Clusters with a change that was begun and could not be finished.

@@ -255,25 +255,6 @@ impl Noted {
     }
 }
 
-/// Whether a command hashes a password, which takes milliseconds.
-const fn is_slow(command: &Command) -> bool {
-    match command {
-        Command::Activate { .. }
-        | Command::Login { .. }
-        | Command::CreateUser { .. }
-        | Command::ChangePassword { .. } => true,
-        Command::Logout { .. }
-        | Command::RaiseFence { .. }
-        | Command::DeleteUser { .. }
-        | Command::ListUsers
-        | Command::GenerateKey { .. }
-        | Command::InsertMasked { .. }
-        | Command::DeleteKey { .. }
-        | Command::Key { .. }
-        | Command::ListKeys { .. } => false,
-    }
-}
-
 /// Whether a command may change what is on the disk. A login does: it counts failures and raises
 /// the fence.
 const fn may_write(command: &Command) -> bool {
@@ -324,7 +305,7 @@ impl Core {
     }
 
     async fn run(&self, command: Command) -> Answer {
-        if !is_slow(&command) {
+        if !command.hashes_password() {
             return self.hsm.manage(command);
         }
         let (tell, told) = oneshot::channel();

@@ -137,20 +137,10 @@ impl Profile {
     ///
     /// Rule DEV-07: a command that derives a password is of one class, every other of another.
     pub(super) fn cost_of_command(&self, command: &Command) -> Option<Duration> {
-        let per_s = match command {
-            Command::Activate { .. }
-            | Command::Login { .. }
-            | Command::CreateUser { .. }
-            | Command::ChangePassword { .. } => self.login_per_s,
-            Command::Logout { .. }
-            | Command::RaiseFence { .. }
-            | Command::DeleteUser { .. }
-            | Command::ListUsers
-            | Command::GenerateKey { .. }
-            | Command::InsertMasked { .. }
-            | Command::DeleteKey { .. }
-            | Command::Key { .. }
-            | Command::ListKeys { .. } => self.management_per_s,
+        let per_s = if command.hashes_password() {
+            self.login_per_s
+        } else {
+            self.management_per_s
         };
         per_s.map(|per_s| Duration::from_secs(1) / per_s.get())
     }
