@@ -120,7 +120,7 @@ const REPLY_BYTES: usize = 1024;
 /// plaintext.
 fn object(output: &impl Serialize) -> Result<Bytes, Exception> {
     let mut body = Zeroizing::new(Vec::with_capacity(REPLY_BYTES));
-    sonic_rs::to_writer(&mut *body, output).map_err(|error| {
+    serde_json::to_writer(&mut *body, output).map_err(|error| {
         Exception::new(
             Code::InternalFailure,
             "The reply cannot be written as JSON. Please report it.",

@@ -50,7 +50,7 @@ pub(crate) fn failure(
 ) -> Response<Full<Bytes>> {
     let name = exception.code.name();
     let member = service.message_member();
-    let text = sonic_rs::to_string(&exception.message).unwrap_or_else(|_never| "\"\"".to_owned());
+    let text = serde_json::to_string(&exception.message).unwrap_or_else(|_never| "\"\"".to_owned());
     let body = format!("{{\"__type\":\"{name}\",\"{member}\":{text}}}");
     let mut response = success(id, Bytes::from(body));
     response

@@ -2,5 +2,6 @@
 //! the real edge (`story`).
 
 mod client;
+mod depth;
 mod edge;
 mod story;

@@ -1,6 +1,6 @@
 //! From an empty Portcullis to an encrypted message, over HTTP only, as a user's tools do it.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,14 +18,18 @@ use crate::config::ServerConfig;
 use crate::running::Running;
 use crate::server::{Server, Services};
 
-struct World {
+pub(super) struct World {
     running: Running,
     cloudhsm: Arc<CloudHsm>,
     client: Client,
 }
 
 impl World {
-    async fn start() -> Self {
+    pub(super) fn address(&self) -> SocketAddr {
+        self.running.address
+    }
+
+    pub(super) async fn start() -> Self {
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let device_key = Arc::new(DeviceKey::draw(&*entropy));
         let client = ClientIdentity::generate().unwrap();
