@@ -60,10 +60,6 @@ const DUPLICATES: &[(&str, &str)] = &[
         "base64",
         "two generations of other people's dependencies; the newer arrives with rcgen",
     ),
-    (
-        "getrandom",
-        "0.3 by quinn's and ahash's chain, 0.4 by tempfile and uuid",
-    ),
     ("nom", "7 by x509-parser, 8 by hdrhistogram"),
     ("untrusted", "0.7 by aws-lc-rs, 0.9 by rustls-webpki"),
     ("syn", "2 by most derive macros, 3 by the newest"),
