@@ -450,6 +450,26 @@ fn every_licence_is_permissive() {
     fail_if_any("licences that are not on the list", &findings);
 }
 
+/// cargo-deny has to be installed and goes to the network: what it says is said here too.
+#[test]
+fn deny_toml_permits_what_is_permitted_here() {
+    let deny: toml::Table = toml::from_str(&read("deny.toml")).unwrap();
+    let licences: BTreeSet<&str> = deny["licenses"]["allow"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|licence| licence.as_str().unwrap())
+        .collect();
+    assert_eq!(licences, LICENCES.iter().copied().collect());
+    let skipped: BTreeSet<&str> = deny["bans"]["skip"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|skip| skip["crate"].as_str().unwrap().split('@').next().unwrap())
+        .collect();
+    assert_eq!(skipped, DUPLICATES.iter().map(|(name, _)| *name).collect());
+}
+
 #[test]
 fn no_package_is_built_in_two_versions_without_a_reason() {
     // The Rust SDK is a client of the tests; what only it pulls in is never part of the product.
