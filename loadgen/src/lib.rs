@@ -30,6 +30,7 @@
 //! assert!(matches!(Arguments::try_parse_from(line).unwrap().command, LoadCommand::Run(_)));
 //! ```
 
+mod access;
 mod args;
 mod command;
 mod failure;
@@ -55,6 +56,7 @@ mod output;
 mod report;
 mod summary;
 
+pub use access::Access;
 pub use args::{
     CompareArguments, Credentials, CycleArguments, EditKind, LoadCommand, Output, ReportArguments,
     RunArguments, Scenario, Secret,

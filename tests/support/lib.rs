@@ -9,8 +9,10 @@
 )]
 
 mod caller;
+mod http;
 
 pub use caller::{Caller, Outcome};
+pub use http::{HttpReply, http};
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -111,6 +113,13 @@ impl Portcullis {
             .expect("an endpoint")
     }
 
+    /// The URL of the admin API: the endpoint, or an address of its own.
+    #[must_use]
+    pub fn admin(&self) -> &str {
+        let own = self.ready.get("admin").and_then(Value::as_str);
+        own.unwrap_or_else(|| self.endpoint())
+    }
+
     /// `host:port` of the endpoint.
     #[must_use]
     pub fn authority(&self) -> &str {
@@ -135,6 +144,7 @@ impl Portcullis {
         let mut command = Command::new(program);
         command
             .env("AWS_ENDPOINT_URL", self.endpoint())
+            .env("PORTCULLIS_ADMIN_URL", self.admin())
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env("AWS_REGION", "us-east-1")

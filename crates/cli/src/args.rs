@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use portcullis_cloudhsm::{Pace, Quotas};
-use portcullis_loadgen::LoadCommand;
+use portcullis_loadgen::{Access, LoadCommand};
 use portcullis_seam::TimeScale;
 
 use crate::attest;
@@ -36,7 +36,7 @@ pub(crate) enum Command {
     /// Start Portcullis and print its endpoint as one JSON line when it is ready
     Up(Up),
     /// Print the environment variables that point AWS clients at a running Portcullis
-    Env(Endpoint),
+    Env(Access),
     /// Show the key stores, clusters and HSMs of a running Portcullis
     Status(Status),
     /// Wait until a running Portcullis is ready, or a key store, cluster or HSM is in a state
@@ -108,9 +108,14 @@ pub(crate) struct Up {
     /// The port of the endpoint; 0 takes a free one
     #[arg(long, default_value_t = 4566)]
     pub(crate) port: u16,
-    /// The address to listen on; anything but loopback can be reached by others
+    /// The address to listen on; anything but loopback can be reached by others, and serves only the
+    /// AWS endpoint and the health
     #[arg(long, default_value = "127.0.0.1")]
     pub(crate) bind: IpAddr,
+    /// Where the admin API, the metrics and the console are [default: with the endpoint; if --bind is no
+    /// loopback address, at the next port of 127.0.0.1]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) admin_bind: Option<SocketAddr>,
     /// Who may call
     #[arg(long, value_enum, default_value_t = AuthMode::Open)]
     pub(crate) auth: AuthMode,
@@ -172,19 +177,6 @@ pub(crate) struct Attest {
     pub(crate) ahead: Duration,
 }
 
-/// A running Portcullis.
-#[derive(Debug, Args, Clone)]
-pub(crate) struct Endpoint {
-    /// Its endpoint
-    #[arg(
-        long = "endpoint",
-        env = "AWS_ENDPOINT_URL",
-        default_value = "http://127.0.0.1:4566",
-        value_name = "URL"
-    )]
-    pub(crate) url: String,
-}
-
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
@@ -198,7 +190,7 @@ pub(crate) enum Output {
 #[derive(Debug, Args)]
 pub(crate) struct Status {
     #[command(flatten)]
-    pub(crate) endpoint: Endpoint,
+    pub(crate) access: Access,
     /// table or json
     #[arg(long, value_enum, default_value_t = Output::Table)]
     pub(crate) output: Output,
@@ -213,7 +205,7 @@ pub(crate) struct Status {
   portcullis wait --cluster cluster-abcdefghijk --state ACTIVE")]
 pub(crate) struct Wait {
     #[command(flatten)]
-    pub(crate) endpoint: Endpoint,
+    pub(crate) access: Access,
     /// The name or ID of a key store
     #[arg(long, requires = "state", group = "subject")]
     pub(crate) key_store: Option<String>,
@@ -240,7 +232,7 @@ pub(crate) struct Wait {
   portcullis clock set-state-changes describes:3")]
 pub(crate) struct Clock {
     #[command(flatten)]
-    pub(crate) endpoint: Endpoint,
+    pub(crate) access: Access,
     #[command(subcommand)]
     pub(crate) command: ClockCommand,
 }
@@ -280,7 +272,7 @@ pub(crate) enum ClockCommand {
   portcullis hsm revoke 2")]
 pub(crate) struct Hsm {
     #[command(flatten)]
-    pub(crate) endpoint: Endpoint,
+    pub(crate) access: Access,
     #[command(subcommand)]
     pub(crate) command: HsmCommand,
 }
@@ -367,7 +359,7 @@ pub(crate) enum SnapshotCommand {
 #[derive(Debug, Args)]
 pub(crate) struct SnapshotSource {
     #[command(flatten)]
-    pub(crate) endpoint: Endpoint,
+    pub(crate) access: Access,
     /// The data folder of a Portcullis that is stopped, instead of a running one
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,

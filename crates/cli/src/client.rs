@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
+use portcullis_loadgen::Access;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
@@ -40,6 +41,14 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    /// The client of the admin API. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// As [`Client::new`].
+    pub(crate) fn of(access: &Access) -> Result<Self, ClientError> {
+        Self::new(access.admin())
+    }
+
     /// The client of the Portcullis at `url`. Nothing is sent yet.
     ///
     /// # Errors
@@ -102,7 +111,14 @@ impl Client {
         let (status, bytes) = self
             .send(method, path, body, (REPLY_BYTES_MAX, DEADLINE))
             .await?;
-        self.read(status, &bytes)
+        let reply = self.read(status, &bytes)?;
+        // A verb that is refused answers in the form of the CloudHSM CLI; what never came to one has
+        // a message.
+        let message = reply.get("message").and_then(Value::as_str);
+        match message.filter(|_| status.is_client_error()) {
+            Some(message) => Err(ClientError(format!("{} answered: {message}", self.url))),
+            None => Ok(reply),
+        }
     }
 
     fn read(&self, status: StatusCode, bytes: &[u8]) -> Result<Value, ClientError> {

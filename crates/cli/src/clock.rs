@@ -14,7 +14,7 @@ const STRIDE_SECONDS: u64 = 30 * 24 * 60 * 60;
 
 /// Shows or sets the clock.
 pub(crate) async fn run(arguments: &Clock) -> Result<ExitCode, ClientError> {
-    let client = Client::new(&arguments.endpoint.url)?;
+    let client = Client::of(&arguments.access)?;
     let reply = match &arguments.command {
         ClockCommand::Show => client.get("/_portcullis/clock").await?,
         ClockCommand::Advance { by } => advance(&client, *by).await?,

@@ -1,21 +1,30 @@
 //! `portcullis env`: the variables that point AWS clients at a running Portcullis.
 
-use crate::args::Endpoint;
+use portcullis_loadgen::Access;
+
 use crate::print;
 
 /// Prints `export` lines for a shell's `eval`.
 ///
 /// The credentials are the ones that `--auth verify` knows too.
-pub(crate) fn run(endpoint: &Endpoint) {
-    for (name, value) in [
-        ("AWS_ENDPOINT_URL", endpoint.url.as_str()),
+pub(crate) fn run(access: &Access) {
+    for (name, value) in variables(access) {
+        print::line(&format!("export {name}={}", quoted(value)));
+    }
+}
+
+fn variables(access: &Access) -> Vec<(&'static str, &str)> {
+    let mut variables = vec![
+        ("AWS_ENDPOINT_URL", access.endpoint.as_str()),
         ("AWS_ACCESS_KEY_ID", "test"),
         ("AWS_SECRET_ACCESS_KEY", "test"),
         ("AWS_REGION", "us-east-1"),
         ("AWS_DEFAULT_REGION", "us-east-1"),
-    ] {
-        print::line(&format!("export {name}={}", quoted(value)));
+    ];
+    if access.admin() != access.endpoint {
+        variables.push(("PORTCULLIS_ADMIN_URL", access.admin()));
     }
+    variables
 }
 
 /// `text` as one word of a POSIX shell.

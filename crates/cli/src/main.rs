@@ -7,6 +7,7 @@ mod chaos;
 mod client;
 mod clock;
 mod cloudhsm_cli;
+mod door;
 mod env;
 mod folder;
 mod hooks;
@@ -38,8 +39,8 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse_from(words(std::env::args_os())).command {
         Command::Up(arguments) => return up::run(&arguments),
         Command::Load { command } => return portcullis_loadgen::run(command),
-        Command::Env(endpoint) => {
-            env::run(&endpoint);
+        Command::Env(access) => {
+            env::run(&access);
             return ExitCode::SUCCESS;
         }
         Command::Completions { shell } => {

@@ -52,7 +52,7 @@ async fn save(source: &SnapshotSource, file: &Path) -> Result<(), ClientError> {
             let folder = DataFolder::open_existing(data).map_err(ClientError)?;
             take(&folder.store, &*folder.disks, &folder.device_key).map_err(ClientError)?
         }
-        None => Zeroizing::new(Client::new(&source.endpoint.url)?.download(PATH).await?),
+        None => Zeroizing::new(Client::of(&source.access)?.download(PATH).await?),
     };
     // Whatever came over the wire is a whole snapshot, or is not kept.
     let snapshot =

@@ -18,7 +18,7 @@ const WAIT_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Shows key stores, clusters and HSMs.
 pub(crate) async fn status(arguments: &Status) -> Result<ExitCode, ClientError> {
-    let found = Client::new(&arguments.endpoint.url)?.get(STATUS).await?;
+    let found = Client::of(&arguments.access)?.get(STATUS).await?;
     match arguments.output {
         Output::Json => print::json_pretty(&found),
         Output::Table => {
@@ -33,7 +33,7 @@ pub(crate) async fn status(arguments: &Status) -> Result<ExitCode, ClientError> 
 /// Waits until the endpoint answers and, if asked, until a key store, a cluster or an HSM is in a
 /// state. Asking does not count as a description, on which `describes:N` depends.
 pub(crate) async fn wait(arguments: &Wait) -> Result<ExitCode, ClientError> {
-    let client = Client::new(&arguments.endpoint.url)?;
+    let client = Client::of(&arguments.access)?;
     let deadline = Instant::now() + Duration::from_secs(arguments.timeout);
     loop {
         let last = match client.get(STATUS).await {
@@ -59,7 +59,7 @@ pub(crate) async fn wait(arguments: &Wait) -> Result<ExitCode, ClientError> {
 
 /// Lists, crashes or restarts HSMs.
 pub(crate) async fn hsm(arguments: &Hsm) -> Result<ExitCode, ClientError> {
-    let client = Client::new(&arguments.endpoint.url)?;
+    let client = Client::of(&arguments.access)?;
     let (id, verb) = match &arguments.command {
         HsmCommand::List { output } => {
             let found = client.get(STATUS).await?;

@@ -19,6 +19,7 @@ use portcullis_server::{Running, Server, ServerConfig, Services};
 use portcullis_store::{Store, Transaction};
 use zeroize::Zeroizing;
 
+use crate::door::Urls;
 use crate::folder::{DataFolder, DeviceKeyBytes};
 use crate::load_runs::LoadRunner;
 use crate::snapshot::Live;
@@ -176,7 +177,6 @@ impl System {
     /// # Errors
     /// A text for the user.
     pub(crate) fn serve(&self, config: ServerConfig) -> Result<Running, String> {
-        let bind = config.bind;
         let config = ServerConfig {
             snapshots: Some(Arc::<Live>::clone(&self.snapshots)),
             load_runs: Some(Arc::<LoadRunner>::clone(&self.load_runs)),
@@ -189,14 +189,8 @@ impl System {
             entropy: Arc::clone(&self.entropy),
             wall: Arc::new(SystemClock),
         };
-        let running = Server::start(config, services).map_err(|error| {
-            format!(
-                "Cannot listen on {bind}: {error}. Choose another port with --port, or 0 for a \
-                 free one."
-            )
-        })?;
-        let endpoint = format!("http://{}", running.address);
-        self.load_runs.set_endpoint(&endpoint);
+        let running = Server::start(config, services).map_err(|error| error.to_string())?;
+        self.load_runs.set_urls(Urls::of(&running));
         Ok(running)
     }
 }

@@ -1,7 +1,6 @@
 //! `portcullis up`: puts the parts together, makes the world, serves until told to stop.
 
 use std::ffi::OsStr;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -16,10 +15,11 @@ use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
 
 use crate::args::{AuthMode, Up};
+use crate::door::Urls;
 use crate::print;
 use crate::system::{Data, System};
 use crate::world::{World, seed};
-use crate::{again, hooks};
+use crate::{again, door, hooks};
 
 /// Runs until SIGTERM or SIGINT.
 pub(crate) fn run(arguments: &Up) -> ExitCode {
@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: &Up) -> ExitCode {
         Err(error) => Err(format!("The operating system gives no threads: {error}.")),
     };
     let outcome = match outcome {
-        Ok(Ended::ToBeginAgain { port }) => Err(again::begin(port)),
+        Ok(Ended::ToBeginAgain { port, admin_port }) => Err(again::begin(port, admin_port)),
         Ok(Ended::Stopped) => Ok(()),
         Err(why) => Err(why),
     };
@@ -64,6 +64,7 @@ enum Ended {
     /// Somebody asked for the world's start.
     ToBeginAgain {
         port: u16,
+        admin_port: u16,
     },
 }
 
@@ -90,8 +91,7 @@ async fn serve(arguments: &Up) -> Result<Ended, String> {
         system.name_world(&world_name(arguments))?;
     }
     system.finished()?;
-    let port = again::port().unwrap_or(arguments.port);
-    let bind = SocketAddr::new(arguments.bind, port);
+    let listeners = door::listeners(arguments)?;
     let (auth, principals) = auth(arguments, &world)?;
     // Before the first line on stdout: whoever waits for that line may stop us at once.
     let mut signals = Signals::listen()?;
@@ -100,7 +100,7 @@ async fn serve(arguments: &Up) -> Result<Ended, String> {
         count: again::resets(),
     };
     let running = system.serve(ServerConfig {
-        bind,
+        listeners,
         auth,
         principals,
         defaults: world.scope(),
@@ -109,22 +109,27 @@ async fn serve(arguments: &Up) -> Result<Ended, String> {
         ..ServerConfig::default()
     })?;
     system.receive_hosts(running.address)?;
-    let endpoint = format!("http://{}", running.address);
-    run_hooks(arguments, &endpoint, world.scope()).await?;
+    let urls = Urls::of(&running);
+    run_hooks(arguments, &urls, world.scope()).await?;
     let ready_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     // After a reset whoever waited for the line has read it, and may not read on.
     if again::port().is_none() {
-        print::json_line(&json!({
-            "endpoint": endpoint,
+        let mut line = json!({
+            "endpoint": urls.endpoint,
             "world": arguments.world,
             "account": world.account,
             "region": world.region,
             "data": folder(&data),
             "pid": std::process::id(),
             "ready_ms": ready_ms,
-        }));
+        });
+        if let (Some(members), Some(admin)) = (line.as_object_mut(), urls.own_admin()) {
+            members.insert("admin".to_owned(), json!(admin));
+        }
+        print::json_line(&line);
     }
-    hints(&endpoint, &arguments.world, &data, seeded);
+    hints(&urls, &arguments.world, &data, seeded);
+    door::tell(&running, arguments.auth);
     tell_of_another_world(system.world().as_deref(), arguments);
     tell_of_faults(system.cloudhsm.faults().len());
     serve_until(&mut signals, &resets.ask, running, &system).await
@@ -137,7 +142,7 @@ async fn serve_until(
     running: Running,
     system: &System,
 ) -> Result<Ended, String> {
-    let port = running.address.port();
+    let (port, admin_port) = (running.address.port(), running.admin.port());
     tokio::select! {
         biased;
         () = signals.next() => {
@@ -150,18 +155,18 @@ async fn serve_until(
             print::note("Going back to the start of the world ...");
             running.shutdown().await;
             system.abandon()?;
-            Ok(Ended::ToBeginAgain { port })
+            Ok(Ended::ToBeginAgain { port, admin_port })
         }
     }
 }
 
 /// Runs the scripts of `--ready-hooks`, while calls are answered.
-async fn run_hooks(arguments: &Up, endpoint: &str, scope: Scope) -> Result<(), String> {
+async fn run_hooks(arguments: &Up, urls: &Urls, scope: Scope) -> Result<(), String> {
     let Some(folder) = arguments.ready_hooks.clone() else {
         return Ok(());
     };
-    let endpoint = endpoint.to_owned();
-    let run = tokio::task::spawn_blocking(move || hooks::run(&folder, &endpoint, &scope));
+    let urls = urls.clone();
+    let run = tokio::task::spawn_blocking(move || hooks::run(&folder, &urls, &scope));
     let count = run.await.map_err(|error| error.to_string())??;
     print::note(&format!("Ready hooks: {count} run."));
     Ok(())
@@ -280,12 +285,13 @@ fn tell_of_another_world(made: Option<&str>, arguments: &Up) {
 }
 
 /// What to try, on stderr: stdout is for scripts.
-fn hints(endpoint: &str, world: &str, data: &Data, seeded: bool) {
+fn hints(urls: &Urls, world: &str, data: &Data, seeded: bool) {
     let state = match (data, seeded) {
         (Data::Memory, _) => "nothing is kept".to_owned(),
         (Data::Folder(folder), true) => format!("made in {}", folder.display()),
         (Data::Folder(folder), false) => format!("as it was left in {}", folder.display()),
     };
+    let endpoint = &urls.endpoint;
     print::note(&format!(
         "Portcullis is ready at {endpoint}: world {world}, {state}."
     ));
@@ -294,6 +300,8 @@ fn hints(endpoint: &str, world: &str, data: &Data, seeded: bool) {
         "guide" => "alias/guide",
         _ => return,
     };
+    let admin = urls.own_admin();
+    let admin = admin.map_or_else(String::new, |url| format!(" --admin-url {url}"));
     print::note("Try, in another shell:");
     let off_path = std::env::current_exe().ok().and_then(|binary| {
         let path = std::env::var_os("PATH").unwrap_or_default();
@@ -303,7 +311,7 @@ fn hints(endpoint: &str, world: &str, data: &Data, seeded: bool) {
         print::note(&format!("  export PATH=\"{}:$PATH\"", folder.display()));
     }
     for command in [
-        format!("eval \"$(portcullis env --endpoint {endpoint})\""),
+        format!("eval \"$(portcullis env --endpoint {endpoint}{admin})\""),
         "portcullis status".to_owned(),
         "aws kms describe-custom-key-stores".to_owned(),
         format!("aws kms encrypt --key-id {alias} --plaintext aGVsbG8="),

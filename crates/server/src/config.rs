@@ -10,12 +10,13 @@ use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 use crate::principals::Principals;
+use crate::surface::Listeners;
 
 /// How the edge is set up.
 #[derive(Debug)]
 pub struct ServerConfig {
     /// Where to listen; port 0 chooses a free one.
-    pub bind: SocketAddr,
+    pub listeners: Listeners,
     /// Whose requests are accepted.
     pub auth: Auth,
     /// The principals that were declared. Without, every access key is the root of an account.
@@ -27,7 +28,7 @@ pub struct ServerConfig {
     /// What one client may take.
     pub limits: Limits,
     /// Who takes snapshots; without, there are none. They hold the device key, so they are given
-    /// only where the address is one of the loopback interface.
+    /// only where the address of the admin API is one of the loopback interface.
     pub snapshots: Option<Arc<dyn Snapshots>>,
     /// Who runs load against this server; without, there are no load runs.
     pub load_runs: Option<Arc<dyn LoadRuns>>,
@@ -131,7 +132,7 @@ impl Default for ServerConfig {
     /// 000000000000, us-east-1, one thread for each core.
     fn default() -> Self {
         Self {
-            bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 4566)),
+            listeners: Listeners::One(SocketAddr::from((Ipv4Addr::LOCALHOST, 4566))),
             auth: Auth::Open,
             principals: None,
             defaults: default_scope(),

@@ -7,8 +7,8 @@
 //!
 //! The life of a call: `http/core.rs` accepts, `http/edge.rs` reads and verifies, [`decode`]
 //! makes a call of the bytes, `dispatch.rs` hands it to the service, `http/reply.rs` writes the
-//! answer, `trail/` records what was called. `built.rs` lists the operations. Everything but `POST /` goes to the routers of
-//! `admin/`.
+//! answer, `trail/` records what was called. `built.rs` lists the operations. Everything but `POST /`
+//! goes to a router of `admin/`, of which `surface.rs` says what it serves.
 //!
 //! ```
 //! use portcullis_server::decode;
@@ -33,6 +33,7 @@ mod metrics;
 mod principals;
 mod running;
 mod server;
+mod surface;
 #[cfg(test)]
 mod tests;
 mod trail;
@@ -43,3 +44,4 @@ pub use config::{
 pub use principals::Principals;
 pub use running::Running;
 pub use server::{Server, Services};
+pub use surface::{Listeners, NoAdminPort, NotStarted, Surface};

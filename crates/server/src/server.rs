@@ -1,4 +1,3 @@
-use std::io;
 use std::sync::Arc;
 
 use portcullis_cloudhsm::{Calendar, CloudHsm};
@@ -11,7 +10,8 @@ use crate::config::ServerConfig;
 use crate::dispatch::Dispatch;
 use crate::http::Shared;
 use crate::metrics::CoreMetrics;
-use crate::running::{self, Running};
+use crate::running::{self, Opening, Running};
+use crate::surface::{Listeners, NotStarted, Surface};
 use crate::trail::Trail;
 
 /// What stands behind the edge.
@@ -35,31 +35,35 @@ pub struct Services {
 pub struct Server;
 
 impl Server {
-    /// Binds the address and serves on threads of its own until [`Running::shutdown`].
+    /// Binds the addresses and serves on threads of its own until [`Running::shutdown`].
     ///
     /// Calls that change something run on the tokio runtime this is called in, which must outlive
     /// the server: what they leave running, such as a connection to a cluster, stays there.
     ///
     /// # Errors
-    /// When the address cannot be bound or the operating system gives no thread.
+    /// When an address cannot be bound or the operating system gives no thread.
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub fn start(config: ServerConfig, services: Services) -> io::Result<Running> {
-        let cores: Vec<Arc<CoreMetrics>> = (0..config.cores.get())
-            .map(|_| Arc::new(CoreMetrics::new()))
-            .collect();
-        let trail = Arc::new(Trail::new(
+    pub fn start(config: ServerConfig, services: Services) -> Result<Running, NotStarted> {
+        let cores = metrics(config.cores.get());
+        let admins = match config.listeners {
+            Listeners::One(_) => Vec::new(),
+            Listeners::Two { .. } => metrics(ADMIN_THREADS),
+        };
+        let trail = Trail::new(
             config.events,
             services.calendar.clock(),
             Arc::clone(&services.entropy),
-        )?);
+        );
+        let trail = Arc::new(trail.map_err(NotStarted::System)?);
         let listening = Arc::clone(&trail);
         services
             .kms
             .listen_to_events(Box::new(move |event| listening.tell_service(event)));
-        let admin = Admin {
-            snapshots: config.snapshots.filter(|_| config.bind.ip().is_loopback()),
+        let is_own = config.listeners.admin().ip().is_loopback();
+        let admin = Arc::new(Admin {
+            snapshots: config.snapshots.filter(|_| is_own),
             kms: Arc::clone(&services.kms),
             cloudhsm: Arc::clone(&services.cloudhsm),
             calendar: Arc::clone(&services.calendar),
@@ -67,11 +71,10 @@ impl Server {
             load_runs: config.load_runs,
             trail: Arc::clone(&trail),
             resets: config.resets,
-            cores: cores.clone(),
+            cores: [&cores[..], &admins[..]].concat(),
             began: Instant::now(),
-        };
+        });
         let shared = Shared {
-            router: admin::router(admin),
             services: Arc::new(Dispatch {
                 kms: services.kms,
                 cloudhsm: services.cloudhsm,
@@ -85,6 +88,34 @@ impl Server {
             limits: config.limits,
             trail,
         };
-        running::start(config.bind, shared, &cores)
+        let open = |address, surface, threads, metrics| Opening {
+            address,
+            router: admin::router(surface, &admin),
+            threads,
+            metrics,
+        };
+        match config.listeners {
+            Listeners::One(address) => {
+                let only = open(address, Surface::Everything, "core", cores);
+                running::start(only, None, shared)
+            }
+            Listeners::Two {
+                public,
+                admin: other,
+            } => {
+                let endpoint = open(public, Surface::Public, "core", cores);
+                let admin = open(other, Surface::Everything, "admin", admins);
+                running::start(endpoint, Some(admin), shared)
+            }
+        }
     }
+}
+
+/// Threads of an address for the admin API alone. It is for people and scripts, and one thread of
+/// its own answers them however busy the endpoint's are.
+const ADMIN_THREADS: usize = 1;
+
+fn metrics(threads: usize) -> Vec<Arc<CoreMetrics>> {
+    let fresh = |_| Arc::new(CoreMetrics::new());
+    (0..threads).map(fresh).collect()
 }

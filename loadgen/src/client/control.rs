@@ -8,7 +8,7 @@ use http::{HeaderValue, Method, Request, StatusCode};
 use http_body_util::Full;
 use serde_json::{Value, json};
 
-use super::{Answer, Broken, Caller, Endpoint, Line, Prepared, Service, exception_name};
+use super::{Answer, Broken, Caller, Endpoint, Line, Places, Prepared, Service, exception_name};
 use crate::failure::Unusable;
 
 /// Why a control-plane call failed.
@@ -91,6 +91,8 @@ impl KeyStore {
 #[derive(Debug)]
 pub(crate) struct Control {
     line: Line,
+    /// To the admin API of a Portcullis.
+    admin: Line,
     caller: Rc<Caller>,
 }
 
@@ -105,9 +107,10 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_millis(100);
 const PAGES_MAX: usize = 100;
 
 impl Control {
-    pub(crate) fn new(endpoint: Endpoint, caller: Rc<Caller>) -> Self {
+    pub(crate) fn new(places: Places, caller: Rc<Caller>) -> Self {
         Self {
-            line: Line::new(endpoint, CONTROL_TIMEOUT),
+            line: Line::new(places.endpoint, CONTROL_TIMEOUT),
+            admin: Line::new(places.admin, CONTROL_TIMEOUT),
             caller,
         }
     }
@@ -182,9 +185,9 @@ impl Control {
             unreachable: false,
         })?;
         let headers = request.headers_mut();
-        headers.insert(HOST, self.line.endpoint().host.clone());
+        headers.insert(HOST, self.admin.endpoint().host.clone());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let answer = self.line.exchange(request).await;
+        let answer = self.admin.exchange(request).await;
         let answer = answer.map_err(|broken| CallError::broken(path, broken))?;
         read_admin(path, &answer)
     }

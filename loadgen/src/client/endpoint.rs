@@ -1,5 +1,6 @@
 use http::{HeaderValue, Uri};
 
+use crate::access::Access;
 use crate::failure::Unusable;
 
 /// Where the calls go.
@@ -11,6 +12,24 @@ pub(crate) struct Endpoint {
     pub(crate) address: String,
     /// The `host` header, signed with every call.
     pub(crate) host: HeaderValue,
+}
+
+/// Where the calls of a run go.
+#[derive(Debug, Clone)]
+pub(crate) struct Places {
+    /// The AWS endpoint.
+    pub(crate) endpoint: Endpoint,
+    /// The admin API of a Portcullis.
+    pub(crate) admin: Endpoint,
+}
+
+impl Places {
+    pub(crate) fn parse(access: &Access) -> Result<Self, Unusable> {
+        Ok(Self {
+            endpoint: Endpoint::parse(&access.endpoint)?,
+            admin: Endpoint::parse(access.admin())?,
+        })
+    }
 }
 
 impl Endpoint {

@@ -25,6 +25,8 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 
+use crate::door::Urls;
+
 /// Runs that are kept; the oldest go first.
 ///
 /// Rule CON-05: with the data folder they outlive a restart.
@@ -38,7 +40,7 @@ const REHEARSAL: &str = "rehearsal.json";
 pub(crate) struct LoadRunner {
     folder: PathBuf,
     /// Known once the server listens.
-    endpoint: OnceLock<String>,
+    urls: OnceLock<Urls>,
     /// Process IDs by run; none when it has ended.
     runs: Arc<Mutex<BTreeMap<u64, Option<Pid>>>>,
 }
@@ -51,15 +53,15 @@ impl LoadRunner {
         let runs = kept.map(|run| (run, None)).collect();
         Self {
             folder,
-            endpoint: OnceLock::new(),
+            urls: OnceLock::new(),
             runs: Arc::new(Mutex::new(runs)),
         }
     }
 
     /// Where the load is sent.
-    pub(crate) fn set_endpoint(&self, endpoint: &str) {
+    pub(crate) fn set_urls(&self, urls: Urls) {
         // A server is started once.
-        let _already_set = self.endpoint.set(endpoint.to_owned());
+        let _already_set = self.urls.set(urls);
     }
 
     fn runs(&self) -> MutexGuard<'_, BTreeMap<u64, Option<Pid>>> {
@@ -87,7 +89,7 @@ impl LoadRunner {
         })
     }
 
-    fn spawn(&self, folder: &Path, order: &LoadOrder, endpoint: &str) -> std::io::Result<Child> {
+    fn spawn(&self, folder: &Path, order: &LoadOrder, urls: &Urls) -> std::io::Result<Child> {
         fs::create_dir_all(folder)?;
         let told = json!({
             "scenario": order.scenario, "rate": order.rate, "seconds": order.seconds,
@@ -100,7 +102,8 @@ impl LoadRunner {
         let script = order::script(order);
         let mut command = Command::new(std::env::current_exe()?);
         command
-            .args(order::arguments(order, endpoint))
+            .args(order::arguments(order, &urls.endpoint))
+            .env("PORTCULLIS_ADMIN_URL", &urls.admin)
             .env("AWS_ACCESS_KEY_ID", order.account.as_str())
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env_remove("AWS_SESSION_TOKEN")
@@ -143,8 +146,8 @@ impl LoadRunner {
 impl LoadRuns for LoadRunner {
     fn start(&self, order: LoadOrder) -> Result<String, String> {
         order::check(&order)?;
-        let endpoint = self.endpoint.get();
-        let endpoint = endpoint.ok_or("The server does not listen yet. Try again.")?;
+        let urls = self.urls.get();
+        let urls = urls.ok_or("The server does not listen yet. Try again.")?;
         let mut runs = self.runs();
         if let Some((run, _)) = runs.iter().find(|(_, process)| process.is_some()) {
             return Err(format!(
@@ -154,7 +157,7 @@ impl LoadRuns for LoadRunner {
             ));
         }
         let run = runs.last_key_value().map_or(1, |(last, _)| last + 1);
-        let spawned = self.spawn(&self.path(run), &order, endpoint);
+        let spawned = self.spawn(&self.path(run), &order, urls);
         let child = spawned.map_err(|error| {
             format!("The load generator does not start: {error}. Use `portcullis load run`.")
         })?;

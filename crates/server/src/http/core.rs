@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::edge::Edge;
-use crate::trail::Client;
+use crate::trail::{Client, Peer};
 
 /// How long to wait when the operating system gives no connection, e.g. for want of descriptors.
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
@@ -91,7 +91,10 @@ async fn connection(
         return;
     }
     let limits = edge.limits();
-    let client = Client::at(peer.ip());
+    let client = Client::at(Peer {
+        address: peer.ip(),
+        is_secure: false,
+    });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(limits.head_timeout)

@@ -38,7 +38,6 @@ pub(crate) struct Shared {
     /// Where calls that change something run. What they leave running, such as a connection to a
     /// cluster, must outlive the core that read the request.
     pub(crate) background: tokio::runtime::Handle,
-    pub(crate) router: Router,
     pub(crate) trail: Arc<Trail>,
 }
 
@@ -46,6 +45,8 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) struct Edge {
     shared: Arc<Shared>,
+    /// What is served beside the AWS endpoint.
+    router: Router,
     /// Locked by one thread only, and never across an `await`: it costs no more than a cell.
     verifier: Mutex<Verifier>,
     metrics: Arc<CoreMetrics>,
@@ -54,9 +55,10 @@ pub(crate) struct Edge {
 type Body = Either<Full<Bytes>, axum::body::Body>;
 
 impl Edge {
-    pub(crate) fn new(shared: Arc<Shared>, metrics: Arc<CoreMetrics>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, router: Router, metrics: Arc<CoreMetrics>) -> Self {
         Self {
             shared,
+            router,
             verifier: Mutex::default(),
             metrics,
         }
@@ -80,7 +82,7 @@ impl Edge {
         }
         // On the background runtime, because what these calls leave running must outlive the core,
         // and because they are carried to their end although the client leaves.
-        let mut router = self.shared.router.clone();
+        let mut router = self.router.clone();
         let run = async move { router.call(request.map(axum::body::Body::new)).await };
         match self.shared.background.spawn(run).await {
             Ok(Ok(response)) => Ok(response.map(Either::Right)),

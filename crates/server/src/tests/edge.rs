@@ -20,7 +20,8 @@ use crate::decode::Input;
 use crate::handle::{Answer, Handle};
 use crate::http::Shared;
 use crate::metrics::CoreMetrics;
-use crate::running::{Running, start};
+use crate::running::{Opening, Running, start};
+use crate::surface::Surface;
 use crate::trail::{Filter, Notes, Trail};
 
 /// Answers by operation: ListKeys gives its scope, DescribeKey waits to be released, EnableKey
@@ -94,10 +95,15 @@ impl World {
             wall: Arc::new(SystemClock),
             services: handle,
             background: tokio::runtime::Handle::current(),
-            router: crate::admin::nowhere(Router::new()),
             trail: Arc::clone(&trail),
         };
-        let running = start("127.0.0.1:0".parse().unwrap(), shared, &metrics).unwrap();
+        let opening = Opening {
+            address: "127.0.0.1:0".parse().unwrap(),
+            router: crate::admin::nowhere(Surface::Everything, Router::new()),
+            threads: "core",
+            metrics: metrics.clone(),
+        };
+        let running = start(opening, None, shared).unwrap();
         Self {
             fake,
             running,

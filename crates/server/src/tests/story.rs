@@ -17,9 +17,10 @@ use super::client::Client;
 use crate::config::ServerConfig;
 use crate::running::Running;
 use crate::server::{Server, Services};
+use crate::surface::Listeners;
 
 pub(super) struct World {
-    running: Running,
+    pub(super) running: Running,
     cloudhsm: Arc<CloudHsm>,
     client: Client,
 }
@@ -30,6 +31,10 @@ impl World {
     }
 
     pub(super) async fn start() -> Self {
+        Self::listening(Listeners::One("127.0.0.1:0".parse().unwrap())).await
+    }
+
+    pub(super) async fn listening(listeners: Listeners) -> Self {
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let device_key = Arc::new(DeviceKey::draw(&*entropy));
         let client = ClientIdentity::generate().unwrap();
@@ -68,7 +73,7 @@ impl World {
         });
         let kms = kms.await.unwrap();
         let config = ServerConfig {
-            bind: "127.0.0.1:0".parse().unwrap(),
+            listeners,
             ..ServerConfig::default()
         };
         let calendar = Calendar::open(
@@ -87,7 +92,7 @@ impl World {
             wall: Arc::new(SystemClock),
         };
         let running = Server::start(config, services).unwrap();
-        let client = Client::connect(running.address).await;
+        let client = Client::connect(running.admin).await;
         Self {
             running,
             cloudhsm,

@@ -22,7 +22,7 @@ use serde::Serialize;
 
 use crate::config::EventsConfig;
 
-pub(crate) use caller::{Caller, Client};
+pub(crate) use caller::{Caller, Client, Peer};
 pub(crate) use record::{Filter, cloudtrail};
 pub(crate) use show::Shown;
 
