@@ -86,9 +86,8 @@ impl Kms {
     ) -> Result<DataKeyPair, Exception> {
         let entropy = Arc::clone(&self.config.entropy);
         let made = self.off_thread(kind, move || make(kind, &*entropy)).await?;
-        let (private, public) = made.map_err(|refusal| {
-            translate::operation(&Failure::Refused(refusal), &sealing.key.arn)
-        })?;
+        let (private, public) =
+            made.map_err(|refusal| translate::fleet(&Failure::Refused(refusal)))?;
         let operation = Operation::Encrypt {
             key: sealing.material,
             additional_data: data,

@@ -77,7 +77,10 @@ impl Kms {
         let ran = match (&usable.key.store, usable.passage) {
             (Some(store), Some(passage)) => self.run_in_store(store, passage, operation).await,
             (Some(_), None) => Err(Failure::Disconnected),
-            (None, _) => self.fleet.execute(operation),
+            (None, _) => {
+                let ran = self.fleet.execute(operation);
+                return ran.map_err(|failure| translate::fleet(&failure));
+            }
         };
         ran.map_err(|failure| translate::operation(&failure, &usable.key.arn))
     }
@@ -125,7 +128,7 @@ impl Kms {
             Err(Failure::Refused(Refusal::NotAuthentic)) => Ok(Err(Unfit::NotAuthentic)),
             Err(Failure::Refused(Refusal::BadLength)) => Ok(Err(Unfit::BadLength)),
             Err(Failure::Refused(Refusal::BadMechanism)) => Ok(Err(Unfit::BadForm)),
-            Err(failure) => Err(translate::operation(&failure, &key.arn)),
+            Err(failure) => Err(translate::fleet(&failure)),
         }
     }
 
@@ -137,7 +140,7 @@ impl Kms {
     ) -> Result<T, Exception> {
         crate::fleet::off_thread(&self.config, kind, job)
             .await
-            .map_err(|failure| translate::operation(&failure, "The built-in fleet"))
+            .map_err(|failure| translate::fleet(&failure))
     }
 }
 

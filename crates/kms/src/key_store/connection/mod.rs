@@ -47,16 +47,19 @@ pub(crate) struct LiveConnection {
 }
 
 /// Why an operation brought nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) enum Failure {
     /// The connection is of the past.
     Disconnected,
-    /// No HSM is logged in.
+    /// No HSM is logged in; for a new key, too few are.
+    #[default]
     NoHsm,
     /// Nobody knows whether another facade has disconnected the key store meanwhile.
     Unconfirmed(String),
-    /// No HSM answered.
+    /// No HSM could be reached.
     Unreachable(String),
+    /// HSMs were asked, and none answered. What was asked for may have been carried out.
+    NoAnswer(String),
     /// No HSM has the key.
     NoMaterial,
     /// `kmsuser` is locked out on the HSMs.
