@@ -22,7 +22,7 @@ use portcullis_api::{Blob, Code, EpochSeconds, Exception, Operation, Region, Sco
 use portcullis_hsm::{HsmKeyId, KeyKind, Refusal, SecretKey};
 use zeroize::Zeroizing;
 
-use super::material::{Import, MaterialId, Materials, Role, Version};
+use super::material::{Import, MaterialId, Materials, PublicDer, Role, Version};
 use super::permission::check_permitted;
 use super::relatives::{Held, primary_elsewhere};
 use super::rotation::date;
@@ -54,6 +54,18 @@ struct Token {
 pub(super) enum Material {
     Aes(Zeroizing<Vec<u8>>),
     Other(SecretKey),
+}
+
+impl Material {
+    /// The public key, if it has one.
+    fn public_key(&self) -> Option<PublicDer> {
+        match self {
+            Self::Aes(_) => None,
+            Self::Other(key) => Some(key.public_key().to_vec())
+                .filter(|public| !public.is_empty())
+                .map(PublicDer),
+        }
+    }
 }
 
 /// What an import says of its material.
@@ -127,7 +139,7 @@ impl Kms {
         check_permitted(Operation::GetParametersForImport, &key)?;
         let wrapping = algorithm(&input, key.record.spec)?;
         let size = size(&input.wrapping_key_spec)?;
-        let made = self.slowly(&key, move || wrapping::generate(size)).await?;
+        let made = self.slowly(move || wrapping::generate(size)).await?;
         let WrappingKey { private, public } = made.map_err(|wrapping::NotWrapped| {
             Exception::new(
                 Code::KmsInternal,
@@ -168,16 +180,16 @@ impl Kms {
         check_permitted(Operation::ImportKeyMaterial, &key)?;
         let token = self.open_token(&key, &input.import_token.0)?;
         let wrapped = input.encrypted_key_material.0;
-        let opened = self.slowly(&key, move || {
-            token.wrapping.unwrap(&token.private, &wrapped)
-        });
+        let opened = self.slowly(move || token.wrapping.unwrap(&token.private, &wrapped));
         let opened = opened.await?.map_err(|wrapping::NotWrapped| {
             let text = "The key material cannot be unwrapped. Wrap it under the public key that came \
                         with the import token, with the same wrapping algorithm.";
             Exception::new(Code::InvalidCiphertext, text)
         })?;
+        let id = material_id(&key, &opened);
+        let material = read(key.record.spec, opened)?;
         let arrival = Arrival {
-            id: material_id(&key, &opened),
+            id,
             named,
             is_new,
             now_ms,
@@ -185,9 +197,9 @@ impl Kms {
                 present: true,
                 expires_ms,
                 description: input.key_material_description,
+                public_key: material.public_key(),
             },
         };
-        let material = read(key.record.spec, opened)?;
         self.take_in(scope, &input.key_id, arrival, material).await
     }
 
@@ -236,7 +248,7 @@ impl Kms {
             }
             Material::Other(other) => fleet.keep_secret_key(config, hsm_key, other).await,
         };
-        kept.map_err(|failure| translate::operation(&failure, arn))
+        kept.map_err(|failure| translate::fleet(&failure))
     }
 
     /// DeleteImportedKeyMaterial. Where there is none it has no effect.
@@ -334,11 +346,10 @@ impl Kms {
     /// Runs an RSA operation on a worker.
     async fn slowly<T: Send + 'static>(
         &self,
-        key: &Snapshot,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Exception> {
         let done = off_thread(&self.config, KeyKind::Rsa2048, job).await;
-        done.map_err(|failure| translate::operation(&failure, &key.arn))
+        done.map_err(|failure| translate::fleet(&failure))
     }
 
     /// Rule LIFE-32: a token is of its key only, and valid for 24 hours.
