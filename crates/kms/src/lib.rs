@@ -32,7 +32,9 @@ mod shared;
 mod subject;
 mod translate;
 
-pub use access::{Concern, Concerns, Principal};
+pub use access::{
+    Concern, Concerns, Principal, RequestOrigin, policy_findings, policy_findings_of,
+};
 pub use crypto::recipient_told;
 pub use events::{EVENTS_MAX, EventListener, EventLog, EventRecord, Events};
 pub use gate::{Gate, Passage};

@@ -109,7 +109,7 @@ impl Statement {
             && self
                 .conditions
                 .iter()
-                .all(|condition| condition.holds(request.context, variables))
+                .all(|condition| condition.holds(request.context, variables, self.effect))
     }
 }
 

@@ -1,7 +1,9 @@
 //! The principals of a world: who calls with which access key, and what its own policies say.
 
+use std::collections::BTreeMap;
+
 use portcullis_api::AccountId;
-use portcullis_kms::Principal;
+use portcullis_kms::{Principal, policy_findings};
 use portcullis_policy::{Document, Kind};
 use portcullis_server::{Credentials, Principals};
 use serde::Deserialize;
@@ -37,6 +39,9 @@ pub(crate) struct PrincipalEntry {
     /// Identity policies, each the JSON of a document.
     #[serde(default)]
     policies: Vec<String>,
+    /// Tags of the user or role, which policies compare as `aws:PrincipalTag/<name>`.
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
 }
 
 /// A session without a name.
@@ -72,8 +77,16 @@ impl PrincipalEntry {
         let account = self.account.as_ref().unwrap_or(account).clone();
         let policies = || -> Result<Vec<Document>, String> {
             let parse = |text: &String| {
-                Document::parse(text, Kind::Identity)
-                    .map_err(|error| format!("has a policy that is none: {error}"))
+                let document = Document::parse_new(text, Kind::Identity)
+                    .map_err(|error| format!("has a policy that is none: {error}"))?;
+                // Rule AUTH-40
+                for finding in policy_findings(&document) {
+                    tracing::warn!(
+                        access_key = self.access_key,
+                        "a policy of the world: {finding}"
+                    );
+                }
+                Ok(document)
             };
             self.policies.iter().map(parse).collect()
         };
@@ -101,6 +114,10 @@ impl PrincipalEntry {
         if self.source_arn.is_some() && self.service.is_none() {
             return Err("has a source_arn, which only a service has.".into());
         }
+        if !self.tags.is_empty() && self.user.is_none() && self.role.is_none() {
+            return Err("has tags, which only a user or a role has.".into());
+        }
+        let principal = principal.tagged(self.tags.clone());
         Ok(principal.via(self.via_service.clone()))
     }
 }

@@ -11,7 +11,7 @@ use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use parking_lot::Mutex;
 use portcullis_api::{Code, Exception, Operation, Scope, Service};
-use portcullis_kms::Principal;
+use portcullis_kms::{Principal, RequestOrigin};
 use portcullis_seam::{Entropy, WallClock, draw};
 use portcullis_sigv4::Verifier;
 use tower::Service as _;
@@ -116,10 +116,11 @@ impl Edge {
             });
         // Rule CONF-07: nothing that a request says is expected to end in this.
         // Rule WIRE-17: a defect that panics is answered with InternalFailure; the core goes on.
-        let outcome = AssertUnwindSafe(self.outcome(&head, target, body, arrival.as_ref()))
-            .catch_unwind()
-            .await
-            .unwrap_or_else(|_panic| Err(unexpected().into()));
+        let outcome =
+            AssertUnwindSafe(self.outcome((&head, client), target, body, arrival.as_ref()))
+                .catch_unwind()
+                .await
+                .unwrap_or_else(|_panic| Err(unexpected().into()));
         let failed = outcome.as_ref().err();
         measured.end(operation, failed.map(|failed| &failed.exception));
         // Rule EV-05: what never reached its service is told too.
@@ -141,7 +142,7 @@ impl Edge {
 
     async fn outcome(
         &self,
-        head: &Parts,
+        (head, client): (&Parts, &Client),
         target: Option<&str>,
         body: Incoming,
         arrival: Option<&Arrival>,
@@ -157,7 +158,10 @@ impl Edge {
         if let Some(principals) = &self.shared.principals {
             let caller = principals.caller(authorization, &self.shared.defaults);
             call.scope.account = caller.account().clone();
-            judged = Some(caller).filter(|_| self.shared.auth.enforces());
+            judged = self.shared.auth.enforces().then(|| Judged {
+                principal: caller,
+                origin: client.origin(&head.headers),
+            });
         }
         self.carry_out(call, judged, arrival).await
     }
@@ -203,7 +207,7 @@ impl Edge {
     async fn carry_out(
         &self,
         call: Call,
-        judged: Option<Arc<Principal>>,
+        judged: Option<Judged>,
         arrival: Option<&Arrival>,
     ) -> Result<Bytes, Failed> {
         if !call.input.changes_something() {
@@ -229,12 +233,13 @@ impl Shared {
     async fn told_call(
         &self,
         call: Call,
-        judged: Option<Arc<Principal>>,
+        judged: Option<Judged>,
         arrival: Option<&Arrival>,
     ) -> Result<Bytes, Failed> {
         let mut notes = Notes::wanted(arrival.is_some());
-        let permitted = judged.map_or(Ok(()), |caller| {
-            self.services.permit(&caller, &call.scope, &call.input)
+        let permitted = judged.map_or(Ok(()), |judged| {
+            let caller = (&*judged.principal, &judged.origin);
+            self.services.permit(caller, &call.scope, &call.input)
         });
         let outcome = match permitted {
             Ok(()) => {
@@ -252,6 +257,13 @@ impl Shared {
             is_told: true,
         })
     }
+}
+
+/// Who makes a call and from where, when policies decide whether it may be made.
+#[derive(Debug)]
+struct Judged {
+    principal: Arc<Principal>,
+    origin: RequestOrigin,
 }
 
 /// Why a call failed, and whether that was told.

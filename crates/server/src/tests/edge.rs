@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use bytes::Bytes;
 use portcullis_api::{Code, Exception, Operation, Scope};
-use portcullis_kms::Principal;
+use portcullis_kms::{Principal, RequestOrigin};
 use portcullis_seam::{SystemClock, SystemEntropy};
 use portcullis_sigv4::Signer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -35,7 +35,12 @@ struct Fake {
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the rest is one case")]
 impl Handle for Fake {
-    fn permit(&self, _: &Principal, _: &Scope, _: &Input) -> Result<(), Exception> {
+    fn permit(
+        &self,
+        _: (&Principal, &RequestOrigin),
+        _: &Scope,
+        _: &Input,
+    ) -> Result<(), Exception> {
         Ok(())
     }
 

@@ -2,10 +2,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::HeaderMap;
-use http::header::{AUTHORIZATION, USER_AGENT};
+use http::header::{AUTHORIZATION, REFERER, USER_AGENT};
 use parking_lot::Mutex;
 use portcullis_api::Scope;
-use portcullis_kms::Principal;
+use portcullis_kms::{Principal, RequestOrigin};
 use portcullis_sigv4::Authorization;
 
 use crate::decode;
@@ -48,6 +48,17 @@ impl Client {
         Self {
             peer,
             last: Mutex::default(),
+        }
+    }
+
+    /// Where a request with these headers comes from, as far as policies ask.
+    pub(crate) fn origin(&self, headers: &HeaderMap) -> RequestOrigin {
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        RequestOrigin {
+            source_ip: Some(self.address),
+            secure_transport: false,
+            user_agent: text(USER_AGENT).map(str::to_owned),
+            referer: text(REFERER).map(str::to_owned),
         }
     }
 

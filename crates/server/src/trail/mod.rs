@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use portcullis_api::{Exception, Operation, Scope};
-use portcullis_kms::{Concerns, EventRecord, Kms, Subject, recipient_told};
+use portcullis_kms::{Concerns, EventRecord, Kms, Subject, policy_findings_of, recipient_told};
 use portcullis_seam::{Entropy, Timestamp, WallClock, draw};
 use serde::Serialize;
 
@@ -91,6 +91,8 @@ pub(crate) struct Notes {
     pub(crate) source: Option<Subject>,
     /// The enclave that the reply is for.
     pub(crate) recipient: Vec<(&'static str, String)>,
+    /// What a key policy that was put says without effect. Rule AUTH-40.
+    pub(crate) policy_findings: Vec<String>,
 }
 
 impl Notes {
@@ -109,8 +111,12 @@ impl Notes {
         }
     }
 
-    /// Before the service has the input: which enclave the reply is for.
+    /// Before the service has the input: which enclave the reply is for, and what a key policy in it
+    /// says without effect.
     pub(crate) fn attested(&mut self, input: &impl Concerns) {
+        if let Some(policy) = input.policy().filter(|_| self.is_wanted) {
+            self.policy_findings = policy_findings_of(policy);
+        }
         if let Some(recipient) = input.recipient().filter(|_| self.is_wanted) {
             self.recipient = recipient_told(recipient);
         }

@@ -123,6 +123,13 @@ fn of_call(call: &CallRecord) -> Value {
     if let Some(subject) = &notes.subject {
         add_additional(&mut record, &subject.additional());
     }
+    if call.failed.is_none() && !notes.policy_findings.is_empty() {
+        add_member(
+            &mut record,
+            "conditionsWithoutEffect",
+            json!(notes.policy_findings),
+        );
+    }
     // Of a call that failed the document may have been nobody's.
     if call.failed.is_none() && !notes.recipient.is_empty() {
         add_member(
