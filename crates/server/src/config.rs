@@ -218,6 +218,8 @@ impl Auth {
 /// Known access keys and their secrets.
 pub struct Credentials {
     secrets: BTreeMap<String, Zeroizing<String>>,
+    /// What those with temporary credentials send beside their signature.
+    session_tokens: BTreeMap<String, Zeroizing<String>>,
     every_account: Option<Zeroizing<String>>,
 }
 
@@ -227,6 +229,7 @@ impl Credentials {
     pub const fn none() -> Self {
         Self {
             secrets: BTreeMap::new(),
+            session_tokens: BTreeMap::new(),
             every_account: None,
         }
     }
@@ -235,6 +238,30 @@ impl Credentials {
     pub fn insert(&mut self, access_key: impl Into<String>, secret: impl Into<String>) {
         self.secrets
             .insert(access_key.into(), Zeroizing::new(secret.into()));
+    }
+
+    /// Makes an access key one of temporary credentials, which are of no use without this token.
+    pub fn insert_session_token(
+        &mut self,
+        access_key: impl Into<String>,
+        token: impl Into<String>,
+    ) {
+        self.session_tokens
+            .insert(access_key.into(), Zeroizing::new(token.into()));
+    }
+
+    /// Whether a request with an access key may have this session token, or none.
+    ///
+    /// Rule AUTH-45: long-term credentials have none, and temporary ones exactly theirs. How much of a
+    /// wrong one is right is not told by the time that it takes.
+    pub(crate) fn accepts_token(&self, access_key: &str, token: Option<&[u8]>) -> bool {
+        match (self.session_tokens.get(access_key), token) {
+            (None, None) => true,
+            (Some(known), Some(given)) => {
+                aws_lc_rs::constant_time::verify_slices_are_equal(known.as_bytes(), given).is_ok()
+            }
+            (None, Some(_)) | (Some(_), None) => false,
+        }
     }
 
     /// Makes every account ID of twelve digits an access key with this secret.
@@ -283,6 +310,26 @@ mod tests {
         assert_eq!(credentials.secret("111122223333"), Some("test"));
         assert_eq!(credentials.secret("AKIAIOSFODNN7EXAMPLE"), None);
         assert_eq!(Credentials::none().secret("111122223333"), None);
+    }
+
+    /// Rule AUTH-45
+    #[test]
+    fn a_session_token_belongs_to_temporary_credentials() {
+        let mut credentials = Credentials::default();
+        credentials.insert("ASIASESSION", "secret");
+        credentials.insert_session_token("ASIASESSION", "token");
+        for (access_key, token, expected) in [
+            ("test", None, true),
+            ("test", Some("token"), false),
+            ("111122223333", Some("anything"), false),
+            ("ASIASESSION", Some("token"), true),
+            ("ASIASESSION", Some("token2"), false),
+            ("ASIASESSION", None, false),
+        ] {
+            let token = token.map(str::as_bytes);
+            let accepted = credentials.accepts_token(access_key, token);
+            assert_eq!(accepted, expected, "{access_key} {token:?}");
+        }
     }
 
     #[test]

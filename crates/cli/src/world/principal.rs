@@ -42,6 +42,8 @@ pub(crate) struct PrincipalEntry {
     /// Tags of the user or role, which policies compare as `aws:PrincipalTag/<name>`.
     #[serde(default)]
     tags: BTreeMap<String, String>,
+    /// What it sends as X-Amz-Security-Token with every request, where it has temporary credentials.
+    session_token: Option<Password>,
 }
 
 /// A session without a name.
@@ -66,6 +68,9 @@ impl World {
                 return Err(format!("two principals have {:?}.", entry.access_key));
             }
             credentials.insert(entry.access_key.clone(), entry.secret.reveal());
+            if let Some(token) = &entry.session_token {
+                credentials.insert_session_token(entry.access_key.clone(), token.reveal());
+            }
             principals.insert(entry.access_key.clone(), principal);
         }
         Ok((principals, credentials))
@@ -116,6 +121,11 @@ impl PrincipalEntry {
         }
         if !self.tags.is_empty() && self.user.is_none() && self.role.is_none() {
             return Err("has tags, which only a user or a role has.".into());
+        }
+        if self.session_token.is_some() && self.root {
+            return Err(
+                "is a root, which has no temporary credentials. Leave session_token out.".into(),
+            );
         }
         let principal = principal.tagged(self.tags.clone());
         Ok(principal.via(self.via_service.clone()))

@@ -5,6 +5,9 @@ use portcullis_sigv4::{Authorization, Date, Headers, Refusal, Request, Verifier}
 
 use crate::config::Credentials;
 
+/// What temporary credentials send beside the signature.
+const SESSION_TOKEN: &str = "x-amz-security-token";
+
 /// Checks that a known access key signed the request for this service, in the order in which
 /// "Troubleshoot Signature Version 4" of the IAM User Guide lists the errors.
 pub(crate) fn authenticate(
@@ -35,6 +38,13 @@ pub(crate) fn authenticate(
     let secret = credentials
         .secret(credential.access_key)
         .ok_or_else(unknown)?;
+    // Rule AUTH-45: a token that is not theirs is refused, whoever signs.
+    let token = head.headers.get(SESSION_TOKEN);
+    let token = token.map(http::HeaderValue::as_bytes);
+    let token = token.filter(|token| !token.is_empty());
+    if !credentials.accepts_token(credential.access_key, token) {
+        return Err(foreign_token());
+    }
     let request = Request {
         method: head.method.as_str(),
         path: head.uri.path(),
@@ -76,6 +86,15 @@ fn unknown() -> Exception {
         "The security token included in the request is invalid: this Portcullis does not know the \
          access key. Use test with secret test, an account ID with secret test, or the access \
          keys it was started with.",
+    )
+}
+
+fn foreign_token() -> Exception {
+    Exception::new(
+        Code::UnrecognizedClient,
+        "The security token included in the request is invalid. Long-term credentials, as all are that \
+         this Portcullis was not given with a session_token, have none: unset AWS_SESSION_TOKEN. \
+         Temporary ones have exactly theirs.",
     )
 }
 
