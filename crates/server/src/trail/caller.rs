@@ -55,8 +55,8 @@ impl Client {
     pub(crate) fn origin(&self, headers: &HeaderMap) -> RequestOrigin {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         RequestOrigin {
-            source_ip: Some(self.address),
-            secure_transport: false,
+            source_ip: Some(self.peer.address),
+            secure_transport: self.peer.is_secure,
             user_agent: text(USER_AGENT).map(str::to_owned),
             referer: text(REFERER).map(str::to_owned),
         }
