@@ -29,7 +29,7 @@ fn value(store: &Store, key: &str) -> Option<String> {
 
 fn on_disk(test: impl FnOnce(Store)) {
     let folder = tempfile::tempdir().unwrap();
-    test(Store::open(&folder.path().join("store")).unwrap());
+    test(Store::create(&folder.path().join("store"), None).unwrap());
 }
 
 /// Rule ST-01
@@ -62,7 +62,7 @@ fn a_transaction_whose_expectations_fail_writes_nothing() {
 fn concurrent_commits_are_ordered_and_all_there_after_reopening() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store");
-    let store = Store::open(&path).unwrap();
+    let store = Store::create(&path, None).unwrap();
     wait(async {
         let mut commits = tokio::task::JoinSet::new();
         for number in 0..200 {
@@ -86,7 +86,7 @@ fn concurrent_commits_are_ordered_and_all_there_after_reopening() {
 /// The committer closes the file a moment after the last handle is gone.
 fn reopen(path: &std::path::Path) -> Store {
     for _ in 0..100_000 {
-        match Store::open(path) {
+        match Store::open(path, None) {
             Err(StoreError::InUse(_)) => std::thread::yield_now(),
             other => return other.unwrap(),
         }
@@ -99,8 +99,11 @@ fn reopen(path: &std::path::Path) -> Store {
 fn a_second_opener_is_told_that_the_file_is_in_use() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store");
-    let _first = Store::open(&path).unwrap();
-    assert!(matches!(Store::open(&path), Err(StoreError::InUse(_))));
+    let _first = Store::create(&path, None).unwrap();
+    assert!(matches!(
+        Store::open(&path, None),
+        Err(StoreError::InUse(_))
+    ));
 }
 
 /// Rule ST-05
@@ -125,7 +128,7 @@ fn a_file_that_is_not_a_store_is_refused_with_a_reason() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store");
     std::fs::write(&path, b"not a database, and long enough to be looked at").unwrap();
-    let Err(StoreError::Unreadable(why)) = Store::open(&path) else {
+    let Err(StoreError::Unreadable(why)) = Store::open(&path, None) else {
         panic!("it was opened")
     };
     assert!(why.contains("store"), "{why}");
@@ -135,7 +138,7 @@ fn a_file_that_is_not_a_store_is_refused_with_a_reason() {
 #[test]
 fn the_contents_of_several_stores_are_of_one_instant() {
     let folder = tempfile::tempdir().unwrap();
-    let open = |name: &str| Store::open(&folder.path().join(name)).unwrap();
+    let open = |name: &str| Store::create(&folder.path().join(name), None).unwrap();
     let stores = [open("first"), open("second")];
     let writer = {
         let stores = stores.clone();
@@ -215,7 +218,7 @@ fn a_watcher_hears_of_the_latest_commit() {
 fn ten_thousand_records_are_read_at_start_up() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store");
-    let store = Store::open(&path).unwrap();
+    let store = Store::create(&path, None).unwrap();
     let all = (0..10_000).fold(Transaction::new(), |transaction, number| {
         transaction.put(format!("kms/key/{number:05}"), vec![7; 600])
     });

@@ -126,7 +126,7 @@ async fn an_hsm_that_was_down_takes_over_the_users_as_they_were_changed_last() {
 async fn everything_is_there_after_a_restart_on_the_same_files() {
     let folder = tempfile::tempdir().unwrap();
     let mut world = World::new().await;
-    world.store = Store::open(&folder.path().join("records.redb")).unwrap();
+    world.store = Store::create(&folder.path().join("records.redb"), None).unwrap();
     world.disks = Arc::new(FileDisks::new(folder.path().join("hsms")));
     world.start().await;
     let (cluster, hsms) = world.active_cluster(&["a", "b"]).await;
@@ -180,7 +180,7 @@ async fn everything_is_there_after_a_restart_on_the_same_files() {
 async fn reopened(path: &Path) -> Store {
     let deadline = soon();
     loop {
-        match Store::open(path) {
+        match Store::open(path, None) {
             Ok(store) => return store,
             Err(StoreError::InUse(_)) if Instant::now() < deadline => {
                 tokio::task::yield_now().await;
