@@ -9,6 +9,7 @@ use portcullis_hsm::{
 };
 use portcullis_seam::plant::{Bug, planted};
 use portcullis_seam::{WallClock, WorkPool};
+use portcullis_store::{StoreError, StoreHealth};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
@@ -35,6 +36,8 @@ pub(crate) struct Core {
     /// Held while a command is carried out, until it is durable.
     managing: tokio::sync::Mutex<Notes>,
     down: AtomicBool,
+    /// Whether it is down since there was no room for what it had done: a restart helps when there is.
+    starved: AtomicBool,
     /// The device whose time its work takes, if it is not as fast as the machine.
     station: Mutex<Option<Arc<Station>>>,
     /// Whether there is one: all that a frame asks when there is none.
@@ -63,6 +66,7 @@ impl Node {
             hsm: Arc::new(hsm),
             managing: tokio::sync::Mutex::new(disk.notes()),
             down: AtomicBool::new(false),
+            starved: AtomicBool::new(false),
             station: Mutex::default(),
             metered: AtomicBool::new(false),
             runtime: Handle::current(),
@@ -97,6 +101,12 @@ impl Node {
 
     pub(crate) fn is_down(&self) -> bool {
         self.core.is_down()
+    }
+
+    /// Whether it went down for want of room, and there is room by now.
+    pub(crate) fn can_be_revived(&self) -> bool {
+        self.core.starved.load(Ordering::Acquire)
+            && self.core.disk.store.health() == StoreHealth::Well
     }
 
     /// Makes it as slow as a device; as fast as the machine without one.
@@ -289,6 +299,9 @@ impl Core {
         if self.condition.disk_is_full() && may_write(&command) {
             return Err(Refusal::Full);
         }
+        if may_write(&command) {
+            self.check_writable(&command)?;
+        }
         let noted = Noted::of(&command);
         let answer = self.run(command).await;
         let mut writes = Writes::default();
@@ -302,6 +315,18 @@ impl Core {
         }
         self.commit(&mut notes, writes).await?;
         result
+    }
+
+    /// Rule ST-24: what the HSM cannot write it does not do: its memory would be ahead of its disk.
+    /// Logins are worth the last of the room: key stores are connected again after a restart.
+    fn check_writable(&self, command: &Command) -> Result<(), Refusal> {
+        let is_login = matches!(command, Command::Login { .. } | Command::RaiseFence { .. });
+        match self.disk.store.health() {
+            StoreHealth::Well => Ok(()),
+            StoreHealth::Full(_) if is_login && self.disk.store.has_last_room() => Ok(()),
+            StoreHealth::Full(_) => Err(Refusal::Full),
+            StoreHealth::Vanished(_) | StoreHealth::Failed(_) => Err(Refusal::DiskFailed),
+        }
     }
 
     async fn run(&self, command: Command) -> Answer {
@@ -366,15 +391,20 @@ impl Core {
     }
 
     async fn commit(&self, notes: &mut Notes, writes: Writes) -> Result<(), Refusal> {
-        if let Err(error) = self.disk.write(&writes).await {
-            // The memory is ahead of the disk, and nobody may see that: only a restart helps.
-            tracing::error!(hsm = %self.disk.hsm, %error, "the disk failed; the HSM goes down");
-            self.go_down();
-            return Err(Refusal::DiskFailed);
-        }
+        let written = self.disk.write(&writes).await;
+        written.map_err(|error| self.fail(&error))?;
         notes.deleted.extend(writes.notes.deleted);
         notes.changed.extend(writes.notes.changed);
         Ok(())
+    }
+
+    /// The memory is ahead of the disk, and nobody may see that: only a restart helps.
+    fn fail(&self, error: &StoreError) -> Refusal {
+        tracing::error!(hsm = %self.disk.hsm, %error, "the disk failed; the HSM goes down");
+        let starved = matches!(error, StoreError::Full(_));
+        self.starved.store(starved, Ordering::Release);
+        self.go_down();
+        Refusal::DiskFailed
     }
 }
 

@@ -360,9 +360,15 @@ impl Ledger {
         match self.store.commit(transaction).await {
             Ok(_revision) => Ok(true),
             Err(StoreError::Conflict { .. }) => Ok(false),
+            // Rule ST-24, ST-21: one exception, whichever operation it is.
+            Err(error @ (StoreError::Full(_) | StoreError::Vanished(_))) => {
+                let text = error.for_users().unwrap_or_default();
+                Err(Exception::new(Code::ServiceUnavailable, text).because(error))
+            }
             Err(
                 error @ (StoreError::TooLarge { .. }
                 | StoreError::Closed(_)
+                | StoreError::Absent(_)
                 | StoreError::InUse(_)
                 | StoreError::OtherSchema(_)
                 | StoreError::Unreadable(_)),
