@@ -87,6 +87,7 @@ impl Fleet {
         keys: impl Iterator<Item = (HsmKeyId, String)> + Send,
     ) -> Result<(), Failure> {
         let _one_at_a_time = self.managing.lock().await;
+        config.store.check_writable().map_err(Failure::NotStored)?;
         let session = self.session;
         let mut made = Vec::new();
         for (id, label) in keys {
@@ -100,9 +101,7 @@ impl Fleet {
             result.map_err(Failure::Refused)?;
             made.extend(changes);
         }
-        write(config, made)
-            .await
-            .map_err(|error| Failure::Unreachable(error.to_string()))
+        write(config, made).await.map_err(Failure::NotStored)
     }
 
     /// Takes AES key material in; a key that is there under this id stays.
@@ -115,6 +114,7 @@ impl Fleet {
     ) -> Result<(), Failure> {
         let template = KeyTemplate::sealing(id, label);
         let _one_at_a_time = self.managing.lock().await;
+        config.store.check_writable().map_err(Failure::NotStored)?;
         let answer = self.hsm.import_key(self.session, id, template, bytes);
         carry_out(config, answer).await
     }
@@ -140,6 +140,7 @@ impl Fleet {
         key: SecretKey,
     ) -> Result<(), Failure> {
         let _one_at_a_time = self.managing.lock().await;
+        config.store.check_writable().map_err(Failure::NotStored)?;
         let answer = self.hsm.keep_secret_key(self.session, id, key);
         carry_out(config, answer).await
     }
@@ -166,8 +167,10 @@ impl Fleet {
         carry_out(config, self.hsm.remove_secret_key(session, id)).await
     }
 
+    /// Rule ST-24: what cannot be written is not done.
     async fn manage(&self, config: &KmsConfig, command: Command) -> Result<(), Failure> {
         let _one_at_a_time = self.managing.lock().await;
+        config.store.check_writable().map_err(Failure::NotStored)?;
         carry_out(config, self.hsm.manage(command)).await
     }
 
@@ -216,9 +219,7 @@ pub(crate) async fn off_thread<T: Send + 'static>(
 /// Makes the changes durable before the answer counts.
 async fn carry_out(config: &KmsConfig, answer: Answer) -> Result<(), Failure> {
     let Answer { result, changes } = answer;
-    write(config, changes)
-        .await
-        .map_err(|error| Failure::Unreachable(error.to_string()))?;
+    write(config, changes).await.map_err(Failure::NotStored)?;
     result.map(|_reply| ()).map_err(Failure::Refused)
 }
 
@@ -301,5 +302,6 @@ async fn write(config: &KmsConfig, changes: Vec<Change>) -> Result<(), StoreErro
             None => transaction.delete(name),
         };
     }
-    config.store.commit(transaction).await.map(|_revision| ())
+    let written = config.store.commit(transaction.pressing()).await;
+    written.map(|_revision| ())
 }

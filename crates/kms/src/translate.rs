@@ -8,7 +8,14 @@ use portcullis_store::StoreError;
 use crate::key_store::{ConnectionError, Failure};
 
 /// A commit that did not happen.
+///
+/// Rule ST-24, ST-21: a full disk and a data folder that is gone are one exception, whichever
+/// operation it is. Common Errors of the API reference: "The request has failed due to a temporary
+/// failure of the server."
 pub(crate) fn store(error: StoreError) -> Exception {
+    if let Some(text) = error.for_users() {
+        return Exception::new(Code::ServiceUnavailable, text).because(error);
+    }
     Exception::new(
         Code::KmsInternal,
         "The service could not store the change. Try again.",
@@ -90,6 +97,7 @@ pub(crate) fn operation(failure: &Failure, key_arn: &str) -> Exception {
             "The CloudHSM cluster has more work than it takes at once. Try again more slowly, or \
              add an HSM.",
         ),
+        Failure::NotStored(error) => store(error.clone()),
         Failure::OverQuota => crate::quota::throttled(),
         Failure::NoSessionFree => Exception::new(
             Code::KmsInternal,
@@ -126,6 +134,7 @@ pub(crate) fn fleet(failure: &Failure) -> Exception {
             "The service has more work than it takes at once. Try again more slowly.",
         ),
         Failure::OverQuota => crate::quota::throttled(),
+        Failure::NotStored(error) => store(error.clone()),
         Failure::Disconnected
         | Failure::NoHsm
         | Failure::Unreachable(_)

@@ -84,9 +84,11 @@ fn random_failed(store: &KeyStore, failure: &Failure) -> Exception {
         Failure::NoHsm | Failure::LockedOut | Failure::NoMaterial | Failure::Refused(_) => {
             Code::CustomKeyStoreInvalidState
         }
-        Failure::OverQuota | Failure::Busy | Failure::NoSessionFree | Failure::Unconfirmed(_) => {
-            exception.code
-        }
+        Failure::OverQuota
+        | Failure::Busy
+        | Failure::NoSessionFree
+        | Failure::NotStored(_)
+        | Failure::Unconfirmed(_) => exception.code,
     };
     Exception { code, ..exception }
 }

@@ -218,6 +218,7 @@ fn not_made(failure: &Failure, cluster: &ClusterId) -> Exception {
         | Failure::Unconfirmed(_)
         | Failure::Busy
         | Failure::OverQuota
+        | Failure::NotStored(_)
         | Failure::NoSessionFree => return translate::operation(failure, cluster.as_str()),
     };
     unfit.because(format!("{failure:?}"))
@@ -395,6 +396,8 @@ impl Kms {
         let Some(live) = store.live.load_full() else {
             return Err(not_connected(&store));
         };
+        // Rule ST-24: before the HSMs have a key whose record cannot be written.
+        self.check_storage()?;
         let is_member = |hsm: &HsmId| {
             let cluster = self.config.clusters.cluster(&store.scope, &record.cluster);
             let hsms = cluster.iter().flat_map(|cluster| &cluster.hsms);

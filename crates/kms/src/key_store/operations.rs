@@ -105,6 +105,7 @@ impl Kms {
         match connect::decide(&record, cluster.as_deref())? {
             connect::Decision::Already => {}
             connect::Decision::Start(to) => {
+                self.check_storage()?;
                 record.epoch = record.next_epoch(self.now_ms());
                 record.connection = to;
                 let epoch = record.epoch;
@@ -130,6 +131,7 @@ impl Kms {
         let store = find(&partition, &input.custom_key_store_id)?;
         let mut record = store.record();
         record.connection = disconnect::decide(&record)?;
+        self.check_storage()?;
         record.epoch = record.next_epoch(self.now_ms());
         let epoch = record.epoch;
         // Rule GATE-03: the gate is down before the disconnect is acknowledged, and before it is
@@ -191,6 +193,7 @@ impl Kms {
                 rename_while_connected: self.config.rename_while_connected,
             },
         )?;
+        self.check_storage()?;
         if record.connection == Connection::Disconnected {
             record.epoch = record.next_epoch(self.now_ms());
             store.gate.close(record.epoch);

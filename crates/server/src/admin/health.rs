@@ -10,14 +10,22 @@ use super::{Admin, status};
 use crate::metrics;
 
 /// `GET /_portcullis/health`.
+///
+/// Rule ST-21, ST-24: while nothing can be written it says so, and why.
 pub(super) async fn health(State(admin): State<Arc<Admin>>) -> Json<Value> {
-    Json(json!({
+    let trouble = admin.kms.storage_trouble();
+    let mut health = json!({
         "status": "running",
         "version": env!("CARGO_PKG_VERSION"),
         "uptime": admin.began.elapsed().as_secs(),
         "resets": admin.resets.as_ref().map_or(0, |resets| resets.count),
         "services": { "kms": "running", "cloudhsm": "running" },
-    }))
+    });
+    if let (Some(trouble), Some(health)) = (trouble, health.as_object_mut()) {
+        health.insert("status".to_owned(), "read-only".into());
+        health.insert("reason".to_owned(), trouble.message.into());
+    }
+    Json(health)
 }
 
 /// `GET /metrics`.

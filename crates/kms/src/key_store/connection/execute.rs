@@ -158,6 +158,7 @@ pub(super) fn learn(error: &CallError, before: Failure) -> Result<Failure, Failu
                 | Failure::OverQuota
                 | Failure::NoSessionFree
                 | Failure::Unconfirmed(_)
+                | Failure::NotStored(_)
                 | Failure::Refused(_) => Failure::Busy,
             })
         }
@@ -190,6 +191,7 @@ fn missed(before: Failure, failure: Failure) -> Failure {
         | Failure::Disconnected
         | Failure::OverQuota
         | Failure::NoSessionFree
+        | Failure::NotStored(_)
         | Failure::Unconfirmed(_)
         | Failure::Refused(_) => failure,
     }

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use portcullis_hsm::{Command, Epoch, Fence, Refusal, Reply, Secret, SessionId};
 use portcullis_link::CallError;
 use portcullis_seam::plant::{Bug, planted};
+use portcullis_store::StoreError;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -60,6 +61,8 @@ pub(crate) enum Failure {
     Unreachable(String),
     /// HSMs were asked, and none answered. What was asked for may have been carried out.
     NoAnswer(String),
+    /// What was made could not be stored.
+    NotStored(StoreError),
     /// No HSM has the key.
     NoMaterial,
     /// `kmsuser` is locked out on the HSMs.
