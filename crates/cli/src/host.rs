@@ -12,7 +12,7 @@ use portcullis_seam::{Entropy, SystemClock, SystemEntropy, ThreadPool};
 use serde_json::json;
 
 use crate::args::ServeHsm;
-use crate::folder::DataFolder;
+use crate::folder::{DataFolder, FolderKind};
 use crate::print;
 use crate::up::{Signals, start_logging};
 
@@ -39,9 +39,9 @@ async fn serve(arguments: &ServeHsm) -> Result<(), String> {
     let token = arguments.token.as_deref().map(str::parse).transpose();
     let token: Option<EnrolmentToken> = token.map_err(|error: InvalidToken| error.to_string())?;
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-    let folder = DataFolder::open(&arguments.data, &*entropy)?;
+    let folder = DataFolder::open(&arguments.data, FolderKind::Host, &*entropy)?;
     // A new folder holds nothing; one of `up` has a world.
-    if !is_host_folder(&folder.store) && !folder.store.scan("", None, 1).is_empty() {
+    if !is_host_folder(&folder.store) && !folder.is_new() {
         return Err(format!(
             "The data folder {} is that of a control plane, which `portcullis up` uses. Choose \
              another folder with --data.",
@@ -63,7 +63,7 @@ async fn serve(arguments: &ServeHsm) -> Result<(), String> {
     let host = HsmHost::open(config, token)
         .await
         .map_err(|end| end.to_string())?;
-    folder.finished()?;
+    folder.finished(&*entropy).await?;
     let mut signals = Signals::listen()?;
     tokio::select! {
         biased;

@@ -20,7 +20,7 @@ use portcullis_store::{Store, Transaction};
 use zeroize::Zeroizing;
 
 use crate::door::Urls;
-use crate::folder::{DataFolder, DeviceKeyBytes};
+use crate::folder::{DataFolder, DeviceKeyBytes, FolderKind, LOAD_RUNS};
 use crate::load_runs::LoadRunner;
 use crate::snapshot::Live;
 use crate::world::World;
@@ -124,8 +124,11 @@ impl System {
     ///
     /// # Errors
     /// A text for the user.
-    pub(crate) fn finished(&self) -> Result<(), String> {
-        self.folder.as_ref().map_or(Ok(()), DataFolder::finished)
+    pub(crate) async fn finished(&self) -> Result<(), String> {
+        match &self.folder {
+            Some(folder) => folder.finished(&*self.entropy).await,
+            None => Ok(()),
+        }
     }
 
     /// Writes down which world was made in the data folder, if there is one.
@@ -198,7 +201,7 @@ impl System {
 /// Where load runs are kept: with the data, or until the machine clears its temporary files.
 fn load_folder(data: &Data) -> PathBuf {
     match data {
-        Data::Folder(folder) => folder.join("load-runs"),
+        Data::Folder(folder) => folder.join(LOAD_RUNS),
         Data::Memory => {
             let name = format!("portcullis-{}-load-runs", std::process::id());
             std::env::temp_dir().join(name)
@@ -255,7 +258,7 @@ async fn open_data(
             Ok((live, None))
         }
         Data::Folder(path) => {
-            let folder = DataFolder::open(path, entropy)?;
+            let folder = DataFolder::open(path, FolderKind::ControlPlane, entropy)?;
             if is_host_folder(&folder.store) {
                 return Err(
                     "The data folder is that of a host, which `portcullis hsm serve` uses. Choose \

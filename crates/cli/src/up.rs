@@ -90,7 +90,7 @@ async fn serve(arguments: &Up) -> Result<Ended, String> {
     if seeded {
         system.name_world(&world_name(arguments))?;
     }
-    system.finished()?;
+    system.finished().await?;
     let listeners = door::listeners(arguments)?;
     let (auth, principals) = auth(arguments, &world)?;
     // Before the first line on stdout: whoever waits for that line may stop us at once.

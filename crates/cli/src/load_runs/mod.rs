@@ -13,7 +13,9 @@
 mod order;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -90,7 +92,7 @@ impl LoadRunner {
     }
 
     fn spawn(&self, folder: &Path, order: &LoadOrder, urls: &Urls) -> std::io::Result<Child> {
-        fs::create_dir_all(folder)?;
+        make_folders(folder)?;
         let told = json!({
             "scenario": order.scenario, "rate": order.rate, "seconds": order.seconds,
             "account": order.account, "region": order.region, "key_store": order.key_store,
@@ -241,6 +243,18 @@ fn number(id: &str) -> Option<u64> {
     let digits = id.strip_prefix("run-")?;
     let run: u64 = digits.parse().ok()?;
     (run.to_string() == digits).then_some(run)
+}
+
+/// The folder of a run in that of all. Not the data folder around them: one that was removed does not
+/// come back empty (rule ST-21).
+fn make_folders(run: &Path) -> std::io::Result<()> {
+    for folder in run.parent().into_iter().chain([run]) {
+        match DirBuilder::new().mode(0o700).create(folder) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
