@@ -16,6 +16,10 @@ pub enum Bug {
     AcknowledgedFromOneZone,
     /// An HSM forgets at a restart which epochs it has refused.
     FenceLostAtRestart,
+    /// A commit that found no room on the disk is acknowledged.
+    FullDiskAcknowledged,
+    /// A store that found no room once takes no writes any more.
+    FullDiskIsForEver,
     /// A key store may be pointed at a cluster with another certificate.
     CertificateCheckSkipped,
     /// An HSM starts its nonce counter anew after a restart with the same fixed field.
@@ -83,17 +87,21 @@ pub enum Bug {
     RevisionNotCompared,
     /// The first HSM hears of a new password before the store does.
     RotationNotRecorded,
+    /// A write into a file that was removed is acknowledged.
+    VanishedFileAcknowledged,
     /// A session stays open when the connection it was opened over has ended.
     SessionOutlivesConnection,
 }
 
 impl Bug {
     /// Every planted bug.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 41] = [
         Self::GateCheckedOnlyAtStart,
         Self::EpochNotComparedOnReply,
         Self::AcknowledgedFromOneZone,
         Self::FenceLostAtRestart,
+        Self::FullDiskAcknowledged,
+        Self::FullDiskIsForEver,
         Self::CertificateCheckSkipped,
         Self::NonceReused,
         Self::AdditionalDataIgnored,
@@ -127,6 +135,7 @@ impl Bug {
         Self::RemovedHsmCounts,
         Self::RevisionNotCompared,
         Self::RotationNotRecorded,
+        Self::VanishedFileAcknowledged,
         Self::SessionOutlivesConnection,
     ];
 }

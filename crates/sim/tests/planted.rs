@@ -77,6 +77,24 @@ fn a_commit_that_is_not_synced_is_found() {
     is_found(Bug::CommitNotSynced, Invariant::I8, 2);
 }
 
+/// Rule SIM-13
+#[test]
+fn a_commit_without_room_that_is_acknowledged_is_found() {
+    is_found(Bug::FullDiskAcknowledged, Invariant::I8, 0);
+}
+
+/// Rule SIM-13
+#[test]
+fn a_store_that_stays_closed_after_a_full_disk_is_found() {
+    is_found(Bug::FullDiskIsForEver, Invariant::I11, 0);
+}
+
+/// Rule SIM-14
+#[test]
+fn a_write_into_a_file_that_is_gone_is_found() {
+    is_found(Bug::VanishedFileAcknowledged, Invariant::I8, 0);
+}
+
 #[test]
 fn a_context_whose_names_and_values_run_together_is_found() {
     is_found(Bug::ContextNotFramed, Invariant::I3, 18);
