@@ -49,9 +49,16 @@ impl SmallDisk {
         self.0.path().join("ballast")
     }
 
+    /// Takes room that is given back later.
+    fn load(&self, kib: usize) {
+        std::fs::write(self.ballast(), vec![7; kib << 10]).unwrap();
+    }
+
     /// Takes all the room that is left.
     fn fill(&self) {
-        let all = std::fs::File::create(self.ballast()).unwrap();
+        let mut options = std::fs::OpenOptions::new();
+        let opened = options.append(true).create(true).open(self.ballast());
+        let all = opened.unwrap();
         let mut out = std::io::BufWriter::new(all);
         let _until_it_is_full = std::io::copy(&mut std::io::repeat(7), &mut out);
         drop(out.into_parts());
@@ -197,6 +204,7 @@ fn a_full_disk_refuses_writes_serves_everything_else_and_loses_nothing() {
     let Some(disk) = SmallDisk::of(mib << 10) else {
         return;
     };
+    disk.load(1 << 10);
     let mut portcullis = up(&disk.data());
     let mut caller = Caller::new(portcullis.authority());
     let mut acknowledged = Acknowledged::default();

@@ -3,7 +3,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use parking_lot::Mutex;
 use rustix::fs::{FallocateFlags, fallocate, fstatvfs};
@@ -11,16 +11,24 @@ use rustix::io::Errno;
 
 /// What a commit or two need when the file system has no room left. A record of 600 bytes takes some
 /// ten pages of 4 KiB while it is committed, and gives most of them back.
-const HALF_BYTES: u64 = 128 << 10;
+const FIRST_BYTES: u64 = 128 << 10;
+
+/// What a restart needs to connect key stores again: a commit of the control plane, and one of each
+/// HSM that they use.
+const LAST_BYTES: u64 = 256 << 10;
+
+/// With so much left on the file system a pressing commit is worth a try: it overwrites, and most of
+/// its pages are in the file already.
+const TRY_BYTES: u64 = 32 << 10;
 
 const FILE: &str = "reserve";
 
 /// The room that the stores of one folder share, with a part of it in reserve.
 ///
-/// Rule ST-24: a commit that finds no room gets one half of the reserve, and from then on every store
-/// of the folder refuses writes before they begin, until the reserve is whole again. So a full disk
-/// is met between two changes, not in the midst of one. The other half is for what was begun, and for
-/// the few writes without which a restart could not take up the connections of key stores.
+/// Rule ST-24: a commit that finds no room gets the first part of the reserve, and from then on every
+/// store of the folder refuses writes before they begin, until the reserve is whole again. So a full
+/// disk is met between two changes, not in the midst of one. The last part is for what was begun, and
+/// for the few writes without which a restart could not take up the connections of key stores.
 #[derive(Debug, Clone)]
 pub struct Room(Arc<Reserve>);
 
@@ -28,11 +36,21 @@ pub struct Room(Arc<Reserve>);
 struct Reserve {
     path: PathBuf,
     file: Mutex<Option<File>>,
-    /// How many halves of the reserve are in place.
-    halves: AtomicU64,
+    /// How many of the two parts are in place.
+    parts: AtomicU8,
 }
 
-const WHOLE: u64 = 2;
+const WHOLE: u8 = 2;
+const LAST: u8 = 1;
+
+/// How many bytes so many parts have.
+const fn bytes_of(parts: u8) -> u64 {
+    match parts {
+        0 => 0,
+        LAST => LAST_BYTES,
+        _ => LAST_BYTES + FIRST_BYTES,
+    }
+}
 
 impl Room {
     /// That of a folder, whose reserve is taken if there is room for it.
@@ -41,7 +59,7 @@ impl Room {
         let room = Self(Arc::new(Reserve {
             path: folder.join(FILE),
             file: Mutex::default(),
-            halves: AtomicU64::new(0),
+            parts: AtomicU8::new(0),
         }));
         if !room.look_for_reserve() {
             room.say_full();
@@ -64,44 +82,47 @@ impl Room {
 
     /// Whether a part of the reserve was used.
     pub(crate) fn is_full(&self) -> bool {
-        self.halves() < WHOLE
+        self.parts() < WHOLE
     }
 
-    /// Whether there is anything in reserve.
+    /// Whether a pressing commit may find room.
     pub(crate) fn has_last(&self) -> bool {
-        self.halves() > 0
+        self.parts() > 0 || self.free_bytes() >= TRY_BYTES
     }
 
-    fn halves(&self) -> u64 {
-        self.0.halves.load(Ordering::Acquire)
+    fn parts(&self) -> u8 {
+        self.0.parts.load(Ordering::Acquire)
     }
 
-    /// Gives a half of the reserve to a commit that finds no room: the last one only to one that is
+    /// Gives a part of the reserve to a commit that finds no room: the last one only to one that is
     /// pressing. Whether there was one.
     pub(crate) fn give_away(&self, pressing: bool) -> bool {
         let file = self.0.file.lock();
-        let left = match self.halves() {
-            WHOLE => WHOLE - 1,
-            0 => return false,
-            _ if !pressing => return false,
-            _ => 0,
+        let left = match self.parts() {
+            WHOLE => LAST,
+            LAST if pressing => 0,
+            _ => return false,
         };
-        if left + 1 == WHOLE {
+        if left == LAST {
             self.say_full();
         }
-        self.0.halves.store(left, Ordering::Release);
-        let cut = |file: &File| file.set_len(left * HALF_BYTES).is_ok();
+        self.0.parts.store(left, Ordering::Release);
+        let cut = |file: &File| file.set_len(bytes_of(left)).is_ok();
         file.as_ref().is_some_and(cut)
     }
 
     /// Whether a commit may take that many bytes: a few come from the reserve if need be.
     pub(crate) fn has(&self, bytes: u64) -> bool {
-        if bytes <= HALF_BYTES {
-            return true;
-        }
+        bytes <= FIRST_BYTES || self.free_bytes() >= bytes
+    }
+
+    /// How many bytes the file system has for us; any number where it does not say.
+    fn free_bytes(&self) -> u64 {
         let file = self.0.file.lock();
         let found = file.as_ref().and_then(|file| fstatvfs(file).ok());
-        found.is_none_or(|found| found.f_bavail.saturating_mul(found.f_frsize) >= bytes)
+        found.map_or(u64::MAX, |found| {
+            found.f_bavail.saturating_mul(found.f_frsize)
+        })
     }
 
     /// What a caller is told that finds it full.
@@ -119,13 +140,13 @@ impl Room {
     /// As much of it as there is room for: what is there from before counts.
     fn look_for_reserve(&self) -> bool {
         let mut file = self.0.file.lock();
-        let halves = match open(&mut file, &self.0.path) {
+        let parts = match open(&mut file, &self.0.path) {
             Ok(Some(file)) => allocate(file),
             Ok(None) => WHOLE,
             Err(_no_room) => 0,
         };
-        self.0.halves.store(halves, Ordering::Release);
-        halves == WHOLE
+        self.0.parts.store(parts, Ordering::Release);
+        parts == WHOLE
     }
 }
 
@@ -148,12 +169,12 @@ fn open<'a>(slot: &'a mut Option<File>, path: &Path) -> std::io::Result<Option<&
     Ok(slot.as_ref())
 }
 
-/// How many halves of the reserve the file holds then.
-fn allocate(file: &File) -> u64 {
-    for halves in (1..=WHOLE).rev() {
-        match fallocate(file, FallocateFlags::empty(), 0, halves * HALF_BYTES) {
+/// How many parts of the reserve the file holds then.
+fn allocate(file: &File) -> u8 {
+    for parts in [WHOLE, LAST] {
+        match fallocate(file, FallocateFlags::empty(), 0, bytes_of(parts)) {
             Err(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => {}
-            Ok(()) => return halves,
+            Ok(()) => return parts,
             // A file system that promises nothing: then what a write says must do.
             Err(_) => return WHOLE,
         }
@@ -177,20 +198,20 @@ mod tests {
 
     /// Rule ST-24
     #[test]
-    fn the_reserve_is_given_away_by_halves_and_taken_back() {
+    fn the_reserve_is_given_away_in_parts_and_taken_back() {
         let folder = tempfile::tempdir().unwrap();
         let room = Room::in_folder(folder.path());
         let bytes = || std::fs::metadata(folder.path().join(FILE)).unwrap().len();
         assert!(room.holds() && !room.is_full());
-        assert_eq!(bytes(), WHOLE * HALF_BYTES);
+        assert_eq!(bytes(), bytes_of(WHOLE));
         assert!(room.give_away(false) && room.is_full() && room.has_last());
-        assert_eq!(bytes(), HALF_BYTES);
+        assert_eq!(bytes(), LAST_BYTES);
         assert!(!room.give_away(false), "the rest is for what presses");
-        assert!(room.give_away(true) && !room.has_last());
+        assert!(room.give_away(true) && room.parts() == 0);
         assert_eq!(bytes(), 0);
         assert!(!room.give_away(true), "it is gone");
         assert!(room.holds() && !room.is_full());
-        assert_eq!(bytes(), WHOLE * HALF_BYTES);
+        assert_eq!(bytes(), bytes_of(WHOLE));
         assert!(room.has(1) && !room.has(u64::MAX));
     }
 }
