@@ -53,6 +53,7 @@ mod worker;
 
 mod compare;
 mod output;
+pub mod print;
 mod report;
 mod summary;
 

@@ -14,10 +14,11 @@ use crate::client::{Caller, Control, Endpoint, Line, Places};
 use crate::cycle::{self, EditCycle, Edits, Timing};
 use crate::failure::Unusable;
 use crate::find::{self, Target};
-use crate::output::{Files, Progress, print, result_table, write_results};
+use crate::output::{Files, Progress, result_table, write_results};
 use crate::pace::{Arrivals, LATE_ARRIVALS_MAX, Schedule, pace};
 use crate::phase::Span;
 use crate::plan::Plan;
+use crate::print::{self, Columns};
 use crate::quantity::Rate;
 use crate::summary::{Ending, Header, Summary};
 use crate::worker::{Journal, Load, Origin, work};
@@ -322,7 +323,7 @@ fn judge(summary: &mut Summary, arguments: &RunArguments) {
 fn show(summary: &Summary, output: Output) {
     match output {
         Output::Table => result_table(summary).iter().for_each(|table| {
-            print::table(table);
+            print::table(Columns::Numbers, table);
             print::line("");
         }),
         Output::Json => print::json(summary),

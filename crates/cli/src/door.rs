@@ -6,7 +6,7 @@ use portcullis_server::{Listeners, Running};
 
 use crate::again;
 use crate::args::{AuthMode, Up};
-use crate::print;
+use portcullis_loadgen::print;
 
 /// Where to listen: as asked for, or after a reset where it was.
 ///

@@ -1,16 +1,17 @@
 //! `portcullis env`: the variables that point AWS clients at a running Portcullis.
 
-use portcullis_loadgen::Access;
+use std::process::ExitCode;
 
-use crate::print;
+use portcullis_loadgen::{Access, print};
 
 /// Prints `export` lines for a shell's `eval`.
 ///
 /// The credentials are the ones that `--auth verify` knows too.
-pub(crate) fn run(access: &Access) {
+pub(crate) fn run(access: &Access) -> ExitCode {
     for (name, value) in variables(access) {
         print::line(&format!("export {name}={}", quoted(value)));
     }
+    ExitCode::SUCCESS
 }
 
 fn variables(access: &Access) -> Vec<(&'static str, &str)> {

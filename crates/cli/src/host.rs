@@ -13,8 +13,8 @@ use serde_json::json;
 
 use crate::args::ServeHsm;
 use crate::folder::{DataFolder, FolderKind};
-use crate::print;
 use crate::up::{Signals, start_logging};
+use portcullis_loadgen::print;
 
 /// Runs until SIGTERM or SIGINT, or until the control plane refuses.
 pub(crate) fn run(arguments: &ServeHsm) -> ExitCode {

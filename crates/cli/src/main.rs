@@ -14,7 +14,6 @@ mod hooks;
 mod host;
 mod load_runs;
 mod pem;
-mod print;
 mod snapshot;
 mod status;
 mod system;
@@ -27,6 +26,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
+use portcullis_loadgen::print;
 
 use crate::args::{Arguments, Command, HsmCommand};
 use crate::client::ClientError;
@@ -36,18 +36,15 @@ use crate::client::ClientError;
 const UNUSABLE: u8 = 2;
 
 fn main() -> ExitCode {
-    let outcome = match Arguments::parse_from(words(std::env::args_os())).command {
+    let arguments = match Arguments::try_parse_from(words(std::env::args_os())) {
+        Ok(arguments) => arguments,
+        Err(said) => return print::end_of_parsing(&said),
+    };
+    let outcome = match arguments.command {
         Command::Up(arguments) => return up::run(&arguments),
-        Command::Load { command } => return portcullis_loadgen::run(command),
-        Command::Env(access) => {
-            env::run(&access);
-            return ExitCode::SUCCESS;
-        }
-        Command::Completions { shell } => {
-            let mut command = Arguments::command();
-            clap_complete::generate(shell, &mut command, "portcullis", &mut std::io::stdout());
-            return ExitCode::SUCCESS;
-        }
+        Command::Load { command } => Ok(portcullis_loadgen::run(command)),
+        Command::Env(access) => Ok(env::run(&access)),
+        Command::Completions { shell } => Ok(completions(shell)),
         Command::Status(arguments) => wait_for(status::status(&arguments)),
         Command::Wait(arguments) => wait_for(status::wait(&arguments)),
         Command::Clock(arguments) => wait_for(clock::run(&arguments)),
@@ -65,10 +62,18 @@ fn main() -> ExitCode {
         Command::Snapshot { command } => wait_for(snapshot::run(&command)),
         Command::CloudhsmCli(arguments) => wait_for(cloudhsm_cli::run(*arguments)),
     };
-    outcome.unwrap_or_else(|error| {
+    print::end(outcome.unwrap_or_else(|error| {
         print::note(&error.0);
         ExitCode::from(UNUSABLE)
-    })
+    }))
+}
+
+fn completions(shell: clap_complete::Shell) -> ExitCode {
+    let mut script = Vec::new();
+    let mut command = Arguments::command();
+    clap_complete::generate(shell, &mut command, "portcullis", &mut script);
+    print::text(&String::from_utf8_lossy(&script));
+    ExitCode::SUCCESS
 }
 
 /// What was typed. Rule CL-33: called by the name of the CloudHSM CLI, the program is that.

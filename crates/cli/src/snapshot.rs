@@ -16,6 +16,7 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use portcullis_api::HsmId;
 use portcullis_cloudhsm::{Disks, FoundDisk, hsms_on_hosts};
+use portcullis_loadgen::print;
 use portcullis_seam::SystemEntropy;
 use portcullis_server::Snapshots;
 use portcullis_store::{Contents, Record, Store};
@@ -26,7 +27,6 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::args::{SnapshotCommand, SnapshotSource};
 use crate::client::{Client, ClientError};
 use crate::folder::{self, Claim, DeviceKeyBytes, SavedFolder};
-use crate::print;
 
 const MAGIC: &[u8] = b"portcullis snapshot\n";
 

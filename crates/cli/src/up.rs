@@ -16,10 +16,10 @@ use tracing_subscriber::EnvFilter;
 
 use crate::args::{AuthMode, Up};
 use crate::door::Urls;
-use crate::print;
 use crate::system::{Data, System};
 use crate::world::{World, seed};
 use crate::{again, door, hooks};
+use portcullis_loadgen::print;
 
 /// Runs until SIGTERM or SIGINT.
 pub(crate) fn run(arguments: &Up) -> ExitCode {

@@ -26,8 +26,8 @@ use crate::cycle::query;
 use crate::failure::Unusable;
 use crate::judge::{Comparison, Gate, Outcome, Sample, digest};
 use crate::operation::{Mix, Operation};
-use crate::output::print;
 use crate::plan::Plan;
+use crate::print::{self, Columns};
 use repair::{Repair, Shape};
 use report::{LostKey, Report};
 use traffic::{Diary, Stage, Traffic};
@@ -52,7 +52,7 @@ pub fn rehearse(script: &Script, arguments: &RehearseArguments) -> ExitCode {
             match arguments.output {
                 Output::Json => print::json(&report),
                 Output::Table => report.tables().iter().for_each(|table| {
-                    print::table(table);
+                    print::table(Columns::Numbers, table);
                     print::line("");
                 }),
             }

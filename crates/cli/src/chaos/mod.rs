@@ -10,13 +10,13 @@ use clap::{Args, Subcommand};
 use portcullis_api::{ClusterId, HsmId};
 use portcullis_cloudhsm::{FaultKind, FaultOrder};
 use portcullis_link::Direction;
+use portcullis_loadgen::print::{self, Columns};
 use portcullis_loadgen::{Access, Credentials, RehearseArguments, parse_duration};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::args::Output;
 use crate::client::{Client, ClientError};
-use crate::print;
 
 /// `portcullis chaos`.
 #[derive(Debug, Args)]
@@ -142,9 +142,9 @@ async fn ask(arguments: Chaos) -> Result<ExitCode, ClientError> {
         return Ok(ExitCode::FAILURE);
     }
     if matches!(arguments.command, Verb::List { output } if output == Output::Table) {
-        print::table(&rows(data));
+        print::table(Columns::Texts, &rows(data));
     } else {
-        print::json_pretty(data);
+        print::json(data);
     }
     Ok(ExitCode::SUCCESS)
 }

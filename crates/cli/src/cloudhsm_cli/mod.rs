@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use portcullis_loadgen::{Access, print};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -25,8 +26,6 @@ use self::request::{Request, check_approval, not_there};
 use self::session::{Sessions, Side};
 use self::verbs::{ClusterVerb, Credentials, KeyVerb, Password, UserVerb, Verb};
 use crate::client::{Client, ClientError};
-use crate::print;
-use portcullis_loadgen::Access;
 
 /// `portcullis cloudhsm-cli`.
 #[derive(Debug, Args)]
@@ -327,11 +326,11 @@ fn print_reply(reply: &Value) {
         data: &'a Value,
     }
     let (Some(error_code), Some(data)) = (reply.get("error_code"), reply.get("data")) else {
-        return print::json_pretty(reply);
+        return print::json(reply);
     };
     match serde_json::to_string_pretty(&InOrder { error_code, data }) {
         Ok(text) => print::line(&text),
-        Err(_) => print::json_pretty(reply),
+        Err(_) => print::json(reply),
     }
 }
 
