@@ -18,6 +18,7 @@ mod snapshot;
 mod status;
 mod system;
 mod up;
+mod user_folders;
 mod world;
 
 use std::ffi::OsString;

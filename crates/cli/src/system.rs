@@ -23,6 +23,7 @@ use crate::door::Urls;
 use crate::folder::{DataFolder, DeviceKeyBytes, FolderKind, LOAD_RUNS};
 use crate::load_runs::LoadRunner;
 use crate::snapshot::Live;
+use crate::user_folders;
 use crate::world::World;
 
 /// How long a cryptographic operation may take before the caller hears that it failed; SDKs wait
@@ -204,7 +205,7 @@ fn load_folder(data: &Data) -> PathBuf {
         Data::Folder(folder) => folder.join(LOAD_RUNS),
         Data::Memory => {
             let name = format!("portcullis-{}-load-runs", std::process::id());
-            std::env::temp_dir().join(name)
+            user_folders::temporary().join(name)
         }
     }
 }

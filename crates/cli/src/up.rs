@@ -18,7 +18,7 @@ use crate::args::{AuthMode, Up};
 use crate::door::Urls;
 use crate::system::{Data, System};
 use crate::world::{World, seed};
-use crate::{again, door, hooks};
+use crate::{again, door, hooks, user_folders};
 use portcullis_loadgen::print;
 
 /// Runs until SIGTERM or SIGINT.
@@ -243,12 +243,11 @@ fn data(arguments: &Up) -> Result<Data, String> {
     if let Some(folder) = &arguments.data {
         return Ok(Data::Folder(folder.clone()));
     }
-    let home = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from);
-    let home = home
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share")));
-    home.map(|home| Data::Folder(home.join("portcullis").join(world_name(arguments))))
+    user_folders::data()
+        .map(|data| Data::Folder(data.join("portcullis").join(world_name(arguments))))
         .ok_or_else(|| {
-            "There is no HOME to keep state in. Give a folder with --data, or use --ephemeral."
+            "There is no HOME to keep state in: neither HOME nor XDG_DATA_HOME names an absolute \
+             path. Give a folder with --data, or use --ephemeral."
                 .to_owned()
         })
 }
