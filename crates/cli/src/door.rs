@@ -6,7 +6,7 @@ use portcullis_server::{Listeners, Running};
 
 use crate::again;
 use crate::args::{AuthMode, Up};
-use portcullis_loadgen::print;
+use crate::output::ServerOutput;
 
 /// Where to listen: as asked for, or after a reset where it was.
 ///
@@ -49,7 +49,7 @@ impl Urls {
 }
 
 /// Rule DOOR-03: an endpoint that others reach says in one line what is open to them.
-pub(crate) fn tell(running: &Running, auth: AuthMode) {
+pub(crate) fn tell(running: &Running, auth: AuthMode, output: &ServerOutput) {
     if running.address.ip().is_loopback() && running.admin.ip().is_loopback() {
         return;
     }
@@ -58,7 +58,7 @@ pub(crate) fn tell(running: &Running, auth: AuthMode) {
         AuthMode::Verify => "for who signs with a known secret, test among them (--auth verify)",
         AuthMode::Enforce => "for who signs and is permitted (--auth enforce)",
     };
-    print::note(&format!(
+    output.note(&format!(
         "Others reach this: AWS endpoint {}: {calls}; admin API and console: {}.",
         running.address, running.admin,
     ));

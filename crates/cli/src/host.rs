@@ -8,34 +8,35 @@ use portcullis_cloudhsm::{
 };
 use portcullis_hsm::{DeviceKey, Settings};
 use portcullis_link::{ClientIdentity, QuicSettings, QuicTransport};
+use portcullis_loadgen::print;
 use portcullis_seam::{Entropy, SystemClock, SystemEntropy, ThreadPool};
 use serde_json::json;
 
 use crate::args::ServeHsm;
 use crate::folder::{DataFolder, FolderKind};
-use crate::up::{Signals, start_logging};
-use portcullis_loadgen::print;
+use crate::output::ServerOutput;
+use crate::up::Signals;
 
 /// Runs until SIGTERM or SIGINT, or until the control plane refuses.
 pub(crate) fn run(arguments: &ServeHsm) -> ExitCode {
-    start_logging();
+    let output = match ServerOutput::start() {
+        Ok(output) => output,
+        Err(why) => {
+            print::note(&why);
+            return ExitCode::from(2);
+        }
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
     let outcome = match runtime {
-        Ok(runtime) => runtime.block_on(serve(arguments)),
+        Ok(runtime) => runtime.block_on(serve(arguments, &output)),
         Err(error) => Err(format!("The operating system gives no threads: {error}.")),
     };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
-            print::note(&why);
-            ExitCode::from(2)
-        }
-    }
+    output.end(outcome)
 }
 
-async fn serve(arguments: &ServeHsm) -> Result<(), String> {
+async fn serve(arguments: &ServeHsm, output: &ServerOutput) -> Result<(), String> {
     let token = arguments.token.as_deref().map(str::parse).transpose();
     let token: Option<EnrolmentToken> = token.map_err(|error: InvalidToken| error.to_string())?;
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
@@ -68,16 +69,16 @@ async fn serve(arguments: &ServeHsm) -> Result<(), String> {
     tokio::select! {
         biased;
         () = signals.next() => {
-            print::note("Stopping: the HSM finishes what it has begun ...");
+            output.note("Stopping: the HSM finishes what it has begun ...");
             host.stop().await;
             Ok(())
         }
-        end = host.run(joined) => Err(end.to_string()),
+        end = host.run(|joined| tell(joined, output)) => Err(end.to_string()),
     }
 }
 
-fn joined(joined: &Joined) {
-    print::json_line(&json!({
+fn tell(joined: &Joined, output: &ServerOutput) {
+    output.result(&json!({
         "host": joined.host,
         "availability_zone": joined.zone,
         "pid": std::process::id(),

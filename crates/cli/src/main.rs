@@ -13,6 +13,7 @@ mod folder;
 mod hooks;
 mod host;
 mod load_runs;
+mod output;
 mod pem;
 mod snapshot;
 mod status;

@@ -7,55 +7,48 @@ use std::sync::Arc;
 
 use portcullis_api::Scope;
 use portcullis_cloudhsm::Quotas;
-use portcullis_server::{Auth, EventsConfig, Principals, Resets, Running, ServerConfig};
+use portcullis_loadgen::print;
+use portcullis_server::{
+    Auth, EventsConfig, EventsFile, Principals, Resets, Running, ServerConfig,
+};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use tracing_subscriber::EnvFilter;
 
 use crate::args::{AuthMode, Up};
 use crate::door::Urls;
+use crate::output::ServerOutput;
 use crate::system::{Data, System};
 use crate::world::{World, seed};
 use crate::{again, door, hooks, user_folders};
-use portcullis_loadgen::print;
 
 /// Runs until SIGTERM or SIGINT.
 pub(crate) fn run(arguments: &Up) -> ExitCode {
-    start_logging();
+    let output = match ServerOutput::start() {
+        Ok(output) => output,
+        Err(why) => {
+            print::note(&why);
+            return ExitCode::from(2);
+        }
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
     let outcome = match runtime {
-        Ok(runtime) => runtime.block_on(serve(arguments)),
+        Ok(runtime) => runtime.block_on(serve(arguments, &output)),
         Err(error) => Err(format!("The operating system gives no threads: {error}.")),
     };
     let outcome = match outcome {
-        Ok(Ended::ToBeginAgain { port, admin_port }) => Err(again::begin(port, admin_port)),
         Ok(Ended::Stopped) => Ok(()),
+        Ok(Ended::ToBeginAgain { port, admin_port }) => {
+            // What was said is written before this process becomes another one.
+            output.flush();
+            Err(again::begin(port, admin_port))
+        }
         Err(why) => Err(why),
     };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
-            print::note(&why);
-            ExitCode::from(2)
-        }
-    }
-}
-
-/// Logs to stderr; `PORTCULLIS_LOG` chooses, e.g. `debug` or `portcullis_kms=trace`.
-pub(crate) fn start_logging() {
-    let filter =
-        EnvFilter::try_from_env("PORTCULLIS_LOG").unwrap_or_else(|_unset| EnvFilter::new("warn"));
-    let stderr = std::io::stderr;
-    let coloured = std::io::IsTerminal::is_terminal(&stderr());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(coloured)
-        .with_writer(stderr)
-        .init();
+    output.end(outcome)
 }
 
 /// Why Portcullis does not serve any more.
@@ -68,7 +61,7 @@ enum Ended {
     },
 }
 
-async fn serve(arguments: &Up) -> Result<Ended, String> {
+async fn serve(arguments: &Up, output: &ServerOutput) -> Result<Ended, String> {
     let started = Instant::now();
     let mut world = World::find(&arguments.world).map_err(|error| error.to_string())?;
     world.time_scale = arguments.time_scale.or(world.time_scale);
@@ -104,13 +97,14 @@ async fn serve(arguments: &Up) -> Result<Ended, String> {
         auth,
         principals,
         defaults: world.scope(),
-        events: events(arguments)?,
+        events: events(arguments, output)?,
+        log_drops: output.log_drops(),
         resets: Some(resets.clone()),
         ..ServerConfig::default()
     })?;
     system.receive_hosts(running.address)?;
     let urls = Urls::of(&running);
-    run_hooks(arguments, &urls, world.scope()).await?;
+    run_hooks(arguments, &urls, world.scope(), output).await?;
     let ready_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     // After a reset whoever waited for the line has read it, and may not read on.
     if again::port().is_none() {
@@ -126,33 +120,51 @@ async fn serve(arguments: &Up) -> Result<Ended, String> {
         if let (Some(members), Some(admin)) = (line.as_object_mut(), urls.own_admin()) {
             members.insert("admin".to_owned(), json!(admin));
         }
-        print::json_line(&line);
+        output.result(&line);
     }
-    hints(&urls, &arguments.world, &data, seeded);
-    door::tell(&running, arguments.auth);
-    tell_of_another_world(system.world().as_deref(), arguments);
-    tell_of_faults(system.cloudhsm.faults().len());
-    serve_until(&mut signals, &resets.ask, running, &system).await
+    let started = Started {
+        world: &arguments.world,
+        data: &data,
+        seeded,
+    };
+    hints(&urls, &started, output);
+    door::tell(&running, arguments.auth, output);
+    tell_of_another_world(system.world().as_deref(), arguments, output);
+    tell_of_faults(system.cloudhsm.faults().len(), output);
+    let why = why_to_end(&mut signals, &resets.ask).await;
+    end(why, running, &system, output).await
 }
 
-/// Serves until a signal, or until somebody asks for the world's start.
-async fn serve_until(
-    signals: &mut Signals,
-    reset: &Notify,
-    running: Running,
-    system: &System,
-) -> Result<Ended, String> {
-    let (port, admin_port) = (running.address.port(), running.admin.port());
+/// Why a server ends.
+enum Reason {
+    Signal,
+    Reset,
+}
+
+async fn why_to_end(signals: &mut Signals, reset: &Notify) -> Reason {
     tokio::select! {
         biased;
-        () = signals.next() => {
-            print::note("Stopping: answering what is under way ...");
+        () = signals.next() => Reason::Signal,
+        () = reset.notified() => Reason::Reset,
+    }
+}
+
+async fn end(
+    why: Reason,
+    running: Running,
+    system: &System,
+    output: &ServerOutput,
+) -> Result<Ended, String> {
+    let (port, admin_port) = (running.address.port(), running.admin.port());
+    match why {
+        Reason::Signal => {
+            output.note("Stopping: answering what is under way ...");
             running.shutdown().await;
             system.kms.save_last_uses().await;
             Ok(Ended::Stopped)
         }
-        () = reset.notified() => {
-            print::note("Going back to the start of the world ...");
+        Reason::Reset => {
+            output.note("Going back to the start of the world ...");
             running.shutdown().await;
             system.abandon()?;
             Ok(Ended::ToBeginAgain { port, admin_port })
@@ -161,14 +173,19 @@ async fn serve_until(
 }
 
 /// Runs the scripts of `--ready-hooks`, while calls are answered.
-async fn run_hooks(arguments: &Up, urls: &Urls, scope: Scope) -> Result<(), String> {
+async fn run_hooks(
+    arguments: &Up,
+    urls: &Urls,
+    scope: Scope,
+    output: &ServerOutput,
+) -> Result<(), String> {
     let Some(folder) = arguments.ready_hooks.clone() else {
         return Ok(());
     };
     let urls = urls.clone();
     let run = tokio::task::spawn_blocking(move || hooks::run(&folder, &urls, &scope));
     let count = run.await.map_err(|error| error.to_string())??;
-    print::note(&format!("Ready hooks: {count} run."));
+    output.note(&format!("Ready hooks: {count} run."));
     Ok(())
 }
 
@@ -186,19 +203,28 @@ fn auth(arguments: &Up, world: &World) -> Result<(Auth, Option<Arc<Principals>>)
 }
 
 /// What is kept of events.
-fn events(arguments: &Up) -> Result<EventsConfig, String> {
+fn events(arguments: &Up, output: &ServerOutput) -> Result<EventsConfig, String> {
     let open = |path: &PathBuf| {
-        let opened = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path);
+        let opened = EventsFile::open(path);
         opened.map_err(|error| {
             let path = path.display();
             format!("Events cannot be appended to {path}: {error}. Give another --events-file.")
         })
     };
+    let file = arguments.events_file.as_ref().map(open).transpose()?;
+    // Rule EV-09: who may read a file that was there before is its owner's decision.
+    if let (Some(path), Some(mode)) = (
+        &arguments.events_file,
+        file.as_ref().and_then(EventsFile::read_by_others),
+    ) {
+        let path = path.display();
+        output.note(&format!(
+            "Note: others can read the events in {path} (mode {mode:03o}), which tell who does what \
+             with which key. If they should not: chmod 600 {path}"
+        ));
+    }
     Ok(EventsConfig {
-        file: arguments.events_file.as_ref().map(open).transpose()?,
+        file,
         ..EventsConfig::default()
     })
 }
@@ -253,13 +279,13 @@ fn data(arguments: &Up) -> Result<Data, String> {
 }
 
 /// Rule FT-08: what was broken before the restart is broken still, and nobody should have to wonder.
-fn tell_of_faults(count: usize) {
+fn tell_of_faults(count: usize, output: &ServerOutput) {
     let them = match count {
         0 => return,
         1 => "One fault from before is still there".to_owned(),
         _ => format!("{count} faults from before are still there"),
     };
-    print::note(&format!(
+    output.note(&format!(
         "{them}: `portcullis chaos list` shows, `portcullis chaos clear` undoes."
     ));
 }
@@ -272,26 +298,35 @@ fn world_name(arguments: &Up) -> String {
 
 /// Rule ST-16: a world is made once in a folder. Another one's name does not replace it, and what is
 /// there is not passed off as that one.
-fn tell_of_another_world(made: Option<&str>, arguments: &Up) {
+fn tell_of_another_world(made: Option<&str>, arguments: &Up, output: &ServerOutput) {
     let Some(made) = made.filter(|made| *made != world_name(arguments)) else {
         return;
     };
-    print::note(&format!(
+    output.note(&format!(
         "Note: this folder holds the world {made}. Nothing of {} was made in it. For that world \
          give another folder with --data.",
         arguments.world
     ));
 }
 
+/// What was started.
+struct Started<'a> {
+    world: &'a str,
+    data: &'a Data,
+    /// Whether the world was made by this start.
+    seeded: bool,
+}
+
 /// What to try, on stderr: stdout is for scripts.
-fn hints(urls: &Urls, world: &str, data: &Data, seeded: bool) {
-    let state = match (data, seeded) {
+fn hints(urls: &Urls, started: &Started<'_>, output: &ServerOutput) {
+    let world = started.world;
+    let state = match (started.data, started.seeded) {
         (Data::Memory, _) => "nothing is kept".to_owned(),
         (Data::Folder(folder), true) => format!("made in {}", folder.display()),
         (Data::Folder(folder), false) => format!("as it was left in {}", folder.display()),
     };
     let endpoint = &urls.endpoint;
-    print::note(&format!(
+    output.note(&format!(
         "Portcullis is ready at {endpoint}: world {world}, {state}."
     ));
     let alias = match world {
@@ -301,13 +336,13 @@ fn hints(urls: &Urls, world: &str, data: &Data, seeded: bool) {
     };
     let admin = urls.own_admin();
     let admin = admin.map_or_else(String::new, |url| format!(" --admin-url {url}"));
-    print::note("Try, in another shell:");
+    output.note("Try, in another shell:");
     let off_path = std::env::current_exe().ok().and_then(|binary| {
         let path = std::env::var_os("PATH").unwrap_or_default();
         off_path(&binary, &path)
     });
     if let Some(folder) = off_path {
-        print::note(&format!("  export PATH=\"{}:$PATH\"", folder.display()));
+        output.note(&format!("  export PATH=\"{}:$PATH\"", folder.display()));
     }
     for command in [
         format!("eval \"$(portcullis env --endpoint {endpoint}{admin})\""),
@@ -317,7 +352,7 @@ fn hints(urls: &Urls, world: &str, data: &Data, seeded: bool) {
         "portcullis load run --scenario edit-cycle --edits name --rate 500/s --duration 10s --out out"
             .to_owned(),
     ] {
-        print::note(&format!("  {command}"));
+        output.note(&format!("  {command}"));
     }
 }
 

@@ -9,8 +9,10 @@ use portcullis_api::{AccountId, Region, Scope};
 use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
+use crate::line_queue::DropCount;
 use crate::principals::Principals;
 use crate::surface::Listeners;
+use crate::trail::EventsFile;
 
 /// How the edge is set up.
 #[derive(Debug)]
@@ -34,6 +36,8 @@ pub struct ServerConfig {
     pub load_runs: Option<Arc<dyn LoadRuns>>,
     /// What is kept of calls.
     pub events: EventsConfig,
+    /// Lines that the log lacks.
+    pub log_drops: DropCount,
     /// Who begins the world anew; without, nobody does.
     pub resets: Option<Resets>,
 }
@@ -53,7 +57,7 @@ pub struct EventsConfig {
     /// How many records of calls that change something are kept in memory, and how many of others.
     pub kept_max: usize,
     /// Every record is appended to this file, as a line of JSON.
-    pub file: Option<std::fs::File>,
+    pub file: Option<EventsFile>,
 }
 
 impl Default for EventsConfig {
@@ -140,6 +144,7 @@ impl Default for ServerConfig {
             limits: Limits::default(),
             snapshots: None,
             events: EventsConfig::default(),
+            log_drops: DropCount::default(),
             resets: None,
             load_runs: None,
         }

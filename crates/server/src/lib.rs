@@ -8,7 +8,8 @@
 //! The life of a call: `http/core.rs` accepts, `http/edge.rs` reads and verifies, [`decode`]
 //! makes a call of the bytes, `dispatch.rs` hands it to the service, `http/reply.rs` writes the
 //! answer, `trail/` records what was called. `built.rs` lists the operations. Everything but `POST /`
-//! goes to a router of `admin/`, of which `surface.rs` says what it serves.
+//! goes to a router of `admin/`, of which `surface.rs` says what it serves. What is written for people
+//! and to the file of events goes through a [`LineQueue`].
 //!
 //! ```
 //! use portcullis_server::decode;
@@ -29,6 +30,7 @@ mod dispatch;
 mod handle;
 mod http;
 mod input;
+mod line_queue;
 mod metrics;
 mod principals;
 mod running;
@@ -41,7 +43,9 @@ mod trail;
 pub use config::{
     Auth, Credentials, EventsConfig, Limits, LoadOrder, LoadRuns, Resets, ServerConfig, Snapshots,
 };
+pub use line_queue::{DropCount, LineQueue, LineSink};
 pub use principals::Principals;
 pub use running::Running;
 pub use server::{Server, Services};
 pub use surface::{Listeners, NoAdminPort, NotStarted, Surface};
+pub use trail::EventsFile;

@@ -141,6 +141,25 @@ pub(crate) fn page(cores: &[Arc<CoreMetrics>]) -> String {
     page
 }
 
+/// Rule OUT-01, EV-06: lines that the log lacks, and records that the file of events lacks.
+pub(crate) fn add_drops(page: &mut String, log_lines: u64, events: u64) {
+    for (name, help, dropped) in [
+        (
+            "portcullis_log_lines_dropped_total",
+            "Lines of the log that stderr did not take in time",
+            log_lines,
+        ),
+        (
+            "portcullis_events_dropped_total",
+            "Events that the file of events did not take in time",
+            events,
+        ),
+    ] {
+        header(page, name, "counter", help);
+        line(page, name, "", dropped);
+    }
+}
+
 fn requests_of(page: &mut String, cores: &[Arc<CoreMetrics>], row: usize) {
     for outcome in 0..OUTCOMES {
         let count = sum(cores, row, |row| row.outcomes.get(outcome));

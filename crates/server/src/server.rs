@@ -70,6 +70,7 @@ impl Server {
             defaults: config.defaults.clone(),
             load_runs: config.load_runs,
             trail: Arc::clone(&trail),
+            log_drops: config.log_drops,
             resets: config.resets,
             cores: [&cores[..], &admins[..]].concat(),
             began: Instant::now(),

@@ -34,6 +34,11 @@ pub(super) async fn health(State(admin): State<Arc<Admin>>) -> Json<Value> {
 /// each key store.
 pub(super) async fn metrics(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
     let mut page = metrics::page(&admin.cores);
+    metrics::add_drops(
+        &mut page,
+        admin.log_drops.get(),
+        admin.trail.missing_in_file(),
+    );
     status::add_key_stores(&mut page, &admin.kms);
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], page)
 }

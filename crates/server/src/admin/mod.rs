@@ -36,6 +36,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::config::{LoadRuns, Resets, Snapshots};
+use crate::line_queue::DropCount;
 use crate::metrics::CoreMetrics;
 use crate::surface::Surface;
 use crate::trail::Trail;
@@ -51,6 +52,7 @@ pub(crate) struct Admin {
     pub(crate) snapshots: Option<Arc<dyn Snapshots>>,
     pub(crate) load_runs: Option<Arc<dyn LoadRuns>>,
     pub(crate) trail: Arc<Trail>,
+    pub(crate) log_drops: DropCount,
     pub(crate) resets: Option<Resets>,
     pub(crate) cores: Vec<Arc<CoreMetrics>>,
     pub(crate) began: Instant,

@@ -26,6 +26,8 @@ pub(crate) use caller::{Caller, Client, Peer};
 pub(crate) use record::{Filter, cloudtrail};
 pub(crate) use show::Shown;
 
+pub use file::EventsFile;
+
 use self::file::File;
 
 /// What was called, by whom, what became of it.
@@ -46,6 +48,18 @@ pub(crate) struct Trail {
 pub(crate) struct Told {
     pub(crate) sequence: u64,
     pub(crate) what: What,
+}
+
+impl Told {
+    /// What it takes in memory, about.
+    fn bytes(&self) -> usize {
+        let text = |shown: &Option<Shown>| shown.as_ref().map_or(0, |it| it.text().len());
+        let texts = match &self.what {
+            What::Call(call) => text(&call.notes.input) + text(&call.notes.output),
+            What::Service(_) => size_of::<EventRecord>(),
+        };
+        size_of::<Self>() + texts
+    }
 }
 
 /// What is told.
@@ -178,13 +192,15 @@ impl Trail {
         clock: Arc<dyn WallClock>,
         entropy: Arc<dyn Entropy>,
     ) -> std::io::Result<Self> {
+        let open = |file| File::start(file, Arc::clone(&clock));
+        let file = config.file.map(open).transpose()?;
         Ok(Self {
             clock,
             entropy,
             changes: Ring::holding(config.kept_max),
             reads: Ring::holding(config.kept_max),
             sequence: AtomicU64::new(0),
-            file: config.file.map(File::start).transpose()?,
+            file,
         })
     }
 
@@ -256,6 +272,11 @@ impl Trail {
             .map(|told| cloudtrail(told));
         let records = records.filter(|record| filter.passes(record)).collect();
         (records, dropped)
+    }
+
+    /// Records that the file of events lacks.
+    pub(crate) fn missing_in_file(&self) -> u64 {
+        self.file.as_ref().map_or(0, File::dropped)
     }
 
     /// Writes what is still to be written. Nothing is written afterwards.
