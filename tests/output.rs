@@ -9,7 +9,8 @@
 )]
 
 use std::fs::OpenOptions;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, PipeReader, Read};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -324,4 +325,53 @@ fn variables_that_are_empty_or_relative_name_no_folder() {
     }
     let left = std::fs::read_dir(folder.path()).unwrap().count();
     assert_eq!(left, 0, "something was put into the working directory");
+}
+
+/// Starts a server below a shell that permits cores of any size, and lets it crash.
+fn crash(arguments: &str) -> ExitStatus {
+    let home = tempfile::tempdir().unwrap();
+    let line = format!(
+        "ulimit -c unlimited; exec {} up --ephemeral --port 0 {arguments}",
+        binary().display()
+    );
+    let mut child = Command::new("sh")
+        .args(["-c", &line])
+        .current_dir(home.path())
+        .env("HOME", home.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut first = [0];
+    child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+    let limits = format!("/proc/{}/limits", child.id());
+    if let Ok(limits) = std::fs::read_to_string(limits) {
+        let core = limits
+            .lines()
+            .find(|line| line.starts_with("Max core file size"));
+        let soft = core.unwrap().split_whitespace().nth(4).unwrap();
+        let expected = if arguments.is_empty() {
+            "0"
+        } else {
+            "unlimited"
+        };
+        assert_eq!(soft, expected);
+    }
+    let id = child.id().to_string();
+    let sent = Command::new("kill").args(["-ABRT", &id]).status();
+    assert!(sent.unwrap().success());
+    child.wait().unwrap()
+}
+
+/// Rule SEC-01.
+#[test]
+fn a_crash_leaves_no_core_unless_it_is_asked_for() {
+    let status = crash("");
+    assert!(
+        status.signal().is_some() && !status.core_dumped(),
+        "{status}"
+    );
+    // Where the machine writes none in any case, the limit above is all that can be seen.
+    let status = crash("--allow-core-dumps");
+    assert!(status.signal().is_some(), "{status}");
 }

@@ -144,6 +144,10 @@ pub(crate) struct Up {
     /// Run the scripts of this folder when everything is ready, before the line on stdout
     #[arg(long, value_name = "DIR")]
     pub(crate) ready_hooks: Option<PathBuf>,
+    /// Let the system write a core dump if the process crashes, and debuggers look into it; the
+    /// device key and every key in use would be in it
+    #[arg(long)]
+    pub(crate) allow_core_dumps: bool,
 }
 
 /// `portcullis attest`.
@@ -333,6 +337,10 @@ pub(crate) struct ServeHsm {
     /// Where the HSM listens for the facade; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub(crate) listen: SocketAddr,
+    /// Let the system write a core dump if the process crashes, and debuggers look into it; the keys
+    /// of the HSM would be in it
+    #[arg(long)]
+    pub(crate) allow_core_dumps: bool,
 }
 
 /// `portcullis snapshot`.

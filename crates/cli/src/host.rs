@@ -13,6 +13,7 @@ use portcullis_seam::{Entropy, SystemClock, SystemEntropy, ThreadPool};
 use serde_json::json;
 
 use crate::args::ServeHsm;
+use crate::core_dumps;
 use crate::folder::{DataFolder, FolderKind};
 use crate::output::ServerOutput;
 use crate::up::Signals;
@@ -26,6 +27,11 @@ pub(crate) fn run(arguments: &ServeHsm) -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if !arguments.allow_core_dumps
+        && let Err(why) = core_dumps::forbid()
+    {
+        output.note(&why);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();

@@ -7,6 +7,7 @@ mod chaos;
 mod client;
 mod clock;
 mod cloudhsm_cli;
+mod core_dumps;
 mod door;
 mod env;
 mod folder;

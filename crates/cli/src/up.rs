@@ -21,7 +21,7 @@ use crate::door::Urls;
 use crate::output::ServerOutput;
 use crate::system::{Data, System};
 use crate::world::{World, seed};
-use crate::{again, door, hooks, user_folders};
+use crate::{again, core_dumps, door, hooks, user_folders};
 
 /// Runs until SIGTERM or SIGINT.
 pub(crate) fn run(arguments: &Up) -> ExitCode {
@@ -32,6 +32,11 @@ pub(crate) fn run(arguments: &Up) -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if !arguments.allow_core_dumps
+        && let Err(why) = core_dumps::forbid()
+    {
+        output.note(&why);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
