@@ -11,6 +11,7 @@ use portcullis_link::{ClientIdentity, QuicSettings, QuicTransport};
 use portcullis_loadgen::print;
 use portcullis_seam::{Entropy, SystemClock, SystemEntropy, ThreadPool};
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use crate::args::ServeHsm;
 use crate::core_dumps;
@@ -19,7 +20,7 @@ use crate::output::ServerOutput;
 use crate::up::Signals;
 
 /// Runs until SIGTERM or SIGINT, or until the control plane refuses.
-pub(crate) fn run(arguments: &ServeHsm) -> ExitCode {
+pub(crate) fn run(arguments: ServeHsm) -> ExitCode {
     let output = match ServerOutput::start() {
         Ok(output) => output,
         Err(why) => {
@@ -42,9 +43,8 @@ pub(crate) fn run(arguments: &ServeHsm) -> ExitCode {
     output.end(outcome)
 }
 
-async fn serve(arguments: &ServeHsm, output: &ServerOutput) -> Result<(), String> {
-    let token = arguments.token.as_deref().map(str::parse).transpose();
-    let token: Option<EnrolmentToken> = token.map_err(|error: InvalidToken| error.to_string())?;
+async fn serve(mut arguments: ServeHsm, output: &ServerOutput) -> Result<(), String> {
+    let token = read_token(arguments.token.take())?;
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let folder = DataFolder::open(&arguments.data, FolderKind::Host, &*entropy)?;
     // A new folder holds nothing; one of `up` has a world.
@@ -81,6 +81,13 @@ async fn serve(arguments: &ServeHsm, output: &ServerOutput) -> Result<(), String
         }
         end = host.run(|joined| tell(joined, output)) => Err(end.to_string()),
     }
+}
+
+/// The text of a token is not kept; the environment of the process still has it if it came from there.
+fn read_token(text: Option<String>) -> Result<Option<EnrolmentToken>, String> {
+    let text = text.map(Zeroizing::new);
+    let token = text.as_deref().map(|text| text.parse()).transpose();
+    token.map_err(|error: InvalidToken| error.to_string())
 }
 
 fn tell(joined: &Joined, output: &ServerOutput) {

@@ -246,7 +246,7 @@ impl Kms {
             record.epoch = record.next_epoch(self.now_ms());
         }
         let epoch = record.epoch;
-        let Ok(known) = self.known_passwords(&record) else {
+        let Ok((current, previous)) = self.present_password(&record) else {
             return;
         };
         if let Err(exception) = self.put_store(store, record).await {
@@ -256,13 +256,8 @@ impl Kms {
             }
             return;
         }
-        let mut known = known.into_iter();
-        let Some(current) = known.next() else {
-            return;
-        };
         let changes = self.config.clusters.changes();
-        let older = known.collect();
-        let live = LiveConnection::new(store.fence(epoch), Vec::new(), current, older, changes);
+        let live = LiveConnection::new(store.fence(epoch), Vec::new(), current, previous, changes);
         let live = Arc::new(live);
         store.live.store(Some(Arc::clone(&live)));
         self.reconcile(store, &live).await;
@@ -306,11 +301,26 @@ impl Kms {
         let members = members.unwrap_or_default();
         live.members.store(Arc::new(members.clone()));
         for member in members.iter().filter(|member| member.wants_login()) {
-            if let Err(error) = join(member, live).await {
+            if let Err(error) = self.join(member, live).await {
                 tracing::debug!(hsm = %member.hsm, %error, "not logged in yet");
             }
         }
         live.saw_to(lost);
+    }
+
+    /// Logs in on an HSM that came later, and gives it the present password if it has the last one.
+    async fn join(&self, member: &Member, live: &LiveConnection) -> Result<(), CallError> {
+        let previous = live.previous.iter().map(|sealed| self.unseal(sealed));
+        let previous: Vec<Secret> = previous.collect::<Result<_, _>>().unwrap_or_else(|error| {
+            tracing::error!(%error, "a former kmsuser password cannot be read");
+            Vec::new()
+        });
+        let known: Vec<&Secret> = std::iter::once(&live.current).chain(&previous).collect();
+        let used = member.log_in(&known, live.fence, false).await?;
+        if used > 0 {
+            member.change_password(&live.current).await?;
+        }
+        Ok(())
     }
 }
 
@@ -326,16 +336,4 @@ pub(super) async fn leave(store: &KeyStore, live: Option<Arc<LiveConnection>>, e
             tracing::warn!(key_store = %store.id, "not every HSM heard of the disconnect");
         }
     }
-}
-
-/// Logs in on an HSM that came later, and gives it the present password if it has the last one.
-async fn join(member: &Member, live: &LiveConnection) -> Result<(), CallError> {
-    let known: Vec<&Secret> = std::iter::once(&live.current)
-        .chain(&live.previous)
-        .collect();
-    let used = member.log_in(&known, live.fence, false).await?;
-    if used > 0 {
-        member.change_password(&live.current).await?;
-    }
-    Ok(())
 }

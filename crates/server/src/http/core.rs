@@ -9,6 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::edge::Edge;
+use super::wiping::WipingStream;
 use crate::trail::{Client, Peer};
 
 /// How long to wait when the operating system gives no connection, e.g. for want of descriptors.
@@ -100,7 +101,8 @@ async fn connection(
         .header_read_timeout(limits.head_timeout)
         .max_buf_size(limits.head_bytes_max);
     let service = service_fn(|request| edge.answer(request, &client));
-    let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
+    let mut connection =
+        std::pin::pin!(http.serve_connection(TokioIo::new(WipingStream(stream)), service));
     let outcome = tokio::select! {
         biased;
         outcome = connection.as_mut() => outcome,

@@ -8,6 +8,7 @@ mod listen;
 mod origin;
 mod query;
 mod reply;
+mod wiping;
 
 pub(crate) use authenticate::authenticate;
 pub(crate) use edge::{Edge, Shared};

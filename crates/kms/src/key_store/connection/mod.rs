@@ -31,8 +31,9 @@ pub(crate) struct LiveConnection {
     pub(crate) fence: Fence,
     pub(crate) members: ArcSwap<Vec<Arc<Member>>>,
     pub(super) current: Secret,
-    /// HSMs that the last rotations did not reach still have one of these passwords.
-    pub(super) previous: Vec<Secret>,
+    /// HSMs that the last rotations did not reach still have one of these passwords. Rule SEC-03: they
+    /// are sealed, and opened only to log in with them.
+    pub(super) previous: Vec<Vec<u8>>,
     /// Tells when a cluster has changed since it was looked at for these members.
     pub(super) changes: watch::Receiver<u64>,
     /// Wakes the maintenance: a session was lost.
@@ -83,7 +84,7 @@ impl LiveConnection {
         fence: Fence,
         members: Vec<Arc<Member>>,
         current: Secret,
-        previous: Vec<Secret>,
+        previous: Vec<Vec<u8>>,
         changes: watch::Receiver<u64>,
     ) -> Self {
         Self {
