@@ -104,7 +104,7 @@ impl SimDisk {
 
     /// Where it lies, for who has it open.
     #[must_use]
-    pub fn place(&self) -> Slotted {
+    pub(crate) fn place(&self) -> Slotted {
         Slotted(self.clone())
     }
 
@@ -301,7 +301,7 @@ impl Attached {
 
 /// Where the disk lies.
 #[derive(Debug)]
-pub struct Slotted(SimDisk);
+pub(crate) struct Slotted(SimDisk);
 
 impl Place for Slotted {
     fn check(&self) -> Result<(), String> {
