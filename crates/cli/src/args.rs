@@ -148,6 +148,9 @@ pub(crate) struct Up {
     /// device key and every key in use would be in it
     #[arg(long)]
     pub(crate) allow_core_dumps: bool,
+    /// The most connections that are open at once; fewer where there are fewer descriptors
+    #[arg(long, value_name = "N", default_value_t = 8192, value_parser = clap::value_parser!(u32).range(2..))]
+    pub(crate) max_connections: u32,
 }
 
 /// `portcullis attest`.

@@ -8,6 +8,7 @@ mod client;
 mod clock;
 mod cloudhsm_cli;
 mod core_dumps;
+mod descriptors;
 mod door;
 mod env;
 mod folder;

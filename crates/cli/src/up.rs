@@ -9,7 +9,7 @@ use portcullis_api::Scope;
 use portcullis_cloudhsm::Quotas;
 use portcullis_loadgen::print;
 use portcullis_server::{
-    Auth, EventsConfig, EventsFile, Principals, Resets, Running, ServerConfig,
+    Auth, EventsConfig, EventsFile, Limits, Principals, Resets, Running, ServerConfig,
 };
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
@@ -21,7 +21,7 @@ use crate::door::Urls;
 use crate::output::ServerOutput;
 use crate::system::{Data, System};
 use crate::world::{World, seed};
-use crate::{again, core_dumps, door, hooks, user_folders};
+use crate::{again, core_dumps, descriptors, door, hooks, user_folders};
 
 /// Runs until SIGTERM or SIGINT.
 pub(crate) fn run(arguments: &Up) -> ExitCode {
@@ -105,6 +105,7 @@ async fn serve(arguments: &Up, output: &ServerOutput) -> Result<Ended, String> {
         events: events(arguments, output)?,
         log_drops: output.log_drops(),
         resets: Some(resets.clone()),
+        limits: limits(arguments),
         ..ServerConfig::default()
     })?;
     system.receive_hosts(running.address)?;
@@ -205,6 +206,15 @@ fn auth(arguments: &Up, world: &World) -> Result<(Auth, Option<Arc<Principals>>)
     };
     let principals = (enforced || !principals.is_empty()).then(|| Arc::new(principals));
     Ok((auth, principals))
+}
+
+/// What clients may take.
+fn limits(arguments: &Up) -> Limits {
+    let limits = Limits {
+        connections_max: usize::try_from(arguments.max_connections).unwrap_or(usize::MAX),
+        ..Limits::default()
+    };
+    descriptors::fit(limits, ServerConfig::default().cores.get())
 }
 
 /// What is kept of events.

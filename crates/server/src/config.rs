@@ -3,12 +3,12 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Duration;
 
 use portcullis_api::{AccountId, Region, Scope};
 use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
+use crate::limits::Limits;
 use crate::line_queue::DropCount;
 use crate::principals::Principals;
 use crate::surface::Listeners;
@@ -159,39 +159,6 @@ fn default_scope() -> Scope {
     let account: AccountId = "000000000000".parse().expect("twelve digits");
     let region: Region = "us-east-1".parse().expect("a Region");
     Scope { account, region }
-}
-
-/// Bounds of what a client may take.
-#[derive(Debug, Clone)]
-pub struct Limits {
-    /// Bytes of a body. The largest request of both services, a CreateCustomKeyStore or PutKeyPolicy, has
-    /// under 64 KiB; 1 MiB leaves room for what must be answered with a validation error.
-    pub body_bytes_max: usize,
-    /// Bytes of a request's head.
-    pub head_bytes_max: usize,
-    /// How long a client may take to send a head, idle time on a kept connection included.
-    pub head_timeout: Duration,
-    /// How long a client may take to send a body.
-    pub body_timeout: Duration,
-    /// Connections of one core.
-    pub connections_per_core_max: u32,
-    /// How long a shutdown waits for requests in flight.
-    pub drain: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            body_bytes_max: 1 << 20,
-            // A head with a session token of 4 KiB has some 6 KiB.
-            head_bytes_max: 64 << 10,
-            // Longer than the 50 s for which SDKs keep an idle connection.
-            head_timeout: Duration::from_secs(75),
-            body_timeout: Duration::from_secs(30),
-            connections_per_core_max: 4096,
-            drain: Duration::from_secs(10),
-        }
-    }
 }
 
 /// Whose requests are accepted.

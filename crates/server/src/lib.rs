@@ -24,12 +24,14 @@
 mod admin;
 mod built;
 mod config;
+mod connections;
 mod console;
 pub mod decode;
 mod dispatch;
 mod handle;
 mod http;
 mod input;
+mod limits;
 mod line_queue;
 mod metrics;
 mod principals;
@@ -41,8 +43,9 @@ mod tests;
 mod trail;
 
 pub use config::{
-    Auth, Credentials, EventsConfig, Limits, LoadOrder, LoadRuns, Resets, ServerConfig, Snapshots,
+    Auth, Credentials, EventsConfig, LoadOrder, LoadRuns, Resets, ServerConfig, Snapshots,
 };
+pub use limits::{Limits, Patience};
 pub use line_queue::{DropCount, LineQueue, LineSink};
 pub use principals::Principals;
 pub use running::Running;

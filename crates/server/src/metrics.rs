@@ -11,6 +11,8 @@ use std::time::Duration;
 use portcullis_api::{Code, Exception, Operation};
 use tokio::time::Instant;
 
+use crate::connections::{self, ConnectionMetrics};
+
 /// Upper bounds of the latency buckets, in microseconds: from a call answered at the edge to one
 /// that waits for a cluster.
 const BOUNDS_US: [u64; 15] = [
@@ -29,6 +31,7 @@ const OUTCOMES: usize = Code::ALL.len() + 1;
 pub(crate) struct CoreMetrics {
     rows: Box<[Row]>,
     in_flight: AtomicU64,
+    pub(crate) connections: Arc<ConnectionMetrics>,
 }
 
 #[derive(Debug)]
@@ -53,6 +56,7 @@ impl CoreMetrics {
         Self {
             rows: (0..ROWS).map(|_| Row::new()).collect(),
             in_flight: AtomicU64::new(0),
+            connections: Arc::default(),
         }
     }
 
@@ -138,6 +142,8 @@ pub(crate) fn page(cores: &[Arc<CoreMetrics>]) -> String {
     for row in 0..ROWS {
         latency_of(&mut page, cores, row);
     }
+    let of_cores: Vec<&ConnectionMetrics> = cores.iter().map(|core| &*core.connections).collect();
+    connections::add(&mut page, &of_cores);
     page
 }
 

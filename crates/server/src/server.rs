@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::admin::{self, Admin};
 use crate::config::ServerConfig;
 use crate::dispatch::Dispatch;
-use crate::http::Shared;
+use crate::http::{Bounds, Shared};
 use crate::metrics::CoreMetrics;
 use crate::running::{self, Opening, Running};
 use crate::surface::{Listeners, NotStarted, Surface};
@@ -61,6 +61,7 @@ impl Server {
         services
             .kms
             .listen_to_events(Box::new(move |event| listening.tell_service(event)));
+        let bounds = Bounds::new(config.limits, cores.len() + admins.len());
         let is_own = config.listeners.admin().ip().is_loopback();
         let admin = Arc::new(Admin {
             snapshots: config.snapshots.filter(|_| is_own),
@@ -73,6 +74,7 @@ impl Server {
             log_drops: config.log_drops,
             resets: config.resets,
             cores: [&cores[..], &admins[..]].concat(),
+            bounds: Arc::clone(&bounds),
             began: Instant::now(),
         });
         let shared = Shared {
@@ -86,7 +88,7 @@ impl Server {
             auth: config.auth,
             principals: config.principals,
             defaults: config.defaults,
-            limits: config.limits,
+            bounds,
             trail,
         };
         let open = |address, surface, threads, metrics| Opening {

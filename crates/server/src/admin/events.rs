@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::Admin;
+use crate::http;
 use crate::trail::Filter;
 
 /// What a reader asks for.
@@ -24,7 +25,7 @@ pub(super) struct Asked {
 }
 
 /// `GET /_portcullis/events?name=&key=&since=`: the records kept, oldest first, as a CloudTrail log
-/// file has them, and how many older ones were dropped.
+/// file has them, and how many older ones were dropped. They are written as the client reads.
 pub(super) async fn events(
     State(admin): State<Arc<Admin>>,
     Query(asked): Query<Asked>,
@@ -41,8 +42,8 @@ pub(super) async fn events(
         key: asked.key,
         since,
     };
-    let (records, dropped) = admin.trail.recent(&filter);
-    Json(json!({ "Records": records, "dropped": dropped })).into_response()
+    let pieces = admin.trail.reader(filter).pieces();
+    http::stream(&admin.bounds, "application/json", pieces)
 }
 
 /// A date as `eventTime` has it, or seconds since 1970.

@@ -39,6 +39,7 @@ pub(super) async fn metrics(State(admin): State<Arc<Admin>>) -> impl IntoRespons
         admin.log_drops.get(),
         admin.trail.missing_in_file(),
     );
+    admin.bounds.add_held(&mut page);
     status::add_key_stores(&mut page, &admin.kms);
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], page)
 }

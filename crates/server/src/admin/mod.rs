@@ -36,6 +36,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::config::{LoadRuns, Resets, Snapshots};
+use crate::http::Bounds;
 use crate::line_queue::DropCount;
 use crate::metrics::CoreMetrics;
 use crate::surface::Surface;
@@ -55,6 +56,7 @@ pub(crate) struct Admin {
     pub(crate) log_drops: DropCount,
     pub(crate) resets: Option<Resets>,
     pub(crate) cores: Vec<Arc<CoreMetrics>>,
+    pub(crate) bounds: Arc<Bounds>,
     pub(crate) began: Instant,
 }
 

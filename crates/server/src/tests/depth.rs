@@ -9,7 +9,7 @@ use portcullis_policy::Kind;
 
 use super::client::Client;
 use super::story::World;
-use crate::config::Limits;
+use crate::limits::Limits;
 use crate::decode;
 
 /// What a body may begin with again and again.

@@ -2,6 +2,7 @@
 //! the real edge (`story`), which has more than one door (`door`).
 
 mod client;
+mod connections;
 mod depth;
 mod door;
 mod edge;

@@ -6,6 +6,7 @@
 
 mod caller;
 mod file;
+mod reader;
 mod record;
 mod show;
 
@@ -23,6 +24,7 @@ use serde::Serialize;
 use crate::config::EventsConfig;
 
 pub(crate) use caller::{Caller, Client, Peer};
+pub(crate) use reader::Reader;
 pub(crate) use record::{Filter, cloudtrail};
 pub(crate) use show::Shown;
 
@@ -43,10 +45,9 @@ pub(crate) struct Trail {
     file: Option<File>,
 }
 
-/// A record, and its place among all.
+/// A record.
 #[derive(Debug)]
 pub(crate) struct Told {
-    pub(crate) sequence: u64,
     pub(crate) what: What,
 }
 
@@ -251,27 +252,38 @@ impl Trail {
     }
 
     fn put(&self, ring: &Ring, what: What) {
-        let sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
-        let told = Arc::new(Told { sequence, what });
+        let told = Arc::new(Told { what });
         if let Some(file) = &self.file {
             file.write(Arc::clone(&told));
         }
-        ring.push(told);
+        ring.push(told, &self.sequence);
     }
 
-    /// The records kept that `filter` lets through, oldest first, and how many older ones were
-    /// dropped.
-    pub(crate) fn recent(&self, filter: &Filter) -> (Vec<serde_json::Value>, u64) {
-        let mut told = self.changes.all();
-        told.extend(self.reads.all());
-        told.sort_by_key(|told| told.sequence);
-        let dropped = self.changes.dropped() + self.reads.dropped();
-        let records = told
-            .iter()
-            .filter(|told| filter.may_pass(told))
-            .map(|told| cloudtrail(told));
-        let records = records.filter(|record| filter.passes(record)).collect();
-        (records, dropped)
+    /// Begins to read the records that there are now, oldest first.
+    pub(crate) fn reader(self: &Arc<Self>, filter: Filter) -> Reader {
+        Reader {
+            trail: Arc::clone(self),
+            filter,
+            next: 0,
+            end: self.sequence.load(Ordering::Acquire),
+        }
+    }
+
+    /// Up to `count` records with numbers from `next` on and below `end`, oldest first.
+    fn some(&self, next: u64, end: u64, count: usize) -> Vec<Numbered> {
+        let rings = [&self.changes, &self.reads];
+        let mut some: Vec<_> = rings
+            .into_iter()
+            .flat_map(|ring| ring.some(next, end, count))
+            .collect();
+        some.sort_by_key(|(number, _)| *number);
+        some.truncate(count);
+        some
+    }
+
+    /// Records that are kept no more.
+    fn dropped(&self) -> u64 {
+        self.changes.dropped() + self.reads.dropped()
     }
 
     /// Records that the file of events lacks.
@@ -297,6 +309,9 @@ impl fmt::Debug for Trail {
     }
 }
 
+/// A record, and its number among all.
+type Numbered = (u64, Arc<Told>);
+
 /// Rule EV-01: a log that forgets its oldest records, and counts them.
 struct Ring {
     records_max: usize,
@@ -305,7 +320,8 @@ struct Ring {
 
 #[derive(Default)]
 struct Kept {
-    records: VecDeque<Arc<Told>>,
+    /// In the order of their numbers.
+    records: VecDeque<Numbered>,
     dropped: u64,
 }
 
@@ -317,9 +333,12 @@ impl Ring {
         }
     }
 
-    fn push(&self, told: Arc<Told>) {
+    /// Gives the record the next number and keeps it.
+    fn push(&self, told: Arc<Told>, sequence: &AtomicU64) {
         let mut kept = self.kept.lock();
-        kept.records.push_back(told);
+        // Under the lock, so that the numbers of this log only rise.
+        let number = sequence.fetch_add(1, Ordering::AcqRel);
+        kept.records.push_back((number, told));
         let oldest = if kept.records.len() > self.records_max {
             kept.dropped += 1;
             kept.records.pop_front()
@@ -331,8 +350,12 @@ impl Ring {
         drop(oldest);
     }
 
-    fn all(&self) -> Vec<Arc<Told>> {
-        self.kept.lock().records.iter().map(Arc::clone).collect()
+    fn some(&self, next: u64, end: u64, count: usize) -> Vec<Numbered> {
+        let kept = self.kept.lock();
+        let first = kept.records.partition_point(|(number, _)| *number < next);
+        let records = kept.records.range(first..).take(count);
+        let records = records.take_while(|(number, _)| *number < end);
+        records.cloned().collect()
     }
 
     fn dropped(&self) -> u64 {
