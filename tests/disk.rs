@@ -2,7 +2,7 @@
 //! one exception, everything else goes on, and nothing that was acknowledged is lost.
 //!
 //! A full disk once ended the process, which then did not start before there was room; and a folder
-//! that had been removed took keys that nobody found again.
+//! that had been removed took keys that no later start found.
 //!
 //! `PORTCULLIS_DISK_MIB=64 cargo test -p portcullis-tests --test disk` fills a larger one.
 #![allow(

@@ -38,7 +38,7 @@ struct Platter {
     fuse: Option<u64>,
     /// Whether there is room for what is already there, and for nothing else.
     full: bool,
-    /// What it had when it was taken from its place; what is written from then on is found by nobody.
+    /// What it had when it was taken from its place; no start finds what is written from then on.
     at_its_place: Option<Medium>,
     /// Told when it has.
     cut: Arc<Notify>,
@@ -116,8 +116,8 @@ impl SimDisk {
         self.0.lock().full = full;
     }
 
-    /// Takes it from its place, like a folder that is moved while it is in use: whoever has it open
-    /// goes on with it, and nobody finds it.
+    /// Takes it from its place, like a folder that is moved while it is in use: the process
+    /// goes on writing to it, and no start finds that.
     ///
     /// Rule SIM-14: what is put back is what it had then.
     pub fn take_away(&self) {
@@ -133,7 +133,7 @@ impl SimDisk {
         self.0.lock().at_its_place.is_some()
     }
 
-    /// Puts back what was taken away, after whoever had it open has ended.
+    /// Puts back what was taken away, after the process that had it open has ended.
     pub fn put_back(&self) {
         let mut platter = self.0.lock();
         if let Some(found) = platter.at_its_place.take() {

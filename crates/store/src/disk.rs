@@ -254,7 +254,7 @@ impl Engine {
     }
 
     /// Rule ST-25: a write that finds no room undoes the commit that it belongs to, and nothing else:
-    /// redb is opened again and recovers as after a crash. After a failed sync nobody knows.
+    /// redb is opened again and recovers as after a crash. After a failed sync it is unknown what is on the disk.
     fn attempt(&mut self, changes: &Changes) -> Result<(), Failure> {
         let written = self.database().and_then(|open| write(open, changes));
         let Err(error) = written else {

@@ -30,7 +30,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// What somebody is told whose change is refused though it is right: what happened, why, and what
+    /// What a user is told whose change is refused though it is right: what happened, why, and what
     /// to do. None for what is a defect or a broken disk.
     #[must_use]
     pub fn for_users(&self) -> Option<String> {

@@ -653,7 +653,7 @@ mod tests {
         }
     }
 
-    /// Rule ST-21: without a write, whoever asks is told.
+    /// Rule ST-21: without a write too.
     #[test]
     fn a_store_that_is_gone_says_so_when_it_is_asked() {
         let folder = tempfile::tempdir().unwrap();

@@ -28,8 +28,8 @@ pub(super) fn lock(path: &Path) -> Result<File, String> {
     }
 }
 
-/// Rule ST-28: that nobody has the folder open, for somebody who only reads it. None where there is
-/// no such file: then nobody ever had.
+/// Rule ST-28: makes sure that no process has the folder open, for a caller that only reads it. None
+/// where there is no such file: then no process has used the folder.
 pub(super) fn lock_for_reading(path: &Path) -> Result<Option<File>, String> {
     let file = match File::open(path.join(LOCK)) {
         Ok(file) => file,
@@ -60,6 +60,8 @@ pub(super) fn write_whole(folder: &Path, name: &str, bytes: &[u8]) -> std::io::R
 }
 
 /// As [`write_whole`], unless the file says so already.
+///
+/// Rule ST-20: so a start needs no room on a full disk.
 pub(super) fn write_if_other(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
     match found::read_if_there(&folder.join(name))? {
         Some(there) if there == bytes => Ok(()),

@@ -19,8 +19,6 @@ mod files;
 mod found;
 mod identity;
 mod permissions;
-#[cfg(test)]
-mod tests;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -82,7 +80,7 @@ pub(crate) struct SavedFolder {
 
 impl SavedFolder {
     /// Rule ST-28: reads a folder and writes nothing, so that it may be on a file system that is
-    /// mounted for reading. Nobody may have it open.
+    /// mounted for reading. No process may have it open.
     ///
     /// # Errors
     /// A text for the user: in use, damaged, or no finished data folder.
@@ -525,3 +523,6 @@ fn unreadable(path: &Path, error: &StoreError) -> String {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -61,7 +61,7 @@ pub(super) fn tighten_all(path: &Path) -> Tightened {
     }
     found.tighten(&path.join(HSMS), 1);
     found.tighten(&path.join(LOAD_RUNS), DEPTH_MAX);
-    // A folder of somebody's own, such as a home or /tmp, keeps its mode.
+    // A folder that is not for us alone, such as a home or /tmp, keeps its mode.
     if is_ours_alone(path) {
         found.tighten(path, 0);
     } else {
@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(tighten_all(folder.path()), Tightened::default());
     }
 
-    /// Rule ST-22: `--data /tmp` must not shut everybody out of it.
+    /// Rule ST-22: `--data /tmp` must not shut other users out of it.
     #[test]
     fn a_folder_with_more_in_it_than_ours_keeps_its_mode() {
         let folder = folder();

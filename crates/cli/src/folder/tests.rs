@@ -374,7 +374,7 @@ async fn a_folder_is_saved_without_a_byte_written_into_it() {
     let refused = SavedFolder::read(path).unwrap_err();
     assert!(refused.contains("in use"), "{refused}");
     drop(open);
-    // As a kill leaves it: not closed, and without a lock of anybody.
+    // As a kill leaves it: not closed, and not locked.
     let killed = tempfile::tempdir().unwrap();
     for (name, bytes) in files(path) {
         let target = killed.path().join(name.strip_prefix(path).unwrap());

@@ -398,7 +398,7 @@ impl Core {
         Ok(())
     }
 
-    /// The memory is ahead of the disk, and nobody may see that: only a restart helps.
+    /// The memory is ahead of the disk, and no caller may see that: only a restart helps.
     fn fail(&self, error: &StoreError) -> Refusal {
         tracing::error!(hsm = %self.disk.hsm, %error, "the disk failed; the HSM goes down");
         let starved = matches!(error, StoreError::Full(_));
