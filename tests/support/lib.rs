@@ -238,14 +238,16 @@ impl Portcullis {
         self.wait()
     }
 
-    fn signal(&self, signal: &str) {
+    /// Sends a signal, for example `-TERM`, and does not wait.
+    pub fn signal(&self, signal: &str) {
         let sent = Command::new("kill")
             .args([signal, &self.child.id().to_string()])
             .status();
         assert!(sent.unwrap().success(), "the process has ended already");
     }
 
-    fn wait(&mut self) -> ExitStatus {
+    /// Waits for the end.
+    pub fn wait(&mut self) -> ExitStatus {
         eventually("the process ends", || self.child.try_wait().unwrap())
     }
 }

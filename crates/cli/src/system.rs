@@ -49,6 +49,7 @@ pub(crate) struct System {
     pub(crate) entropy: Arc<dyn Entropy>,
     /// As which it calls HSMs and receives hosts.
     identity: ClientIdentity,
+    pool: Arc<dyn WorkPool>,
     snapshots: Arc<Live>,
     load_runs: Arc<LoadRunner>,
     folder: Option<DataFolder>,
@@ -99,7 +100,7 @@ impl System {
             clock: calendar.clock(),
             device_key,
             hsm_settings: Settings::default(),
-            pool,
+            pool: Arc::clone(&pool),
             rename_while_connected: world.rename_while_connected,
             pacing,
             attestation: world.attestation()?,
@@ -115,6 +116,7 @@ impl System {
             calendar,
             entropy,
             identity,
+            pool,
             snapshots: Arc::new(live),
             load_runs: Arc::new(LoadRunner::new(load_folder(data))),
             folder,
@@ -164,6 +166,11 @@ impl System {
         folder.abandon(&kept)
     }
 
+    /// Begins no more long work for callers, and refuses what waits. Rule WORK-05.
+    pub(crate) fn end_long_work(&self) {
+        self.pool.close();
+    }
+
     /// Receives hosts at the endpoint's address, over UDP.
     ///
     /// # Errors
@@ -192,6 +199,7 @@ impl System {
             calendar: Arc::clone(&self.calendar),
             entropy: Arc::clone(&self.entropy),
             wall: Arc::new(SystemClock),
+            pool: Arc::clone(&self.pool),
         };
         let running = Server::start(config, services).map_err(|error| error.to_string())?;
         self.load_runs.set_urls(Urls::of(&running));

@@ -165,12 +165,14 @@ async fn end(
     match why {
         Reason::Signal => {
             output.note("Stopping: answering what is under way ...");
+            system.end_long_work();
             running.shutdown().await;
             system.kms.save_last_uses().await;
             Ok(Ended::Stopped)
         }
         Reason::Reset => {
             output.note("Going back to the start of the world ...");
+            system.end_long_work();
             running.shutdown().await;
             system.abandon()?;
             Ok(Ended::ToBeginAgain { port, admin_port })

@@ -7,9 +7,8 @@ use portcullis_hsm::{
     Answer, Call, Change, Command, Hsm, HsmKeyId, KeyKind, KeyTemplate, Operation, Output, Reply,
     Role, Secret, SecretKey, SessionId, Task,
 };
-use portcullis_seam::draw;
+use portcullis_seam::{WorkClass, draw};
 use portcullis_store::{StoreError, Transaction};
-use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use crate::key_store::Failure;
@@ -127,7 +126,10 @@ impl Fleet {
         kind: KeyKind,
     ) -> Result<(), Failure> {
         let entropy = Arc::clone(&config.entropy);
-        let made = off_thread(config, kind, move || SecretKey::generate(kind, &*entropy)).await?;
+        let make = move || SecretKey::generate(kind, &*entropy);
+        let made = config
+            .work_with(kind, WorkClass::KeyGeneration, make)
+            .await?;
         self.keep_secret_key(config, id, made.map_err(Failure::Refused)?)
             .await
     }
@@ -154,7 +156,22 @@ impl Fleet {
         task: Task,
     ) -> Result<Output, Failure> {
         let (hsm, session) = (Arc::clone(&self.hsm), self.session);
-        let performed = off_thread(config, kind, move || hsm.perform(session, id, &task)).await?;
+        let performed = match &task {
+            // It is kept beside the key: nothing is computed.
+            Task::PublicKey => hsm.perform(session, id, &task),
+            Task::Sign { .. }
+            | Task::Verify { .. }
+            | Task::Mac { .. }
+            | Task::VerifyMac { .. }
+            | Task::Agree { .. }
+            | Task::Encapsulate
+            | Task::Decapsulate { .. }
+            | Task::Encrypt { .. }
+            | Task::Decrypt { .. } => {
+                let run = move || hsm.perform(session, id, &task);
+                config.work_with(kind, WorkClass::Asymmetric, run).await?
+            }
+        };
         performed.map_err(Failure::Refused)
     }
 
@@ -193,27 +210,6 @@ impl fmt::Debug for Fleet {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Fleet({:?})", self.hsm)
     }
-}
-
-/// Runs `job` here, or on a worker if keys of this kind take long: the thread that serves the
-/// network serves others meanwhile. More work than the workers' queue takes is refused.
-pub(crate) async fn off_thread<T: Send + 'static>(
-    config: &KmsConfig,
-    kind: KeyKind,
-    job: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Failure> {
-    if !kind.is_slow() {
-        return Ok(job());
-    }
-    let (done, result) = oneshot::channel();
-    let job = Box::new(move || {
-        // Whoever asked may have gone.
-        let _unsent = done.send(job());
-    });
-    config.pool.submit(job).map_err(|_job| Failure::Busy)?;
-    result
-        .await
-        .map_err(|_gone| Failure::Unreachable("the worker ended".to_owned()))
 }
 
 /// Makes the changes durable before the answer counts.

@@ -31,6 +31,7 @@ mod quota;
 mod shared;
 mod subject;
 mod translate;
+mod work;
 
 pub use access::{
     Concern, Concerns, Principal, RequestOrigin, policy_findings, policy_findings_of,

@@ -6,6 +6,7 @@ use portcullis_link::{CallError, LinkError};
 use portcullis_store::StoreError;
 
 use crate::key_store::{ConnectionError, Failure};
+use crate::work;
 
 /// A commit that did not happen.
 ///
@@ -109,6 +110,7 @@ pub(crate) fn operation(failure: &Failure, key_arn: &str) -> Exception {
             "The service cannot tell whether the key store is still connected. Try again.",
         )
         .because(why),
+        Failure::NotDone { class, why } => work::not_done(*class, *why),
         Failure::Refused(Refusal::NotAuthentic) => invalid_ciphertext(),
         // Rule KEY-30: whatever else the HSMs object to, it is about the key and its user as they are in
         // the cluster, which somebody has changed there.
@@ -129,6 +131,7 @@ pub(crate) fn operation(failure: &Failure, key_arn: &str) -> Exception {
 pub(crate) fn fleet(failure: &Failure) -> Exception {
     match failure {
         Failure::Refused(Refusal::NotAuthentic) => invalid_ciphertext(),
+        Failure::NotDone { class, why } => work::not_done(*class, *why),
         Failure::Busy => Exception::new(
             Code::Throttling,
             "The service has more work than it takes at once. Try again more slowly.",

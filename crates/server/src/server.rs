@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use portcullis_cloudhsm::{Calendar, CloudHsm};
 use portcullis_kms::Kms;
-use portcullis_seam::{Entropy, WallClock};
+use portcullis_seam::{Entropy, WallClock, WorkPool};
 use tokio::time::Instant;
 
 use crate::admin::{self, Admin};
@@ -28,6 +28,8 @@ pub struct Services {
     /// Judges the dates of signatures. Clients sign with the machine's time, so this is the
     /// machine's clock also where the services live on a faster one.
     pub wall: Arc<dyn WallClock>,
+    /// Where both have their long work done, for `/metrics`.
+    pub pool: Arc<dyn WorkPool>,
 }
 
 /// The edge, not yet started.
@@ -75,6 +77,7 @@ impl Server {
             resets: config.resets,
             cores: [&cores[..], &admins[..]].concat(),
             bounds: Arc::clone(&bounds),
+            pool: services.pool,
             began: Instant::now(),
         });
         let shared = Shared {

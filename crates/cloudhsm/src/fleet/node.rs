@@ -1,6 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use portcullis_hsm::{
@@ -8,10 +9,11 @@ use portcullis_hsm::{
     Role,
 };
 use portcullis_seam::plant::{Bug, planted};
-use portcullis_seam::{WallClock, WorkPool};
+use portcullis_seam::{JobTerms, WallClock, WorkClass, WorkPool, perform};
 use portcullis_store::{StoreError, StoreHealth};
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::condition::Condition;
 use super::device::Station;
@@ -35,6 +37,8 @@ pub(crate) struct Core {
     clock: Arc<dyn WallClock>,
     /// Held while a command is carried out, until it is durable.
     managing: tokio::sync::Mutex<Notes>,
+    /// Room for commands that wait for `managing` or hold it.
+    commands: Semaphore,
     down: AtomicBool,
     /// Whether it is down since there was no room for what it had done: a restart helps when there is.
     starved: AtomicBool,
@@ -65,6 +69,7 @@ impl Node {
         let core = Core {
             hsm: Arc::new(hsm),
             managing: tokio::sync::Mutex::new(disk.notes()),
+            commands: Semaphore::new(COMMANDS_MAX),
             down: AtomicBool::new(false),
             starved: AtomicBool::new(false),
             station: Mutex::default(),
@@ -265,6 +270,13 @@ impl Noted {
     }
 }
 
+/// Commands that one HSM has before it: at some 5 ms a command, more than it gets through while
+/// their senders wait.
+const COMMANDS_MAX: usize = 1024;
+
+/// The longest that a sender of a command waits: a person, 5 s; KMS waits 2 s.
+const COMMAND_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Whether a command may change what is on the disk. A login does: it counts failures and raises
 /// the fence.
 const fn may_write(command: &Command) -> bool {
@@ -291,8 +303,17 @@ impl Core {
         self.down.store(true, Ordering::Release);
     }
 
+    /// Rule WORK-06: the commands that wait for an HSM are bounded, and one that has waited longer
+    /// than its sender is not begun.
     async fn carry_out(&self, command: Command) -> Result<Reply, Refusal> {
+        let Ok(_room) = self.commands.try_acquire() else {
+            return Err(Refusal::Busy);
+        };
+        let deadline = Instant::now() + COMMAND_PATIENCE;
         let mut notes = self.managing.lock().await;
+        if Instant::now() > deadline {
+            return Err(Refusal::Busy);
+        }
         if self.is_down() {
             return Err(Refusal::DiskFailed);
         }
@@ -303,7 +324,7 @@ impl Core {
             self.check_writable(&command)?;
         }
         let noted = Noted::of(&command);
-        let answer = self.run(command).await;
+        let answer = self.run(command, deadline).await;
         let mut writes = Writes::default();
         let result = self.undo_revivals(&notes, answer.result, answer.changes, &mut writes);
         if result.is_ok() {
@@ -329,21 +350,22 @@ impl Core {
         }
     }
 
-    async fn run(&self, command: Command) -> Answer {
+    async fn run(&self, command: Command, deadline: Instant) -> Answer {
         if !command.hashes_password() {
             return self.hsm.manage(command);
         }
-        let (tell, told) = oneshot::channel();
+        let terms = JobTerms {
+            class: WorkClass::Control,
+            deadline,
+        };
         let hsm = Arc::clone(&self.hsm);
-        let job = Box::new(move || {
-            let _nobody_waits = tell.send(hsm.manage(command));
-        });
-        if let Err(job) = self.pool.submit(job) {
-            job();
-        }
-        told.await.unwrap_or_else(|_pool_ended| Answer {
-            result: Err(Refusal::Busy),
-            changes: Vec::new(),
+        let managed = perform(&*self.pool, terms, move || hsm.manage(command)).await;
+        managed.unwrap_or_else(|why| {
+            tracing::warn!(hsm = %self.disk.hsm, %why, "a command was not carried out");
+            Answer {
+                result: Err(Refusal::Busy),
+                changes: Vec::new(),
+            }
         })
     }
 
@@ -421,5 +443,75 @@ impl fmt::Debug for Node {
 impl fmt::Debug for Core {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Core({})", self.disk.hsm)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_hsm::{DeviceKey, Secret, Settings};
+    use portcullis_seam::{Entropy, InlinePool, SystemClock, SystemEntropy};
+    use portcullis_store::Store;
+    use tokio::task::{JoinHandle, yield_now};
+
+    use super::*;
+
+    fn node() -> Node {
+        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+        let disk = Disk {
+            hsm: "hsm-4esfcd3lu4x".parse().unwrap(),
+            store: Store::memory(),
+            device_key: Arc::new(DeviceKey::draw(&*entropy)),
+            entropy: Arc::clone(&entropy),
+        };
+        let hsm = Hsm::blank(Settings::default(), entropy);
+        let (clock, pool) = (Arc::new(SystemClock), Arc::new(InlinePool));
+        Node::start(hsm, disk, Arc::default(), clock, pool)
+    }
+
+    fn activate(node: &Node) -> JoinHandle<Result<Reply, Refusal>> {
+        let (node, password) = (node.clone(), Secret::new("adminPassword"));
+        tokio::spawn(async move { node.carry_out(Command::Activate { password }).await })
+    }
+
+    async fn list(node: &Node) -> Result<Reply, Refusal> {
+        node.carry_out(Command::ListUsers).await
+    }
+
+    /// Rule WORK-06.
+    #[tokio::test(start_paused = true)]
+    async fn the_commands_that_wait_for_an_hsm_are_bounded() {
+        let node = node();
+        let held = node.core.managing.lock().await;
+        let waiting: Vec<_> = (0..COMMANDS_MAX)
+            .map(|_| {
+                let node = node.clone();
+                tokio::spawn(async move { list(&node).await })
+            })
+            .collect();
+        while node.core.commands.available_permits() > 0 {
+            yield_now().await;
+        }
+        assert_eq!(list(&node).await, Err(Refusal::Busy));
+        drop(held);
+        for answer in waiting {
+            assert!(matches!(answer.await.unwrap(), Ok(Reply::Users(_))));
+        }
+    }
+
+    /// Rule WORK-06.
+    #[tokio::test(start_paused = true)]
+    async fn a_command_that_waited_longer_than_its_sender_is_not_begun() {
+        let node = node();
+        let held = node.core.managing.lock().await;
+        let late = activate(&node);
+        while node.core.commands.available_permits() == COMMANDS_MAX {
+            yield_now().await;
+        }
+        tokio::time::advance(COMMAND_PATIENCE + Duration::from_millis(1)).await;
+        drop(held);
+        assert_eq!(late.await.unwrap(), Err(Refusal::Busy));
+        assert!(!node.is_activated());
+        assert_eq!(activate(&node).await.unwrap(), Ok(Reply::Done));
+        assert!(node.is_activated());
     }
 }

@@ -88,6 +88,7 @@ fn random_failed(store: &KeyStore, failure: &Failure) -> Exception {
         | Failure::Busy
         | Failure::NoSessionFree
         | Failure::NotStored(_)
+        | Failure::NotDone { .. }
         | Failure::Unconfirmed(_) => exception.code,
     };
     Exception { code, ..exception }

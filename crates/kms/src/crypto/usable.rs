@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portcullis_api::{Blob, Code, Exception};
-use portcullis_hsm::{HsmKeyId, KeyKind, Operation, Output, Refusal, Task};
+use portcullis_hsm::{HsmKeyId, Operation, Output, Refusal, Task};
 use tokio::time::Instant;
 
 use super::{additional_data, ciphertext};
@@ -130,17 +130,6 @@ impl Kms {
             Err(Failure::Refused(Refusal::BadMechanism)) => Ok(Err(Unfit::BadForm)),
             Err(failure) => Err(translate::fleet(&failure)),
         }
-    }
-
-    /// Does something long off the thread that serves the network, if keys of this kind take long.
-    pub(crate) async fn off_thread<T: Send + 'static>(
-        &self,
-        kind: KeyKind,
-        job: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Exception> {
-        crate::fleet::off_thread(&self.config, kind, job)
-            .await
-            .map_err(|failure| translate::fleet(&failure))
     }
 }
 

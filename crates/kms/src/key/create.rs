@@ -219,6 +219,7 @@ fn not_made(failure: &Failure, cluster: &ClusterId) -> Exception {
         | Failure::Busy
         | Failure::OverQuota
         | Failure::NotStored(_)
+        | Failure::NotDone { .. }
         | Failure::NoSessionFree => return translate::operation(failure, cluster.as_str()),
     };
     unfit.because(format!("{failure:?}"))

@@ -31,7 +31,7 @@ pub(super) async fn health(State(admin): State<Arc<Admin>>) -> Json<Value> {
 /// `GET /metrics`.
 ///
 /// Rule WIRE-15: calls by operation and outcome, latencies, calls in flight, and the state of
-/// each key store.
+/// each key store. Rule WORK-08: what each class of work has to do and has done.
 pub(super) async fn metrics(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
     let mut page = metrics::page(&admin.cores);
     metrics::add_drops(
@@ -40,6 +40,7 @@ pub(super) async fn metrics(State(admin): State<Arc<Admin>>) -> impl IntoRespons
         admin.trail.missing_in_file(),
     );
     admin.bounds.add_held(&mut page);
+    metrics::add_work(&mut page, &admin.pool.figures());
     status::add_key_stores(&mut page, &admin.kms);
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], page)
 }

@@ -32,6 +32,7 @@ use axum::{Json, Router};
 use portcullis_api::Scope;
 use portcullis_cloudhsm::{Calendar, CloudHsm};
 use portcullis_kms::Kms;
+use portcullis_seam::WorkPool;
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -57,6 +58,7 @@ pub(crate) struct Admin {
     pub(crate) resets: Option<Resets>,
     pub(crate) cores: Vec<Arc<CoreMetrics>>,
     pub(crate) bounds: Arc<Bounds>,
+    pub(crate) pool: Arc<dyn WorkPool>,
     pub(crate) began: Instant,
 }
 

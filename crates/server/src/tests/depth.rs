@@ -9,8 +9,8 @@ use portcullis_policy::Kind;
 
 use super::client::Client;
 use super::story::World;
-use crate::limits::Limits;
 use crate::decode;
+use crate::limits::Limits;
 
 /// What a body may begin with again and again.
 const OPENERS: &[&str] = &[

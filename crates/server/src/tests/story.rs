@@ -90,6 +90,7 @@ impl World {
             entropy,
             calendar: Arc::new(calendar),
             wall: Arc::new(SystemClock),
+            pool: Arc::new(InlinePool),
         };
         let running = Server::start(config, services).unwrap();
         let client = Client::connect(running.admin).await;

@@ -159,6 +159,7 @@ pub(super) fn learn(error: &CallError, before: Failure) -> Result<Failure, Failu
                 | Failure::NoSessionFree
                 | Failure::Unconfirmed(_)
                 | Failure::NotStored(_)
+                | Failure::NotDone { .. }
                 | Failure::Refused(_) => Failure::Busy,
             })
         }
@@ -192,6 +193,7 @@ fn missed(before: Failure, failure: Failure) -> Failure {
         | Failure::OverQuota
         | Failure::NoSessionFree
         | Failure::NotStored(_)
+        | Failure::NotDone { .. }
         | Failure::Unconfirmed(_)
         | Failure::Refused(_) => failure,
     }

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use portcullis_hsm::{Command, Epoch, Fence, Refusal, Reply, Secret, SessionId};
 use portcullis_link::CallError;
 use portcullis_seam::plant::{Bug, planted};
+use portcullis_seam::{NotDone, WorkClass};
 use portcullis_store::StoreError;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -74,6 +75,13 @@ pub(crate) enum Failure {
     OverQuota,
     /// The key store has as many calls under way as it may have.
     NoSessionFree,
+    /// The workers have too much to do, or are about to end.
+    NotDone {
+        /// Of which class the work is.
+        class: WorkClass,
+        /// Why it was not done.
+        why: NotDone,
+    },
     /// An HSM refused for a reason that another HSM would have too.
     Refused(Refusal),
 }
