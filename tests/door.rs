@@ -109,6 +109,168 @@ fn a_stranger_gets_the_aws_endpoint_and_the_health_and_nothing_else() {
     );
 }
 
+fn bearer(portcullis: &Portcullis) -> String {
+    let file = portcullis.ready.get("admin_token_file").unwrap();
+    let token = std::fs::read_to_string(file.as_str().unwrap()).unwrap();
+    format!(
+        "host: localhost\r\nauthorization: Bearer {}\r\n",
+        token.trim()
+    )
+}
+
+/// Rules DOOR-04, DOOR-05 and DOOR-08
+#[test]
+fn an_admin_api_elsewhere_asks_for_its_token() {
+    let helper = Portcullis::up(&["--world", "empty", "--ephemeral"]);
+    let open = [
+        "--admin-bind 0.0.0.0:0",
+        "--bind 0.0.0.0 --admin-bind [::]:0",
+    ];
+    for arguments in open {
+        let said = helper.shell_fails(&format!("portcullis up --ephemeral --port 0 {arguments}"));
+        assert!(said.contains("--admin-token-file"), "{said}");
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let arguments = ["--world", "empty", "--admin-bind", "0.0.0.0:0", "--data"];
+    let arguments = [&arguments[..], &[data.to_str().unwrap()]].concat();
+    let mut portcullis = Portcullis::up(&arguments);
+    let file = portcullis
+        .ready
+        .get("admin_token_file")
+        .unwrap()
+        .as_str()
+        .unwrap();
+    let file = file.to_owned();
+    let token = std::fs::read_to_string(&file).unwrap().trim().to_owned();
+    let admin = format!("{}:{}", outside(), port(portcullis.admin()));
+    let told = portcullis.log();
+    assert!(told.contains("for who has the admin token"), "{told}");
+    let own = format!("--admin-url http://{admin}");
+    for (arguments, needle) in [
+        (own.clone(), "needs the admin token"),
+        (
+            format!("{own} --admin-token-file /dev/null"),
+            "needs the admin token",
+        ),
+        (
+            format!("{own} --admin-token-file /etc/hostname"),
+            "not the admin token",
+        ),
+    ] {
+        let said = portcullis.shell_fails(&format!("portcullis status {arguments}"));
+        let known = said.contains(needle) || said.contains("not the admin token");
+        assert!(known, "{arguments}: {said}");
+    }
+    portcullis.shell(&format!(
+        "portcullis status {own} --admin-token-file {file}"
+    ));
+    portcullis.shell(&format!(
+        "curl -sf -u me:$(cat {file}) http://{admin}/_portcullis/status"
+    ));
+    portcullis.shell(&format!(
+        "PORTCULLIS_ADMIN_TOKEN_FILE={file} portcullis clock advance 1s"
+    ));
+    let url = format!("http://{admin}/_portcullis/events?admin=only");
+    let events = portcullis.shell(&format!("curl -sf -u me:$(cat {file}) '{url}'"));
+    for told in ["TokenMissing", "TokenWrong", "AdvanceClock", "admin-token"] {
+        assert!(events.contains(told), "{told}: {events}");
+    }
+    assert!(!events.contains(&token) && !portcullis.log().contains(&token));
+    let health = http(&admin, "GET /_portcullis/health", "host: anything\r\n", "");
+    assert_eq!(health.status, 200, "{health:?}");
+
+    // Started again it is the same token; one that is given is asked for on loopback too.
+    portcullis.terminate();
+    let again = Portcullis::up(&arguments);
+    assert_eq!(std::fs::read_to_string(&file).unwrap().trim(), token);
+    drop(again);
+    let given = [
+        "--world",
+        "empty",
+        "--ephemeral",
+        "--admin-token-file",
+        &file,
+    ];
+    let portcullis = Portcullis::up(&given);
+    portcullis.shell_fails("portcullis status");
+    let reply = http(
+        portcullis.authority(),
+        "GET /metrics",
+        &bearer(&portcullis),
+        "",
+    );
+    assert_eq!(reply.status, 200, "{reply:?}");
+}
+
+/// Rule DOOR-09
+#[test]
+fn under_enforce_a_snapshot_needs_the_token_of_the_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let arguments = [
+        "--world",
+        "empty",
+        "--auth",
+        "enforce",
+        "--data",
+        data.to_str().unwrap(),
+    ];
+    let portcullis = Portcullis::up(&arguments);
+    let file = folder.path().join("file");
+    let save = format!("portcullis snapshot save {}", file.display());
+    let said = portcullis.shell_fails(&save);
+    assert!(said.contains("--admin-token-file"), "{said}");
+    assert!(!file.exists());
+    portcullis.shell("portcullis status");
+    let token = data.join("admin-token");
+    portcullis.shell(&format!("{save} --admin-token-file {}", token.display()));
+    assert!(file.exists());
+
+    let portcullis = Portcullis::up(&["--world", "empty", "--auth", "enforce", "--ephemeral"]);
+    let said = portcullis.shell_fails(&format!("{save}2"));
+    assert!(said.contains("--admin-token-file"), "{said}");
+}
+
+/// Rule DOOR-06
+#[test]
+fn the_admin_api_answers_to_no_name_that_could_be_anybodys() {
+    let arguments = [
+        "--world",
+        "empty",
+        "--ephemeral",
+        "--host-name",
+        "portcullis",
+    ];
+    let portcullis = Portcullis::up(&arguments);
+    for (headers, expected) in [
+        ("host: evil.example\r\n", 421),
+        ("host: evil.example:4566\r\n", 421),
+        ("host: 127.0.0.1\r\nhost: evil.example\r\n", 421),
+        ("", 421),
+        ("host: portcullis:4566\r\n", 200),
+        ("host: localhost\r\n", 200),
+        ("host: [::1]:4566\r\n", 200),
+    ] {
+        for path in ["status", "events", "hosts", "load", "vpc"] {
+            let line = format!("GET /_portcullis/{path}");
+            let reply = http(portcullis.authority(), &line, headers, "");
+            let is_malformed = headers.matches("host").count() != 1 && reply.status == 400;
+            assert!(
+                reply.status == expected || is_malformed,
+                "{path} {headers:?}: {reply:?}"
+            );
+        }
+    }
+    let headers = "host: portcullis:4566\r\norigin: http://portcullis:4566\r\n\
+                   x-amz-target: TrentService.ListKeys\r\ncontent-type: application/x-amz-json-1.1\r\n";
+    let reply = http(portcullis.authority(), "POST /", headers, "{}");
+    assert_eq!(reply.status, 200, "{reply:?}");
+    let said = portcullis.shell_fails("portcullis up --ephemeral --port 0 --host-name 'a b'");
+    assert!(said.contains("no host name"), "{said}");
+}
+
 /// Rule DOOR-02
 #[test]
 fn a_loopback_address_serves_everything_and_the_admin_api_can_be_moved() {

@@ -116,6 +116,14 @@ pub(crate) struct Up {
     /// loopback address, at the next port of 127.0.0.1]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) admin_bind: Option<SocketAddr>,
+    /// Ask for the token in this file on every call of the admin API [default: a token is asked for if
+    /// others reach the admin API, and made as admin-token in the data folder]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) admin_token_file: Option<PathBuf>,
+    /// A name by which browsers and the admin API may call Portcullis, beside addresses and localhost;
+    /// may be given several times
+    #[arg(long = "host-name", value_name = "NAME")]
+    pub(crate) host_names: Vec<String>,
     /// Who may call
     #[arg(long, value_enum, default_value_t = AuthMode::Open)]
     pub(crate) auth: AuthMode,

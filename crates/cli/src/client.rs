@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use portcullis_loadgen::Access;
@@ -38,15 +39,20 @@ impl std::error::Error for ClientError {}
 pub(crate) struct Client {
     authority: String,
     url: String,
+    /// The admin token, if there is one.
+    authorization: Option<HeaderValue>,
 }
 
 impl Client {
     /// The client of the admin API. Nothing is sent yet.
     ///
     /// # Errors
-    /// As [`Client::new`].
+    /// As [`Client::new`], and when the admin token cannot be read.
     pub(crate) fn of(access: &Access) -> Result<Self, ClientError> {
-        Self::new(access.admin())
+        Ok(Self {
+            authorization: access.authorization().map_err(ClientError)?,
+            ..Self::new(access.admin())?
+        })
     }
 
     /// The client of the Portcullis at `url`. Nothing is sent yet.
@@ -66,6 +72,7 @@ impl Client {
         Ok(Self {
             authority: format!("{}:{port}", authority.host()),
             url: url.to_owned(),
+            authorization: None,
         })
     }
 
@@ -174,11 +181,15 @@ impl Client {
             .await
             .map_err(broken)?;
         let driver = tokio::spawn(connection);
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .header("host", &self.authority)
-            .header("content-type", "application/json")
+            .header(HOST, &self.authority)
+            .header(CONTENT_TYPE, "application/json");
+        if let Some(authorization) = &self.authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        let request = request
             .body(Full::new(body))
             .map_err(|error| ClientError(format!("{path:?} is not a path: {error}.")))?;
         let response = sender.send_request(request).await.map_err(broken)?;

@@ -32,7 +32,7 @@ pub(crate) fn run(folder: &Path, urls: &Urls, scope: &Scope) -> Result<usize, St
         // What a script prints is for people: stdout has one line, for scripts.
         let ended = command
             .env("AWS_ENDPOINT_URL", &urls.endpoint)
-            .env("PORTCULLIS_ADMIN_URL", &urls.admin)
+            .envs(urls.admin_variables())
             .env("AWS_ACCESS_KEY_ID", scope.account.as_str())
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env("AWS_REGION", scope.region.as_str())

@@ -201,9 +201,12 @@ impl System {
             wall: Arc::new(SystemClock),
             pool: Arc::clone(&self.pool),
         };
-        let running = Server::start(config, services).map_err(|error| error.to_string())?;
-        self.load_runs.set_urls(Urls::of(&running));
-        Ok(running)
+        Server::start(config, services).map_err(|error| error.to_string())
+    }
+
+    /// Sends the load of runs that are started here to this address.
+    pub(crate) fn send_load_to(&self, urls: Urls) {
+        self.load_runs.set_urls(urls);
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::args::{AuthMode, Up};
-use crate::door::Urls;
+use crate::door::{Door, Urls};
 use crate::output::ServerOutput;
 use crate::system::{Data, System};
 use crate::world::{World, seed};
@@ -78,6 +78,7 @@ async fn serve(arguments: &Up, output: &ServerOutput) -> Result<Ended, String> {
     world.attestation_roots = roots.or(world.attestation_roots);
     tracing::info!(world = arguments.world, "{}", world.description);
     let data = data(arguments)?;
+    door::check(arguments, &data)?;
     let system = System::open(&data, &world).await?;
     let seeded = seed(&system, &world).await?;
     // Not before the world is made: it is there at once, however much it has.
@@ -89,7 +90,7 @@ async fn serve(arguments: &Up, output: &ServerOutput) -> Result<Ended, String> {
         system.name_world(&world_name(arguments))?;
     }
     system.finished().await?;
-    let listeners = door::listeners(arguments)?;
+    let door = Door::of(arguments, &data, &*system.entropy)?;
     let (auth, principals) = auth(arguments, &world)?;
     // Before the first line on stdout: whoever waits for that line may stop us at once.
     let mut signals = Signals::listen()?;
@@ -98,7 +99,9 @@ async fn serve(arguments: &Up, output: &ServerOutput) -> Result<Ended, String> {
         count: again::resets(),
     };
     let running = system.serve(ServerConfig {
-        listeners,
+        listeners: door.listeners,
+        admin_access: door.access,
+        host_names: door.host_names,
         auth,
         principals,
         defaults: world.scope(),
@@ -109,7 +112,8 @@ async fn serve(arguments: &Up, output: &ServerOutput) -> Result<Ended, String> {
         ..ServerConfig::default()
     })?;
     system.receive_hosts(running.address)?;
-    let urls = Urls::of(&running);
+    let urls = Urls::of(&running, &door.reach);
+    system.send_load_to(urls.clone());
     run_hooks(arguments, &urls, world.scope(), output).await?;
     let ready_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     // After a reset whoever waited for the line has read it, and may not read on.
@@ -123,9 +127,7 @@ async fn serve(arguments: &Up, output: &ServerOutput) -> Result<Ended, String> {
             "pid": std::process::id(),
             "ready_ms": ready_ms,
         });
-        if let (Some(members), Some(admin)) = (line.as_object_mut(), urls.own_admin()) {
-            members.insert("admin".to_owned(), json!(admin));
-        }
+        urls.add_to(&mut line);
         output.result(&line);
     }
     let started = Started {
@@ -134,7 +136,7 @@ async fn serve(arguments: &Up, output: &ServerOutput) -> Result<Ended, String> {
         seeded,
     };
     hints(&urls, &started, output);
-    door::tell(&running, arguments.auth, output);
+    door::tell(&running, &door.reach, arguments.auth, output);
     tell_of_another_world(system.world().as_deref(), arguments, output);
     tell_of_faults(system.cloudhsm.faults().len(), output);
     let why = why_to_end(&mut signals, &resets.ask).await;
@@ -351,8 +353,7 @@ fn hints(urls: &Urls, started: &Started<'_>, output: &ServerOutput) {
         "guide" => "alias/guide",
         _ => return,
     };
-    let admin = urls.own_admin();
-    let admin = admin.map_or_else(String::new, |url| format!(" --admin-url {url}"));
+    let options = urls.options();
     output.note("Try, in another shell:");
     let off_path = std::env::current_exe().ok().and_then(|binary| {
         let path = std::env::var_os("PATH").unwrap_or_default();
@@ -362,7 +363,7 @@ fn hints(urls: &Urls, started: &Started<'_>, output: &ServerOutput) {
         output.note(&format!("  export PATH=\"{}:$PATH\"", folder.display()));
     }
     for command in [
-        format!("eval \"$(portcullis env --endpoint {endpoint}{admin})\""),
+        format!("eval \"$(portcullis env --endpoint {endpoint}{options})\""),
         "portcullis status".to_owned(),
         "aws kms describe-custom-key-stores".to_owned(),
         format!("aws kms encrypt --key-id {alias} --plaintext aGVsbG8="),

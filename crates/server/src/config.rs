@@ -8,6 +8,7 @@ use portcullis_api::{AccountId, Region, Scope};
 use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
+use crate::door::{AdminAccess, HostNames};
 use crate::limits::Limits;
 use crate::line_queue::DropCount;
 use crate::principals::Principals;
@@ -34,6 +35,10 @@ pub struct ServerConfig {
     pub snapshots: Option<Arc<dyn Snapshots>>,
     /// Who runs load against this server; without, there are no load runs.
     pub load_runs: Option<Arc<dyn LoadRuns>>,
+    /// What a caller of the admin API must bring.
+    pub admin_access: AdminAccess,
+    /// Names of this server, for requests of browsers and of the admin API.
+    pub host_names: HostNames,
     /// What is kept of calls.
     pub events: EventsConfig,
     /// Lines that the log lacks.
@@ -143,6 +148,8 @@ impl Default for ServerConfig {
             cores: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             limits: Limits::default(),
             snapshots: None,
+            admin_access: AdminAccess::Open,
+            host_names: HostNames::default(),
             events: EventsConfig::default(),
             log_drops: DropCount::default(),
             resets: None,

@@ -8,7 +8,7 @@
 //! The life of a call: `http/core.rs` accepts, `http/edge.rs` reads and verifies, [`decode`]
 //! makes a call of the bytes, `dispatch.rs` hands it to the service, `http/reply.rs` writes the
 //! answer, `trail/` records what was called. `built.rs` lists the operations. Everything but `POST /`
-//! goes to a router of `admin/`, of which `surface.rs` says what it serves. What is written for people
+//! goes past `door/` to a router of `admin/`, of which `surface.rs` says what it serves. What is written for people
 //! and to the file of events goes through a [`LineQueue`].
 //!
 //! ```
@@ -28,6 +28,7 @@ mod connections;
 mod console;
 pub mod decode;
 mod dispatch;
+mod door;
 mod handle;
 mod http;
 mod input;
@@ -45,6 +46,7 @@ mod trail;
 pub use config::{
     Auth, Credentials, EventsConfig, LoadOrder, LoadRuns, Resets, ServerConfig, Snapshots,
 };
+pub use door::{AdminAccess, AdminToken, HostNames, InvalidHostName, InvalidToken};
 pub use limits::{Limits, Patience};
 pub use line_queue::{DropCount, LineQueue, LineSink};
 pub use principals::Principals;

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use crate::admin::{self, Admin};
 use crate::config::ServerConfig;
 use crate::dispatch::Dispatch;
+use crate::door::{AdminAccess, Doorkeeper};
 use crate::http::{Bounds, Shared};
 use crate::metrics::CoreMetrics;
 use crate::running::{self, Opening, Running};
@@ -48,6 +49,7 @@ impl Server {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn start(config: ServerConfig, services: Services) -> Result<Running, NotStarted> {
+        let access = access(&config)?;
         let cores = metrics(config.cores.get());
         let admins = match config.listeners {
             Listeners::One(_) => Vec::new(),
@@ -92,11 +94,18 @@ impl Server {
             principals: config.principals,
             defaults: config.defaults,
             bounds,
+            host_names: Arc::new(config.host_names),
             trail,
+        };
+        let keeper = Doorkeeper {
+            access,
+            hosts: Arc::clone(&shared.host_names),
+            trail: Arc::clone(&shared.trail),
+            defaults: shared.defaults.clone(),
         };
         let open = |address, surface, threads, metrics| Opening {
             address,
-            router: admin::router(surface, &admin),
+            router: admin::router(surface, &admin, keeper.clone()),
             threads,
             metrics,
         };
@@ -120,6 +129,24 @@ impl Server {
 /// Threads of an address for the admin API alone. It is for people and scripts, and one thread of
 /// its own answers them however busy the endpoint's are.
 const ADMIN_THREADS: usize = 1;
+
+/// What a caller of the admin API must bring.
+///
+/// Rule DOOR-04: at an address that others reach, the token. Rule DOOR-09: where policies are
+/// enforced, the token for a snapshot, everywhere.
+fn access(config: &ServerConfig) -> Result<AdminAccess, NotStarted> {
+    let admin = config.listeners.admin();
+    let is_own = admin.ip().is_loopback();
+    match &config.admin_access {
+        AdminAccess::Token(token) => Ok(AdminAccess::Token(token.clone())),
+        AdminAccess::Open | AdminAccess::TokenForSecrets(_) if !is_own => {
+            Err(NotStarted::Unguarded(admin))
+        }
+        AdminAccess::TokenForSecrets(token) => Ok(AdminAccess::TokenForSecrets(token.clone())),
+        AdminAccess::Open if config.auth.enforces() => Ok(AdminAccess::TokenForSecrets(None)),
+        AdminAccess::Open => Ok(AdminAccess::Open),
+    }
+}
 
 fn metrics(threads: usize) -> Vec<Arc<CoreMetrics>> {
     let fresh = |_| Arc::new(CoreMetrics::new());

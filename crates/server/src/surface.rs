@@ -22,7 +22,10 @@ impl Surface {
     pub(crate) const fn serves(self, kind: CallKind) -> bool {
         match (self, kind) {
             (Self::Everything, _) | (Self::Public, CallKind::Health) => true,
-            (Self::Public, CallKind::Read | CallKind::Change | CallKind::File) => false,
+            (
+                Self::Public,
+                CallKind::Read | CallKind::Change | CallKind::Secret | CallKind::File,
+            ) => false,
         }
     }
 }
@@ -110,6 +113,8 @@ pub enum NotStarted {
     Endpoint(SocketAddr, io::Error),
     /// Nothing can listen for the admin API at this address.
     Admin(SocketAddr, io::Error),
+    /// Others reach the admin API's address, and nothing keeps them from using it.
+    Unguarded(SocketAddr),
     /// The operating system gives no thread, or no file for the events.
     System(io::Error),
 }
@@ -126,6 +131,12 @@ impl fmt::Display for NotStarted {
                 formatter,
                 "Cannot listen on {at} for the admin API: {error}. Choose another address with \
                  --admin-bind, such as 127.0.0.1:0 for a free port."
+            ),
+            Self::Unguarded(at) => write!(
+                formatter,
+                "The admin API would be open to everybody who reaches {at}. Give a token with \
+                 --admin-token-file, or a data folder, in which one is made; or an address of the \
+                 loopback interface with --admin-bind."
             ),
             Self::System(error) => write!(
                 formatter,

@@ -3,7 +3,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{HeaderValue, Method, Request, StatusCode};
 use http_body_util::Full;
 use serde_json::{Value, json};
@@ -93,6 +93,7 @@ pub(crate) struct Control {
     line: Line,
     /// To the admin API of a Portcullis.
     admin: Line,
+    authorization: Option<HeaderValue>,
     caller: Rc<Caller>,
 }
 
@@ -111,6 +112,7 @@ impl Control {
         Self {
             line: Line::new(places.endpoint, CONTROL_TIMEOUT),
             admin: Line::new(places.admin, CONTROL_TIMEOUT),
+            authorization: places.authorization,
             caller,
         }
     }
@@ -187,6 +189,9 @@ impl Control {
         let headers = request.headers_mut();
         headers.insert(HOST, self.admin.endpoint().host.clone());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(authorization) = &self.authorization {
+            headers.insert(AUTHORIZATION, authorization.clone());
+        }
         let answer = self.admin.exchange(request).await;
         let answer = answer.map_err(|broken| CallError::broken(path, broken))?;
         read_admin(path, &answer)
@@ -289,6 +294,8 @@ fn read_admin(path: &str, answer: &Answer) -> Result<Value, CallError> {
     if reply.get("error_code").and_then(Value::as_u64) == Some(0) {
         return Ok(data);
     }
+    // What never came to a verb has a message instead.
+    let data = reply.get_mut("message").map_or(data, Value::take);
     let message = data
         .as_str()
         .map_or_else(|| data.to_string(), str::to_owned);

@@ -21,6 +21,8 @@ pub(crate) struct Places {
     pub(crate) endpoint: Endpoint,
     /// The admin API of a Portcullis.
     pub(crate) admin: Endpoint,
+    /// What its calls are sent with, if it asks for a token.
+    pub(crate) authorization: Option<HeaderValue>,
 }
 
 impl Places {
@@ -28,6 +30,7 @@ impl Places {
         Ok(Self {
             endpoint: Endpoint::parse(&access.endpoint)?,
             admin: Endpoint::parse(access.admin())?,
+            authorization: access.authorization().map_err(Unusable)?,
         })
     }
 }

@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 
-use crate::door::Urls;
+use crate::door::{TOKEN_FILE, Urls};
 
 /// Runs that are kept; the oldest go first.
 ///
@@ -105,7 +105,8 @@ impl LoadRunner {
         let mut command = Command::new(std::env::current_exe()?);
         command
             .args(order::arguments(order, &urls.endpoint))
-            .env("PORTCULLIS_ADMIN_URL", &urls.admin)
+            .env_remove(TOKEN_FILE)
+            .envs(urls.admin_variables())
             .env("AWS_ACCESS_KEY_ID", order.account.as_str())
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env_remove("AWS_SESSION_TOKEN")

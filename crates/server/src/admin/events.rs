@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::Admin;
 use crate::http;
-use crate::trail::Filter;
+use crate::trail::{AdminCalls, Filter};
 
 /// What a reader asks for.
 #[derive(Debug, Deserialize)]
@@ -22,9 +22,11 @@ pub(super) struct Asked {
     name: Option<String>,
     key: Option<String>,
     since: Option<String>,
+    #[serde(default)]
+    admin: AdminCalls,
 }
 
-/// `GET /_portcullis/events?name=&key=&since=`: the records kept, oldest first, as a CloudTrail log
+/// `GET /_portcullis/events?name=&key=&since=&admin=`: the records kept, oldest first, as a CloudTrail log
 /// file has them, and how many older ones were dropped. They are written as the client reads.
 pub(super) async fn events(
     State(admin): State<Arc<Admin>>,
@@ -41,6 +43,7 @@ pub(super) async fn events(
         name: asked.name,
         key: asked.key,
         since,
+        admin: asked.admin,
     };
     let pieces = admin.trail.reader(filter).pieces();
     http::stream(&admin.bounds, "application/json", pieces)

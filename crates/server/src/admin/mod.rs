@@ -21,12 +21,13 @@ mod users;
 mod vpc;
 
 pub(crate) use date::date;
-pub(crate) use route::{CallKind, Route, get};
+pub(crate) use route::{AdminCall, CallKind, Route, get};
 pub(crate) use routes::table;
 
 use std::sync::Arc;
 
 use axum::http::{Method, StatusCode, Uri};
+use axum::middleware;
 use axum::response::IntoResponse;
 use axum::{Json, Router};
 use portcullis_api::Scope;
@@ -37,6 +38,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::config::{LoadRuns, Resets, Snapshots};
+use crate::door::{self, Doorkeeper, Guard};
 use crate::http::Bounds;
 use crate::line_queue::DropCount;
 use crate::metrics::CoreMetrics;
@@ -62,15 +64,19 @@ pub(crate) struct Admin {
     pub(crate) began: Instant,
 }
 
-/// What is served at a surface beside the AWS endpoint.
-pub(crate) fn router(surface: Surface, admin: &Arc<Admin>) -> Router {
+/// What is served at a surface beside the AWS endpoint, and what stands before it.
+pub(crate) fn router(surface: Surface, admin: &Arc<Admin>, doorkeeper: Doorkeeper) -> Router {
+    let mut routes = table();
+    routes.retain(|route| surface.serves(route.call.kind));
+    let guard = Guard::new(surface, doorkeeper, &routes);
     let mut router = Router::new();
-    for route in table() {
-        if surface.serves(route.call.kind) {
-            router = router.route(&route.path, route.answers);
-        }
+    for route in routes {
+        router = router.route(&route.path, route.answers);
     }
-    nowhere(surface, router).with_state(Arc::clone(admin))
+    let guarded = middleware::from_fn_with_state(Arc::new(guard), door::layer);
+    nowhere(surface, router)
+        .layer(guarded)
+        .with_state(Arc::clone(admin))
 }
 
 /// The router's last resort.

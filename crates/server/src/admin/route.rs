@@ -12,10 +12,6 @@ use super::Admin;
 #[derive(Debug)]
 pub(crate) struct Route {
     pub(crate) path: String,
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "what answers knows its method; tests ask by it")
-    )]
     pub(crate) method: Method,
     pub(crate) call: AdminCall,
     pub(super) answers: MethodRouter<Arc<Admin>>,
@@ -36,8 +32,10 @@ pub(crate) enum CallKind {
     Health,
     /// Shows something.
     Read,
-    /// Changes something, or gives something secret away.
+    /// Changes something.
     Change,
+    /// Gives keys away.
+    Secret,
     /// Gives a file of the binary.
     File,
 }
@@ -80,6 +78,10 @@ impl Route {
 
     pub(super) fn change(name: &'static str, path: &str, verb: Verb) -> Self {
         Self::new(CallKind::Change, name, path, verb)
+    }
+
+    pub(super) fn secret(name: &'static str, path: &str, verb: Verb) -> Self {
+        Self::new(CallKind::Secret, name, path, verb)
     }
 
     pub(crate) fn file(path: &str, verb: Verb) -> Self {

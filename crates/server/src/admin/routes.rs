@@ -22,7 +22,7 @@ pub(crate) fn table() -> Vec<Route> {
         Route::read("GetMetrics", "/metrics", get(health::metrics)),
         Route::read("GetStatus", "/_portcullis/status", get(status::status)),
         Route::read("ListEvents", "/_portcullis/events", get(events::events)),
-        Route::change(
+        Route::secret(
             "TakeSnapshot",
             "/_portcullis/snapshot",
             post(snapshot::take),

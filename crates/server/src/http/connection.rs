@@ -62,7 +62,7 @@ where
     let service = service_fn(|request| async move {
         let response: Response<ReplyBody> = match state.room.purpose {
             Purpose::Serve => edge.answer(request, client, state).await,
-            Purpose::Refuse => refuse::answer(edge, request, state).await,
+            Purpose::Refuse => refuse::answer(edge, request, client, state).await,
         };
         Ok::<_, Infallible>(response)
     });

@@ -23,6 +23,7 @@ use super::{authenticate, body, head, origin, query, reply};
 use crate::config::Auth;
 use crate::connections::ConnectionMetrics;
 use crate::decode::{self, Call};
+use crate::door::HostNames;
 use crate::handle::Handle;
 use crate::metrics::CoreMetrics;
 use crate::principals::Principals;
@@ -36,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) principals: Option<Arc<Principals>>,
     pub(crate) defaults: Scope,
     pub(crate) bounds: Arc<Bounds>,
+    /// Names of this server that its own pages may have.
+    pub(crate) host_names: Arc<HostNames>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) wall: Arc<dyn WallClock>,
     pub(crate) services: Arc<dyn Handle>,
@@ -77,7 +80,8 @@ impl Edge {
         &self.metrics.connections
     }
 
-    /// Answers one request: `POST /` is the AWS endpoint, everything else goes to the router.
+    /// Answers one request: `POST /` is the AWS endpoint, everything else goes to the router, before
+    /// which the door stands.
     pub(crate) async fn answer(
         &self,
         request: Request<Incoming>,
@@ -89,17 +93,20 @@ impl Edge {
             // thousands at once makes nobody else wait for them.
             tokio::task::yield_now().await;
         }
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        let is_aws = head.method == Method::POST && head.uri.path() == "/";
+        let names = &self.shared.host_names;
         let whole = if let Err(why) = head::check(&head) {
             let mut response = reply::plain(StatusCode::BAD_REQUEST, why);
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(CONNECTION, close);
             response
-        } else if !origin::is_own_or_none(&head.headers) {
+        } else if is_aws && !origin::is_own_or_none(&head.headers, names, client.peer) {
             origin::refused()
-        } else if head.method == Method::POST && head.uri.path() == "/" {
+        } else if is_aws {
             self.answer_aws(head, body, (client, state)).await
         } else {
+            head.extensions.insert(client.peer);
             match body::read(body, state).await {
                 Ok(body) => return self.answer_routed(head, body, state).await,
                 Err(unread) => reply::plain(unread.status(), &unread.message()),
@@ -145,9 +152,11 @@ impl Edge {
     /// Answers a request for the health on this core, at once, whatever else is waited for.
     pub(super) async fn answer_health(
         &self,
-        head: Parts,
+        mut head: Parts,
+        client: &Client,
         state: &Arc<ConnectionState>,
     ) -> Response<ReplyBody> {
+        head.extensions.insert(client.peer);
         let request = Request::from_parts(head, axum::body::Body::empty());
         match self.router.clone().call(request).await {
             Ok(response) => response.map(|body| Either::Right(RoutedBody::new(body, None, state))),

@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use super::body;
 use super::edge::{Edge, ReplyBody};
 use super::state::ConnectionState;
+use crate::trail::Client;
 
 /// Paths that are answered although there is no place: who looks whether the server is alive must
 /// not be told that it is not.
@@ -22,6 +23,7 @@ const HEALTH: [&str; 2] = ["/_portcullis/health", "/_localstack/health"];
 pub(super) async fn answer(
     edge: &Edge,
     request: Request<Incoming>,
+    client: &Client,
     state: &Arc<ConnectionState>,
 ) -> Response<ReplyBody> {
     state.begin();
@@ -30,7 +32,7 @@ pub(super) async fn answer(
     let path = head.uri.path();
     let is_health = head.method == Method::GET && HEALTH.contains(&path);
     let mut response = if is_health {
-        edge.answer_health(head, state).await
+        edge.answer_health(head, client, state).await
     } else {
         let is_aws = head.method == Method::POST && path == "/";
         edge.unavailable(is_aws, &full(state)).map(Either::Left)

@@ -118,6 +118,7 @@ impl World {
             auth,
             defaults: config.defaults,
             bounds,
+            host_names: Arc::default(),
             entropy: Arc::new(SystemEntropy),
             wall: Arc::new(SystemClock),
             services: handle,

@@ -12,6 +12,7 @@ mod show;
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -22,10 +23,11 @@ use portcullis_seam::{Entropy, Timestamp, WallClock, draw};
 use serde::Serialize;
 
 use crate::config::EventsConfig;
+use crate::door::AdminRecord;
 
 pub(crate) use caller::{Caller, Client, Peer};
 pub(crate) use reader::Reader;
-pub(crate) use record::{Filter, cloudtrail};
+pub(crate) use record::{AdminCalls, Filter, cloudtrail, uuid};
 pub(crate) use show::Shown;
 
 pub use file::EventsFile;
@@ -41,6 +43,8 @@ pub(crate) struct Trail {
     /// The rest. Rule EV-03: they are kept apart, so that a load of Encrypt does not push out the
     /// CreateKey before it.
     reads: Ring,
+    /// Calls of the admin API that change nothing, and refused ones.
+    admin_reads: Ring,
     sequence: AtomicU64,
     file: Option<File>,
 }
@@ -58,6 +62,7 @@ impl Told {
         let texts = match &self.what {
             What::Call(call) => text(&call.notes.input) + text(&call.notes.output),
             What::Service(_) => size_of::<EventRecord>(),
+            What::Admin(record) => size_of::<AdminRecord>() + record.from.agent.len(),
         };
         size_of::<Self>() + texts
     }
@@ -74,6 +79,8 @@ pub(crate) enum What {
     Call(CallRecord),
     /// KMS did something by itself, which is rare.
     Service(Box<EventRecord>),
+    /// The admin API was called.
+    Admin(Box<AdminRecord>),
 }
 
 /// A call that has come in.
@@ -187,6 +194,10 @@ impl Notes {
     }
 }
 
+/// Calls of the admin API that changed nothing, or that were refused: a minute of an open console,
+/// which asks some four times a second.
+const ADMIN_READS_MAX: usize = 256;
+
 impl Trail {
     pub(crate) fn new(
         config: EventsConfig,
@@ -200,6 +211,7 @@ impl Trail {
             entropy,
             changes: Ring::holding(config.kept_max),
             reads: Ring::holding(config.kept_max),
+            admin_reads: Ring::holding(config.kept_max.min(ADMIN_READS_MAX)),
             sequence: AtomicU64::new(0),
             file,
         })
@@ -251,6 +263,36 @@ impl Trail {
         self.put(&self.changes, What::Service(Box::new(event.clone())));
     }
 
+    /// The admin API was called. What changed something stands beside the other changes; the rest is
+    /// apart, so that a console that asks every second, or a stranger who is refused, pushes out
+    /// nothing of anybody else's.
+    pub(crate) fn tell_admin(&self, record: AdminRecord) {
+        let (is_change, is_read) = (record.is_change(), record.refused.is_none());
+        let told = Arc::new(Told {
+            what: What::Admin(Box::new(record)),
+        });
+        // What was read is not written down: a console would fill the disk.
+        if let Some(file) = self.file.as_ref().filter(|_| is_change || !is_read) {
+            file.write(Arc::clone(&told));
+        }
+        let ring = if is_change {
+            &self.changes
+        } else {
+            &self.admin_reads
+        };
+        ring.push(told, &self.sequence);
+    }
+
+    /// The date of the services' clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// An ID for a record.
+    pub(crate) fn event_id(&self) -> [u8; 16] {
+        draw(&*self.entropy)
+    }
+
     fn put(&self, ring: &Ring, what: What) {
         let told = Arc::new(Told { what });
         if let Some(file) = &self.file {
@@ -269,11 +311,11 @@ impl Trail {
         }
     }
 
-    /// Up to `count` records with numbers from `next` on and below `end`, oldest first.
-    fn some(&self, next: u64, end: u64, count: usize) -> Vec<Numbered> {
-        let rings = [&self.changes, &self.reads];
-        let mut some: Vec<_> = rings
-            .into_iter()
+    /// Up to `count` records with these numbers, oldest first.
+    fn some(&self, wanted: AdminCalls, numbers: Range<u64>, count: usize) -> Vec<Numbered> {
+        let (next, end) = (numbers.start, numbers.end);
+        let mut some: Vec<_> = self
+            .rings(wanted)
             .flat_map(|ring| ring.some(next, end, count))
             .collect();
         some.sort_by_key(|(number, _)| *number);
@@ -282,8 +324,17 @@ impl Trail {
     }
 
     /// Records that are kept no more.
-    fn dropped(&self) -> u64 {
-        self.changes.dropped() + self.reads.dropped()
+    fn dropped(&self, wanted: AdminCalls) -> u64 {
+        self.rings(wanted).map(Ring::dropped).sum()
+    }
+
+    /// Where the records are that a reader may want.
+    fn rings(&self, wanted: AdminCalls) -> impl Iterator<Item = &Ring> {
+        let admin_reads = match wanted {
+            AdminCalls::Changes | AdminCalls::None => None,
+            AdminCalls::All | AdminCalls::Only => Some(&self.admin_reads),
+        };
+        [&self.changes, &self.reads].into_iter().chain(admin_reads)
     }
 
     /// Records that the file of events lacks.

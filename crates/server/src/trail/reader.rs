@@ -48,7 +48,11 @@ impl Reader {
             has_ended = self.add_records(&mut piece, &mut has_records);
             if has_ended {
                 // Writing to memory does not fail.
-                let _written = write!(piece, "],\"dropped\":{}}}", self.trail.dropped());
+                let _written = write!(
+                    piece,
+                    "],\"dropped\":{}}}",
+                    self.trail.dropped(self.filter.admin)
+                );
             }
             Some(piece)
         })
@@ -56,7 +60,9 @@ impl Reader {
 
     /// Adds records until the piece is large enough. Gives whether there are no more.
     fn add_records(&mut self, piece: &mut Vec<u8>, has_records: &mut bool) -> bool {
-        let some = self.trail.some(self.next, self.end, LOOKED_AT_MAX);
+        let some = self
+            .trail
+            .some(self.filter.admin, self.next..self.end, LOOKED_AT_MAX);
         let is_last = some.len() < LOOKED_AT_MAX;
         for (number, told) in &some {
             if piece.len() >= PIECE_BYTES {
