@@ -80,6 +80,8 @@ const CODE_BITS: u32 = 3;
 #[derive(Debug)]
 pub(crate) struct Places {
     places_max: usize,
+    /// What a connection may be doing that is closed for another one.
+    gives_way: &'static [Phase],
     words: Box<[AtomicU64]>,
     tick: AtomicU64,
     rest: Mutex<Rest>,
@@ -105,7 +107,7 @@ pub(crate) struct Entered {
 /// Why no connection may come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Full {
-    /// Every connection has a request under way.
+    /// No connection gives way.
     Busy,
     /// Those that were told to go are not gone yet: let them.
     Leaving,
@@ -113,10 +115,11 @@ pub(crate) enum Full {
 
 impl Places {
     /// Room for `places_max` connections, and for those that leave.
-    pub(crate) fn new(places_max: usize) -> Self {
+    pub(crate) fn new(places_max: usize, gives_way: &'static [Phase]) -> Self {
         let all = places_max + LEAVING_MAX;
         Self {
             places_max,
+            gives_way,
             words: (0..all).map(|_| AtomicU64::new(FREE)).collect(),
             tick: AtomicU64::new(0),
             rest: Mutex::new(Rest {
@@ -135,13 +138,14 @@ impl Places {
     /// Decides whether one more connection may come in.
     ///
     /// Rule WIRE-27: when no place is left, the connection that has waited longest for a request is
-    /// closed. One that has a request under way is never closed for another.
+    /// closed. One that has a request under way is never closed for another where requests are
+    /// answered.
     pub(crate) fn enter(self: &Arc<Self>) -> Result<Entered, Full> {
         let mut rest = self.rest.lock();
         let instead_of = if rest.open < self.places_max {
             None
         } else {
-            Some(self.longest(Phase::Waiting, None).ok_or(Full::Busy)?)
+            Some(self.longest(self.gives_way, None).ok_or(Full::Busy)?)
         };
         let index = rest.free.pop().ok_or(Full::Leaving)?;
         rest.open += 1;
@@ -159,7 +163,7 @@ impl Places {
 
     /// The connection that has waited longest for a request, told to go.
     pub(crate) fn dismiss_waiting(&self) -> Option<usize> {
-        let found = self.longest(Phase::Waiting, None)?;
+        let found = self.longest(&[Phase::Waiting], None)?;
         self.leave(found, Dismissal::Place);
         Some(found)
     }
@@ -198,12 +202,13 @@ impl Places {
         })
     }
 
-    /// The place whose connection has done this for longest, `but` left out.
-    fn longest(&self, phase: Phase, but: Option<usize>) -> Option<usize> {
+    /// The place whose connection has done one of these for longest, `but` left out.
+    fn longest(&self, phases: &[Phase], but: Option<usize>) -> Option<usize> {
         let words = self.words.iter().enumerate();
         let doing = words.filter_map(|(index, word)| {
             let word = word.load(Ordering::Relaxed);
-            (code(word) == phase.code() && Some(index) != but).then_some((word, index))
+            let is_one = phases.iter().any(|phase| phase.code() == code(word));
+            (is_one && Some(index) != but).then_some((word, index))
         });
         doing.min().map(|(_, index)| index)
     }
@@ -264,7 +269,7 @@ impl Place {
 
     /// The connection that has been stalled for longest but for this one, told to go.
     pub(crate) fn dismiss_stalled(&self) -> Option<usize> {
-        let found = self.places.longest(Phase::Stalled, Some(self.index))?;
+        let found = self.places.longest(&[Phase::Stalled], Some(self.index))?;
         self.places.leave(found, Dismissal::Bytes);
         Some(found)
     }
@@ -302,7 +307,7 @@ mod tests {
     /// Rule WIRE-27.
     #[test]
     fn the_connection_that_has_waited_longest_makes_room() {
-        let places = Arc::new(Places::new(3));
+        let places = Arc::new(Places::new(3, &[Phase::Waiting]));
         let [first, second, third] = [(); 3].map(|()| entered(&places));
         // The first one has had a request since, the second has one under way.
         second.set(Phase::Serving);
@@ -327,7 +332,7 @@ mod tests {
     /// Rule WIRE-27.
     #[test]
     fn a_connection_with_a_request_under_way_is_never_closed_for_another() {
-        let places = Arc::new(Places::new(3));
+        let places = Arc::new(Places::new(3, &[Phase::Waiting]));
         let all = [Phase::Reading, Phase::Serving, Phase::Stalled];
         let all = all.map(|phase| {
             let place = entered(&places);
@@ -341,9 +346,26 @@ mod tests {
         drop(entered(&places));
     }
 
+    /// Rule WIRE-28.
+    #[test]
+    fn where_connections_are_refused_the_slow_make_room_too() {
+        let places = Arc::new(Places::new(3, &[Phase::Waiting, Phase::Reading]));
+        let [reads, waits, answered] = [(); 3].map(|()| entered(&places));
+        reads.set(Phase::Reading);
+        answered.set(Phase::Serving);
+        let fourth = places.enter().unwrap();
+        assert_eq!(fourth.instead_of, Some(waits.index()));
+        let fifth = places.enter().unwrap();
+        assert_eq!(fifth.instead_of, Some(reads.index()));
+        for place in [&fourth.place, &fifth.place] {
+            place.set(Phase::Serving);
+        }
+        assert_eq!(places.enter().unwrap_err(), Full::Busy);
+    }
+
     #[test]
     fn those_who_leave_are_waited_for_when_they_are_many() {
-        let places = Arc::new(Places::new(1));
+        let places = Arc::new(Places::new(1, &[Phase::Waiting]));
         let mut leaving = vec![entered(&places)];
         for _ in 0..LEAVING_MAX {
             let next = places.enter().unwrap();
@@ -359,7 +381,7 @@ mod tests {
 
     #[test]
     fn who_was_told_to_go_does_not_come_back() {
-        let places = Arc::new(Places::new(2));
+        let places = Arc::new(Places::new(2, &[Phase::Waiting]));
         let (leaving, staying) = (entered(&places), entered(&places));
         assert_eq!(places.dismiss_waiting(), Some(leaving.index()));
         leaving.set(Phase::Serving);
@@ -372,7 +394,7 @@ mod tests {
     /// Rule WIRE-35.
     #[test]
     fn who_has_waited_for_all_rounds_is_told_to_go() {
-        let places = Arc::new(Places::new(9));
+        let places = Arc::new(Places::new(9, &[Phase::Waiting]));
         let [silent, lively, busy] = [(); 3].map(|()| entered(&places));
         busy.set(Phase::Serving);
         for _ in 0..ROUNDS {
@@ -394,7 +416,7 @@ mod tests {
 
     #[test]
     fn the_longest_stalled_of_the_others_is_found() {
-        let places = Arc::new(Places::new(3));
+        let places = Arc::new(Places::new(3, &[Phase::Waiting]));
         let [first, second, third] = [(); 3].map(|()| entered(&places));
         assert_eq!(first.dismiss_stalled(), None);
         second.set(Phase::Stalled);

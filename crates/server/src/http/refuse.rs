@@ -28,7 +28,9 @@ pub(super) async fn answer(
 ) -> Response<ReplyBody> {
     state.begin();
     let (head, sent) = request.into_parts();
+    state.reading();
     body::discard(sent, state).await;
+    state.serving();
     let path = head.uri.path();
     let is_health = head.method == Method::GET && HEALTH.contains(&path);
     let mut response = if is_health {

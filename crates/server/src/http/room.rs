@@ -4,7 +4,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::task::AbortHandle;
 
-use super::places::{Entered, Full, Places, ROUNDS};
+use super::places::{Entered, Full, Phase, Places, ROUNDS};
 use crate::limits::Patience;
 
 /// What is done with the requests of a connection.
@@ -27,7 +27,12 @@ pub(crate) struct Room {
 
 impl Room {
     pub(crate) fn new(purpose: Purpose, places_max: usize, patience: Patience) -> Self {
-        let places = Places::new(places_max);
+        let gives_way: &[Phase] = match purpose {
+            Purpose::Serve => &[Phase::Waiting],
+            // Its request will not be carried out anyhow.
+            Purpose::Refuse => &[Phase::Waiting, Phase::Reading],
+        };
+        let places = Places::new(places_max, gives_way);
         Self {
             purpose,
             patience,
