@@ -130,7 +130,11 @@ fn an_admin_api_elsewhere_asks_for_its_token() {
         let said = helper.shell_fails(&format!("portcullis up --ephemeral --port 0 {arguments}"));
         assert!(said.contains("--admin-token-file"), "{said}");
     }
+}
 
+/// Rules DOOR-04, DOOR-05 and DOOR-08
+#[test]
+fn the_token_of_a_data_folder_opens_the_admin_api_elsewhere() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let arguments = ["--world", "empty", "--admin-bind", "0.0.0.0:0", "--data"];

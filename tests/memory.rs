@@ -6,6 +6,7 @@
     clippy::indexing_slicing,
     clippy::print_stderr,
     clippy::disallowed_methods,
+    clippy::wildcard_enum_match_arm,
     reason = "tests fail loudly, and wait on the machine's own clock"
 )]
 #![cfg(target_os = "linux")]
@@ -28,6 +29,7 @@ const PIECE: usize = 1 << 20;
 
 /// A copy of a secret in the memory of a process.
 #[derive(Debug)]
+#[expect(dead_code, reason = "printed when a test fails")]
 struct Copy {
     /// The line of `/proc/PID/maps` in which it lies, and its distance from the start.
     place: String,

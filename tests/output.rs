@@ -5,11 +5,12 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
+    clippy::wildcard_enum_match_arm,
     reason = "tests fail loudly, and wait on the machine's own clock"
 )]
 
 use std::fs::OpenOptions;
-use std::io::{BufRead, BufReader, PipeReader, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -26,7 +27,8 @@ const STOP: Duration = Duration::from_secs(12);
 struct Server {
     child: Child,
     endpoint: String,
-    home: TempDir,
+    /// Removed at the end.
+    _home: TempDir,
 }
 
 impl Server {
@@ -49,7 +51,7 @@ impl Server {
         Self {
             child,
             endpoint: ready["endpoint"].as_str().unwrap().to_owned(),
-            home,
+            _home: home,
         }
     }
 
@@ -192,7 +194,7 @@ fn a_line_on_stdout_that_is_not_taken_ends_nothing() {
         let mut server = Server {
             child,
             endpoint: String::new(),
-            home,
+            _home: home,
         };
         server.endpoint = eventually("it says where it is", || {
             let log = std::fs::read_to_string(&log).unwrap();

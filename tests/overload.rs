@@ -179,6 +179,7 @@ fn beside_callers_that_make_keys_people_work_and_it_stops_in_time() {
     std::thread::scope(|scope| {
         let stop_callers = StopOnDrop(&stop);
         let make = || make_pairs(&portcullis, &key, &stop);
+        #[expect(clippy::needless_collect, reason = "all call at once")]
         let callers: Vec<_> = (0..CALLERS).map(|_| scope.spawn(make)).collect();
         eventually("calls wait", || (waiting(&portcullis) > 0.0).then_some(()));
         people_work(&portcullis);

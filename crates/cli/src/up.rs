@@ -68,14 +68,8 @@ enum Ended {
 
 async fn serve(arguments: &Up, output: &ServerOutput) -> Result<Ended, String> {
     let started = Instant::now();
-    let mut world = World::find(&arguments.world).map_err(|error| error.to_string())?;
-    world.time_scale = arguments.time_scale.or(world.time_scale);
-    world.profile = arguments.profile.clone().or(world.profile);
+    let world = world(arguments)?;
     let profile = world.device(world.profile.as_deref())?;
-    world.state_changes = arguments.state_changes.unwrap_or(world.state_changes);
-    world.quota = arguments.quota.unwrap_or(world.quota);
-    let roots = arguments.attestation_roots.clone();
-    world.attestation_roots = roots.or(world.attestation_roots);
     tracing::info!(world = arguments.world, "{}", world.description);
     let data = data(arguments)?;
     door::check(arguments, &data)?;
@@ -141,6 +135,18 @@ async fn serve(arguments: &Up, output: &ServerOutput) -> Result<Ended, String> {
     tell_of_faults(system.cloudhsm.faults().len(), output);
     let why = why_to_end(&mut signals, &resets.ask).await;
     end(why, running, &system, output).await
+}
+
+/// The world that was named, with what the command line says of it otherwise.
+fn world(arguments: &Up) -> Result<World, String> {
+    let mut world = World::find(&arguments.world).map_err(|error| error.to_string())?;
+    world.time_scale = arguments.time_scale.or(world.time_scale);
+    world.profile = arguments.profile.clone().or(world.profile);
+    world.state_changes = arguments.state_changes.unwrap_or(world.state_changes);
+    world.quota = arguments.quota.unwrap_or(world.quota);
+    let roots = arguments.attestation_roots.clone();
+    world.attestation_roots = roots.or(world.attestation_roots);
+    Ok(world)
 }
 
 /// Why a server ends.

@@ -71,7 +71,7 @@ impl Server {
             snapshots: config.snapshots.filter(|_| is_own),
             kms: Arc::clone(&services.kms),
             cloudhsm: Arc::clone(&services.cloudhsm),
-            calendar: Arc::clone(&services.calendar),
+            calendar: services.calendar,
             defaults: config.defaults.clone(),
             load_runs: config.load_runs,
             trail: Arc::clone(&trail),
@@ -109,20 +109,14 @@ impl Server {
             threads,
             metrics,
         };
-        match config.listeners {
-            Listeners::One(address) => {
-                let only = open(address, Surface::Everything, "core", cores);
-                running::start(only, None, shared)
+        let (first, second) = match config.listeners {
+            Listeners::One(only) => (open(only, Surface::Everything, "core", cores), None),
+            Listeners::Two { public, admin } => {
+                let apart = open(admin, Surface::Everything, "admin", admins);
+                (open(public, Surface::Public, "core", cores), Some(apart))
             }
-            Listeners::Two {
-                public,
-                admin: other,
-            } => {
-                let endpoint = open(public, Surface::Public, "core", cores);
-                let admin = open(other, Surface::Everything, "admin", admins);
-                running::start(endpoint, Some(admin), shared)
-            }
-        }
+        };
+        running::start(first, second, shared)
     }
 }
 

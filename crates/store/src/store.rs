@@ -354,7 +354,7 @@ impl Shared {
             let error = self.endure(&mut health, failure);
             for (outcome, result) in outcomes {
                 // One that conflicts with what is there is told so.
-                tell(outcome, result.and(Err(error.clone())));
+                tell(outcome, result.and_then(|_| Err(error.clone())));
             }
             return;
         }
