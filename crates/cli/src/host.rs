@@ -14,7 +14,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::args::ServeHsm;
-use crate::core_dumps;
+use crate::{core_dumps, stop};
 use crate::folder::{DataFolder, FolderKind};
 use crate::output::ServerOutput;
 use crate::up::Signals;
@@ -37,7 +37,7 @@ pub(crate) fn run(arguments: ServeHsm) -> ExitCode {
         .enable_all()
         .build();
     let outcome = match runtime {
-        Ok(runtime) => runtime.block_on(serve(arguments, &output)),
+        Ok(runtime) => stop::run(runtime, serve(arguments, &output)),
         Err(error) => Err(format!("The operating system gives no threads: {error}.")),
     };
     output.end(outcome)

@@ -19,6 +19,7 @@ mod output;
 mod pem;
 mod snapshot;
 mod status;
+mod stop;
 mod system;
 mod up;
 mod user_folders;

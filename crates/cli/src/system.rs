@@ -16,7 +16,7 @@ use portcullis_link::{
 };
 use portcullis_seam::{Entropy, SystemClock, SystemEntropy, ThreadPool, WorkPool, draw};
 use portcullis_server::{Running, Server, ServerConfig, Services};
-use portcullis_store::{Store, Transaction};
+use portcullis_store::{Closing, Store, Transaction};
 use zeroize::Zeroizing;
 
 use crate::door::Urls;
@@ -164,6 +164,15 @@ impl System {
             kept.push((IDENTITY.to_owned(), identity.value.to_vec()));
         }
         folder.abandon(&kept)
+    }
+
+    /// Tells when the files of the data folder have been closed.
+    pub(crate) fn closing(&self) -> Vec<Closing> {
+        let folder = self.folder.as_ref();
+        let disks = folder.map(|folder| folder.disks.closing());
+        let mut closing = disks.unwrap_or_default();
+        closing.extend(self.store.closing());
+        closing
     }
 
     /// Begins no more long work for callers, and refuses what waits. Rule WORK-05.

@@ -11,6 +11,7 @@ use portcullis_loadgen::print;
 use portcullis_server::{
     Auth, EventsConfig, EventsFile, Limits, Principals, Resets, Running, ServerConfig,
 };
+use portcullis_store::Closing;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
@@ -21,7 +22,7 @@ use crate::door::{Door, Urls};
 use crate::output::ServerOutput;
 use crate::system::{Data, System};
 use crate::world::{World, seed};
-use crate::{again, core_dumps, descriptors, door, hooks, user_folders};
+use crate::{again, core_dumps, descriptors, door, hooks, stop, user_folders};
 
 /// Runs until SIGTERM or SIGINT.
 pub(crate) fn run(arguments: &Up) -> ExitCode {
@@ -41,11 +42,14 @@ pub(crate) fn run(arguments: &Up) -> ExitCode {
         .enable_all()
         .build();
     let outcome = match runtime {
-        Ok(runtime) => runtime.block_on(serve(arguments, &output)),
+        Ok(runtime) => stop::run(runtime, serve(arguments, &output)),
         Err(error) => Err(format!("The operating system gives no threads: {error}.")),
     };
     let outcome = match outcome {
-        Ok(Ended::Stopped) => Ok(()),
+        Ok(Ended::Stopped { files }) => {
+            stop::wait_for(&files);
+            Ok(())
+        }
         Ok(Ended::ToBeginAgain { port, admin_port }) => {
             // What was said is written before this process becomes another one.
             output.flush();
@@ -58,7 +62,10 @@ pub(crate) fn run(arguments: &Up) -> ExitCode {
 
 /// Why Portcullis does not serve any more.
 enum Ended {
-    Stopped,
+    Stopped {
+        /// What is to be closed before the process ends.
+        files: Vec<Closing>,
+    },
     /// Somebody asked for the world's start.
     ToBeginAgain {
         port: u16,
@@ -175,8 +182,10 @@ async fn end(
             output.note("Stopping: answering what is under way ...");
             system.end_long_work();
             running.shutdown().await;
-            system.kms.save_last_uses().await;
-            Ok(Ended::Stopped)
+            stop::save(system.kms.save_last_uses()).await;
+            Ok(Ended::Stopped {
+                files: system.closing(),
+            })
         }
         Reason::Reset => {
             output.note("Going back to the start of the world ...");

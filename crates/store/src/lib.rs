@@ -35,6 +35,7 @@ mod state;
 mod store;
 mod transaction;
 
+pub use committer::Closing;
 pub use contents::Contents;
 pub use error::StoreError;
 pub use medium::Place;

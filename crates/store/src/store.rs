@@ -8,7 +8,7 @@ use parking_lot::{Mutex, RwLock};
 use redb::StorageBackend;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::committer::{self, Job};
+use crate::committer::{self, Closing, Job};
 use crate::disk::{Disk, Failure};
 use crate::log::Log;
 use crate::medium::Place;
@@ -23,9 +23,16 @@ use crate::{Record, Room, StoreError, Transaction};
 pub struct Store {
     pub(crate) shared: Arc<Shared>,
     /// The committer's queue; none where commits happen on the caller.
-    queue: Option<mpsc::Sender<Job>>,
+    queue: Option<Queue>,
     /// Where the store is, if this is a replica.
     link: Option<Arc<Link>>,
+}
+
+/// The way to the committer.
+#[derive(Clone)]
+struct Queue {
+    jobs: mpsc::Sender<Job>,
+    closing: Closing,
 }
 
 /// What the handles and the committer share.
@@ -123,10 +130,10 @@ impl Store {
 
     fn on_disk((disk, state): (Disk, State)) -> Result<Self, StoreError> {
         let shared = Shared::new(state, Some(disk), abort);
-        let queue = committer::start(Arc::clone(&shared))?;
+        let (jobs, closing) = committer::start(Arc::clone(&shared))?;
         Ok(Self {
             shared,
-            queue: Some(queue),
+            queue: Some(Queue { jobs, closing }),
             link: None,
         })
     }
@@ -175,6 +182,12 @@ impl Store {
         replica.catch_up().await?;
         let _loaded_by_whoever_asks = replica.take_changed();
         Ok(replica)
+    }
+
+    /// Tells when the file has been closed; nothing where there is none.
+    #[must_use]
+    pub fn closing(&self) -> Option<Closing> {
+        self.queue.as_ref().map(|queue| queue.closing.clone())
     }
 
     /// Remembers the latest writes from here on, so that replicas need not read everything.
@@ -261,7 +274,7 @@ impl Store {
             None => self.shared.commit_group(vec![job]),
             Some(queue) => {
                 let closed = |_job| StoreError::Closed("its committer has ended".to_owned());
-                queue.send(job).await.map_err(closed)?;
+                queue.jobs.send(job).await.map_err(closed)?;
             }
         }
         told.await.unwrap_or_else(|_dropped| {

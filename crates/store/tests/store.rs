@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use portcullis_seam::BoxFuture;
 use portcullis_store::{Authority, Changed, Contents, Expect, Store, StoreError, Transaction};
@@ -55,6 +56,25 @@ fn a_transaction_whose_expectations_fail_writes_nothing() {
     };
     check(Store::memory());
     on_disk(check);
+}
+
+/// Rule WORK-09
+#[test]
+fn a_store_tells_when_its_file_has_been_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let store = Store::create(&path, None).unwrap();
+    let closing = store.closing().unwrap();
+    wait(store.commit(put("a", "1"))).unwrap();
+    let other = store.clone();
+    drop(store);
+    assert!(!closing.wait(Duration::ZERO), "a handle is left");
+    drop(other);
+    assert!(closing.wait(Duration::from_secs(60)));
+    // Nothing holds the file any more.
+    let again = Store::open(&path, None).unwrap();
+    assert_eq!(value(&again, "a").as_deref(), Some("1"));
+    assert!(Store::memory().closing().is_none());
 }
 
 /// Rule ST-02, ST-03

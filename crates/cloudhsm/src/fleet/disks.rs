@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
 use portcullis_api::HsmId;
-use portcullis_store::{Room, Store, StoreError};
+use portcullis_store::{Closing, Room, Store, StoreError};
 
 /// An HSM's disk, or why it cannot be opened.
 pub type FoundDisk = (HsmId, Result<Store, StoreError>);
@@ -37,6 +37,11 @@ pub trait Disks: Send + Sync + Debug {
     /// # Errors
     /// When it cannot be seen which there are. That one cannot be opened stands in its place.
     fn all(&self) -> Result<Vec<FoundDisk>, StoreError>;
+
+    /// Tells when the files of those that are open have been closed.
+    fn closing(&self) -> Vec<Closing> {
+        Vec::new()
+    }
 }
 
 /// A file for each HSM in one folder, so that a key on two HSMs is in two synced files.
@@ -142,6 +147,11 @@ impl Disks for FileDisks {
             (id, disk)
         };
         Ok(ids_in(&self.folder)?.into_iter().map(open).collect())
+    }
+
+    fn closing(&self) -> Vec<Closing> {
+        let open = self.open.lock();
+        open.values().filter_map(Store::closing).collect()
     }
 }
 
