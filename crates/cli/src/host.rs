@@ -14,10 +14,10 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::args::ServeHsm;
-use crate::{core_dumps, stop};
 use crate::folder::{DataFolder, FolderKind};
 use crate::output::ServerOutput;
 use crate::up::Signals;
+use crate::{core_dumps, stop};
 
 /// Runs until SIGTERM or SIGINT, or until the control plane refuses.
 pub(crate) fn run(arguments: ServeHsm) -> ExitCode {

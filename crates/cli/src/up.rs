@@ -67,10 +67,7 @@ enum Ended {
         files: Vec<Closing>,
     },
     /// Somebody asked for the world's start.
-    ToBeginAgain {
-        port: u16,
-        admin_port: u16,
-    },
+    ToBeginAgain { port: u16, admin_port: u16 },
 }
 
 async fn serve(arguments: &Up, output: &ServerOutput) -> Result<Ended, String> {
