@@ -6,7 +6,6 @@
     clippy::indexing_slicing,
     clippy::print_stderr,
     clippy::disallowed_methods,
-    clippy::wildcard_enum_match_arm,
     reason = "tests fail loudly, and wait on the machine's own clock"
 )]
 #![cfg(target_os = "linux")]
@@ -28,8 +27,6 @@ const SETTLE: Duration = Duration::from_secs(20);
 const PIECE: usize = 1 << 20;
 
 /// A copy of a secret in the memory of a process.
-#[derive(Debug)]
-#[expect(dead_code, reason = "printed when a test fails")]
 struct Copy {
     /// The line of `/proc/PID/maps` in which it lies, and its distance from the start.
     place: String,
@@ -109,7 +106,8 @@ fn expect_no_copy_of(portcullis: &Portcullis, secrets: &[(&str, &[u8])]) {
                 eprintln!("SKIPPED: this machine lets no process read another one's memory");
                 return;
             };
-            left.extend(copies.into_iter().map(|copy| format!("{name}: {copy:?}")));
+            let told = |copy: Copy| format!("{name}: {}: {}", copy.place, copy.around);
+            left.extend(copies.into_iter().map(told));
         }
         if left.is_empty() {
             return;
