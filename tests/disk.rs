@@ -161,6 +161,11 @@ fn check_read_only(caller: &mut Caller, acknowledged: &Acknowledged, named: &str
     let (key, _) = &acknowledged.0[0];
     let mut next = Acknowledged::default();
     for (operation, body) in [
+        // First: it must not close the gate before it finds that it cannot be stored.
+        (
+            "DisconnectCustomKeyStore",
+            json!({ "CustomKeyStoreId": STORE }),
+        ),
         ("CreateKey", json!({})),
         (
             "CreateKey",
@@ -181,10 +186,6 @@ fn check_read_only(caller: &mut Caller, acknowledged: &Acknowledged, named: &str
         ),
         ("ScheduleKeyDeletion", json!({ "KeyId": key })),
         ("RotateKeyOnDemand", json!({ "KeyId": key })),
-        (
-            "DisconnectCustomKeyStore",
-            json!({ "CustomKeyStoreId": STORE }),
-        ),
     ] {
         match caller.kms(operation, &body) {
             Outcome::Refused(refused) => check_exception(&refused, named),

@@ -87,6 +87,8 @@ pub enum Bug {
     RevisionNotCompared,
     /// The first HSM hears of a new password before the store does.
     RotationNotRecorded,
+    /// A disconnect that cannot be stored is refused, and closes the gate all the same.
+    RefusedDisconnectClosesGate,
     /// A write into a file that was removed is acknowledged.
     VanishedFileAcknowledged,
     /// A session stays open when the connection it was opened over has ended.
@@ -95,7 +97,7 @@ pub enum Bug {
 
 impl Bug {
     /// Every planted bug.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 42] = [
         Self::GateCheckedOnlyAtStart,
         Self::EpochNotComparedOnReply,
         Self::AcknowledgedFromOneZone,
@@ -135,6 +137,7 @@ impl Bug {
         Self::RemovedHsmCounts,
         Self::RevisionNotCompared,
         Self::RotationNotRecorded,
+        Self::RefusedDisconnectClosesGate,
         Self::VanishedFileAcknowledged,
         Self::SessionOutlivesConnection,
     ];

@@ -15,7 +15,18 @@ struct Entry {
     story: &'static str,
 }
 
-const CORPUS: [Entry; 10] = [
+const CORPUS: [Entry; 11] = [
+    Entry {
+        seed: 156,
+        built: false,
+        carrier: Carrier::Messages,
+        bug: Bug::RefusedDisconnectClosesGate,
+        violates: Invariant::I11,
+        story: "The control plane's disk was full, so a disconnect was refused; but its gate was down \
+                already and stayed down, so that a key store that said CONNECTED served nothing, also \
+                when there was room again. A disconnect that is not recorded leaves the connection \
+                whole.",
+    },
     Entry {
         seed: 43,
         built: false,

@@ -10,7 +10,7 @@ use portcullis_api::kms::{
     DisconnectCustomKeyStoreRequest, DisconnectCustomKeyStoreResponse, UpdateCustomKeyStoreRequest,
     UpdateCustomKeyStoreResponse,
 };
-use portcullis_api::{Exception, KeyStoreId, Scope};
+use portcullis_api::{Code, Exception, KeyStoreId, Scope};
 use portcullis_hsm::Secret;
 use portcullis_seam::draw;
 use portcullis_seam::plant::{Bug, planted};
@@ -131,7 +131,10 @@ impl Kms {
         let store = find(&partition, &input.custom_key_store_id)?;
         let mut record = store.record();
         record.connection = disconnect::decide(&record)?;
-        self.check_storage()?;
+        // Before the gate is down: calls would fail while the change is refused.
+        if let Some(exception) = self.storage_trouble() {
+            return Err(exception);
+        }
         record.epoch = record.next_epoch(self.now_ms());
         let epoch = record.epoch;
         // Rule GATE-03: the gate is down before the disconnect is acknowledged, and before it is
@@ -142,9 +145,12 @@ impl Kms {
             store.take_down(epoch)
         };
         if let Err(exception) = self.put_store(&store, record).await {
-            // Rule SHARE-08: another facade has committed something first. The connection is whole,
-            // for the next attempt to end it on every HSM.
-            let stays = is_overtaken(&exception) && !planted(Bug::DisconnectLosesSessions);
+            // Rule SHARE-08: another facade has committed something first. Rule ST-24: or there was no
+            // room. The connection is whole, for the next attempt to end it on every HSM.
+            let overtaken = is_overtaken(&exception) && !planted(Bug::DisconnectLosesSessions);
+            let refused = exception.code == Code::ServiceUnavailable
+                && !planted(Bug::RefusedDisconnectClosesGate);
+            let stays = overtaken || refused;
             if let Some(live) = live.filter(|_| stays) {
                 let stands = live.fence.epoch;
                 self.maintain(&store, &live);
