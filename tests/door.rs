@@ -140,13 +140,8 @@ fn the_token_of_a_data_folder_opens_the_admin_api_elsewhere() {
     let arguments = ["--world", "empty", "--admin-bind", "0.0.0.0:0", "--data"];
     let arguments = [&arguments[..], &[data.to_str().unwrap()]].concat();
     let mut portcullis = Portcullis::up(&arguments);
-    let file = portcullis
-        .ready
-        .get("admin_token_file")
-        .unwrap()
-        .as_str()
-        .unwrap();
-    let file = file.to_owned();
+    let file = portcullis.ready.get("admin_token_file").unwrap();
+    let file = file.as_str().unwrap().to_owned();
     let token = std::fs::read_to_string(&file).unwrap().trim().to_owned();
     let admin = format!("{}:{}", outside(), port(portcullis.admin()));
     let told = portcullis.log();
