@@ -185,7 +185,7 @@ def told():
         deny({"StringEquals": {"aws:SourceVpce": "vpce-1", "s3:prefix": "x"}}, "kms:Encrypt"))
     encrypt()
     events = f"{os.environ['AWS_ENDPOINT_URL']}/_portcullis/events?name=PutKeyPolicy"
-    records = json.load(urllib.request.urlopen(events))["data"]["Records"]
+    records = json.load(urllib.request.urlopen(events))["Records"]
     found = [it["additionalEventData"]["conditionsWithoutEffect"] for it in records
              if "conditionsWithoutEffect" in it.get("additionalEventData", {})]
     assert len(found) == 1 and len(found[0]) == 2, found
@@ -198,7 +198,7 @@ def told():
             ({"StringEquals": {"kms:ResourceAliases": "b"}}, "not permitted in a key policy"),
             ({"ForAllValues:StringEquals": {"kms:EncryptionContext:App": "b"}}, "OverlyPermissive"),
             ({"StringEquals": {"kms:ViaService": []}}, "no value")]:
-        new = policy(ROOT, deny(condition))
+        new = policy(ROOT, deny(condition, "kms:Encrypt"))
         refused(malformed, part, owner.put_key_policy, KeyId=KEY, Policy=new)
         refused(malformed, part, owner.create_key, Policy=new)
     put()

@@ -225,13 +225,6 @@ fn not_made(failure: &Failure, cluster: &ClusterId) -> Exception {
     unfit.because(format!("{failure:?}"))
 }
 
-/// A key in the HSMs of a key store, which is yet to be recorded.
-struct MadeInStore {
-    store: Arc<KeyStore>,
-    passage: Passage,
-    id: HsmKeyId,
-}
-
 /// Why the record of a new key is not there.
 enum NotPut {
     /// Something else was committed first. Deciding again may help.
@@ -303,17 +296,14 @@ impl Kms {
             return Err(custom::taken(&id));
         }
         let new = self.new_key(&id, scope.key_arn(&id), chosen.as_ref());
-        let (store, hsm_key) = match &input.custom_key_store_id {
+        let store = match &input.custom_key_store_id {
             // Rule LIFE-30: the material comes later, from the caller.
-            None if imported => (None, new.id),
+            None if imported => None,
             None => {
                 self.create_in_fleet(spec, &new, chosen).await?;
-                (None, new.id)
+                None
             }
-            Some(store) => {
-                let made = self.create_in_store(&partition, store, new).await?;
-                (Some((made.store, made.passage)), made.id)
-            }
+            Some(store) => Some(self.create_in_store(&partition, store, &new).await?),
         };
         let home = store.as_ref().map(|(store, _passage)| store.id.clone());
         let created_ms = self.now_ms();
@@ -326,7 +316,7 @@ impl Kms {
             materials: if imported {
                 Materials::default()
             } else {
-                Materials::generated(hsm_key, created_ms)
+                Materials::generated(new.id, created_ms)
             },
             spec,
             usage,
@@ -376,8 +366,8 @@ impl Kms {
         &self,
         partition: &Partition,
         store: &str,
-        new: NewKey,
-    ) -> Result<MadeInStore, Exception> {
+        new: &NewKey,
+    ) -> Result<(Arc<KeyStore>, Passage), Exception> {
         let store = key_store::find(partition, store)?;
         let record = store.record();
         let Some(passage) = store.gate.enter() else {
@@ -405,9 +395,8 @@ impl Kms {
             let mut stay = hsms.filter(|one| one.state != HsmState::DeleteInProgress);
             stay.any(|one| one.id == *hsm)
         };
-        let fresh_id = || HsmKeyId(draw(&*self.config.entropy));
-        match live.create_key(new, fresh_id, is_member).await {
-            Ok(id) => Ok(MadeInStore { store, passage, id }),
+        match live.create_key(new, is_member).await {
+            Ok(()) => Ok((store, passage)),
             // Rule KEY-27: a disconnect that passed meanwhile is why, whatever the HSMs said.
             Err(Failure::Disconnected) => Err(not_connected(&store)),
             Err(_) if !store.gate.leave(passage) => Err(not_connected(&store)),

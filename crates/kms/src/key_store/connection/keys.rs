@@ -23,9 +23,6 @@ const DURABLE_COPIES: usize = 2;
 /// 60 seconds.
 const CREATE_DEADLINE: Duration = Duration::from_secs(6);
 
-/// Each attempt finds one HSM that restarted or is silent, and the last one succeeds.
-const ATTEMPTS_MAX: u32 = 3;
-
 /// How often one HSM is asked again: once for its connection, once for its session.
 const REPEATS_MAX: u32 = 2;
 
@@ -39,7 +36,7 @@ pub(crate) struct NewKey {
     pub(crate) label: String,
 }
 
-/// One attempt at making a key.
+/// What has become of making a key so far.
 #[derive(Default)]
 struct Attempt {
     /// Have it.
@@ -49,85 +46,56 @@ struct Attempt {
     /// The key as it travels, once an HSM has made it.
     masked: Option<MaskedKey>,
     failure: Failure,
-    /// Whether another attempt, under another ID, may help.
-    again: bool,
 }
 
 impl LiveConnection {
-    /// Makes a key on one HSM and hands it to all others. Gives the ID under which it was made: that
-    /// of `key`, or another one by `fresh_id`.
+    /// Makes a key on one HSM and hands it to all others.
     ///
     /// Rule KEY-10: an acknowledged key is on disk on two HSMs in two Availability Zones.
     ///
     /// Rule KEY-25: an HSM that has the key and of which `is_member` says no in the end was removed
     /// meanwhile, and does not count.
-    ///
-    /// Rule KEY-24: where it is not known whether an HSM has made the key, the next attempt has
-    /// another ID, and passes over an HSM that is silent.
     pub(crate) async fn create_key(
         &self,
-        mut key: NewKey,
-        fresh_id: impl Fn() -> HsmKeyId,
+        key: &NewKey,
         is_member: impl Fn(&HsmId) -> bool,
-    ) -> Result<HsmKeyId, Failure> {
+    ) -> Result<(), Failure> {
         let deadline = Instant::now() + CREATE_DEADLINE;
-        let mut silent = BTreeSet::new();
-        let mut failure = Failure::NoHsm;
-        for _ in 0..ATTEMPTS_MAX {
-            self.rejoined(deadline).await;
-            // Rule KEY-28: with HSMs in fewer zones nothing is begun, and nothing is waited for.
-            if self.zones_logged_in(&silent) < DURABLE_COPIES {
-                break;
-            }
-            let attempt = self.attempt(&key, &mut silent, deadline).await;
-            if attempt.is_enough(&is_member) {
-                return Ok(key.id);
-            }
-            attempt.take_back(key.id).await;
-            failure = attempt.failure;
-            if !attempt.again || Instant::now() >= deadline {
-                break;
-            }
-            key.id = fresh_id();
+        self.rejoined(deadline).await;
+        // Rule KEY-28: with HSMs in fewer zones nothing is begun, and nothing is waited for.
+        if self.zones_logged_in() < DURABLE_COPIES {
+            return Err(Failure::NoHsm);
         }
-        Err(failure)
+        let attempt = self.attempt(key, deadline).await;
+        if attempt.is_enough(is_member) {
+            return Ok(());
+        }
+        attempt.take_back(key.id).await;
+        Err(attempt.failure)
     }
 
     /// In how many Availability Zones there is an HSM with a session.
-    fn zones_logged_in(&self, except: &BTreeSet<HsmId>) -> usize {
+    fn zones_logged_in(&self) -> usize {
         let members = self.members.load();
-        let usable = members
-            .iter()
-            .filter(|it| it.session().is_some() && !except.contains(&it.hsm));
+        let usable = members.iter().filter(|it| it.session().is_some());
         let zones: BTreeSet<&str> = usable.map(|it| it.zone.as_str()).collect();
         zones.len()
     }
 
-    async fn attempt(
-        &self,
-        key: &NewKey,
-        silent: &mut BTreeSet<HsmId>,
-        deadline: Instant,
-    ) -> Attempt {
+    async fn attempt(&self, key: &NewKey, deadline: Instant) -> Attempt {
         let members = self.members.load_full();
         let mut attempt = Attempt::default();
         // Another HSM makes the next key, so that one that never answers is not asked every time.
         let first = self.turn.fetch_add(1, Ordering::Relaxed) % members.len().max(1);
         for member in members.iter().cycle().skip(first).take(members.len()) {
-            if silent.contains(&member.hsm) || Instant::now() >= deadline {
-                continue;
+            if Instant::now() >= deadline {
+                break;
             }
             let command = |session| attempt.command(key, session);
             let may_repeat = attempt.masked.is_some();
-            let began = Instant::now();
             let Some(asked) = self.ask(member, command, may_repeat).await else {
                 continue;
             };
-            if let Err(CallError::Link(_)) = &asked
-                && began.elapsed() >= SILENCE
-            {
-                silent.insert(member.hsm.clone());
-            }
             if attempt.note(member, asked).is_break() {
                 break;
             }
@@ -227,9 +195,9 @@ impl Attempt {
             }
         }
         // Rule KEY-24: perhaps it was made there. Made again elsewhere, one ID would have two
-        // materials, and what one HSM seals the other could not open.
+        // materials, and what one HSM seals the other could not open; under another ID, two keys in
+        // the cluster and its backups would have the label of one KMS key.
         if unknown && self.masked.is_none() && !planted(Bug::KeyMadeTwice) {
-            self.again = true;
             return ControlFlow::Break(());
         }
         ControlFlow::Continue(())
