@@ -14,9 +14,10 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use portcullis_tests::{Caller, Outcome, Portcullis, binary, eventually};
+use portcullis_tests::{Caller, DEADLINE, Outcome, Portcullis, binary, eventually};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -27,7 +28,7 @@ const STOP: Duration = Duration::from_secs(12);
 struct Server {
     child: Child,
     endpoint: String,
-    /// Removed at the end.
+    /// Removed after the process has ended.
     _home: TempDir,
 }
 
@@ -44,10 +45,15 @@ impl Server {
             .stderr(stderr)
             .spawn()
             .unwrap();
-        let mut line = String::new();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        stdout.read_line(&mut line).unwrap();
-        let ready: Value = serde_json::from_str(&line).expect("a line when it is ready");
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (tell, told) = channel();
+        std::thread::spawn(move || tell.send(stdout.lines().next()));
+        // One that hangs before it is ready is not waited for.
+        let Ok(Some(Ok(line))) = told.recv_timeout(DEADLINE) else {
+            let _already_ended = child.kill();
+            panic!("no line when it is ready: {}", child.wait().unwrap());
+        };
+        let ready: Value = serde_json::from_str(&line).unwrap();
         Self {
             child,
             endpoint: ready["endpoint"].as_str().unwrap().to_owned(),

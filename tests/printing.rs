@@ -7,7 +7,7 @@
 )]
 
 use std::collections::BTreeSet;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
@@ -15,7 +15,8 @@ use portcullis_tests::{Portcullis, binary};
 use serde_json::Value;
 
 /// What is run of each command. `{cluster}`, `{hsm}` and `{folder}` stand for what there is, `{new}`
-/// for a path where nothing is. An answer that is a refusal is as good as another: it is printed.
+/// for a path where nothing is, `{fault}` for a fault made for this run. An answer that is a refusal
+/// is as good as another: it is printed.
 const LINES: &[&str] = &[
     "env",
     "status --output json",
@@ -30,9 +31,9 @@ const LINES: &[&str] = &[
     "hsm hosts",
     "hsm revoke 99",
     "chaos list",
-    "chaos inject slow --hsm {hsm} --delay 1ms",
-    "chaos undo fault-1 --endpoint {endpoint}",
     "chaos clear",
+    "chaos inject slow --hsm {hsm} --delay 1ms",
+    "chaos undo {fault}",
     "snapshot save {new}",
     "snapshot load {folder}/snapshot --data {new}",
     "cloudhsm-cli cluster activate --password hidden-password-1",
@@ -71,6 +72,7 @@ const LINES: &[&str] = &[
      --label two --data AAAA --tag-length-bits 128",
     "cloudhsm-cli key replicate --filter attr.label=one --source-cluster-id {cluster} \
      --destination-cluster-id {cluster}",
+    "cloudhsm-cli interactive",
     "load run --rate 20/s --duration 200ms",
     "load report {folder}/run",
     "load compare {folder}/run {folder}/run",
@@ -139,7 +141,6 @@ fn run(command: &mut Command, stdout: Stdout) -> Ended {
             .into(),
     };
     let output = command
-        .stdin(Stdio::null())
         .stdout(stdio)
         .stderr(Stdio::piped())
         .output()
@@ -191,6 +192,7 @@ impl World {
         let cluster = &status["clusters"][0];
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let (cluster, hsm) = (text(&cluster["id"]), text(&cluster["hsms"][0]["id"]));
+        std::fs::write(portcullis.home().join("typed"), "cluster hsm-info\nquit\n").unwrap();
         portcullis.shell("portcullis snapshot save snapshot");
         portcullis.shell("portcullis load run --rate 20/s --duration 200ms --out run");
         Self {
@@ -198,6 +200,16 @@ impl World {
             cluster,
             hsm,
         }
+    }
+
+    /// A fault of its own, to be undone.
+    fn fault(&self) -> String {
+        let inject = format!(
+            "portcullis chaos inject slow --hsm {} --delay 1ms",
+            self.hsm
+        );
+        let made: Value = serde_json::from_str(&self.portcullis.shell(&inject)).unwrap();
+        made["id"].as_str().unwrap().to_owned()
     }
 
     fn command(&self, line: &str) -> Command {
@@ -208,12 +220,19 @@ impl World {
             .replace("{cluster}", &self.cluster)
             .replace("{hsm}", &self.hsm)
             .replace("{folder}", &text(folder))
-            .replace("{new}", &text(&new))
-            .replace("{endpoint}", self.portcullis.endpoint());
+            .replace("{new}", &text(&new));
+        let line = if line.contains("{fault}") {
+            line.replace("{fault}", &self.fault())
+        } else {
+            line
+        };
         let mut command = self.portcullis.client(binary().to_str().unwrap());
-        command.args(line.split(' '));
+        command.args(line.split(' ')).stdin(Stdio::null());
         if line.starts_with("cloudhsm-cli") {
             command.args(["--cluster-id", &self.cluster]);
+        }
+        if line == "cloudhsm-cli interactive" {
+            command.stdin(File::open(folder.join("typed")).unwrap());
         }
         command
     }
