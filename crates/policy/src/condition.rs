@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::context::{Context, Readings};
 use crate::document::{Effect, Malformed};
-use crate::glob::{Case, Wild, matches, pieces};
+use crate::glob::{Case, Piece, Variables, Wild, matches, pieces};
 use crate::moment;
 use crate::parse::malformed;
 
@@ -182,6 +182,7 @@ impl Condition {
         effect: Effect,
     ) -> bool {
         let given = context.readings(&self.key);
+        let variables = variables.map(|it| Variables::new(it, effect, self.operator.negated));
         if self.operator.test == Test::Null {
             let is_absent = matches!(given, Readings::Absent);
             return self.wants_absence(is_absent);
@@ -224,7 +225,7 @@ impl Condition {
         matches!(self.quantifier, Some(Quantifier::ForAllValues))
     }
 
-    fn compares(&self, given: &[String], variables: Option<&Context>) -> bool {
+    fn compares(&self, given: &[String], variables: Option<Variables<'_>>) -> bool {
         let meets = |value: &String| {
             let any = self
                 .values
@@ -277,7 +278,7 @@ impl Operator {
 
 impl Test {
     /// Whether a request's value is what a policy wants.
-    fn matches(self, wanted: &str, value: &str, variables: Option<&Context>) -> bool {
+    fn matches(self, wanted: &str, value: &str, variables: Option<Variables<'_>>) -> bool {
         let wild = match self {
             Self::Text(_, wild) => wild,
             Self::Arn => return arn(wanted, value, variables),
@@ -286,6 +287,9 @@ impl Test {
         let Some(wanted_pieces) = pieces(wanted, wild, variables) else {
             return false;
         };
+        if wanted_pieces == [Piece::Run] {
+            return true;
+        }
         match self {
             Self::Text(case, _) => return matches(&wanted_pieces, value, case),
             Self::Number(_) | Self::Date(_) | Self::Truth | Self::Address => {}
@@ -294,8 +298,8 @@ impl Test {
         let wanted: String = wanted_pieces
             .iter()
             .filter_map(|piece| match piece {
-                crate::glob::Piece::Letter(letter) => Some(*letter),
-                crate::glob::Piece::One | crate::glob::Piece::Run => None,
+                Piece::Letter(letter) => Some(*letter),
+                Piece::One | Piece::Run => None,
             })
             .collect();
         self.compares(&wanted, value).unwrap_or(false)
@@ -331,18 +335,22 @@ fn truth(text: &str) -> Option<bool> {
 }
 
 /// ARNs are compared part by part: a `*` reaches no further than its colon, but for the last part.
-fn arn(wanted: &str, value: &str, variables: Option<&Context>) -> bool {
+fn arn(wanted: &str, value: &str, variables: Option<Variables<'_>>) -> bool {
     const PARTS: usize = 6;
-    let mut wanted_parts = wanted.splitn(PARTS, ':');
+    let Some(wanted) = pieces(wanted, Wild::Yes, variables) else {
+        return false;
+    };
+    // `*` alone is a whole ARN of its own.
+    if wanted == [Piece::Run] {
+        return true;
+    }
+    let mut wanted_parts = wanted.splitn(PARTS, |piece| *piece == Piece::Letter(':'));
     let mut value_parts = value.splitn(PARTS, ':');
     for _ in 0..PARTS {
         let (Some(wanted), Some(value)) = (wanted_parts.next(), value_parts.next()) else {
-            // `*` alone is a whole ARN of its own.
-            return wanted == "*";
+            return false;
         };
-        let fits = pieces(wanted, Wild::Yes, variables)
-            .is_some_and(|pieces| matches(&pieces, value, Case::Matters));
-        if !fits {
+        if !matches(wanted, value, Case::Matters) {
             return false;
         }
     }
