@@ -132,7 +132,7 @@ fn status(portcullis: &Portcullis) -> Value {
 fn done(outcome: Outcome) -> Value {
     match outcome {
         Outcome::Done(value) => value,
-        other => panic!("{other:?}"),
+        other @ (Outcome::Refused(_) | Outcome::Lost) => panic!("{other:?}"),
     }
 }
 
