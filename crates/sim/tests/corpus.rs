@@ -15,7 +15,7 @@ struct Entry {
     story: &'static str,
 }
 
-const CORPUS: [Entry; 11] = [
+const CORPUS: [Entry; 12] = [
     Entry {
         seed: 156,
         built: false,
@@ -28,7 +28,7 @@ const CORPUS: [Entry; 11] = [
                 whole.",
     },
     Entry {
-        seed: 43,
+        seed: 380,
         built: false,
         carrier: Carrier::Messages,
         bug: Bug::SessionOutlivesConnection,
@@ -105,6 +105,17 @@ const CORPUS: [Entry; 11] = [
         story: "CreateKey made a key on one HSM and handed it to another; before that one had it, \
                 the first was removed from the cluster. The key was acknowledged, and at no \
                 instant had it been on two disks.",
+    },
+    Entry {
+        seed: 7200,
+        built: false,
+        carrier: Carrier::Messages,
+        bug: Bug::KeyMadeTwice,
+        violates: Invariant::I3,
+        story: "The power failed while an HSM wrote a new key, and it answered that its disk had \
+                failed; so another HSM made the key too, under the same ID. When the first had \
+                started again it had the key after all, of other material, and what one sealed the \
+                other did not open. Rule KEY-24.",
     },
     Entry {
         seed: 15161,

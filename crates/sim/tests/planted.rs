@@ -80,13 +80,19 @@ fn a_commit_that_is_not_synced_is_found() {
 /// Rule SIM-13
 #[test]
 fn a_commit_without_room_that_is_acknowledged_is_found() {
-    is_found(Bug::FullDiskAcknowledged, Invariant::I8, 0);
+    is_found(Bug::FullDiskAcknowledged, Invariant::I8, 381);
 }
 
 /// Rule SIM-13
 #[test]
 fn a_store_that_stays_closed_after_a_full_disk_is_found() {
     is_found(Bug::FullDiskIsForEver, Invariant::I11, 0);
+}
+
+/// Rule SIM-13
+#[test]
+fn a_gate_that_a_refused_disconnect_leaves_closed_is_found() {
+    is_found(Bug::RefusedDisconnectClosesGate, Invariant::I11, 156);
 }
 
 /// Rule SIM-14
@@ -225,7 +231,7 @@ fn a_rotation_that_was_not_recorded_first_is_found() {
 
 #[test]
 fn a_session_that_outlives_its_connection_is_found() {
-    is_found(Bug::SessionOutlivesConnection, Invariant::I11, 43);
+    is_found(Bug::SessionOutlivesConnection, Invariant::I11, 380);
 }
 
 #[test]

@@ -180,7 +180,11 @@ impl Attempt {
             }
             Err(error) => error,
         };
-        let unknown = matches!(error, CallError::Link(LinkError::NoAnswer(_)));
+        // An HSM whose disk fails in the midst of a write may have the key when it starts again.
+        let unknown = matches!(
+            error,
+            CallError::Link(LinkError::NoAnswer(_)) | CallError::Refused(Refusal::DiskFailed)
+        );
         if unknown {
             self.doubtful.push(Arc::clone(member));
         }
