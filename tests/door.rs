@@ -300,3 +300,58 @@ fn a_loopback_address_serves_everything_and_the_admin_api_can_be_moved() {
     assert_eq!(reply.status, 404, "{reply:?}");
     portcullis.shell("curl -sf $PORTCULLIS_ADMIN_URL/metrics > /dev/null");
 }
+
+/// Rule DOOR-10
+#[test]
+fn only_declared_principals_sign_where_the_public_root_is_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let [world, secret] = ["world.toml", "secret"].map(|name| folder.path().join(name));
+    std::fs::write(&secret, "secret-of-a-file\n").unwrap();
+    let text = format!(
+        "[auth]\npublic_root = false\n\
+         [[principals]]\naccess_key = \"AKIAENV\"\nsecret_env = \"OWNER_SECRET\"\nroot = true\n\
+         [[principals]]\naccess_key = \"AKIAFILE\"\nsecret_file = \"{}\"\nroot = true\n",
+        secret.display()
+    );
+    std::fs::write(&world, text).unwrap();
+    let world = world.to_str().unwrap();
+    for mode in ["verify", "enforce"] {
+        let arguments = ["--ephemeral", "--auth", mode, "--world", world];
+        let portcullis =
+            Portcullis::up_with(&arguments, &[("OWNER_SECRET", "secret-of-the-owner")]);
+        let signed = |key: &str, secret: &str| {
+            format!("AWS_ACCESS_KEY_ID={key} AWS_SECRET_ACCESS_KEY={secret} aws kms list-keys")
+        };
+        for (key, secret, told) in [
+            ("test", "test", "UnrecognizedClientException"),
+            ("000000000000", "test", "UnrecognizedClientException"),
+            ("111122223333", "test", "UnrecognizedClientException"),
+            ("AKIAENV", "test", "InvalidSignatureException"),
+            (
+                "AKIAFILE",
+                "secret-of-the-owner",
+                "InvalidSignatureException",
+            ),
+        ] {
+            let said = portcullis.shell_fails(&signed(key, secret));
+            assert!(said.contains(told), "{mode} {key}: {said}");
+            assert!(!said.contains("secret test"), "{said}");
+        }
+        portcullis.shell(&signed("AKIAENV", "secret-of-the-owner"));
+        portcullis.shell(&signed("AKIAFILE", "secret-of-a-file"));
+        assert!(!portcullis.log().contains("secret-of"));
+    }
+    let helper = Portcullis::up(&["--world", "empty", "--ephemeral"]);
+    let said = helper.shell_fails(&format!(
+        "portcullis up --ephemeral --port 0 --world {world}"
+    ));
+    assert!(said.contains("OWNER_SECRET"), "{said}");
+    let alone = folder.path().join("alone.toml");
+    std::fs::write(&alone, "[auth]\npublic_root = false\n").unwrap();
+    let up = format!(
+        "portcullis up --ephemeral --port 0 --auth verify --world {}",
+        alone.display()
+    );
+    let said = helper.shell_fails(&up);
+    assert!(said.contains("public_root"), "{said}");
+}

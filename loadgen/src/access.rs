@@ -24,6 +24,9 @@ pub struct Access {
     /// The file with the token of its admin API, if that asks for one
     #[arg(long, env = "PORTCULLIS_ADMIN_TOKEN_FILE", value_name = "FILE")]
     pub admin_token_file: Option<PathBuf>,
+    /// The file with the authorities that are believed at an https:// endpoint
+    #[arg(long, env = "AWS_CA_BUNDLE", value_name = "FILE")]
+    pub ca_bundle: Option<PathBuf>,
 }
 
 /// Longer files hold no token.
@@ -36,6 +39,13 @@ impl Access {
         // An empty variable says no more than none.
         let named = self.admin_url.as_deref().filter(|url| !url.is_empty());
         named.unwrap_or(&self.endpoint)
+    }
+
+    /// The file with the authorities that are believed.
+    #[must_use]
+    pub fn ca_bundle(&self) -> Option<&Path> {
+        let named = self.ca_bundle.as_deref();
+        named.filter(|path| !path.as_os_str().is_empty())
     }
 
     /// The file with the admin token.
@@ -81,6 +91,7 @@ mod tests {
             endpoint: "http://127.0.0.1:4566".to_owned(),
             admin_url: Some(String::new()),
             admin_token_file: token,
+            ca_bundle: None,
         }
     }
 

@@ -33,6 +33,7 @@
 mod access;
 mod args;
 mod command;
+mod dial;
 mod failure;
 mod quantity;
 mod threshold;
@@ -63,6 +64,7 @@ pub use args::{
     RunArguments, Scenario, Secret,
 };
 pub use command::run;
+pub use dial::{Dial, DialStream};
 pub use operation::{Mix, Operation};
 pub use quantity::{Rate, parse_duration};
 pub use rehearse::{RehearseArguments, Script, rehearse};

@@ -123,7 +123,7 @@ impl Portcullis {
     /// `host:port` of the endpoint.
     #[must_use]
     pub fn authority(&self) -> &str {
-        self.endpoint().trim_start_matches("http://")
+        self.endpoint().split("//").nth(1).unwrap()
     }
 
     /// A folder of this instance's own, removed at the end.

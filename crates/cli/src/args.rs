@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use portcullis_cloudhsm::{Pace, Quotas};
+use portcullis_cloudhsm::{HsmsOn, Pace, Quotas};
 use portcullis_loadgen::{Access, LoadCommand};
 use portcullis_seam::TimeScale;
 
@@ -124,6 +124,26 @@ pub(crate) struct Up {
     /// may be given several times
     #[arg(long = "host-name", value_name = "NAME")]
     pub(crate) host_names: Vec<String>,
+    /// Speak TLS, with a certificate of its own making; the authority's that clients must believe is
+    /// printed
+    #[arg(long)]
+    pub(crate) tls: bool,
+    /// Speak TLS with this certificate, and what stands between it and its root, in PEM
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "tls_key",
+        conflicts_with = "tls"
+    )]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The private key of the certificate, in PEM
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "tls_cert",
+        conflicts_with = "tls"
+    )]
+    pub(crate) tls_key: Option<PathBuf>,
     /// Who may call
     #[arg(long, value_enum, default_value_t = AuthMode::Open)]
     pub(crate) auth: AuthMode,
@@ -146,6 +166,10 @@ pub(crate) struct Up {
     /// roots [default: the world's, or any]
     #[arg(long, value_name = "ROOTS")]
     pub(crate) attestation_roots: Option<String>,
+    /// Where HSMs are made of clusters without the tag portcullis:hsms-on: process, or hosts that wait in
+    /// the zone [default: the world's, or process]
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) hsms_on: Option<HsmsOn>,
     /// Append every event, calls included, to this file as lines of JSON in CloudTrail's form
     #[arg(long, value_name = "PATH")]
     pub(crate) events_file: Option<PathBuf>,

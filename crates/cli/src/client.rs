@@ -1,16 +1,17 @@
 //! A small HTTP client for the admin API of a running Portcullis.
 
 use std::fmt;
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
-use hyper::{Method, Request, StatusCode, Uri};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use portcullis_loadgen::Access;
+use portcullis_loadgen::{Access, Dial};
 use serde_json::Value;
-use tokio::net::TcpStream;
 
 /// A reply of the admin API is a page of text, never more.
 const REPLY_BYTES_MAX: usize = 4 << 20;
@@ -37,7 +38,7 @@ impl std::error::Error for ClientError {}
 /// A running Portcullis.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
-    authority: String,
+    dial: Dial,
     url: String,
     /// The admin token, if there is one.
     authorization: Option<HeaderValue>,
@@ -51,26 +52,17 @@ impl Client {
     pub(crate) fn of(access: &Access) -> Result<Self, ClientError> {
         Ok(Self {
             authorization: access.authorization().map_err(ClientError)?,
-            ..Self::new(access.admin())?
+            ..Self::new(access.admin(), access.ca_bundle())?
         })
     }
 
     /// The client of the Portcullis at `url`. Nothing is sent yet.
     ///
     /// # Errors
-    /// When `url` is not an `http://` URL with a host.
-    pub(crate) fn new(url: &str) -> Result<Self, ClientError> {
-        let uri: Uri = url
-            .parse()
-            .map_err(|error| ClientError(format!("{url:?} is not a URL: {error}.")))?;
-        let (Some("http"), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-            return Err(ClientError(format!(
-                "{url:?} is not an http:// URL. Give one such as http://127.0.0.1:4566."
-            )));
-        };
-        let port = authority.port_u16().unwrap_or(80);
+    /// When `url` cannot be called.
+    pub(crate) fn new(url: &str, ca_bundle: Option<&Path>) -> Result<Self, ClientError> {
         Ok(Self {
-            authority: format!("{}:{port}", authority.host()),
+            dial: Dial::parse(url, ca_bundle).map_err(ClientError)?,
             url: url.to_owned(),
             authorization: None,
         })
@@ -78,7 +70,7 @@ impl Client {
 
     /// The host and the port.
     pub(crate) fn authority(&self) -> &str {
-        &self.authority
+        self.dial.address()
     }
 
     /// GETs `path`.
@@ -164,12 +156,19 @@ impl Client {
         body: Bytes,
         bytes_max: usize,
     ) -> Result<(StatusCode, Bytes), ClientError> {
-        let stream = TcpStream::connect(&self.authority).await.map_err(|error| {
-            ClientError(format!(
-                "Nothing answers at {} ({error}). Start it with `portcullis up`, or name another \
-                 endpoint with --endpoint.",
-                self.url
-            ))
+        let stream = self.dial.connect().await.map_err(|error| {
+            let url = &self.url;
+            ClientError(if error.kind() == io::ErrorKind::InvalidData {
+                format!(
+                    "What answers at {url} is not believed ({error}). Check --ca-bundle and \
+                     AWS_CA_BUNDLE, and that the endpoint speaks TLS."
+                )
+            } else {
+                format!(
+                    "Nothing answers at {url} ({error}). Start it with `portcullis up`, or name \
+                     another endpoint with --endpoint."
+                )
+            })
         })?;
         let broken = |error: hyper::Error| {
             ClientError(format!(
@@ -184,7 +183,7 @@ impl Client {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .header(HOST, &self.authority)
+            .header(HOST, self.authority())
             .header(CONTENT_TYPE, "application/json");
         if let Some(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization);
@@ -208,26 +207,9 @@ impl Client {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_url_that_cannot_be_called_is_refused_with_the_form_that_can() {
-        for url in [
-            "https://127.0.0.1:4566",
-            "127.0.0.1:4566",
-            "http://",
-            "nonsense url",
-        ] {
-            let error = Client::new(url).unwrap_err().to_string();
-            assert!(error.contains("is not a"), "{url}: {error}");
-        }
-        assert_eq!(
-            Client::new("http://localhost").unwrap().authority,
-            "localhost:80"
-        );
-    }
-
     #[tokio::test]
     async fn an_endpoint_where_nothing_listens_says_how_to_start_one() {
-        let client = Client::new("http://127.0.0.1:1").unwrap();
+        let client = Client::new("http://127.0.0.1:1", None).unwrap();
         let error = client.get("/").await.unwrap_err().to_string();
         assert!(error.contains("portcullis up"), "{error}");
     }

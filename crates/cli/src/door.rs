@@ -15,9 +15,10 @@ use crate::again;
 use crate::args::{AuthMode, Up};
 use crate::output::ServerOutput;
 use crate::system::Data;
+use crate::tls::Presented;
 
 /// Which file of the data folder holds the admin token.
-const TOKEN: &str = "admin-token";
+pub(crate) const TOKEN: &str = "admin-token";
 
 /// The variable by which commands find the admin token.
 pub(crate) const TOKEN_FILE: &str = "PORTCULLIS_ADMIN_TOKEN_FILE";
@@ -187,14 +188,28 @@ pub(crate) struct Urls {
     pub(crate) admin: String,
     /// The file with the token that the admin API asks for.
     pub(crate) token_file: Option<PathBuf>,
+    /// The file with the authority that clients must believe, if it is ours.
+    pub(crate) ca_bundle: Option<PathBuf>,
 }
 
 impl Urls {
-    pub(crate) fn of(running: &Running, reach: &Reach) -> Self {
+    pub(crate) fn of(running: &Running, reach: &Reach, tls: Option<&Presented>) -> Self {
+        let url = |address: SocketAddr| {
+            // Rule TLS-04
+            let is_plain = address != running.address && address.ip().is_loopback();
+            let scheme = if tls.is_some() && !is_plain {
+                "https"
+            } else {
+                "http"
+            };
+            format!("{scheme}://{address}")
+        };
+        let authority = tls.and_then(|tls| tls.authority.as_ref());
         Self {
-            endpoint: format!("http://{}", running.address),
-            admin: format!("http://{}", running.admin),
+            endpoint: url(running.address),
+            admin: url(running.admin),
             token_file: reach.token_file.clone(),
+            ca_bundle: authority.map(|file| file.path.clone()),
         }
     }
 
@@ -214,13 +229,18 @@ impl Urls {
         if let Some(path) = &self.token_file {
             members.insert("admin_token_file".to_owned(), json!(path));
         }
+        if let Some(path) = &self.ca_bundle {
+            members.insert("ca_bundle".to_owned(), json!(path));
+        }
     }
 
-    /// What lets `portcullis` find the admin API.
+    /// What lets `portcullis` find the admin API, and clients believe what they call.
     pub(crate) fn admin_variables(&self) -> Vec<(&'static str, PathBuf)> {
         let mut variables = vec![("PORTCULLIS_ADMIN_URL", PathBuf::from(&self.admin))];
         let token_file = self.token_file.clone();
         variables.extend(token_file.map(|path| (TOKEN_FILE, path)));
+        let ca_bundle = self.ca_bundle.clone();
+        variables.extend(ca_bundle.map(|path| ("AWS_CA_BUNDLE", path)));
         variables
     }
 
@@ -229,7 +249,9 @@ impl Urls {
         let admin = self.own_admin().map(|url| format!(" --admin-url {url}"));
         let token = self.token_file.as_deref();
         let token = token.map(|path| format!(" --admin-token-file '{}'", path.display()));
-        [admin, token].into_iter().flatten().collect()
+        let bundle = self.ca_bundle.as_deref();
+        let bundle = bundle.map(|path| format!(" --ca-bundle '{}'", path.display()));
+        [admin, token, bundle].into_iter().flatten().collect()
     }
 }
 

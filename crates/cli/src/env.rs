@@ -26,6 +26,9 @@ fn variables(access: &Access) -> Vec<(&'static str, Cow<'_, str>)> {
     if access.admin() != access.endpoint {
         variables.push(("PORTCULLIS_ADMIN_URL", access.admin().into()));
     }
+    if let Some(path) = access.ca_bundle() {
+        variables.push(("AWS_CA_BUNDLE", path.to_string_lossy()));
+    }
     if let Some(path) = access.token_file() {
         variables.push(("PORTCULLIS_ADMIN_TOKEN_FILE", path.to_string_lossy()));
     }

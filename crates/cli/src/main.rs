@@ -21,6 +21,7 @@ mod snapshot;
 mod status;
 mod stop;
 mod system;
+mod tls;
 mod up;
 mod user_folders;
 mod world;

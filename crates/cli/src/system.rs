@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_cloudhsm::{
-    Calendar, CloudHsm, CloudHsmConfig, Clusters, Disks, HostGate, MemoryDisks, Pacing,
+    Calendar, CloudHsm, CloudHsmConfig, Clusters, Disks, HostGate, MemoryDisks, Pacing, Quotas,
     is_host_folder, records_of_hosts,
 };
 use portcullis_hsm::{DeviceKey, Settings};
@@ -14,8 +14,8 @@ use portcullis_kms::{Kms, KmsConfig};
 use portcullis_link::{
     ClientIdentity, FaultyTransport, LinkFaults, QuicSettings, QuicTransport, Transport,
 };
-use portcullis_seam::{Entropy, SystemClock, SystemEntropy, ThreadPool, WorkPool, draw};
-use portcullis_server::{Running, Server, ServerConfig, Services};
+use portcullis_seam::{Entropy, SystemClock, SystemEntropy, ThreadPool, Timestamp, WorkPool, draw};
+use portcullis_server::{Running, Server, ServerConfig, Services, TlsAuthority};
 use portcullis_store::{Closing, Store, Transaction};
 use zeroize::Zeroizing;
 
@@ -123,6 +123,14 @@ impl System {
         })
     }
 
+    /// What the world says of everything that comes after it.
+    pub(crate) fn keep(&self, world: &World) {
+        self.cloudhsm.set_default_placement(world.hsms_on);
+        if world.quota == Quotas::Aws {
+            self.kms.keep_quotas();
+        }
+    }
+
     /// The world is made: what is in the data folder counts from here on.
     ///
     /// # Errors
@@ -163,6 +171,10 @@ impl System {
         if let Some(identity) = self.store.get(IDENTITY).filter(|_| !kept.is_empty()) {
             kept.push((IDENTITY.to_owned(), identity.value.to_vec()));
         }
+        // Rule TLS-01: clients go on believing it.
+        if let Some(authority) = self.store.get(TLS_AUTHORITY) {
+            kept.push((TLS_AUTHORITY.to_owned(), authority.value.to_vec()));
+        }
         folder.abandon(&kept)
     }
 
@@ -178,6 +190,27 @@ impl System {
     /// Begins no more long work for callers, and refuses what waits. Rule WORK-05.
     pub(crate) fn end_long_work(&self) {
         self.pool.close();
+    }
+
+    /// The authority that signs what clients are presented: made when it is first needed, kept sealed
+    /// with the data.
+    ///
+    /// # Errors
+    /// A text for the user.
+    pub(crate) async fn tls_authority(&self, now: Timestamp) -> Result<TlsAuthority, String> {
+        let device_key = DeviceKey::from_bytes(&self.snapshots.device_key.0);
+        if let Some(record) = self.store.get(TLS_AUTHORITY) {
+            let opened = device_key.open(TLS_AUTHORITY, &record.value);
+            let opened = opened.map_err(|error| format!("{TLS_AUTHORITY}: {error}"))?;
+            let damaged = || format!("{TLS_AUTHORITY} in the data folder is damaged.");
+            return TlsAuthority::from_bytes(&opened).ok_or_else(damaged);
+        }
+        let authority = TlsAuthority::generate(now).map_err(|error| error.to_string())?;
+        let sealed = device_key.seal(TLS_AUTHORITY, &authority.to_bytes(), &*self.entropy);
+        let put = Transaction::new().put(TLS_AUTHORITY, sealed);
+        let committed = self.store.commit(put).await;
+        committed.map_err(|error| error.to_string())?;
+        Ok(authority)
     }
 
     /// Receives hosts at the endpoint's address, over UDP.
@@ -229,6 +262,9 @@ fn load_folder(data: &Data) -> PathBuf {
         }
     }
 }
+
+/// Where the authority of our own for TLS is, sealed.
+const TLS_AUTHORITY: &str = "edge/tls-authority";
 
 /// Where the facade's key and certificate are, sealed.
 const IDENTITY: &str = "facade/identity";

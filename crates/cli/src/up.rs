@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use portcullis_api::Scope;
-use portcullis_cloudhsm::Quotas;
 use portcullis_loadgen::print;
 use portcullis_server::{
     Auth, EventsConfig, EventsFile, Limits, Principals, Resets, Running, ServerConfig,
@@ -22,7 +21,7 @@ use crate::door::{Door, Urls};
 use crate::output::ServerOutput;
 use crate::system::{Data, System};
 use crate::world::{World, seed};
-use crate::{again, core_dumps, descriptors, door, hooks, stop, user_folders};
+use crate::{again, core_dumps, descriptors, door, hooks, stop, tls, user_folders};
 
 /// Runs until SIGTERM or SIGINT.
 pub(crate) fn run(arguments: &Up) -> ExitCode {
@@ -81,14 +80,13 @@ async fn serve(arguments: &Up, output: &ServerOutput) -> Result<Ended, String> {
     let seeded = seed(&system, &world).await?;
     // Not before the world is made: it is there at once, however much it has.
     system.cloudhsm.set_default_device(profile);
-    if world.quota == Quotas::Aws {
-        system.kms.keep_quotas();
-    }
+    system.keep(&world);
     if seeded {
         system.name_world(&world_name(arguments))?;
     }
     system.finished().await?;
     let door = Door::of(arguments, &data, &*system.entropy)?;
+    let presented = tls::presented(arguments, &system, (&data, &door)).await?;
     let (auth, principals) = auth(arguments, &world)?;
     // Before the first line on stdout: whoever waits for that line may stop us at once.
     let mut signals = Signals::listen()?;
@@ -100,6 +98,7 @@ async fn serve(arguments: &Up, output: &ServerOutput) -> Result<Ended, String> {
         listeners: door.listeners,
         admin_access: door.access,
         host_names: door.host_names,
+        tls: presented.as_ref().map(|it| it.identity.clone()),
         auth,
         principals,
         defaults: world.scope(),
@@ -110,7 +109,7 @@ async fn serve(arguments: &Up, output: &ServerOutput) -> Result<Ended, String> {
         ..ServerConfig::default()
     })?;
     system.receive_hosts(running.address)?;
-    let urls = Urls::of(&running, &door.reach);
+    let urls = Urls::of(&running, &door.reach, presented.as_ref());
     system.send_load_to(urls.clone());
     run_hooks(arguments, &urls, world.scope(), output).await?;
     let ready_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -148,6 +147,7 @@ fn world(arguments: &Up) -> Result<World, String> {
     world.profile = arguments.profile.clone().or(world.profile);
     world.state_changes = arguments.state_changes.unwrap_or(world.state_changes);
     world.quota = arguments.quota.unwrap_or(world.quota);
+    world.hsms_on = arguments.hsms_on.unwrap_or(world.hsms_on);
     let roots = arguments.attestation_roots.clone();
     world.attestation_roots = roots.or(world.attestation_roots);
     Ok(world)
@@ -215,6 +215,13 @@ async fn run_hooks(
 fn auth(arguments: &Up, world: &World) -> Result<(Auth, Option<Arc<Principals>>), String> {
     let (principals, credentials) = world.principals()?;
     let enforced = arguments.auth == AuthMode::Enforce;
+    if arguments.auth != AuthMode::Open && !world.auth.public_root && principals.is_empty() {
+        return Err(
+            "Nobody could call: the world switches the public root off ([auth] public_root = false) \
+             and declares no [[principals]]. Declare some, or start with --auth open."
+                .to_owned(),
+        );
+    }
     let auth = match arguments.auth {
         AuthMode::Open => Auth::Open,
         AuthMode::Verify => Auth::Verify(credentials),

@@ -36,6 +36,7 @@ mod view;
 pub use certificate::{CannotSign, CustomerAuthority, Roots};
 pub use chaos::{BadOrder, FaultKind, FaultOrder, FaultReport};
 pub use control::{CloudHsm, CloudHsmConfig, FaultError, OpenError};
+pub use decide::{HsmsOn, InvalidPlacement};
 pub use fleet::{Disks, FileDisks, FoundDisk, InvalidProfile, Latency, MemoryDisks, Profile};
 pub use hosts::{
     Enrolment, EnrolmentToken, HostConfig, HostEnd, HostError, HostGate, HostReport, HostState,

@@ -13,6 +13,7 @@ use crate::limits::Limits;
 use crate::line_queue::DropCount;
 use crate::principals::Principals;
 use crate::surface::Listeners;
+use crate::tls::TlsIdentity;
 use crate::trail::EventsFile;
 
 /// How the edge is set up.
@@ -39,6 +40,8 @@ pub struct ServerConfig {
     pub admin_access: AdminAccess,
     /// Names of this server, for requests of browsers and of the admin API.
     pub host_names: HostNames,
+    /// What is presented to clients, which then speak TLS; without, they speak HTTP in the clear.
+    pub tls: Option<TlsIdentity>,
     /// What is kept of calls.
     pub events: EventsConfig,
     /// Lines that the log lacks.
@@ -150,6 +153,7 @@ impl Default for ServerConfig {
             snapshots: None,
             admin_access: AdminAccess::Open,
             host_names: HostNames::default(),
+            tls: None,
             events: EventsConfig::default(),
             log_drops: DropCount::default(),
             resets: None,
@@ -246,6 +250,11 @@ impl Credentials {
     /// Makes every account ID of twelve digits an access key with this secret.
     pub fn insert_every_account(&mut self, secret: impl Into<String>) {
         self.every_account = Some(Zeroizing::new(secret.into()));
+    }
+
+    /// Whether the root of every account signs with a secret that all know.
+    pub(crate) const fn has_public_root(&self) -> bool {
+        self.every_account.is_some()
     }
 
     /// The secret of an access key.

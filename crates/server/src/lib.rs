@@ -41,6 +41,7 @@ mod server;
 mod surface;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod trail;
 
 pub use config::{
@@ -53,4 +54,5 @@ pub use principals::Principals;
 pub use running::Running;
 pub use server::{Server, Services};
 pub use surface::{Listeners, NoAdminPort, NotStarted, Surface};
+pub use tls::{InvalidIdentity, TlsAuthority, TlsIdentity};
 pub use trail::EventsFile;

@@ -4,10 +4,9 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use axum::Router;
 use tokio::sync::{oneshot, watch};
 
-use crate::http::{self, Edge, Shared};
+use crate::http::{self, Edge, Front, Shared};
 use crate::metrics::CoreMetrics;
 use crate::surface::NotStarted;
 use crate::trail::Trail;
@@ -51,7 +50,7 @@ impl Running {
 #[derive(Debug)]
 pub(crate) struct Opening {
     pub(crate) address: SocketAddr,
-    pub(crate) router: Router,
+    pub(crate) front: Front,
     /// What the threads of this address are called, with a number behind it.
     pub(crate) threads: &'static str,
     /// There is a thread for each.
@@ -120,13 +119,13 @@ fn spawn(
     cores: &mut Vec<Core>,
 ) -> io::Result<()> {
     let Opening {
-        router,
+        front,
         threads,
         metrics,
         ..
     } = open.opening;
     for (index, (listener, metrics)) in open.listeners.into_iter().zip(metrics).enumerate() {
-        let edge = Arc::new(Edge::new(Arc::clone(shared), router.clone(), metrics));
+        let edge = Arc::new(Edge::new(Arc::clone(shared), front.clone(), metrics));
         let stopped = stopped.clone();
         let (ending, ended) = oneshot::channel();
         let thread = std::thread::Builder::new()

@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use portcullis_cloudhsm::{Calendar, CloudHsm};
@@ -9,10 +10,11 @@ use crate::admin::{self, Admin};
 use crate::config::ServerConfig;
 use crate::dispatch::Dispatch;
 use crate::door::{AdminAccess, Doorkeeper};
-use crate::http::{Bounds, Shared};
+use crate::http::{Bounds, Front, Shared};
 use crate::metrics::CoreMetrics;
 use crate::running::{self, Opening, Running};
 use crate::surface::{Listeners, NotStarted, Surface};
+use crate::tls::TlsIdentity;
 use crate::trail::Trail;
 
 /// What stands behind the edge.
@@ -66,9 +68,9 @@ impl Server {
             .kms
             .listen_to_events(Box::new(move |event| listening.tell_service(event)));
         let bounds = Bounds::new(config.limits, cores.len() + admins.len());
-        let is_own = config.listeners.admin().ip().is_loopback();
+        let is_private = config.listeners.admin().ip().is_loopback() || config.tls.is_some();
         let admin = Arc::new(Admin {
-            snapshots: config.snapshots.filter(|_| is_own),
+            snapshots: config.snapshots.filter(|_| is_private),
             kms: Arc::clone(&services.kms),
             cloudhsm: Arc::clone(&services.cloudhsm),
             calendar: services.calendar,
@@ -97,23 +99,26 @@ impl Server {
             host_names: Arc::new(config.host_names),
             trail,
         };
-        let keeper = Doorkeeper {
-            access,
-            hosts: Arc::clone(&shared.host_names),
-            trail: Arc::clone(&shared.trail),
-            defaults: shared.defaults.clone(),
-        };
-        let open = |address, surface, threads, metrics| Opening {
+        let keeper = doorkeeper(access, &shared);
+        let open = |address, surface, threads: (&'static str, _), identity| Opening {
             address,
-            router: admin::router(surface, &admin, keeper.clone()),
-            threads,
-            metrics,
+            front: Front {
+                router: admin::router(surface, &admin, keeper.clone()),
+                identity,
+            },
+            threads: threads.0,
+            metrics: threads.1,
         };
+        let (everything, cores) = (Surface::Everything, ("core", cores));
         let (first, second) = match config.listeners {
-            Listeners::One(only) => (open(only, Surface::Everything, "core", cores), None),
+            Listeners::One(only) => (open(only, everything, cores, config.tls), None),
             Listeners::Two { public, admin } => {
-                let apart = open(admin, Surface::Everything, "admin", admins);
-                (open(public, Surface::Public, "core", cores), Some(apart))
+                let identity = identity_of_admin(admin, config.tls.as_ref());
+                let apart = open(admin, everything, ("admin", admins), identity);
+                (
+                    open(public, Surface::Public, cores, config.tls),
+                    Some(apart),
+                )
             }
         };
         running::start(first, second, shared)
@@ -123,6 +128,22 @@ impl Server {
 /// Threads of an address for the admin API alone. It is for people and scripts, and one thread of
 /// its own answers them however busy the endpoint's are.
 const ADMIN_THREADS: usize = 1;
+
+fn doorkeeper(access: AdminAccess, shared: &Shared) -> Doorkeeper {
+    Doorkeeper {
+        access,
+        hosts: Arc::clone(&shared.host_names),
+        trail: Arc::clone(&shared.trail),
+        defaults: shared.defaults.clone(),
+    }
+}
+
+/// What an address of the admin API alone presents.
+///
+/// Rule TLS-04: nothing on loopback, where it stays in the clear.
+fn identity_of_admin(address: SocketAddr, identity: Option<&TlsIdentity>) -> Option<TlsIdentity> {
+    identity.filter(|_| !address.ip().is_loopback()).cloned()
+}
 
 /// What a caller of the admin API must bring.
 ///

@@ -11,6 +11,8 @@
 //! control.redb    clusters, backups, key stores, keys
 //! hsms/<id>.redb  the disk of an HSM
 //! *.guard         beside each of these two: the revision that was acknowledged last
+//! admin-token     what the admin API asks for, where others reach it or policies are enforced
+//! tls-ca.pem      the certificate of the authority for TLS; written again at every start with --tls
 //! load-runs/      load runs of the console with their reports; may be removed at any time
 //! ```
 

@@ -15,7 +15,7 @@ const OTHERS: u32 = 0o077;
 /// Load runs have folders with reports in them, and no deeper ones.
 const DEPTH_MAX: u32 = 3;
 
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     LOCK,
     VERSION,
     WORLD,
@@ -24,8 +24,9 @@ const FILES: [&str; 10] = [
     DEVICE_KEY,
     CONTROL,
     RESERVE,
-    "admin-token",
     "control.guard",
+    crate::door::TOKEN,
+    crate::tls::AUTHORITY,
 ];
 
 /// What was found.

@@ -207,7 +207,7 @@ impl CloudHsm {
             Step::Replace(hsm) => {
                 let fresh = HsmId::from_random(draw(&*self.entropy));
                 let zone = cluster.hsms.get(hsm).map(|old| old.zone.as_str());
-                let host = zone.and_then(|zone| self.idle_host(zone));
+                let host = zone.and_then(|zone| self.host_for_replacement(cluster, zone));
                 let begin = |one: &mut Cluster| add_replacement(one, hsm, &fresh, host);
                 self.ledger.amend(scope, id, begin).await
             }

@@ -16,6 +16,7 @@ mod admit;
 mod enrol;
 mod host;
 mod line;
+mod placement;
 mod reception;
 mod record;
 mod report;

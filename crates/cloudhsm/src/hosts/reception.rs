@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use super::admit::{Admission, JOIN_BYTES_MAX, Join, admit};
 use super::line::Line;
+use super::placement::DefaultPlacement;
 use super::record;
 use super::revoke::REVOKED;
 use crate::fleet::{Courier, decode, encode};
@@ -44,6 +45,7 @@ pub(crate) struct Hosts {
     gate: Mutex<Option<(HostGate, Handle)>>,
     open: Mutex<Option<Open>>,
     lines: Mutex<BTreeMap<u64, Arc<Line>>>,
+    pub(super) placement: DefaultPlacement,
 }
 
 struct Open {
@@ -139,8 +141,8 @@ impl CloudHsm {
 
     /// A connected host of this zone that has no HSM: the one with the lowest number.
     ///
-    /// Rule HOST-05: CreateHsm uses it, before an HSM is made in the control plane's process.
-    pub(crate) fn idle_host(&self, zone: &str) -> Option<u64> {
+    /// Rule HOST-05: an HSM that is made on a host is made on this one.
+    pub(super) fn idle_host(&self, zone: &str) -> Option<u64> {
         let ready: Vec<u64> = {
             let lines = self.hosts.lines.lock();
             let ready = lines

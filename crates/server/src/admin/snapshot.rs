@@ -20,8 +20,8 @@ pub(super) async fn take(State(admin): State<Arc<Admin>>, sent: Sent) -> Result<
     let Nothing {} = sent.read()?;
     let Some(snapshots) = admin.snapshots.clone() else {
         return Err(Refused::because(
-            "A snapshot holds the device key, so it is not given over an address that others can \
-             reach. Stop Portcullis and save its folder with `portcullis snapshot save --data`.",
+            "A snapshot holds the device key, so it is not given in the clear over an address that \
+             others can reach. Stop Portcullis and save its folder with `portcullis snapshot save --data`.",
         ));
     };
     // Rule WIRE-30: a snapshot may be as large as all that is kept, so one is held at a time.

@@ -21,7 +21,7 @@ pub(crate) fn authenticate(
     let header = head
         .headers
         .get(http::header::AUTHORIZATION)
-        .ok_or_else(unsigned)?;
+        .ok_or_else(|| unsigned(credentials))?;
     // Rule WIRE-09: a header that lacks a part is answered with what it lacks.
     let authorization = header
         .to_str()
@@ -37,7 +37,7 @@ pub(crate) fn authenticate(
     // Rule WIRE-10: an access key that is not known is refused.
     let secret = credentials
         .secret(credential.access_key)
-        .ok_or_else(unknown)?;
+        .ok_or_else(|| unknown(credentials))?;
     // Rule AUTH-45: a token that is not theirs is refused, whoever signs.
     let token = head.headers.get(SESSION_TOKEN);
     let token = token.map(http::HeaderValue::as_bytes);
@@ -60,12 +60,25 @@ pub(crate) fn authenticate(
         .map_err(|refusal: Refusal| invalid(refusal.to_string()))
 }
 
-fn unsigned() -> Exception {
+/// What may be signed with.
+///
+/// Rule DOOR-10: a secret that all know is not named where it does not count.
+const fn known(credentials: &Credentials) -> &'static str {
+    if credentials.has_public_root() {
+        "test with secret test, an account ID with secret test, or the access keys it was started with"
+    } else {
+        "an access key of the principals that it was started with"
+    }
+}
+
+fn unsigned(credentials: &Credentials) -> Exception {
     Exception::new(
         Code::MissingAuthenticationToken,
-        "The request is not signed, and this Portcullis verifies signatures. Configure an access \
-         key that it knows (test with secret test, unless set otherwise), or start it with \
-         --auth open.",
+        format!(
+            "The request is not signed, and this Portcullis verifies signatures. Use {}, or start it \
+             with --auth open.",
+            known(credentials)
+        ),
     )
 }
 
@@ -80,12 +93,14 @@ fn incomplete(why: impl std::fmt::Display) -> Exception {
     )
 }
 
-fn unknown() -> Exception {
+fn unknown(credentials: &Credentials) -> Exception {
     Exception::new(
         Code::UnrecognizedClient,
-        "The security token included in the request is invalid: this Portcullis does not know the \
-         access key. Use test with secret test, an account ID with secret test, or the access \
-         keys it was started with.",
+        format!(
+            "The security token included in the request is invalid: this Portcullis does not know \
+             the access key. Use {}.",
+            known(credentials)
+        ),
     )
 }
 

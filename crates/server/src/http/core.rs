@@ -11,6 +11,7 @@ use super::connection::{self, Visit};
 use super::edge::Edge;
 use super::places::{Entered, Full};
 use super::room::{Purpose, Room};
+use super::secure;
 use super::state::ConnectionState;
 use super::wiping::WipingStream;
 use crate::limits::Patience;
@@ -185,7 +186,7 @@ impl Core {
             edge: Arc::clone(&self.edge),
             client: Client::at(Peer {
                 address: peer.ip(),
-                is_secure: false,
+                is_secure: self.edge.identity().is_some(),
             }),
             state,
         };
@@ -232,5 +233,11 @@ async fn attend(stream: TcpStream, visit: &Visit, stop: watch::Receiver<bool>) {
         tracing::debug!(%error, "a connection was gone before it was served");
         return;
     }
-    connection::serve(WipingStream(stream), visit, stop).await;
+    let Some(identity) = visit.edge.identity() else {
+        return connection::serve(WipingStream(stream), visit, stop).await;
+    };
+    match secure::accept(stream, identity).await {
+        Ok(stream) => Box::pin(connection::serve(WipingStream(stream), visit, stop)).await,
+        Err(error) => tracing::debug!(%error, "a connection ended in its handshake"),
+    }
 }

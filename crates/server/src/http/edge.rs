@@ -27,6 +27,7 @@ use crate::door::HostNames;
 use crate::handle::Handle;
 use crate::metrics::CoreMetrics;
 use crate::principals::Principals;
+use crate::tls::TlsIdentity;
 use crate::trail::{Arrival, Client, Notes, Trail};
 
 /// What all cores have in common.
@@ -48,12 +49,20 @@ pub(crate) struct Shared {
     pub(crate) trail: Arc<Trail>,
 }
 
+/// What one address has of its own.
+#[derive(Debug, Clone)]
+pub(crate) struct Front {
+    /// What is served beside the AWS endpoint.
+    pub(crate) router: Router,
+    /// What is presented to who connects, who then speaks TLS.
+    pub(crate) identity: Option<TlsIdentity>,
+}
+
 /// One core's way from a request to its reply.
 #[derive(Debug)]
 pub(crate) struct Edge {
     shared: Arc<Shared>,
-    /// What is served beside the AWS endpoint.
-    router: Router,
+    front: Front,
     /// Locked by one thread only, and never across an `await`: it costs no more than a cell.
     verifier: Mutex<Verifier>,
     metrics: Arc<CoreMetrics>,
@@ -63,13 +72,17 @@ pub(crate) struct Edge {
 pub(crate) type ReplyBody = Either<Full<Bytes>, RoutedBody>;
 
 impl Edge {
-    pub(crate) fn new(shared: Arc<Shared>, router: Router, metrics: Arc<CoreMetrics>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, front: Front, metrics: Arc<CoreMetrics>) -> Self {
         Self {
             shared,
-            router,
+            front,
             verifier: Mutex::default(),
             metrics,
         }
+    }
+
+    pub(crate) fn identity(&self) -> Option<&TlsIdentity> {
+        self.front.identity.as_ref()
     }
 
     pub(crate) fn bounds(&self) -> &Arc<Bounds> {
@@ -124,7 +137,7 @@ impl Edge {
         body: Bytes,
         state: &Arc<ConnectionState>,
     ) -> Response<ReplyBody> {
-        let mut router = self.router.clone();
+        let mut router = self.front.router.clone();
         let replies = Arc::clone(&self.shared.bounds.replies);
         let request = Request::from_parts(head, axum::body::Body::from(body));
         let run = async move {
@@ -158,7 +171,7 @@ impl Edge {
     ) -> Response<ReplyBody> {
         head.extensions.insert(client.peer);
         let request = Request::from_parts(head, axum::body::Body::empty());
-        match self.router.clone().call(request).await {
+        match self.front.router.clone().call(request).await {
             Ok(response) => response.map(|body| Either::Right(RoutedBody::new(body, None, state))),
             Err(never) => match never {},
         }

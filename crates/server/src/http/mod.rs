@@ -10,6 +10,7 @@ mod core;
 mod places;
 mod refuse;
 mod room;
+mod secure;
 
 mod connection;
 mod stall;
@@ -32,7 +33,7 @@ mod notices;
 
 pub(crate) use authenticate::authenticate;
 pub(crate) use bounds::Bounds;
-pub(crate) use edge::{Edge, Shared};
+pub(crate) use edge::{Edge, Front, Shared};
 pub(crate) use origin::{FOREIGN_PAGE, is_of_another_page, is_own_or_none};
 pub(crate) use places::Phase;
 pub(crate) use room::{Purpose, Room};

@@ -19,7 +19,7 @@ use super::client::Client;
 use crate::config::{Auth, Credentials, ServerConfig};
 use crate::decode::Input;
 use crate::handle::{Answer, Handle};
-use crate::http::{Bounds, Shared};
+use crate::http::{Bounds, Front, Shared};
 use crate::limits::Limits;
 use crate::metrics::CoreMetrics;
 use crate::running::{Opening, Running, start};
@@ -127,7 +127,10 @@ impl World {
         };
         let opening = Opening {
             address: "127.0.0.1:0".parse().unwrap(),
-            router: crate::admin::nowhere(Surface::Everything, router),
+            front: Front {
+                router: crate::admin::nowhere(Surface::Everything, Router::new()),
+                identity: None,
+            },
             threads: "core",
             metrics: metrics.clone(),
         };
