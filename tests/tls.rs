@@ -1,6 +1,7 @@
 //! TLS in front of the endpoint: clients that believe the authority speak it, and others refuse it.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::print_stderr,
     reason = "tests fail loudly, and say what they could not do"
 )]

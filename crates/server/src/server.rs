@@ -100,27 +100,13 @@ impl Server {
             trail,
         };
         let keeper = doorkeeper(access, &shared);
-        let open = |address, surface, threads: (&'static str, _), identity| Opening {
-            address,
-            front: Front {
-                router: admin::router(surface, &admin, keeper.clone()),
-                identity,
-            },
-            threads: threads.0,
-            metrics: threads.1,
+        let doors = Doors {
+            listeners: config.listeners,
+            identity: config.tls,
+            cores,
+            admins,
         };
-        let (everything, cores) = (Surface::Everything, ("core", cores));
-        let (first, second) = match config.listeners {
-            Listeners::One(only) => (open(only, everything, cores, config.tls), None),
-            Listeners::Two { public, admin } => {
-                let identity = identity_of_admin(admin, config.tls.as_ref());
-                let apart = open(admin, everything, ("admin", admins), identity);
-                (
-                    open(public, Surface::Public, cores, config.tls),
-                    Some(apart),
-                )
-            }
-        };
+        let (first, second) = doors.open(&admin, &keeper);
         running::start(first, second, shared)
     }
 }
@@ -128,6 +114,42 @@ impl Server {
 /// Threads of an address for the admin API alone. It is for people and scripts, and one thread of
 /// its own answers them however busy the endpoint's are.
 const ADMIN_THREADS: usize = 1;
+
+/// The addresses that the server listens at, and what stands behind each.
+struct Doors {
+    listeners: Listeners,
+    identity: Option<TlsIdentity>,
+    cores: Vec<Arc<CoreMetrics>>,
+    admins: Vec<Arc<CoreMetrics>>,
+}
+
+impl Doors {
+    /// The AWS endpoint, and the admin API where that has an address of its own.
+    fn open(self, admin: &Arc<Admin>, keeper: &Doorkeeper) -> (Opening, Option<Opening>) {
+        let open = |address, surface, threads: (&'static str, _), identity| Opening {
+            address,
+            front: Front {
+                router: admin::router(surface, admin, keeper.clone()),
+                identity,
+            },
+            threads: threads.0,
+            metrics: threads.1,
+        };
+        let (everything, cores) = (Surface::Everything, ("core", self.cores));
+        let (first, second) = match self.listeners {
+            Listeners::One(only) => (open(only, everything, cores, self.identity), None),
+            Listeners::Two { public, admin } => {
+                let identity = identity_of_admin(admin, self.identity.as_ref());
+                let apart = open(admin, everything, ("admin", self.admins), identity);
+                (
+                    open(public, Surface::Public, cores, self.identity),
+                    Some(apart),
+                )
+            }
+        };
+        (first, second)
+    }
+}
 
 fn doorkeeper(access: AdminAccess, shared: &Shared) -> Doorkeeper {
     Doorkeeper {

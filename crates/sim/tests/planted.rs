@@ -236,7 +236,7 @@ fn a_session_that_outlives_its_connection_is_found() {
 
 #[test]
 fn a_removal_that_cannot_be_taken_up_again_is_found() {
-    is_found(Bug::RemovalNotRepeatable, Invariant::InStep, 1504);
+    is_found(Bug::RemovalNotRepeatable, Invariant::I11, 176);
 }
 
 /// Rule KEY-25

@@ -36,12 +36,12 @@ impl TlsAuthority {
     /// # Errors
     /// When the key or the certificate cannot be made.
     pub fn generate(now: Timestamp) -> Result<Self, InvalidIdentity> {
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(unmade)?;
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(|it| unmade(&it))?;
         let mut params = params(now, AUTHORITY_FOR, "Portcullis local authority");
         // It signs servers and nothing that signs on.
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let certificate = params.self_signed(&key).map_err(unmade)?.pem();
+        let certificate = params.self_signed(&key).map_err(|it| unmade(&it))?.pem();
         Ok(Self {
             certificate,
             key: Zeroizing::new(key.serialize_der()),
@@ -89,16 +89,16 @@ impl TlsAuthority {
     ) -> Result<TlsIdentity, InvalidIdentity> {
         let own = PrivatePkcs8KeyDer::from(self.key.as_slice());
         let own = KeyPair::from_pkcs8_der_and_sign_algo(&own, &PKCS_ECDSA_P256_SHA256);
-        let issuer = Issuer::from_ca_cert_pem(&self.certificate, own.map_err(unmade)?);
-        let issuer = issuer.map_err(unmade)?;
+        let issuer = Issuer::from_ca_cert_pem(&self.certificate, own.map_err(|it| unmade(&it))?);
+        let issuer = issuer.map_err(|it| unmade(&it))?;
         let mut params = params(now, SERVER_FOR, "Portcullis");
-        let named = CertificateParams::new(names).map_err(unmade)?;
+        let named = CertificateParams::new(names).map_err(|it| unmade(&it))?;
         params.subject_alt_names = named.subject_alt_names;
         params.use_authority_key_identifier_extension = true;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(unmade)?;
-        let certificate = params.signed_by(&key, &issuer).map_err(unmade)?;
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(|it| unmade(&it))?;
+        let certificate = params.signed_by(&key, &issuer).map_err(|it| unmade(&it))?;
         let key = PrivatePkcs8KeyDer::from(key.serialize_der());
         TlsIdentity::new(vec![certificate.der().clone()], key.into())
     }
@@ -114,7 +114,7 @@ fn params(now: Timestamp, valid_for: Duration, name: &str) -> CertificateParams 
     params
 }
 
-fn unmade(error: rcgen::Error) -> InvalidIdentity {
+fn unmade(error: &rcgen::Error) -> InvalidIdentity {
     InvalidIdentity(format!("The certificate cannot be made: {error}."))
 }
 
