@@ -97,7 +97,7 @@ const CORPUS: [Entry; 12] = [
                 long as the store was connected. Rule KS-65.",
     },
     Entry {
-        seed: 2996,
+        seed: 8815,
         built: true,
         carrier: Carrier::Messages,
         bug: Bug::RemovedHsmCounts,

@@ -128,7 +128,7 @@ impl World {
         let opening = Opening {
             address: "127.0.0.1:0".parse().unwrap(),
             front: Front {
-                router: crate::admin::nowhere(Surface::Everything, Router::new()),
+                router: crate::admin::nowhere(Surface::Everything, router),
                 identity: None,
             },
             threads: "core",
