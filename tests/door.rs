@@ -10,7 +10,7 @@
 use std::net::{IpAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
-use portcullis_tests::{Caller, Outcome, Portcullis, http, root};
+use portcullis_tests::{Caller, Outcome, Portcullis, eventually, http, root};
 use serde_json::json;
 
 /// An address of this machine that others would use; one of the loopback interface that the admin
@@ -144,8 +144,10 @@ fn the_token_of_a_data_folder_opens_the_admin_api_elsewhere() {
     let file = file.as_str().unwrap().to_owned();
     let token = std::fs::read_to_string(&file).unwrap().trim().to_owned();
     let admin = format!("{}:{}", outside(), port(portcullis.admin()));
-    let told = portcullis.log();
-    assert!(told.contains("for who has the admin token"), "{told}");
+    eventually("what is said of the admin token", || {
+        let told = portcullis.log();
+        told.contains("for who has the admin token").then_some(())
+    });
     let own = format!("--admin-url http://{admin}");
     for (arguments, needle) in [
         (own.clone(), "needs the admin token"),

@@ -55,7 +55,7 @@ impl Kind {
         let json = "content-type: application/json\r\n";
         match self {
             Self::Silent => Vec::new(),
-            Self::HalfHead => b"POST / HTTP/1.1\r\nhost: x\r\n".to_vec(),
+            Self::HalfHead => b"POST / HTTP/1.1\r\nhost: localhost\r\n".to_vec(),
             Self::LargeHalfHead => format!("POST / HTTP/1.1\r\nx: {}", "x".repeat(60_000)).into(),
             Self::HalfBodyOfCall => post("/", "content-length: 100\r\n", "{"),
             Self::LargeHalfBody => post("/", "content-length: 1048576\r\n", &"{".repeat(1_000_000)),
@@ -63,7 +63,9 @@ impl Kind {
                 let headers = format!("{json}content-length: 100\r\n");
                 post("/_portcullis/chaos", &headers, "{")
             }
-            Self::UnreadEvents => b"GET /_portcullis/events HTTP/1.1\r\nhost: x\r\n\r\n".to_vec(),
+            Self::UnreadEvents => {
+                b"GET /_portcullis/events HTTP/1.1\r\nhost: localhost\r\n\r\n".to_vec()
+            }
             Self::UnreadCalls => {
                 call("TrentService.GenerateRandom", r#"{"NumberOfBytes":1024}"#).repeat(3000)
             }
@@ -72,7 +74,7 @@ impl Kind {
 }
 
 fn post(path: &str, headers: &str, body: &str) -> Vec<u8> {
-    format!("POST {path} HTTP/1.1\r\nhost: x\r\n{headers}\r\n{body}").into_bytes()
+    format!("POST {path} HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n{body}").into_bytes()
 }
 
 fn call(target: &str, body: &str) -> Vec<u8> {
@@ -138,7 +140,7 @@ fn pid(portcullis: &Portcullis) -> i32 {
 
 /// A sample of the metrics, as soon as they are answered.
 fn metric(portcullis: &Portcullis, name: &str) -> u64 {
-    let request = b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let request = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     let page = eventually("the metrics", || {
         let mut stream = TcpStream::connect(portcullis.authority()).ok()?;
         stream.write_all(request).ok()?;
@@ -216,7 +218,7 @@ fn whatever_thousands_of_connections_do_a_new_client_is_answered_and_memory_is_b
         }
         let mut worst = Duration::ZERO;
         for _ in 0..5 {
-            let health = b"GET /_portcullis/health HTTP/1.1\r\nhost: x\r\n\r\n";
+            let health = b"GET /_portcullis/health HTTP/1.1\r\nhost: localhost\r\n\r\n";
             let (reply, took) = ask(&portcullis, health);
             assert!(reply.starts_with("HTTP/1.1 200"), "{kind:?}: {reply}");
             worst = worst.max(took);
@@ -330,7 +332,7 @@ fn places_are_as_many_as_there_are_descriptors() {
     let mut stream = TcpStream::connect(authority).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     stream
-        .write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        .write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
         .unwrap();
     let mut page = String::new();
     stream.read_to_string(&mut page).unwrap();

@@ -132,12 +132,13 @@ fn openssl(folder: &Path, line: &str) {
 #[test]
 fn a_certificate_of_the_users_is_presented() {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["own", "other"] {
+    for (name, is_authority) in [("own", "FALSE"), ("other", "FALSE"), ("authority", "TRUE")] {
         openssl(
             folder.path(),
             &format!(
                 "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=own \
-                 -addext subjectAltName=IP:127.0.0.1 -keyout {name}.key -out {name}.crt"
+                 -addext subjectAltName=IP:127.0.0.1 \
+                 -addext basicConstraints=critical,CA:{is_authority} -keyout {name}.key -out {name}.crt"
             ),
         );
     }
@@ -159,6 +160,7 @@ fn a_certificate_of_the_users_is_presented() {
         "AWS_CA_BUNDLE={} portcullis status",
         file("other.crt")
     ));
+    refuses_an_authority(&file("authority.crt"), &file("authority.key"));
     let up = "portcullis up --ephemeral --port 0 --world empty";
     for (arguments, told) in [
         (
@@ -179,6 +181,15 @@ fn a_certificate_of_the_users_is_presented() {
         let said = portcullis.shell_fails(&format!("{up} {arguments}"));
         assert!(said.contains(told), "{arguments}: {said}");
     }
+}
+
+/// What openssl makes unless told otherwise: clients written in Rust do not take it for a server.
+fn refuses_an_authority(certificate: &str, key: &str) {
+    let files = ["--tls-cert", certificate, "--tls-key", key];
+    let arguments = [&["--world", "empty", "--ephemeral"], &files[..]].concat();
+    let portcullis = Portcullis::up(&arguments);
+    let said = portcullis.shell_fails(&format!("AWS_CA_BUNDLE={certificate} portcullis status"));
+    assert!(said.contains("CA:FALSE"), "{said}");
 }
 
 /// Rule TLS-03

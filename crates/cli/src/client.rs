@@ -159,10 +159,8 @@ impl Client {
         let stream = self.dial.connect().await.map_err(|error| {
             let url = &self.url;
             ClientError(if error.kind() == io::ErrorKind::InvalidData {
-                format!(
-                    "What answers at {url} is not believed ({error}). Check --ca-bundle and \
-                     AWS_CA_BUNDLE, and that the endpoint speaks TLS."
-                )
+                let repair = not_believed(&error);
+                format!("What answers at {url} is not believed ({error}). {repair}")
             } else {
                 format!(
                     "Nothing answers at {url} ({error}). Start it with `portcullis up`, or name \
@@ -200,6 +198,17 @@ impl Client {
             .to_bytes();
         driver.abort();
         Ok((status, bytes))
+    }
+}
+
+/// What can be done about a certificate that is not believed.
+fn not_believed(error: &io::Error) -> &'static str {
+    // rustls tells apart what it says no of by text only.
+    if error.to_string().contains("CaUsedAsEndEntity") {
+        "It presents the certificate of an authority, as `openssl req -x509` makes it: make one for a \
+         server, with -addext basicConstraints=critical,CA:FALSE."
+    } else {
+        "Check --ca-bundle and AWS_CA_BUNDLE, and that the endpoint speaks TLS."
     }
 }
 

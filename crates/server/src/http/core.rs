@@ -66,6 +66,7 @@ async fn serve(listener: StdListener, edge: Arc<Edge>, mut stop: watch::Receiver
         }
     }
     drop(listener);
+    // Rule WIRE-26: idle connections end by their own `stop`; for the others there is this long.
     let drain = core.edge.bounds().limits.drain;
     core.close();
     // Nothing is ever sent: it ends when the last connection has dropped its sender.
