@@ -209,6 +209,7 @@ fn check_refused(case: &Path, name: &str, told: &str, whole: &Path) {
     let says_what_to_do = [
         "ut the",
         "ut it back",
+        "ut back",
         "ut `",
         "empty the folder",
         "another folder",
@@ -328,7 +329,10 @@ fn host_with_hsm(portcullis: &Portcullis, zone: &str, data: &Path) {
     let shown: Value = serde_json::from_str(&shown).unwrap();
     let subnets = shown["subnets"]["us-east-1"].as_object().unwrap();
     let subnets: Vec<&Value> = subnets.values().collect();
-    let body = json!({ "HsmType": "hsm2m.medium", "Mode": "FIPS", "SubnetIds": subnets });
+    let tags = json!([{ "Key": "portcullis:hsms-on", "Value": "hosts" }]);
+    let body = json!({
+        "HsmType": "hsm2m.medium", "Mode": "FIPS", "SubnetIds": subnets, "TagList": tags,
+    });
     let made = cloudhsm(portcullis, "CreateCluster", &body);
     let cluster = made["Cluster"]["ClusterId"].as_str().unwrap();
     portcullis.shell(&format!(
@@ -414,18 +418,18 @@ fn a_deletion_that_was_cut_short_raises_no_alarm() {
     let (key, mut cluster) = clusters
         .find_map(|(key, record)| {
             let cluster: Value = serde_json::from_slice(&record.value).unwrap();
-            let count = cluster["hsms"].as_object()?.len();
+            let count = cluster["record"]["hsms"].as_object()?.len();
             (count > 1).then_some((key, cluster))
         })
         .expect("a cluster with two HSMs");
-    let id = cluster["hsms"]
+    let id = cluster["record"]["hsms"]
         .as_object()
         .unwrap()
         .keys()
         .next()
         .unwrap()
         .clone();
-    cluster["hsms"][&id]["state"] = "DELETE_IN_PROGRESS".into();
+    cluster["record"]["hsms"][&id]["state"] = "DELETE_IN_PROGRESS".into();
     let put = Transaction::new().put(key, cluster.to_string().into_bytes());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()

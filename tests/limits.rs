@@ -281,15 +281,18 @@ fn without_descriptors_an_idle_connection_makes_room_and_the_log_stays_short() {
     });
     let process = Pid::from_raw(pid(&portcullis));
     let open = std::fs::read_dir(format!("/proc/{}/fd", pid(&portcullis))).unwrap();
-    let highest = open.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse::<u64>().ok());
+    let open = open.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse::<u64>().ok());
+    let open: Vec<u64> = open.collect();
+    let limit = open.iter().max().unwrap() + 1;
+    let free = limit - open.len() as u64;
     let lowered = Rlimit {
-        current: Some(highest.max().unwrap() + 1),
+        current: Some(limit),
         maximum: getrlimit(Resource::Nofile).maximum,
     };
     let before = prlimit(process, Resource::Nofile, lowered).unwrap();
-    // Few of these find a descriptor; the others get that of an idle connection.
+    // Some of these find a descriptor; the others get that of an idle connection.
     let mut kept = Vec::new();
-    for _ in 0..20 {
+    for _ in 0..free + 20 {
         let mut stream = TcpStream::connect(portcullis.authority()).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         let random = call("TrentService.GenerateRandom", r#"{"NumberOfBytes":8}"#);
