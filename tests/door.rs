@@ -357,3 +357,21 @@ fn only_declared_principals_sign_where_the_public_root_is_off() {
     let said = helper.shell_fails(&up);
     assert!(said.contains("public_root"), "{said}");
 }
+
+/// Rule DOOR-11
+#[test]
+fn an_endpoint_that_is_named_gets_nothing_of_the_environments_server() {
+    let asked = Portcullis::up(&["--world", "empty", "--ephemeral"]);
+    // The environment of a shell points at this one, and at its admin API.
+    let other = Portcullis::up(&["--world", "guide", "--ephemeral"]);
+    let named = format!("--endpoint {}", asked.endpoint());
+    let no_token = "PORTCULLIS_ADMIN_TOKEN_FILE=/nowhere";
+    let shown = other.shell(&format!(
+        "{no_token} portcullis status {named} --output json"
+    ));
+    assert!(!shown.contains("ExampleKeyStore"), "{shown}");
+    let shown = other.shell("portcullis status --output json");
+    assert!(shown.contains("ExampleKeyStore"), "{shown}");
+    let told = other.shell_fails(&format!("{no_token} portcullis status"));
+    assert!(told.contains("/nowhere"), "{told}");
+}

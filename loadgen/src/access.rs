@@ -3,13 +3,30 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Command, FromArgMatches};
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
 /// A running Portcullis.
-#[derive(Debug, Args, Clone)]
+///
+/// Rule DOOR-11: an endpoint that is named on the command line is not asked at the admin URL of the
+/// environment, nor given its token: those are of another server.
+#[derive(Debug, Clone)]
 pub struct Access {
+    /// Where its AWS endpoint is.
+    pub endpoint: String,
+    /// Where its admin API is, if not there.
+    pub admin_url: Option<String>,
+    /// The file with the token of its admin API.
+    pub admin_token_file: Option<PathBuf>,
+    /// The file with the authorities that are believed.
+    pub ca_bundle: Option<PathBuf>,
+}
+
+/// As the command line has it.
+#[derive(Debug, Args)]
+struct Given {
     /// The endpoint of a running Portcullis
     #[arg(
         long = "endpoint",
@@ -17,16 +34,48 @@ pub struct Access {
         default_value = "http://127.0.0.1:4566",
         value_name = "URL"
     )]
-    pub endpoint: String,
+    endpoint: String,
     /// Where its admin API is, if that has an address of its own [default: the endpoint]
     #[arg(long, env = "PORTCULLIS_ADMIN_URL", value_name = "URL")]
-    pub admin_url: Option<String>,
+    admin_url: Option<String>,
     /// The file with the token of its admin API, if that asks for one
     #[arg(long, env = "PORTCULLIS_ADMIN_TOKEN_FILE", value_name = "FILE")]
-    pub admin_token_file: Option<PathBuf>,
+    admin_token_file: Option<PathBuf>,
     /// The file with the authorities that are believed at an https:// endpoint
     #[arg(long, env = "AWS_CA_BUNDLE", value_name = "FILE")]
-    pub ca_bundle: Option<PathBuf>,
+    ca_bundle: Option<PathBuf>,
+}
+
+impl Args for Access {
+    fn augment_args(command: Command) -> Command {
+        Given::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Given::augment_args_for_update(command)
+    }
+}
+
+impl FromArgMatches for Access {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let given = Given::from_arg_matches(matches)?;
+        let is_named = matches.value_source("endpoint") == Some(ValueSource::CommandLine);
+        let counts =
+            |name| !is_named || matches.value_source(name) != Some(ValueSource::EnvVariable);
+        Ok(Self {
+            endpoint: given.endpoint,
+            admin_url: given.admin_url.filter(|_| counts("admin_url")),
+            admin_token_file: given
+                .admin_token_file
+                .filter(|_| counts("admin_token_file")),
+            ca_bundle: given.ca_bundle,
+        })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 /// Longer files hold no token.
