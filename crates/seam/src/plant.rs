@@ -79,8 +79,8 @@ pub enum Bug {
     ReEncryptKeepsContext,
     /// The removal of an HSM, taken up again after a restart, wants a backup of what is gone.
     RemovalNotRepeatable,
-    /// A connection keeps HSMs that were removed while it was made.
-    RemovalDuringConnectMissed,
+    /// A connection does not follow its cluster: it keeps HSMs that were removed.
+    ClusterChangeMissed,
     /// An HSM counts as one that has a new key although it was removed while the key was made.
     RemovedHsmCounts,
     /// An edit reads the record, waits, and writes it without comparing revisions.
@@ -133,7 +133,7 @@ impl Bug {
         Self::PreviousPasswordForgotten,
         Self::ReEncryptKeepsContext,
         Self::RemovalNotRepeatable,
-        Self::RemovalDuringConnectMissed,
+        Self::ClusterChangeMissed,
         Self::RemovedHsmCounts,
         Self::RevisionNotCompared,
         Self::RotationNotRecorded,

@@ -90,7 +90,7 @@ const CORPUS: [Entry; 12] = [
         seed: 1947,
         built: false,
         carrier: Carrier::Quinn,
-        bug: Bug::RemovalDuringConnectMissed,
+        bug: Bug::ClusterChangeMissed,
         violates: Invariant::I11,
         story: "Two HSMs were removed between a connect's first look at the cluster and its end. \
                 The connection kept both, and every other call waited a second for each, for as \

@@ -264,12 +264,7 @@ fn a_call_that_fails_of_a_forgotten_session_is_found() {
 fn a_connection_that_keeps_removed_hsms_is_found() {
     // Over messages none of the first 16,000 seeds shows it.
     let plan = Plan::draw(1947).over(Carrier::Quinn);
-    assert!(finds(
-        &plan,
-        1947,
-        Bug::RemovalDuringConnectMissed,
-        Invariant::I11
-    ));
+    assert!(finds(&plan, 1947, Bug::ClusterChangeMissed, Invariant::I11));
 }
 
 #[test]

@@ -270,9 +270,7 @@ impl Kms {
         let (kms, store, watched) = (Arc::clone(self), Arc::clone(store), Arc::clone(live));
         // Rule KS-65: the cluster may have changed since the connect looked at its members.
         let mut changes = live.changes.clone();
-        if planted(Bug::RemovalDuringConnectMissed) {
-            changes.mark_unchanged();
-        }
+        let follows = !planted(Bug::ClusterChangeMissed);
         let task = tokio::spawn(async move {
             loop {
                 let incomplete = watched
@@ -282,7 +280,7 @@ impl Kms {
                     .any(|member| member.wants_login());
                 tokio::select! {
                     biased;
-                    changed = changes.changed() => if changed.is_err() { return },
+                    changed = changes.changed(), if follows => if changed.is_err() { return },
                     () = watched.nudge.notified() => {}
                     () = sleep(MAINTENANCE_INTERVAL), if incomplete => {}
                 }
