@@ -17,7 +17,7 @@ fn a_client_sees_a_key_through_its_life() {
     run("key_life.py");
 }
 
-/// Rules LIFE-15, LIFE-30, LIFE-31, LIFE-32, LIFE-33, LIFE-34 and LIFE-35.
+/// Rules KEY-31, LIFE-15, LIFE-30, LIFE-31, LIFE-32, LIFE-33, LIFE-34 and LIFE-35.
 #[test]
 fn material_that_openssl_wrapped_in_every_way_is_imported_and_expires_on_the_clock() {
     run("key_import.py");

@@ -36,8 +36,10 @@ use portcullis_benches::{cpu_us, median, services};
 use portcullis_cloudhsm::{Calendar, CloudHsm, Clusters, Pace, Pacing};
 use portcullis_hsm::{Role, Secret};
 use portcullis_kms::{Connection, Kms};
-use portcullis_seam::{SystemClock, SystemEntropy, WallClock};
-use portcullis_server::{Auth, Credentials, EventsConfig, Running, Server, ServerConfig, Services};
+use portcullis_seam::{InlinePool, SystemClock, SystemEntropy, WallClock};
+use portcullis_server::{
+    Auth, Credentials, EventsConfig, Listeners, Running, Server, ServerConfig, Services,
+};
 use portcullis_sigv4::{Date, Request, Signer};
 use portcullis_store::Store;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -263,7 +265,7 @@ impl Facade {
 async fn facade(cores: NonZeroUsize, events: EventsConfig) -> Facade {
     let (cloudhsm, kms) = services().await;
     let config = ServerConfig {
-        bind: (Ipv4Addr::LOCALHOST, 0).into(),
+        listeners: Listeners::One((Ipv4Addr::LOCALHOST, 0).into()),
         auth: Auth::Verify(Credentials::default()),
         cores,
         events,
@@ -287,6 +289,8 @@ async fn facade(cores: NonZeroUsize, events: EventsConfig) -> Facade {
         entropy: Arc::new(SystemEntropy),
         calendar: Arc::new(calendar),
         wall,
+        // For `/metrics` alone, which the benchmark does not read.
+        pool: Arc::new(InlinePool),
     };
     Facade {
         running: Server::start(config, services).unwrap(),

@@ -28,7 +28,7 @@ fn main() {
     // The target folder: the system's temporary one is in memory on many machines.
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let runtime = Builder::new_current_thread().build().unwrap();
-    let store = Store::open(&folder.path().join("store")).unwrap();
+    let store = Store::create(&folder.path().join("store"), None).unwrap();
     let mut file = File::create(folder.path().join("raw")).unwrap();
     let mut took = [Vec::new(), Vec::new(), Vec::new()];
     let [raw, one, many] = &mut took;
@@ -77,7 +77,7 @@ async fn commit_at_once(store: &Store, round: usize) {
 /// Opening reads every record; the ratio to reading the bare file says what the form costs.
 fn open(folder: &Path, runtime: &Runtime) {
     let path = folder.join("ten thousand");
-    let store = Store::open(&path).unwrap();
+    let store = Store::create(&path, None).unwrap();
     let all = (0..RECORDS).fold(Transaction::new(), |all, number| {
         all.put(format!("kms/key/{number:05}"), vec![7; RECORD_BYTES])
     });
@@ -99,7 +99,7 @@ fn open(folder: &Path, runtime: &Runtime) {
 /// A store's committer closes the file a moment after its last user is gone.
 fn reopen(path: &Path) -> Store {
     loop {
-        if let Ok(store) = Store::open(path) {
+        if let Ok(store) = Store::open(path, None) {
             return store;
         }
         std::thread::yield_now();

@@ -8,6 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::access::Access;
 use crate::operation::Mix;
 use crate::quantity::{Rate, parse_duration};
 use crate::threshold::Threshold;
@@ -82,14 +83,9 @@ pub struct RunArguments {
     /// How long to send, e.g. 20s or 5m
     #[arg(long, default_value = "10s", value_parser = parse_duration)]
     pub duration: Duration,
-    /// The KMS endpoint
-    #[arg(
-        long,
-        env = "AWS_ENDPOINT_URL",
-        default_value = "http://127.0.0.1:4566",
-        value_name = "URL"
-    )]
-    pub endpoint: String,
+    /// Where the calls go.
+    #[command(flatten)]
+    pub access: Access,
     /// The folder for summary.json, timeline.jsonl, *.hgrm and report.html
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,

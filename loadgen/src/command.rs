@@ -2,7 +2,7 @@ use std::process::ExitCode;
 
 use crate::args::{LoadCommand, Output};
 use crate::failure::Unusable;
-use crate::output::print;
+use crate::print::{self, Columns};
 use crate::{compare, report, run as running};
 
 /// The exit code of a command that could not be carried out; 1 says that it was, and that the
@@ -21,7 +21,7 @@ pub fn run(command: LoadCommand) -> ExitCode {
         LoadCommand::Compare(arguments) => compare::compare(&arguments.first, &arguments.second)
             .map(|comparison| {
                 match arguments.output {
-                    Output::Table => print::table(&comparison.table()),
+                    Output::Table => print::table(Columns::Numbers, &comparison.table()),
                     Output::Json => print::json(&comparison),
                 }
                 true

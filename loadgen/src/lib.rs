@@ -30,8 +30,10 @@
 //! assert!(matches!(Arguments::try_parse_from(line).unwrap().command, LoadCommand::Run(_)));
 //! ```
 
+mod access;
 mod args;
 mod command;
+mod dial;
 mod failure;
 mod quantity;
 mod threshold;
@@ -52,14 +54,17 @@ mod worker;
 
 mod compare;
 mod output;
+pub mod print;
 mod report;
 mod summary;
 
+pub use access::Access;
 pub use args::{
     CompareArguments, Credentials, CycleArguments, EditKind, LoadCommand, Output, ReportArguments,
     RunArguments, Scenario, Secret,
 };
 pub use command::run;
+pub use dial::{Dial, DialStream};
 pub use operation::{Mix, Operation};
 pub use quantity::{Rate, parse_duration};
 pub use rehearse::{RehearseArguments, Script, rehearse};

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use portcullis_loadgen::LoadCommand;
+use portcullis_loadgen::{LoadCommand, print};
 
 /// Load against a KMS endpoint, measured through edit and reconnect cycles
 #[derive(Debug, Parser)]
@@ -14,5 +14,8 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    portcullis_loadgen::run(Arguments::parse().command)
+    match Arguments::try_parse() {
+        Ok(arguments) => print::end(portcullis_loadgen::run(arguments.command)),
+        Err(said) => print::end_of_parsing(&said),
+    }
 }

@@ -10,14 +10,15 @@ use tokio::task::LocalSet;
 use tokio::time::Instant;
 
 use crate::args::{Output, RunArguments, Scenario};
-use crate::client::{Caller, Control, Endpoint, Line};
+use crate::client::{Caller, Control, Endpoint, Line, Places};
 use crate::cycle::{self, EditCycle, Edits, Timing};
 use crate::failure::Unusable;
 use crate::find::{self, Target};
-use crate::output::{Files, Progress, print, result_table, write_results};
+use crate::output::{Files, Progress, result_table, write_results};
 use crate::pace::{Arrivals, LATE_ARRIVALS_MAX, Schedule, pace};
 use crate::phase::Span;
 use crate::plan::Plan;
+use crate::print::{self, Columns};
 use crate::quantity::Rate;
 use crate::summary::{Ending, Header, Summary};
 use crate::worker::{Journal, Load, Origin, work};
@@ -36,9 +37,10 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<bool, Unusable> {
 }
 
 async fn carry_out(arguments: &RunArguments) -> Result<bool, Unusable> {
-    let endpoint = Endpoint::parse(&arguments.endpoint)?;
+    let places = Places::parse(&arguments.access)?;
+    let endpoint = places.endpoint.clone();
     let caller = Rc::new(Caller::new(endpoint.clone(), &arguments.credentials)?);
-    let mut control = Control::new(endpoint.clone(), Rc::clone(&caller));
+    let mut control = Control::new(places.clone(), Rc::clone(&caller));
     let target = find::target(&mut control, arguments).await?;
     let edits = edits(&mut control, arguments, &target).await?;
     let seed = arguments
@@ -70,7 +72,7 @@ async fn carry_out(arguments: &RunArguments) -> Result<bool, Unusable> {
     let cycle = edits
         .zip(target.key_store)
         .map(|(edits, key_store)| EditCycle {
-            control: Control::new(endpoint.clone(), caller),
+            control: Control::new(places, caller),
             load: Rc::clone(&load),
             key_store,
             edits,
@@ -130,7 +132,7 @@ async fn fill_samples(control: &mut Control, plan: &mut Plan) -> Result<(), Unus
 fn header(arguments: &RunArguments, target: &Target, seed: u64) -> Header {
     Header {
         scenario: arguments.scenario,
-        endpoint: arguments.endpoint.clone(),
+        endpoint: arguments.access.endpoint.clone(),
         key_id: target.key_id.clone(),
         key_store_id: target
             .key_store
@@ -321,7 +323,7 @@ fn judge(summary: &mut Summary, arguments: &RunArguments) {
 fn show(summary: &Summary, output: Output) {
     match output {
         Output::Table => result_table(summary).iter().for_each(|table| {
-            print::table(table);
+            print::table(Columns::Numbers, table);
             print::line("");
         }),
         Output::Json => print::json(summary),

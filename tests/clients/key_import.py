@@ -111,6 +111,7 @@ for spec, private, algorithm, wrapping in [
         ("RSA_2048", rsa.generate_private_key(65537, 2048), "RSASSA_PSS_SHA_256",
          "RSA_AES_KEY_WRAP_SHA_256")]:
     signing = create(Origin="EXTERNAL", KeySpec=spec, KeyUsage="SIGN_VERIFY")
+    refused("KMSInvalidStateException", kms.get_public_key, KeyId=signing)
     pkcs8 = private.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8,
                                   serialization.NoEncryption())
     bring(signing, pkcs8, wrapping)
@@ -120,4 +121,10 @@ for spec, private, algorithm, wrapping in [
     signed = kms.sign(KeyId=signing, Message=b"m", SigningAlgorithm=algorithm)["Signature"]
     assert kms.verify(KeyId=signing, Message=b"m", Signature=signed,
                       SigningAlgorithm=algorithm)["SignatureValid"]
+    # The public key outlives the material.
+    kms.delete_imported_key_material(KeyId=signing)
+    assert kms.get_public_key(KeyId=signing)["PublicKey"] == public
+    refused("KMSInvalidStateException", kms.sign, KeyId=signing, Message=b"m",
+            SigningAlgorithm=algorithm)
+    bring(signing, pkcs8, wrapping)
 refused("UnsupportedOperationException", parameters, key=signing)

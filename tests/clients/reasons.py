@@ -5,10 +5,15 @@ By operation and exception; `*` stands for every operation."""
 EVERY_STATE = "the table of key states permits it in every one"
 
 REASONS = {
-    ("*", "KMSInternalException"): "only a defect or a broken disk makes it",
+    ("*", "KMSInternalException"):
+        "only a defect, a broken disk, or a burst that finds no PKCS #11 session free makes it",
     ("*", "DependencyTimeoutException"):
         "nothing that KMS waits for here is beyond its control; HSMs that do not answer are "
         "KMSInvalidStateException",
+    ("CreateKey", "DependencyTimeoutException"):
+        "HSMs of a key store that do not answer; a test of every fault shows it",
+    ("GenerateRandom", "DependencyTimeoutException"):
+        "HSMs of a key store that do not answer; a test of every fault shows it",
     ("*", "KeyUnavailableException"):
         "a key is there or it is not: what fails is KMSInvalidStateException",
     ("CreateCustomKeyStore", "LimitExceededException"):

@@ -140,7 +140,7 @@ fn wait_for_states(portcullis: &Portcullis, wanted: &[&str]) {
 /// A cluster with one HSM.
 const FIRST_HSM: &str = r#"
 SUBNETS=$(portcullis status --output json | python3 -c 'import json,sys; print(*json.load(sys.stdin)["subnets"]["us-east-1"].values())')
-CLUSTER=$(aws cloudhsmv2 create-cluster --hsm-type hsm2m.medium --mode FIPS --subnet-ids $SUBNETS --query Cluster.ClusterId --output text)
+CLUSTER=$(aws cloudhsmv2 create-cluster --hsm-type hsm2m.medium --mode FIPS --subnet-ids $SUBNETS --tag-list Key=portcullis:hsms-on,Value=hosts --query Cluster.ClusterId --output text)
 until aws cloudhsmv2 describe-clusters --output text | grep -q UNINITIALIZED; do sleep 0.2; done
 aws cloudhsmv2 create-hsm --cluster-id $CLUSTER --availability-zone us-east-1a
 "#;
@@ -148,7 +148,7 @@ aws cloudhsmv2 create-hsm --cluster-id $CLUSTER --availability-zone us-east-1a
 /// A cluster in two zones, a key store that uses it, and a key.
 const BUILD: &str = r#"
 SUBNETS=$(portcullis status --output json | python3 -c 'import json,sys; print(*json.load(sys.stdin)["subnets"]["us-east-1"].values())')
-CLUSTER=$(aws cloudhsmv2 create-cluster --hsm-type hsm2m.medium --mode FIPS --subnet-ids $SUBNETS --query Cluster.ClusterId --output text)
+CLUSTER=$(aws cloudhsmv2 create-cluster --hsm-type hsm2m.medium --mode FIPS --subnet-ids $SUBNETS --tag-list Key=portcullis:hsms-on,Value=hosts --query Cluster.ClusterId --output text)
 aws cloudhsmv2 create-hsm --cluster-id $CLUSTER --availability-zone us-east-1a
 aws cloudhsmv2 describe-clusters --query 'Clusters[0].Certificates.ClusterCsr' --output text > cluster.csr
 openssl req -x509 -newkey rsa:2048 -nodes -days 3652 -subj '/CN=Example Root' -keyout ca.key -out ca.crt
@@ -528,6 +528,61 @@ fn a_fault_inside_an_hsm_does_not_reach_another_host() {
     wait_for_states(&portcullis, &["SERVING"]);
 }
 
+/// Rules HOST-15 and HOST-16. Any host that had been let in once took the next HSM of its zone, with
+/// the device key beside it.
+#[test]
+fn a_host_gets_an_hsm_only_where_hosts_were_asked_for() {
+    const UNTAGGED: &str = "SUBNETS=$(portcullis status --output json | python3 -c 'import json,sys; \
+        print(*json.load(sys.stdin)[\"subnets\"][\"us-east-1\"].values())'); \
+        CLUSTER=$(aws cloudhsmv2 create-cluster --hsm-type hsm2m.medium --mode FIPS --subnet-ids \
+        $SUBNETS --query Cluster.ClusterId --output text); ";
+    const TAG: &str = "aws cloudhsmv2 tag-resource --resource-id $CLUSTER --tag-list \
+        Key=portcullis:hsms-on,Value";
+    const CREATE: &str = "aws cloudhsmv2 create-hsm --cluster-id $CLUSTER --availability-zone";
+    let portcullis = Portcullis::up(&["--world", "empty", "--ephemeral"]);
+    let folder = tempfile::tempdir().unwrap();
+    let token = enrol(&portcullis, "us-east-1a");
+    let data = folder.path().join("host");
+    let _host = Host::start(
+        portcullis.authority(),
+        Some(&token),
+        &data,
+        Place::default(),
+    );
+    wait_for_states(&portcullis, &["IDLE"]);
+
+    portcullis.shell(&format!("{UNTAGGED}{CREATE} us-east-1a"));
+    portcullis.shell(&format!("{UNTAGGED}{TAG}=process; {CREATE} us-east-1a"));
+    wait_for_states(&portcullis, &["IDLE"]);
+    let said = portcullis.shell_fails(&format!("{UNTAGGED}{TAG}=hosts; {CREATE} us-east-1b"));
+    assert!(said.contains("CloudHsmInvalidRequestException"), "{said}");
+    assert!(
+        said.contains("hsm enrol --availability-zone us-east-1b"),
+        "{said}"
+    );
+    let said = portcullis.shell_fails(&format!("{UNTAGGED}{TAG}=somewhere"));
+    assert!(said.contains("CloudHsmTagException"), "{said}");
+    portcullis.shell(&format!("{UNTAGGED}{TAG}=hosts; {CREATE} us-east-1a"));
+    wait_for_states(&portcullis, &["SERVING"]);
+
+    // What was asked for at the start is a wish: without a host it is made here.
+    let wishing = ["--world", "empty", "--ephemeral", "--hsms-on", "hosts"];
+    let portcullis = Portcullis::up(&wishing);
+    let token = enrol(&portcullis, "us-east-1a");
+    let data = folder.path().join("other");
+    let _other = Host::start(
+        portcullis.authority(),
+        Some(&token),
+        &data,
+        Place::default(),
+    );
+    wait_for_states(&portcullis, &["IDLE"]);
+    portcullis.shell(&format!("{UNTAGGED}{CREATE} us-east-1b"));
+    wait_for_states(&portcullis, &["IDLE"]);
+    portcullis.shell(&format!("{UNTAGGED}{CREATE} us-east-1a"));
+    wait_for_states(&portcullis, &["SERVING"]);
+}
+
 /// Rule HOST-08
 #[test]
 fn an_hsm_whose_host_is_lost_before_it_is_made_is_made_elsewhere_and_says_so() {
@@ -558,10 +613,12 @@ fn an_hsm_whose_host_is_lost_before_it_is_made_is_made_elsewhere_and_says_so() {
     wait_for_states(&portcullis, &["IDLE"]);
 }
 
-/// Makes an HSM in the place of the one that went with its host.
+/// Makes an HSM in the place of the one that went with its host. No other host waits, so that one is
+/// made in the control plane's process.
 const REPLACE: &str = r#"
 IFS=$'\t' read CLUSTER HSM < <(aws cloudhsmv2 describe-clusters --query "Clusters[0].[ClusterId, Hsms[?State=='DEGRADED'].HsmId | [0]]" --output text)
 aws cloudhsmv2 delete-hsm --cluster-id $CLUSTER --hsm-id $HSM
+aws cloudhsmv2 tag-resource --resource-id $CLUSTER --tag-list Key=portcullis:hsms-on,Value=process
 aws cloudhsmv2 create-hsm --cluster-id $CLUSTER --availability-zone us-east-1b
 "#;
 

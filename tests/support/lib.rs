@@ -9,8 +9,10 @@
 )]
 
 mod caller;
+mod http;
 
 pub use caller::{Caller, Outcome};
+pub use http::{HttpReply, http};
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -111,10 +113,17 @@ impl Portcullis {
             .expect("an endpoint")
     }
 
+    /// The URL of the admin API: the endpoint, or an address of its own.
+    #[must_use]
+    pub fn admin(&self) -> &str {
+        let own = self.ready.get("admin").and_then(Value::as_str);
+        own.unwrap_or_else(|| self.endpoint())
+    }
+
     /// `host:port` of the endpoint.
     #[must_use]
     pub fn authority(&self) -> &str {
-        self.endpoint().trim_start_matches("http://")
+        self.endpoint().split("//").nth(1).unwrap()
     }
 
     /// A folder of this instance's own, removed at the end.
@@ -135,6 +144,7 @@ impl Portcullis {
         let mut command = Command::new(program);
         command
             .env("AWS_ENDPOINT_URL", self.endpoint())
+            .env("PORTCULLIS_ADMIN_URL", self.admin())
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env("AWS_REGION", "us-east-1")
@@ -228,14 +238,16 @@ impl Portcullis {
         self.wait()
     }
 
-    fn signal(&self, signal: &str) {
+    /// Sends a signal, for example `-TERM`, and does not wait.
+    pub fn signal(&self, signal: &str) {
         let sent = Command::new("kill")
             .args([signal, &self.child.id().to_string()])
             .status();
         assert!(sent.unwrap().success(), "the process has ended already");
     }
 
-    fn wait(&mut self) -> ExitStatus {
+    /// Waits for the end.
+    pub fn wait(&mut self) -> ExitStatus {
         eventually("the process ends", || self.child.try_wait().unwrap())
     }
 }

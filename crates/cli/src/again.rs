@@ -10,6 +10,9 @@ use std::process::Command;
 /// How the new process learns the port of the old one, which port 0 does not say.
 pub(crate) const PORT: &str = "PORTCULLIS_AGAIN_ON_PORT";
 
+/// The same for the address of the admin API, if that is another one.
+pub(crate) const ADMIN_PORT: &str = "PORTCULLIS_AGAIN_ON_ADMIN_PORT";
+
 /// How often the world was begun anew.
 pub(crate) const RESETS: &str = "PORTCULLIS_RESETS";
 
@@ -23,12 +26,17 @@ pub(crate) fn port() -> Option<u16> {
     number(PORT)
 }
 
+/// The port of the admin API to come back on.
+pub(crate) fn admin_port() -> Option<u16> {
+    number(ADMIN_PORT)
+}
+
 fn number<N: std::str::FromStr>(name: &str) -> Option<N> {
     std::env::var(name).ok()?.parse().ok()
 }
 
 /// Becomes a new process. Comes back only if that cannot be, with the reason.
-pub(crate) fn begin(port: u16) -> String {
+pub(crate) fn begin(port: u16, admin_port: u16) -> String {
     let executable = match std::env::current_exe() {
         Ok(path) => path,
         Err(error) => return format!("The path of portcullis is not known any more: {error}."),
@@ -37,6 +45,7 @@ pub(crate) fn begin(port: u16) -> String {
     let error = Command::new(&executable)
         .args(arguments)
         .env(PORT, port.to_string())
+        .env(ADMIN_PORT, admin_port.to_string())
         .env(RESETS, resets().saturating_add(1).to_string())
         .exec();
     let executable = executable.display();

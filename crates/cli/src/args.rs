@@ -3,8 +3,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use portcullis_cloudhsm::{Pace, Quotas};
-use portcullis_loadgen::LoadCommand;
+use portcullis_cloudhsm::{HsmsOn, Pace, Quotas};
+use portcullis_loadgen::{Access, LoadCommand};
 use portcullis_seam::TimeScale;
 
 use crate::attest;
@@ -36,7 +36,7 @@ pub(crate) enum Command {
     /// Start Portcullis and print its endpoint as one JSON line when it is ready
     Up(Up),
     /// Print the environment variables that point AWS clients at a running Portcullis
-    Env(Endpoint),
+    Env(Access),
     /// Show the key stores, clusters and HSMs of a running Portcullis
     Status(Status),
     /// Wait until a running Portcullis is ready, or a key store, cluster or HSM is in a state
@@ -108,9 +108,42 @@ pub(crate) struct Up {
     /// The port of the endpoint; 0 takes a free one
     #[arg(long, default_value_t = 4566)]
     pub(crate) port: u16,
-    /// The address to listen on; anything but loopback can be reached by others
+    /// The address to listen on; anything but loopback can be reached by others, and serves only the
+    /// AWS endpoint and the health
     #[arg(long, default_value = "127.0.0.1")]
     pub(crate) bind: IpAddr,
+    /// Where the admin API, the metrics and the console are [default: with the endpoint; if --bind is no
+    /// loopback address, at the next port of 127.0.0.1]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) admin_bind: Option<SocketAddr>,
+    /// Ask for the token in this file on every call of the admin API [default: a token is asked for if
+    /// others reach the admin API, and made as admin-token in the data folder]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) admin_token_file: Option<PathBuf>,
+    /// A name by which browsers and the admin API may call Portcullis, beside addresses and localhost;
+    /// may be given several times
+    #[arg(long = "host-name", value_name = "NAME")]
+    pub(crate) host_names: Vec<String>,
+    /// Speak TLS, with a certificate of its own making; the authority's that clients must believe is
+    /// printed
+    #[arg(long)]
+    pub(crate) tls: bool,
+    /// Speak TLS with this certificate, and what stands between it and its root, in PEM
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "tls_key",
+        conflicts_with = "tls"
+    )]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The private key of the certificate, in PEM
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "tls_cert",
+        conflicts_with = "tls"
+    )]
+    pub(crate) tls_key: Option<PathBuf>,
     /// Who may call
     #[arg(long, value_enum, default_value_t = AuthMode::Open)]
     pub(crate) auth: AuthMode,
@@ -133,12 +166,23 @@ pub(crate) struct Up {
     /// roots [default: the world's, or any]
     #[arg(long, value_name = "ROOTS")]
     pub(crate) attestation_roots: Option<String>,
+    /// Where HSMs are made of clusters without the tag portcullis:hsms-on: process, or hosts that wait in
+    /// the zone [default: the world's, or process]
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) hsms_on: Option<HsmsOn>,
     /// Append every event, calls included, to this file as lines of JSON in CloudTrail's form
     #[arg(long, value_name = "PATH")]
     pub(crate) events_file: Option<PathBuf>,
     /// Run the scripts of this folder when everything is ready, before the line on stdout
     #[arg(long, value_name = "DIR")]
     pub(crate) ready_hooks: Option<PathBuf>,
+    /// Let the system write a core dump if the process crashes, and debuggers look into it; the
+    /// device key and every key in use would be in it
+    #[arg(long)]
+    pub(crate) allow_core_dumps: bool,
+    /// The most connections that are open at once; fewer where there are fewer descriptors
+    #[arg(long, value_name = "N", default_value_t = 8192, value_parser = clap::value_parser!(u32).range(2..))]
+    pub(crate) max_connections: u32,
 }
 
 /// `portcullis attest`.
@@ -172,19 +216,6 @@ pub(crate) struct Attest {
     pub(crate) ahead: Duration,
 }
 
-/// A running Portcullis.
-#[derive(Debug, Args, Clone)]
-pub(crate) struct Endpoint {
-    /// Its endpoint
-    #[arg(
-        long = "endpoint",
-        env = "AWS_ENDPOINT_URL",
-        default_value = "http://127.0.0.1:4566",
-        value_name = "URL"
-    )]
-    pub(crate) url: String,
-}
-
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
@@ -198,7 +229,7 @@ pub(crate) enum Output {
 #[derive(Debug, Args)]
 pub(crate) struct Status {
     #[command(flatten)]
-    pub(crate) endpoint: Endpoint,
+    pub(crate) access: Access,
     /// table or json
     #[arg(long, value_enum, default_value_t = Output::Table)]
     pub(crate) output: Output,
@@ -213,7 +244,7 @@ pub(crate) struct Status {
   portcullis wait --cluster cluster-abcdefghijk --state ACTIVE")]
 pub(crate) struct Wait {
     #[command(flatten)]
-    pub(crate) endpoint: Endpoint,
+    pub(crate) access: Access,
     /// The name or ID of a key store
     #[arg(long, requires = "state", group = "subject")]
     pub(crate) key_store: Option<String>,
@@ -240,7 +271,7 @@ pub(crate) struct Wait {
   portcullis clock set-state-changes describes:3")]
 pub(crate) struct Clock {
     #[command(flatten)]
-    pub(crate) endpoint: Endpoint,
+    pub(crate) access: Access,
     #[command(subcommand)]
     pub(crate) command: ClockCommand,
 }
@@ -280,7 +311,7 @@ pub(crate) enum ClockCommand {
   portcullis hsm revoke 2")]
 pub(crate) struct Hsm {
     #[command(flatten)]
-    pub(crate) endpoint: Endpoint,
+    pub(crate) access: Access,
     #[command(subcommand)]
     pub(crate) command: HsmCommand,
 }
@@ -341,6 +372,10 @@ pub(crate) struct ServeHsm {
     /// Where the HSM listens for the facade; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub(crate) listen: SocketAddr,
+    /// Let the system write a core dump if the process crashes, and debuggers look into it; the keys
+    /// of the HSM would be in it
+    #[arg(long)]
+    pub(crate) allow_core_dumps: bool,
 }
 
 /// `portcullis snapshot`.
@@ -367,7 +402,7 @@ pub(crate) enum SnapshotCommand {
 #[derive(Debug, Args)]
 pub(crate) struct SnapshotSource {
     #[command(flatten)]
-    pub(crate) endpoint: Endpoint,
+    pub(crate) access: Access,
     /// The data folder of a Portcullis that is stopped, instead of a running one
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,

@@ -1,14 +1,17 @@
 //! A small HTTP client for the admin API of a running Portcullis.
 
 use std::fmt;
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::{Method, Request, StatusCode, Uri};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use portcullis_loadgen::{Access, Dial};
 use serde_json::Value;
-use tokio::net::TcpStream;
 
 /// A reply of the admin API is a page of text, never more.
 const REPLY_BYTES_MAX: usize = 4 << 20;
@@ -35,34 +38,39 @@ impl std::error::Error for ClientError {}
 /// A running Portcullis.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
-    authority: String,
+    dial: Dial,
     url: String,
+    /// The admin token, if there is one.
+    authorization: Option<HeaderValue>,
 }
 
 impl Client {
+    /// The client of the admin API. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// As [`Client::new`], and when the admin token cannot be read.
+    pub(crate) fn of(access: &Access) -> Result<Self, ClientError> {
+        Ok(Self {
+            authorization: access.authorization().map_err(ClientError)?,
+            ..Self::new(access.admin(), access.ca_bundle())?
+        })
+    }
+
     /// The client of the Portcullis at `url`. Nothing is sent yet.
     ///
     /// # Errors
-    /// When `url` is not an `http://` URL with a host.
-    pub(crate) fn new(url: &str) -> Result<Self, ClientError> {
-        let uri: Uri = url
-            .parse()
-            .map_err(|error| ClientError(format!("{url:?} is not a URL: {error}.")))?;
-        let (Some("http"), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-            return Err(ClientError(format!(
-                "{url:?} is not an http:// URL. Give one such as http://127.0.0.1:4566."
-            )));
-        };
-        let port = authority.port_u16().unwrap_or(80);
+    /// When `url` cannot be called.
+    pub(crate) fn new(url: &str, ca_bundle: Option<&Path>) -> Result<Self, ClientError> {
         Ok(Self {
-            authority: format!("{}:{port}", authority.host()),
+            dial: Dial::parse(url, ca_bundle).map_err(ClientError)?,
             url: url.to_owned(),
+            authorization: None,
         })
     }
 
     /// The host and the port.
     pub(crate) fn authority(&self) -> &str {
-        &self.authority
+        self.dial.address()
     }
 
     /// GETs `path`.
@@ -102,7 +110,14 @@ impl Client {
         let (status, bytes) = self
             .send(method, path, body, (REPLY_BYTES_MAX, DEADLINE))
             .await?;
-        self.read(status, &bytes)
+        let reply = self.read(status, &bytes)?;
+        // A verb that is refused answers in the form of the CloudHSM CLI; what never came to one has
+        // a message.
+        let message = reply.get("message").and_then(Value::as_str);
+        match message.filter(|_| status.is_client_error()) {
+            Some(message) => Err(ClientError(format!("{} answered: {message}", self.url))),
+            None => Ok(reply),
+        }
     }
 
     fn read(&self, status: StatusCode, bytes: &[u8]) -> Result<Value, ClientError> {
@@ -141,12 +156,17 @@ impl Client {
         body: Bytes,
         bytes_max: usize,
     ) -> Result<(StatusCode, Bytes), ClientError> {
-        let stream = TcpStream::connect(&self.authority).await.map_err(|error| {
-            ClientError(format!(
-                "Nothing answers at {} ({error}). Start it with `portcullis up`, or name another \
-                 endpoint with --endpoint.",
-                self.url
-            ))
+        let stream = self.dial.connect().await.map_err(|error| {
+            let url = &self.url;
+            ClientError(if error.kind() == io::ErrorKind::InvalidData {
+                let repair = not_believed(&error);
+                format!("What answers at {url} is not believed ({error}). {repair}")
+            } else {
+                format!(
+                    "Nothing answers at {url} ({error}). Start it with `portcullis up`, or name \
+                     another endpoint with --endpoint."
+                )
+            })
         })?;
         let broken = |error: hyper::Error| {
             ClientError(format!(
@@ -158,11 +178,15 @@ impl Client {
             .await
             .map_err(broken)?;
         let driver = tokio::spawn(connection);
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .header("host", &self.authority)
-            .header("content-type", "application/json")
+            .header(HOST, self.authority())
+            .header(CONTENT_TYPE, "application/json");
+        if let Some(authorization) = &self.authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        let request = request
             .body(Full::new(body))
             .map_err(|error| ClientError(format!("{path:?} is not a path: {error}.")))?;
         let response = sender.send_request(request).await.map_err(broken)?;
@@ -177,30 +201,24 @@ impl Client {
     }
 }
 
+/// What can be done about a certificate that is not believed.
+fn not_believed(error: &io::Error) -> &'static str {
+    // rustls tells apart what it says no of by text only.
+    if error.to_string().contains("CaUsedAsEndEntity") {
+        "It presents the certificate of an authority, as `openssl req -x509` makes it: make one for a \
+         server, with -addext basicConstraints=critical,CA:FALSE."
+    } else {
+        "Check --ca-bundle and AWS_CA_BUNDLE, and that the endpoint speaks TLS."
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_url_that_cannot_be_called_is_refused_with_the_form_that_can() {
-        for url in [
-            "https://127.0.0.1:4566",
-            "127.0.0.1:4566",
-            "http://",
-            "nonsense url",
-        ] {
-            let error = Client::new(url).unwrap_err().to_string();
-            assert!(error.contains("is not a"), "{url}: {error}");
-        }
-        assert_eq!(
-            Client::new("http://localhost").unwrap().authority,
-            "localhost:80"
-        );
-    }
-
     #[tokio::test]
     async fn an_endpoint_where_nothing_listens_says_how_to_start_one() {
-        let client = Client::new("http://127.0.0.1:1").unwrap();
+        let client = Client::new("http://127.0.0.1:1", None).unwrap();
         let error = client.get("/").await.unwrap_err().to_string();
         assert!(error.contains("portcullis up"), "{error}");
     }

@@ -3,18 +3,18 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use portcullis_loadgen::print;
 use serde_json::{Value, json};
 
 use crate::args::{Clock, ClockCommand};
 use crate::client::{Client, ClientError};
-use crate::print;
 
 /// A longer way is gone in several requests, each of which answers in time.
 const STRIDE_SECONDS: u64 = 30 * 24 * 60 * 60;
 
 /// Shows or sets the clock.
 pub(crate) async fn run(arguments: &Clock) -> Result<ExitCode, ClientError> {
-    let client = Client::new(&arguments.endpoint.url)?;
+    let client = Client::of(&arguments.access)?;
     let reply = match &arguments.command {
         ClockCommand::Show => client.get("/_portcullis/clock").await?,
         ClockCommand::Advance { by } => advance(&client, *by).await?,
@@ -29,7 +29,7 @@ pub(crate) async fn run(arguments: &Clock) -> Result<ExitCode, ClientError> {
                 .await?
         }
     };
-    print::json_pretty(reply.get("data").unwrap_or(&reply));
+    print::json(reply.get("data").unwrap_or(&reply));
     Ok(if done(&reply) {
         ExitCode::SUCCESS
     } else {

@@ -8,14 +8,15 @@ use std::process::{Command, Stdio};
 use portcullis_api::Scope;
 
 use crate::again;
+use crate::door::Urls;
 
 /// Rule CONF-06: runs the scripts of a folder one after the other, in the order of their names, with an
-/// environment that points AWS clients at `endpoint`. Files that are executable are run as they are
+/// environment that points AWS clients and `portcullis` here. Files that are executable are run as they are
 /// and others that end in `.sh` by sh; the rest is passed over. Gives how many were run.
 ///
 /// # Errors
 /// A text for the user: the first script that fails.
-pub(crate) fn run(folder: &Path, endpoint: &str, scope: &Scope) -> Result<usize, String> {
+pub(crate) fn run(folder: &Path, urls: &Urls, scope: &Scope) -> Result<usize, String> {
     let scripts = scripts(folder).map_err(|error| {
         let folder = folder.display();
         format!("The ready hooks in {folder} cannot be read: {error}. Give another --ready-hooks.")
@@ -30,7 +31,8 @@ pub(crate) fn run(folder: &Path, endpoint: &str, scope: &Scope) -> Result<usize,
         };
         // What a script prints is for people: stdout has one line, for scripts.
         let ended = command
-            .env("AWS_ENDPOINT_URL", endpoint)
+            .env("AWS_ENDPOINT_URL", &urls.endpoint)
+            .envs(urls.admin_variables())
             .env("AWS_ACCESS_KEY_ID", scope.account.as_str())
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env("AWS_REGION", scope.region.as_str())
@@ -39,6 +41,7 @@ pub(crate) fn run(folder: &Path, endpoint: &str, scope: &Scope) -> Result<usize,
             .env("PATH", path_with_ourselves())
             // Not for a Portcullis that a script may start.
             .env_remove(again::PORT)
+            .env_remove(again::ADMIN_PORT)
             .env_remove(again::RESETS)
             .stdin(Stdio::null())
             .stdout(std::io::stderr())

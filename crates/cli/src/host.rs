@@ -8,40 +8,47 @@ use portcullis_cloudhsm::{
 };
 use portcullis_hsm::{DeviceKey, Settings};
 use portcullis_link::{ClientIdentity, QuicSettings, QuicTransport};
+use portcullis_loadgen::print;
 use portcullis_seam::{Entropy, SystemClock, SystemEntropy, ThreadPool};
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use crate::args::ServeHsm;
-use crate::folder::DataFolder;
-use crate::print;
-use crate::up::{Signals, start_logging};
+use crate::folder::{DataFolder, FolderKind};
+use crate::output::ServerOutput;
+use crate::up::Signals;
+use crate::{core_dumps, stop};
 
 /// Runs until SIGTERM or SIGINT, or until the control plane refuses.
-pub(crate) fn run(arguments: &ServeHsm) -> ExitCode {
-    start_logging();
+pub(crate) fn run(arguments: ServeHsm) -> ExitCode {
+    let output = match ServerOutput::start() {
+        Ok(output) => output,
+        Err(why) => {
+            print::note(&why);
+            return ExitCode::from(2);
+        }
+    };
+    if !arguments.allow_core_dumps
+        && let Err(why) = core_dumps::forbid()
+    {
+        output.note(&why);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
     let outcome = match runtime {
-        Ok(runtime) => runtime.block_on(serve(arguments)),
+        Ok(runtime) => stop::run(runtime, serve(arguments, &output)),
         Err(error) => Err(format!("The operating system gives no threads: {error}.")),
     };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
-            print::note(&why);
-            ExitCode::from(2)
-        }
-    }
+    output.end(outcome)
 }
 
-async fn serve(arguments: &ServeHsm) -> Result<(), String> {
-    let token = arguments.token.as_deref().map(str::parse).transpose();
-    let token: Option<EnrolmentToken> = token.map_err(|error: InvalidToken| error.to_string())?;
+async fn serve(mut arguments: ServeHsm, output: &ServerOutput) -> Result<(), String> {
+    let token = read_token(arguments.token.take())?;
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-    let folder = DataFolder::open(&arguments.data, &*entropy)?;
+    let folder = DataFolder::open(&arguments.data, FolderKind::Host, &*entropy)?;
     // A new folder holds nothing; one of `up` has a world.
-    if !is_host_folder(&folder.store) && !folder.store.scan("", None, 1).is_empty() {
+    if !is_host_folder(&folder.store) && !folder.is_new() {
         return Err(format!(
             "The data folder {} is that of a control plane, which `portcullis up` uses. Choose \
              another folder with --data.",
@@ -63,21 +70,28 @@ async fn serve(arguments: &ServeHsm) -> Result<(), String> {
     let host = HsmHost::open(config, token)
         .await
         .map_err(|end| end.to_string())?;
-    folder.finished()?;
+    folder.finished(&*entropy).await?;
     let mut signals = Signals::listen()?;
     tokio::select! {
         biased;
         () = signals.next() => {
-            print::note("Stopping: the HSM finishes what it has begun ...");
+            output.note("Stopping: the HSM finishes what it has begun ...");
             host.stop().await;
             Ok(())
         }
-        end = host.run(joined) => Err(end.to_string()),
+        end = host.run(|joined| tell(joined, output)) => Err(end.to_string()),
     }
 }
 
-fn joined(joined: &Joined) {
-    print::json_line(&json!({
+/// The text of a token is not kept; the environment of the process still has it if it came from there.
+fn read_token(text: Option<String>) -> Result<Option<EnrolmentToken>, String> {
+    let text = text.map(Zeroizing::new);
+    let token = text.as_deref().map(|text| text.parse()).transpose();
+    token.map_err(|error: InvalidToken| error.to_string())
+}
+
+fn tell(joined: &Joined, output: &ServerOutput) {
+    output.result(&json!({
         "host": joined.host,
         "availability_zone": joined.zone,
         "pid": std::process::id(),

@@ -8,16 +8,16 @@
 //! The file holds the device key, and so everything that the key seals: whoever has the file has
 //! the keys of the clusters.
 
-use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use portcullis_api::HsmId;
-use portcullis_cloudhsm::{Disks, hsms_on_hosts};
+use portcullis_cloudhsm::{Disks, FoundDisk, hsms_on_hosts};
+use portcullis_loadgen::print;
+use portcullis_seam::SystemEntropy;
 use portcullis_server::Snapshots;
 use portcullis_store::{Contents, Record, Store};
 use serde::{Deserialize, Serialize};
@@ -26,8 +26,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::args::{SnapshotCommand, SnapshotSource};
 use crate::client::{Client, ClientError};
-use crate::folder::{self, DataFolder, DeviceKeyBytes};
-use crate::print;
+use crate::folder::{self, Claim, DeviceKeyBytes, SavedFolder};
 
 const MAGIC: &[u8] = b"portcullis snapshot\n";
 
@@ -49,10 +48,10 @@ pub(crate) async fn run(command: &SnapshotCommand) -> Result<ExitCode, ClientErr
 async fn save(source: &SnapshotSource, file: &Path) -> Result<(), ClientError> {
     let bytes = match &source.data {
         Some(data) => {
-            let folder = DataFolder::open_existing(data).map_err(ClientError)?;
-            take(&folder.store, &*folder.disks, &folder.device_key).map_err(ClientError)?
+            let saved = SavedFolder::read(data).map_err(ClientError)?;
+            take(&saved.store, saved.disks, &saved.device_key).map_err(ClientError)?
         }
-        None => Zeroizing::new(Client::new(&source.endpoint.url)?.download(PATH).await?),
+        None => Zeroizing::new(Client::of(&source.access)?.download(PATH).await?),
     };
     // Whatever came over the wire is a whole snapshot, or is not kept.
     let snapshot =
@@ -79,26 +78,16 @@ fn load(file: &Path, data: &Path) -> Result<(), String> {
             data.display()
         ));
     }
-    let loading = data.with_file_name(format!(
-        "{}.loading-{}",
-        data.file_name().unwrap_or_default().to_string_lossy(),
-        std::process::id()
-    ));
-    let filled = folder::make_folder(&loading)
-        .map_err(|error| format!("{} cannot be made: {error}.", loading.display()))
-        .and_then(|()| {
-            folder::fill(
-                &loading,
-                &snapshot.device_key,
-                &snapshot.control,
-                &snapshot.hsms,
-            )
-        })
-        .and_then(|()| put_in_place(&loading, data));
-    if filled.is_err() {
-        let _nothing_made = std::fs::remove_dir_all(&loading);
-    }
-    filled?;
+    let unmade = |error: std::io::Error| format!("{} cannot be made: {error}.", data.display());
+    let loading = Claim::folder(data).map_err(unmade)?;
+    folder::fill(
+        &loading.path,
+        &snapshot.device_key,
+        &snapshot.control,
+        &snapshot.hsms,
+        &SystemEntropy,
+    )?;
+    loading.put_folder(data).map_err(unmade)?;
     print::json_line(&told(data, &snapshot));
     Ok(())
 }
@@ -110,34 +99,17 @@ fn is_absent_or_empty(folder: &Path) -> bool {
     }
 }
 
-/// The folder appears whole or not at all.
-fn put_in_place(loading: &Path, data: &Path) -> Result<(), String> {
-    let parent = match data.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    std::fs::rename(loading, data)
-        .and_then(|()| File::open(parent)?.sync_all())
-        .map_err(|error| format!("{} cannot be made: {error}.", data.display()))
-}
-
 fn told(place: &Path, snapshot: &Snapshot) -> serde_json::Value {
     let ids: Vec<&str> = snapshot.hsms.iter().map(|(id, _)| id.as_str()).collect();
     json!({ "snapshot": place, "records": snapshot.control.records.len(), "hsms": ids })
 }
 
+/// Rule ST-27: the file appears whole or not at all.
 fn write_new(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut options = OpenOptions::new();
-    let mut opened = options
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(file)?;
-    let written = opened.write_all(bytes).and_then(|()| opened.sync_all());
-    if written.is_err() {
-        let _half = std::fs::remove_file(file);
-    }
-    written
+    let mut claim = Claim::file(file)?;
+    claim.file.write_all(bytes)?;
+    claim.file.sync_all()?;
+    claim.put_file(file)
 }
 
 /// Takes snapshots of a Portcullis that runs.
@@ -150,8 +122,8 @@ pub(crate) struct Live {
 
 impl Snapshots for Live {
     fn take(&self) -> Result<Vec<u8>, String> {
-        take(&self.store, &*self.disks, &self.device_key)
-            .map(|mut bytes| std::mem::take(&mut *bytes))
+        let disks = self.disks.all().map_err(|error| error.to_string())?;
+        take(&self.store, disks, &self.device_key).map(|mut bytes| std::mem::take(&mut *bytes))
     }
 }
 
@@ -159,7 +131,7 @@ impl Snapshots for Live {
 /// instant.
 fn take(
     store: &Store,
-    disks: &dyn Disks,
+    disks: Vec<FoundDisk>,
     device_key: &DeviceKeyBytes,
 ) -> Result<Zeroizing<Vec<u8>>, String> {
     // Rule HOST-11: the disks of HSMs on other hosts are not here.
@@ -172,7 +144,7 @@ fn take(
     }
     let mut ids = Vec::new();
     let mut stores = vec![store.clone()];
-    for (id, disk) in disks.all().map_err(|error| error.to_string())? {
+    for (id, disk) in disks {
         stores.push(disk.map_err(|error| format!("The disk of {id} is not whole: {error}."))?);
         ids.push(id);
     }

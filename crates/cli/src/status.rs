@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use portcullis_loadgen::print::{self, Columns};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::args::{Hsm, HsmCommand, Output, Status, Wait};
 use crate::client::{Client, ClientError};
-use crate::print;
 
 const STATUS: &str = "/_portcullis/status";
 const HOSTS: &str = "/_portcullis/hosts";
@@ -18,13 +18,13 @@ const WAIT_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Shows key stores, clusters and HSMs.
 pub(crate) async fn status(arguments: &Status) -> Result<ExitCode, ClientError> {
-    let found = Client::new(&arguments.endpoint.url)?.get(STATUS).await?;
+    let found = Client::of(&arguments.access)?.get(STATUS).await?;
     match arguments.output {
-        Output::Json => print::json_pretty(&found),
+        Output::Json => print::json(&found),
         Output::Table => {
-            print::table(&key_store_rows(&found));
+            print::table(Columns::Texts, &key_store_rows(&found));
             print::line("");
-            print::table(&hsm_rows(&found));
+            print::table(Columns::Texts, &hsm_rows(&found));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -33,7 +33,7 @@ pub(crate) async fn status(arguments: &Status) -> Result<ExitCode, ClientError> 
 /// Waits until the endpoint answers and, if asked, until a key store, a cluster or an HSM is in a
 /// state. Asking does not count as a description, on which `describes:N` depends.
 pub(crate) async fn wait(arguments: &Wait) -> Result<ExitCode, ClientError> {
-    let client = Client::new(&arguments.endpoint.url)?;
+    let client = Client::of(&arguments.access)?;
     let deadline = Instant::now() + Duration::from_secs(arguments.timeout);
     loop {
         let last = match client.get(STATUS).await {
@@ -59,13 +59,13 @@ pub(crate) async fn wait(arguments: &Wait) -> Result<ExitCode, ClientError> {
 
 /// Lists, crashes or restarts HSMs.
 pub(crate) async fn hsm(arguments: &Hsm) -> Result<ExitCode, ClientError> {
-    let client = Client::new(&arguments.endpoint.url)?;
+    let client = Client::of(&arguments.access)?;
     let (id, verb) = match &arguments.command {
         HsmCommand::List { output } => {
             let found = client.get(STATUS).await?;
             match output {
-                Output::Json => print::json_pretty(&json!(list(&found, "clusters"))),
-                Output::Table => print::table(&hsm_rows(&found)),
+                Output::Json => print::json(&json!(list(&found, "clusters"))),
+                Output::Table => print::table(Columns::Texts, &hsm_rows(&found)),
             }
             return Ok(ExitCode::SUCCESS);
         }
@@ -73,8 +73,8 @@ pub(crate) async fn hsm(arguments: &Hsm) -> Result<ExitCode, ClientError> {
             let reply = client.get(HOSTS).await?;
             let found = reply.get("data").unwrap_or(&Value::Null);
             match output {
-                Output::Json => print::json_pretty(&json!(list(found, "hosts"))),
-                Output::Table => print::table(&host_rows(found)),
+                Output::Json => print::json(&json!(list(found, "hosts"))),
+                Output::Table => print::table(Columns::Texts, &host_rows(found)),
             }
             return Ok(ExitCode::SUCCESS);
         }
@@ -97,7 +97,7 @@ pub(crate) async fn hsm(arguments: &Hsm) -> Result<ExitCode, ClientError> {
 
 /// Prints what was answered; success when it was done.
 fn told(reply: &Value) -> ExitCode {
-    print::json_pretty(reply);
+    print::json(reply);
     if reply.get("error_code").and_then(Value::as_i64) == Some(0) {
         ExitCode::SUCCESS
     } else {

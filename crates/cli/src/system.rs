@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_cloudhsm::{
-    Calendar, CloudHsm, CloudHsmConfig, Clusters, Disks, HostGate, MemoryDisks, Pacing,
+    Calendar, CloudHsm, CloudHsmConfig, Clusters, Disks, HostGate, MemoryDisks, Pacing, Quotas,
     is_host_folder, records_of_hosts,
 };
 use portcullis_hsm::{DeviceKey, Settings};
@@ -14,14 +14,16 @@ use portcullis_kms::{Kms, KmsConfig};
 use portcullis_link::{
     ClientIdentity, FaultyTransport, LinkFaults, QuicSettings, QuicTransport, Transport,
 };
-use portcullis_seam::{Entropy, SystemClock, SystemEntropy, ThreadPool, WorkPool, draw};
-use portcullis_server::{Running, Server, ServerConfig, Services};
-use portcullis_store::{Store, Transaction};
+use portcullis_seam::{Entropy, SystemClock, SystemEntropy, ThreadPool, Timestamp, WorkPool, draw};
+use portcullis_server::{Running, Server, ServerConfig, Services, TlsAuthority};
+use portcullis_store::{Closing, Store, Transaction};
 use zeroize::Zeroizing;
 
-use crate::folder::{DataFolder, DeviceKeyBytes};
+use crate::door::Urls;
+use crate::folder::{DataFolder, DeviceKeyBytes, FolderKind, LOAD_RUNS};
 use crate::load_runs::LoadRunner;
 use crate::snapshot::Live;
+use crate::user_folders;
 use crate::world::World;
 
 /// How long a cryptographic operation may take before the caller hears that it failed; SDKs wait
@@ -47,6 +49,7 @@ pub(crate) struct System {
     pub(crate) entropy: Arc<dyn Entropy>,
     /// As which it calls HSMs and receives hosts.
     identity: ClientIdentity,
+    pool: Arc<dyn WorkPool>,
     snapshots: Arc<Live>,
     load_runs: Arc<LoadRunner>,
     folder: Option<DataFolder>,
@@ -97,7 +100,7 @@ impl System {
             clock: calendar.clock(),
             device_key,
             hsm_settings: Settings::default(),
-            pool,
+            pool: Arc::clone(&pool),
             rename_while_connected: world.rename_while_connected,
             pacing,
             attestation: world.attestation()?,
@@ -113,18 +116,30 @@ impl System {
             calendar,
             entropy,
             identity,
+            pool,
             snapshots: Arc::new(live),
             load_runs: Arc::new(LoadRunner::new(load_folder(data))),
             folder,
         })
     }
 
+    /// What the world says of everything that comes after it.
+    pub(crate) fn keep(&self, world: &World) {
+        self.cloudhsm.set_default_placement(world.hsms_on);
+        if world.quota == Quotas::Aws {
+            self.kms.keep_quotas();
+        }
+    }
+
     /// The world is made: what is in the data folder counts from here on.
     ///
     /// # Errors
     /// A text for the user.
-    pub(crate) fn finished(&self) -> Result<(), String> {
-        self.folder.as_ref().map_or(Ok(()), DataFolder::finished)
+    pub(crate) async fn finished(&self) -> Result<(), String> {
+        match &self.folder {
+            Some(folder) => folder.finished(&*self.entropy).await,
+            None => Ok(()),
+        }
     }
 
     /// Writes down which world was made in the data folder, if there is one.
@@ -156,7 +171,46 @@ impl System {
         if let Some(identity) = self.store.get(IDENTITY).filter(|_| !kept.is_empty()) {
             kept.push((IDENTITY.to_owned(), identity.value.to_vec()));
         }
+        // Rule TLS-01: clients go on believing it.
+        if let Some(authority) = self.store.get(TLS_AUTHORITY) {
+            kept.push((TLS_AUTHORITY.to_owned(), authority.value.to_vec()));
+        }
         folder.abandon(&kept)
+    }
+
+    /// Tells when the files of the data folder have been closed.
+    pub(crate) fn closing(&self) -> Vec<Closing> {
+        let folder = self.folder.as_ref();
+        let disks = folder.map(|folder| folder.disks.closing());
+        let mut closing = disks.unwrap_or_default();
+        closing.extend(self.store.closing());
+        closing
+    }
+
+    /// Begins no more long work for callers, and refuses what waits. Rule WORK-05.
+    pub(crate) fn end_long_work(&self) {
+        self.pool.close();
+    }
+
+    /// The authority that signs what clients are presented: made when it is first needed, kept sealed
+    /// with the data.
+    ///
+    /// # Errors
+    /// A text for the user.
+    pub(crate) async fn tls_authority(&self, now: Timestamp) -> Result<TlsAuthority, String> {
+        let device_key = DeviceKey::from_bytes(&self.snapshots.device_key.0);
+        if let Some(record) = self.store.get(TLS_AUTHORITY) {
+            let opened = device_key.open(TLS_AUTHORITY, &record.value);
+            let opened = opened.map_err(|error| format!("{TLS_AUTHORITY}: {error}"))?;
+            let damaged = || format!("{TLS_AUTHORITY} in the data folder is damaged.");
+            return TlsAuthority::from_bytes(&opened).ok_or_else(damaged);
+        }
+        let authority = TlsAuthority::generate(now).map_err(|error| error.to_string())?;
+        let sealed = device_key.seal(TLS_AUTHORITY, &authority.to_bytes(), &*self.entropy);
+        let put = Transaction::new().put(TLS_AUTHORITY, sealed);
+        let committed = self.store.commit(put).await;
+        committed.map_err(|error| error.to_string())?;
+        Ok(authority)
     }
 
     /// Receives hosts at the endpoint's address, over UDP.
@@ -176,7 +230,6 @@ impl System {
     /// # Errors
     /// A text for the user.
     pub(crate) fn serve(&self, config: ServerConfig) -> Result<Running, String> {
-        let bind = config.bind;
         let config = ServerConfig {
             snapshots: Some(Arc::<Live>::clone(&self.snapshots)),
             load_runs: Some(Arc::<LoadRunner>::clone(&self.load_runs)),
@@ -188,29 +241,30 @@ impl System {
             calendar: Arc::clone(&self.calendar),
             entropy: Arc::clone(&self.entropy),
             wall: Arc::new(SystemClock),
+            pool: Arc::clone(&self.pool),
         };
-        let running = Server::start(config, services).map_err(|error| {
-            format!(
-                "Cannot listen on {bind}: {error}. Choose another port with --port, or 0 for a \
-                 free one."
-            )
-        })?;
-        let endpoint = format!("http://{}", running.address);
-        self.load_runs.set_endpoint(&endpoint);
-        Ok(running)
+        Server::start(config, services).map_err(|error| error.to_string())
+    }
+
+    /// Sends the load of runs that are started here to this address.
+    pub(crate) fn send_load_to(&self, urls: Urls) {
+        self.load_runs.set_urls(urls);
     }
 }
 
 /// Where load runs are kept: with the data, or until the machine clears its temporary files.
 fn load_folder(data: &Data) -> PathBuf {
     match data {
-        Data::Folder(folder) => folder.join("load-runs"),
+        Data::Folder(folder) => folder.join(LOAD_RUNS),
         Data::Memory => {
             let name = format!("portcullis-{}-load-runs", std::process::id());
-            std::env::temp_dir().join(name)
+            user_folders::temporary().join(name)
         }
     }
 }
+
+/// Where the authority of our own for TLS is, sealed.
+const TLS_AUTHORITY: &str = "edge/tls-authority";
 
 /// Where the facade's key and certificate are, sealed.
 const IDENTITY: &str = "facade/identity";
@@ -261,7 +315,7 @@ async fn open_data(
             Ok((live, None))
         }
         Data::Folder(path) => {
-            let folder = DataFolder::open(path, entropy)?;
+            let folder = DataFolder::open(path, FolderKind::ControlPlane, entropy)?;
             if is_host_folder(&folder.store) {
                 return Err(
                     "The data folder is that of a host, which `portcullis hsm serve` uses. Choose \

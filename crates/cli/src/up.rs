@@ -1,97 +1,92 @@
 //! `portcullis up`: puts the parts together, makes the world, serves until told to stop.
 
 use std::ffi::OsStr;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use portcullis_api::Scope;
-use portcullis_cloudhsm::Quotas;
-use portcullis_server::{Auth, EventsConfig, Principals, Resets, Running, ServerConfig};
+use portcullis_loadgen::print;
+use portcullis_server::{
+    Auth, EventsConfig, EventsFile, Limits, Principals, Resets, Running, ServerConfig,
+};
+use portcullis_store::Closing;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use tracing_subscriber::EnvFilter;
 
 use crate::args::{AuthMode, Up};
-use crate::print;
+use crate::door::{Door, Urls};
+use crate::output::ServerOutput;
 use crate::system::{Data, System};
 use crate::world::{World, seed};
-use crate::{again, hooks};
+use crate::{again, core_dumps, descriptors, door, hooks, stop, tls, user_folders};
 
 /// Runs until SIGTERM or SIGINT.
 pub(crate) fn run(arguments: &Up) -> ExitCode {
-    start_logging();
+    let output = match ServerOutput::start() {
+        Ok(output) => output,
+        Err(why) => {
+            print::note(&why);
+            return ExitCode::from(2);
+        }
+    };
+    if !arguments.allow_core_dumps
+        && let Err(why) = core_dumps::forbid()
+    {
+        output.note(&why);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
     let outcome = match runtime {
-        Ok(runtime) => runtime.block_on(serve(arguments)),
+        Ok(runtime) => stop::run(runtime, serve(arguments, &output)),
         Err(error) => Err(format!("The operating system gives no threads: {error}.")),
     };
     let outcome = match outcome {
-        Ok(Ended::ToBeginAgain { port }) => Err(again::begin(port)),
-        Ok(Ended::Stopped) => Ok(()),
+        Ok(Ended::Stopped { files }) => {
+            stop::wait_for(&files);
+            Ok(())
+        }
+        Ok(Ended::ToBeginAgain { port, admin_port }) => {
+            // What was said is written before this process becomes another one.
+            output.flush();
+            Err(again::begin(port, admin_port))
+        }
         Err(why) => Err(why),
     };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
-            print::note(&why);
-            ExitCode::from(2)
-        }
-    }
-}
-
-/// Logs to stderr; `PORTCULLIS_LOG` chooses, e.g. `debug` or `portcullis_kms=trace`.
-pub(crate) fn start_logging() {
-    let filter =
-        EnvFilter::try_from_env("PORTCULLIS_LOG").unwrap_or_else(|_unset| EnvFilter::new("warn"));
-    let stderr = std::io::stderr;
-    let coloured = std::io::IsTerminal::is_terminal(&stderr());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(coloured)
-        .with_writer(stderr)
-        .init();
+    output.end(outcome)
 }
 
 /// Why Portcullis does not serve any more.
 enum Ended {
-    Stopped,
-    /// Somebody asked for the world's start.
-    ToBeginAgain {
-        port: u16,
+    Stopped {
+        /// What is to be closed before the process ends.
+        files: Vec<Closing>,
     },
+    /// Somebody asked for the world's start.
+    ToBeginAgain { port: u16, admin_port: u16 },
 }
 
-async fn serve(arguments: &Up) -> Result<Ended, String> {
+async fn serve(arguments: &Up, output: &ServerOutput) -> Result<Ended, String> {
     let started = Instant::now();
-    let mut world = World::find(&arguments.world).map_err(|error| error.to_string())?;
-    world.time_scale = arguments.time_scale.or(world.time_scale);
-    world.profile = arguments.profile.clone().or(world.profile);
+    let world = world(arguments)?;
     let profile = world.device(world.profile.as_deref())?;
-    world.state_changes = arguments.state_changes.unwrap_or(world.state_changes);
-    world.quota = arguments.quota.unwrap_or(world.quota);
-    let roots = arguments.attestation_roots.clone();
-    world.attestation_roots = roots.or(world.attestation_roots);
     tracing::info!(world = arguments.world, "{}", world.description);
     let data = data(arguments)?;
+    door::check(arguments, &data)?;
     let system = System::open(&data, &world).await?;
     let seeded = seed(&system, &world).await?;
     // Not before the world is made: it is there at once, however much it has.
     system.cloudhsm.set_default_device(profile);
-    if world.quota == Quotas::Aws {
-        system.kms.keep_quotas();
-    }
+    system.keep(&world);
     if seeded {
         system.name_world(&world_name(arguments))?;
     }
-    system.finished()?;
-    let port = again::port().unwrap_or(arguments.port);
-    let bind = SocketAddr::new(arguments.bind, port);
+    system.finished().await?;
+    let door = Door::of(arguments, &data, &*system.entropy)?;
+    let presented = tls::presented(arguments, &system, (&data, &door)).await?;
     let (auth, principals) = auth(arguments, &world)?;
     // Before the first line on stdout: whoever waits for that line may stop us at once.
     let mut signals = Signals::listen()?;
@@ -100,70 +95,119 @@ async fn serve(arguments: &Up) -> Result<Ended, String> {
         count: again::resets(),
     };
     let running = system.serve(ServerConfig {
-        bind,
+        listeners: door.listeners,
+        admin_access: door.access,
+        host_names: door.host_names,
+        tls: presented.as_ref().map(|it| it.identity.clone()),
         auth,
         principals,
         defaults: world.scope(),
-        events: events(arguments)?,
+        events: events(arguments, output)?,
+        log_drops: output.log_drops(),
         resets: Some(resets.clone()),
+        limits: limits(arguments),
         ..ServerConfig::default()
     })?;
     system.receive_hosts(running.address)?;
-    let endpoint = format!("http://{}", running.address);
-    run_hooks(arguments, &endpoint, world.scope()).await?;
+    let urls = Urls::of(&running, &door.reach, presented.as_ref());
+    system.send_load_to(urls.clone());
+    run_hooks(arguments, &urls, world.scope(), output).await?;
     let ready_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     // After a reset whoever waited for the line has read it, and may not read on.
     if again::port().is_none() {
-        print::json_line(&json!({
-            "endpoint": endpoint,
+        let mut line = json!({
+            "endpoint": urls.endpoint,
             "world": arguments.world,
             "account": world.account,
             "region": world.region,
             "data": folder(&data),
             "pid": std::process::id(),
             "ready_ms": ready_ms,
-        }));
+        });
+        urls.add_to(&mut line);
+        output.result(&line);
     }
-    hints(&endpoint, &arguments.world, &data, seeded);
-    tell_of_another_world(system.world().as_deref(), arguments);
-    tell_of_faults(system.cloudhsm.faults().len());
-    serve_until(&mut signals, &resets.ask, running, &system).await
+    let started = Started {
+        world: &arguments.world,
+        data: &data,
+        seeded,
+    };
+    hints(&urls, &started, output);
+    door::tell(&running, &door.reach, arguments.auth, output);
+    tell_of_another_world(system.world().as_deref(), arguments, output);
+    tell_of_faults(system.cloudhsm.faults().len(), output);
+    let why = why_to_end(&mut signals, &resets.ask).await;
+    end(why, running, &system, output).await
 }
 
-/// Serves until a signal, or until somebody asks for the world's start.
-async fn serve_until(
-    signals: &mut Signals,
-    reset: &Notify,
-    running: Running,
-    system: &System,
-) -> Result<Ended, String> {
-    let port = running.address.port();
+/// The world that was named, with what the command line says of it otherwise.
+fn world(arguments: &Up) -> Result<World, String> {
+    let mut world = World::find(&arguments.world).map_err(|error| error.to_string())?;
+    world.time_scale = arguments.time_scale.or(world.time_scale);
+    world.profile = arguments.profile.clone().or(world.profile);
+    world.state_changes = arguments.state_changes.unwrap_or(world.state_changes);
+    world.quota = arguments.quota.unwrap_or(world.quota);
+    world.hsms_on = arguments.hsms_on.unwrap_or(world.hsms_on);
+    let roots = arguments.attestation_roots.clone();
+    world.attestation_roots = roots.or(world.attestation_roots);
+    Ok(world)
+}
+
+/// Why a server ends.
+enum Reason {
+    Signal,
+    Reset,
+}
+
+async fn why_to_end(signals: &mut Signals, reset: &Notify) -> Reason {
     tokio::select! {
         biased;
-        () = signals.next() => {
-            print::note("Stopping: answering what is under way ...");
+        () = signals.next() => Reason::Signal,
+        () = reset.notified() => Reason::Reset,
+    }
+}
+
+async fn end(
+    why: Reason,
+    running: Running,
+    system: &System,
+    output: &ServerOutput,
+) -> Result<Ended, String> {
+    let (port, admin_port) = (running.address.port(), running.admin.port());
+    match why {
+        Reason::Signal => {
+            output.note("Stopping: answering what is under way ...");
+            system.end_long_work();
             running.shutdown().await;
-            system.kms.save_last_uses().await;
-            Ok(Ended::Stopped)
+            stop::save(system.kms.save_last_uses()).await;
+            Ok(Ended::Stopped {
+                files: system.closing(),
+            })
         }
-        () = reset.notified() => {
-            print::note("Going back to the start of the world ...");
+        Reason::Reset => {
+            output.note("Going back to the start of the world ...");
+            system.end_long_work();
             running.shutdown().await;
             system.abandon()?;
-            Ok(Ended::ToBeginAgain { port })
+            Ok(Ended::ToBeginAgain { port, admin_port })
         }
     }
 }
 
 /// Runs the scripts of `--ready-hooks`, while calls are answered.
-async fn run_hooks(arguments: &Up, endpoint: &str, scope: Scope) -> Result<(), String> {
+async fn run_hooks(
+    arguments: &Up,
+    urls: &Urls,
+    scope: Scope,
+    output: &ServerOutput,
+) -> Result<(), String> {
     let Some(folder) = arguments.ready_hooks.clone() else {
         return Ok(());
     };
-    let endpoint = endpoint.to_owned();
-    let run = tokio::task::spawn_blocking(move || hooks::run(&folder, &endpoint, &scope));
+    let urls = urls.clone();
+    let run = tokio::task::spawn_blocking(move || hooks::run(&folder, &urls, &scope));
     let count = run.await.map_err(|error| error.to_string())??;
-    print::note(&format!("Ready hooks: {count} run."));
+    output.note(&format!("Ready hooks: {count} run."));
     Ok(())
 }
 
@@ -171,6 +215,13 @@ async fn run_hooks(arguments: &Up, endpoint: &str, scope: Scope) -> Result<(), S
 fn auth(arguments: &Up, world: &World) -> Result<(Auth, Option<Arc<Principals>>), String> {
     let (principals, credentials) = world.principals()?;
     let enforced = arguments.auth == AuthMode::Enforce;
+    if arguments.auth != AuthMode::Open && !world.auth.public_root && principals.is_empty() {
+        return Err(
+            "Nobody could call: the world switches the public root off ([auth] public_root = false) \
+             and declares no [[principals]]. Declare some, or start with --auth open."
+                .to_owned(),
+        );
+    }
     let auth = match arguments.auth {
         AuthMode::Open => Auth::Open,
         AuthMode::Verify => Auth::Verify(credentials),
@@ -180,20 +231,38 @@ fn auth(arguments: &Up, world: &World) -> Result<(Auth, Option<Arc<Principals>>)
     Ok((auth, principals))
 }
 
+/// What clients may take.
+fn limits(arguments: &Up) -> Limits {
+    let limits = Limits {
+        connections_max: usize::try_from(arguments.max_connections).unwrap_or(usize::MAX),
+        ..Limits::default()
+    };
+    descriptors::fit(limits, ServerConfig::default().cores.get())
+}
+
 /// What is kept of events.
-fn events(arguments: &Up) -> Result<EventsConfig, String> {
+fn events(arguments: &Up, output: &ServerOutput) -> Result<EventsConfig, String> {
     let open = |path: &PathBuf| {
-        let opened = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path);
+        let opened = EventsFile::open(path);
         opened.map_err(|error| {
             let path = path.display();
             format!("Events cannot be appended to {path}: {error}. Give another --events-file.")
         })
     };
+    let file = arguments.events_file.as_ref().map(open).transpose()?;
+    // Rule EV-09: who may read a file that was there before is its owner's decision.
+    if let (Some(path), Some(mode)) = (
+        &arguments.events_file,
+        file.as_ref().and_then(EventsFile::read_by_others),
+    ) {
+        let path = path.display();
+        output.note(&format!(
+            "Note: others can read the events in {path} (mode {mode:03o}), which tell who does what \
+             with which key. If they should not: chmod 600 {path}"
+        ));
+    }
     Ok(EventsConfig {
-        file: arguments.events_file.as_ref().map(open).transpose()?,
+        file,
         ..EventsConfig::default()
     })
 }
@@ -238,24 +307,23 @@ fn data(arguments: &Up) -> Result<Data, String> {
     if let Some(folder) = &arguments.data {
         return Ok(Data::Folder(folder.clone()));
     }
-    let home = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from);
-    let home = home
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share")));
-    home.map(|home| Data::Folder(home.join("portcullis").join(world_name(arguments))))
+    user_folders::data()
+        .map(|data| Data::Folder(data.join("portcullis").join(world_name(arguments))))
         .ok_or_else(|| {
-            "There is no HOME to keep state in. Give a folder with --data, or use --ephemeral."
+            "There is no HOME to keep state in: neither HOME nor XDG_DATA_HOME names an absolute \
+             path. Give a folder with --data, or use --ephemeral."
                 .to_owned()
         })
 }
 
 /// Rule FT-08: what was broken before the restart is broken still, and nobody should have to wonder.
-fn tell_of_faults(count: usize) {
+fn tell_of_faults(count: usize, output: &ServerOutput) {
     let them = match count {
         0 => return,
         1 => "One fault from before is still there".to_owned(),
         _ => format!("{count} faults from before are still there"),
     };
-    print::note(&format!(
+    output.note(&format!(
         "{them}: `portcullis chaos list` shows, `portcullis chaos clear` undoes."
     ));
 }
@@ -268,25 +336,35 @@ fn world_name(arguments: &Up) -> String {
 
 /// Rule ST-16: a world is made once in a folder. Another one's name does not replace it, and what is
 /// there is not passed off as that one.
-fn tell_of_another_world(made: Option<&str>, arguments: &Up) {
+fn tell_of_another_world(made: Option<&str>, arguments: &Up, output: &ServerOutput) {
     let Some(made) = made.filter(|made| *made != world_name(arguments)) else {
         return;
     };
-    print::note(&format!(
+    output.note(&format!(
         "Note: this folder holds the world {made}. Nothing of {} was made in it. For that world \
          give another folder with --data.",
         arguments.world
     ));
 }
 
+/// What was started.
+struct Started<'a> {
+    world: &'a str,
+    data: &'a Data,
+    /// Whether the world was made by this start.
+    seeded: bool,
+}
+
 /// What to try, on stderr: stdout is for scripts.
-fn hints(endpoint: &str, world: &str, data: &Data, seeded: bool) {
-    let state = match (data, seeded) {
+fn hints(urls: &Urls, started: &Started<'_>, output: &ServerOutput) {
+    let world = started.world;
+    let state = match (started.data, started.seeded) {
         (Data::Memory, _) => "nothing is kept".to_owned(),
         (Data::Folder(folder), true) => format!("made in {}", folder.display()),
         (Data::Folder(folder), false) => format!("as it was left in {}", folder.display()),
     };
-    print::note(&format!(
+    let endpoint = &urls.endpoint;
+    output.note(&format!(
         "Portcullis is ready at {endpoint}: world {world}, {state}."
     ));
     let alias = match world {
@@ -294,23 +372,24 @@ fn hints(endpoint: &str, world: &str, data: &Data, seeded: bool) {
         "guide" => "alias/guide",
         _ => return,
     };
-    print::note("Try, in another shell:");
+    let options = urls.options();
+    output.note("Try, in another shell:");
     let off_path = std::env::current_exe().ok().and_then(|binary| {
         let path = std::env::var_os("PATH").unwrap_or_default();
         off_path(&binary, &path)
     });
     if let Some(folder) = off_path {
-        print::note(&format!("  export PATH=\"{}:$PATH\"", folder.display()));
+        output.note(&format!("  export PATH=\"{}:$PATH\"", folder.display()));
     }
     for command in [
-        format!("eval \"$(portcullis env --endpoint {endpoint})\""),
+        format!("eval \"$(portcullis env --endpoint {endpoint}{options})\""),
         "portcullis status".to_owned(),
         "aws kms describe-custom-key-stores".to_owned(),
         format!("aws kms encrypt --key-id {alias} --plaintext aGVsbG8="),
         "portcullis load run --scenario edit-cycle --edits name --rate 500/s --duration 10s --out out"
             .to_owned(),
     ] {
-        print::note(&format!("  {command}"));
+        output.note(&format!("  {command}"));
     }
 }
 

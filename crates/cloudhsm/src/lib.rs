@@ -36,11 +36,12 @@ mod view;
 pub use certificate::{CannotSign, CustomerAuthority, Roots};
 pub use chaos::{BadOrder, FaultKind, FaultOrder, FaultReport};
 pub use control::{CloudHsm, CloudHsmConfig, FaultError, OpenError};
+pub use decide::{HsmsOn, InvalidPlacement};
 pub use fleet::{Disks, FileDisks, FoundDisk, InvalidProfile, Latency, MemoryDisks, Profile};
 pub use hosts::{
     Enrolment, EnrolmentToken, HostConfig, HostEnd, HostError, HostGate, HostReport, HostState,
-    HsmHost, InvalidToken, Joined, MakeTransport, hsms_on_hosts, is_host_folder, is_host_message,
-    records_of_hosts,
+    HsmHost, InvalidToken, Joined, MakeTransport, hsms_here, hsms_on_hosts, is_host_folder,
+    is_host_message, records_of_hosts,
 };
 pub use keys::{KeyPage, KeyRow, KeyTextError, NewKey, UnwrapRequest, WrapRequest, WrappedKey};
 pub use network::{

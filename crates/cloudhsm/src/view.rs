@@ -11,6 +11,9 @@ pub trait Clusters: Send + Sync + Debug {
     /// The cluster, unless it does not exist or is deleted.
     fn cluster(&self, scope: &Scope, id: &ClusterId) -> Option<Arc<ClusterView>>;
 
+    /// The tags of a cluster or backup; none when there is no such resource.
+    fn tags(&self, scope: &Scope, id: &str) -> Vec<(String, String)>;
+
     /// Changes whenever any cluster does.
     fn changes(&self) -> watch::Receiver<u64>;
 }

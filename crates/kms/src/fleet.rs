@@ -7,9 +7,8 @@ use portcullis_hsm::{
     Answer, Call, Change, Command, Hsm, HsmKeyId, KeyKind, KeyTemplate, Operation, Output, Reply,
     Role, Secret, SecretKey, SessionId, Task,
 };
-use portcullis_seam::draw;
+use portcullis_seam::{WorkClass, draw};
 use portcullis_store::{StoreError, Transaction};
-use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use crate::key_store::Failure;
@@ -87,6 +86,7 @@ impl Fleet {
         keys: impl Iterator<Item = (HsmKeyId, String)> + Send,
     ) -> Result<(), Failure> {
         let _one_at_a_time = self.managing.lock().await;
+        config.store.check_writable().map_err(Failure::NotStored)?;
         let session = self.session;
         let mut made = Vec::new();
         for (id, label) in keys {
@@ -100,9 +100,7 @@ impl Fleet {
             result.map_err(Failure::Refused)?;
             made.extend(changes);
         }
-        write(config, made)
-            .await
-            .map_err(|error| Failure::Unreachable(error.to_string()))
+        write(config, made).await.map_err(Failure::NotStored)
     }
 
     /// Takes AES key material in; a key that is there under this id stays.
@@ -115,6 +113,7 @@ impl Fleet {
     ) -> Result<(), Failure> {
         let template = KeyTemplate::sealing(id, label);
         let _one_at_a_time = self.managing.lock().await;
+        config.store.check_writable().map_err(Failure::NotStored)?;
         let answer = self.hsm.import_key(self.session, id, template, bytes);
         carry_out(config, answer).await
     }
@@ -127,7 +126,10 @@ impl Fleet {
         kind: KeyKind,
     ) -> Result<(), Failure> {
         let entropy = Arc::clone(&config.entropy);
-        let made = off_thread(config, kind, move || SecretKey::generate(kind, &*entropy)).await?;
+        let make = move || SecretKey::generate(kind, &*entropy);
+        let made = config
+            .work_with(kind, WorkClass::KeyGeneration, make)
+            .await?;
         self.keep_secret_key(config, id, made.map_err(Failure::Refused)?)
             .await
     }
@@ -140,6 +142,7 @@ impl Fleet {
         key: SecretKey,
     ) -> Result<(), Failure> {
         let _one_at_a_time = self.managing.lock().await;
+        config.store.check_writable().map_err(Failure::NotStored)?;
         let answer = self.hsm.keep_secret_key(self.session, id, key);
         carry_out(config, answer).await
     }
@@ -153,7 +156,22 @@ impl Fleet {
         task: Task,
     ) -> Result<Output, Failure> {
         let (hsm, session) = (Arc::clone(&self.hsm), self.session);
-        let performed = off_thread(config, kind, move || hsm.perform(session, id, &task)).await?;
+        let performed = match &task {
+            // It is kept beside the key: nothing is computed.
+            Task::PublicKey => hsm.perform(session, id, &task),
+            Task::Sign { .. }
+            | Task::Verify { .. }
+            | Task::Mac { .. }
+            | Task::VerifyMac { .. }
+            | Task::Agree { .. }
+            | Task::Encapsulate
+            | Task::Decapsulate { .. }
+            | Task::Encrypt { .. }
+            | Task::Decrypt { .. } => {
+                let run = move || hsm.perform(session, id, &task);
+                config.work_with(kind, WorkClass::Asymmetric, run).await?
+            }
+        };
         performed.map_err(Failure::Refused)
     }
 
@@ -166,8 +184,10 @@ impl Fleet {
         carry_out(config, self.hsm.remove_secret_key(session, id)).await
     }
 
+    /// Rule ST-24: what cannot be written is not done.
     async fn manage(&self, config: &KmsConfig, command: Command) -> Result<(), Failure> {
         let _one_at_a_time = self.managing.lock().await;
+        config.store.check_writable().map_err(Failure::NotStored)?;
         carry_out(config, self.hsm.manage(command)).await
     }
 
@@ -192,33 +212,10 @@ impl fmt::Debug for Fleet {
     }
 }
 
-/// Runs `job` here, or on a worker if keys of this kind take long: the thread that serves the
-/// network serves others meanwhile. More work than the workers' queue takes is refused.
-pub(crate) async fn off_thread<T: Send + 'static>(
-    config: &KmsConfig,
-    kind: KeyKind,
-    job: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Failure> {
-    if !kind.is_slow() {
-        return Ok(job());
-    }
-    let (done, result) = oneshot::channel();
-    let job = Box::new(move || {
-        // Whoever asked may have gone.
-        let _unsent = done.send(job());
-    });
-    config.pool.submit(job).map_err(|_job| Failure::Busy)?;
-    result
-        .await
-        .map_err(|_gone| Failure::Unreachable("the worker ended".to_owned()))
-}
-
 /// Makes the changes durable before the answer counts.
 async fn carry_out(config: &KmsConfig, answer: Answer) -> Result<(), Failure> {
     let Answer { result, changes } = answer;
-    write(config, changes)
-        .await
-        .map_err(|error| Failure::Unreachable(error.to_string()))?;
+    write(config, changes).await.map_err(Failure::NotStored)?;
     result.map(|_reply| ()).map_err(Failure::Refused)
 }
 
@@ -301,5 +298,6 @@ async fn write(config: &KmsConfig, changes: Vec<Change>) -> Result<(), StoreErro
             None => transaction.delete(name),
         };
     }
-    config.store.commit(transaction).await.map(|_revision| ())
+    let written = config.store.commit(transaction.pressing()).await;
+    written.map(|_revision| ())
 }

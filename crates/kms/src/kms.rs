@@ -20,6 +20,7 @@ use crate::fleet::Fleet;
 use crate::key::{KeyRecord, Snapshot};
 use crate::key_store::{KeyStore, KeyStoreRecord, KeyStoreStatus};
 use crate::quota::RequestQuotas;
+use crate::translate;
 
 /// What KMS is put together from.
 #[derive(Debug)]
@@ -121,6 +122,14 @@ impl Kms {
         kms.start_sweeping();
         kms.start_following();
         Ok(kms)
+    }
+
+    /// Why nothing can be stored at present, in the words of the exception that refuses it.
+    #[must_use]
+    pub fn storage_trouble(&self) -> Option<Exception> {
+        let _looked_at_the_disk = self.config.store.health();
+        let refused = self.config.store.check_writable().err();
+        refused.map(translate::store)
     }
 
     /// Does `job` for as long as somebody holds KMS, with a rest before each time: of `real`, or
@@ -246,9 +255,16 @@ impl Kms {
         } else {
             put.expect(&*key, expect)
         };
-        let revision = self.commit(put).await?;
+        // Operations look for room before; what was begun and what a restart takes up is carried on.
+        let revision = self.commit(put.pressing()).await?;
         store.committed(record, revision);
         Ok(())
+    }
+
+    /// Rule ST-24: refuses a change before any part of it is done, when it could not be stored.
+    pub(crate) fn check_storage(&self) -> Result<(), Exception> {
+        let writable = self.config.store.check_writable();
+        writable.map_err(translate::store)
     }
 
     /// Every key store, for a status page.

@@ -31,8 +31,11 @@ mod quota;
 mod shared;
 mod subject;
 mod translate;
+mod work;
 
-pub use access::{Concern, Concerns, Principal};
+pub use access::{
+    Concern, Concerns, Principal, RequestOrigin, policy_findings, policy_findings_of,
+};
 pub use crypto::recipient_told;
 pub use events::{EVENTS_MAX, EventListener, EventLog, EventRecord, Events};
 pub use gate::{Gate, Passage};

@@ -6,9 +6,17 @@ use portcullis_link::{CallError, LinkError};
 use portcullis_store::StoreError;
 
 use crate::key_store::{ConnectionError, Failure};
+use crate::work;
 
 /// A commit that did not happen.
+///
+/// Rule ST-24, ST-21: a full disk and a data folder that is gone are one exception, whichever
+/// operation it is. Common Errors of the API reference: "The request has failed due to a temporary
+/// failure of the server."
 pub(crate) fn store(error: StoreError) -> Exception {
+    if let Some(text) = error.for_users() {
+        return Exception::new(Code::ServiceUnavailable, text).because(error);
+    }
     Exception::new(
         Code::KmsInternal,
         "The service could not store the change. Try again.",
@@ -67,7 +75,7 @@ pub(crate) fn operation(failure: &Failure, key_arn: &str) -> Exception {
                  add an HSM to the cluster or substitute a cluster restored from a backup."
             ),
         ),
-        Failure::Unreachable(cause) => {
+        Failure::Unreachable(cause) | Failure::NoAnswer(cause) => {
             Exception::new(Code::KmsInvalidState, unreachable).because(cause)
         }
         Failure::NoMaterial => Exception::new(
@@ -90,6 +98,7 @@ pub(crate) fn operation(failure: &Failure, key_arn: &str) -> Exception {
             "The CloudHSM cluster has more work than it takes at once. Try again more slowly, or \
              add an HSM.",
         ),
+        Failure::NotStored(error) => store(error.clone()),
         Failure::OverQuota => crate::quota::throttled(),
         Failure::NoSessionFree => Exception::new(
             Code::KmsInternal,
@@ -101,12 +110,47 @@ pub(crate) fn operation(failure: &Failure, key_arn: &str) -> Exception {
             "The service cannot tell whether the key store is still connected. Try again.",
         )
         .because(why),
+        Failure::NotDone { class, why } => work::not_done(*class, *why),
         Failure::Refused(Refusal::NotAuthentic) => invalid_ciphertext(),
+        // Rule KEY-30: whatever else the HSMs object to, it is about the key and its user as they are in
+        // the cluster, which somebody has changed there.
         Failure::Refused(refusal) => Exception::new(
-            Code::KmsInternal,
-            "The HSM refused the operation. Try again.",
+            Code::KmsInvalidState,
+            format!(
+                "{key_arn}: an HSM of the CloudHSM cluster refused the operation ({refusal}). Check \
+                 what kmsuser and the key may do there, with cloudhsm-cli while the custom key store \
+                 is disconnected; then connect and try again."
+            ),
         )
         .because(refusal),
+    }
+}
+
+/// Why an operation with a key of the built-in fleet failed. The fleet is part of the service: what
+/// fails there, and is not the caller's, is the service's own failure.
+pub(crate) fn fleet(failure: &Failure) -> Exception {
+    match failure {
+        Failure::Refused(Refusal::NotAuthentic) => invalid_ciphertext(),
+        Failure::NotDone { class, why } => work::not_done(*class, *why),
+        Failure::Busy => Exception::new(
+            Code::Throttling,
+            "The service has more work than it takes at once. Try again more slowly.",
+        ),
+        Failure::OverQuota => crate::quota::throttled(),
+        Failure::NotStored(error) => store(error.clone()),
+        Failure::Disconnected
+        | Failure::NoHsm
+        | Failure::Unreachable(_)
+        | Failure::NoAnswer(_)
+        | Failure::NoMaterial
+        | Failure::LockedOut
+        | Failure::NoSessionFree
+        | Failure::Unconfirmed(_)
+        | Failure::Refused(_) => Exception::new(
+            Code::KmsInternal,
+            "The service could not carry out the operation. Try again; the log of Portcullis says why.",
+        )
+        .because(format!("{failure:?}")),
     }
 }
 
@@ -128,4 +172,23 @@ pub(crate) fn invalid_ciphertext() -> Exception {
         "The ciphertext cannot be decrypted: it was changed, or its encryption context is not the \
          one it was encrypted with. Give exactly the same encryption context.",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rule KEY-30: and none of it is the service's own failure.
+    #[test]
+    fn what_an_hsm_refuses_is_trouble_of_the_key_store() {
+        for refusal in Refusal::ALL {
+            let exception = operation(&Failure::Refused(refusal), "arn:key");
+            let expected = if refusal == Refusal::NotAuthentic {
+                Code::InvalidCiphertext
+            } else {
+                Code::KmsInvalidState
+            };
+            assert_eq!(exception.code, expected, "{refusal:?}");
+        }
+    }
 }

@@ -48,7 +48,12 @@ async fn a_key_is_made_on_two_hsms_in_two_zones_or_not_at_all() {
     world.create_key(Some(&store)).await.unwrap();
     world.cloudhsm.crash(&hsms[1].id).unwrap();
     let unreachable = world.create_key(Some(&store)).await.unwrap_err();
-    assert_eq!(unreachable.code, Code::KmsInternal);
+    // Whichever HSM begins: one that was asked and did not answer, or one that cannot be reached.
+    let codes = [
+        Code::DependencyTimeout,
+        Code::CloudHsmClusterInvalidConfiguration,
+    ];
+    assert!(codes.contains(&unreachable.code), "{unreachable:?}");
     world
         .cloudhsm
         .set_hsm_state(&hsms[1].id, HsmState::Degraded)

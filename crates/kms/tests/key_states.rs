@@ -235,7 +235,7 @@ impl World {
             }
             "GetKeyPolicy" => call!(world get_key_policy GetKeyPolicyRequest { key_id: key_id }),
             "PutKeyPolicy" => call!(world put_key_policy PutKeyPolicyRequest { key_id: key_id,
-                policy: text(r#"{"Statement": {"Effect": "Allow", "Principal": "*"}}"#),
+                policy: text(r#"{"Statement": {"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*"}}"#),
                 bypass_policy_lockout_safety_check: Some(true) }),
             "ListKeyPolicies" => {
                 call!(world list_key_policies ListKeyPoliciesRequest { key_id: key_id })

@@ -137,7 +137,7 @@ async fn a_key_has_the_default_policy_until_another_one_is_put() {
         default.contains("arn:aws:iam::111122223333:root"),
         "{default}"
     );
-    let mine = r#"{"Statement": {"Effect": "Allow", "Principal": "*"}}"#;
+    let mine = r#"{"Statement": {"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*"}}"#;
     world.put_policy(&key, Some("default"), mine).await.unwrap();
     world.schedule_deletion(&key).await;
     world.restart(false).await;

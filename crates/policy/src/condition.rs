@@ -3,9 +3,9 @@
 use std::cmp::Ordering;
 use std::net::IpAddr;
 
-use crate::context::Context;
-use crate::document::Malformed;
-use crate::glob::{Case, Wild, matches, pieces};
+use crate::context::{Context, Readings};
+use crate::document::{Effect, Malformed};
+use crate::glob::{Case, Piece, Variables, Wild, matches, pieces};
 use crate::moment;
 use crate::parse::malformed;
 
@@ -130,22 +130,20 @@ const IF_EXISTS: &str = "IfExists";
 impl Condition {
     pub(crate) fn new(name: &str, key: &str, values: Vec<String>) -> Result<Self, Malformed> {
         let unknown = || malformed(format!("There is no condition operator {name:?}."));
-        let (quantifier, rest) = match name {
-            _ if name.starts_with(FOR_ALL_VALUES) => (
-                Some(Quantifier::ForAllValues),
-                name.trim_start_matches(FOR_ALL_VALUES),
-            ),
-            _ if name.starts_with(FOR_ANY_VALUE) => (
-                Some(Quantifier::ForAnyValue),
-                name.trim_start_matches(FOR_ANY_VALUE),
-            ),
-            _ => (None, name),
+        let (quantifier, rest) = if let Some(rest) = without_start(name, FOR_ALL_VALUES) {
+            (Some(Quantifier::ForAllValues), rest)
+        } else if let Some(rest) = without_start(name, FOR_ANY_VALUE) {
+            (Some(Quantifier::ForAnyValue), rest)
+        } else {
+            (None, name)
         };
-        let (rest, if_exists) = match rest.strip_suffix(IF_EXISTS) {
+        let (rest, if_exists) = match without_end(rest, IF_EXISTS) {
             Some(operator) => (operator, true),
             None => (rest, false),
         };
-        let operator = OPERATORS.iter().find(|operator| operator.name == rest);
+        // Rule AUTH-36: an operator is found in whichever case it is written.
+        let mut operators = OPERATORS.iter();
+        let operator = operators.find(|operator| operator.name.eq_ignore_ascii_case(rest));
         let operator = *operator.ok_or_else(unknown)?;
         if operator.test == Test::Null && (if_exists || quantifier.is_some()) {
             return Err(unknown());
@@ -173,23 +171,61 @@ impl Condition {
         format!("{quantifier}{}{if_exists}", self.operator.name)
     }
 
-    /// Whether a request meets it. `variables` as in [`pieces`].
-    pub(crate) fn holds(&self, context: &Context, variables: Option<&Context>) -> bool {
-        let given = context.get(&self.key);
+    /// Whether a request meets it, in a statement of this effect. `variables` as in [`pieces`].
+    ///
+    /// Rule AUTH-38: where it is not certain which of several values a key has, every reading must be
+    /// met to permit, and one suffices to deny.
+    pub(crate) fn holds(
+        &self,
+        context: &Context,
+        variables: Option<&Context>,
+        effect: Effect,
+    ) -> bool {
+        let given = context.readings(&self.key);
+        let variables = variables.map(|it| Variables::new(it, effect, self.operator.negated));
         if self.operator.test == Test::Null {
-            let absent = if given.is_none() { "true" } else { "false" };
-            return self.values.iter().any(|it| it.eq_ignore_ascii_case(absent));
+            let is_absent = matches!(given, Readings::Absent);
+            return self.wants_absence(is_absent);
         }
-        let Some(given) = given else {
-            // Without a value nothing differs more than a negated comparison asks for; for all of
-            // no values everything is true.
-            return self.if_exists
-                || match self.quantifier {
-                    None => self.operator.negated,
-                    Some(Quantifier::ForAllValues) => true,
-                    Some(Quantifier::ForAnyValue) => false,
-                };
-        };
+        match (given, effect) {
+            (Readings::Absent, _) => self.holds_without(),
+            (Readings::Values(values), _) => self.compares(values, variables),
+            (Readings::OneOf(values), Effect::Allow) => values
+                .iter()
+                .all(|value| self.compares(std::slice::from_ref(value), variables)),
+            (Readings::OneOf(values), Effect::Deny) => values
+                .iter()
+                .any(|value| self.compares(std::slice::from_ref(value), variables)),
+        }
+    }
+
+    fn wants_absence(&self, is_absent: bool) -> bool {
+        let absent = if is_absent { "true" } else { "false" };
+        self.values.iter().any(|it| it.eq_ignore_ascii_case(absent))
+    }
+
+    /// Whether a request meets it that does not have the key.
+    ///
+    /// Rule AUTH-36: without a value nothing differs more than a negated comparison asks for; for all
+    /// of no values everything is true.
+    pub(crate) fn holds_without(&self) -> bool {
+        if self.operator.test == Test::Null {
+            return self.wants_absence(true);
+        }
+        self.if_exists
+            || match self.quantifier {
+                None => self.operator.negated,
+                Some(Quantifier::ForAllValues) => true,
+                Some(Quantifier::ForAnyValue) => false,
+            }
+    }
+
+    /// Whether it is asked of all values of a key, and so holds where there is none.
+    pub(crate) const fn is_for_all_values(&self) -> bool {
+        matches!(self.quantifier, Some(Quantifier::ForAllValues))
+    }
+
+    fn compares(&self, given: &[String], variables: Option<Variables<'_>>) -> bool {
         let meets = |value: &String| {
             let any = self
                 .values
@@ -206,6 +242,18 @@ impl Condition {
             None => given.iter().any(meets),
         }
     }
+}
+
+/// What follows `start`, whatever its case.
+fn without_start<'a>(text: &'a str, start: &str) -> Option<&'a str> {
+    let (head, rest) = text.split_at_checked(start.len())?;
+    head.eq_ignore_ascii_case(start).then_some(rest)
+}
+
+/// What stands before `end`, whatever its case.
+fn without_end<'a>(text: &'a str, end: &str) -> Option<&'a str> {
+    let (rest, tail) = text.split_at_checked(text.len().checked_sub(end.len())?)?;
+    tail.eq_ignore_ascii_case(end).then_some(rest)
 }
 
 impl Operator {
@@ -230,7 +278,7 @@ impl Operator {
 
 impl Test {
     /// Whether a request's value is what a policy wants.
-    fn matches(self, wanted: &str, value: &str, variables: Option<&Context>) -> bool {
+    fn matches(self, wanted: &str, value: &str, variables: Option<Variables<'_>>) -> bool {
         let wild = match self {
             Self::Text(_, wild) => wild,
             Self::Arn => return arn(wanted, value, variables),
@@ -239,6 +287,9 @@ impl Test {
         let Some(wanted_pieces) = pieces(wanted, wild, variables) else {
             return false;
         };
+        if wanted_pieces == [Piece::Run] {
+            return true;
+        }
         match self {
             Self::Text(case, _) => return matches(&wanted_pieces, value, case),
             Self::Number(_) | Self::Date(_) | Self::Truth | Self::Address => {}
@@ -247,8 +298,8 @@ impl Test {
         let wanted: String = wanted_pieces
             .iter()
             .filter_map(|piece| match piece {
-                crate::glob::Piece::Letter(letter) => Some(*letter),
-                crate::glob::Piece::One | crate::glob::Piece::Run => None,
+                Piece::Letter(letter) => Some(*letter),
+                Piece::One | Piece::Run => None,
             })
             .collect();
         self.compares(&wanted, value).unwrap_or(false)
@@ -284,18 +335,22 @@ fn truth(text: &str) -> Option<bool> {
 }
 
 /// ARNs are compared part by part: a `*` reaches no further than its colon, but for the last part.
-fn arn(wanted: &str, value: &str, variables: Option<&Context>) -> bool {
+fn arn(wanted: &str, value: &str, variables: Option<Variables<'_>>) -> bool {
     const PARTS: usize = 6;
-    let mut wanted_parts = wanted.splitn(PARTS, ':');
+    let Some(wanted) = pieces(wanted, Wild::Yes, variables) else {
+        return false;
+    };
+    // `*` alone is a whole ARN of its own.
+    if wanted == [Piece::Run] {
+        return true;
+    }
+    let mut wanted_parts = wanted.splitn(PARTS, |piece| *piece == Piece::Letter(':'));
     let mut value_parts = value.splitn(PARTS, ':');
     for _ in 0..PARTS {
         let (Some(wanted), Some(value)) = (wanted_parts.next(), value_parts.next()) else {
-            // `*` alone is a whole ARN of its own.
-            return wanted == "*";
+            return false;
         };
-        let fits = pieces(wanted, Wild::Yes, variables)
-            .is_some_and(|pieces| matches(&pieces, value, Case::Matters));
-        if !fits {
+        if !matches(wanted, value, Case::Matters) {
             return false;
         }
     }

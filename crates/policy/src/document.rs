@@ -4,6 +4,7 @@ use std::fmt;
 use serde_json::{Map, Value, json};
 
 use crate::condition::Condition;
+use crate::glob::{Case, Wild, matches, pieces};
 use crate::principal::Principals;
 
 /// Whose policy a document is, which decides the elements it must have.
@@ -81,6 +82,57 @@ impl fmt::Display for Malformed {
 
 impl std::error::Error for Malformed {}
 
+/// A condition as a statement uses it.
+#[derive(Debug, Clone, Copy)]
+pub struct UsedCondition<'a> {
+    statement: &'a Statement,
+    condition: &'a Condition,
+}
+
+impl<'a> UsedCondition<'a> {
+    /// The condition key, as it is written.
+    #[must_use]
+    pub fn key(&self) -> &'a str {
+        &self.condition.key
+    }
+
+    /// The operator, such as `ForAllValues:StringLike`.
+    #[must_use]
+    pub fn operator(&self) -> String {
+        self.condition.operator()
+    }
+
+    /// The name of the statement.
+    #[must_use]
+    pub fn sid(&self) -> Option<&'a str> {
+        self.statement.sid.as_deref()
+    }
+
+    /// What the statement does.
+    #[must_use]
+    pub const fn effect(&self) -> Effect {
+        self.statement.effect
+    }
+
+    /// Whether a request meets it that does not have the key.
+    #[must_use]
+    pub fn holds_without(&self) -> bool {
+        self.condition.holds_without()
+    }
+
+    /// Whether its operator begins with `ForAllValues:`.
+    #[must_use]
+    pub const fn is_for_all_values(&self) -> bool {
+        self.condition.is_for_all_values()
+    }
+
+    /// Whether its statement may be about an action of this service, such as `kms`.
+    #[must_use]
+    pub fn may_concern(&self, service: &str) -> bool {
+        self.statement.may_concern(service)
+    }
+}
+
 impl Document {
     /// Parses a document.
     ///
@@ -88,6 +140,30 @@ impl Document {
     /// With what is wrong and where.
     pub fn parse(text: &str, kind: Kind) -> Result<Self, Malformed> {
         crate::parse::document(text, kind)
+    }
+
+    /// Parses a document that is yet to take effect, and refuses what would have no effect, or another
+    /// one than it seems to have, without a word: members that are given twice, conditions without a
+    /// value, and statements of a resource's policy without Action or Resource. [`parse`](Self::parse)
+    /// reads all of these, because a policy that was accepted once stays one.
+    ///
+    /// # Errors
+    /// With what is wrong and where.
+    pub fn parse_new(text: &str, kind: Kind) -> Result<Self, Malformed> {
+        let document = Self::parse(text, kind)?;
+        crate::strict::check(text, &document)?;
+        Ok(document)
+    }
+
+    /// Every condition of every statement.
+    pub fn conditions(&self) -> impl Iterator<Item = UsedCondition<'_>> {
+        self.statements.iter().flat_map(|statement| {
+            let used = move |condition| UsedCondition {
+                statement,
+                condition,
+            };
+            statement.conditions.iter().map(used)
+        })
     }
 
     /// The ARNs and account IDs that statements of this effect name as principals.
@@ -121,6 +197,19 @@ impl fmt::Display for Document {
 }
 
 impl Statement {
+    fn may_concern(&self, service: &str) -> bool {
+        let named = |action: &String| {
+            let wanted = action.split(':').next().unwrap_or_default();
+            pieces(wanted, Wild::Yes, None)
+                .is_some_and(|pieces| matches(&pieces, service, Case::Ignored))
+        };
+        match &self.actions {
+            None => false,
+            Some(Clause::These(actions)) => actions.iter().any(named),
+            Some(Clause::AllBut(_)) => true,
+        }
+    }
+
     fn json(&self) -> Value {
         let mut object = Map::new();
         if let Some(sid) = &self.sid {

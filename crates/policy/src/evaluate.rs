@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::document::{Clause, Document, Effect, Statement, Version};
-use crate::glob::{Case, Wild, matches, pieces};
+use crate::glob::{Case, Variables, Wild, matches, pieces};
 use crate::principal::{Identity, Named};
 
 /// A request as a policy sees it.
@@ -100,8 +100,10 @@ impl Statement {
             pieces(wanted, Wild::Yes, None)
                 .is_some_and(|pieces| matches(&pieces, request.action, Case::Ignored))
         };
+        let all_but = matches!(self.resources, Some(Clause::AllBut(_)));
+        let of_resource = variables.map(|it| Variables::new(it, self.effect, all_but));
         let resource = |wanted: &String| {
-            pieces(wanted, Wild::Yes, variables)
+            pieces(wanted, Wild::Yes, of_resource)
                 .is_some_and(|pieces| matches(&pieces, request.resource, Case::Matters))
         };
         includes(self.actions.as_ref(), action)
@@ -109,7 +111,7 @@ impl Statement {
             && self
                 .conditions
                 .iter()
-                .all(|condition| condition.holds(request.context, variables))
+                .all(|condition| condition.holds(request.context, variables, self.effect))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Wildcards and policy variables in the texts of a policy.
 
-use crate::context::Context;
+use crate::context::{Context, Readings};
+use crate::document::Effect;
 
 /// Whether upper and lower case are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,18 +27,54 @@ pub(crate) enum Piece {
     Run,
 }
 
+/// Where the policy variables of an element have their values from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Variables<'a> {
+    context: &'a Context,
+    /// Whether a text fits in which a variable has one of several values, and it is not certain which.
+    unclear_fits: bool,
+}
+
+impl<'a> Variables<'a> {
+    /// For an element of a statement of `effect` that is met by what fits, or, `negated`, by what does
+    /// not.
+    ///
+    /// Rule AUTH-38: what is not certain denies, and does not permit.
+    pub(crate) fn new(context: &'a Context, effect: Effect, negated: bool) -> Self {
+        Self {
+            context,
+            unclear_fits: (effect == Effect::Deny) != negated,
+        }
+    }
+}
+
+/// What stands in place of a variable.
+enum Value<'a> {
+    Text(&'a str),
+    Nothing,
+    Unclear,
+}
+
 /// Takes a pattern apart, with its policy variables filled in; none when a variable has no value,
 /// because then the element it stands in matches nothing.
 ///
 /// `variables` is absent for a policy whose Version knows no variables: their text then stands for
-/// itself. What a variable is replaced by is never a wildcard.
-pub(crate) fn pieces(text: &str, wild: Wild, variables: Option<&Context>) -> Option<Vec<Piece>> {
+/// itself. What a variable is replaced by is never a wildcard. A pattern that is not certain but must
+/// fit is one [`Piece::Run`], whatever `wild` says.
+pub(crate) fn pieces(
+    text: &str,
+    wild: Wild,
+    variables: Option<Variables<'_>>,
+) -> Option<Vec<Piece>> {
     let mut pieces = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some(letter) = rest.chars().next() {
-        if let (Some(context), Some((variable, after))) = (variables, variable(rest)) {
-            let value = value(variable, context)?;
-            pieces.extend(value.chars().map(Piece::Letter));
+        if let (Some(variables), Some((variable, after))) = (variables, variable(rest)) {
+            match value(variable, variables.context) {
+                Value::Text(value) => pieces.extend(value.chars().map(Piece::Letter)),
+                Value::Unclear if variables.unclear_fits => return Some(vec![Piece::Run]),
+                Value::Nothing | Value::Unclear => return None,
+            }
             rest = after;
             continue;
         }
@@ -57,9 +94,9 @@ fn variable(text: &str) -> Option<(&str, &str)> {
 }
 
 /// The value of a variable: `name`, or `name, 'default'`; `*`, `?` and `$` stand for themselves.
-fn value<'a>(variable: &'a str, context: &'a Context) -> Option<&'a str> {
+fn value<'a>(variable: &'a str, context: &'a Context) -> Value<'a> {
     if matches!(variable, "*" | "?" | "$") {
-        return Some(variable);
+        return Value::Text(variable);
     }
     let (name, default) = match variable.split_once(',') {
         None => (variable, None),
@@ -71,11 +108,12 @@ fn value<'a>(variable: &'a str, context: &'a Context) -> Option<&'a str> {
                 .and_then(|text| text.strip_suffix('\'')),
         ),
     };
-    match context.get(name.trim()) {
-        Some([one]) => Some(one),
+    match context.readings(name.trim()) {
+        Readings::Values([one]) => Value::Text(one),
         // A key of several values is no variable.
-        Some(_) => None,
-        None => default,
+        Readings::Values(_) => Value::Nothing,
+        Readings::OneOf(_) => Value::Unclear,
+        Readings::Absent => default.map_or(Value::Nothing, Value::Text),
     }
 }
 

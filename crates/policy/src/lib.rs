@@ -31,10 +31,11 @@ mod glob;
 mod moment;
 mod parse;
 mod principal;
+mod strict;
 #[cfg(test)]
 mod tests;
 
 pub use context::Context;
-pub use document::{Document, Effect, Kind, Malformed};
+pub use document::{Document, Effect, Kind, Malformed, UsedCondition};
 pub use evaluate::{Hold, Request, Verdict};
 pub use principal::Identity;

@@ -2,8 +2,8 @@
 
 /// Milliseconds since 1970; none when the text is no date.
 pub(crate) fn parse(text: &str) -> Option<i64> {
-    if let Ok(seconds) = text.parse::<i64>() {
-        return seconds.checked_mul(1000);
+    if let Some(millis) = epoch(text) {
+        return Some(millis);
     }
     let (date, time) = text.split_once('T').unwrap_or((text, "00:00:00Z"));
     let mut parts = date.splitn(3, '-');
@@ -24,6 +24,15 @@ pub(crate) fn parse(text: &str) -> Option<i64> {
     }
     let minutes = (days(year, month, day) * 24 + hour) * 60 + minute - offset_minutes;
     Some((minutes * 60 + second) * 1000 + millis)
+}
+
+/// Seconds since 1970, perhaps with a fraction, of which milliseconds count.
+fn epoch(text: &str) -> Option<i64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let is_digits = !fraction.is_empty() && fraction.bytes().all(|byte| byte.is_ascii_digit());
+    let whole = whole.parse::<i64>().ok().filter(|_| is_digits)?;
+    let millis: String = fraction.chars().chain("000".chars()).take(3).collect();
+    whole.checked_mul(1000)?.checked_add(millis.parse().ok()?)
 }
 
 fn number(text: &str, digits: usize) -> Option<i64> {

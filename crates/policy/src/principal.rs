@@ -65,8 +65,9 @@ impl Principals {
 
     /// How the complement of these principals, of the element NotPrincipal, names somebody.
     ///
-    /// Somebody is left out only when its own ARN and its account are both listed, as the IAM User
-    /// Guide says: who lists a user alone excepts nobody of the account.
+    /// Rule AUTH-37: somebody is left out only when every ARN of its own and its account are listed: a
+    /// user's and the account, or those of the session, its role and the account. Who lists a user or a
+    /// role alone excepts nobody of the account.
     pub(crate) fn names_others(&self, who: Identity<'_>) -> Named {
         let Self::Listed(kinds) = self else {
             return Named::Not;
@@ -77,7 +78,7 @@ impl Principals {
             aws.iter()
                 .any(|value| *value == account || *value == root_arn(account))
         });
-        let itself = who.names.iter().any(|name| aws.contains(name));
+        let itself = who.names.iter().all(|name| aws.contains(name));
         let service = who
             .service
             .is_some_and(|service| services.iter().any(|listed| listed == service));

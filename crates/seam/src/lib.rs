@@ -26,4 +26,7 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 pub use clock::{Course, SimulatedClock, SystemClock, TimeScale, Timestamp, WallClock};
 pub use entropy::{Entropy, SystemEntropy, draw};
-pub use pool::{InlinePool, Job, ThreadPool, WorkPool};
+pub use pool::{
+    ClassFigures, InlinePool, JobTerms, NotDone, PoolJob, PoolTask, RefusedJob, ThreadPool,
+    WorkClass, WorkPool, perform,
+};

@@ -16,6 +16,10 @@ pub enum Bug {
     AcknowledgedFromOneZone,
     /// An HSM forgets at a restart which epochs it has refused.
     FenceLostAtRestart,
+    /// A commit that found no room on the disk is acknowledged.
+    FullDiskAcknowledged,
+    /// A store that found no room once takes no writes any more.
+    FullDiskIsForEver,
     /// A key store may be pointed at a cluster with another certificate.
     CertificateCheckSkipped,
     /// An HSM starts its nonce counter anew after a restart with the same fixed field.
@@ -75,25 +79,31 @@ pub enum Bug {
     ReEncryptKeepsContext,
     /// The removal of an HSM, taken up again after a restart, wants a backup of what is gone.
     RemovalNotRepeatable,
-    /// A connection keeps HSMs that were removed while it was made.
-    RemovalDuringConnectMissed,
+    /// A connection does not follow its cluster: it keeps HSMs that were removed.
+    ClusterChangeMissed,
     /// An HSM counts as one that has a new key although it was removed while the key was made.
     RemovedHsmCounts,
     /// An edit reads the record, waits, and writes it without comparing revisions.
     RevisionNotCompared,
     /// The first HSM hears of a new password before the store does.
     RotationNotRecorded,
+    /// A disconnect that cannot be stored is refused, and closes the gate all the same.
+    RefusedDisconnectClosesGate,
+    /// A write into a file that was removed is acknowledged.
+    VanishedFileAcknowledged,
     /// A session stays open when the connection it was opened over has ended.
     SessionOutlivesConnection,
 }
 
 impl Bug {
     /// Every planted bug.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 42] = [
         Self::GateCheckedOnlyAtStart,
         Self::EpochNotComparedOnReply,
         Self::AcknowledgedFromOneZone,
         Self::FenceLostAtRestart,
+        Self::FullDiskAcknowledged,
+        Self::FullDiskIsForEver,
         Self::CertificateCheckSkipped,
         Self::NonceReused,
         Self::AdditionalDataIgnored,
@@ -123,10 +133,12 @@ impl Bug {
         Self::PreviousPasswordForgotten,
         Self::ReEncryptKeepsContext,
         Self::RemovalNotRepeatable,
-        Self::RemovalDuringConnectMissed,
+        Self::ClusterChangeMissed,
         Self::RemovedHsmCounts,
         Self::RevisionNotCompared,
         Self::RotationNotRecorded,
+        Self::RefusedDisconnectClosesGate,
+        Self::VanishedFileAcknowledged,
         Self::SessionOutlivesConnection,
     ];
 }

@@ -3,19 +3,24 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Duration;
 
 use portcullis_api::{AccountId, Region, Scope};
 use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
+use crate::door::{AdminAccess, HostNames};
+use crate::limits::Limits;
+use crate::line_queue::DropCount;
 use crate::principals::Principals;
+use crate::surface::Listeners;
+use crate::tls::TlsIdentity;
+use crate::trail::EventsFile;
 
 /// How the edge is set up.
 #[derive(Debug)]
 pub struct ServerConfig {
     /// Where to listen; port 0 chooses a free one.
-    pub bind: SocketAddr,
+    pub listeners: Listeners,
     /// Whose requests are accepted.
     pub auth: Auth,
     /// The principals that were declared. Without, every access key is the root of an account.
@@ -27,12 +32,20 @@ pub struct ServerConfig {
     /// What one client may take.
     pub limits: Limits,
     /// Who takes snapshots; without, there are none. They hold the device key, so they are given
-    /// only where the address is one of the loopback interface.
+    /// only where the address of the admin API is one of the loopback interface.
     pub snapshots: Option<Arc<dyn Snapshots>>,
     /// Who runs load against this server; without, there are no load runs.
     pub load_runs: Option<Arc<dyn LoadRuns>>,
+    /// What a caller of the admin API must bring.
+    pub admin_access: AdminAccess,
+    /// Names of this server, for requests of browsers and of the admin API.
+    pub host_names: HostNames,
+    /// What is presented to clients, which then speak TLS; without, they speak HTTP in the clear.
+    pub tls: Option<TlsIdentity>,
     /// What is kept of calls.
     pub events: EventsConfig,
+    /// Lines that the log lacks.
+    pub log_drops: DropCount,
     /// Who begins the world anew; without, nobody does.
     pub resets: Option<Resets>,
 }
@@ -52,7 +65,7 @@ pub struct EventsConfig {
     /// How many records of calls that change something are kept in memory, and how many of others.
     pub kept_max: usize,
     /// Every record is appended to this file, as a line of JSON.
-    pub file: Option<std::fs::File>,
+    pub file: Option<EventsFile>,
 }
 
 impl Default for EventsConfig {
@@ -131,14 +144,18 @@ impl Default for ServerConfig {
     /// 000000000000, us-east-1, one thread for each core.
     fn default() -> Self {
         Self {
-            bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 4566)),
+            listeners: Listeners::One(SocketAddr::from((Ipv4Addr::LOCALHOST, 4566))),
             auth: Auth::Open,
             principals: None,
             defaults: default_scope(),
             cores: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             limits: Limits::default(),
             snapshots: None,
+            admin_access: AdminAccess::Open,
+            host_names: HostNames::default(),
+            tls: None,
             events: EventsConfig::default(),
+            log_drops: DropCount::default(),
             resets: None,
             load_runs: None,
         }
@@ -153,39 +170,6 @@ fn default_scope() -> Scope {
     let account: AccountId = "000000000000".parse().expect("twelve digits");
     let region: Region = "us-east-1".parse().expect("a Region");
     Scope { account, region }
-}
-
-/// Bounds of what a client may take.
-#[derive(Debug, Clone)]
-pub struct Limits {
-    /// Bytes of a body. The largest request of both services, a CreateCustomKeyStore or PutKeyPolicy, has
-    /// under 64 KiB; 1 MiB leaves room for what must be answered with a validation error.
-    pub body_bytes_max: usize,
-    /// Bytes of a request's head.
-    pub head_bytes_max: usize,
-    /// How long a client may take to send a head, idle time on a kept connection included.
-    pub head_timeout: Duration,
-    /// How long a client may take to send a body.
-    pub body_timeout: Duration,
-    /// Connections of one core.
-    pub connections_per_core_max: u32,
-    /// How long a shutdown waits for requests in flight.
-    pub drain: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            body_bytes_max: 1 << 20,
-            // A head with a session token of 4 KiB has some 6 KiB.
-            head_bytes_max: 64 << 10,
-            // Longer than the 50 s for which SDKs keep an idle connection.
-            head_timeout: Duration::from_secs(75),
-            body_timeout: Duration::from_secs(30),
-            connections_per_core_max: 4096,
-            drain: Duration::from_secs(10),
-        }
-    }
 }
 
 /// Whose requests are accepted.
@@ -217,6 +201,8 @@ impl Auth {
 /// Known access keys and their secrets.
 pub struct Credentials {
     secrets: BTreeMap<String, Zeroizing<String>>,
+    /// What those with temporary credentials send beside their signature.
+    session_tokens: BTreeMap<String, Zeroizing<String>>,
     every_account: Option<Zeroizing<String>>,
 }
 
@@ -226,6 +212,7 @@ impl Credentials {
     pub const fn none() -> Self {
         Self {
             secrets: BTreeMap::new(),
+            session_tokens: BTreeMap::new(),
             every_account: None,
         }
     }
@@ -236,9 +223,38 @@ impl Credentials {
             .insert(access_key.into(), Zeroizing::new(secret.into()));
     }
 
+    /// Makes an access key one of temporary credentials, which are of no use without this token.
+    pub fn insert_session_token(
+        &mut self,
+        access_key: impl Into<String>,
+        token: impl Into<String>,
+    ) {
+        self.session_tokens
+            .insert(access_key.into(), Zeroizing::new(token.into()));
+    }
+
+    /// Whether a request with an access key may have this session token, or none.
+    ///
+    /// Rule AUTH-45: long-term credentials have none, and temporary ones exactly theirs. How much of a
+    /// wrong one is right is not told by the time that it takes.
+    pub(crate) fn accepts_token(&self, access_key: &str, token: Option<&[u8]>) -> bool {
+        match (self.session_tokens.get(access_key), token) {
+            (None, None) => true,
+            (Some(known), Some(given)) => {
+                aws_lc_rs::constant_time::verify_slices_are_equal(known.as_bytes(), given).is_ok()
+            }
+            (None, Some(_)) | (Some(_), None) => false,
+        }
+    }
+
     /// Makes every account ID of twelve digits an access key with this secret.
     pub fn insert_every_account(&mut self, secret: impl Into<String>) {
         self.every_account = Some(Zeroizing::new(secret.into()));
+    }
+
+    /// Whether the root of every account signs with a secret that all know.
+    pub(crate) const fn has_public_root(&self) -> bool {
+        self.every_account.is_some()
     }
 
     /// The secret of an access key.
@@ -282,6 +298,26 @@ mod tests {
         assert_eq!(credentials.secret("111122223333"), Some("test"));
         assert_eq!(credentials.secret("AKIAIOSFODNN7EXAMPLE"), None);
         assert_eq!(Credentials::none().secret("111122223333"), None);
+    }
+
+    /// Rule AUTH-45
+    #[test]
+    fn a_session_token_belongs_to_temporary_credentials() {
+        let mut credentials = Credentials::default();
+        credentials.insert("ASIASESSION", "secret");
+        credentials.insert_session_token("ASIASESSION", "token");
+        for (access_key, token, expected) in [
+            ("test", None, true),
+            ("test", Some("token"), false),
+            ("111122223333", Some("anything"), false),
+            ("ASIASESSION", Some("token"), true),
+            ("ASIASESSION", Some("token2"), false),
+            ("ASIASESSION", None, false),
+        ] {
+            let token = token.map(str::as_bytes);
+            let accepted = credentials.accepts_token(access_key, token);
+            assert_eq!(accepted, expected, "{access_key} {token:?}");
+        }
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! The console under `/console/`: files of the binary, compressed where the client takes that, with
 //! entity tags and a policy that lets the page talk to nobody but this server.
 
-use axum::Router;
 use axum::extract::Path;
 use axum::http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
@@ -9,8 +8,9 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::get;
 use portcullis_console::{Carried, File, carried, find};
+
+use crate::admin::{Route, get};
 
 /// Rule CON-04: the page loads nothing from elsewhere and sends nothing elsewhere, and no other
 /// page may frame it.
@@ -25,16 +25,23 @@ const FOR_EVER: &str = "public, max-age=31536000, immutable";
 const ASK_AGAIN: &str = "no-cache";
 
 /// `/console` and everything below.
-pub(crate) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    Router::new()
-        .route("/console", get(|| async { Redirect::permanent("/console/") }))
-        .route("/console/", get(|headers: HeaderMap| async move { serve("", &headers) }))
-        .route(
+pub(crate) fn routes() -> [Route; 3] {
+    [
+        Route::file(
+            "/console",
+            get(|| async { Redirect::permanent("/console/") }),
+        ),
+        Route::file(
+            "/console/",
+            get(|headers: HeaderMap| async move { serve("", &headers) }),
+        ),
+        Route::file(
             "/console/{*path}",
-            get(|Path(path): Path<String>, headers: HeaderMap| async move {
-                serve(&path, &headers)
-            }),
-        )
+            get(
+                |Path(path): Path<String>, headers: HeaderMap| async move { serve(&path, &headers) },
+            ),
+        ),
+    ]
 }
 
 /// Says in the log which console the binary carries.

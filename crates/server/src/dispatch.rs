@@ -3,7 +3,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use portcullis_api::{Code, Exception, Operation, Scope};
 use portcullis_cloudhsm::CloudHsm;
-use portcullis_kms::{Kms, Principal};
+use portcullis_kms::{Kms, Principal, RequestOrigin};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -24,7 +24,7 @@ macro_rules! dispatch {
         impl Handle for Dispatch {
             fn permit(
                 &self,
-                caller: &Principal,
+                caller: (&Principal, &RequestOrigin),
                 scope: &Scope,
                 input: &Input,
             ) -> Result<(), Exception> {

@@ -7,8 +7,9 @@
 //!
 //! The life of a call: `http/core.rs` accepts, `http/edge.rs` reads and verifies, [`decode`]
 //! makes a call of the bytes, `dispatch.rs` hands it to the service, `http/reply.rs` writes the
-//! answer, `trail/` records what was called. `built.rs` lists the operations. Everything but `POST /` goes to the routers of
-//! `admin/`.
+//! answer, `trail/` records what was called. `built.rs` lists the operations. Everything but `POST /`
+//! goes past `door/` to a router of `admin/`, of which `surface.rs` says what it serves. What is written for people
+//! and to the file of events goes through a [`LineQueue`].
 //!
 //! ```
 //! use portcullis_server::decode;
@@ -23,23 +24,35 @@
 mod admin;
 mod built;
 mod config;
+mod connections;
 mod console;
 pub mod decode;
 mod dispatch;
+mod door;
 mod handle;
 mod http;
 mod input;
+mod limits;
+mod line_queue;
 mod metrics;
 mod principals;
 mod running;
 mod server;
+mod surface;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod trail;
 
 pub use config::{
-    Auth, Credentials, EventsConfig, Limits, LoadOrder, LoadRuns, Resets, ServerConfig, Snapshots,
+    Auth, Credentials, EventsConfig, LoadOrder, LoadRuns, Resets, ServerConfig, Snapshots,
 };
+pub use door::{AdminAccess, AdminToken, HostNames, InvalidHostName, InvalidToken};
+pub use limits::{Limits, Patience};
+pub use line_queue::{DropCount, LineQueue, LineSink};
 pub use principals::Principals;
 pub use running::Running;
 pub use server::{Server, Services};
+pub use surface::{Listeners, NoAdminPort, NotStarted, Surface};
+pub use tls::{InvalidIdentity, TlsAuthority, TlsIdentity};
+pub use trail::EventsFile;

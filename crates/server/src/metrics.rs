@@ -9,7 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use portcullis_api::{Code, Exception, Operation};
+use portcullis_seam::ClassFigures;
 use tokio::time::Instant;
+
+use crate::connections::{self, ConnectionMetrics};
 
 /// Upper bounds of the latency buckets, in microseconds: from a call answered at the edge to one
 /// that waits for a cluster.
@@ -29,6 +32,7 @@ const OUTCOMES: usize = Code::ALL.len() + 1;
 pub(crate) struct CoreMetrics {
     rows: Box<[Row]>,
     in_flight: AtomicU64,
+    pub(crate) connections: Arc<ConnectionMetrics>,
 }
 
 #[derive(Debug)]
@@ -53,6 +57,7 @@ impl CoreMetrics {
         Self {
             rows: (0..ROWS).map(|_| Row::new()).collect(),
             in_flight: AtomicU64::new(0),
+            connections: Arc::default(),
         }
     }
 
@@ -138,7 +143,66 @@ pub(crate) fn page(cores: &[Arc<CoreMetrics>]) -> String {
     for row in 0..ROWS {
         latency_of(&mut page, cores, row);
     }
+    let of_cores: Vec<&ConnectionMetrics> = cores.iter().map(|core| &*core.connections).collect();
+    connections::add(&mut page, &of_cores);
     page
+}
+
+/// Rule OUT-01, EV-06: lines that the log lacks, and records that the file of events lacks.
+pub(crate) fn add_drops(page: &mut String, log_lines: u64, events: u64) {
+    for (name, help, dropped) in [
+        (
+            "portcullis_log_lines_dropped_total",
+            "Lines of the log that stderr did not take in time",
+            log_lines,
+        ),
+        (
+            "portcullis_events_dropped_total",
+            "Events that the file of events did not take in time",
+            events,
+        ),
+    ] {
+        header(page, name, "counter", help);
+        line(page, name, "", dropped);
+    }
+}
+
+/// Adds what each class of work has to do and has done.
+pub(crate) fn add_work(page: &mut String, classes: &[ClassFigures]) {
+    let name = "portcullis_work_queue_jobs";
+    header(page, name, "gauge", "Jobs that wait, by class of work");
+    for figures in classes {
+        line(page, name, &class_of(figures), figures.waiting);
+    }
+    let name = "portcullis_work_running_jobs";
+    header(page, name, "gauge", "Jobs that are being carried out");
+    for figures in classes {
+        line(page, name, &class_of(figures), figures.running);
+    }
+    let name = "portcullis_work_jobs_total";
+    let help = "Jobs begun; not begun because the client left or their time was over; refused";
+    header(page, name, "counter", help);
+    for figures in classes {
+        for (outcome, count) in [
+            ("begun", figures.begun),
+            ("left", figures.left),
+            ("expired", figures.expired),
+            ("refused", figures.refused),
+        ] {
+            let labels = format!("{},outcome=\"{outcome}\"", class_of(figures));
+            line(page, name, &labels, count);
+        }
+    }
+    let name = "portcullis_work_busy_seconds_total";
+    header(page, name, "counter", "What the jobs took together");
+    for figures in classes {
+        let busy = u64::try_from(figures.busy.as_micros()).unwrap_or(u64::MAX);
+        line(page, name, &class_of(figures), seconds(busy));
+    }
+}
+
+fn class_of(figures: &ClassFigures) -> String {
+    format!("class=\"{}\"", figures.class.name())
 }
 
 fn requests_of(page: &mut String, cores: &[Arc<CoreMetrics>], row: usize) {
@@ -239,6 +303,8 @@ pub(crate) fn line(page: &mut String, name: &str, labels: &str, value: impl std:
 
 #[cfg(test)]
 mod tests {
+    use portcullis_seam::WorkClass;
+
     use super::*;
 
     /// Rule WIRE-15.
@@ -269,5 +335,33 @@ mod tests {
             assert!(page.contains(expected), "{expected} is missing in\n{page}");
         }
         assert!(super::page(&cores).contains("portcullis_requests_in_flight 0\n"));
+    }
+
+    /// Rule WORK-08.
+    #[test]
+    fn the_work_of_each_class_is_shown() {
+        let figures = ClassFigures {
+            class: WorkClass::KeyGeneration,
+            waiting: 3,
+            running: 2,
+            begun: 40,
+            left: 5,
+            expired: 6,
+            refused: 7,
+            busy: Duration::from_millis(1_500),
+        };
+        let mut page = String::new();
+        add_work(&mut page, &[figures]);
+        for expected in [
+            "portcullis_work_queue_jobs{class=\"key-generation\"} 3\n",
+            "portcullis_work_running_jobs{class=\"key-generation\"} 2\n",
+            "portcullis_work_jobs_total{class=\"key-generation\",outcome=\"begun\"} 40\n",
+            "portcullis_work_jobs_total{class=\"key-generation\",outcome=\"left\"} 5\n",
+            "portcullis_work_jobs_total{class=\"key-generation\",outcome=\"expired\"} 6\n",
+            "portcullis_work_jobs_total{class=\"key-generation\",outcome=\"refused\"} 7\n",
+            "portcullis_work_busy_seconds_total{class=\"key-generation\"} 1.500000\n",
+        ] {
+            assert!(page.contains(expected), "{expected} is missing in\n{page}");
+        }
     }
 }

@@ -1,20 +1,23 @@
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tokio::sync::{oneshot, watch};
 
-use crate::http::{self, Edge, Shared};
+use crate::http::{self, Edge, Front, Shared};
 use crate::metrics::CoreMetrics;
+use crate::surface::NotStarted;
 use crate::trail::Trail;
 
 /// A server that serves. Dropping it stops it without waiting.
 #[derive(Debug)]
 pub struct Running {
-    /// Where it listens.
+    /// Where the AWS endpoint is.
     pub address: SocketAddr,
+    /// Where everything is served; the same address unless the admin API has one of its own.
+    pub admin: SocketAddr,
     stop: watch::Sender<bool>,
     cores: Vec<Core>,
     trail: Arc<Trail>,
@@ -43,43 +46,95 @@ impl Running {
     }
 }
 
-/// Starts one thread for each core, which are as many as there are `metrics`.
+/// An address to listen on, and what is served there.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    pub(crate) address: SocketAddr,
+    pub(crate) front: Front,
+    /// What the threads of this address are called, with a number behind it.
+    pub(crate) threads: &'static str,
+    /// There is a thread for each.
+    pub(crate) metrics: Vec<Arc<CoreMetrics>>,
+}
+
+/// An address that is listened on.
+struct Open {
+    address: SocketAddr,
+    listeners: Vec<TcpListener>,
+    opening: Opening,
+}
+
+/// Serves at `endpoint`, and at `admin` if that is another address.
 ///
 /// # Errors
-/// When the address cannot be bound or the operating system gives no thread.
+/// When an address cannot be bound or the operating system gives no thread.
 pub(crate) fn start(
-    bind: SocketAddr,
+    endpoint: Opening,
+    admin: Option<Opening>,
     shared: Shared,
-    metrics: &[Arc<CoreMetrics>],
-) -> io::Result<Running> {
-    let cores = NonZeroUsize::new(metrics.len()).unwrap_or(NonZeroUsize::MIN);
-    let listeners = http::bind(bind, cores)?;
-    let address = listeners
-        .first()
-        .ok_or(io::ErrorKind::AddrNotAvailable)?
-        .local_addr()?;
+) -> Result<Running, NotStarted> {
+    let at = endpoint.address;
+    let endpoint = bind(endpoint).map_err(|error| NotStarted::Endpoint(at, error))?;
+    let admin = admin.map(|admin| {
+        let at = admin.address;
+        bind(admin).map_err(|error| NotStarted::Admin(at, error))
+    });
+    let admin = admin.transpose()?;
+    let address = endpoint.address;
+    let admin_address = admin.as_ref().map_or(address, |admin| admin.address);
     let trail = Arc::clone(&shared.trail);
     let shared = Arc::new(shared);
     let (stop, stopped) = watch::channel(false);
     let mut cores = Vec::new();
-    for (index, (listener, metrics)) in listeners.into_iter().zip(metrics).enumerate() {
-        let edge = Arc::new(Edge::new(Arc::clone(&shared), Arc::clone(metrics)));
+    for open in [Some(endpoint), admin].into_iter().flatten() {
+        spawn(open, &shared, &stopped, &mut cores).map_err(NotStarted::System)?;
+    }
+    tracing::info!(%address, admin = %admin_address, cores = cores.len(), "the endpoint serves");
+    crate::console::log();
+    Ok(Running {
+        address,
+        admin: admin_address,
+        stop,
+        cores,
+        trail,
+    })
+}
+
+fn bind(opening: Opening) -> io::Result<Open> {
+    let threads = NonZeroUsize::new(opening.metrics.len()).unwrap_or(NonZeroUsize::MIN);
+    let listeners = http::bind(opening.address, threads)?;
+    let first = listeners.first().ok_or(io::ErrorKind::AddrNotAvailable)?;
+    Ok(Open {
+        address: first.local_addr()?,
+        listeners,
+        opening,
+    })
+}
+
+/// Starts the threads of an address.
+fn spawn(
+    open: Open,
+    shared: &Arc<Shared>,
+    stopped: &watch::Receiver<bool>,
+    cores: &mut Vec<Core>,
+) -> io::Result<()> {
+    let Opening {
+        front,
+        threads,
+        metrics,
+        ..
+    } = open.opening;
+    for (index, (listener, metrics)) in open.listeners.into_iter().zip(metrics).enumerate() {
+        let edge = Arc::new(Edge::new(Arc::clone(shared), front.clone(), metrics));
         let stopped = stopped.clone();
         let (ending, ended) = oneshot::channel();
         let thread = std::thread::Builder::new()
-            .name(format!("core-{index}"))
+            .name(format!("{threads}-{index}"))
             .spawn(move || {
                 http::run(listener, edge, stopped);
                 let _nobody_waits = ending.send(());
             })?;
         cores.push(Core { thread, ended });
     }
-    tracing::info!(%address, cores = cores.len(), "the endpoint serves");
-    crate::console::log();
-    Ok(Running {
-        address,
-        stop,
-        cores,
-        trail,
-    })
+    Ok(())
 }

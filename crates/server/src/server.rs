@@ -1,17 +1,20 @@
-use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use portcullis_cloudhsm::{Calendar, CloudHsm};
 use portcullis_kms::Kms;
-use portcullis_seam::{Entropy, WallClock};
+use portcullis_seam::{Entropy, WallClock, WorkPool};
 use tokio::time::Instant;
 
 use crate::admin::{self, Admin};
 use crate::config::ServerConfig;
 use crate::dispatch::Dispatch;
-use crate::http::Shared;
+use crate::door::{AdminAccess, Doorkeeper};
+use crate::http::{Bounds, Front, Shared};
 use crate::metrics::CoreMetrics;
-use crate::running::{self, Running};
+use crate::running::{self, Opening, Running};
+use crate::surface::{Listeners, NotStarted, Surface};
+use crate::tls::TlsIdentity;
 use crate::trail::Trail;
 
 /// What stands behind the edge.
@@ -28,6 +31,8 @@ pub struct Services {
     /// Judges the dates of signatures. Clients sign with the machine's time, so this is the
     /// machine's clock also where the services live on a faster one.
     pub wall: Arc<dyn WallClock>,
+    /// Where both have their long work done, for `/metrics`.
+    pub pool: Arc<dyn WorkPool>,
 }
 
 /// The edge, not yet started.
@@ -35,43 +40,51 @@ pub struct Services {
 pub struct Server;
 
 impl Server {
-    /// Binds the address and serves on threads of its own until [`Running::shutdown`].
+    /// Binds the addresses and serves on threads of its own until [`Running::shutdown`].
     ///
     /// Calls that change something run on the tokio runtime this is called in, which must outlive
     /// the server: what they leave running, such as a connection to a cluster, stays there.
     ///
     /// # Errors
-    /// When the address cannot be bound or the operating system gives no thread.
+    /// When an address cannot be bound or the operating system gives no thread.
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub fn start(config: ServerConfig, services: Services) -> io::Result<Running> {
-        let cores: Vec<Arc<CoreMetrics>> = (0..config.cores.get())
-            .map(|_| Arc::new(CoreMetrics::new()))
-            .collect();
-        let trail = Arc::new(Trail::new(
+    pub fn start(config: ServerConfig, services: Services) -> Result<Running, NotStarted> {
+        let access = access(&config)?;
+        let cores = metrics(config.cores.get());
+        let admins = match config.listeners {
+            Listeners::One(_) => Vec::new(),
+            Listeners::Two { .. } => metrics(ADMIN_THREADS),
+        };
+        let trail = Trail::new(
             config.events,
             services.calendar.clock(),
             Arc::clone(&services.entropy),
-        )?);
+        );
+        let trail = Arc::new(trail.map_err(NotStarted::System)?);
         let listening = Arc::clone(&trail);
         services
             .kms
             .listen_to_events(Box::new(move |event| listening.tell_service(event)));
-        let admin = Admin {
-            snapshots: config.snapshots.filter(|_| config.bind.ip().is_loopback()),
+        let bounds = Bounds::new(config.limits, cores.len() + admins.len());
+        let is_private = config.listeners.admin().ip().is_loopback() || config.tls.is_some();
+        let admin = Arc::new(Admin {
+            snapshots: config.snapshots.filter(|_| is_private),
             kms: Arc::clone(&services.kms),
             cloudhsm: Arc::clone(&services.cloudhsm),
-            calendar: Arc::clone(&services.calendar),
+            calendar: services.calendar,
             defaults: config.defaults.clone(),
             load_runs: config.load_runs,
             trail: Arc::clone(&trail),
+            log_drops: config.log_drops,
             resets: config.resets,
-            cores: cores.clone(),
+            cores: [&cores[..], &admins[..]].concat(),
+            bounds: Arc::clone(&bounds),
+            pool: services.pool,
             began: Instant::now(),
-        };
+        });
         let shared = Shared {
-            router: admin::router(admin),
             services: Arc::new(Dispatch {
                 kms: services.kms,
                 cloudhsm: services.cloudhsm,
@@ -82,9 +95,97 @@ impl Server {
             auth: config.auth,
             principals: config.principals,
             defaults: config.defaults,
-            limits: config.limits,
+            bounds,
+            host_names: Arc::new(config.host_names),
             trail,
         };
-        running::start(config.bind, shared, &cores)
+        let keeper = doorkeeper(access, &shared);
+        let doors = Doors {
+            listeners: config.listeners,
+            identity: config.tls,
+            cores,
+            admins,
+        };
+        let (first, second) = doors.open(&admin, &keeper);
+        running::start(first, second, shared)
     }
+}
+
+/// Threads of an address for the admin API alone. It is for people and scripts, and one thread of
+/// its own answers them however busy the endpoint's are.
+const ADMIN_THREADS: usize = 1;
+
+/// The addresses that the server listens at, and what stands behind each.
+struct Doors {
+    listeners: Listeners,
+    identity: Option<TlsIdentity>,
+    cores: Vec<Arc<CoreMetrics>>,
+    admins: Vec<Arc<CoreMetrics>>,
+}
+
+impl Doors {
+    /// The AWS endpoint, and the admin API where that has an address of its own.
+    fn open(self, admin: &Arc<Admin>, keeper: &Doorkeeper) -> (Opening, Option<Opening>) {
+        let open = |address, surface, threads: (&'static str, _), identity| Opening {
+            address,
+            front: Front {
+                router: admin::router(surface, admin, keeper.clone()),
+                identity,
+            },
+            threads: threads.0,
+            metrics: threads.1,
+        };
+        let (everything, cores) = (Surface::Everything, ("core", self.cores));
+        let (first, second) = match self.listeners {
+            Listeners::One(only) => (open(only, everything, cores, self.identity), None),
+            Listeners::Two { public, admin } => {
+                let identity = identity_of_admin(admin, self.identity.as_ref());
+                let apart = open(admin, everything, ("admin", self.admins), identity);
+                (
+                    open(public, Surface::Public, cores, self.identity),
+                    Some(apart),
+                )
+            }
+        };
+        (first, second)
+    }
+}
+
+fn doorkeeper(access: AdminAccess, shared: &Shared) -> Doorkeeper {
+    Doorkeeper {
+        access,
+        hosts: Arc::clone(&shared.host_names),
+        trail: Arc::clone(&shared.trail),
+        defaults: shared.defaults.clone(),
+    }
+}
+
+/// What an address of the admin API alone presents.
+///
+/// Rule TLS-04: nothing on loopback, where it stays in the clear.
+fn identity_of_admin(address: SocketAddr, identity: Option<&TlsIdentity>) -> Option<TlsIdentity> {
+    identity.filter(|_| !address.ip().is_loopback()).cloned()
+}
+
+/// What a caller of the admin API must bring.
+///
+/// Rule DOOR-04: at an address that others reach, the token. Rule DOOR-09: where policies are
+/// enforced, the token for a snapshot, everywhere.
+fn access(config: &ServerConfig) -> Result<AdminAccess, NotStarted> {
+    let admin = config.listeners.admin();
+    let is_own = admin.ip().is_loopback();
+    match &config.admin_access {
+        AdminAccess::Token(token) => Ok(AdminAccess::Token(token.clone())),
+        AdminAccess::Open | AdminAccess::TokenForSecrets(_) if !is_own => {
+            Err(NotStarted::Unguarded(admin))
+        }
+        AdminAccess::TokenForSecrets(token) => Ok(AdminAccess::TokenForSecrets(token.clone())),
+        AdminAccess::Open if config.auth.enforces() => Ok(AdminAccess::TokenForSecrets(None)),
+        AdminAccess::Open => Ok(AdminAccess::Open),
+    }
+}
+
+fn metrics(threads: usize) -> Vec<Arc<CoreMetrics>> {
+    let fresh = |_| Arc::new(CoreMetrics::new());
+    (0..threads).map(fresh).collect()
 }

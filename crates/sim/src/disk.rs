@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use portcullis_api::HsmId;
 use portcullis_cloudhsm::{Disks, FoundDisk};
 use portcullis_hsm::HsmKeyId;
-use portcullis_store::{StorageBackend, Store, StoreError, Transaction};
+use portcullis_store::{Place, StorageBackend, Store, StoreError, Transaction};
 use tokio::sync::Notify;
 
 use crate::medium::{PIECE_BYTES, Piece};
@@ -36,6 +36,10 @@ struct Platter {
     power: u64,
     /// Writes until the power fails by itself.
     fuse: Option<u64>,
+    /// Whether there is room for what is already there, and for nothing else.
+    full: bool,
+    /// What it had when it was taken from its place; no start finds what is written from then on.
+    at_its_place: Option<Medium>,
     /// Told when it has.
     cut: Arc<Notify>,
 }
@@ -82,6 +86,8 @@ impl SimDisk {
             replaced: Vec::new(),
             power: 0,
             fuse: None,
+            full: false,
+            at_its_place: None,
             cut: Arc::default(),
         })))
     }
@@ -93,6 +99,48 @@ impl SimDisk {
         Attached {
             disk: self.clone(),
             power,
+        }
+    }
+
+    /// Where it lies, for who has it open.
+    #[must_use]
+    pub(crate) fn place(&self) -> Slotted {
+        Slotted(self.clone())
+    }
+
+    /// Leaves no room, or gives it back.
+    ///
+    /// Rule SIM-13: while it is full every write fails but that of the first page, which recovery
+    /// overwrites.
+    pub fn set_full(&self, full: bool) {
+        self.0.lock().full = full;
+    }
+
+    /// Takes it from its place, like a folder that is moved while it is in use: the process
+    /// goes on writing to it, and no start finds that.
+    ///
+    /// Rule SIM-14: what is put back is what it had then.
+    pub fn take_away(&self) {
+        let mut platter = self.0.lock();
+        if platter.at_its_place.is_none() {
+            platter.at_its_place = Some(platter.bytes.clone());
+        }
+    }
+
+    /// Whether it was taken away.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        self.0.lock().at_its_place.is_some()
+    }
+
+    /// Puts back what was taken away, after the process that had it open has ended.
+    pub fn put_back(&self) {
+        let mut platter = self.0.lock();
+        if let Some(found) = platter.at_its_place.take() {
+            platter.power += 1;
+            platter.bytes = found;
+            platter.unsynced.clear();
+            platter.replaced.clear();
         }
     }
 
@@ -210,6 +258,13 @@ impl Platter {
         true
     }
 
+    fn check_room(&self) -> io::Result<()> {
+        if self.full {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
+    }
+
     fn burn(&mut self) -> io::Result<()> {
         match &mut self.fuse {
             Some(0) => {
@@ -244,6 +299,19 @@ impl Attached {
     }
 }
 
+/// Where the disk lies.
+#[derive(Debug)]
+pub(crate) struct Slotted(SimDisk);
+
+impl Place for Slotted {
+    fn check(&self) -> Result<(), String> {
+        if self.0.is_away() {
+            return Err("the disk was taken away".to_owned());
+        }
+        Ok(())
+    }
+}
+
 impl StorageBackend for Attached {
     fn len(&self) -> io::Result<u64> {
         self.with(|platter| u64::try_from(platter.bytes.len()).map_err(io::Error::other))
@@ -261,6 +329,9 @@ impl StorageBackend for Attached {
         let after = usize::try_from(len).map_err(io::Error::other)?;
         self.with(|platter| {
             let before = platter.bytes.len();
+            if after > before {
+                platter.check_room()?;
+            }
             let cut_off = before.saturating_sub(after);
             let Platter {
                 bytes, replaced, ..
@@ -286,6 +357,9 @@ impl StorageBackend for Attached {
         self.with(|platter| {
             if at.saturating_add(data.len()) > platter.bytes.len() {
                 return Err(past_the_end());
+            }
+            if at > 0 {
+                platter.check_room()?;
             }
             if !platter.write_pieces(at, data) {
                 let Platter {
@@ -487,6 +561,11 @@ impl ProcessDisks {
 }
 
 impl Disks for ProcessDisks {
+    fn make(&self, hsm: &HsmId) -> Result<Store, StoreError> {
+        self.check()?;
+        self.disks.make(hsm)
+    }
+
     fn open(&self, hsm: &HsmId) -> Result<Store, StoreError> {
         self.check()?;
         self.disks.open(hsm)
@@ -504,12 +583,17 @@ impl Disks for ProcessDisks {
 }
 
 impl Disks for SimDisks {
+    fn make(&self, hsm: &HsmId) -> Result<Store, StoreError> {
+        let disk = SimDisk::new(Dice::new(self.seed, hsm.as_str()));
+        let slot = Slot { disk, store: None };
+        self.slots.lock().insert(hsm.clone(), slot);
+        self.open(hsm)
+    }
+
     fn open(&self, hsm: &HsmId) -> Result<Store, StoreError> {
         let mut slots = self.slots.lock();
-        let slot = slots.entry(hsm.clone()).or_insert_with(|| Slot {
-            disk: SimDisk::new(Dice::new(self.seed, hsm.as_str())),
-            store: None,
-        });
+        let slot = slots.get_mut(hsm);
+        let slot = slot.ok_or_else(|| StoreError::Absent(format!("the disk of {hsm}")))?;
         if let Some(store) = &slot.store {
             return Ok(store.clone());
         }
@@ -616,7 +700,7 @@ mod tests {
     fn a_host_that_was_cut_off_reads_and_writes_no_more() {
         let disks = SimDisks::new(1);
         let hsm: HsmId = "hsm-abcdefghijk".parse().unwrap();
-        let store = disks.open(&hsm).unwrap();
+        let store = disks.make(&hsm).unwrap();
         commit(&store, "a", vec![1]).unwrap();
         disks.cut_power(&hsm);
         assert!(matches!(

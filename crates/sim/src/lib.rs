@@ -42,6 +42,6 @@ pub use record::{Lines, Record, Recorder};
 pub use run::{Coverage, Verdict, run, run_plan, run_plan_twice, run_twice};
 pub use shrink::{Shrunk, shrink, shrink_plan};
 pub use world::{
-    Clerk, Crash, Dark, EditKind, FacadeEnd, Fault, Guesses, Members, Origin, Partition, Plan,
-    Restart, Storm, WorldError,
+    Clerk, Crash, Dark, EditKind, FacadeEnd, Fault, FullDisk, Guesses, Members, Origin, Partition,
+    Plan, Restart, Storm, Vanish, WorldError,
 };

@@ -1,9 +1,6 @@
 //! Runs seeded worlds and reports what they violate.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a program's results and progress"
-)]
+
+mod print;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -113,36 +110,47 @@ fn main() -> ExitCode {
     let bug = match arguments.plant.as_deref().map(find_bug).transpose() {
         Ok(bug) => bug,
         Err(names) => {
-            eprintln!("{names}");
+            print::note(format_args!("{names}"));
             return ExitCode::from(2);
         }
     };
+    print::end(run(&arguments, bug))
+}
+
+fn run(arguments: &Arguments, bug: Option<Bug>) -> ExitCode {
     if let Some(seed) = arguments.trace {
-        trace(&arguments, seed, bug)
+        trace(arguments, seed, bug)
     } else if let Some(seed) = arguments.shrink {
-        print_shrunk(&arguments, seed, bug)
+        print_shrunk(arguments, seed, bug)
     } else if arguments.idle {
-        idle(&arguments)
+        idle(arguments)
     } else if let Some(cuts) = arguments.power_cuts {
-        cut_power(&arguments, cuts, bug)
+        cut_power(arguments, cuts, bug)
     } else {
-        batch(&arguments, bug)
+        batch(arguments, bug)
     }
 }
 
 fn print_shrunk(arguments: &Arguments, seed: u64, bug: Option<Bug>) -> ExitCode {
     let Some(shrunk) = shrink_plan(seed, arguments.plan(seed), bug) else {
-        eprintln!("seed {seed} violates nothing: there is nothing to shrink");
+        print::note(format_args!(
+            "seed {seed} violates nothing: there is nothing to shrink"
+        ));
         return ExitCode::from(2);
     };
     let lines = &shrunk.verdict.lines;
-    lines.iter().for_each(|line| println!("{line}"));
-    println!("\nthe smallest plan of {} tried:", shrunk.tried);
-    print!("{}", shrunk.plan);
+    lines
+        .iter()
+        .for_each(|line| print::line(format_args!("{line}")));
+    print::line(format_args!(
+        "\nthe smallest plan of {} tried:",
+        shrunk.tried
+    ));
+    print::line(format_args!("{}", shrunk.plan.to_string().trim_end()));
     let mut violations = shrunk.verdict.violations.iter();
     let first = violations.find(|violation| violation.invariant == shrunk.invariant);
     if let Some(violation) = first {
-        println!("VIOLATION {violation}");
+        print::line(format_args!("VIOLATION {violation}"));
     }
     ExitCode::from(1)
 }
@@ -156,17 +164,17 @@ fn idle(arguments: &Arguments) -> ExitCode {
             let began = tokio::time::Instant::now();
             let plan = Plan::idle(minutes).over(arguments.carrier());
             if let Err(error) = run_plan(arguments.seeds.start, &plan, None, Lines::Dropped) {
-                eprintln!("{error}");
+                print::note(format_args!("{error}"));
                 return ExitCode::from(2);
             }
             *shortest = began.elapsed().min(*shortest);
         }
     }
     let [without, with] = shortest.map(|took| took.as_secs_f64() * 1e3);
-    println!(
+    print::line(format_args!(
         "ten idle minutes: {:.1} ms (a world with them {with:.1} ms, one without {without:.1} ms)",
         (with - without).max(0.0)
-    );
+    ));
     ExitCode::SUCCESS
 }
 
@@ -190,24 +198,26 @@ fn cut_power(arguments: &Arguments, cuts: u64, bug: Option<Bug>) -> ExitCode {
     let (mut cuts, mut acknowledged) = (0, 0);
     for trial in trials {
         let Ok(Ok(trial)) = trial else {
-            eprintln!("a trial did not end");
+            print::note(format_args!("a trial did not end"));
             return ExitCode::from(2);
         };
-        println!(
+        print::line(format_args!(
             "{} power cuts, {} of them in a recovery: {} commits acknowledged, {} not acknowledged \
              and kept, {} and lost",
             trial.cuts, trial.in_recovery, trial.acknowledged, trial.kept, trial.lost
-        );
+        ));
         trial
             .violations
             .iter()
-            .for_each(|violation| println!("VIOLATION I8 {violation}"));
+            .for_each(|violation| print::line(format_args!("VIOLATION I8 {violation}")));
         failing |= !trial.violations.is_empty();
         cuts += trial.cuts;
         acknowledged += trial.acknowledged;
     }
     let rate = per_second(cuts, began.elapsed());
-    println!("{cuts} power cuts at {rate:.0}/s, {acknowledged} acknowledged commits");
+    print::line(format_args!(
+        "{cuts} power cuts at {rate:.0}/s, {acknowledged} acknowledged commits"
+    ));
     ExitCode::from(u8::from(failing))
 }
 
@@ -232,16 +242,19 @@ fn find_bug(name: &str) -> Result<Bug, String> {
 fn trace(arguments: &Arguments, seed: u64, bug: Option<Bug>) -> ExitCode {
     match run_plan(seed, &arguments.plan(seed), bug, Lines::Kept) {
         Ok(verdict) => {
-            verdict.lines.iter().for_each(|line| println!("{line}"));
-            println!("trace {}", hex(verdict.hash));
+            verdict
+                .lines
+                .iter()
+                .for_each(|line| print::line(format_args!("{line}")));
+            print::line(format_args!("trace {}", hex(verdict.hash)));
             verdict
                 .violations
                 .iter()
-                .for_each(|violation| println!("VIOLATION {violation}"));
+                .for_each(|violation| print::line(format_args!("VIOLATION {violation}")));
             ExitCode::from(u8::from(!verdict.violations.is_empty()))
         }
         Err(error) => {
-            eprintln!("seed {seed}: {error}");
+            print::note(format_args!("seed {seed}: {error}"));
             ExitCode::from(2)
         }
     }
@@ -273,11 +286,11 @@ fn batch(arguments: &Arguments, bug: Option<Bug>) -> ExitCode {
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     match arguments.output {
         Output::Text => report(&found, &arguments.replay(bug), began.elapsed()),
-        Output::Json => println!("{}", json(&found, began.elapsed())),
+        Output::Json => print::line(format_args!("{}", json(&found, began.elapsed()))),
     }
     let missing = missing(arguments, &found, bug);
     for name in &missing {
-        eprintln!("no schedule had: {name}");
+        print::note(format_args!("no schedule had: {name}"));
     }
     ExitCode::from(u8::from(!found.failing.is_empty() || !missing.is_empty()))
 }
@@ -335,35 +348,37 @@ fn work(
         }
         if found.done.is_multiple_of(PROGRESS_EVERY) {
             let rate = per_second(found.done, began.elapsed());
-            eprintln!(
+            print::note(format_args!(
                 "{} schedules, {rate:.0}/s, {} failing",
                 found.done,
                 found.failing.len()
-            );
+            ));
         }
     }
 }
 
 fn report(found: &Found, replay: &str, took: Duration) {
     for (seed, violations) in &found.failing {
-        println!("seed {seed}");
+        print::line(format_args!("seed {seed}"));
         violations
             .iter()
             .take(LINES_MAX)
-            .for_each(|line| println!("  {line}"));
-        println!("  replay: portcullis-sim --trace {seed}{replay}");
+            .for_each(|line| print::line(format_args!("  {line}")));
+        print::line(format_args!(
+            "  replay: portcullis-sim --trace {seed}{replay}"
+        ));
     }
-    println!("coverage");
+    print::line(format_args!("coverage"));
     for (name, count) in &found.coverage.0 {
-        println!("  {count:>9}  {name}");
+        print::line(format_args!("  {count:>9}  {name}"));
     }
     let rate = per_second(found.done, took);
-    println!(
+    print::line(format_args!(
         "{} schedules at {rate:.0}/s, {} failing, hash {:016x}",
         found.done,
         found.failing.len(),
         found.hash
-    );
+    ));
 }
 
 fn json(found: &Found, took: Duration) -> serde_json::Value {

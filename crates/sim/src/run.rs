@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis_api::Code;
 use portcullis_kms::TRANSITIONS;
 use portcullis_seam::plant::{self, Bug};
 use tokio::time::timeout;
@@ -77,7 +78,7 @@ impl Coverage {
 }
 
 /// Beside every edit and every transition of the lifecycle.
-const MUST_HAPPEN: [&str; 32] = [
+const MUST_HAPPEN: [&str; 35] = [
     "several facades",
     "facade killed",
     "facade cut off the store",
@@ -102,6 +103,9 @@ const MUST_HAPPEN: [&str; 32] = [
     "wrong passwords",
     "kmsuser locked out",
     "second operator",
+    "full disk of the control plane",
+    "vanished disk of the control plane",
+    "calls refused for want of storage",
     "connect failed: INVALID_CREDENTIALS",
     "connect failed: USER_LOCKED_OUT",
     "calls in flight at a disconnect",
@@ -244,6 +248,8 @@ fn planned(coverage: &mut Coverage, fault: &Fault) {
             coverage.had(name, restart.mid_write.is_some());
         }
         Fault::Clerk(_) => coverage.count("second operator", 1),
+        Fault::FullDisk(_) => coverage.count("full disk of the control plane", 1),
+        Fault::Vanish(_) => coverage.count("vanished disk of the control plane", 1),
         Fault::Storm(_)
         | Fault::Members(_)
         | Fault::Guesses(_)
@@ -267,6 +273,8 @@ fn calls(coverage: &mut Coverage, history: &History) {
         coverage.had("calls of unknown outcome", call.is_unknown());
         let refused = is_crypto && call.outcome.is_err() && !call.is_unknown();
         coverage.had("calls refused as disconnected", refused);
+        let refused = call.outcome == Err(Code::ServiceUnavailable);
+        coverage.had("calls refused for want of storage", refused);
         let is_key = matches!(call.outcome, Ok(Answer::Key(_)));
         coverage.had("keys created", is_key);
     }

@@ -15,9 +15,20 @@ struct Entry {
     story: &'static str,
 }
 
-const CORPUS: [Entry; 10] = [
+const CORPUS: [Entry; 12] = [
     Entry {
-        seed: 43,
+        seed: 156,
+        built: false,
+        carrier: Carrier::Messages,
+        bug: Bug::RefusedDisconnectClosesGate,
+        violates: Invariant::I11,
+        story: "The control plane's disk was full, so a disconnect was refused; but its gate was down \
+                already and stayed down, so that a key store that said CONNECTED served nothing, also \
+                when there was room again. A disconnect that is not recorded leaves the connection \
+                whole.",
+    },
+    Entry {
+        seed: 380,
         built: false,
         carrier: Carrier::Messages,
         bug: Bug::SessionOutlivesConnection,
@@ -57,21 +68,21 @@ const CORPUS: [Entry; 10] = [
                 connection, of which there were none yet, and no HSM heard of it. Rule SHARE-08.",
     },
     Entry {
-        seed: 1504,
+        seed: 176,
         built: false,
         carrier: Carrier::Messages,
         bug: Bug::RemovalNotRepeatable,
-        violates: Invariant::InStep,
+        violates: Invariant::I11,
         story: "The power failed after an HSM's disk had been destroyed and before its removal \
                 was recorded. Taken up again, the removal wanted a backup of what was gone, and \
                 the cluster could never be changed again.",
     },
     Entry {
-        seed: 1802,
+        seed: 2470,
         built: false,
         carrier: Carrier::Messages,
         bug: Bug::RemovalNotRepeatable,
-        violates: Invariant::InStep,
+        violates: Invariant::I11,
         story: "The same; and since the step failed, the restarted service showed no such cluster \
                 at all, and the key store that used it could not be connected.",
     },
@@ -79,14 +90,14 @@ const CORPUS: [Entry; 10] = [
         seed: 1947,
         built: false,
         carrier: Carrier::Quinn,
-        bug: Bug::RemovalDuringConnectMissed,
+        bug: Bug::ClusterChangeMissed,
         violates: Invariant::I11,
         story: "Two HSMs were removed between a connect's first look at the cluster and its end. \
                 The connection kept both, and every other call waited a second for each, for as \
                 long as the store was connected. Rule KS-65.",
     },
     Entry {
-        seed: 2996,
+        seed: 8815,
         built: true,
         carrier: Carrier::Messages,
         bug: Bug::RemovedHsmCounts,
@@ -94,6 +105,17 @@ const CORPUS: [Entry; 10] = [
         story: "CreateKey made a key on one HSM and handed it to another; before that one had it, \
                 the first was removed from the cluster. The key was acknowledged, and at no \
                 instant had it been on two disks.",
+    },
+    Entry {
+        seed: 7200,
+        built: false,
+        carrier: Carrier::Messages,
+        bug: Bug::KeyMadeTwice,
+        violates: Invariant::I3,
+        story: "The power failed while an HSM wrote a new key, and it answered that its disk had \
+                failed; so another HSM made the key too, under the same ID. When the first had \
+                started again it had the key after all, of other material, and what one sealed the \
+                other did not open. Rule KEY-24.",
     },
     Entry {
         seed: 15161,

@@ -1,5 +1,8 @@
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
+use parking_lot::{Condvar, Mutex};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::store::Shared;
@@ -15,11 +18,46 @@ pub(crate) struct Job {
     pub(crate) outcome: oneshot::Sender<Result<u64, StoreError>>,
 }
 
+/// Whether the file of a store has been closed, which is when every handle on the store is gone and
+/// what was queued is on disk.
+#[derive(Clone, Default)]
+pub struct Closing(Arc<Closed>);
+
+#[derive(Default)]
+struct Closed {
+    is: Mutex<bool>,
+    told: Condvar,
+}
+
+impl Closing {
+    /// Waits until the file has been closed, and no longer than `at_most`: false when it is open
+    /// then.
+    #[must_use]
+    pub fn wait(&self, at_most: Duration) -> bool {
+        let mut is = self.0.is.lock();
+        let _timeout = self.0.told.wait_while_for(&mut is, |is| !*is, at_most);
+        *is
+    }
+
+    fn tell(&self) {
+        *self.0.is.lock() = true;
+        let _woken = self.0.told.notify_all();
+    }
+}
+
+impl fmt::Debug for Closing {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Closing({})", *self.0.is.lock())
+    }
+}
+
 /// Starts the thread that commits groups until every store handle is gone.
 ///
 /// Rule ST-02: what waits when the disk becomes free is committed together with one sync.
-pub(crate) fn start(shared: Arc<Shared>) -> Result<mpsc::Sender<Job>, StoreError> {
+pub(crate) fn start(shared: Arc<Shared>) -> Result<(mpsc::Sender<Job>, Closing), StoreError> {
     let (sender, mut queue) = mpsc::channel::<Job>(QUEUE_MAX);
+    let closing = Closing::default();
+    let closed = closing.clone();
     let run = move || {
         while let Some(first) = queue.blocking_recv() {
             let mut group = vec![first];
@@ -29,10 +67,13 @@ pub(crate) fn start(shared: Arc<Shared>) -> Result<mpsc::Sender<Job>, StoreError
             }
             shared.commit_group(group);
         }
+        // With the last reference the file is closed.
+        drop(shared);
+        closed.tell();
     };
     std::thread::Builder::new()
         .name("store".to_owned())
         .spawn(run)
         .map_err(|error| StoreError::Closed(format!("no thread to commit on: {error}")))?;
-    Ok(sender)
+    Ok((sender, closing))
 }

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::disk::Disk;
@@ -29,8 +30,10 @@ impl Store {
             .iter()
             .map(|store| store.shared.committing.lock())
             .collect();
-        if let Some(why) = held.iter().find_map(|health| health.failed.clone()) {
-            return Err(StoreError::Closed(why));
+        // One that is full or gone is as it was acknowledged.
+        let mut refusals = held.iter().filter_map(|health| health.refusal());
+        if let Some(refusal) = refusals.find(|it| matches!(it, StoreError::Closed(_))) {
+            return Err(refusal);
         }
         Ok(stores.iter().map(Self::contents).collect())
     }
@@ -46,24 +49,35 @@ impl Store {
         }
     }
 
-    /// Makes the file `path` hold `contents`, synced.
+    /// Makes the file `path`, which holds `contents`, synced.
     ///
     /// # Errors
     /// When there is such a file already, or it cannot be written.
     pub fn make(path: &Path, contents: &Contents) -> Result<(), StoreError> {
-        if path.exists() {
-            let why = format!("{} is there already", path.display());
-            return Err(StoreError::Unreadable(why));
+        Disk::create(path, &contents.changes(), None).map(drop)
+    }
+}
+
+impl Contents {
+    /// The same with these records in the place of those with their keys.
+    #[must_use]
+    pub fn with(&self, records: Vec<(String, Record)>) -> Self {
+        let mut all: BTreeMap<String, Record> = self.records.iter().cloned().collect();
+        all.extend(records);
+        Self {
+            revision: self.revision,
+            records: all.into_iter().collect(),
         }
-        let (disk, _empty) = Disk::open(path)?;
-        let records = contents.records.iter();
-        let changes = Changes {
+    }
+
+    fn changes(&self) -> Changes {
+        let records = self.records.iter();
+        Changes {
             writes: records
                 .map(|(key, record)| (key.clone(), Some(record.clone())))
                 .collect(),
-            revision: contents.revision,
-        };
-        disk.commit(&changes)
-            .map_err(|error| StoreError::Closed(format!("{}: {error}", path.display())))
+            revision: self.revision,
+            pressing: false,
+        }
     }
 }

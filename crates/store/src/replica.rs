@@ -101,6 +101,7 @@ impl Changed {
         }
         writes.retain(|key, record| present.get(key) != record.as_ref());
         Changes {
+            pressing: false,
             writes,
             revision: self.revision,
         }

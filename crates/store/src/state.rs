@@ -40,6 +40,8 @@ pub(crate) struct State {
 pub(crate) struct Changes {
     pub(crate) writes: BTreeMap<String, Option<Record>>,
     pub(crate) revision: u64,
+    /// Whether one of the transactions is.
+    pub(crate) pressing: bool,
 }
 
 impl State {
@@ -90,6 +92,23 @@ impl State {
 }
 
 impl Changes {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.writes.is_empty() && self.revision == 0
+    }
+
+    /// How many bytes of the disk they take at most while they are committed: pages are copied
+    /// before they are changed.
+    pub(crate) fn bytes(&self) -> u64 {
+        /// A leaf and the two pages above it.
+        const EACH: usize = 3 * 4096;
+        /// The tables' own pages, and those of what is free.
+        const ALL: usize = 8 * 4096;
+        let values = self.writes.values().flatten();
+        let values: usize = values.map(|record| record.value.len()).sum();
+        let bytes = ALL + EACH * self.writes.len() + 2 * values;
+        u64::try_from(bytes).unwrap_or(u64::MAX)
+    }
+
     /// Adds `transaction` on top of `state` and the group so far, if its checks hold there.
     ///
     /// Rule ST-01: a transaction whose expectations do not hold changes nothing.
@@ -119,6 +138,7 @@ impl Changes {
             return Ok(latest);
         }
         let revision = latest + 1;
+        self.pressing |= transaction.pressing;
         for (key, value) in transaction.writes {
             let record = value.map(|value| Record {
                 revision,

@@ -2,17 +2,19 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use redb::StorageBackend;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::committer::{self, Job};
-use crate::disk::Disk;
+use crate::committer::{self, Closing, Job};
+use crate::disk::{Disk, Failure};
 use crate::log::Log;
+use crate::medium::Place;
 use crate::replica::{Authority, Changed, Link};
 use crate::state::{Changes, State};
-use crate::{Record, StoreError, Transaction};
+use crate::{Record, Room, StoreError, Transaction};
 
 /// Durable records, ordered by key. Cheap to clone; all clones are one store.
 ///
@@ -21,9 +23,16 @@ use crate::{Record, StoreError, Transaction};
 pub struct Store {
     pub(crate) shared: Arc<Shared>,
     /// The committer's queue; none where commits happen on the caller.
-    queue: Option<mpsc::Sender<Job>>,
+    queue: Option<Queue>,
     /// Where the store is, if this is a replica.
     link: Option<Arc<Link>>,
+}
+
+/// The way to the committer.
+#[derive(Clone)]
+struct Queue {
+    jobs: mpsc::Sender<Job>,
+    closing: Closing,
 }
 
 /// What the handles and the committer share.
@@ -32,15 +41,41 @@ pub(crate) struct Shared {
     disk: Option<Disk>,
     /// Held from the first check of a group until its writes are visible.
     pub(crate) committing: Mutex<Health>,
+    /// Whether `committing` says anything but well: looked at before calls, without its lock.
+    ailing: AtomicBool,
     revision: watch::Sender<u64>,
     /// What a replica has seen change and nobody has taken yet.
     seen: Mutex<BTreeSet<String>>,
     on_failure: fn(&str),
 }
 
+/// Whether commits can succeed. Kept under the lock of who commits.
 #[derive(Default)]
-pub(crate) struct Health {
-    pub(crate) failed: Option<String>,
+pub(crate) struct Health(StoreHealth);
+
+impl Health {
+    /// What a commit is answered with that is not even tried.
+    pub(crate) fn refusal(&self) -> Option<StoreError> {
+        match &self.0 {
+            StoreHealth::Well | StoreHealth::Full(_) => None,
+            StoreHealth::Vanished(why) => Some(StoreError::Vanished(why.clone())),
+            StoreHealth::Failed(why) => Some(StoreError::Closed(why.clone())),
+        }
+    }
+}
+
+/// How a store is. Reads are served whatever it says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum StoreHealth {
+    /// Commits are taken.
+    #[default]
+    Well,
+    /// The disk has no room. Commits are refused until it has.
+    Full(String),
+    /// The file was removed or replaced. Commits are refused from then on.
+    Vanished(String),
+    /// The disk failed, and what it holds is unknown. Commits are refused from then on.
+    Failed(String),
 }
 
 impl Store {
@@ -54,17 +89,51 @@ impl Store {
         }
     }
 
-    /// The store in the file `path`, made if absent, with a committer thread of its own.
+    /// The store in the file `path`, with a committer thread of its own.
     ///
     /// # Errors
-    /// When the file is in use, cannot be opened, or has another schema.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let (disk, state) = Disk::open(path)?;
+    /// When the file is absent, in use, cannot be opened, or has another schema.
+    pub fn open(path: &Path, room: Option<&Room>) -> Result<Self, StoreError> {
+        Self::on_disk(Disk::open(path, room.cloned())?)
+    }
+
+    /// What is in the file `path`, in memory. The file can be one that nothing may be written to, and
+    /// is left as it is; no process may have it open.
+    ///
+    /// # Errors
+    /// When the file is absent, cannot be read, or has another schema.
+    pub fn copy_of(path: &Path) -> Result<Self, StoreError> {
+        let state = Disk::read_copy(path)?;
+        Ok(Self {
+            shared: Shared::new(state, None, close),
+            queue: None,
+            link: None,
+        })
+    }
+
+    /// An empty store in a file that is made.
+    ///
+    /// # Errors
+    /// When there is such a file already, or it cannot be made.
+    pub fn create(path: &Path, room: Option<&Room>) -> Result<Self, StoreError> {
+        let nothing = Changes::default();
+        Self::on_disk(Disk::create(path, &nothing, room.cloned())?)
+    }
+
+    /// Removes the file of a store that is not needed any more, if it is there.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn remove(path: &Path) -> Result<(), StoreError> {
+        Disk::remove(path)
+    }
+
+    fn on_disk((disk, state): (Disk, State)) -> Result<Self, StoreError> {
         let shared = Shared::new(state, Some(disk), abort);
-        let queue = committer::start(Arc::clone(&shared))?;
+        let (jobs, closing) = committer::start(Arc::clone(&shared))?;
         Ok(Self {
             shared,
-            queue: Some(queue),
+            queue: Some(Queue { jobs, closing }),
             link: None,
         })
     }
@@ -74,7 +143,25 @@ impl Store {
     /// # Errors
     /// When the disk cannot be read.
     pub fn on_backend(backend: impl StorageBackend) -> Result<Self, StoreError> {
-        let (disk, state) = Disk::on(backend)?;
+        Self::on_storage(backend, None)
+    }
+
+    /// The same on a disk that can be taken from its place while it is in use.
+    ///
+    /// # Errors
+    /// When the disk cannot be read.
+    pub fn on_backend_at(
+        backend: impl StorageBackend,
+        place: impl Place + 'static,
+    ) -> Result<Self, StoreError> {
+        Self::on_storage(backend, Some(Box::new(place)))
+    }
+
+    fn on_storage(
+        backend: impl StorageBackend,
+        place: Option<Box<dyn Place>>,
+    ) -> Result<Self, StoreError> {
+        let (disk, state) = Disk::on(backend, place)?;
         Ok(Self {
             shared: Shared::new(state, Some(disk), close),
             queue: None,
@@ -95,6 +182,12 @@ impl Store {
         replica.catch_up().await?;
         let _loaded_by_whoever_asks = replica.take_changed();
         Ok(replica)
+    }
+
+    /// Tells when the file has been closed; nothing where there is none.
+    #[must_use]
+    pub fn closing(&self) -> Option<Closing> {
+        self.queue.as_ref().map(|queue| queue.closing.clone())
     }
 
     /// Remembers the latest writes from here on, so that replicas need not read everything.
@@ -181,12 +274,43 @@ impl Store {
             None => self.shared.commit_group(vec![job]),
             Some(queue) => {
                 let closed = |_job| StoreError::Closed("its committer has ended".to_owned());
-                queue.send(job).await.map_err(closed)?;
+                queue.jobs.send(job).await.map_err(closed)?;
             }
         }
         told.await.unwrap_or_else(|_dropped| {
             Err(StoreError::Closed("its committer has ended".to_owned()))
         })
+    }
+
+    /// How the store is. Looks at its disk: it can be asked every second, not at every call.
+    #[must_use]
+    pub fn health(&self) -> StoreHealth {
+        self.shared.look()
+    }
+
+    /// Refuses what would be refused when it is committed, before anything is done that the commit
+    /// belongs to. Costs next to nothing while the store is well.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`], [`StoreError::Vanished`] or [`StoreError::Closed`].
+    pub fn check_writable(&self) -> Result<(), StoreError> {
+        let full = self.shared.disk.as_ref().is_some_and(Disk::is_full);
+        if !full && !self.shared.ailing.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        match self.shared.look() {
+            StoreHealth::Well => Ok(()),
+            StoreHealth::Full(why) => Err(StoreError::Full(why)),
+            StoreHealth::Vanished(why) => Err(StoreError::Vanished(why)),
+            StoreHealth::Failed(why) => Err(StoreError::Closed(why)),
+        }
+    }
+
+    /// Whether a pressing transaction may find room where others are refused.
+    #[must_use]
+    pub fn has_last_room(&self) -> bool {
+        let disk = self.shared.disk.as_ref();
+        disk.is_none_or(Disk::has_last_room)
     }
 
     /// The revision of the latest commit, to wait for changes.
@@ -215,6 +339,7 @@ impl Shared {
             state: RwLock::new(state),
             disk,
             committing: Mutex::default(),
+            ailing: AtomicBool::new(false),
             revision,
             seen: Mutex::default(),
             on_failure,
@@ -226,11 +351,10 @@ impl Shared {
     /// Rule ST-03: an outcome is told, and a write is visible, only after the sync.
     pub(crate) fn commit_group(&self, group: Vec<Job>) {
         let mut health = self.committing.lock();
-        if let Some(why) = &health.failed {
-            let closed = StoreError::Closed(why.clone());
+        if let Some(refusal) = health.refusal() {
             group
                 .into_iter()
-                .for_each(|job| tell(job.outcome, Err(closed.clone())));
+                .for_each(|job| tell(job.outcome, Err(refusal.clone())));
             return;
         }
         let mut changes = Changes::default();
@@ -239,13 +363,15 @@ impl Shared {
             let add = |job: Job| (job.outcome, changes.add(&state, job.transaction));
             group.into_iter().map(add).collect()
         };
-        if let Err(why) = self.write(&changes) {
-            health.failed = Some(why.clone());
-            for (outcome, _) in outcomes {
-                tell(outcome, Err(StoreError::Closed(why.clone())));
+        if let Err(failure) = self.write(&changes) {
+            let error = self.endure(&mut health, failure);
+            for (outcome, result) in outcomes {
+                // One that conflicts with what is there is told so.
+                tell(outcome, result.and_then(|_| Err(error.clone())));
             }
             return;
         }
+        self.weigh(&mut health, &changes);
         let revision = changes.revision;
         self.state.write().apply(changes);
         drop(health);
@@ -268,18 +394,68 @@ impl Shared {
         self.revision.send_replace(revision);
     }
 
-    fn write(&self, changes: &Changes) -> Result<(), String> {
-        let Some(disk) = &self.disk else {
-            return Ok(());
-        };
-        if changes.writes.is_empty() {
-            return Ok(());
+    fn write(&self, changes: &Changes) -> Result<(), Failure> {
+        match &self.disk {
+            Some(disk) if !changes.writes.is_empty() => disk.commit(changes),
+            _ => Ok(()),
         }
-        disk.commit(changes).map_err(|error| {
-            let why = format!("the disk failed: {error}");
-            (self.on_failure)(&why);
-            why
-        })
+    }
+
+    /// What becomes of the store, said once, and what the callers are told.
+    fn endure(&self, health: &mut Health, failure: Failure) -> StoreError {
+        self.ailing.store(true, Ordering::Release);
+        match failure {
+            Failure::Full(why) => {
+                tracing::debug!("a write is refused: {why}");
+                health.0 = StoreHealth::Full(why.clone());
+                StoreError::Full(why)
+            }
+            Failure::Vanished(why) => {
+                tracing::error!("{why}; writes are refused from here on, reads go on");
+                health.0 = StoreHealth::Vanished(why.clone());
+                StoreError::Vanished(why)
+            }
+            Failure::Broken(why) => {
+                let why = format!("the disk failed: {why}");
+                (self.on_failure)(&why);
+                health.0 = StoreHealth::Failed(why.clone());
+                StoreError::Closed(why)
+            }
+        }
+    }
+
+    /// After a commit: whether it has left room for another one.
+    fn weigh(&self, health: &mut Health, committed: &Changes) {
+        let Some(disk) = self.disk.as_ref().filter(|_| !committed.writes.is_empty()) else {
+            return;
+        };
+        match disk.check_room(0) {
+            Ok(()) => self.recover(health),
+            Err(failure) => drop(self.endure(health, failure)),
+        }
+    }
+
+    /// There is room again.
+    fn recover(&self, health: &mut Health) {
+        if health.0 != StoreHealth::Well {
+            health.0 = StoreHealth::Well;
+            self.ailing.store(false, Ordering::Release);
+        }
+    }
+
+    /// Looks at the disk and says how the store is.
+    fn look(&self) -> StoreHealth {
+        let mut health = self.committing.lock();
+        let Some(disk) = &self.disk else {
+            return health.0.clone();
+        };
+        if health.refusal().is_none() {
+            match disk.check_place().and_then(|()| disk.check_room(0)) {
+                Ok(()) => self.recover(&mut health),
+                Err(failure) => drop(self.endure(&mut health, failure)),
+            }
+        }
+        health.0.clone()
     }
 }
 
@@ -301,18 +477,29 @@ fn tell(outcome: oneshot::Sender<Result<u64, StoreError>>, result: Result<u64, S
 #[cfg(test)]
 mod tests {
     use std::io;
-    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
 
     use redb::backends::InMemoryBackend;
 
     use super::*;
 
-    /// A disk whose syncs fail once `broken`, and which counts its writes.
+    /// A disk whose syncs fail once `broken`, whose writes find no room once `full`, and which counts
+    /// its writes.
     #[derive(Debug, Clone, Default)]
     struct Fragile {
         disk: Arc<InMemoryBackend>,
         broken: Arc<AtomicBool>,
+        full: Arc<AtomicBool>,
         writes: Arc<AtomicUsize>,
+    }
+
+    impl Fragile {
+        fn room(&self) -> io::Result<()> {
+            if self.full.load(Ordering::Relaxed) {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            Ok(())
+        }
     }
 
     impl StorageBackend for Fragile {
@@ -325,6 +512,9 @@ mod tests {
         }
 
         fn set_len(&self, len: u64) -> io::Result<()> {
+            if len > self.disk.len()? {
+                self.room()?;
+            }
             self.disk.set_len(len)
         }
 
@@ -337,6 +527,10 @@ mod tests {
 
         fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
             self.writes.fetch_add(1, Ordering::Relaxed);
+            // What is there is overwritten: the header, when redb recovers.
+            if offset > 0 {
+                self.room()?;
+            }
             self.disk.write(offset, data)
         }
     }
@@ -348,7 +542,7 @@ mod tests {
     }
 
     fn on(backend: &Fragile) -> Store {
-        let (disk, state) = Disk::on(backend.clone()).unwrap();
+        let (disk, state) = Disk::on(backend.clone(), None).unwrap();
         Store {
             shared: Shared::new(state, Some(disk), count_failure),
             queue: None,
@@ -378,6 +572,35 @@ mod tests {
         assert!(matches!(later, Err(StoreError::Closed(_))), "{later:?}");
     }
 
+    /// Rule ST-24, ST-25
+    #[test]
+    fn a_full_disk_refuses_writes_loses_nothing_and_takes_them_again() {
+        let backend = Fragile::default();
+        let store = Store::on_backend(backend.clone()).unwrap();
+        let mut acknowledged = Vec::new();
+        for round in 0_u8..20 {
+            let key = format!("k{round}");
+            backend.full.store(round % 3 == 1, Ordering::Relaxed);
+            let put = Transaction::new().put(&*key, vec![round; 3000]);
+            match commit(&store, put) {
+                Ok(_) => acknowledged.push(key),
+                Err(StoreError::Full(_)) => assert_eq!(round % 3, 1),
+                Err(error) => panic!("{error}"),
+            }
+            let names = |store: &Store| -> Vec<String> {
+                let all = store.scan("", None, 99).into_iter();
+                all.map(|(key, _)| key).collect()
+            };
+            acknowledged.sort();
+            assert_eq!(names(&store), acknowledged);
+        }
+        assert_eq!(acknowledged.len(), 13);
+        assert_eq!(store.health(), StoreHealth::Well);
+        drop(store);
+        let again = Store::on_backend(backend).unwrap();
+        assert_eq!(again.scan("", None, 99).len(), 13);
+    }
+
     /// Rule ST-01
     #[test]
     fn a_conflict_and_a_mere_check_do_not_touch_the_disk() {
@@ -393,5 +616,131 @@ mod tests {
             Err(StoreError::Conflict { .. })
         ));
         assert_eq!(backend.writes.load(Ordering::Relaxed), before);
+    }
+
+    /// A store in a file, and what it is told.
+    fn in_file(folder: &Path) -> Store {
+        Store::create(&folder.join("store.redb"), None).unwrap()
+    }
+
+    fn put(key: &str) -> Transaction {
+        Transaction::new().put(key, vec![1])
+    }
+
+    /// Rule ST-21
+    #[test]
+    fn nothing_is_acknowledged_once_the_file_was_removed_replaced_or_moved() {
+        let remove: fn(&Path) = |path| std::fs::remove_file(path).unwrap();
+        let replace: fn(&Path) = |path| {
+            let copy = path.with_extension("copy");
+            std::fs::copy(path, &copy).unwrap();
+            std::fs::rename(&copy, path).unwrap();
+        };
+        let move_away: fn(&Path) = |path| {
+            let folder = path.parent().unwrap();
+            std::fs::rename(folder, folder.with_extension("away")).unwrap();
+        };
+        for (vanish, named) in [
+            (remove, "removed"),
+            (replace, "replaced"),
+            (move_away, "removed"),
+        ] {
+            let root = tempfile::tempdir().unwrap();
+            let folder = root.path().join("data");
+            std::fs::create_dir(&folder).unwrap();
+            let store = in_file(&folder);
+            commit(&store, put("a")).unwrap();
+            assert_eq!(store.health(), StoreHealth::Well);
+            vanish(&folder.join("store.redb"));
+            let left = folder.exists();
+            let refused = commit(&store, put("b"));
+            let Err(StoreError::Vanished(why)) = &refused else {
+                panic!("{refused:?}")
+            };
+            assert!(why.contains(named), "{why}");
+            assert_eq!(store.health(), StoreHealth::Vanished(why.clone()));
+            assert_eq!(commit(&store, put("c")), refused);
+            assert_eq!(store.check_writable(), refused.map(drop));
+            assert!(store.get("a").is_some() && store.get("b").is_none());
+            assert_eq!(folder.exists(), left, "nothing is made anew in the gap");
+        }
+    }
+
+    /// Rule ST-21: without a write too.
+    #[test]
+    fn a_store_that_is_gone_says_so_when_it_is_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = in_file(folder.path());
+        std::fs::remove_file(folder.path().join("store.redb")).unwrap();
+        assert!(matches!(store.health(), StoreHealth::Vanished(_)));
+        assert!(store.check_writable().is_err());
+    }
+
+    /// What a kill leaves of a store: its files as the kernel has them.
+    fn killed_copy(from: &Path, to: &Path) {
+        for name in ["store.redb", "store.guard"] {
+            std::fs::copy(from.join(name), to.join(name)).unwrap();
+        }
+    }
+
+    /// Rule ST-26: 160 single bytes of what the last commits wrote, changed after a kill.
+    #[test]
+    fn no_changed_byte_loses_an_acknowledged_write_in_silence() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = in_file(folder.path());
+        let path = folder.path().join("store.redb");
+        for number in 0..40 {
+            commit(&store, put(&format!("k{number:02}"))).unwrap();
+        }
+        let before = std::fs::read(&path).unwrap();
+        for number in 40..44 {
+            commit(&store, put(&format!("k{number:02}"))).unwrap();
+        }
+        let after = std::fs::read(&path).unwrap();
+        let newest: Vec<usize> = (0..before.len())
+            .filter(|at| before[*at] != after[*at])
+            .collect();
+        let mut refused = 0;
+        for round in 0..160 {
+            let at = newest[round * newest.len() / 160];
+            let copy = tempfile::tempdir().unwrap();
+            killed_copy(folder.path(), copy.path());
+            let mut bytes = after.clone();
+            bytes[at] ^= 1 << (round % 8);
+            std::fs::write(copy.path().join("store.redb"), bytes).unwrap();
+            match Store::open(&copy.path().join("store.redb"), None) {
+                Ok(opened) => assert_eq!(opened.scan("", None, 99).len(), 44, "byte {at}"),
+                Err(StoreError::Unreadable(_)) => refused += 1,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert!(refused > 0, "no byte that was changed mattered");
+        let copy = tempfile::tempdir().unwrap();
+        killed_copy(folder.path(), copy.path());
+        let whole = Store::open(&copy.path().join("store.redb"), None).unwrap();
+        assert_eq!(whole.scan("", None, 99).len(), 44);
+    }
+
+    /// Rule ST-26
+    #[test]
+    fn an_older_copy_of_a_file_is_told_and_can_be_accepted() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = in_file(folder.path());
+        commit(&store, put("a")).unwrap();
+        let older = tempfile::tempdir().unwrap();
+        killed_copy(folder.path(), older.path());
+        commit(&store, put("b")).unwrap();
+        let guard = older.path().join("store.guard");
+        std::fs::copy(folder.path().join("store.guard"), &guard).unwrap();
+        let path = older.path().join("store.redb");
+        let Err(StoreError::Unreadable(why)) = Store::open(&path, None) else {
+            panic!("it was opened")
+        };
+        assert!(why.contains("revision 2 was acknowledged"), "{why}");
+        assert!(why.contains("store.guard"), "{why}");
+        std::fs::remove_file(&guard).unwrap();
+        let accepted = Store::open(&path, None).unwrap();
+        assert!(accepted.get("a").is_some() && accepted.get("b").is_none());
+        assert!(guard.exists());
     }
 }

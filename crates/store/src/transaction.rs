@@ -20,6 +20,7 @@ pub enum Expect {
 pub struct Transaction {
     pub(crate) checks: Vec<(String, Expect)>,
     pub(crate) writes: Vec<(String, Option<Vec<u8>>)>,
+    pub(crate) pressing: bool,
 }
 
 impl Transaction {
@@ -47,6 +48,15 @@ impl Transaction {
     #[must_use]
     pub fn delete(mut self, key: impl Into<String>) -> Self {
         self.writes.push((key.into(), None));
+        self
+    }
+
+    /// It belongs to something that was done already, when there was room
+    /// ([`Store::check_writable`](crate::Store::check_writable)): it is tried also when by now there
+    /// seems to be none.
+    #[must_use]
+    pub const fn pressing(mut self) -> Self {
+        self.pressing = true;
         self
     }
 

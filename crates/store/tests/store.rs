@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use portcullis_seam::BoxFuture;
 use portcullis_store::{Authority, Changed, Contents, Expect, Store, StoreError, Transaction};
@@ -29,7 +30,7 @@ fn value(store: &Store, key: &str) -> Option<String> {
 
 fn on_disk(test: impl FnOnce(Store)) {
     let folder = tempfile::tempdir().unwrap();
-    test(Store::open(&folder.path().join("store")).unwrap());
+    test(Store::create(&folder.path().join("store"), None).unwrap());
 }
 
 /// Rule ST-01
@@ -57,12 +58,31 @@ fn a_transaction_whose_expectations_fail_writes_nothing() {
     on_disk(check);
 }
 
+/// Rule WORK-09
+#[test]
+fn a_store_tells_when_its_file_has_been_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let store = Store::create(&path, None).unwrap();
+    let closing = store.closing().unwrap();
+    wait(store.commit(put("a", "1"))).unwrap();
+    let other = store.clone();
+    drop(store);
+    assert!(!closing.wait(Duration::ZERO), "a handle is left");
+    drop(other);
+    assert!(closing.wait(Duration::from_secs(60)));
+    // Nothing holds the file any more.
+    let again = Store::open(&path, None).unwrap();
+    assert_eq!(value(&again, "a").as_deref(), Some("1"));
+    assert!(Store::memory().closing().is_none());
+}
+
 /// Rule ST-02, ST-03
 #[test]
 fn concurrent_commits_are_ordered_and_all_there_after_reopening() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store");
-    let store = Store::open(&path).unwrap();
+    let store = Store::create(&path, None).unwrap();
     wait(async {
         let mut commits = tokio::task::JoinSet::new();
         for number in 0..200 {
@@ -86,7 +106,7 @@ fn concurrent_commits_are_ordered_and_all_there_after_reopening() {
 /// The committer closes the file a moment after the last handle is gone.
 fn reopen(path: &std::path::Path) -> Store {
     for _ in 0..100_000 {
-        match Store::open(path) {
+        match Store::open(path, None) {
             Err(StoreError::InUse(_)) => std::thread::yield_now(),
             other => return other.unwrap(),
         }
@@ -99,8 +119,11 @@ fn reopen(path: &std::path::Path) -> Store {
 fn a_second_opener_is_told_that_the_file_is_in_use() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store");
-    let _first = Store::open(&path).unwrap();
-    assert!(matches!(Store::open(&path), Err(StoreError::InUse(_))));
+    let _first = Store::create(&path, None).unwrap();
+    assert!(matches!(
+        Store::open(&path, None),
+        Err(StoreError::InUse(_))
+    ));
 }
 
 /// Rule ST-05
@@ -125,7 +148,7 @@ fn a_file_that_is_not_a_store_is_refused_with_a_reason() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store");
     std::fs::write(&path, b"not a database, and long enough to be looked at").unwrap();
-    let Err(StoreError::Unreadable(why)) = Store::open(&path) else {
+    let Err(StoreError::Unreadable(why)) = Store::open(&path, None) else {
         panic!("it was opened")
     };
     assert!(why.contains("store"), "{why}");
@@ -135,7 +158,7 @@ fn a_file_that_is_not_a_store_is_refused_with_a_reason() {
 #[test]
 fn the_contents_of_several_stores_are_of_one_instant() {
     let folder = tempfile::tempdir().unwrap();
-    let open = |name: &str| Store::open(&folder.path().join(name)).unwrap();
+    let open = |name: &str| Store::create(&folder.path().join(name), None).unwrap();
     let stores = [open("first"), open("second")];
     let writer = {
         let stores = stores.clone();
@@ -215,7 +238,7 @@ fn a_watcher_hears_of_the_latest_commit() {
 fn ten_thousand_records_are_read_at_start_up() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store");
-    let store = Store::open(&path).unwrap();
+    let store = Store::create(&path, None).unwrap();
     let all = (0..10_000).fold(Transaction::new(), |transaction, number| {
         transaction.put(format!("kms/key/{number:05}"), vec![7; 600])
     });

@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_prepared_call_carries_everything_that_is_signed() {
-        let endpoint = Endpoint::parse("http://127.0.0.1:4566").unwrap();
+        let endpoint = Endpoint::parse("http://127.0.0.1:4566", None).unwrap();
         let credentials = Credentials {
             region: "eu-west-1".to_owned(),
             access_key: "111122223333".to_owned(),

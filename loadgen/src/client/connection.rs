@@ -1,3 +1,4 @@
+use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -5,7 +6,6 @@ use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use super::Endpoint;
@@ -22,6 +22,8 @@ pub(crate) struct Answer {
 pub(crate) enum Broken {
     /// The connection could not be opened.
     Refused,
+    /// What answers speaks no TLS, or is not who it has to be.
+    Untrusted,
     /// It ended before the answer was whole.
     Lost,
     /// The answer took longer than the timeout.
@@ -33,6 +35,7 @@ impl Broken {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Refused => "ClientConnectionRefused",
+            Self::Untrusted => "ClientTlsFailure",
             Self::Lost => "ClientConnectionLost",
             Self::Late => "ClientTimeout",
         }
@@ -124,11 +127,13 @@ async fn exchange(
 
 impl Open {
     async fn to(endpoint: &Endpoint) -> Result<Self, Broken> {
-        let stream = TcpStream::connect(&endpoint.address)
-            .await
-            .map_err(|_error| Broken::Refused)?;
-        // Without it, small writes wait for the acknowledgement of the last one.
-        stream.set_nodelay(true).map_err(|_error| Broken::Refused)?;
+        let stream = endpoint.dial.connect().await.map_err(|error| {
+            if error.kind() == io::ErrorKind::InvalidData {
+                Broken::Untrusted
+            } else {
+                Broken::Refused
+            }
+        })?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|_error| Broken::Lost)?;

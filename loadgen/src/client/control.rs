@@ -3,12 +3,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{HeaderValue, Method, Request, StatusCode};
 use http_body_util::Full;
 use serde_json::{Value, json};
 
-use super::{Answer, Broken, Caller, Endpoint, Line, Prepared, Service, exception_name};
+use super::{Answer, Broken, Caller, Endpoint, Line, Places, Prepared, Service, exception_name};
 use crate::failure::Unusable;
 
 /// Why a control-plane call failed.
@@ -91,6 +91,9 @@ impl KeyStore {
 #[derive(Debug)]
 pub(crate) struct Control {
     line: Line,
+    /// To the admin API of a Portcullis.
+    admin: Line,
+    authorization: Option<HeaderValue>,
     caller: Rc<Caller>,
 }
 
@@ -105,9 +108,11 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_millis(100);
 const PAGES_MAX: usize = 100;
 
 impl Control {
-    pub(crate) fn new(endpoint: Endpoint, caller: Rc<Caller>) -> Self {
+    pub(crate) fn new(places: Places, caller: Rc<Caller>) -> Self {
         Self {
-            line: Line::new(endpoint, CONTROL_TIMEOUT),
+            line: Line::new(places.endpoint, CONTROL_TIMEOUT),
+            admin: Line::new(places.admin, CONTROL_TIMEOUT),
+            authorization: places.authorization,
             caller,
         }
     }
@@ -182,9 +187,12 @@ impl Control {
             unreachable: false,
         })?;
         let headers = request.headers_mut();
-        headers.insert(HOST, self.line.endpoint().host.clone());
+        headers.insert(HOST, self.admin.endpoint().host.clone());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let answer = self.line.exchange(request).await;
+        if let Some(authorization) = &self.authorization {
+            headers.insert(AUTHORIZATION, authorization.clone());
+        }
+        let answer = self.admin.exchange(request).await;
         let answer = answer.map_err(|broken| CallError::broken(path, broken))?;
         read_admin(path, &answer)
     }
@@ -286,6 +294,8 @@ fn read_admin(path: &str, answer: &Answer) -> Result<Value, CallError> {
     if reply.get("error_code").and_then(Value::as_u64) == Some(0) {
         return Ok(data);
     }
+    // What never came to a verb has a message instead.
+    let data = reply.get_mut("message").map_or(data, Value::take);
     let message = data
         .as_str()
         .map_or_else(|| data.to_string(), str::to_owned);

@@ -9,5 +9,5 @@ mod wire;
 pub(crate) use caller::{Caller, Prepared, Service};
 pub(crate) use connection::{Answer, Broken, Line};
 pub(crate) use control::{CallError, Control, KeyStore};
-pub(crate) use endpoint::Endpoint;
+pub(crate) use endpoint::{Endpoint, Places};
 pub(crate) use wire::{decode_plaintext, exception_name, read_sealed};

@@ -2,7 +2,6 @@
 
 mod files;
 mod hgrm;
-pub(crate) mod print;
 mod progress;
 mod table;
 

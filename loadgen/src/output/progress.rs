@@ -1,7 +1,8 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use super::{Files, millis, print};
+use super::{Files, millis};
+use crate::print;
 use crate::record::{Second, TimelineLine};
 use crate::worker::Journal;
 

@@ -19,14 +19,15 @@ use serde_json::{Value, json};
 use tokio::task::LocalSet;
 use tokio::time::Instant;
 
+use crate::access::Access;
 use crate::args::{Credentials, Output};
-use crate::client::{Caller, Control, Endpoint, KeyStore, Prepared};
+use crate::client::{Caller, Control, KeyStore, Places, Prepared};
 use crate::cycle::query;
 use crate::failure::Unusable;
 use crate::judge::{Comparison, Gate, Outcome, Sample, digest};
 use crate::operation::{Mix, Operation};
-use crate::output::print;
 use crate::plan::Plan;
+use crate::print::{self, Columns};
 use repair::{Repair, Shape};
 use report::{LostKey, Report};
 use traffic::{Diary, Stage, Traffic};
@@ -34,8 +35,8 @@ use traffic::{Diary, Stage, Traffic};
 /// Where a rehearsal takes place, and how it is told.
 #[derive(Debug)]
 pub struct RehearseArguments {
-    /// The endpoint.
-    pub endpoint: String,
+    /// The endpoint and its admin API.
+    pub access: Access,
     /// Who calls.
     pub credentials: Credentials,
     /// How the result is printed.
@@ -51,7 +52,7 @@ pub fn rehearse(script: &Script, arguments: &RehearseArguments) -> ExitCode {
             match arguments.output {
                 Output::Json => print::json(&report),
                 Output::Table => report.tables().iter().for_each(|table| {
-                    print::table(table);
+                    print::table(Columns::Numbers, table);
                     print::line("");
                 }),
             }
@@ -81,9 +82,10 @@ fn run(script: &Script, arguments: &RehearseArguments) -> Result<Report, Unusabl
 }
 
 async fn carry_out(script: &Script, arguments: &RehearseArguments) -> Result<Report, Unusable> {
-    let endpoint = Endpoint::parse(&arguments.endpoint)?;
+    let places = Places::parse(&arguments.access)?;
+    let endpoint = places.endpoint.clone();
     let caller = Rc::new(Caller::new(endpoint.clone(), &arguments.credentials)?);
-    let mut control = Control::new(endpoint.clone(), Rc::clone(&caller));
+    let mut control = Control::new(places, Rc::clone(&caller));
     let key_store = choose(&mut control, script).await?;
     let mut repair = Repair {
         control,

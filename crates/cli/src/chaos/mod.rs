@@ -10,13 +10,13 @@ use clap::{Args, Subcommand};
 use portcullis_api::{ClusterId, HsmId};
 use portcullis_cloudhsm::{FaultKind, FaultOrder};
 use portcullis_link::Direction;
-use portcullis_loadgen::{Credentials, RehearseArguments, parse_duration};
+use portcullis_loadgen::print::{self, Columns};
+use portcullis_loadgen::{Access, Credentials, RehearseArguments, parse_duration};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::args::{Endpoint, Output};
+use crate::args::Output;
 use crate::client::{Client, ClientError};
-use crate::print;
 
 /// `portcullis chaos`.
 #[derive(Debug, Args)]
@@ -30,7 +30,7 @@ use crate::print;
   portcullis chaos run substitution")]
 pub(crate) struct Chaos {
     #[command(flatten)]
-    endpoint: Endpoint,
+    access: Access,
     #[command(subcommand)]
     command: Verb,
 }
@@ -120,13 +120,13 @@ struct Order {
 /// Runs the verb; exit code 1 when Portcullis refuses it, or when a rehearsal went badly.
 pub(crate) fn run(arguments: Chaos) -> Result<ExitCode, ClientError> {
     if let Verb::Run(run) = arguments.command {
-        return rehearse(run, arguments.endpoint);
+        return rehearse(run, arguments.access);
     }
     crate::wait_for(ask(arguments))
 }
 
 async fn ask(arguments: Chaos) -> Result<ExitCode, ClientError> {
-    let client = Client::new(&arguments.endpoint.url)?;
+    let client = Client::of(&arguments.access)?;
     let reply = match &arguments.command {
         Verb::Inject(order) => client.post(&order.path(), &json!(order.order())).await?,
         Verb::Undo { id } => client.delete(&format!("{PATH}/{id}")).await?,
@@ -142,17 +142,17 @@ async fn ask(arguments: Chaos) -> Result<ExitCode, ClientError> {
         return Ok(ExitCode::FAILURE);
     }
     if matches!(arguments.command, Verb::List { output } if output == Output::Table) {
-        print::table(&rows(data));
+        print::table(Columns::Texts, &rows(data));
     } else {
-        print::json_pretty(data);
+        print::json(data);
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn rehearse(run: Run, endpoint: Endpoint) -> Result<ExitCode, ClientError> {
+fn rehearse(run: Run, access: Access) -> Result<ExitCode, ClientError> {
     let script = script::find(&run.script)?;
     let arguments = RehearseArguments {
-        endpoint: endpoint.url,
+        access,
         credentials: run.credentials,
         output: match run.output {
             Output::Table => portcullis_loadgen::Output::Table,

@@ -2,10 +2,9 @@
 
 use std::io::{BufRead, IsTerminal};
 
+use portcullis_loadgen::print;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::sync::mpsc;
-
-use crate::print;
 
 /// Standard input, line by line, read by a thread of its own so that Ctrl-C is heard meanwhile.
 pub(super) struct Input {

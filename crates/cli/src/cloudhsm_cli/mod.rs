@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use portcullis_loadgen::{Access, print};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -24,9 +25,7 @@ use self::place::Place;
 use self::request::{Request, check_approval, not_there};
 use self::session::{Sessions, Side};
 use self::verbs::{ClusterVerb, Credentials, KeyVerb, Password, UserVerb, Verb};
-use crate::args::Endpoint;
 use crate::client::{Client, ClientError};
-use crate::print;
 
 /// `portcullis cloudhsm-cli`.
 #[derive(Debug, Args)]
@@ -45,7 +44,7 @@ A command logs in with CLOUDHSM_ROLE and CLOUDHSM_PIN (user:password) and logs o
 `login` opened a session before; `logout` ends that. Without a command a prompt begins.")]
 pub(crate) struct CloudHsmCli {
     #[command(flatten)]
-    pub(crate) endpoint: Endpoint,
+    pub(crate) access: Access,
     /// The cluster
     #[arg(long, env = "CLOUDHSM_CLUSTER_ID", value_name = "ID", global = true)]
     cluster_id: Option<String>,
@@ -75,7 +74,7 @@ pub(crate) async fn run(arguments: CloudHsmCli) -> Result<ExitCode, ClientError>
         Some(Mode::Interactive) | None => (None, Sessions::Prompt(BTreeMap::new())),
     };
     let mut cli = Cli {
-        client: Client::new(&arguments.endpoint.url)?,
+        client: Client::of(&arguments.access)?,
         // An empty variable names no cluster.
         cluster: arguments.cluster_id.filter(|id| !id.is_empty()),
         account: arguments.account,
@@ -327,11 +326,11 @@ fn print_reply(reply: &Value) {
         data: &'a Value,
     }
     let (Some(error_code), Some(data)) = (reply.get("error_code"), reply.get("data")) else {
-        return print::json_pretty(reply);
+        return print::json(reply);
     };
     match serde_json::to_string_pretty(&InOrder { error_code, data }) {
         Ok(text) => print::line(&text),
-        Err(_) => print::json_pretty(reply),
+        Err(_) => print::json(reply),
     }
 }
 

@@ -1,11 +1,11 @@
 //! The interactive mode: one line, one verb, until `quit`.
 
 use clap::{Parser, Subcommand};
+use portcullis_loadgen::print;
 
 use super::verbs::Verb;
 use super::{Cli, print_reply};
 use crate::client::ClientError;
-use crate::print;
 
 /// The verbs of the CloudHSM CLI; `help VERB` explains one
 #[derive(Debug, Parser)]

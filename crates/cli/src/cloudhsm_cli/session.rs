@@ -11,6 +11,7 @@ use super::place::Place;
 use super::verbs::RoleArgument;
 use super::{failure, set};
 use crate::client::ClientError;
+use crate::user_folders;
 
 /// Where the tokens of sessions come from.
 #[derive(Debug)]
@@ -222,10 +223,9 @@ fn token_of(login: &Value) -> Option<String> {
 ///
 /// Rule CL-28: each cluster of each Portcullis has a file of its own.
 fn session_file(place: &Place) -> PathBuf {
-    let folder = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
     let name = format!("{}-{}", place.client.authority(), place.cluster);
     let unusual = |character: char| !character.is_ascii_alphanumeric() && character != '-';
-    folder.join(format!("portcullis-session-{}", name.replace(unusual, "_")))
+    user_folders::runtime().join(format!("portcullis-session-{}", name.replace(unusual, "_")))
 }
 
 fn kept_session(place: &Place) -> Option<String> {

@@ -13,7 +13,9 @@
 mod order;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -24,6 +26,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
+
+use crate::door::{TOKEN_FILE, Urls};
 
 /// Runs that are kept; the oldest go first.
 ///
@@ -38,7 +42,7 @@ const REHEARSAL: &str = "rehearsal.json";
 pub(crate) struct LoadRunner {
     folder: PathBuf,
     /// Known once the server listens.
-    endpoint: OnceLock<String>,
+    urls: OnceLock<Urls>,
     /// Process IDs by run; none when it has ended.
     runs: Arc<Mutex<BTreeMap<u64, Option<Pid>>>>,
 }
@@ -51,15 +55,15 @@ impl LoadRunner {
         let runs = kept.map(|run| (run, None)).collect();
         Self {
             folder,
-            endpoint: OnceLock::new(),
+            urls: OnceLock::new(),
             runs: Arc::new(Mutex::new(runs)),
         }
     }
 
     /// Where the load is sent.
-    pub(crate) fn set_endpoint(&self, endpoint: &str) {
+    pub(crate) fn set_urls(&self, urls: Urls) {
         // A server is started once.
-        let _already_set = self.endpoint.set(endpoint.to_owned());
+        let _already_set = self.urls.set(urls);
     }
 
     fn runs(&self) -> MutexGuard<'_, BTreeMap<u64, Option<Pid>>> {
@@ -87,8 +91,8 @@ impl LoadRunner {
         })
     }
 
-    fn spawn(&self, folder: &Path, order: &LoadOrder, endpoint: &str) -> std::io::Result<Child> {
-        fs::create_dir_all(folder)?;
+    fn spawn(&self, folder: &Path, order: &LoadOrder, urls: &Urls) -> std::io::Result<Child> {
+        make_folders(folder)?;
         let told = json!({
             "scenario": order.scenario, "rate": order.rate, "seconds": order.seconds,
             "account": order.account, "region": order.region, "key_store": order.key_store,
@@ -100,7 +104,9 @@ impl LoadRunner {
         let script = order::script(order);
         let mut command = Command::new(std::env::current_exe()?);
         command
-            .args(order::arguments(order, endpoint))
+            .args(order::arguments(order, &urls.endpoint))
+            .env_remove(TOKEN_FILE)
+            .envs(urls.admin_variables())
             .env("AWS_ACCESS_KEY_ID", order.account.as_str())
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env_remove("AWS_SESSION_TOKEN")
@@ -143,8 +149,8 @@ impl LoadRunner {
 impl LoadRuns for LoadRunner {
     fn start(&self, order: LoadOrder) -> Result<String, String> {
         order::check(&order)?;
-        let endpoint = self.endpoint.get();
-        let endpoint = endpoint.ok_or("The server does not listen yet. Try again.")?;
+        let urls = self.urls.get();
+        let urls = urls.ok_or("The server does not listen yet. Try again.")?;
         let mut runs = self.runs();
         if let Some((run, _)) = runs.iter().find(|(_, process)| process.is_some()) {
             return Err(format!(
@@ -154,7 +160,7 @@ impl LoadRuns for LoadRunner {
             ));
         }
         let run = runs.last_key_value().map_or(1, |(last, _)| last + 1);
-        let spawned = self.spawn(&self.path(run), &order, endpoint);
+        let spawned = self.spawn(&self.path(run), &order, urls);
         let child = spawned.map_err(|error| {
             format!("The load generator does not start: {error}. Use `portcullis load run`.")
         })?;
@@ -238,6 +244,18 @@ fn number(id: &str) -> Option<u64> {
     let digits = id.strip_prefix("run-")?;
     let run: u64 = digits.parse().ok()?;
     (run.to_string() == digits).then_some(run)
+}
+
+/// The folder of a run in that of all. Not the data folder around them: one that was removed does not
+/// come back empty (rule ST-21).
+fn make_folders(run: &Path) -> std::io::Result<()> {
+    for folder in run.parent().into_iter().chain([run]) {
+        match DirBuilder::new().mode(0o700).create(folder) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

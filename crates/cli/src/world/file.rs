@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use portcullis_api::kms::{KeySpec, KeyUsageType};
 use portcullis_api::{AccountId, ClusterId, KeyId, KeyStoreId, Region, Scope};
-use portcullis_cloudhsm::{Cidr, Pace, Profile, Quotas};
+use portcullis_cloudhsm::{Cidr, HsmsOn, Pace, Profile, Quotas};
 use portcullis_kms::{AttestationTrust, check_key_material};
 use portcullis_seam::TimeScale;
 use serde::de::Error;
@@ -48,6 +48,12 @@ pub(crate) struct World {
     /// Device profiles of its own, by name.
     #[serde(default)]
     pub(crate) profiles: BTreeMap<String, Profile>,
+    /// Where HSMs are made of clusters that have no tag for it: `process` or `hosts`.
+    #[serde(default, deserialize_with = "hsms_on")]
+    pub(crate) hsms_on: HsmsOn,
+    /// Whose signatures are good.
+    #[serde(default)]
+    pub(crate) auth: AuthEntry,
     /// Subnets beside those of the default VPC.
     #[serde(default)]
     pub(crate) subnets: Vec<SubnetEntry>,
@@ -63,6 +69,25 @@ pub(crate) struct World {
     /// Who calls, by access key.
     #[serde(default)]
     pub(crate) principals: Vec<PrincipalEntry>,
+}
+
+/// Whose signatures are good, beside those of the principals.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AuthEntry {
+    /// Whether `test`, and the root of every account, sign with the secret `test`.
+    #[serde(default = "yes")]
+    pub(crate) public_root: bool,
+}
+
+impl Default for AuthEntry {
+    fn default() -> Self {
+        Self { public_root: true }
+    }
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// A subnet of a world.
@@ -218,6 +243,10 @@ fn time_scale<'de, D: Deserializer<'de>>(from: D) -> Result<Option<TimeScale>, D
 }
 
 fn pace<'de, D: Deserializer<'de>>(from: D) -> Result<Pace, D::Error> {
+    String::deserialize(from)?.parse().map_err(Error::custom)
+}
+
+fn hsms_on<'de, D: Deserializer<'de>>(from: D) -> Result<HsmsOn, D::Error> {
     String::deserialize(from)?.parse().map_err(Error::custom)
 }
 

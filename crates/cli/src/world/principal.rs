@@ -1,10 +1,16 @@
 //! The principals of a world: who calls with which access key, and what its own policies say.
 
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
 use portcullis_api::AccountId;
-use portcullis_kms::Principal;
+use portcullis_kms::{Principal, policy_findings};
 use portcullis_policy::{Document, Kind};
 use portcullis_server::{Credentials, Principals};
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use super::World;
 use super::file::Password;
@@ -15,8 +21,12 @@ use super::file::Password;
 pub(crate) struct PrincipalEntry {
     /// What it signs with.
     access_key: String,
-    /// The secret access key.
-    secret: Password,
+    /// The secret access key; or one of the next two, so that a world holds no secret itself.
+    secret: Option<Password>,
+    /// The environment variable with the secret access key.
+    secret_env: Option<String>,
+    /// The file with the secret access key, on one line.
+    secret_file: Option<PathBuf>,
     /// Its account; the world's when absent.
     account: Option<AccountId>,
     /// The root of the account.
@@ -37,6 +47,22 @@ pub(crate) struct PrincipalEntry {
     /// Identity policies, each the JSON of a document.
     #[serde(default)]
     policies: Vec<String>,
+    /// Tags of the user or role, which policies compare as `aws:PrincipalTag/<name>`.
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
+    /// What it sends as X-Amz-Security-Token with every request, where it has temporary credentials.
+    session_token: Option<Password>,
+}
+
+fn read_secret(path: &Path) -> Result<Zeroizing<String>, String> {
+    let mut text = Zeroizing::new(String::new());
+    let read =
+        File::open(path).and_then(|file| file.take(SECRET_BYTES_MAX).read_to_string(&mut text));
+    read.map_err(|error| {
+        let path = path.display();
+        format!("needs the secret in {path}, which cannot be read: {error}.")
+    })?;
+    Ok(Zeroizing::new(text.trim_ascii().to_owned()))
 }
 
 /// A session without a name.
@@ -46,11 +72,17 @@ impl World {
     /// The world's principals, and whose signatures are good: theirs, and those that every
     /// Portcullis knows.
     ///
+    /// Rule DOOR-10: the latter not where the world switches them off.
+    ///
     /// # Errors
     /// A text that names the principal.
     pub(crate) fn principals(&self) -> Result<(Principals, Credentials), String> {
         let mut principals = Principals::default();
-        let mut credentials = Credentials::default();
+        let mut credentials = if self.auth.public_root {
+            Credentials::default()
+        } else {
+            Credentials::none()
+        };
         for entry in &self.principals {
             let principal = entry
                 .principal(&self.account)
@@ -60,20 +92,54 @@ impl World {
             if same.count() > 1 {
                 return Err(format!("two principals have {:?}.", entry.access_key));
             }
-            credentials.insert(entry.access_key.clone(), entry.secret.reveal());
+            let secret = entry
+                .secret()
+                .map_err(|why| format!("the principal {:?} {why}", entry.access_key))?;
+            credentials.insert(entry.access_key.clone(), secret.as_str());
+            if let Some(token) = &entry.session_token {
+                credentials.insert_session_token(entry.access_key.clone(), token.reveal());
+            }
             principals.insert(entry.access_key.clone(), principal);
         }
         Ok((principals, credentials))
     }
 }
 
+/// A longer file holds no secret access key.
+const SECRET_BYTES_MAX: u64 = 4 << 10;
+
 impl PrincipalEntry {
+    fn secret(&self) -> Result<Zeroizing<String>, String> {
+        let secret = match (&self.secret, &self.secret_env, &self.secret_file) {
+            (Some(secret), None, None) => Zeroizing::new(secret.reveal().to_owned()),
+            (None, Some(name), None) => {
+                std::env::var(name).map(Zeroizing::new).map_err(|_unset| {
+                    format!("needs the environment variable {name}, which is not set.")
+                })?
+            }
+            (None, None, Some(path)) => read_secret(path)?,
+            _ => return Err("needs exactly one of secret, secret_env and secret_file.".into()),
+        };
+        if secret.is_empty() {
+            return Err("has an empty secret.".into());
+        }
+        Ok(secret)
+    }
+
     fn principal(&self, account: &AccountId) -> Result<Principal, String> {
         let account = self.account.as_ref().unwrap_or(account).clone();
         let policies = || -> Result<Vec<Document>, String> {
             let parse = |text: &String| {
-                Document::parse(text, Kind::Identity)
-                    .map_err(|error| format!("has a policy that is none: {error}"))
+                let document = Document::parse_new(text, Kind::Identity)
+                    .map_err(|error| format!("has a policy that is none: {error}"))?;
+                // Rule AUTH-40
+                for finding in policy_findings(&document) {
+                    tracing::warn!(
+                        access_key = self.access_key,
+                        "a policy of the world: {finding}"
+                    );
+                }
+                Ok(document)
             };
             self.policies.iter().map(parse).collect()
         };
@@ -101,6 +167,48 @@ impl PrincipalEntry {
         if self.source_arn.is_some() && self.service.is_none() {
             return Err("has a source_arn, which only a service has.".into());
         }
+        if !self.tags.is_empty() && self.user.is_none() && self.role.is_none() {
+            return Err("has tags, which only a user or a role has.".into());
+        }
+        if self.session_token.is_some() && self.root {
+            return Err(
+                "is a root, which has no temporary credentials. Leave session_token out.".into(),
+            );
+        }
+        let principal = principal.tagged(self.tags.clone());
         Ok(principal.via(self.via_service.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rule DOOR-10
+    #[test]
+    fn a_secret_comes_from_one_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("secret");
+        std::fs::write(&file, "of a file\n").unwrap();
+        let entry = |given: &str| -> PrincipalEntry {
+            toml::from_str(&format!("access_key = \"A\"\nroot = true\n{given}")).unwrap()
+        };
+        let of_file = format!("secret_file = \"{}\"", file.display());
+        let read = |given: &str| entry(given).secret().map(|secret| secret.to_string());
+        assert_eq!(read("secret = \"plain\"").as_deref(), Ok("plain"));
+        assert_eq!(read(&of_file).as_deref(), Ok("of a file"));
+        for (given, told) in [
+            ("", "exactly one"),
+            ("secret = \"a\"\nsecret_env = \"B\"", "exactly one"),
+            ("secret = \"\"", "empty"),
+            (
+                "secret_env = \"PORTCULLIS_NO_SUCH_VARIABLE\"",
+                "PORTCULLIS_NO_SUCH_VARIABLE",
+            ),
+            ("secret_file = \"/nowhere\"", "/nowhere"),
+        ] {
+            let refused = read(given).unwrap_err();
+            assert!(refused.contains(told), "{given}: {refused}");
+        }
     }
 }

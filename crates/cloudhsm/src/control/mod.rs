@@ -196,9 +196,8 @@ impl CloudHsm {
                 .collect();
             self.place_hsms(&cluster);
             for hsm in hsms.iter().filter(|hsm| !self.fleet.is_placed(hsm)) {
-                if let Err(error) = self.fleet.attach(hsm) {
-                    tracing::error!(%error, "an HSM stays down");
-                }
+                // What fails here fails again when it is started, and is logged then.
+                let _peers_read_it = self.fleet.attach(hsm);
             }
             for hsm in &hsms {
                 self.equip(&scope, &cluster, hsm);
@@ -206,7 +205,14 @@ impl CloudHsm {
                     // It starts when its host calls; or when the fault is undone.
                     continue;
                 }
-                if let Err(error) = self.fleet.start(hsm, &hsms).await {
+                let Err(error) = self.fleet.start(hsm, &hsms).await else {
+                    continue;
+                };
+                let found = cluster.hsms.get(hsm);
+                if found.is_some_and(|found| found.state == HsmState::DeleteInProgress) {
+                    // Rule ST-23: its disk may be gone already, and the rest of it goes now.
+                    tracing::debug!(%error, "an HSM that is being deleted does not start");
+                } else {
                     tracing::error!(%error, "an HSM stays down");
                 }
             }

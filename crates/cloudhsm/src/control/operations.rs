@@ -138,8 +138,9 @@ impl CloudHsm {
         let decide = |state: &State| {
             let mut cluster = command.decide(state, &scope.region, &fresh)?;
             self.quotas.check_hsms(state)?;
+            let host = self.host_for_new(&cluster, &command.zone)?;
             if let Some(hsm) = cluster.hsms.get_mut(&id) {
-                hsm.host = self.idle_host(&hsm.zone);
+                hsm.host = host;
             }
             Ok((cluster, ()))
         };

@@ -207,7 +207,7 @@ impl CloudHsm {
             Step::Replace(hsm) => {
                 let fresh = HsmId::from_random(draw(&*self.entropy));
                 let zone = cluster.hsms.get(hsm).map(|old| old.zone.as_str());
-                let host = zone.and_then(|zone| self.idle_host(zone));
+                let host = zone.and_then(|zone| self.host_for_replacement(cluster, zone));
                 let begin = |one: &mut Cluster| add_replacement(one, hsm, &fresh, host);
                 self.ledger.amend(scope, id, begin).await
             }
@@ -374,7 +374,7 @@ impl CloudHsm {
     }
 
     fn source_of_last_backup<'a>(&self, cluster: &'a Cluster, hsm: &'a HsmId) -> Option<&'a HsmId> {
-        if self.fleet.can_be_read(hsm) {
+        if self.fleet.can_be_read(hsm) || planted(Bug::RemovalNotRepeatable) {
             return Some(hsm);
         }
         let mut others = cluster.hsms_in(HsmState::Active);

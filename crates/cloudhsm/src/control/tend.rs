@@ -3,12 +3,14 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use portcullis_api::{ClusterId, Exception, Scope};
+use portcullis_api::{ClusterId, Exception, HsmId, Scope};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::CloudHsm;
 use super::unfinished::Unfinished;
+use crate::HsmState;
+use crate::record::Cluster;
 use crate::time::Turns;
 
 /// How often HSMs are brought in step. Our choice: the documentation says "periodically".
@@ -95,9 +97,20 @@ impl CloudHsm {
             for hsm in cluster.hsms.keys() {
                 self.fleet.silence_if_down(hsm);
             }
+            self.revive(&cluster).await;
             self.synchronise(&cluster, None).await?;
         }
         Ok(())
+    }
+
+    /// Rule ST-25: HSMs that went down for want of room start again by themselves.
+    async fn revive(&self, cluster: &Cluster) {
+        let hsms: Vec<HsmId> = cluster.hsms_in(HsmState::Active).cloned().collect();
+        for hsm in hsms.iter().filter(|hsm| self.fleet.can_be_revived(hsm)) {
+            if let Err(error) = self.fleet.restart(hsm, &hsms).await {
+                tracing::warn!(%error, "an HSM stays down until the next round");
+            }
+        }
     }
 
     /// Finishes what was begun with a cluster, and says whether nothing is left of it; the caller

@@ -94,6 +94,12 @@ impl Clusters for CloudHsm {
         self.views.read().get(&key).cloned()
     }
 
+    fn tags(&self, scope: &Scope, id: &str) -> Vec<(String, String)> {
+        // What cannot be read has no tags that anybody could be sure of.
+        let tags = self.ledger.tags(scope, id).unwrap_or_default();
+        tags.into_iter().collect()
+    }
+
     fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }

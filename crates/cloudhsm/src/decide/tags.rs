@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use portcullis_api::{BackupId, ClusterId, Code, Exception};
 
+use super::placement::{HsmsOn, PLACEMENT_TAG};
 use super::{List, Page, PageRequest, existing, existing_backup};
 use crate::record::{Backup, Cluster, State};
 
@@ -88,6 +89,12 @@ pub(super) fn check_tags(given: &[(String, String)]) -> Result<Tags, Exception> 
             return Err(not_a_tag(format!(
                 "The tag key {key:?} begins with \"aws:\", which is reserved. Choose another key."
             )));
+        }
+        // Rule HOST-15: what it says must be a place.
+        if key == PLACEMENT_TAG
+            && let Err(why) = value.parse::<HsmsOn>()
+        {
+            return Err(not_a_tag(format!("The tag {key} has no such value: {why}")));
         }
         if tags.insert(key.clone(), value.clone()).is_some() {
             return Err(not_a_tag(format!(

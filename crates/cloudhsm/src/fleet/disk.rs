@@ -86,7 +86,8 @@ impl Disk {
         for (user, when) in &writes.notes.changed {
             transaction = transaction.put(layout::changed(user), when.to_be_bytes().to_vec());
         }
-        self.store.commit(transaction).await.map(drop)
+        // The HSM has done already what is written: it has looked for room before.
+        self.store.commit(transaction.pressing()).await.map(drop)
     }
 
     /// Reads the whole disk.

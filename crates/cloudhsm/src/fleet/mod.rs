@@ -42,6 +42,7 @@ use portcullis_api::HsmId;
 use portcullis_hsm::{Change, DeviceKey, Hsm, Image, Limits, Settings};
 use portcullis_link::{Listener, Listening, Transport};
 use portcullis_seam::{Entropy, WallClock, WorkPool};
+use portcullis_store::Store;
 
 use condition::Condition;
 use device::Station;
@@ -236,7 +237,11 @@ impl Fleet {
     /// that was interrupted is wiped first.
     async fn create(&self, id: &HsmId, hsm: &Hsm, notes: Notes) -> Result<(), FleetError> {
         self.remove(id).await?;
-        let disk = self.attach(id)?;
+        let made = self.equipment.disks.make(id);
+        let disk = self.connect(
+            id,
+            made.map_err(|error| FleetError::of(id, "its disk cannot be made", error))?,
+        );
         let put = |(key, value)| Change {
             key,
             value: Some(value),
@@ -258,6 +263,10 @@ impl Fleet {
             .disks
             .open(id)
             .map_err(|error| FleetError::of(id, "its disk cannot be opened", error))?;
+        Ok(self.connect(id, store))
+    }
+
+    fn connect(&self, id: &HsmId, store: Store) -> Disk {
         let disk = Disk {
             hsm: id.clone(),
             store,
@@ -265,7 +274,7 @@ impl Fleet {
             entropy: Arc::clone(&self.equipment.entropy),
         };
         self.members.lock().entry(id.clone()).or_default().disk = Some(disk.clone());
-        Ok(disk)
+        disk
     }
 
     /// Starts an HSM from its disk, after it has caught up with its attached peers, and listens
@@ -475,6 +484,16 @@ impl Fleet {
             image: hsm.image(),
             notes: contents.notes,
         })
+    }
+
+    /// Whether an HSM of this process went down for want of room and can be started again.
+    pub(crate) fn can_be_revived(&self, id: &HsmId) -> bool {
+        let node = self
+            .members
+            .lock()
+            .get(id)
+            .and_then(|member| member.node.clone());
+        node.is_some_and(|node| node.can_be_revived())
     }
 
     /// Takes down the listener of a node whose disk failed: it refuses everything already, and

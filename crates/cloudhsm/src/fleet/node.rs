@@ -1,6 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use portcullis_hsm::{
@@ -8,9 +9,11 @@ use portcullis_hsm::{
     Role,
 };
 use portcullis_seam::plant::{Bug, planted};
-use portcullis_seam::{WallClock, WorkPool};
+use portcullis_seam::{JobTerms, WallClock, WorkClass, WorkPool, perform};
+use portcullis_store::{StoreError, StoreHealth};
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::condition::Condition;
 use super::device::Station;
@@ -34,7 +37,11 @@ pub(crate) struct Core {
     clock: Arc<dyn WallClock>,
     /// Held while a command is carried out, until it is durable.
     managing: tokio::sync::Mutex<Notes>,
+    /// Room for commands that wait for `managing` or hold it.
+    commands: Semaphore,
     down: AtomicBool,
+    /// Whether it is down since there was no room for what it had done: a restart helps when there is.
+    starved: AtomicBool,
     /// The device whose time its work takes, if it is not as fast as the machine.
     station: Mutex<Option<Arc<Station>>>,
     /// Whether there is one: all that a frame asks when there is none.
@@ -62,7 +69,9 @@ impl Node {
         let core = Core {
             hsm: Arc::new(hsm),
             managing: tokio::sync::Mutex::new(disk.notes()),
+            commands: Semaphore::new(COMMANDS_MAX),
             down: AtomicBool::new(false),
+            starved: AtomicBool::new(false),
             station: Mutex::default(),
             metered: AtomicBool::new(false),
             runtime: Handle::current(),
@@ -97,6 +106,12 @@ impl Node {
 
     pub(crate) fn is_down(&self) -> bool {
         self.core.is_down()
+    }
+
+    /// Whether it went down for want of room, and there is room by now.
+    pub(crate) fn can_be_revived(&self) -> bool {
+        self.core.starved.load(Ordering::Acquire)
+            && self.core.disk.store.health() == StoreHealth::Well
     }
 
     /// Makes it as slow as a device; as fast as the machine without one.
@@ -255,6 +270,13 @@ impl Noted {
     }
 }
 
+/// Commands that one HSM has before it: at some 5 ms a command, more than it gets through while
+/// their senders wait.
+const COMMANDS_MAX: usize = 1024;
+
+/// The longest that a sender of a command waits: a person, 5 s; KMS waits 2 s.
+const COMMAND_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Whether a command may change what is on the disk. A login does: it counts failures and raises
 /// the fence.
 const fn may_write(command: &Command) -> bool {
@@ -281,16 +303,28 @@ impl Core {
         self.down.store(true, Ordering::Release);
     }
 
+    /// Rule WORK-06: the commands that wait for an HSM are bounded, and one that has waited longer
+    /// than its sender is not begun.
     async fn carry_out(&self, command: Command) -> Result<Reply, Refusal> {
+        let Ok(_room) = self.commands.try_acquire() else {
+            return Err(Refusal::Busy);
+        };
+        let deadline = Instant::now() + COMMAND_PATIENCE;
         let mut notes = self.managing.lock().await;
+        if Instant::now() > deadline {
+            return Err(Refusal::Busy);
+        }
         if self.is_down() {
             return Err(Refusal::DiskFailed);
         }
         if self.condition.disk_is_full() && may_write(&command) {
             return Err(Refusal::Full);
         }
+        if may_write(&command) {
+            self.check_writable(&command)?;
+        }
         let noted = Noted::of(&command);
-        let answer = self.run(command).await;
+        let answer = self.run(command, deadline).await;
         let mut writes = Writes::default();
         let result = self.undo_revivals(&notes, answer.result, answer.changes, &mut writes);
         if result.is_ok() {
@@ -304,21 +338,34 @@ impl Core {
         result
     }
 
-    async fn run(&self, command: Command) -> Answer {
+    /// Rule ST-24: what the HSM cannot write it does not do: its memory would be ahead of its disk.
+    /// Logins are worth the last of the room: key stores are connected again after a restart.
+    fn check_writable(&self, command: &Command) -> Result<(), Refusal> {
+        let is_login = matches!(command, Command::Login { .. } | Command::RaiseFence { .. });
+        match self.disk.store.health() {
+            StoreHealth::Well => Ok(()),
+            StoreHealth::Full(_) if is_login && self.disk.store.has_last_room() => Ok(()),
+            StoreHealth::Full(_) => Err(Refusal::Full),
+            StoreHealth::Vanished(_) | StoreHealth::Failed(_) => Err(Refusal::DiskFailed),
+        }
+    }
+
+    async fn run(&self, command: Command, deadline: Instant) -> Answer {
         if !command.hashes_password() {
             return self.hsm.manage(command);
         }
-        let (tell, told) = oneshot::channel();
+        let terms = JobTerms {
+            class: WorkClass::Control,
+            deadline,
+        };
         let hsm = Arc::clone(&self.hsm);
-        let job = Box::new(move || {
-            let _nobody_waits = tell.send(hsm.manage(command));
-        });
-        if let Err(job) = self.pool.submit(job) {
-            job();
-        }
-        told.await.unwrap_or_else(|_pool_ended| Answer {
-            result: Err(Refusal::Busy),
-            changes: Vec::new(),
+        let managed = perform(&*self.pool, terms, move || hsm.manage(command)).await;
+        managed.unwrap_or_else(|why| {
+            tracing::warn!(hsm = %self.disk.hsm, %why, "a command was not carried out");
+            Answer {
+                result: Err(Refusal::Busy),
+                changes: Vec::new(),
+            }
         })
     }
 
@@ -366,15 +413,20 @@ impl Core {
     }
 
     async fn commit(&self, notes: &mut Notes, writes: Writes) -> Result<(), Refusal> {
-        if let Err(error) = self.disk.write(&writes).await {
-            // The memory is ahead of the disk, and nobody may see that: only a restart helps.
-            tracing::error!(hsm = %self.disk.hsm, %error, "the disk failed; the HSM goes down");
-            self.go_down();
-            return Err(Refusal::DiskFailed);
-        }
+        let written = self.disk.write(&writes).await;
+        written.map_err(|error| self.fail(&error))?;
         notes.deleted.extend(writes.notes.deleted);
         notes.changed.extend(writes.notes.changed);
         Ok(())
+    }
+
+    /// The memory is ahead of the disk, and no caller may see that: only a restart helps.
+    fn fail(&self, error: &StoreError) -> Refusal {
+        tracing::error!(hsm = %self.disk.hsm, %error, "the disk failed; the HSM goes down");
+        let starved = matches!(error, StoreError::Full(_));
+        self.starved.store(starved, Ordering::Release);
+        self.go_down();
+        Refusal::DiskFailed
     }
 }
 
@@ -391,5 +443,75 @@ impl fmt::Debug for Node {
 impl fmt::Debug for Core {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Core({})", self.disk.hsm)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_hsm::{DeviceKey, Secret, Settings};
+    use portcullis_seam::{Entropy, InlinePool, SystemClock, SystemEntropy};
+    use portcullis_store::Store;
+    use tokio::task::{JoinHandle, yield_now};
+
+    use super::*;
+
+    fn node() -> Node {
+        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+        let disk = Disk {
+            hsm: "hsm-4esfcd3lu4x".parse().unwrap(),
+            store: Store::memory(),
+            device_key: Arc::new(DeviceKey::draw(&*entropy)),
+            entropy: Arc::clone(&entropy),
+        };
+        let hsm = Hsm::blank(Settings::default(), entropy);
+        let (clock, pool) = (Arc::new(SystemClock), Arc::new(InlinePool));
+        Node::start(hsm, disk, Arc::default(), clock, pool)
+    }
+
+    fn activate(node: &Node) -> JoinHandle<Result<Reply, Refusal>> {
+        let (node, password) = (node.clone(), Secret::new("adminPassword"));
+        tokio::spawn(async move { node.carry_out(Command::Activate { password }).await })
+    }
+
+    async fn list(node: &Node) -> Result<Reply, Refusal> {
+        node.carry_out(Command::ListUsers).await
+    }
+
+    /// Rule WORK-06.
+    #[tokio::test(start_paused = true)]
+    async fn the_commands_that_wait_for_an_hsm_are_bounded() {
+        let node = node();
+        let held = node.core.managing.lock().await;
+        let waiting: Vec<_> = (0..COMMANDS_MAX)
+            .map(|_| {
+                let node = node.clone();
+                tokio::spawn(async move { list(&node).await })
+            })
+            .collect();
+        while node.core.commands.available_permits() > 0 {
+            yield_now().await;
+        }
+        assert_eq!(list(&node).await, Err(Refusal::Busy));
+        drop(held);
+        for answer in waiting {
+            assert!(matches!(answer.await.unwrap(), Ok(Reply::Users(_))));
+        }
+    }
+
+    /// Rule WORK-06.
+    #[tokio::test(start_paused = true)]
+    async fn a_command_that_waited_longer_than_its_sender_is_not_begun() {
+        let node = node();
+        let held = node.core.managing.lock().await;
+        let late = activate(&node);
+        while node.core.commands.available_permits() == COMMANDS_MAX {
+            yield_now().await;
+        }
+        tokio::time::advance(COMMAND_PATIENCE + Duration::from_millis(1)).await;
+        drop(held);
+        assert_eq!(late.await.unwrap(), Err(Refusal::Busy));
+        assert!(!node.is_activated());
+        assert_eq!(activate(&node).await.unwrap(), Ok(Reply::Done));
+        assert!(node.is_activated());
     }
 }

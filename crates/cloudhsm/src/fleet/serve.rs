@@ -7,6 +7,8 @@ use parking_lot::Mutex;
 use portcullis_hsm::{Command, Operation, Placement, Refusal, Reply, SessionId, placement};
 use portcullis_link::{BoxFuture, Conversation, Done, ReplyFrame, Request, Service};
 use portcullis_seam::plant::{Bug, planted};
+use portcullis_seam::{JobTerms, NotDone, PoolJob, PoolTask, WorkClass};
+use tokio::time::Instant;
 
 use super::device::Station;
 use super::node::{Core, Node};
@@ -75,14 +77,38 @@ fn serve(core: &Arc<Core>, request: Request, done: Done) {
     match placement(request.payload_bytes()) {
         Placement::Inline => core.serve(&request, done),
         Placement::Worker => {
-            let worker = Arc::clone(core);
-            let job = Box::new(move || worker.serve(&request, done));
-            // A full pool means that the machine is the limit: the thread that reads the
-            // network does the work, and so reads less.
-            if let Err(job) = core.pool.submit(job) {
-                job();
+            let terms = JobTerms {
+                class: WorkClass::Batch,
+                deadline: Instant::now() + request.patience(),
+            };
+            let frame = FrameTask {
+                core: Arc::clone(core),
+                request,
+                done,
+            };
+            if let Err(refused) = core.pool.submit(PoolJob::new(terms, frame)) {
+                // A full queue means that the machine is the limit: the thread that reads the
+                // network does the work, and so reads less.
+                refused.job.run();
             }
         }
+    }
+}
+
+/// A frame that a worker answers.
+struct FrameTask {
+    core: Arc<Core>,
+    request: Request,
+    done: Done,
+}
+
+impl PoolTask for FrameTask {
+    fn run(self: Box<Self>) {
+        self.core.serve(&self.request, self.done);
+    }
+
+    fn refuse(self: Box<Self>, _why: NotDone) {
+        (self.done)(refuse_all(&self.request, Refusal::Busy));
     }
 }
 

@@ -6,9 +6,9 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use portcullis_api::HsmId;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 use super::record::{HostRecord, Standing};
+use super::token::TokenSecret;
 
 /// The first message of a host: a few hundred bytes.
 pub(crate) const JOIN_BYTES_MAX: usize = 4 << 10;
@@ -18,7 +18,7 @@ pub(crate) const JOIN_BYTES_MAX: usize = 4 << 10;
 pub(crate) struct Join {
     pub(crate) number: u64,
     /// The secret of the enrolment token, at the first time.
-    pub(crate) secret: Option<Zeroizing<[u8; 32]>>,
+    pub(crate) secret: Option<TokenSecret>,
     /// The HSMs whose disks it has; one, unless something went wrong.
     pub(crate) held: Vec<HsmId>,
 }
@@ -84,7 +84,7 @@ pub(crate) fn admit(
 ) -> Result<Option<HostRecord>, NotAdmitted> {
     let record = record.ok_or(NotAdmitted::Stranger)?;
     let certificate = sha256(certificate);
-    let shown = join.secret.as_ref().map(|secret| sha256(&**secret));
+    let shown = join.secret.as_ref().map(|secret| sha256(&***secret));
     match (&record.standing, shown) {
         (Standing::Revoked, _) => Err(NotAdmitted::Revoked),
         (
@@ -129,6 +129,8 @@ pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
+    use zeroize::Zeroizing;
+
     use super::*;
 
     const SECRET: [u8; 32] = [7; 32];
@@ -147,7 +149,7 @@ mod tests {
     fn join(secret: Option<[u8; 32]>) -> Join {
         Join {
             number: 1,
-            secret: secret.map(Zeroizing::new),
+            secret: secret.map(|secret| Box::new(Zeroizing::new(secret))),
             held: Vec::new(),
         }
     }

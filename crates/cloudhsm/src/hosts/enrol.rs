@@ -85,7 +85,7 @@ impl CloudHsm {
                 number,
                 zone: zone.to_owned(),
                 standing: Standing::Invited {
-                    secret: sha256(&*token.secret),
+                    secret: sha256(&**token.secret),
                     expires,
                 },
             };

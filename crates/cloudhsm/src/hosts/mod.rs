@@ -16,6 +16,7 @@ mod admit;
 mod enrol;
 mod host;
 mod line;
+mod placement;
 mod reception;
 mod record;
 mod report;
@@ -26,7 +27,7 @@ pub use enrol::{Enrolment, HostError};
 pub use host::{HostConfig, HostEnd, HsmHost, Joined, MakeTransport, is_host_folder};
 pub use reception::HostGate;
 pub use record::records_of_hosts;
-pub use report::{HostReport, HostState, hsms_on_hosts};
+pub use report::{HostReport, HostState, hsms_here, hsms_on_hosts};
 pub use token::{EnrolmentToken, InvalidToken};
 
 pub(crate) use reception::Hosts;

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use super::admit::{Admission, JOIN_BYTES_MAX, Join, admit};
 use super::line::Line;
+use super::placement::DefaultPlacement;
 use super::record;
 use super::revoke::REVOKED;
 use crate::fleet::{Courier, decode, encode};
@@ -44,6 +45,7 @@ pub(crate) struct Hosts {
     gate: Mutex<Option<(HostGate, Handle)>>,
     open: Mutex<Option<Open>>,
     lines: Mutex<BTreeMap<u64, Arc<Line>>>,
+    pub(super) placement: DefaultPlacement,
 }
 
 struct Open {
@@ -139,8 +141,8 @@ impl CloudHsm {
 
     /// A connected host of this zone that has no HSM: the one with the lowest number.
     ///
-    /// Rule HOST-05: CreateHsm uses it, before an HSM is made in the control plane's process.
-    pub(crate) fn idle_host(&self, zone: &str) -> Option<u64> {
+    /// Rule HOST-05: an HSM that is made on a host is made on this one.
+    pub(super) fn idle_host(&self, zone: &str) -> Option<u64> {
         let ready: Vec<u64> = {
             let lines = self.hosts.lines.lock();
             let ready = lines
@@ -190,7 +192,7 @@ impl CloudHsm {
     /// catches up with the others of its cluster and serves.
     ///
     /// Rule HOST-06: a host that comes back serves again, after it has caught up.
-    async fn welcome(&self, line: &Arc<Line>, join: &Join) {
+    async fn welcome(&self, line: &Arc<Line>, held: &[HsmId]) {
         let _one_at_a_time = self.control.lock().await;
         let own: Vec<Placed> = self
             .placements()
@@ -198,7 +200,7 @@ impl CloudHsm {
             .filter(|(number, _)| *number == line.number)
             .map(|(_, placed)| placed)
             .collect();
-        for held in &join.held {
+        for held in held {
             if own.iter().all(|placed| placed.hsm != *held) {
                 self.wipe(line, held).await;
             }
@@ -297,7 +299,7 @@ async fn attend(caller: ControlCaller, cloud: Weak<CloudHsm>) {
             return;
         }
     };
-    let Ok(Some((join, line))) = timeout(JOIN_WITHIN, introduce(&connection, &cloud)).await else {
+    let Ok(Some((held, line))) = timeout(JOIN_WITHIN, introduce(&connection, &cloud)).await else {
         // Time to read the answer, if there was one.
         let _read = timeout(GOODBYE, connection.closed()).await;
         return;
@@ -312,7 +314,7 @@ async fn attend(caller: ControlCaller, cloud: Weak<CloudHsm>) {
         return;
     }
     tracing::info!(host = line.number, zone = line.zone, "a host has joined");
-    strong.welcome(&line, &join).await;
+    strong.welcome(&line, &held).await;
     line.make_ready(&connection);
     drop(strong);
     let why = connection.closed().await;
@@ -321,11 +323,12 @@ async fn attend(caller: ControlCaller, cloud: Weak<CloudHsm>) {
     }
 }
 
-/// Reads who calls and answers whether it is let in; none when it is not.
+/// Reads who calls and answers whether it is let in; none when it is not. Of what it said only the HSMs
+/// that it holds are kept: Rule SEC-03, the secret of its token is gone with the rest.
 async fn introduce(
     connection: &ControlConnection,
     cloud: &Weak<CloudHsm>,
-) -> Option<(Join, Arc<Line>)> {
+) -> Option<(Vec<HsmId>, Arc<Line>)> {
     let question = connection.next().await.ok()?;
     let (message, answer) = question.read(JOIN_BYTES_MAX).await.ok()?;
     let cloud = cloud.upgrade()?;
@@ -342,5 +345,5 @@ async fn introduce(
     if let Ok(admission) = encode(&admission) {
         answer.send(admission).await;
     }
-    Some((join.ok()?, line?))
+    Some((join.ok()?.held, line?))
 }

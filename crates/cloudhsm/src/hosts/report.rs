@@ -7,9 +7,9 @@ use portcullis_store::Store;
 use serde::Serialize;
 
 use super::record::{self, Standing};
-use crate::CloudHsm;
 use crate::fleet::Courier;
-use crate::record::{Cluster, decode, layout};
+use crate::record::{Cluster, HsmRecord, decode, layout};
+use crate::{CloudHsm, HsmState};
 
 /// A host, as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -90,13 +90,24 @@ impl CloudHsm {
 /// Rule HOST-11: what is taken of the store alone is not whole when there are some.
 #[must_use]
 pub fn hsms_on_hosts(store: &Store) -> Vec<HsmId> {
+    let is_there = |hsm: &HsmRecord| hsm.host.is_some();
+    hsms_of(store, is_there)
+}
+
+/// The HSMs of a control plane's store that are in service and have their disks beside it.
+#[must_use]
+pub fn hsms_here(store: &Store) -> Vec<HsmId> {
+    let is_here = |hsm: &HsmRecord| hsm.host.is_none() && hsm.state == HsmState::Active;
+    hsms_of(store, is_here)
+}
+
+fn hsms_of(store: &Store, wanted: impl Fn(&HsmRecord) -> bool) -> Vec<HsmId> {
     let found = store.scan(layout::all_clusters(), None, usize::MAX);
     let clusters = found
         .iter()
         .filter_map(|(_, record)| decode::<Cluster>(&record.value).ok());
-    clusters
-        .flat_map(|cluster| cluster.hsms)
-        .filter(|(_, hsm)| hsm.host.is_some())
+    let hsms = clusters.flat_map(|cluster| cluster.hsms);
+    hsms.filter(|(_, hsm)| wanted(hsm))
         .map(|(id, _)| id)
         .collect()
 }

@@ -149,6 +149,26 @@ impl Ledger {
             .transpose()
     }
 
+    /// The tags of a cluster or backup with this ID, whichever it is; none when there is neither.
+    pub(crate) fn tags(
+        &self,
+        scope: &Scope,
+        id: &str,
+    ) -> Result<BTreeMap<String, String>, Exception> {
+        if let Ok(id) = id.parse::<ClusterId>() {
+            let cluster = self.cluster(scope, &id)?;
+            return Ok(cluster.map_or_else(BTreeMap::new, |cluster| cluster.tags.clone()));
+        }
+        let Ok(id) = id.parse::<BackupId>() else {
+            return Ok(BTreeMap::new());
+        };
+        let key = layout::backup(scope, &id);
+        let Some(record) = self.store.get(&key) else {
+            return Ok(BTreeMap::new());
+        };
+        Ok(self.backups.of(&key, &record)?.tags.clone())
+    }
+
     /// Decides on what is there and commits the record that results, again from the beginning
     /// while another decision came first.
     pub(crate) async fn decide<R: Record, T>(
@@ -340,9 +360,15 @@ impl Ledger {
         match self.store.commit(transaction).await {
             Ok(_revision) => Ok(true),
             Err(StoreError::Conflict { .. }) => Ok(false),
+            // Rule ST-24, ST-21: one exception, whichever operation it is.
+            Err(error @ (StoreError::Full(_) | StoreError::Vanished(_))) => {
+                let text = error.for_users().unwrap_or_default();
+                Err(Exception::new(Code::ServiceUnavailable, text).because(error))
+            }
             Err(
                 error @ (StoreError::TooLarge { .. }
                 | StoreError::Closed(_)
+                | StoreError::Absent(_)
                 | StoreError::InUse(_)
                 | StoreError::OtherSchema(_)
                 | StoreError::Unreadable(_)),

@@ -32,13 +32,19 @@ impl FailingDisks {
 }
 
 impl Disks for FailingDisks {
-    fn open(&self, hsm: &HsmId) -> Result<Store, StoreError> {
-        if *self.full.lock() && !self.bytes.lock().contains_key(hsm) {
+    fn make(&self, hsm: &HsmId) -> Result<Store, StoreError> {
+        if *self.full.lock() {
             return Err(StoreError::Closed(
                 "there is no room for another disk".into(),
             ));
         }
-        let bytes = Arc::clone(self.bytes.lock().entry(hsm.clone()).or_default());
+        self.bytes.lock().insert(hsm.clone(), Arc::default());
+        self.open(hsm)
+    }
+
+    fn open(&self, hsm: &HsmId) -> Result<Store, StoreError> {
+        let bytes = self.bytes.lock().get(hsm).cloned();
+        let bytes = bytes.ok_or_else(|| StoreError::Absent(hsm.to_string()))?;
         Store::on_backend(Platter {
             hsm: hsm.clone(),
             bytes,

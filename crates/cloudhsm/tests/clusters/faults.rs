@@ -10,7 +10,7 @@ use portcullis_cloudhsm::{
 use portcullis_hsm::{DeviceKey, HsmKeyId, Refusal, Role, Secret};
 use portcullis_link::CallError;
 use portcullis_seam::SystemEntropy;
-use portcullis_store::{Store, StoreError};
+use portcullis_store::{Room, Store, StoreError};
 use tokio::time::Instant;
 
 use crate::disks::FailingDisks;
@@ -126,8 +126,11 @@ async fn an_hsm_that_was_down_takes_over_the_users_as_they_were_changed_last() {
 async fn everything_is_there_after_a_restart_on_the_same_files() {
     let folder = tempfile::tempdir().unwrap();
     let mut world = World::new().await;
-    world.store = Store::open(&folder.path().join("records.redb")).unwrap();
-    world.disks = Arc::new(FileDisks::new(folder.path().join("hsms")));
+    world.store = Store::create(&folder.path().join("records.redb"), None).unwrap();
+    world.disks = Arc::new(FileDisks::new(
+        folder.path().join("hsms"),
+        Room::in_folder(folder.path()),
+    ));
     world.start().await;
     let (cluster, hsms) = world.active_cluster(&["a", "b"]).await;
     let client = world.client(&cluster, &hsms[0]).await;
@@ -145,7 +148,10 @@ async fn everything_is_there_after_a_restart_on_the_same_files() {
     world.disks = Arc::new(portcullis_cloudhsm::MemoryDisks::default());
     world.start().await;
     world.store = reopened(&folder.path().join("records.redb")).await;
-    world.disks = Arc::new(FileDisks::new(folder.path().join("hsms")));
+    world.disks = Arc::new(FileDisks::new(
+        folder.path().join("hsms"),
+        Room::in_folder(folder.path()),
+    ));
     world.start().await;
     for hsm in &hsms {
         // Its file, too, is let go of only when its committer has ended.
@@ -180,7 +186,7 @@ async fn everything_is_there_after_a_restart_on_the_same_files() {
 async fn reopened(path: &Path) -> Store {
     let deadline = soon();
     loop {
-        match Store::open(path) {
+        match Store::open(path, None) {
             Ok(store) => return store,
             Err(StoreError::InUse(_)) if Instant::now() < deadline => {
                 tokio::task::yield_now().await;

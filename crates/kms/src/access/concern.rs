@@ -2,8 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use portcullis_api::kms::{CreateGrantRequest, RecipientInfo, RetireGrantRequest, Tag};
+use portcullis_api::cloudhsm;
+use portcullis_api::kms::{
+    CreateGrantRequest, GrantConstraints, RecipientInfo, RetireGrantRequest, Tag,
+};
 use portcullis_policy::Context;
+
+use super::granted;
 
 /// A request that somebody must be permitted to make. `table.rs` says for each operation what it
 /// concerns.
@@ -13,6 +18,11 @@ pub trait Concerns {
 
     /// The enclave that the reply is for.
     fn recipient(&self) -> Option<&RecipientInfo> {
+        None
+    }
+
+    /// A key policy that the request would put.
+    fn policy(&self) -> Option<&str> {
         None
     }
 }
@@ -37,6 +47,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) action: &'static str,
     pub(crate) on: On<'a>,
     pub(crate) encryption_context: Option<&'a BTreeMap<String, String>>,
+    /// Where the request's two actions have one each.
+    pub(crate) encryption_algorithm: Option<&'a str>,
 }
 
 /// What an action is on, as the request names it.
@@ -59,6 +71,8 @@ pub(crate) enum On<'a> {
     Alias(&'a str),
     /// The key behind an alias.
     AliasTarget(&'a str),
+    /// Nothing in particular; what is to be made is like this key of the own account.
+    Like(&'a str),
     /// The grant that is to be retired.
     Grant(&'a RetireGrantRequest),
     /// A cluster, or another resource of CloudHSM by its ID.
@@ -68,14 +82,21 @@ pub(crate) enum On<'a> {
     Arn(Option<&'a str>),
 }
 
+impl<'a> Wanted<'a> {
+    const fn new(action: &'static str, on: On<'a>) -> Self {
+        Self {
+            action,
+            on,
+            encryption_context: None,
+            encryption_algorithm: None,
+        }
+    }
+}
+
 impl<'a> Concern<'a> {
     pub(crate) fn of(action: &'static str, on: On<'a>) -> Self {
         Self {
-            wanted: vec![Wanted {
-                action,
-                on,
-                encryption_context: None,
-            }],
+            wanted: vec![Wanted::new(action, on)],
             tokens: &[],
             context: Context::default(),
             new_policy: None,
@@ -86,11 +107,7 @@ impl<'a> Concern<'a> {
 
     /// A further action, also needed.
     pub(crate) fn and(mut self, action: &'static str, on: On<'a>) -> Self {
-        self.wanted.push(Wanted {
-            action,
-            on,
-            encryption_context: None,
-        });
+        self.wanted.push(Wanted::new(action, on));
         self
     }
 
@@ -103,6 +120,26 @@ impl<'a> Concern<'a> {
     pub(crate) fn within(mut self, context: &'a Option<BTreeMap<String, String>>) -> Self {
         if let Some(last) = self.wanted.last_mut() {
             last.encryption_context = context.as_ref();
+        }
+        self
+    }
+
+    /// The encryption algorithm of the last action.
+    pub(crate) fn by(mut self, algorithm: Option<&'a str>) -> Self {
+        if let Some(last) = self.wanted.last_mut() {
+            last.encryption_algorithm = algorithm;
+        }
+        self
+    }
+
+    /// The encryption context that a grant would be constrained to.
+    pub(crate) fn constrained_to(mut self, constraints: Option<&GrantConstraints>) -> Self {
+        if let Some(given) = constraints {
+            let contexts = [
+                &given.encryption_context_equals,
+                &given.encryption_context_subset,
+            ];
+            granted::describe(contexts.into_iter().flatten(), &mut self.context);
         }
         self
     }
@@ -131,25 +168,46 @@ impl<'a> Concern<'a> {
         self
     }
 
+    /// The condition keys of tags that the request would put on a resource of CloudHSM.
+    pub(crate) fn hsm_tags(self, tags: Option<&[cloudhsm::Tag]>) -> Self {
+        let tags = tags.unwrap_or_default().iter();
+        let tags = tags.map(|tag| Tag {
+            tag_key: tag.key.clone(),
+            tag_value: tag.value.clone(),
+        });
+        self.tags(&tags.collect::<Vec<_>>())
+    }
+
     /// The condition keys of tags that the request would put.
     pub(crate) fn tags(mut self, tags: &[Tag]) -> Self {
         for tag in tags {
-            self.context.set(
-                &format!("aws:RequestTag/{}", tag.tag_key),
-                tag.tag_value.clone(),
-            );
+            let key = format!("aws:RequestTag/{}", tag.tag_key);
+            self.context.add_reading(&key, tag.tag_value.clone());
         }
         let keys = tags.iter().map(|tag| tag.tag_key.clone());
         self.context.set_all("aws:TagKeys", keys.collect());
         self
     }
 
+    /// The condition keys of a key that the request would make.
+    pub(crate) fn makes_key(mut self, spec: &str, usage: &str) -> Self {
+        describe_kind(spec, usage, &mut self.context);
+        self
+    }
+
     /// A key policy that the request would put.
     pub(crate) fn puts(mut self, policy: Option<&'a str>, bypass: Option<bool>) -> Self {
-        let bypass = bypass == Some(true);
-        self.context
-            .set("kms:BypassPolicyLockoutSafetyCheck", bypass.to_string());
-        self.new_policy = policy.filter(|_| !bypass);
-        self
+        self.new_policy = policy.filter(|_| bypass != Some(true));
+        self.says("kms:BypassPolicyLockoutSafetyCheck", bypass)
+    }
+}
+
+/// Spec and usage under their present and their older names, which AWS KMS both supports.
+pub(super) fn describe_kind(spec: &str, usage: &str, context: &mut Context) {
+    for key in ["kms:KeySpec", "kms:CustomerMasterKeySpec"] {
+        context.set(key, spec);
+    }
+    for key in ["kms:KeyUsage", "kms:CustomerMasterKeyUsage"] {
+        context.set(key, usage);
     }
 }

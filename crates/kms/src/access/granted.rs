@@ -102,11 +102,14 @@ fn within(parent: &GrantRecord, child: Child<'_>) -> bool {
         })
 }
 
-/// The condition keys of an encryption context.
-pub(crate) fn describe(encryption_context: Option<&EncryptionContext>, context: &mut Context) {
-    let pairs = encryption_context.into_iter().flatten();
+/// The condition keys of encryption contexts, of which a request has one at the most and a grant two.
+pub(super) fn describe<'a>(
+    encryption_contexts: impl Iterator<Item = &'a EncryptionContext> + Clone,
+    context: &mut Context,
+) {
+    let pairs = encryption_contexts.flatten();
     for (name, value) in pairs.clone() {
-        context.set(&format!("kms:EncryptionContext:{name}"), value);
+        context.add_reading(&format!("kms:EncryptionContext:{name}"), value);
     }
     let names = pairs.map(|(name, _value)| name.clone());
     context.set_all("kms:EncryptionContextKeys", names.collect());

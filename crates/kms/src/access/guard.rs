@@ -7,11 +7,12 @@ use portcullis_api::kms::{CreateGrantRequest, GrantOperation};
 use portcullis_api::{AccountId, Code, Exception, KeyId, Scope, Service};
 use portcullis_policy::{Context, Document};
 
-use super::Principal;
-use super::concern::{Concern, On, Wanted};
+use super::concern::{Concern, On, Wanted, describe_kind};
 use super::decide::{Ask, Denied, Granted, KeySide, decide};
 use super::granted::{self, Child, Use};
 use super::lockout::{self, keeps_control};
+use super::table::{CONTEXT_EQUALS, CONTEXT_SUBSET};
+use super::{Principal, RequestOrigin};
 use crate::catalogue::Partition;
 use crate::crypto::Ciphertext;
 use crate::grant::GrantRecord;
@@ -28,9 +29,10 @@ struct Looked<'a> {
 }
 
 enum Of {
-    Nothing,
-    /// A resource that only the principal's own policies decide about.
-    Resource(String),
+    /// Nothing in particular; perhaps what is to be made is like a key that there is.
+    Nothing(Option<Arc<Snapshot>>),
+    /// A resource that only the principal's own policies decide about, with its tags.
+    Resource(String, Vec<(String, String)>),
     Key(Arc<Snapshot>),
     /// A grant to be retired, with its key.
     Grant(Arc<Snapshot>, Arc<GrantRecord>),
@@ -44,22 +46,27 @@ impl Kms {
     /// AccessDeniedException, and what looking up the request's key fails with.
     pub fn authorize(
         &self,
-        caller: &Principal,
+        (caller, origin): (&Principal, &RequestOrigin),
         scope: &Scope,
         service: Service,
         concern: &Concern<'_>,
     ) -> Result<(), Exception> {
         let asking = self.partition(scope);
+        let same_key = self.re_encrypts_on_same_key(&asking, concern);
         self.check_tokens(Some(concern.tokens))?;
         let recipient = self.recipient(concern.recipient)?;
         for wanted in &concern.wanted {
             let looked = self.look_up(&asking, caller, *wanted)?;
             let Some(looked) = looked else { continue };
             let mut context = self.context(caller, scope, concern, &looked);
+            origin.describe(&mut context);
             recipient.describe(&mut context);
+            if let Some(same_key) = same_key {
+                context.set("kms:ReEncryptOnSameKey", same_key.to_string());
+            }
             let denied = match &looked.of {
-                Of::Nothing => own(caller, wanted.action, "*", &context),
-                Of::Resource(arn) => own(caller, wanted.action, arn, &context),
+                Of::Nothing(_) => own(caller, wanted.action, "*", &context),
+                Of::Resource(arn, _) => own(caller, wanted.action, arn, &context),
                 Of::Key(key) => {
                     let granted = self.granted(caller, key, *wanted, concern.new_grant);
                     let account = &key.scope.account;
@@ -100,17 +107,19 @@ impl Kms {
         let scope = &asking.scope;
         let hsm = |kind: &str, id: &str| {
             let (region, account) = (&scope.region, &scope.account);
-            Of::Resource(format!("arn:aws:cloudhsm:{region}:{account}:{kind}/{id}"))
+            let arn = format!("arn:aws:cloudhsm:{region}:{account}:{kind}/{id}");
+            Of::Resource(arn, self.config.clusters.tags(scope, id))
         };
         let find = |find: Find, name: &str| match find(asking, name) {
             // The key of a service is made when it is first used; its policy leaves it to the account.
             Err(missing) if missing.code == Code::NotFound && name.starts_with(RESERVED) => {
-                Ok(Of::Resource(scope.alias_arn(name)))
+                Ok(Of::Resource(scope.alias_arn(name), Vec::new()))
             }
             outcome => found(outcome, (caller, wanted.action, name)).map(Of::Key),
         };
         let of = match wanted.on {
-            On::Nothing => Of::Nothing,
+            On::Nothing => Of::Nothing(None),
+            On::Like(name) => Of::Nothing(find_for_management(asking, name).ok()),
             On::Use(name) => find(find_for_use, name)?,
             On::Shared(name) => find(find_shared, name)?,
             On::Own(name) => find(find_for_management, name)?,
@@ -124,7 +133,7 @@ impl Kms {
                     None => return Ok(None),
                 }
             }
-            On::Alias(name) => Of::Resource(scope.alias_arn(name)),
+            On::Alias(name) => Of::Resource(scope.alias_arn(name), Vec::new()),
             On::AliasTarget(name) => {
                 let target = asking.aliases.get(name).map(|target| *target);
                 match target.and_then(|target| find_maker(asking, &target)) {
@@ -143,15 +152,18 @@ impl Kms {
             On::Backup(id) => hsm("backup", id),
             On::Resource(id) if id.starts_with("backup-") => hsm("backup", id),
             On::Resource(id) => hsm("cluster", id),
-            On::Arn(Some(arn)) => Of::Resource(arn.to_owned()),
-            On::Arn(None) => Of::Nothing,
+            On::Arn(Some(arn)) => {
+                let id = arn.rsplit('/').next().unwrap_or_default();
+                Of::Resource(arn.to_owned(), self.config.clusters.tags(scope, id))
+            }
+            On::Arn(None) => Of::Nothing(None),
         };
         let named = match (&of, wanted.on) {
             (_, On::Maker { named: None, .. }) => {
                 " on the resource associated with this ciphertext".to_owned()
             }
-            (Of::Nothing, _) => String::new(),
-            (Of::Resource(arn), _) => format!(" on resource: {arn}"),
+            (Of::Nothing(_), _) => String::new(),
+            (Of::Resource(arn, _), _) => format!(" on resource: {arn}"),
             (Of::Key(key) | Of::Grant(key, _), _) => format!(" on resource: {}", key.arn),
         };
         Ok(Some(Looked { wanted, of, named }))
@@ -171,33 +183,78 @@ impl Kms {
         context.set("aws:CurrentTime", &*seconds);
         context.set("aws:EpochTime", seconds);
         context.set("aws:RequestedRegion", scope.region.as_str());
-        context.set("aws:SecureTransport", "false");
-        let for_aws = caller.is_service() || caller.via_service().is_some();
-        context.set("kms:GrantIsForAWSResource", for_aws.to_string());
-        granted::describe(looked.wanted.encryption_context, &mut context);
+        context.set("aws:ResourceAccount", scope.account.as_str());
+        let wanted = &looked.wanted;
+        if ON_BEHALF.contains(&wanted.action) {
+            let for_aws = caller.is_service() || caller.via_service().is_some();
+            context.set("kms:GrantIsForAWSResource", for_aws.to_string());
+        }
+        if let Some(algorithm) = wanted.encryption_algorithm {
+            context.set("kms:EncryptionAlgorithm", algorithm);
+        }
+        if wanted.encryption_context.is_some() {
+            granted::describe(wanted.encryption_context.into_iter(), &mut context);
+        }
         match &looked.of {
-            Of::Nothing | Of::Resource(_) => {}
-            Of::Key(key) | Of::Grant(key, _) => self.describe_key_for(key, looked, &mut context),
+            Of::Nothing(None) => {}
+            Of::Nothing(Some(like)) => describe_replica(like, &mut context),
+            Of::Resource(_, tags) => {
+                let pairs = tags.iter().map(|(name, value)| (name, value));
+                describe_tags(pairs, &mut context);
+            }
+            Of::Key(key) => self.describe_key_for(key, looked, &mut context),
+            Of::Grant(key, grant) => {
+                self.describe_key_for(key, looked, &mut context);
+                describe_grant(grant, &mut context);
+            }
         }
         context
+    }
+
+    /// Rule AUTH-41: whether a ReEncrypt has the same key on both sides; none for other requests, and where only the
+    /// operation can say what is wrong.
+    fn re_encrypts_on_same_key(
+        &self,
+        asking: &Arc<Partition>,
+        concern: &Concern<'_>,
+    ) -> Option<bool> {
+        let [from, to] = concern.wanted.as_slice() else {
+            return None;
+        };
+        let On::Maker { blob, named } = from.on else {
+            return None;
+        };
+        let On::Use(destination) = to.on else {
+            return None;
+        };
+        let source = match named {
+            Some(name) => find_for_use(asking, name).ok(),
+            None => {
+                let made = blob.and_then(Ciphertext::parse);
+                made.and_then(|made| find_maker(asking, &made.key))
+            }
+        };
+        let destination = find_for_use(asking, destination).ok()?;
+        Some(source?.arn == destination.arn)
     }
 
     /// The condition keys that say of which key.
     fn describe_key_for(&self, key: &Snapshot, looked: &Looked<'_>, context: &mut Context) {
         let record = &key.record;
         context.set("aws:ResourceAccount", key.scope.account.as_str());
-        context.set("kms:KeySpec", record.spec.as_str());
-        context.set("kms:KeyUsage", record.usage.as_str());
+        describe_kind(record.spec.as_str(), record.usage.as_str(), context);
         context.set("kms:KeyOrigin", record.origin().as_str());
         context.set("kms:MultiRegion", record.multi_region.is_some().to_string());
+        if ENDING.contains(&looked.wanted.action) {
+            let days = self.days_without_use(key);
+            context.set("kms:TrailingDaysWithoutKeyUsage", days.to_string());
+        }
         if let Some(relatives) = &record.multi_region {
             let primary = relatives.primary == key.scope.region;
             let kind = if primary { "PRIMARY" } else { "REPLICA" };
             context.set("kms:MultiRegionKeyType", kind);
         }
-        for (name, value) in &record.tags {
-            context.set(&format!("aws:ResourceTag/{name}"), value);
-        }
+        describe_tags(record.tags.iter(), context);
         let home = self.partition(&key.scope);
         let aliases = home.aliases.iter();
         let mut aliases: Vec<String> = aliases
@@ -250,6 +307,44 @@ impl Kms {
         let grants = names.flat_map(|name| home.grants.of_grantee(&key.record.id, name));
         let best = grants.map(|grant| granted::permits(&grant, caller, wanted));
         best.max().unwrap_or(Granted::No)
+    }
+}
+
+/// Operations that a service of AWS may call for somebody (KMS Guide, kms:GrantIsForAWSResource).
+const ON_BEHALF: [&str; 3] = ["kms:CreateGrant", "kms:ListGrants", "kms:RevokeGrant"];
+
+/// Operations that end the use of a key (KMS Guide, kms:TrailingDaysWithoutKeyUsage).
+const ENDING: [&str; 2] = ["kms:DisableKey", "kms:ScheduleKeyDeletion"];
+
+/// The condition keys of a replica that would be made of `primary`.
+fn describe_replica(primary: &Snapshot, context: &mut Context) {
+    let record = &primary.record;
+    describe_kind(record.spec.as_str(), record.usage.as_str(), context);
+    context.set("kms:KeyOrigin", record.origin().as_str());
+    context.set("kms:MultiRegion", "true");
+    context.set("kms:MultiRegionKeyType", "REPLICA");
+}
+
+/// The condition keys of a grant that would be retired.
+fn describe_grant(grant: &GrantRecord, context: &mut Context) {
+    let constraints = &grant.terms.constraints;
+    let kinds = [
+        (&constraints.equals, CONTEXT_EQUALS),
+        (&constraints.subset, CONTEXT_SUBSET),
+    ];
+    let given = kinds.iter().filter(|(given, _)| given.is_some());
+    let names = given.map(|(_, kind)| (*kind).to_owned());
+    context.set_all("kms:GrantConstraintType", names.collect());
+    granted::describe(
+        kinds.iter().filter_map(|(given, _)| given.as_ref()),
+        context,
+    );
+}
+
+/// Tags may differ in case only, and then are one condition key.
+fn describe_tags<'a>(tags: impl Iterator<Item = (&'a String, &'a String)>, context: &mut Context) {
+    for (name, value) in tags {
+        context.add_reading(&format!("aws:ResourceTag/{name}"), value);
     }
 }
 
@@ -356,7 +451,7 @@ fn keeps(
     let arn = match &looked.of {
         Of::Key(key) | Of::Grant(key, _) => key.arn.as_str(),
         // The key is yet to be made.
-        Of::Nothing | Of::Resource(_) => "arn:aws:kms:::key/",
+        Of::Nothing(_) | Of::Resource(..) => "arn:aws:kms:::key/",
     };
     let document = lockout::parse(policy)?;
     if keeps_control(&document, caller.identity(), arn, context) {

@@ -3,6 +3,8 @@
 use portcullis_api::{AccountId, Code, Exception, Scope};
 use portcullis_policy::{Context, Document, Effect, Hold, Identity, Kind, Request};
 
+use super::condition_keys::{policy_findings, refused_in_key_policy};
+
 /// The policy of a key that was made without one: the account's own policies decide (Guide, default
 /// key policy). The order and the white space are the service's too.
 pub(crate) fn default_policy(account: &AccountId) -> String {
@@ -16,7 +18,8 @@ pub(crate) fn default_policy(account: &AccountId) -> String {
 
 /// Whether a policy may be put on the key with this ARN.
 ///
-/// Rule AUTH-10: it is a well-formed policy. Rule AUTH-11: unless the safety check is bypassed, it
+/// Rule AUTH-10: it is a well-formed policy, also as to its conditions; what of these has no effect
+/// here is told. Rule AUTH-11: unless the safety check is bypassed, it
 /// leaves some principal of the key's account able to call PutKeyPolicy again. Which principal calls
 /// is known only with `--auth enforce`; there the check before the operation asks for that one.
 ///
@@ -28,7 +31,14 @@ pub(crate) fn check_policy(
     scope: &Scope,
     key_arn: &str,
 ) -> Result<(), Exception> {
-    let document = parse(policy)?;
+    let document = Document::parse_new(policy, Kind::Resource)
+        .map_err(|why| Exception::new(Code::MalformedPolicyDocument, why.to_string()))?;
+    if let Some(why) = refused_in_key_policy(&document) {
+        return Err(Exception::new(Code::MalformedPolicyDocument, why));
+    }
+    for finding in policy_findings(&document) {
+        tracing::warn!(key = key_arn, "a key policy: {finding}");
+    }
     if bypass == Some(true) {
         return Ok(());
     }
@@ -137,6 +147,13 @@ mod tests {
             check(&policy(&statements), None, expected);
             check(&policy(&statements), Some(true), None);
         }
+        let put = |text: &str| check(text, Some(true), malformed);
+        put(r#"{"Statement": [{"Effect": "Deny", "Principal": "*", "Resource": "*"}]}"#);
+        put(r#"{"Statement": [{"Effect": "Deny", "Principal": "*", "Action": "kms:*"}]}"#);
+        put(
+            r#"{"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*",
+                "Condition": {"StringEquals": {"kms:ResourceAliases": "alias/x"}}}]}"#,
+        );
         check("{}", Some(true), malformed);
         check(&policy(&[]), None, malformed);
     }

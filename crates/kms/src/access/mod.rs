@@ -7,15 +7,19 @@
 //! [`Kms::authorize`]: crate::Kms::authorize
 
 mod concern;
+mod condition_keys;
 mod decide;
 mod granted;
 mod guard;
 mod lockout;
+mod origin;
 mod principal;
 mod table;
 #[cfg(test)]
 mod tests;
 
 pub use concern::{Concern, Concerns};
+pub use condition_keys::{policy_findings, policy_findings_of};
 pub(crate) use lockout::{check_policy, default_policy};
+pub use origin::RequestOrigin;
 pub use principal::Principal;

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use portcullis_api::AccountId;
 use portcullis_policy::{Document, Identity};
 
@@ -13,6 +15,8 @@ pub struct Principal {
     policies: Vec<Document>,
     /// The service that calls on its behalf.
     via_service: Option<String>,
+    /// Of a user or role.
+    tags: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +83,7 @@ impl Principal {
             names,
             policies,
             via_service: None,
+            tags: BTreeMap::new(),
         }
     }
 
@@ -86,6 +91,13 @@ impl Principal {
     #[must_use]
     pub fn via(mut self, service: Option<String>) -> Self {
         self.via_service = service;
+        self
+    }
+
+    /// The same principal, with these tags.
+    #[must_use]
+    pub fn tagged(mut self, tags: BTreeMap<String, String>) -> Self {
+        self.tags = tags;
         self
     }
 
@@ -184,12 +196,25 @@ impl Principal {
 
     /// The condition keys that say who calls.
     pub(crate) fn describe(&self, context: &mut portcullis_policy::Context) {
+        context.set("aws:ViaAWSService", self.via_service.is_some().to_string());
         if let Some(service) = self.via_service() {
             context.set("kms:ViaService", service);
+            // `s3.us-east-1.amazonaws.com` is s3.amazonaws.com there. Which services of AWS are told is
+            // not asked: all are.
+            let name = service.split('.').next().unwrap_or(service);
+            let called = format!("{name}.amazonaws.com");
+            context.set("aws:CalledViaFirst", called.as_str());
+            context.set("aws:CalledViaLast", called.as_str());
+            context.set_all("aws:CalledVia", vec![called]);
+        }
+        for (name, value) in &self.tags {
+            context.add_reading(&format!("aws:PrincipalTag/{name}"), value);
         }
         let principal_type = match &self.kind {
-            Kind::Service { .. } => {
+            Kind::Service { name, .. } => {
                 context.set("aws:PrincipalIsAWSService", "true");
+                context.set("aws:PrincipalServiceName", name);
+                context.set_all("aws:PrincipalServiceNamesList", vec![name.clone()]);
                 if let Some(arn) = self.source_arn() {
                     context.set("aws:SourceArn", arn);
                     context.set("aws:SourceAccount", self.account.as_str());
@@ -201,7 +226,11 @@ impl Principal {
                 context.set("aws:username", name);
                 "User"
             }
-            Kind::Session { .. } => "AssumedRole",
+            Kind::Session { .. } => {
+                // Only temporary credentials say anything of it.
+                context.set("aws:MultiFactorAuthPresent", "false");
+                "AssumedRole"
+            }
         };
         context.set("aws:PrincipalIsAWSService", "false");
         context.set("aws:PrincipalType", principal_type);

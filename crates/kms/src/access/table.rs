@@ -10,7 +10,7 @@ use portcullis_api::{cloudhsm, kms};
 use super::concern::{Concern, Concerns, On};
 
 macro_rules! concerns {
-    ($($input:ty, $it:ident $(for $recipient:expr)? => $concern:expr;)*) => {$(
+    ($($input:ty, $it:ident $(for $recipient:expr)? $(, puts $policy:expr)? => $concern:expr;)*) => {$(
         impl Concerns for $input {
             fn concern(&self) -> Concern<'_> {
                 let $it = self;
@@ -22,11 +22,24 @@ macro_rules! concerns {
                     $recipient.as_ref()
                 }
             )?
+            $(
+                fn policy(&self) -> Option<&str> {
+                    let $it = self;
+                    $policy
+                }
+            )?
         }
     )*};
 }
 
 const SYMMETRIC: &str = "SYMMETRIC_DEFAULT";
+
+/// The values of kms:GrantConstraintType.
+pub(super) const CONTEXT_EQUALS: &str = "EncryptionContextEquals";
+pub(super) const CONTEXT_SUBSET: &str = "EncryptionContextSubset";
+
+/// The period of EnableKeyRotation when the request names none.
+const PERIOD_DAYS: i32 = 365;
 
 /// The waiting period that ScheduleKeyDeletion takes when the request names none.
 const WINDOW_DAYS: i32 = 30;
@@ -44,10 +57,10 @@ concerns! {
         .within(&it.encryption_context).tokens(&it.grant_tokens)
         .says("kms:EncryptionAlgorithm", algorithm(&it.encryption_algorithm));
     kms::ReEncryptRequest, it => Concern::of("kms:ReEncryptFrom", maker(it.ciphertext_blob.as_ref(), it.source_key_id.as_deref()))
-        .within(&it.source_encryption_context)
+        .within(&it.source_encryption_context).by(algorithm(&it.source_encryption_algorithm))
         .and("kms:ReEncryptTo", On::Use(&it.destination_key_id))
-        .within(&it.destination_encryption_context).tokens(&it.grant_tokens)
-        .says("kms:EncryptionAlgorithm", algorithm(&it.destination_encryption_algorithm));
+        .within(&it.destination_encryption_context).by(algorithm(&it.destination_encryption_algorithm))
+        .tokens(&it.grant_tokens);
     kms::GenerateDataKeyRequest, it for it.recipient => Concern::of("kms:GenerateDataKey", On::Use(&it.key_id))
         .within(&it.encryption_context).tokens(&it.grant_tokens)
         .says("kms:EncryptionAlgorithm", Some(SYMMETRIC));
@@ -89,14 +102,17 @@ fn maker<'a>(blob: Option<&'a portcullis_api::Blob>, named: Option<&'a str>) -> 
 
 // Keys.
 concerns! {
-    kms::CreateKeyRequest, it => Concern::of("kms:CreateKey", On::Nothing)
+    kms::CreateKeyRequest, it, puts it.policy.as_deref() => Concern::of("kms:CreateKey", On::Nothing)
         .and_if(it.tags.as_ref().is_some_and(|tags| !tags.is_empty()), "kms:TagResource", On::Nothing)
         .puts(it.policy.as_deref(), it.bypass_policy_lockout_safety_check)
         .tags(it.tags.as_deref().unwrap_or_default())
-        .says("kms:KeySpec", Some(it.key_spec.as_deref().or(it.customer_master_key_spec.as_deref()).unwrap_or(SYMMETRIC)))
-        .says("kms:KeyUsage", Some(it.key_usage.as_deref().unwrap_or("ENCRYPT_DECRYPT")))
+        .makes_key(
+            it.key_spec.as_deref().or(it.customer_master_key_spec.as_deref()).unwrap_or(SYMMETRIC),
+            it.key_usage.as_deref().unwrap_or("ENCRYPT_DECRYPT"),
+        )
         .says("kms:KeyOrigin", Some(it.origin.as_deref().unwrap_or("AWS_KMS")))
-        .says("kms:MultiRegion", Some(it.multi_region == Some(true)));
+        .says("kms:MultiRegion", Some(it.multi_region == Some(true)))
+        .says("kms:MultiRegionKeyType", it.multi_region.filter(|is| *is).map(|_| "PRIMARY"));
     // It takes tokens and does not declare InvalidGrantTokenException.
     kms::DescribeKeyRequest, it => Concern::of("kms:DescribeKey", On::Use(&it.key_id));
     kms::ListKeysRequest, _it => Concern::of("kms:ListKeys", On::Nothing);
@@ -112,17 +128,17 @@ concerns! {
         .says_all("aws:TagKeys", it.tag_keys.clone());
     kms::ListResourceTagsRequest, it => Concern::of("kms:ListResourceTags", On::Own(&it.key_id));
     kms::GetKeyPolicyRequest, it => Concern::of("kms:GetKeyPolicy", On::Own(&it.key_id));
-    kms::PutKeyPolicyRequest, it => Concern::of("kms:PutKeyPolicy", On::Own(&it.key_id))
+    kms::PutKeyPolicyRequest, it, puts Some(&it.policy) => Concern::of("kms:PutKeyPolicy", On::Own(&it.key_id))
         .puts(Some(&it.policy), it.bypass_policy_lockout_safety_check);
     kms::ListKeyPoliciesRequest, it => Concern::of("kms:ListKeyPolicies", On::Own(&it.key_id));
     kms::EnableKeyRotationRequest, it => Concern::of("kms:EnableKeyRotation", On::Own(&it.key_id))
-        .says("kms:RotationPeriodInDays", it.rotation_period_in_days);
+        .says("kms:RotationPeriodInDays", Some(it.rotation_period_in_days.unwrap_or(PERIOD_DAYS)));
     kms::DisableKeyRotationRequest, it => Concern::of("kms:DisableKeyRotation", On::Own(&it.key_id));
     kms::GetKeyRotationStatusRequest, it => Concern::of("kms:GetKeyRotationStatus", On::Shared(&it.key_id));
     kms::ListKeyRotationsRequest, it => Concern::of("kms:ListKeyRotations", On::Own(&it.key_id));
     kms::RotateKeyOnDemandRequest, it => Concern::of("kms:RotateKeyOnDemand", On::Own(&it.key_id));
-    kms::ReplicateKeyRequest, it => Concern::of("kms:ReplicateKey", On::Own(&it.key_id))
-        .and("kms:CreateKey", On::Nothing)
+    kms::ReplicateKeyRequest, it, puts it.policy.as_deref() => Concern::of("kms:ReplicateKey", On::Own(&it.key_id))
+        .and("kms:CreateKey", On::Like(&it.key_id))
         .and_if(it.tags.as_ref().is_some_and(|tags| !tags.is_empty()), "kms:TagResource", On::Nothing)
         .puts(it.policy.as_deref(), it.bypass_policy_lockout_safety_check)
         .tags(it.tags.as_deref().unwrap_or_default())
@@ -133,7 +149,7 @@ concerns! {
         .says("kms:WrappingAlgorithm", Some(&it.wrapping_algorithm))
         .says("kms:WrappingKeySpec", Some(&it.wrapping_key_spec));
     kms::ImportKeyMaterialRequest, it => Concern::of("kms:ImportKeyMaterial", On::Own(&it.key_id))
-        .says("kms:ExpirationModel", Some(it.expiration_model.as_deref().unwrap_or("KEY_MATERIAL_EXPIRES")))
+        .says("kms:ExpirationModel", it.expiration_model.as_deref())
         .says("kms:ValidTo", it.valid_to.map(|date| date.0));
     kms::DeleteImportedKeyMaterialRequest, it => Concern::of("kms:DeleteImportedKeyMaterial", On::Own(&it.key_id));
 }
@@ -163,17 +179,30 @@ fn create_grant(it: &kms::CreateGrantRequest) -> Concern<'_> {
     let constraints = it.constraints.as_ref();
     let mut kinds = Vec::new();
     if constraints.is_some_and(|given| given.encryption_context_equals.is_some()) {
-        kinds.push("EncryptionContextEquals".to_owned());
+        kinds.push(CONTEXT_EQUALS.to_owned());
     }
     if constraints.is_some_and(|given| given.encryption_context_subset.is_some()) {
-        kinds.push("EncryptionContextSubset".to_owned());
+        kinds.push(CONTEXT_SUBSET.to_owned());
     }
     let concern = Concern::of("kms:CreateGrant", On::Shared(&it.key_id))
         .tokens(&it.grant_tokens)
         .says_all("kms:GrantOperations", it.operations.clone())
         .says_all("kms:GrantConstraintType", kinds)
+        .says(
+            "kms:GrantConstraintSourceArn",
+            constraints.and_then(|given| given.source_arn.as_ref()),
+        )
+        .constrained_to(constraints)
         .says("kms:GranteePrincipal", it.grantee_principal.as_ref())
-        .says("kms:RetiringPrincipal", it.retiring_principal.as_ref());
+        .says(
+            "kms:GranteeServicePrincipal",
+            it.grantee_service_principal.as_ref(),
+        )
+        .says("kms:RetiringPrincipal", it.retiring_principal.as_ref())
+        .says(
+            "kms:RetiringServicePrincipal",
+            it.retiring_service_principal.as_ref(),
+        );
     Concern {
         new_grant: Some(it),
         ..concern
@@ -195,7 +224,8 @@ concerns! {
 // CloudHSM. Creating an HSM or a cluster also makes network interfaces, whose permissions of Amazon
 // EC2 are not asked for.
 concerns! {
-    cloudhsm::CreateClusterRequest, _it => Concern::of("cloudhsm:CreateCluster", On::Nothing);
+    cloudhsm::CreateClusterRequest, it => Concern::of("cloudhsm:CreateCluster", On::Nothing)
+        .hsm_tags(it.tag_list.as_deref());
     cloudhsm::DescribeClustersRequest, _it => Concern::of("cloudhsm:DescribeClusters", On::Nothing);
     cloudhsm::InitializeClusterRequest, it => Concern::of("cloudhsm:InitializeCluster", On::Cluster(&it.cluster_id));
     cloudhsm::ModifyClusterRequest, it => Concern::of("cloudhsm:ModifyCluster", On::Cluster(&it.cluster_id));
@@ -203,12 +233,15 @@ concerns! {
     cloudhsm::CreateHsmRequest, it => Concern::of("cloudhsm:CreateHsm", On::Cluster(&it.cluster_id));
     cloudhsm::DeleteHsmRequest, it => Concern::of("cloudhsm:DeleteHsm", On::Cluster(&it.cluster_id));
     cloudhsm::DescribeBackupsRequest, _it => Concern::of("cloudhsm:DescribeBackups", On::Nothing);
-    cloudhsm::CopyBackupToRegionRequest, it => Concern::of("cloudhsm:CopyBackupToRegion", On::Backup(&it.backup_id));
+    cloudhsm::CopyBackupToRegionRequest, it => Concern::of("cloudhsm:CopyBackupToRegion", On::Backup(&it.backup_id))
+        .hsm_tags(it.tag_list.as_deref());
     cloudhsm::DeleteBackupRequest, it => Concern::of("cloudhsm:DeleteBackup", On::Backup(&it.backup_id));
     cloudhsm::RestoreBackupRequest, it => Concern::of("cloudhsm:RestoreBackup", On::Backup(&it.backup_id));
     cloudhsm::ModifyBackupAttributesRequest, it => Concern::of("cloudhsm:ModifyBackupAttributes", On::Backup(&it.backup_id));
-    cloudhsm::TagResourceRequest, it => Concern::of("cloudhsm:TagResource", On::Resource(&it.resource_id));
-    cloudhsm::UntagResourceRequest, it => Concern::of("cloudhsm:UntagResource", On::Resource(&it.resource_id));
+    cloudhsm::TagResourceRequest, it => Concern::of("cloudhsm:TagResource", On::Resource(&it.resource_id))
+        .hsm_tags(Some(&it.tag_list));
+    cloudhsm::UntagResourceRequest, it => Concern::of("cloudhsm:UntagResource", On::Resource(&it.resource_id))
+        .says_all("aws:TagKeys", it.tag_key_list.clone());
     cloudhsm::ListTagsRequest, it => Concern::of("cloudhsm:ListTags", On::Resource(&it.resource_id));
     cloudhsm::PutResourcePolicyRequest, it => Concern::of("cloudhsm:PutResourcePolicy", On::Arn(it.resource_arn.as_deref()));
     cloudhsm::GetResourcePolicyRequest, it => Concern::of("cloudhsm:GetResourcePolicy", On::Arn(it.resource_arn.as_deref()));

@@ -8,6 +8,7 @@ use portcullis_api::kms::{
 };
 use portcullis_api::{Blob, Exception, Scope};
 use portcullis_hsm::{KeyKind, Operation, Refusal, SecretKey};
+use portcullis_seam::WorkClass;
 use zeroize::Zeroizing;
 
 use super::algorithm::check_symmetric;
@@ -85,10 +86,10 @@ impl Kms {
         kind: KeyKind,
     ) -> Result<DataKeyPair, Exception> {
         let entropy = Arc::clone(&self.config.entropy);
-        let made = self.off_thread(kind, move || make(kind, &*entropy)).await?;
-        let (private, public) = made.map_err(|refusal| {
-            translate::operation(&Failure::Refused(refusal), &sealing.key.arn)
-        })?;
+        let make = move || make(kind, &*entropy);
+        let made = self.config.work_with(kind, WorkClass::KeyGeneration, make);
+        let made = made.await.and_then(|made| made.map_err(Failure::Refused));
+        let (private, public) = made.map_err(|failure| translate::fleet(&failure))?;
         let operation = Operation::Encrypt {
             key: sealing.material,
             additional_data: data,

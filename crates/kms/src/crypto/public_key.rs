@@ -8,7 +8,7 @@ use crate::kms::{Kms, unsupported};
 
 impl Kms {
     /// GetPublicKey: DER, SubjectPublicKeyInfo. Rule CRY-15: of asymmetric keys only, of disabled
-    /// ones too.
+    /// ones too. Rule KEY-31: of a key whose imported material is gone, if that was there once.
     ///
     /// # Errors
     /// As the operation declares.
@@ -27,12 +27,17 @@ impl Kms {
             )));
         }
         check_permitted(Operation::GetPublicKey, &key)?;
-        let got = self.perform(&key, Task::PublicKey).await?;
-        let mut public_key = got.map_err(unforeseen)?;
+        let public_key = match key.public_key_left()? {
+            Some(public_key) => public_key.to_vec(),
+            None => {
+                let got = self.perform(&key, Task::PublicKey).await?;
+                std::mem::take(&mut *got.map_err(unforeseen)?.0)
+            }
+        };
         let shown = metadata(&key.scope, &key);
         Ok(GetPublicKeyResponse {
             key_id: Some(key.arn.clone()),
-            public_key: Some(Blob(std::mem::take(&mut *public_key.0))),
+            public_key: Some(Blob(public_key)),
             customer_master_key_spec: shown.customer_master_key_spec,
             key_spec: shown.key_spec,
             key_usage: shown.key_usage,

@@ -5,7 +5,7 @@ use portcullis_seam::Entropy;
 use zeroize::Zeroizing;
 
 use crate::gate::Passage;
-use crate::key_store::{self, Connection, Failure, KeyStore};
+use crate::key_store::{self, Failure, KeyStore};
 use crate::kms::Kms;
 use crate::translate;
 
@@ -67,33 +67,29 @@ fn enter_for_random(store: &KeyStore) -> Result<Passage, Exception> {
 }
 
 fn disconnected_for_random(store: &KeyStore) -> Exception {
-    let mut record = store.record();
-    if record.connection == Connection::Connected {
-        record.connection = Connection::Disconnecting;
-    }
-    record.wrong_state(
+    store.turned_away().wrong_state(
         "random bytes come from its cluster only while it is CONNECTED",
         "Run ConnectCustomKeyStore and wait until it is CONNECTED, then try again.",
     )
 }
 
+/// Rule KEY-29: GenerateRandom does not declare KMSInvalidStateException. Where trying again may help it
+/// is DependencyTimeoutException, and where the key store must be mended first
+/// CustomKeyStoreInvalidStateException, both in the words of every other operation.
 fn random_failed(store: &KeyStore, failure: &Failure) -> Exception {
-    match failure {
-        Failure::Disconnected => disconnected_for_random(store),
-        Failure::OverQuota => translate::operation(failure, store.id.as_str()),
-        Failure::NoHsm
-        | Failure::Unreachable(_)
-        | Failure::Unconfirmed(_)
-        | Failure::NoMaterial
-        | Failure::LockedOut
+    let exception = translate::operation(failure, store.id.as_str());
+    let code = match failure {
+        Failure::Disconnected => return disconnected_for_random(store),
+        Failure::Unreachable(_) | Failure::NoAnswer(_) => Code::DependencyTimeout,
+        Failure::NoHsm | Failure::LockedOut | Failure::NoMaterial | Failure::Refused(_) => {
+            Code::CustomKeyStoreInvalidState
+        }
+        Failure::OverQuota
         | Failure::Busy
         | Failure::NoSessionFree
-        | Failure::Refused(_) => {
-            let exception = translate::operation(failure, store.id.as_str());
-            Exception {
-                code: Code::KmsInternal,
-                ..exception
-            }
-        }
-    }
+        | Failure::NotStored(_)
+        | Failure::NotDone { .. }
+        | Failure::Unconfirmed(_) => exception.code,
+    };
+    Exception { code, ..exception }
 }

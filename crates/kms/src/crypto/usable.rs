@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portcullis_api::{Blob, Code, Exception};
-use portcullis_hsm::{HsmKeyId, KeyKind, Operation, Output, Refusal, Task};
+use portcullis_hsm::{HsmKeyId, Operation, Output, Refusal, Task};
 use tokio::time::Instant;
 
 use super::{additional_data, ciphertext};
@@ -77,7 +77,10 @@ impl Kms {
         let ran = match (&usable.key.store, usable.passage) {
             (Some(store), Some(passage)) => self.run_in_store(store, passage, operation).await,
             (Some(_), None) => Err(Failure::Disconnected),
-            (None, _) => self.fleet.execute(operation),
+            (None, _) => {
+                let ran = self.fleet.execute(operation);
+                return ran.map_err(|failure| translate::fleet(&failure));
+            }
         };
         ran.map_err(|failure| translate::operation(&failure, &usable.key.arn))
     }
@@ -125,19 +128,8 @@ impl Kms {
             Err(Failure::Refused(Refusal::NotAuthentic)) => Ok(Err(Unfit::NotAuthentic)),
             Err(Failure::Refused(Refusal::BadLength)) => Ok(Err(Unfit::BadLength)),
             Err(Failure::Refused(Refusal::BadMechanism)) => Ok(Err(Unfit::BadForm)),
-            Err(failure) => Err(translate::operation(&failure, &key.arn)),
+            Err(failure) => Err(translate::fleet(&failure)),
         }
-    }
-
-    /// Does something long off the thread that serves the network, if keys of this kind take long.
-    pub(crate) async fn off_thread<T: Send + 'static>(
-        &self,
-        kind: KeyKind,
-        job: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Exception> {
-        crate::fleet::off_thread(&self.config, kind, job)
-            .await
-            .map_err(|failure| translate::operation(&failure, "The built-in fleet"))
     }
 }
 

@@ -35,7 +35,7 @@ impl Kms {
                 Some((version.hsm_key, scope.key_arn(&record.id)))
             });
             let made = self.fleet.create_keys(&self.config, materials).await;
-            made.map_err(|failure| translate::operation(&failure, &like.arn))?;
+            made.map_err(|failure| translate::fleet(&failure))?;
             let mut put = Transaction::new();
             for record in &records {
                 let name = Snapshot::record_key(scope, &record.id);

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use portcullis_api::kms::{CreateKeyRequest, CreateKeyResponse, KeySpec, KeyUsageType};
-use portcullis_api::{Code, Exception, HsmId, KeyId, Scope};
+use portcullis_api::{ClusterId, Code, Exception, HsmId, KeyId, Scope};
 use portcullis_cloudhsm::HsmState;
 use portcullis_hsm::{HsmKeyId, Refusal};
 use portcullis_seam::draw;
@@ -16,7 +16,7 @@ use super::tags::tags;
 use super::{Home, KeyRecord, Materials, Requested, Rotation, Snapshot, describe, spec};
 use crate::catalogue::Partition;
 use crate::gate::Passage;
-use crate::key_store::{self, Connection, Failure, KeyStore, KeyStoreRecord, NewKey};
+use crate::key_store::{self, Connection, Failure, KeyStore, NewKey};
 use crate::kms::{Kms, encode, unsupported};
 use crate::shared::{ATTEMPTS_MAX, overtaken};
 use crate::translate;
@@ -26,8 +26,9 @@ pub(super) const KEYS_MAX: usize = 100_000;
 
 /// The service does not document this answer; LimitExceededException is one that CreateKey
 /// declares.
-const CLUSTER_FULL: &str = "The CloudHSM cluster holds as many keys as its quota permits. Delete \
-                            keys that are no longer needed, then try again.";
+const CLUSTER_FULL: &str = "The CloudHSM cluster takes no more keys: it holds as many as its quota \
+                            permits, or the disk of an HSM is full. Delete keys that are no longer \
+                            needed, then try again.";
 
 /// Rule KEY-11: Origin AWS_CLOUDHSM and CustomKeyStoreId come together.
 fn check(input: &CreateKeyRequest) -> Result<(), Exception> {
@@ -163,19 +164,73 @@ fn wanted(scope: &Scope, id: &KeyId, input: &mut CreateKeyRequest) -> Result<Wan
 }
 
 /// Rule KEY-13: a key is created in a key store only while that is CONNECTED.
-fn not_connected(record: &KeyStoreRecord) -> Exception {
-    record.wrong_state(
+fn not_connected(store: &KeyStore) -> Exception {
+    store.turned_away().wrong_state(
         "a key can be created in it only while it is CONNECTED",
         "Run ConnectCustomKeyStore and wait until it is CONNECTED, then try again.",
     )
+}
+
+/// Why a connected key store has not made a key.
+///
+/// Rule KEY-28: what CreateKey needs of the cluster is active HSMs in two Availability Zones, on which
+/// KMS is logged in. Where HSMs did not answer in time, trying again may help. Rule QUO-05: a full
+/// cluster is told apart from one that is in trouble.
+fn not_made(failure: &Failure, cluster: &ClusterId) -> Exception {
+    let unfit = |why: &str, repair: &str| {
+        let text = format!(
+            "The key is not there: it needs active HSMs of the cluster {cluster} in two Availability \
+             Zones, and {why}. {repair}"
+        );
+        Exception::new(Code::CloudHsmClusterInvalidConfiguration, text)
+    };
+    let unfit = match failure {
+        Failure::Refused(Refusal::Full) => {
+            return Exception::new(Code::LimitExceeded, CLUSTER_FULL);
+        }
+        Failure::NoAnswer(_) => Exception::new(
+            Code::DependencyTimeout,
+            format!(
+                "The system timed out while trying to fulfill the request: HSMs of the cluster \
+                 {cluster} in two Availability Zones must have the key, and not all of them answered. \
+                 It is not there. Try again; if that persists, restart or replace the HSM that does \
+                 not answer."
+            ),
+        ),
+        Failure::LockedOut => unfit(
+            "its crypto user kmsuser is locked out after too many failed logins",
+            "Disconnect the custom key store, let an admin change the password of kmsuser, set \
+             KeyStorePassword to it, and connect.",
+        ),
+        Failure::NoHsm | Failure::Unreachable(_) => unfit(
+            "KMS reaches such HSMs, as the crypto user kmsuser, in fewer",
+            "Restart or replace the HSMs that are down, or add one in another Availability Zone with \
+             CreateHsm; if kmsuser is missing there, create it and connect the custom key store again. \
+             Then try again.",
+        ),
+        Failure::Refused(refusal) => unfit(
+            &format!("an HSM refused to keep it ({refusal})"),
+            "Check kmsuser and the keys of the cluster, then try again.",
+        ),
+        Failure::NoMaterial => unfit("an HSM has lost it again", "Try again."),
+        // Those of calls with a key, in their words.
+        Failure::Disconnected
+        | Failure::Unconfirmed(_)
+        | Failure::Busy
+        | Failure::OverQuota
+        | Failure::NotStored(_)
+        | Failure::NotDone { .. }
+        | Failure::NoSessionFree => return translate::operation(failure, cluster.as_str()),
+    };
+    unfit.because(format!("{failure:?}"))
 }
 
 /// Why the record of a new key is not there.
 enum NotPut {
     /// Something else was committed first. Deciding again may help.
     Overtaken,
-    /// The key store, whose record this is, was disconnected meanwhile.
-    Disconnected(Box<KeyStoreRecord>),
+    /// The key store was disconnected meanwhile.
+    Disconnected(Exception),
     Failed(Exception),
 }
 
@@ -303,7 +358,7 @@ impl Kms {
             None => self.fleet.create_key(config, new.id, label).await,
             Some(kind) => self.fleet.create_secret_key(config, new.id, kind).await,
         };
-        made.map_err(|failure| translate::operation(&failure, &new.label))
+        made.map_err(|failure| translate::fleet(&failure))
     }
 
     /// Makes the key in the HSMs of the store, under the rules of CreateKey for key stores.
@@ -315,9 +370,11 @@ impl Kms {
     ) -> Result<(Arc<KeyStore>, Passage), Exception> {
         let store = key_store::find(partition, store)?;
         let record = store.record();
-        let passage = store.gate.enter().ok_or_else(|| not_connected(&record))?;
+        let Some(passage) = store.gate.enter() else {
+            return Err(not_connected(&store));
+        };
         if record.connection != Connection::Connected {
-            return Err(not_connected(&record));
+            return Err(not_connected(&store));
         }
         // Rule KEY-14: the cluster has two active HSMs in different Availability Zones.
         let cluster = self.config.clusters.cluster(&store.scope, &record.cluster);
@@ -328,27 +385,23 @@ impl Kms {
             })?;
         key_store::two_zones(&cluster)?;
         let Some(live) = store.live.load_full() else {
-            return Err(not_connected(&record));
+            return Err(not_connected(&store));
         };
+        // Rule ST-24: before the HSMs have a key whose record cannot be written.
+        self.check_storage()?;
         let is_member = |hsm: &HsmId| {
             let cluster = self.config.clusters.cluster(&store.scope, &record.cluster);
             let hsms = cluster.iter().flat_map(|cluster| &cluster.hsms);
             let mut stay = hsms.filter(|one| one.state != HsmState::DeleteInProgress);
             stay.any(|one| one.id == *hsm)
         };
-        live.create_key(new, is_member).await.map_err(|failure| {
-            // Rule QUO-05: a full cluster is told apart from one that is in trouble.
-            if matches!(failure, Failure::Refused(Refusal::Full)) {
-                return Exception::new(Code::LimitExceeded, CLUSTER_FULL);
-            }
-            Exception::new(
-                Code::KmsInternal,
-                "The key could not be made on two HSMs in different Availability Zones, and is \
-                 not there. Try again.",
-            )
-            .because(format!("{failure:?}"))
-        })?;
-        Ok((store, passage))
+        match live.create_key(new, is_member).await {
+            Ok(()) => Ok((store, passage)),
+            // Rule KEY-27: a disconnect that passed meanwhile is why, whatever the HSMs said.
+            Err(Failure::Disconnected) => Err(not_connected(&store)),
+            Err(_) if !store.gate.leave(passage) => Err(not_connected(&store)),
+            Err(failure) => Err(not_made(&failure, &record.cluster)),
+        }
     }
 
     /// Commits the record of a key whose material exists; deletes the material if that fails.
@@ -366,13 +419,9 @@ impl Kms {
                 Err(NotPut::Overtaken) => self.keep_up().await?,
                 // Where the store is elsewhere nobody knows whether the key is there. Rule SHARE-07.
                 Err(NotPut::Failed(exception)) if self.shares_store() => return Err(exception),
-                Err(NotPut::Failed(exception)) => {
+                Err(NotPut::Failed(exception) | NotPut::Disconnected(exception)) => {
                     self.delete_material(&key).await;
                     return Err(exception);
-                }
-                Err(NotPut::Disconnected(record)) => {
-                    self.delete_material(&key).await;
-                    return Err(not_connected(&record));
                 }
             }
         }
@@ -401,7 +450,7 @@ impl Kms {
             let revision = store.revision();
             // After its revision was read: a disconnect closes the gate before it is recorded.
             if !store.gate.leave(*passage) {
-                return Err(NotPut::Disconnected(Box::new(store.record())));
+                return Err(NotPut::Disconnected(not_connected(store)));
             }
             let of_store = KeyStore::record_key(&store.scope, &store.id);
             put = put.expect(of_store, Expect::Revision(revision));

@@ -19,17 +19,17 @@ use portcullis_api::kms::{
     ImportKeyMaterialResponse, KeySpec,
 };
 use portcullis_api::{Blob, Code, EpochSeconds, Exception, Operation, Region, Scope, SecretBlob};
-use portcullis_hsm::{HsmKeyId, KeyKind, Refusal, SecretKey};
+use portcullis_hsm::{HsmKeyId, Refusal, SecretKey};
+use portcullis_seam::WorkClass;
 use zeroize::Zeroizing;
 
-use super::material::{Import, MaterialId, Materials, Role, Version};
+use super::material::{Import, MaterialId, Materials, PublicDer, Role, Version};
 use super::permission::check_permitted;
 use super::relatives::{Held, primary_elsewhere};
 use super::rotation::date;
 use super::wrapping::{self, Wrapping, WrappingKey};
 use super::{KeyRecord, Origin, Snapshot, find_for_management, spec};
 use crate::catalogue::Partition;
-use crate::fleet::off_thread;
 use crate::kms::{Kms, unsupported};
 use crate::translate;
 
@@ -54,6 +54,18 @@ struct Token {
 pub(super) enum Material {
     Aes(Zeroizing<Vec<u8>>),
     Other(SecretKey),
+}
+
+impl Material {
+    /// The public key, if it has one.
+    fn public_key(&self) -> Option<PublicDer> {
+        match self {
+            Self::Aes(_) => None,
+            Self::Other(key) => Some(key.public_key().to_vec())
+                .filter(|public| !public.is_empty())
+                .map(PublicDer),
+        }
+    }
 }
 
 /// What an import says of its material.
@@ -127,7 +139,8 @@ impl Kms {
         check_permitted(Operation::GetParametersForImport, &key)?;
         let wrapping = algorithm(&input, key.record.spec)?;
         let size = size(&input.wrapping_key_spec)?;
-        let made = self.slowly(&key, move || wrapping::generate(size)).await?;
+        let made = self.slowly(WorkClass::KeyGeneration, move || wrapping::generate(size));
+        let made = made.await?;
         let WrappingKey { private, public } = made.map_err(|wrapping::NotWrapped| {
             Exception::new(
                 Code::KmsInternal,
@@ -168,16 +181,17 @@ impl Kms {
         check_permitted(Operation::ImportKeyMaterial, &key)?;
         let token = self.open_token(&key, &input.import_token.0)?;
         let wrapped = input.encrypted_key_material.0;
-        let opened = self.slowly(&key, move || {
-            token.wrapping.unwrap(&token.private, &wrapped)
+        let spec = key.record.spec;
+        // An RSA key that is read is checked, which takes as long as using it.
+        let taken_out = self.slowly(WorkClass::Asymmetric, move || {
+            let opened = token.wrapping.unwrap(&token.private, &wrapped);
+            let opened = opened.map_err(|wrapping::NotWrapped| not_unwrapped())?;
+            Ok((read(spec, &opened)?, opened))
         });
-        let opened = opened.await?.map_err(|wrapping::NotWrapped| {
-            let text = "The key material cannot be unwrapped. Wrap it under the public key that came \
-                        with the import token, with the same wrapping algorithm.";
-            Exception::new(Code::InvalidCiphertext, text)
-        })?;
+        let (material, opened) = taken_out.await??;
+        let id = material_id(&key, &opened);
         let arrival = Arrival {
-            id: material_id(&key, &opened),
+            id,
             named,
             is_new,
             now_ms,
@@ -185,9 +199,9 @@ impl Kms {
                 present: true,
                 expires_ms,
                 description: input.key_material_description,
+                public_key: material.public_key(),
             },
         };
-        let material = read(key.record.spec, opened)?;
         self.take_in(scope, &input.key_id, arrival, material).await
     }
 
@@ -236,7 +250,7 @@ impl Kms {
             }
             Material::Other(other) => fleet.keep_secret_key(config, hsm_key, other).await,
         };
-        kept.map_err(|failure| translate::operation(&failure, arn))
+        kept.map_err(|failure| translate::fleet(&failure))
     }
 
     /// DeleteImportedKeyMaterial. Where there is none it has no effect.
@@ -334,11 +348,11 @@ impl Kms {
     /// Runs an RSA operation on a worker.
     async fn slowly<T: Send + 'static>(
         &self,
-        key: &Snapshot,
+        class: WorkClass,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Exception> {
-        let done = off_thread(&self.config, KeyKind::Rsa2048, job).await;
-        done.map_err(|failure| translate::operation(&failure, &key.arn))
+        let done = self.config.work(class, job).await;
+        done.map_err(|failure| translate::fleet(&failure))
     }
 
     /// Rule LIFE-32: a token is of its key only, and valid for 24 hours.
@@ -363,6 +377,12 @@ impl Kms {
 }
 
 const NEW: &str = "NEW_KEY_MATERIAL";
+
+fn not_unwrapped() -> Exception {
+    let text = "The key material cannot be unwrapped. Wrap it under the public key that came with the \
+                import token, with the same wrapping algorithm.";
+    Exception::new(Code::InvalidCiphertext, text)
+}
 
 fn no_such_material(key: &Snapshot, named: &str) -> Exception {
     let text = format!(
@@ -416,14 +436,14 @@ fn material_id(key: &Snapshot, material: &[u8]) -> MaterialId {
 }
 
 /// What the bytes are: 32 bytes for a symmetric key, the key itself for HMAC, PKCS #8 for others.
-fn read(spec: KeySpec, bytes: Zeroizing<Vec<u8>>) -> Result<Material, Exception> {
+fn read(spec: KeySpec, bytes: &Zeroizing<Vec<u8>>) -> Result<Material, Exception> {
     let read = match spec::kind(spec) {
-        None if bytes.len() == 32 => Ok(Material::Aes(bytes)),
+        None if bytes.len() == 32 => Ok(Material::Aes(bytes.clone())),
         None => Err(Refusal::BadLength),
         Some(kind) if spec::is_asymmetric(spec) => {
-            SecretKey::from_pkcs8(kind, &bytes).map(Material::Other)
+            SecretKey::from_pkcs8(kind, bytes).map(Material::Other)
         }
-        Some(kind) => SecretKey::from_bytes(kind, &bytes).map(Material::Other),
+        Some(kind) => SecretKey::from_bytes(kind, bytes).map(Material::Other),
     };
     read.map_err(|refusal| {
         let text = format!(

@@ -116,6 +116,15 @@ impl Kms {
         key.last_use.record(tracked, self.now_ms());
     }
 
+    /// Whole days since the last successful cryptographic operation with a key, or since it was made:
+    /// every use since then was tracked (KMS Guide, kms:TrailingDaysWithoutKeyUsage).
+    pub(crate) fn days_without_use(&self, key: &Snapshot) -> u64 {
+        const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+        let last = key.last_use.read();
+        let since = last.map_or(key.record.created_ms, |(_, at_ms)| at_ms);
+        self.now_ms().saturating_sub(since) / DAY_MS
+    }
+
     /// Takes up the last uses that were saved, once the keys are there.
     pub(crate) fn load_last_uses(&self, partition: &Partition) -> Result<(), OpenError> {
         let prefix = LastUse::prefix(&partition.scope);

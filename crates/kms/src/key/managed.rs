@@ -88,8 +88,7 @@ impl Kms {
         let id = KeyId::from_random(draw(&*self.config.entropy));
         let arn = scope.key_arn(&id);
         let made = self.fleet.create_key(&self.config, material, arn.clone());
-        made.await
-            .map_err(|failure| translate::operation(&failure, &arn))?;
+        made.await.map_err(|failure| translate::fleet(&failure))?;
         let record = managed(scope, service, id, material, self.now_ms());
         let put = self.put_managed(&partition, &alias, record).await;
         if put.is_err() {

@@ -136,6 +136,30 @@ pub(crate) struct Import {
     pub(crate) expires_ms: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) description: Option<String>,
+    /// The public key of an asymmetric key, which is shown when the material is gone too; none in
+    /// records of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) public_key: Option<PublicDer>,
+}
+
+/// A public key: DER, SubjectPublicKeyInfo. In records it is base64.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct PublicDer(pub(crate) Vec<u8>);
+
+impl TryFrom<String> for PublicDer {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let decoded = base64_simd::STANDARD.decode_to_vec(text);
+        decoded.map(Self).map_err(|_| "not base64")
+    }
+}
+
+impl From<PublicDer> for String {
+    fn from(key: PublicDer) -> Self {
+        base64_simd::STANDARD.encode_to_string(key.0)
+    }
 }
 
 impl Import {

@@ -260,6 +260,22 @@ impl Snapshot {
             .ok_or_else(|| state::pending_import(self))
     }
 
+    /// The public key that is left when the imported material is gone; none while that is there.
+    ///
+    /// # Errors
+    /// KMSInvalidStateException where the public key is not known: nothing was imported, or an
+    /// earlier release did not keep it.
+    pub(crate) fn public_key_left(&self) -> Result<Option<&[u8]>, Exception> {
+        let current = self.record.materials.current();
+        match current.and_then(|version| version.import.as_ref()) {
+            Some(import) if !import.present => match &import.public_key {
+                Some(left) => Ok(Some(&left.0)),
+                None => Err(state::pending_import(self)),
+            },
+            Some(_) | None => Ok(None),
+        }
+    }
+
     /// The name under which ciphertexts are bound to it: its ARN, and for a multi-Region key,
     /// whose ciphertexts open in each of its Regions, what stands behind the Region there.
     pub(crate) fn bound_name(&self) -> &str {

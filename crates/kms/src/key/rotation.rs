@@ -319,8 +319,7 @@ impl Kms {
         let made = self
             .fleet
             .create_key(&self.config, hsm_key, key.arn.clone());
-        made.await
-            .map_err(|failure| translate::operation(&failure, &key.arn))?;
+        made.await.map_err(|failure| translate::fleet(&failure))?;
         record.materials.push(Version {
             role: Role::PendingRotation,
             ..Version::generated(hsm_key, at_ms)

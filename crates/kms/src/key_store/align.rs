@@ -42,16 +42,11 @@ impl Kms {
         let Some(kms) = self.itself.upgrade() else {
             return;
         };
-        let Ok(known) = self.known_passwords(record) else {
-            return;
-        };
-        let mut known = known.into_iter();
-        let Some(current) = known.next() else {
+        let Ok((current, previous)) = self.present_password(record) else {
             return;
         };
         let changes = self.config.clusters.changes();
-        let older = known.collect();
-        let live = LiveConnection::new(store.fence(epoch), Vec::new(), current, older, changes);
+        let live = LiveConnection::new(store.fence(epoch), Vec::new(), current, previous, changes);
         let live = Arc::new(live);
         store.live.store(Some(Arc::clone(&live)));
         // Those who call wait until it is free. One that is under way is of an earlier epoch.

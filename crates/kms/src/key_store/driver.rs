@@ -56,6 +56,16 @@ impl KeyStore {
         self.stored.load().record.clone()
     }
 
+    /// The record as a call tells of it that the gate has turned away: a disconnect closes the gate
+    /// before it is recorded.
+    pub(crate) fn turned_away(&self) -> KeyStoreRecord {
+        let mut record = self.record();
+        if record.connection == Connection::Connected {
+            record.connection = Connection::Disconnecting;
+        }
+        record
+    }
+
     /// The record as it is at present, for whoever keeps it: nothing is copied.
     pub(crate) fn stored(&self) -> Arc<Stored> {
         self.stored.load_full()

@@ -65,13 +65,12 @@ impl Kms {
             before.swap(0, used);
         }
         before.retain(|it| it.reveal() != fresh.reveal());
-        let passwords = Rotated { fresh, before };
-        let Rotated { fresh, before } = self.rotate(&attempt, &members, passwords).await?;
+        let previous = self.rotate(&attempt, &members, &fresh, before).await?;
         Ok(Arc::new(LiveConnection::new(
             store.fence(epoch),
             members,
             fresh,
-            before,
+            previous,
             changes,
         )))
     }
@@ -86,6 +85,17 @@ impl Kms {
             tracing::error!(%error, "a stored kmsuser password cannot be read");
             ConnectionError::InternalError
         })
+    }
+
+    /// The password that HSMs have, and sealed the others that one may have.
+    pub(super) fn present_password(
+        &self,
+        record: &KeyStoreRecord,
+    ) -> Result<(Secret, Vec<Vec<u8>>), ConnectionError> {
+        let mut known = record.passwords.known();
+        let present = self.unseal_password(known.next())?;
+        let present = present.ok_or(ConnectionError::InternalError)?;
+        Ok((present, known.cloned().collect()))
     }
 
     fn unseal_password(&self, sealed: Option<&Vec<u8>>) -> Result<Option<Secret>, ConnectionError> {
@@ -137,16 +147,18 @@ impl Kms {
     /// logged in. The new one is recorded before the first HSM hears of it.
     ///
     /// Rule KS-63: every password that an HSM may still have stays known, whatever interrupts the
-    /// rotation and whichever HSMs it does not reach: `before` has them, the likeliest first.
+    /// rotation and whichever HSMs it does not reach: `before` has them, the likeliest first. Gives those that stay
+    /// known, sealed.
     async fn rotate(
         &self,
         attempt: &Attempt<'_>,
         members: &[Arc<Member>],
-        passwords: Rotated,
-    ) -> Result<Rotated, ConnectionError> {
-        let Rotated { fresh, mut before } = passwords;
+        fresh: &Secret,
+        before: Vec<Secret>,
+    ) -> Result<Vec<Vec<u8>>, ConnectionError> {
         let sealed = self.seal(fresh.reveal());
         let older: Vec<Vec<u8>> = before.iter().map(|it| self.seal(it.reveal())).collect();
+        drop(before);
         if planted(Bug::PasswordLogged) {
             tracing::debug!(password = fresh.reveal(), "rotating");
         }
@@ -158,7 +170,7 @@ impl Kms {
         }
         let mut changed = 0;
         for member in members.iter().filter(|member| member.session().is_some()) {
-            match member.change_password(&fresh).await {
+            match member.change_password(fresh).await {
                 Ok(()) => changed += 1,
                 Err(error) => tracing::warn!(hsm = %member.hsm, %error, "password not rotated"),
             }
@@ -173,13 +185,12 @@ impl Kms {
         } else {
             1 + OLDER_MAX
         };
-        before.truncate(kept);
         let older: Vec<Vec<u8>> = older.into_iter().take(kept).collect();
         self.record_passwords(attempt, |record| {
             record.passwords = Passwords::rotated(sealed.clone(), &older);
         })
         .await?;
-        Ok(Rotated { fresh, before })
+        Ok(older)
     }
 
     /// Records a step of the rotation, unless the connect was overtaken.
@@ -213,12 +224,6 @@ struct Attempt<'a> {
     partition: &'a Partition,
     store: &'a KeyStore,
     epoch: Epoch,
-}
-
-/// The password that a rotation gives to every HSM, and those that an HSM may still have.
-struct Rotated {
-    fresh: Secret,
-    before: Vec<Secret>,
 }
 
 /// Logs in on every HSM. One that cannot be reached is passed over as long as another can; one that

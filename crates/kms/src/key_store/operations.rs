@@ -10,7 +10,7 @@ use portcullis_api::kms::{
     DisconnectCustomKeyStoreRequest, DisconnectCustomKeyStoreResponse, UpdateCustomKeyStoreRequest,
     UpdateCustomKeyStoreResponse,
 };
-use portcullis_api::{Exception, KeyStoreId, Scope};
+use portcullis_api::{Code, Exception, KeyStoreId, Scope};
 use portcullis_hsm::Secret;
 use portcullis_seam::draw;
 use portcullis_seam::plant::{Bug, planted};
@@ -105,6 +105,7 @@ impl Kms {
         match connect::decide(&record, cluster.as_deref())? {
             connect::Decision::Already => {}
             connect::Decision::Start(to) => {
+                self.check_storage()?;
                 record.epoch = record.next_epoch(self.now_ms());
                 record.connection = to;
                 let epoch = record.epoch;
@@ -130,6 +131,10 @@ impl Kms {
         let store = find(&partition, &input.custom_key_store_id)?;
         let mut record = store.record();
         record.connection = disconnect::decide(&record)?;
+        // Before the gate is down: calls would fail while the change is refused.
+        if let Some(exception) = self.storage_trouble() {
+            return Err(exception);
+        }
         record.epoch = record.next_epoch(self.now_ms());
         let epoch = record.epoch;
         // Rule GATE-03: the gate is down before the disconnect is acknowledged, and before it is
@@ -140,9 +145,12 @@ impl Kms {
             store.take_down(epoch)
         };
         if let Err(exception) = self.put_store(&store, record).await {
-            // Rule SHARE-08: another facade has committed something first. The connection is whole,
-            // for the next attempt to end it on every HSM.
-            let stays = is_overtaken(&exception) && !planted(Bug::DisconnectLosesSessions);
+            // Rule SHARE-08: another facade has committed something first. Rule ST-24: or there was no
+            // room. The connection is whole, for the next attempt to end it on every HSM.
+            let overtaken = is_overtaken(&exception) && !planted(Bug::DisconnectLosesSessions);
+            let refused = exception.code == Code::ServiceUnavailable
+                && !planted(Bug::RefusedDisconnectClosesGate);
+            let stays = overtaken || refused;
             if let Some(live) = live.filter(|_| stays) {
                 let stands = live.fence.epoch;
                 self.maintain(&store, &live);
@@ -191,6 +199,7 @@ impl Kms {
                 rename_while_connected: self.config.rename_while_connected,
             },
         )?;
+        self.check_storage()?;
         if record.connection == Connection::Disconnected {
             record.epoch = record.next_epoch(self.now_ms());
             store.gate.close(record.epoch);

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_api::Exception;
+use portcullis_api::{Code, Exception};
 use portcullis_cloudhsm::StateChange;
 use portcullis_hsm::{Epoch, Secret};
 use portcullis_link::CallError;
 use portcullis_seam::plant::{Bug, planted};
 use tokio::sync::MutexGuard;
+use tokio::time::sleep;
 
 use super::connection::LiveConnection;
 use super::driver::KeyStore;
@@ -24,6 +25,9 @@ const LOG_OUT_DEADLINE: Duration = Duration::from_secs(3);
 
 /// How often HSMs without a session are tried again.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_millis(500);
+
+/// How often a change that is under way looks for room on a full disk.
+const ROOM_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Kms {
     pub(super) fn start_connecting(
@@ -138,7 +142,8 @@ impl Kms {
         store: &KeyStore,
         change: impl Fn(&mut KeyStoreRecord) -> Option<()>,
     ) -> Result<Option<MutexGuard<'partition, ()>>, Exception> {
-        for _ in 0..ATTEMPTS_MAX {
+        let mut attempts = 0;
+        while attempts < ATTEMPTS_MAX {
             let changing = partition.control.lock().await;
             let mut record = store.record();
             if change(&mut record).is_none() {
@@ -146,7 +151,13 @@ impl Kms {
             }
             match self.put_store(store, record).await {
                 Ok(()) => return Ok(Some(changing)),
-                Err(exception) if is_overtaken(&exception) => {}
+                Err(exception) if is_overtaken(&exception) => attempts += 1,
+                // Rule ST-25: what was begun is finished when there is room.
+                Err(exception) if exception.code == Code::ServiceUnavailable => {
+                    drop(changing);
+                    sleep(ROOM_INTERVAL).await;
+                    continue;
+                }
                 Err(exception) => return Err(exception),
             }
             drop(changing);
@@ -181,6 +192,31 @@ impl Kms {
         }
     }
 
+    /// Rule ST-25: takes up when there is room what a restart on a full disk could not, unless it was
+    /// changed before.
+    fn take_up_later(self: &Arc<Self>, store: &Arc<KeyStore>) {
+        let (kms, store) = (Arc::clone(self), Arc::clone(store));
+        let revision = store.revision();
+        tokio::spawn(async move {
+            sleep(ROOM_INTERVAL).await;
+            while kms.check_storage().is_err() {
+                sleep(ROOM_INTERVAL).await;
+            }
+            let Some(partition) = kms.catalogue.existing(&store.scope) else {
+                return;
+            };
+            let _changing = partition.control.lock().await;
+            if store.revision() != revision {
+                return;
+            }
+            match store.record().connection {
+                Connection::Connected => kms.reconnect(&store).await,
+                Connection::Connecting => kms.connect_again(&partition, &store).await,
+                Connection::Disconnected | Connection::Disconnecting | Connection::Failed(_) => {}
+            }
+        });
+    }
+
     /// Begins a connect anew that a restart has cut short: under a new epoch, since HSMs may have
     /// sessions of the old one.
     pub(super) async fn connect_again(
@@ -193,6 +229,9 @@ impl Kms {
         let epoch = record.epoch;
         if let Err(exception) = self.put_store(store, record).await {
             tracing::error!(%exception, key_store = %store.id, "not connected again");
+            if exception.code == Code::ServiceUnavailable {
+                self.take_up_later(store);
+            }
             return;
         }
         store.gate.close(epoch);
@@ -207,20 +246,18 @@ impl Kms {
             record.epoch = record.next_epoch(self.now_ms());
         }
         let epoch = record.epoch;
-        let Ok(known) = self.known_passwords(&record) else {
+        let Ok((current, previous)) = self.present_password(&record) else {
             return;
         };
         if let Err(exception) = self.put_store(store, record).await {
             tracing::error!(%exception, key_store = %store.id, "not connected again");
+            if exception.code == Code::ServiceUnavailable {
+                self.take_up_later(store);
+            }
             return;
         }
-        let mut known = known.into_iter();
-        let Some(current) = known.next() else {
-            return;
-        };
         let changes = self.config.clusters.changes();
-        let older = known.collect();
-        let live = LiveConnection::new(store.fence(epoch), Vec::new(), current, older, changes);
+        let live = LiveConnection::new(store.fence(epoch), Vec::new(), current, previous, changes);
         let live = Arc::new(live);
         store.live.store(Some(Arc::clone(&live)));
         self.reconcile(store, &live).await;
@@ -233,9 +270,7 @@ impl Kms {
         let (kms, store, watched) = (Arc::clone(self), Arc::clone(store), Arc::clone(live));
         // Rule KS-65: the cluster may have changed since the connect looked at its members.
         let mut changes = live.changes.clone();
-        if planted(Bug::RemovalDuringConnectMissed) {
-            changes.mark_unchanged();
-        }
+        let follows = !planted(Bug::ClusterChangeMissed);
         let task = tokio::spawn(async move {
             loop {
                 let incomplete = watched
@@ -245,9 +280,9 @@ impl Kms {
                     .any(|member| member.wants_login());
                 tokio::select! {
                     biased;
-                    changed = changes.changed() => if changed.is_err() { return },
+                    changed = changes.changed(), if follows => if changed.is_err() { return },
                     () = watched.nudge.notified() => {}
-                    () = tokio::time::sleep(MAINTENANCE_INTERVAL), if incomplete => {}
+                    () = sleep(MAINTENANCE_INTERVAL), if incomplete => {}
                 }
                 kms.reconcile(&store, &watched).await;
             }
@@ -264,18 +299,33 @@ impl Kms {
         let members = members.unwrap_or_default();
         live.members.store(Arc::new(members.clone()));
         for member in members.iter().filter(|member| member.wants_login()) {
-            if let Err(error) = join(member, live).await {
+            if let Err(error) = self.join(member, live).await {
                 tracing::debug!(hsm = %member.hsm, %error, "not logged in yet");
             }
         }
         live.saw_to(lost);
+    }
+
+    /// Logs in on an HSM that came later, and gives it the present password if it has the last one.
+    async fn join(&self, member: &Member, live: &LiveConnection) -> Result<(), CallError> {
+        let previous = live.previous.iter().map(|sealed| self.unseal(sealed));
+        let previous: Vec<Secret> = previous.collect::<Result<_, _>>().unwrap_or_else(|error| {
+            tracing::error!(%error, "a former kmsuser password cannot be read");
+            Vec::new()
+        });
+        let known: Vec<&Secret> = std::iter::once(&live.current).chain(&previous).collect();
+        let used = member.log_in(&known, live.fence, false).await?;
+        if used > 0 {
+            member.change_password(&live.current).await?;
+        }
+        Ok(())
     }
 }
 
 /// Logs out on the HSMs, as far as they hear of it.
 pub(super) async fn leave(store: &KeyStore, live: Option<Arc<LiveConnection>>, epoch: Epoch) {
     if planted(Bug::DisconnectAcknowledgedEarly) {
-        tokio::time::sleep(MAINTENANCE_INTERVAL).await;
+        sleep(MAINTENANCE_INTERVAL).await;
         store.take_down(epoch);
     }
     if let Some(live) = live {
@@ -284,16 +334,4 @@ pub(super) async fn leave(store: &KeyStore, live: Option<Arc<LiveConnection>>, e
             tracing::warn!(key_store = %store.id, "not every HSM heard of the disconnect");
         }
     }
-}
-
-/// Logs in on an HSM that came later, and gives it the present password if it has the last one.
-async fn join(member: &Member, live: &LiveConnection) -> Result<(), CallError> {
-    let known: Vec<&Secret> = std::iter::once(&live.current)
-        .chain(&live.previous)
-        .collect();
-    let used = member.log_in(&known, live.fence, false).await?;
-    if used > 0 {
-        member.change_password(&live.current).await?;
-    }
-    Ok(())
 }

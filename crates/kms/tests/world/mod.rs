@@ -15,7 +15,9 @@ use portcullis_cloudhsm::{
 };
 use portcullis_hsm::{DeviceKey, Limits, Role, Secret, Settings};
 use portcullis_kms::{AttestationTrust, Connection, ConnectionError, Kms, KmsConfig};
-use portcullis_link::{ClientIdentity, QuicSettings, QuicTransport, Transport};
+use portcullis_link::{
+    ClientIdentity, FaultyTransport, LinkFaults, QuicSettings, QuicTransport, Transport,
+};
 use portcullis_seam::{Entropy, InlinePool, SystemClock, SystemEntropy};
 use portcullis_store::Store;
 use zeroize::Zeroizing;
@@ -49,11 +51,13 @@ impl World {
     pub(crate) async fn holding(limits: Limits) -> Self {
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let client = ClientIdentity::generate().unwrap();
-        let transport: Arc<dyn Transport> = Arc::new(QuicTransport::new(QuicSettings {
+        let quic = QuicTransport::new(QuicSettings {
             accepted_clients: vec![client.certificate.clone()],
             client,
             entropy: Arc::clone(&entropy),
-        }));
+        });
+        let faults = Arc::new(LinkFaults::new(Arc::clone(&entropy)));
+        let transport: Arc<dyn Transport> = Arc::new(FaultyTransport::new(Arc::new(quic), faults));
         let store = Store::memory();
         let real = Arc::new(SystemClock);
         let pacing = Pacing::new(Pace::Immediate);

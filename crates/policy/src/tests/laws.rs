@@ -203,6 +203,30 @@ proptest! {
         prop_assert!(before.iter().zip(&after).all(|(before, after)| before <= after));
     }
 
+    /// Rule AUTH-38
+    #[test]
+    fn of_two_readings_neither_hides_a_denial_nor_permits_alone(all in statements(Kind::Identity)) {
+        let policy = document(&all, Kind::Identity);
+        let read = |values: &[&str]| {
+            let mut context = Context::default();
+            for value in values {
+                context.add_reading("kms:ViaService", *value);
+            }
+            policy.for_identity(&Request {
+                action: "kms:Encrypt",
+                resource: "arn:key/1",
+                context: &context,
+            })
+        };
+        let (one, other, both) = (read(&["a"]), read(&["bc"]), read(&["a", "bc"]));
+        if one.max(other) == Verdict::Deny {
+            prop_assert_eq!(both, Verdict::Deny);
+        }
+        if both == Verdict::Allow {
+            prop_assert_eq!((one, other), (Verdict::Allow, Verdict::Allow));
+        }
+    }
+
     #[test]
     fn a_document_reads_back_what_it_prints(
         all in statements(Kind::Identity),

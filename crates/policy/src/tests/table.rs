@@ -78,9 +78,36 @@ ForAnyValue:StringEquals | "a" | {"k": ["c", "d"]} | false
 ForAnyValue:StringEquals | "a" | {} | false
 ForAnyValue:StringNotEquals | "a" | {"k": ["c", "a"]} | true
 ForAllValues:StringNotEquals | "a" | {"k": ["c", "a"]} | false
+StringNotEqualsIfExists | "a" | {} | true
+StringNotEqualsIfExists | "a" | {"k": "a"} | false
+StringNotLike | "a*" | {} | true
+NumericNotEquals | 7 | {} | true
+NumericEquals | 7 | {} | false
+DateNotEquals | "2026-09-20" | {} | true
+NotIpAddress | "10.0.0.0/8" | {} | true
+IpAddressIfExists | "10.0.0.0/8" | {} | true
+ArnNotLike | "arn:aws:iam::1:*" | {} | true
+ArnNotEquals | "arn:aws:iam::1:*" | {} | true
+BoolIfExists | "false" | {} | true
+BoolIfExists | "false" | {"k": "true"} | false
+ForAllValues:StringNotEquals | "a" | {} | true
+ForAnyValue:StringNotEquals | "a" | {} | false
+ForAnyValue:StringEqualsIfExists | "a" | {} | true
+ForAllValues:StringLike | "a*" | {"k": ["ab", "b"]} | false
+ForAnyValue:StringLike | "a*" | {"k": ["ab", "b"]} | true
+Null | ["true", "false"] | {} | true
+stringequals | "a" | {"k": "a"} | true
+STRINGNOTEQUALSIFEXISTS | "a" | {"k": "a"} | false
+forAnyValue:stringLike | "a*" | {"k": ["c", "ab"]} | true
+foranyvalue:stringequalsifexists | "a" | {} | true
+null | "TRUE" | {} | true
+NumericLessThanEquals | "1546257599.0" | {"k": "1546257599"} | true
+DateLessThan | "2018-12-31T12:00:00Z" | {"k": "1546257599.5"} | true
+DateLessThan | "1546257600.1" | {"k": "1546257600.05"} | true
+IpAddress | "127.0.0.0/8" | {"k": "127.0.0.1"} | true
 "#;
 
-/// In ArnLike a wildcard does not reach over a colon.
+/// In ArnLike a wildcard does not reach over a colon. Rule AUTH-36.
 #[test]
 fn a_condition_holds_as_the_reference_says() {
     let rows = CONDITIONS.lines().filter(|line| !line.is_empty());
@@ -120,6 +147,50 @@ fn the_names_of_keys_are_not_case_sensitive_and_variables_are_filled_in() {
     }
     let like = json!({"StringLike": {"aws:username": "${aws:username}"}});
     check(&like, &known, true);
+}
+
+/// Rule AUTH-38: two names that differ in case are one condition key; what permits must hold for both
+/// values, what denies for one.
+#[test]
+fn names_that_differ_in_case_are_one_key_of_either_value() {
+    let mut context = Context::default();
+    context.add_reading("kms:EncryptionContext:App", "x");
+    context.add_reading("kms:EncryptionContext:app", "y");
+    context.add_reading("kms:EncryptionContext:Same", "z");
+    context.add_reading("kms:EncryptionContext:same", "z");
+    let verdict = |effect: &str, operator: &str, name: &str, value: &str| {
+        let policy = json!({"Version": "2012-10-17", "Statement": {
+            "Effect": effect, "Action": "kms:*", "Resource": "*",
+            "Condition": {operator: {format!("kms:EncryptionContext:{name}"): value}},
+        }});
+        let policy = Document::parse(&policy.to_string(), Kind::Identity).unwrap();
+        policy.for_identity(&Request {
+            action: "kms:Encrypt",
+            resource: KEY,
+            context: &context,
+        })
+    };
+    use Verdict::{Allow, Deny, Silent};
+    for name in ["App", "app", "APP"] {
+        for (operator, value, allow, deny) in [
+            ("StringEquals", "x", Silent, Deny),
+            ("StringEquals", "y", Silent, Deny),
+            ("StringEquals", "z", Silent, Silent),
+            ("StringNotEquals", "x", Silent, Deny),
+            ("StringNotEquals", "z", Allow, Deny),
+            ("StringLike", "?", Allow, Deny),
+            ("StringEqualsIfExists", "x", Silent, Deny),
+            ("Null", "true", Silent, Silent),
+            ("Null", "false", Allow, Deny),
+        ] {
+            let found = (
+                verdict("Allow", operator, name, value),
+                verdict("Deny", operator, name, value),
+            );
+            assert_eq!(found, (allow, deny), "{operator} {name} {value}");
+        }
+    }
+    assert_eq!(verdict("Allow", "StringEquals", "same", "z"), Allow);
 }
 
 const USER: &str = "arn:aws:iam::111122223333:user/alice";
@@ -181,6 +252,86 @@ fn a_resources_policy_names_somebody_by_itself_by_its_account_or_not() {
     assert_eq!(alone, [Deny; 3]);
     let both = holds("Deny", "NotPrincipal", &json!({"AWS": [USER, ROOT]}));
     assert_eq!(both, [Silent, Silent, Deny]);
+}
+
+/// Rule AUTH-37: whom NotPrincipal leaves out.
+#[test]
+fn a_session_is_left_out_only_with_its_role_and_its_account() {
+    const SESSION: &str = "arn:aws:sts::111122223333:assumed-role/Deploy/build";
+    const ROLE: &str = "arn:aws:iam::111122223333:role/Deploy";
+    let names = [SESSION.to_owned(), ROLE.to_owned()];
+    let who = Identity {
+        names: &names,
+        account: Some("111122223333"),
+        service: None,
+    };
+    for (listed, left_out) in [
+        (json!([SESSION, ROLE, ROOT]), true),
+        (json!([SESSION, ROLE, "111122223333"]), true),
+        (json!([ROLE, ROOT]), false),
+        (json!([SESSION, ROOT]), false),
+        (json!([SESSION, ROLE]), false),
+        (json!([ROOT]), false),
+        (json!("*"), true),
+    ] {
+        let policy = json!({"Statement": [{
+            "Effect": "Deny", "NotPrincipal": {"AWS": listed}, "Action": "*", "Resource": "*",
+        }]});
+        let policy = Document::parse(&policy.to_string(), Kind::Resource).unwrap();
+        let context = Context::default();
+        let request = Request {
+            action: "kms:Encrypt",
+            resource: KEY,
+            context: &context,
+        };
+        let hold = policy.for_resource(who, &request);
+        assert_eq!(hold == Hold::Silent, left_out, "{listed}");
+    }
+}
+
+/// Rule AUTH-42: what a policy that was accepted once goes on to mean, a new one must not have.
+#[test]
+fn a_new_policy_has_nothing_twice_and_nothing_void() {
+    let kept = [
+        (
+            r#"{"Statement": [{"Effect": "Deny", "Principal": "*", "Resource": "*"}]}"#,
+            "no action",
+        ),
+        (
+            r#"{"Statement": [{"Effect": "Deny", "Principal": "*", "Action": "kms:*"}]}"#,
+            "no resource",
+        ),
+        (
+            r#"{"Statement": [{"Effect": "Deny", "Effect": "Allow", "Principal": "*", "Action": "kms:*",
+                "Resource": "*"}]}"#,
+            "\"Effect\" is given twice",
+        ),
+        (
+            r#"{"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*",
+                "Condition": {"Bool": {"k": "true"}, "Bool": {"l": "true"}}}]}"#,
+            "\"Bool\" is given twice",
+        ),
+        (
+            r#"{"Statement": [{"Effect": "Deny", "Principal": "*", "Action": "kms:*", "Resource": "*",
+                "Condition": {"StringEquals": {"k": []}}}]}"#,
+            "The condition on k has no value",
+        ),
+    ];
+    for (text, part) in kept {
+        assert!(Document::parse(text, Kind::Resource).is_ok(), "{text}");
+        let error = Document::parse_new(text, Kind::Resource).unwrap_err();
+        assert!(error.to_string().contains(part), "{text}: {error}");
+    }
+    let fine = r#"{"Statement": [{"Effect": "Deny", "Principal": "*", "Action": "kms:*",
+        "Resource": "*", "Condition": {"Bool": {"k": true, "K": [1, null]}}}]}"#;
+    assert!(
+        Document::parse_new(fine, Kind::Resource).is_err(),
+        "null is no value"
+    );
+    let fine = fine
+        .replace("[1, null]", "[1.5, false, \"x\"]")
+        .replace("Bool", "StringLike");
+    assert!(Document::parse_new(&fine, Kind::Resource).is_ok());
 }
 
 #[test]

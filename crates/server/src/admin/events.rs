@@ -12,7 +12,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::Admin;
-use crate::trail::Filter;
+use crate::http;
+use crate::trail::{AdminCalls, Filter};
 
 /// What a reader asks for.
 #[derive(Debug, Deserialize)]
@@ -21,10 +22,12 @@ pub(super) struct Asked {
     name: Option<String>,
     key: Option<String>,
     since: Option<String>,
+    #[serde(default)]
+    admin: AdminCalls,
 }
 
-/// `GET /_portcullis/events?name=&key=&since=`: the records kept, oldest first, as a CloudTrail log
-/// file has them, and how many older ones were dropped.
+/// `GET /_portcullis/events?name=&key=&since=&admin=`: the records kept, oldest first, as a CloudTrail log
+/// file has them, and how many older ones were dropped. They are written as the client reads.
 pub(super) async fn events(
     State(admin): State<Arc<Admin>>,
     Query(asked): Query<Asked>,
@@ -40,9 +43,10 @@ pub(super) async fn events(
         name: asked.name,
         key: asked.key,
         since,
+        admin: asked.admin,
     };
-    let (records, dropped) = admin.trail.recent(&filter);
-    Json(json!({ "Records": records, "dropped": dropped })).into_response()
+    let pieces = admin.trail.reader(filter).pieces();
+    http::stream(&admin.bounds, "application/json", pieces)
 }
 
 /// A date as `eventTime` has it, or seconds since 1970.

@@ -10,22 +10,37 @@ use super::{Admin, status};
 use crate::metrics;
 
 /// `GET /_portcullis/health`.
+///
+/// Rule ST-21, ST-24: while nothing can be written it says so, and why.
 pub(super) async fn health(State(admin): State<Arc<Admin>>) -> Json<Value> {
-    Json(json!({
+    let trouble = admin.kms.storage_trouble();
+    let mut health = json!({
         "status": "running",
         "version": env!("CARGO_PKG_VERSION"),
         "uptime": admin.began.elapsed().as_secs(),
         "resets": admin.resets.as_ref().map_or(0, |resets| resets.count),
         "services": { "kms": "running", "cloudhsm": "running" },
-    }))
+    });
+    if let (Some(trouble), Some(health)) = (trouble, health.as_object_mut()) {
+        health.insert("status".to_owned(), "read-only".into());
+        health.insert("reason".to_owned(), trouble.message.into());
+    }
+    Json(health)
 }
 
 /// `GET /metrics`.
 ///
 /// Rule WIRE-15: calls by operation and outcome, latencies, calls in flight, and the state of
-/// each key store.
+/// each key store. Rule WORK-08: what each class of work has to do and has done.
 pub(super) async fn metrics(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
     let mut page = metrics::page(&admin.cores);
+    metrics::add_drops(
+        &mut page,
+        admin.log_drops.get(),
+        admin.trail.missing_in_file(),
+    );
+    admin.bounds.add_held(&mut page);
+    metrics::add_work(&mut page, &admin.pool.figures());
     status::add_key_stores(&mut page, &admin.kms);
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], page)
 }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::Admin;
 use super::reply::{Refused, Sent};
+use crate::http;
 
 /// Nothing to say, but in JSON: pages of other origins cannot send that.
 #[derive(Deserialize)]
@@ -19,12 +20,19 @@ pub(super) async fn take(State(admin): State<Arc<Admin>>, sent: Sent) -> Result<
     let Nothing {} = sent.read()?;
     let Some(snapshots) = admin.snapshots.clone() else {
         return Err(Refused::because(
-            "A snapshot holds the device key, so it is not given over an address that others can \
-             reach. Stop Portcullis and save its folder with `portcullis snapshot save --data`.",
+            "A snapshot holds the device key, so it is not given in the clear over an address that \
+             others can reach. Stop Portcullis and save its folder with `portcullis snapshot save --data`.",
+        ));
+    };
+    // Rule WIRE-30: a snapshot may be as large as all that is kept, so one is held at a time.
+    let Ok(only) = Arc::clone(&admin.bounds.snapshot).try_acquire_owned() else {
+        return Ok(http::unavailable(
+            "Another snapshot is being taken or read. Try again when it is done.",
         ));
     };
     // Encoding takes as long as there is to encode: the core goes on serving.
     let taken = tokio::task::spawn_blocking(move || snapshots.take()).await;
     let bytes = taken?.map_err(|why| Refused::because(&why))?;
-    Ok(([(CONTENT_TYPE, "application/octet-stream")], bytes).into_response())
+    let kind = [(CONTENT_TYPE, "application/octet-stream")];
+    Ok((kind, http::counted(bytes, only)).into_response())
 }

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Path, Query, State};
-use axum::routing::{MethodRouter, get, post};
 use portcullis_api::Scope;
 use portcullis_cloudhsm::{Addresses, Cidr, NetworkChange, Rule};
 use serde::Deserialize;
@@ -12,6 +10,7 @@ use serde_json::json;
 
 use super::Admin;
 use super::reply::{Answer, Done, Sent};
+use super::route::{Verb, post};
 use super::users::Place;
 
 #[derive(Debug, Deserialize)]
@@ -35,29 +34,23 @@ struct Rules {
     rules: Vec<Rule>,
 }
 
-/// Everything below `/_portcullis/vpc`.
-pub(super) fn router() -> Router<Arc<Admin>> {
-    Router::new()
-        .route("/", get(show))
-        .route("/subnets", post(add))
-        .route(
-            "/subnets/{id}/delete",
-            change(NetworkChange::DeleteSubnet, "Subnet deleted"),
-        )
-        .route(
-            "/subnets/{id}/restore",
-            change(NetworkChange::RestoreSubnet, "Subnet restored"),
-        )
-        .route("/subnets/{id}/take", post(take))
-        .route("/security-groups/{id}/rules", post(set_rules))
-        .route(
-            "/security-groups/{id}/restore",
-            change(NetworkChange::RestoreRules, "Rules restored"),
-        )
+/// Deletes a subnet.
+pub(super) fn delete_subnet() -> Verb {
+    change(NetworkChange::DeleteSubnet, "Subnet deleted")
+}
+
+/// Brings a deleted subnet back.
+pub(super) fn restore_subnet() -> Verb {
+    change(NetworkChange::RestoreSubnet, "Subnet restored")
+}
+
+/// Gives a security group the rules back that CloudHSM made.
+pub(super) fn restore_rules() -> Verb {
+    change(NetworkChange::RestoreRules, "Rules restored")
 }
 
 /// Subnets and security groups.
-async fn show(State(admin): State<Arc<Admin>>, Query(place): Query<Place>) -> Answer {
+pub(super) async fn show(State(admin): State<Arc<Admin>>, Query(place): Query<Place>) -> Answer {
     let scope = admin.scope(place)?;
     let network = admin.cloudhsm.network(&scope)?;
     let groups = admin.cloudhsm.security_groups(&scope)?;
@@ -68,7 +61,11 @@ async fn show(State(admin): State<Arc<Admin>>, Query(place): Query<Place>) -> An
 }
 
 /// A new subnet.
-async fn add(State(admin): State<Arc<Admin>>, Query(place): Query<Place>, sent: Sent) -> Answer {
+pub(super) async fn add(
+    State(admin): State<Arc<Admin>>,
+    Query(place): Query<Place>,
+    sent: Sent,
+) -> Answer {
     let NewSubnet {
         id,
         vpc,
@@ -85,7 +82,7 @@ async fn add(State(admin): State<Arc<Admin>>, Query(place): Query<Place>, sent: 
 }
 
 /// A verb that changes what its path names, and needs to be told nothing else.
-fn change(change: fn(String) -> NetworkChange, done: &'static str) -> MethodRouter<Arc<Admin>> {
+fn change(change: fn(String) -> NetworkChange, done: &'static str) -> Verb {
     post(
         move |State(admin): State<Arc<Admin>>,
               Path(id): Path<String>,
@@ -96,7 +93,7 @@ fn change(change: fn(String) -> NetworkChange, done: &'static str) -> MethodRout
 }
 
 /// Lets others than HSMs have addresses of a subnet.
-async fn take(
+pub(super) async fn take(
     State(admin): State<Arc<Admin>>,
     Path(id): Path<String>,
     Query(place): Query<Place>,
@@ -108,7 +105,7 @@ async fn take(
 }
 
 /// Replaces the rules of a security group.
-async fn set_rules(
+pub(super) async fn set_rules(
     State(admin): State<Arc<Admin>>,
     Path(id): Path<String>,
     Query(place): Query<Place>,

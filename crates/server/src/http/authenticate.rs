@@ -5,6 +5,9 @@ use portcullis_sigv4::{Authorization, Date, Headers, Refusal, Request, Verifier}
 
 use crate::config::Credentials;
 
+/// What temporary credentials send beside the signature.
+const SESSION_TOKEN: &str = "x-amz-security-token";
+
 /// Checks that a known access key signed the request for this service, in the order in which
 /// "Troubleshoot Signature Version 4" of the IAM User Guide lists the errors.
 pub(crate) fn authenticate(
@@ -18,7 +21,7 @@ pub(crate) fn authenticate(
     let header = head
         .headers
         .get(http::header::AUTHORIZATION)
-        .ok_or_else(unsigned)?;
+        .ok_or_else(|| unsigned(credentials))?;
     // Rule WIRE-09: a header that lacks a part is answered with what it lacks.
     let authorization = header
         .to_str()
@@ -34,7 +37,14 @@ pub(crate) fn authenticate(
     // Rule WIRE-10: an access key that is not known is refused.
     let secret = credentials
         .secret(credential.access_key)
-        .ok_or_else(unknown)?;
+        .ok_or_else(|| unknown(credentials))?;
+    // Rule AUTH-45: a token that is not theirs is refused, whoever signs.
+    let token = head.headers.get(SESSION_TOKEN);
+    let token = token.map(http::HeaderValue::as_bytes);
+    let token = token.filter(|token| !token.is_empty());
+    if !credentials.accepts_token(credential.access_key, token) {
+        return Err(foreign_token());
+    }
     let request = Request {
         method: head.method.as_str(),
         path: head.uri.path(),
@@ -50,12 +60,25 @@ pub(crate) fn authenticate(
         .map_err(|refusal: Refusal| invalid(refusal.to_string()))
 }
 
-fn unsigned() -> Exception {
+/// What may be signed with.
+///
+/// Rule DOOR-10: a secret that all know is not named where it does not count.
+const fn known(credentials: &Credentials) -> &'static str {
+    if credentials.has_public_root() {
+        "test with secret test, an account ID with secret test, or the access keys it was started with"
+    } else {
+        "an access key of the principals that it was started with"
+    }
+}
+
+fn unsigned(credentials: &Credentials) -> Exception {
     Exception::new(
         Code::MissingAuthenticationToken,
-        "The request is not signed, and this Portcullis verifies signatures. Configure an access \
-         key that it knows (test with secret test, unless set otherwise), or start it with \
-         --auth open.",
+        format!(
+            "The request is not signed, and this Portcullis verifies signatures. Use {}, or start it \
+             with --auth open.",
+            known(credentials)
+        ),
     )
 }
 
@@ -70,12 +93,23 @@ fn incomplete(why: impl std::fmt::Display) -> Exception {
     )
 }
 
-fn unknown() -> Exception {
+fn unknown(credentials: &Credentials) -> Exception {
     Exception::new(
         Code::UnrecognizedClient,
-        "The security token included in the request is invalid: this Portcullis does not know the \
-         access key. Use test with secret test, an account ID with secret test, or the access \
-         keys it was started with.",
+        format!(
+            "The security token included in the request is invalid: this Portcullis does not know \
+             the access key. Use {}.",
+            known(credentials)
+        ),
+    )
+}
+
+fn foreign_token() -> Exception {
+    Exception::new(
+        Code::UnrecognizedClient,
+        "The security token included in the request is invalid. Long-term credentials, as all are that \
+         this Portcullis was not given with a session_token, have none: unset AWS_SESSION_TOKEN. \
+         Temporary ones have exactly theirs.",
     )
 }
 

@@ -1,15 +1,21 @@
+use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{mpsc, watch};
+use tokio::time::MissedTickBehavior;
 
+use super::connection::{self, Visit};
 use super::edge::Edge;
-use crate::trail::Client;
+use super::places::{Entered, Full};
+use super::room::{Purpose, Room};
+use super::secure;
+use super::state::ConnectionState;
+use super::wiping::WipingStream;
+use crate::limits::Patience;
+use crate::trail::{Client, Peer};
 
 /// How long to wait when the operating system gives no connection, e.g. for want of descriptors.
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
@@ -40,73 +46,199 @@ async fn serve(listener: StdListener, edge: Arc<Edge>, mut stop: watch::Receiver
             return;
         }
     };
-    let limits = edge.limits().clone();
-    // A connection holds a permit, so that the permits are also the list of what must drain.
-    let permits = Arc::new(Semaphore::new(limits.connections_per_core_max as usize));
+    let (open, mut all_closed) = mpsc::channel(1);
+    let core = Core::new(edge, stop.clone(), open);
+    let mut round = tokio::time::interval(core.serving.round());
+    round.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let accepted = tokio::select! {
             biased;
             _ = stop.changed() => break,
-            accepted = accept(&listener, &permits) => accepted,
+            _ = round.tick() => {
+                core.serving.close_overdue();
+                continue;
+            }
+            accepted = listener.accept() => accepted,
         };
-        if let Some((accepted, permit)) = accepted {
-            let connection = connection(accepted, Arc::clone(&edge), stop.clone());
-            tokio::spawn(async move {
-                connection.await;
-                drop(permit);
-            });
+        match accepted {
+            Ok(accepted) => core.receive(accepted).await,
+            Err(error) => core.not_accepted(&error).await,
         }
     }
     drop(listener);
-    let drained = permits.acquire_many(limits.connections_per_core_max);
-    if tokio::time::timeout(limits.drain, drained).await.is_err() {
+    // Rule WIRE-26: idle connections end by their own `stop`; for the others there is this long.
+    let drain = core.edge.bounds().limits.drain;
+    core.close();
+    // Nothing is ever sent: it ends when the last connection has dropped its sender.
+    if tokio::time::timeout(drain, all_closed.recv())
+        .await
+        .is_err()
+    {
         tracing::warn!("connections are cut that did not finish while draining");
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    permits: &Arc<Semaphore>,
-) -> Option<((TcpStream, SocketAddr), OwnedSemaphorePermit)> {
-    let permit = Arc::clone(permits).acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok(accepted) => Some((accepted, permit)),
-        Err(error) => {
-            tracing::warn!(%error, "no connection could be accepted");
-            tokio::time::sleep(ACCEPT_BACK_OFF).await;
-            None
+/// The connections of one core.
+struct Core {
+    edge: Arc<Edge>,
+    serving: Arc<Room>,
+    refusing: Arc<Room>,
+    stop: watch::Receiver<bool>,
+    /// Each connection has a clone for as long as it is open.
+    open: mpsc::Sender<()>,
+}
+
+/// What becomes of a connection that was accepted.
+#[derive(Debug)]
+enum Admission<'a> {
+    /// It has a place.
+    Enters(&'a Arc<Room>, Entered),
+    /// It has one as soon as those are gone that were told to go.
+    Later,
+    /// It is closed: all that are being refused are being answered.
+    TurnedAway,
+}
+
+impl Core {
+    fn new(edge: Arc<Edge>, stop: watch::Receiver<bool>, open: mpsc::Sender<()>) -> Self {
+        let bounds = edge.bounds();
+        let limits = &bounds.limits;
+        let room = |purpose, places, patience| Arc::new(Room::new(purpose, places, patience));
+        let patience = limits.patience.clone();
+        let serving = room(Purpose::Serve, bounds.places_per_core, patience);
+        let refusals = limits.refusals_per_core_max;
+        let refusing = room(Purpose::Refuse, refusals, Patience::short());
+        edge.connections().watch([&serving, &refusing]);
+        Self {
+            serving,
+            refusing,
+            edge,
+            stop,
+            open,
+        }
+    }
+
+    /// Decides where an accepted connection goes. One that finds all places busy is refused by one
+    /// of a few places kept for that, where who has not spoken yet makes room for the next: so a
+    /// client that speaks at once is always answered at once.
+    fn admit(&self) -> Admission<'_> {
+        for room in [&self.serving, &self.refusing] {
+            match room.enter() {
+                Ok(entered) => return Admission::Enters(room, entered),
+                Err(Full::Leaving) => return Admission::Later,
+                Err(Full::Busy) => {}
+            }
+        }
+        Admission::TurnedAway
+    }
+
+    async fn receive(&self, (stream, peer): (TcpStream, SocketAddr)) {
+        loop {
+            match self.admit() {
+                Admission::Enters(room, entered) => {
+                    self.tell(room.purpose, entered.instead_of.is_some());
+                    return self.spawn(room, entered, (stream, peer));
+                }
+                Admission::Later => tokio::task::yield_now().await,
+                Admission::TurnedAway => return self.edge.connections().turned_away(),
+            }
+        }
+    }
+
+    /// Rule WIRE-33: what happens for want of places is told in the log, but not each time.
+    fn tell(&self, purpose: Purpose, closed_another: bool) {
+        let bounds = self.edge.bounds();
+        let (places, notices) = (bounds.places_per_core, &bounds.notices);
+        match purpose {
+            Purpose::Serve if closed_another => {
+                if let Some(times) = notices.closed_for_others.due() {
+                    tracing::warn!(
+                        times,
+                        places,
+                        "an idle connection was closed to make room for a new one: all places of a \
+                         core are taken"
+                    );
+                }
+            }
+            Purpose::Serve => {}
+            Purpose::Refuse => {
+                if let Some(times) = notices.refused.due() {
+                    tracing::warn!(
+                        times,
+                        places,
+                        "a connection was refused with 503: all places of a core are taken by \
+                         connections with a request under way"
+                    );
+                }
+            }
+        }
+    }
+
+    fn spawn(&self, room: &Arc<Room>, entered: Entered, accepted: (TcpStream, SocketAddr)) {
+        let (stream, peer) = accepted;
+        let index = entered.place.index();
+        let state = ConnectionState::new(
+            entered.place,
+            Arc::clone(room),
+            Arc::clone(self.edge.bounds()),
+            Arc::clone(self.edge.connections()),
+        );
+        let visit = Visit {
+            edge: Arc::clone(&self.edge),
+            client: Client::at(Peer {
+                address: peer.ip(),
+                is_secure: self.edge.identity().is_some(),
+            }),
+            state,
+        };
+        let (stop, open) = (self.stop.clone(), self.open.clone());
+        let task = tokio::spawn(async move {
+            attend(stream, &visit, stop).await;
+            drop(open);
+        });
+        room.closes_by(index, task.abort_handle());
+    }
+
+    /// The operating system gave no connection. When it lacks descriptors, an idle connection gives
+    /// one back.
+    ///
+    /// Rule WIRE-33: told in the log, but not each time.
+    async fn not_accepted(&self, error: &io::Error) {
+        self.edge.connections().not_accepted();
+        if let Some(times) = self.edge.bounds().notices.not_accepted.due() {
+            tracing::warn!(%error, times, "no connection could be accepted");
+        }
+        if error.kind() == io::ErrorKind::ConnectionAborted {
+            return;
+        }
+        self.serving.close_longest_waiting();
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            biased;
+            _ = stop.changed() => {}
+            () = tokio::time::sleep(ACCEPT_BACK_OFF) => {}
+        }
+    }
+
+    /// Closes what has no request under way, and waits for no more connections.
+    fn close(self) {
+        for room in [&self.serving, &self.refusing] {
+            room.close_waiting();
         }
     }
 }
 
-/// Serves one connection to its end. After `stop`, the request in flight is the last.
-async fn connection(
-    (stream, peer): (TcpStream, SocketAddr),
-    edge: Arc<Edge>,
-    mut stop: watch::Receiver<bool>,
-) {
+async fn attend(stream: TcpStream, visit: &Visit, stop: watch::Receiver<bool>) {
     // Replies are single writes; waiting to fill a segment only delays them.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection was gone before it was served");
         return;
     }
-    let limits = edge.limits();
-    let client = Client::at(peer.ip());
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(limits.head_timeout)
-        .max_buf_size(limits.head_bytes_max);
-    let service = service_fn(|request| edge.answer(request, &client));
-    let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
-    let outcome = tokio::select! {
-        biased;
-        outcome = connection.as_mut() => outcome,
-        _ = stop.changed() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
+    let Some(identity) = visit.edge.identity() else {
+        return connection::serve(WipingStream(stream), visit, stop).await;
     };
-    if let Err(error) = outcome {
-        tracing::debug!(%error, "a connection ended early");
+    match secure::accept(stream, identity).await {
+        Ok(stream) => Box::pin(connection::serve(WipingStream(stream), visit, stop)).await,
+        Err(error) => tracing::debug!(%error, "a connection ended in its handshake"),
     }
 }

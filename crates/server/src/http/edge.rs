@@ -1,27 +1,33 @@
-use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::Router;
 use bytes::Bytes;
 use futures_util::FutureExt;
+use http::header::CONNECTION;
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use parking_lot::Mutex;
 use portcullis_api::{Code, Exception, Operation, Scope, Service};
-use portcullis_kms::Principal;
+use portcullis_kms::{Principal, RequestOrigin};
 use portcullis_seam::{Entropy, WallClock, draw};
 use portcullis_sigv4::Verifier;
 use tower::Service as _;
 
-use super::{authenticate, body, origin, query, reply};
-use crate::config::{Auth, Limits};
+use super::bounds::Bounds;
+use super::routed::{self, NothingLeft, RoutedBody};
+use super::state::ConnectionState;
+use super::{authenticate, body, head, origin, query, reply};
+use crate::config::Auth;
+use crate::connections::ConnectionMetrics;
 use crate::decode::{self, Call};
+use crate::door::HostNames;
 use crate::handle::Handle;
 use crate::metrics::CoreMetrics;
 use crate::principals::Principals;
+use crate::tls::TlsIdentity;
 use crate::trail::{Arrival, Client, Notes, Trail};
 
 /// What all cores have in common.
@@ -31,78 +37,166 @@ pub(crate) struct Shared {
     /// Declared principals; always there when policies are enforced.
     pub(crate) principals: Option<Arc<Principals>>,
     pub(crate) defaults: Scope,
-    pub(crate) limits: Limits,
+    pub(crate) bounds: Arc<Bounds>,
+    /// Names of this server that its own pages may have.
+    pub(crate) host_names: Arc<HostNames>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) wall: Arc<dyn WallClock>,
     pub(crate) services: Arc<dyn Handle>,
     /// Where calls that change something run. What they leave running, such as a connection to a
     /// cluster, must outlive the core that read the request.
     pub(crate) background: tokio::runtime::Handle,
-    pub(crate) router: Router,
     pub(crate) trail: Arc<Trail>,
+}
+
+/// What one address has of its own.
+#[derive(Debug, Clone)]
+pub(crate) struct Front {
+    /// What is served beside the AWS endpoint.
+    pub(crate) router: Router,
+    /// What is presented to who connects, who then speaks TLS.
+    pub(crate) identity: Option<TlsIdentity>,
 }
 
 /// One core's way from a request to its reply.
 #[derive(Debug)]
 pub(crate) struct Edge {
     shared: Arc<Shared>,
+    front: Front,
     /// Locked by one thread only, and never across an `await`: it costs no more than a cell.
     verifier: Mutex<Verifier>,
     metrics: Arc<CoreMetrics>,
 }
 
-type Body = Either<Full<Bytes>, axum::body::Body>;
+/// The body of a reply: whole, or as the router makes it.
+pub(crate) type ReplyBody = Either<Full<Bytes>, RoutedBody>;
 
 impl Edge {
-    pub(crate) fn new(shared: Arc<Shared>, metrics: Arc<CoreMetrics>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, front: Front, metrics: Arc<CoreMetrics>) -> Self {
         Self {
             shared,
+            front,
             verifier: Mutex::default(),
             metrics,
         }
     }
 
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.shared.limits
+    pub(crate) fn identity(&self) -> Option<&TlsIdentity> {
+        self.front.identity.as_ref()
     }
 
-    /// Answers one request: `POST /` is the AWS endpoint, everything else goes to the router.
+    pub(crate) fn bounds(&self) -> &Arc<Bounds> {
+        &self.shared.bounds
+    }
+
+    pub(crate) fn connections(&self) -> &Arc<ConnectionMetrics> {
+        &self.metrics.connections
+    }
+
+    /// Answers one request: `POST /` is the AWS endpoint, everything else goes to the router, before
+    /// which the door stands.
     pub(crate) async fn answer(
         &self,
         request: Request<Incoming>,
         client: &Client,
-    ) -> Result<Response<Body>, Infallible> {
-        if !origin::is_own_or_none(request.headers()) {
-            return Ok(origin::refused().map(Either::Left));
+        state: &Arc<ConnectionState>,
+    ) -> Response<ReplyBody> {
+        if state.begin() {
+            // Rule WIRE-31: of requests that come together one is answered a turn, so that who sends
+            // thousands at once makes nobody else wait for them.
+            tokio::task::yield_now().await;
         }
-        if request.method() == Method::POST && request.uri().path() == "/" {
-            return Ok(self.answer_aws(request, client).await.map(Either::Left));
-        }
-        // On the background runtime, because what these calls leave running must outlive the core,
-        // and because they are carried to their end although the client leaves.
-        let mut router = self.shared.router.clone();
-        let run = async move { router.call(request.map(axum::body::Body::new)).await };
-        match self.shared.background.spawn(run).await {
-            Ok(Ok(response)) => Ok(response.map(Either::Right)),
-            Ok(Err(never)) => match never {},
+        let (mut head, body) = request.into_parts();
+        let is_aws = head.method == Method::POST && head.uri.path() == "/";
+        let names = &self.shared.host_names;
+        let whole = if let Err(why) = head::check(&head) {
+            let mut response = reply::plain(StatusCode::BAD_REQUEST, why);
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+            response
+        } else if is_aws && !origin::is_own_or_none(&head.headers, names, client.peer) {
+            origin::refused()
+        } else if is_aws {
+            self.answer_aws(head, body, (client, state)).await
+        } else {
+            head.extensions.insert(client.peer);
+            match body::read(body, state).await {
+                Ok(body) => return self.answer_routed(head, body, state).await,
+                Err(unread) => reply::plain(unread.status(), &unread.message()),
+            }
+        };
+        state.replied();
+        whole.map(Either::Left)
+    }
+
+    /// Answers a request on the background runtime, because what these calls leave running must
+    /// outlive the core, and because they are carried to their end although the client leaves.
+    async fn answer_routed(
+        &self,
+        head: Parts,
+        body: Bytes,
+        state: &Arc<ConnectionState>,
+    ) -> Response<ReplyBody> {
+        let mut router = self.front.router.clone();
+        let replies = Arc::clone(&self.shared.bounds.replies);
+        let request = Request::from_parts(head, axum::body::Body::from(body));
+        let run = async move {
+            let response = match router.call(request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            };
+            let held = routed::count(&response, &replies)?;
+            Ok::<_, NothingLeft>((response, held))
+        };
+        let whole = match self.shared.background.spawn(run).await {
+            Ok(Ok((response, held))) => {
+                return response.map(|body| Either::Right(RoutedBody::new(body, held, state)));
+            }
+            Ok(Err(NothingLeft)) => self.unavailable(false, routed::NOTHING_LEFT),
             Err(_panic) => {
                 let id = reply::request_id(draw(&*self.shared.entropy));
-                let failure = reply::failure(id, &unexpected(), Service::Kms);
-                Ok(failure.map(Either::Left))
+                reply::failure(id, &unexpected(), Service::Kms)
             }
+        };
+        state.replied();
+        whole.map(Either::Left)
+    }
+
+    /// Answers a request for the health on this core, at once, whatever else is waited for.
+    pub(super) async fn answer_health(
+        &self,
+        mut head: Parts,
+        client: &Client,
+        state: &Arc<ConnectionState>,
+    ) -> Response<ReplyBody> {
+        head.extensions.insert(client.peer);
+        let request = Request::from_parts(head, axum::body::Body::empty());
+        match self.front.router.clone().call(request).await {
+            Ok(response) => response.map(|body| Either::Right(RoutedBody::new(body, None, state))),
+            Err(never) => match never {},
         }
+    }
+
+    /// What is answered when there is no room, in the form of the AWS endpoint or of all else.
+    pub(super) fn unavailable(&self, is_aws: bool, message: &str) -> Response<Full<Bytes>> {
+        if !is_aws {
+            return reply::plain(StatusCode::SERVICE_UNAVAILABLE, message);
+        }
+        let id = reply::request_id(draw(&*self.shared.entropy));
+        let exception = Exception::new(Code::ServiceUnavailable, message);
+        reply::failure(id, &exception, Service::Kms)
     }
 
     async fn answer_aws(
         &self,
-        request: Request<Incoming>,
-        client: &Client,
+        head: Parts,
+        body: Incoming,
+        (client, state): (&Client, &ConnectionState),
     ) -> Response<Full<Bytes>> {
         let measured = self.metrics.begin();
-        let (head, body) = request.into_parts();
         let target = text(&head.headers, "x-amz-target");
         if target.is_none() && query::is_query(&head.headers) {
-            return self.answer_query(&head, body).await;
+            return self.answer_query(&head, body, state).await;
         }
         let operation = target.and_then(Operation::from_target);
         let request_id = draw(&*self.shared.entropy);
@@ -114,10 +208,15 @@ impl Edge {
             });
         // Rule CONF-07: nothing that a request says is expected to end in this.
         // Rule WIRE-17: a defect that panics is answered with InternalFailure; the core goes on.
-        let outcome = AssertUnwindSafe(self.outcome(&head, target, body, arrival.as_ref()))
-            .catch_unwind()
-            .await
-            .unwrap_or_else(|_panic| Err(unexpected().into()));
+        let outcome = AssertUnwindSafe(self.outcome(
+            (&head, client),
+            target,
+            (body, state),
+            arrival.as_ref(),
+        ))
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|_panic| Err(unexpected().into()));
         let failed = outcome.as_ref().err();
         measured.end(operation, failed.map(|failed| &failed.exception));
         // Rule EV-05: what never reached its service is told too.
@@ -139,12 +238,12 @@ impl Edge {
 
     async fn outcome(
         &self,
-        head: &Parts,
+        (head, client): (&Parts, &Client),
         target: Option<&str>,
-        body: Incoming,
+        (body, state): (Incoming, &ConnectionState),
         arrival: Option<&Arrival>,
     ) -> Result<Bytes, Failed> {
-        let body = body::read(body, &self.shared.limits).await?;
+        let body = body::read(body, state).await.map_err(Exception::from)?;
         decode::content_type(text(&head.headers, "content-type"))?;
         self.verify(head, &body, decode::service(target).signing_name())?;
         let authorization = text(&head.headers, "authorization");
@@ -155,7 +254,10 @@ impl Edge {
         if let Some(principals) = &self.shared.principals {
             let caller = principals.caller(authorization, &self.shared.defaults);
             call.scope.account = caller.account().clone();
-            judged = Some(caller).filter(|_| self.shared.auth.enforces());
+            judged = self.shared.auth.enforces().then(|| Judged {
+                principal: caller,
+                origin: client.origin(&head.headers),
+            });
         }
         self.carry_out(call, judged, arrival).await
     }
@@ -171,9 +273,14 @@ impl Edge {
     }
 
     /// Rule AUTH-35: GetCallerIdentity of STS tells who signed the request, without any permission.
-    async fn answer_query(&self, head: &Parts, body: Incoming) -> Response<Full<Bytes>> {
+    async fn answer_query(
+        &self,
+        head: &Parts,
+        body: Incoming,
+        state: &ConnectionState,
+    ) -> Response<Full<Bytes>> {
         let measured = self.metrics.begin();
-        let outcome = self.caller_of_query(head, body).await;
+        let outcome = self.caller_of_query(head, body, state).await;
         measured.end(None, outcome.as_ref().err());
         let id = reply::request_id(draw(&*self.shared.entropy));
         match outcome {
@@ -186,8 +293,9 @@ impl Edge {
         &self,
         head: &Parts,
         body: Incoming,
+        state: &ConnectionState,
     ) -> Result<Arc<Principal>, Exception> {
-        let body = body::read(body, &self.shared.limits).await?;
+        let body = body::read(body, state).await?;
         let authorization = text(&head.headers, "authorization");
         query::check(authorization, &body)?;
         self.verify(head, &body, query::SERVICE)?;
@@ -201,7 +309,7 @@ impl Edge {
     async fn carry_out(
         &self,
         call: Call,
-        judged: Option<Arc<Principal>>,
+        judged: Option<Judged>,
         arrival: Option<&Arrival>,
     ) -> Result<Bytes, Failed> {
         if !call.input.changes_something() {
@@ -227,12 +335,13 @@ impl Shared {
     async fn told_call(
         &self,
         call: Call,
-        judged: Option<Arc<Principal>>,
+        judged: Option<Judged>,
         arrival: Option<&Arrival>,
     ) -> Result<Bytes, Failed> {
         let mut notes = Notes::wanted(arrival.is_some());
-        let permitted = judged.map_or(Ok(()), |caller| {
-            self.services.permit(&caller, &call.scope, &call.input)
+        let permitted = judged.map_or(Ok(()), |judged| {
+            let caller = (&*judged.principal, &judged.origin);
+            self.services.permit(caller, &call.scope, &call.input)
         });
         let outcome = match permitted {
             Ok(()) => {
@@ -250,6 +359,13 @@ impl Shared {
             is_told: true,
         })
     }
+}
+
+/// Who makes a call and from where, when policies decide whether it may be made.
+#[derive(Debug)]
+struct Judged {
+    principal: Arc<Principal>,
+    origin: RequestOrigin,
 }
 
 /// Why a call failed, and whether that was told.
@@ -282,7 +398,8 @@ fn unexpected() -> Exception {
 fn log(target: Option<&str>, exception: &Exception) {
     let target = target.unwrap_or("-");
     let cause = exception.cause.as_deref().unwrap_or("-");
-    if exception.code.status() >= 500 {
+    // Of 503, whoever ran out of something says so once: there may be thousands of such calls.
+    if exception.code.status() == 500 {
         tracing::warn!(target, code = exception.code.name(), cause, "a call failed");
     } else {
         tracing::debug!(

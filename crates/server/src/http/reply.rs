@@ -1,8 +1,12 @@
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName};
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
-use portcullis_api::{Exception, Service};
+use portcullis_api::{Code, Exception, Service};
+
+/// Seconds after which a call may be tried again that found no room: what is full here empties as
+/// soon as others are answered.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
@@ -53,12 +57,43 @@ pub(crate) fn failure(
     let text = serde_json::to_string(&exception.message).unwrap_or_else(|_never| "\"\"".to_owned());
     let body = format!("{{\"__type\":\"{name}\",\"{member}\":{text}}}");
     let mut response = success(id, Bytes::from(body));
-    response
-        .headers_mut()
-        .insert(ERROR_TYPE, HeaderValue::from_static(name));
+    let headers = response.headers_mut();
+    headers.insert(ERROR_TYPE, HeaderValue::from_static(name));
+    if exception.code == Code::ServiceUnavailable {
+        headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+    }
     *response.status_mut() =
         StatusCode::from_u16(exception.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response
+}
+
+/// The answer to a request that is no call of a service and was not carried out.
+pub(crate) fn plain(status: StatusCode, message: &str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(message_body(message))));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+    }
+    response
+}
+
+/// The same as bytes, after which the connection is closed.
+pub(crate) fn last_words(status: StatusCode, message: &str) -> Vec<u8> {
+    let body = message_body(message);
+    let reason = status.canonical_reason().unwrap_or_default();
+    let (status, length) = (status.as_str(), body.len());
+    format!(
+        "HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\
+         {CONNECTION}: close\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
+fn message_body(message: &str) -> String {
+    let text = serde_json::to_string(message).unwrap_or_else(|_never| "\"\"".to_owned());
+    format!("{{\"message\":{text}}}")
 }
 
 #[cfg(test)]

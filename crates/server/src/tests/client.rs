@@ -63,7 +63,9 @@ impl Client {
         body: Bytes,
     ) -> Reply {
         let mut request = http::Request::builder().method(method).uri(path);
-        for (name, value) in headers.iter().chain(&[("host", "localhost")]) {
+        let host = headers.iter().find(|(name, _)| *name == "host");
+        let added = host.is_none().then_some(&("host", "localhost"));
+        for (name, value) in headers.iter().chain(added) {
             request = request.header(*name, *value);
         }
         let request = request.body(Full::new(body)).unwrap();

@@ -2,6 +2,7 @@
 //! parser skipped a member that no shape has by recursion without a limit, and a stack that
 //! overflows cannot be caught.
 
+use axum::http::Method;
 use bytes::Bytes;
 use portcullis_api::{Code, Operation};
 use portcullis_link::frame::{self, Assembler};
@@ -9,8 +10,9 @@ use portcullis_policy::Kind;
 
 use super::client::Client;
 use super::story::World;
-use crate::config::Limits;
+use crate::admin::table;
 use crate::decode;
+use crate::limits::Limits;
 
 /// What a body may begin with again and again.
 const OPENERS: &[&str] = &[
@@ -102,6 +104,32 @@ async fn a_body_that_nests_to_its_end_is_refused_by_every_operation() {
                 reply.code(),
                 "SerializationException",
                 "{target}: {reply:?}"
+            );
+        }
+    }
+    let health = client
+        .send("GET", "/_portcullis/health", &[], Bytes::new())
+        .await;
+    assert_eq!(health.status, 200, "{health:?}");
+}
+
+/// Rule WIRE-50.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_nests_to_its_end_is_refused_by_every_route() {
+    let world = World::start().await;
+    let mut client = Client::connect(world.address()).await;
+    let json = [("content-type", "application/json")];
+    for route in table().iter().filter(|route| route.method != Method::GET) {
+        let path = route.path.replace(['{', '}'], "");
+        for opener in OPENERS {
+            let body = filled("", opener).into();
+            let method = route.method.as_str();
+            let reply = client.send(method, &path, &json, body).await;
+            let is_refused = (400..500).contains(&reply.status);
+            // Nothing of a body is read where a path says all.
+            assert!(
+                is_refused || route.method == Method::DELETE,
+                "{method} {path}: {reply:?}"
             );
         }
     }

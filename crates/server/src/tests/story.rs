@@ -17,9 +17,10 @@ use super::client::Client;
 use crate::config::ServerConfig;
 use crate::running::Running;
 use crate::server::{Server, Services};
+use crate::surface::{Listeners, NotStarted};
 
 pub(super) struct World {
-    running: Running,
+    pub(super) running: Running,
     cloudhsm: Arc<CloudHsm>,
     client: Client,
 }
@@ -30,6 +31,22 @@ impl World {
     }
 
     pub(super) async fn start() -> Self {
+        Self::listening(Listeners::One("127.0.0.1:0".parse().unwrap())).await
+    }
+
+    pub(super) async fn listening(listeners: Listeners) -> Self {
+        Self::with(ServerConfig {
+            listeners,
+            ..ServerConfig::default()
+        })
+        .await
+    }
+
+    pub(super) async fn with(config: ServerConfig) -> Self {
+        Self::try_with(config).await.unwrap()
+    }
+
+    pub(super) async fn try_with(config: ServerConfig) -> Result<Self, NotStarted> {
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let device_key = Arc::new(DeviceKey::draw(&*entropy));
         let client = ClientIdentity::generate().unwrap();
@@ -67,10 +84,6 @@ impl World {
             operation_deadline: Duration::from_secs(10),
         });
         let kms = kms.await.unwrap();
-        let config = ServerConfig {
-            bind: "127.0.0.1:0".parse().unwrap(),
-            ..ServerConfig::default()
-        };
         let calendar = Calendar::open(
             Store::memory(),
             Arc::new(SystemClock),
@@ -85,17 +98,18 @@ impl World {
             entropy,
             calendar: Arc::new(calendar),
             wall: Arc::new(SystemClock),
+            pool: Arc::new(InlinePool),
         };
-        let running = Server::start(config, services).unwrap();
-        let client = Client::connect(running.address).await;
-        Self {
+        let running = Server::start(config, services)?;
+        let client = Client::connect(running.admin).await;
+        Ok(Self {
             running,
             cloudhsm,
             client,
-        }
+        })
     }
 
-    async fn aws(&mut self, target: &str, input: Value) -> Value {
+    pub(super) async fn aws(&mut self, target: &str, input: Value) -> Value {
         let reply = self.client.call(target, &input.to_string()).await;
         assert_eq!(reply.status, 200, "{target}: {reply:?}");
         serde_json::from_str(&reply.body).unwrap_or_default()

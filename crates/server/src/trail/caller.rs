@@ -2,10 +2,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::HeaderMap;
-use http::header::{AUTHORIZATION, USER_AGENT};
+use http::header::{AUTHORIZATION, REFERER, USER_AGENT};
 use parking_lot::Mutex;
 use portcullis_api::Scope;
-use portcullis_kms::Principal;
+use portcullis_kms::{Principal, RequestOrigin};
 use portcullis_sigv4::Authorization;
 
 use crate::decode;
@@ -24,11 +24,19 @@ pub(crate) struct Caller {
     credential: Box<[u8]>,
 }
 
+/// The other end of a connection, as the connection itself shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Peer {
+    pub(crate) address: IpAddr,
+    /// Whether the connection speaks TLS.
+    pub(crate) is_secure: bool,
+}
+
 /// The other end of a connection. Nearly every call of a connection comes from the same caller
 /// with the same client, so the last one is kept: telling of it costs two comparisons.
 #[derive(Debug)]
 pub(crate) struct Client {
-    address: IpAddr,
+    pub(crate) peer: Peer,
     last: Mutex<Option<Arc<Caller>>>,
 }
 
@@ -36,10 +44,21 @@ pub(crate) struct Client {
 const AGENT_BYTES_MAX: usize = 256;
 
 impl Client {
-    pub(crate) fn at(address: IpAddr) -> Self {
+    pub(crate) fn at(peer: Peer) -> Self {
         Self {
-            address,
+            peer,
             last: Mutex::default(),
+        }
+    }
+
+    /// Where a request with these headers comes from, as far as policies ask.
+    pub(crate) fn origin(&self, headers: &HeaderMap) -> RequestOrigin {
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        RequestOrigin {
+            source_ip: Some(self.peer.address),
+            secure_transport: self.peer.is_secure,
+            user_agent: text(USER_AGENT).map(str::to_owned),
+            referer: text(REFERER).map(str::to_owned),
         }
     }
 
@@ -71,7 +90,7 @@ impl Client {
             scope.account = principal.account().clone();
         }
         let caller = Arc::new(Caller {
-            address: self.address,
+            address: self.peer.address,
             agent: String::from_utf8_lossy(agent).into(),
             access_key: access_key.map(Into::into),
             scope,

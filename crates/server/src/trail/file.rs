@@ -1,92 +1,153 @@
 use std::fmt;
-use std::io::{BufWriter, Write};
+use std::fs::{self, Metadata, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::JoinHandle;
 
-use parking_lot::Mutex;
+use portcullis_seam::WallClock;
+use serde_json::json;
 
 use super::{Told, cloudtrail};
+use crate::admin::date;
+use crate::line_queue::{LineQueue, LineSink};
 
-/// How many records may wait to be written. A disk that is slower than the calls makes the calls
-/// wait: a record is not lost for its sake.
-const WAITING_MAX: usize = 65_536;
+/// What may wait to be written, as it lies in memory: some 70,000 records of usual size, which are
+/// seconds of the fastest load there is.
+const WAITING_BYTES_MAX: usize = 32 << 20;
 
-/// A file to which every record is appended, as a line of JSON, by a thread of its own.
-///
-/// Rule EV-06: it has every record, in the order in which the calls ended; closing it writes what
-/// still waits.
-pub(crate) struct File {
-    queue: SyncSender<Line>,
-    writer: Mutex<Option<JoinHandle<()>>>,
+/// A file that events are appended to. Opening it never waits.
+#[derive(Debug)]
+pub struct EventsFile {
+    path: PathBuf,
+    file: fs::File,
+    /// Device and inode, of what is a file and no pipe or terminal.
+    identity: Option<(u64, u64)>,
 }
 
-enum Line {
-    Record(Arc<Told>),
-    /// The last one.
-    Close,
-}
-
-impl File {
-    pub(crate) fn start(file: std::fs::File) -> std::io::Result<Self> {
-        let (queue, lines) = sync_channel(WAITING_MAX);
-        let writer = std::thread::Builder::new()
-            .name("events".to_owned())
-            .spawn(move || write_all(&lines, file))?;
+impl EventsFile {
+    /// Opens the file at `path`; makes it when there is none, readable by its owner only.
+    ///
+    /// Rule EV-09: what is in it is the owner's business. Rule EV-08: a named pipe is opened whether
+    /// it has a reader or not.
+    ///
+    /// # Errors
+    /// When it cannot be opened to be appended to.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        // A pipe that is also open for reading needs no other reader to be opened, and does not
+        // break when its reader leaves.
+        let is_pipe = fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo());
+        let file = OpenOptions::new()
+            .read(is_pipe)
+            .append(true)
+            .create(!is_pipe)
+            .mode(0o600)
+            .open(path)?;
+        let found = file.metadata()?;
         Ok(Self {
-            queue,
-            writer: Mutex::new(Some(writer)),
+            path: path.to_owned(),
+            file,
+            identity: found.is_file().then(|| identity(&found)),
         })
     }
 
+    /// The permissions of a file that others than its owner may read, such as 0o644.
+    #[must_use]
+    pub fn read_by_others(&self) -> Option<u32> {
+        let found = self.file.metadata().ok().filter(Metadata::is_file)?;
+        let mode = found.mode() & 0o777;
+        (mode & 0o044 != 0).then_some(mode)
+    }
+}
+
+fn identity(found: &Metadata) -> (u64, u64) {
+    (found.dev(), found.ino())
+}
+
+/// Appends every record to a file, as a line of JSON, without ever holding up a call.
+///
+/// Rule EV-06: the file has the records in the order in which the calls ended; what finds no room to
+/// wait is dropped and counted. Closing writes what still waits.
+pub(crate) struct File(LineQueue<Arc<Told>>);
+
+impl File {
+    pub(crate) fn start(file: EventsFile, clock: Arc<dyn WallClock>) -> io::Result<Self> {
+        let sink = Appending { file, clock };
+        LineQueue::start("events", WAITING_BYTES_MAX, sink).map(Self)
+    }
+
     pub(crate) fn write(&self, told: Arc<Told>) {
-        // Nobody reads any more after the close.
-        let _closed = self.queue.send(Line::Record(told));
+        let bytes = told.bytes();
+        self.0.offer(told, bytes);
+    }
+
+    /// Records that are not in the file.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.0.dropped().get()
     }
 
     pub(crate) fn close(&self) {
-        let _closed = self.queue.send(Line::Close);
-        if let Some(writer) = self.writer.lock().take()
-            && writer.join().is_err()
-        {
-            tracing::error!("the writer of events ended in a panic");
+        let left = self.0.close();
+        if left > 0 {
+            tracing::warn!(left, "the last events are not in their file");
         }
     }
 }
 
-/// Writes what comes, and flushes whenever nothing more waits.
-fn write_all(lines: &Receiver<Line>, file: std::fs::File) {
-    let mut file = BufWriter::new(file);
-    let mut is_failing = false;
-    while let Ok(Line::Record(told)) = lines.recv() {
-        let mut next = Some(told);
-        let mut is_last = false;
-        let mut written = Ok(());
-        while let Some(told) = next.take() {
-            written = written.and_then(|()| writeln!(file, "{}", cloudtrail(&told)));
-            match lines.try_recv() {
-                Ok(Line::Record(told)) => next = Some(told),
-                Ok(Line::Close) => is_last = true,
-                Err(_none) => {}
-            }
+struct Appending {
+    file: EventsFile,
+    clock: Arc<dyn WallClock>,
+}
+
+impl LineSink for Appending {
+    type Line = Arc<Told>;
+
+    fn format(&mut self, told: &Arc<Told>, out: &mut Vec<u8>) {
+        // Writing to memory does not fail.
+        let _written = writeln!(out, "{}", cloudtrail(told));
+    }
+
+    /// Rule EV-07: a record tells how many are missing in its place.
+    fn format_gap(&mut self, missing: u64, out: &mut Vec<u8>) {
+        let gap = json!({
+            "eventVersion": "1.08",
+            "eventTime": date(self.clock.now()),
+            "eventSource": "portcullis",
+            "eventName": "EventsMissing",
+            "additionalEventData": { "missing": missing },
+        });
+        let _written = writeln!(out, "{gap}");
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.file.write(bytes)
+    }
+
+    /// Rule EV-08: when the file was moved away or removed, as log rotation does, a new one is made
+    /// at its path.
+    fn renew(&mut self) -> io::Result<bool> {
+        let Some(ours) = self.file.identity else {
+            return Ok(false);
+        };
+        let is_ours = match fs::metadata(&self.file.path) {
+            Ok(found) => identity(&found) == ours,
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        };
+        if !is_ours {
+            self.file = EventsFile::open(&self.file.path)?;
         }
-        // A failed write of a log line does not end the process; it is told once.
-        match written.and_then(|()| file.flush()) {
-            Ok(()) => is_failing = false,
-            Err(error) if !is_failing => {
-                tracing::error!(%error, "events cannot be written to their file");
-                is_failing = true;
-            }
-            Err(_again) => {}
-        }
-        if is_last {
-            return;
-        }
+        Ok(!is_ours)
+    }
+
+    // A failed write of an event does not end the process; it is told once.
+    fn refused(&mut self, error: &io::Error) {
+        let path = self.file.path.display();
+        tracing::error!(%error, %path, "events cannot be written to their file");
     }
 }
 
 impl fmt::Debug for File {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("File")
+        write!(formatter, "File({:?})", self.0)
     }
 }

@@ -6,25 +6,31 @@
 
 mod caller;
 mod file;
+mod reader;
 mod record;
 mod show;
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use portcullis_api::{Exception, Operation, Scope};
-use portcullis_kms::{Concerns, EventRecord, Kms, Subject, recipient_told};
+use portcullis_kms::{Concerns, EventRecord, Kms, Subject, policy_findings_of, recipient_told};
 use portcullis_seam::{Entropy, Timestamp, WallClock, draw};
 use serde::Serialize;
 
 use crate::config::EventsConfig;
+use crate::door::AdminRecord;
 
-pub(crate) use caller::{Caller, Client};
-pub(crate) use record::{Filter, cloudtrail};
+pub(crate) use caller::{Caller, Client, Peer};
+pub(crate) use reader::Reader;
+pub(crate) use record::{AdminCalls, Filter, cloudtrail, uuid};
 pub(crate) use show::Shown;
+
+pub use file::EventsFile;
 
 use self::file::File;
 
@@ -37,15 +43,29 @@ pub(crate) struct Trail {
     /// The rest. Rule EV-03: they are kept apart, so that a load of Encrypt does not push out the
     /// CreateKey before it.
     reads: Ring,
+    /// Calls of the admin API that change nothing, and refused ones.
+    admin_reads: Ring,
     sequence: AtomicU64,
     file: Option<File>,
 }
 
-/// A record, and its place among all.
+/// A record.
 #[derive(Debug)]
 pub(crate) struct Told {
-    pub(crate) sequence: u64,
     pub(crate) what: What,
+}
+
+impl Told {
+    /// What it takes in memory, about.
+    fn bytes(&self) -> usize {
+        let text = |shown: &Option<Shown>| shown.as_ref().map_or(0, |it| it.text().len());
+        let texts = match &self.what {
+            What::Call(call) => text(&call.notes.input) + text(&call.notes.output),
+            What::Service(_) => size_of::<EventRecord>(),
+            What::Admin(record) => size_of::<AdminRecord>() + record.from.agent.len(),
+        };
+        size_of::<Self>() + texts
+    }
 }
 
 /// What is told.
@@ -59,6 +79,8 @@ pub(crate) enum What {
     Call(CallRecord),
     /// KMS did something by itself, which is rare.
     Service(Box<EventRecord>),
+    /// The admin API was called.
+    Admin(Box<AdminRecord>),
 }
 
 /// A call that has come in.
@@ -91,6 +113,8 @@ pub(crate) struct Notes {
     pub(crate) source: Option<Subject>,
     /// The enclave that the reply is for.
     pub(crate) recipient: Vec<(&'static str, String)>,
+    /// What a key policy that was put says without effect. Rule AUTH-40.
+    pub(crate) policy_findings: Vec<String>,
 }
 
 impl Notes {
@@ -109,8 +133,12 @@ impl Notes {
         }
     }
 
-    /// Before the service has the input: which enclave the reply is for.
+    /// Before the service has the input: which enclave the reply is for, and what a key policy in it
+    /// says without effect.
     pub(crate) fn attested(&mut self, input: &impl Concerns) {
+        if let Some(policy) = input.policy().filter(|_| self.is_wanted) {
+            self.policy_findings = policy_findings_of(policy);
+        }
         if let Some(recipient) = input.recipient().filter(|_| self.is_wanted) {
             self.recipient = recipient_told(recipient);
         }
@@ -166,19 +194,26 @@ impl Notes {
     }
 }
 
+/// Calls of the admin API that changed nothing, or that were refused: a minute of an open console,
+/// which asks some four times a second.
+const ADMIN_READS_MAX: usize = 256;
+
 impl Trail {
     pub(crate) fn new(
         config: EventsConfig,
         clock: Arc<dyn WallClock>,
         entropy: Arc<dyn Entropy>,
     ) -> std::io::Result<Self> {
+        let open = |file| File::start(file, Arc::clone(&clock));
+        let file = config.file.map(open).transpose()?;
         Ok(Self {
             clock,
             entropy,
             changes: Ring::holding(config.kept_max),
             reads: Ring::holding(config.kept_max),
+            admin_reads: Ring::holding(config.kept_max.min(ADMIN_READS_MAX)),
             sequence: AtomicU64::new(0),
-            file: config.file.map(File::start).transpose()?,
+            file,
         })
     }
 
@@ -228,28 +263,83 @@ impl Trail {
         self.put(&self.changes, What::Service(Box::new(event.clone())));
     }
 
+    /// The admin API was called. What changed something stands beside the other changes; the rest is
+    /// apart, so that a console that asks every second, or a stranger who is refused, pushes out
+    /// nothing of anybody else's.
+    pub(crate) fn tell_admin(&self, record: AdminRecord) {
+        let (is_change, is_read) = (record.is_change(), record.refused.is_none());
+        let told = Arc::new(Told {
+            what: What::Admin(Box::new(record)),
+        });
+        // What was read is not written down: a console would fill the disk.
+        if let Some(file) = self.file.as_ref().filter(|_| is_change || !is_read) {
+            file.write(Arc::clone(&told));
+        }
+        let ring = if is_change {
+            &self.changes
+        } else {
+            &self.admin_reads
+        };
+        ring.push(told, &self.sequence);
+    }
+
+    /// The date of the services' clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// An ID for a record.
+    pub(crate) fn event_id(&self) -> [u8; 16] {
+        draw(&*self.entropy)
+    }
+
     fn put(&self, ring: &Ring, what: What) {
-        let sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
-        let told = Arc::new(Told { sequence, what });
+        let told = Arc::new(Told { what });
         if let Some(file) = &self.file {
             file.write(Arc::clone(&told));
         }
-        ring.push(told);
+        ring.push(told, &self.sequence);
     }
 
-    /// The records kept that `filter` lets through, oldest first, and how many older ones were
-    /// dropped.
-    pub(crate) fn recent(&self, filter: &Filter) -> (Vec<serde_json::Value>, u64) {
-        let mut told = self.changes.all();
-        told.extend(self.reads.all());
-        told.sort_by_key(|told| told.sequence);
-        let dropped = self.changes.dropped() + self.reads.dropped();
-        let records = told
-            .iter()
-            .filter(|told| filter.may_pass(told))
-            .map(|told| cloudtrail(told));
-        let records = records.filter(|record| filter.passes(record)).collect();
-        (records, dropped)
+    /// Begins to read the records that there are now, oldest first.
+    pub(crate) fn reader(self: &Arc<Self>, filter: Filter) -> Reader {
+        Reader {
+            trail: Arc::clone(self),
+            filter,
+            next: 0,
+            end: self.sequence.load(Ordering::Acquire),
+        }
+    }
+
+    /// Up to `count` records with these numbers, oldest first.
+    fn some(&self, wanted: AdminCalls, numbers: Range<u64>, count: usize) -> Vec<Numbered> {
+        let (next, end) = (numbers.start, numbers.end);
+        let mut some: Vec<_> = self
+            .rings(wanted)
+            .flat_map(|ring| ring.some(next, end, count))
+            .collect();
+        some.sort_by_key(|(number, _)| *number);
+        some.truncate(count);
+        some
+    }
+
+    /// Records that are kept no more.
+    fn dropped(&self, wanted: AdminCalls) -> u64 {
+        self.rings(wanted).map(Ring::dropped).sum()
+    }
+
+    /// Where the records are that a reader may want.
+    fn rings(&self, wanted: AdminCalls) -> impl Iterator<Item = &Ring> {
+        let admin_reads = match wanted {
+            AdminCalls::Changes | AdminCalls::None => None,
+            AdminCalls::All | AdminCalls::Only => Some(&self.admin_reads),
+        };
+        [&self.changes, &self.reads].into_iter().chain(admin_reads)
+    }
+
+    /// Records that the file of events lacks.
+    pub(crate) fn missing_in_file(&self) -> u64 {
+        self.file.as_ref().map_or(0, File::dropped)
     }
 
     /// Writes what is still to be written. Nothing is written afterwards.
@@ -270,6 +360,9 @@ impl fmt::Debug for Trail {
     }
 }
 
+/// A record, and its number among all.
+type Numbered = (u64, Arc<Told>);
+
 /// Rule EV-01: a log that forgets its oldest records, and counts them.
 struct Ring {
     records_max: usize,
@@ -278,7 +371,8 @@ struct Ring {
 
 #[derive(Default)]
 struct Kept {
-    records: VecDeque<Arc<Told>>,
+    /// In the order of their numbers.
+    records: VecDeque<Numbered>,
     dropped: u64,
 }
 
@@ -290,9 +384,12 @@ impl Ring {
         }
     }
 
-    fn push(&self, told: Arc<Told>) {
+    /// Gives the record the next number and keeps it.
+    fn push(&self, told: Arc<Told>, sequence: &AtomicU64) {
         let mut kept = self.kept.lock();
-        kept.records.push_back(told);
+        // Under the lock, so that the numbers of this log only rise.
+        let number = sequence.fetch_add(1, Ordering::AcqRel);
+        kept.records.push_back((number, told));
         let oldest = if kept.records.len() > self.records_max {
             kept.dropped += 1;
             kept.records.pop_front()
@@ -304,8 +401,12 @@ impl Ring {
         drop(oldest);
     }
 
-    fn all(&self) -> Vec<Arc<Told>> {
-        self.kept.lock().records.iter().map(Arc::clone).collect()
+    fn some(&self, next: u64, end: u64, count: usize) -> Vec<Numbered> {
+        let kept = self.kept.lock();
+        let first = kept.records.partition_point(|(number, _)| *number < next);
+        let records = kept.records.range(first..).take(count);
+        let records = records.take_while(|(number, _)| *number < end);
+        records.cloned().collect()
     }
 
     fn dropped(&self) -> u64 {

@@ -18,6 +18,23 @@ pub(crate) struct Filter {
     pub(crate) key: Option<String>,
     /// Not before this.
     pub(crate) since: Option<Timestamp>,
+    /// Which calls of the admin API.
+    pub(crate) admin: AdminCalls,
+}
+
+/// Which calls of the admin API are among the records.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum AdminCalls {
+    /// Those that changed something.
+    #[default]
+    Changes,
+    /// Also those that read something, and those that were refused.
+    All,
+    /// These and no others.
+    Only,
+    /// None.
+    None,
 }
 
 impl Filter {
@@ -26,10 +43,18 @@ impl Filter {
         let (name, at) = match &told.what {
             What::Call(call) => (call.arrival.operation.name(), call.arrival.at),
             What::Service(event) => (event.name, event.at),
+            What::Admin(record) => (record.call.name, record.at),
         };
         // Dates are shown in whole seconds, so that is how they are compared.
         let seconds = |at: Timestamp| at.millis() / 1000;
-        self.name.as_deref().is_none_or(|wanted| wanted == name)
+        let is_admin = matches!(told.what, What::Admin(_));
+        let is_wanted = match self.admin {
+            AdminCalls::Changes | AdminCalls::All => true,
+            AdminCalls::Only => is_admin,
+            AdminCalls::None => !is_admin,
+        };
+        is_wanted
+            && self.name.as_deref().is_none_or(|wanted| wanted == name)
             && self.since.is_none_or(|since| seconds(at) >= seconds(since))
     }
 
@@ -50,6 +75,7 @@ pub(crate) fn cloudtrail(told: &Told) -> Value {
     match &told.what {
         What::Call(call) => of_call(call),
         What::Service(event) => of_service(event),
+        What::Admin(record) => record.shown(),
     }
 }
 
@@ -122,6 +148,13 @@ fn of_call(call: &CallRecord) -> Value {
     }
     if let Some(subject) = &notes.subject {
         add_additional(&mut record, &subject.additional());
+    }
+    if call.failed.is_none() && !notes.policy_findings.is_empty() {
+        add_member(
+            &mut record,
+            "conditionsWithoutEffect",
+            json!(notes.policy_findings),
+        );
     }
     // Of a call that failed the document may have been nobody's.
     if call.failed.is_none() && !notes.recipient.is_empty() {
@@ -211,7 +244,8 @@ fn resource(arn: &str) -> Value {
     })
 }
 
-fn uuid(bits: [u8; 16]) -> String {
+/// An ID as text.
+pub(crate) fn uuid(bits: [u8; 16]) -> String {
     // A key ID is a UUID too.
     portcullis_api::KeyId::from_random(bits).to_string()
 }

@@ -131,6 +131,10 @@ impl Clusters for FacadeClusters {
         self.cloud.cluster(scope, id)
     }
 
+    fn tags(&self, scope: &Scope, id: &str) -> Vec<(String, String)> {
+        self.cloud.tags(scope, id)
+    }
+
     fn changes(&self) -> watch::Receiver<u64> {
         self.changes.clone()
     }

@@ -9,7 +9,7 @@ use portcullis_link::{CallError, Channel, Target, Transport, pem_to_der};
 use tokio::time::Instant;
 
 use super::build::{ADMIN, ADMIN_PASSWORD, KMSUSER, ODD_PASSWORD};
-use super::{Crash, Guesses, Members, Partition, Storm, World, WorldError, wait};
+use super::{Crash, FullDisk, Guesses, Members, Partition, Storm, World, WorldError, wait};
 use crate::history::Event;
 use crate::{Way, Weather};
 
@@ -243,6 +243,16 @@ impl World {
             .collect()
     }
 
+    /// The control plane's disk has no room for a while. Cryptographic operations notice nothing.
+    pub(super) async fn fill_disk(&self, full: FullDisk) {
+        wait(full.at).await;
+        self.disturb("disk full");
+        self.control.set_full(true);
+        wait(full.lasts).await;
+        self.control.set_full(false);
+        self.disturb("room on the disk");
+    }
+
     pub(super) async fn storm(&self, storm: &Storm) {
         wait(storm.at).await;
         self.fault("storm");
@@ -255,6 +265,7 @@ impl World {
     pub(super) async fn heal(&self) -> Result<(), WorldError> {
         self.network.mend();
         self.network.set_weather(Weather::fair());
+        self.control.set_full(false);
         let down = self.known.lock().down.clone();
         let present: Vec<HsmId> = self
             .cloud()

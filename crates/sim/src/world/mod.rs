@@ -15,8 +15,8 @@ mod template;
 
 pub(crate) use build::Beginning;
 pub use plan::{
-    Clerk, Crash, Dark, EditKind, FacadeEnd, Fault, Guesses, Members, Origin, Partition, Plan,
-    Restart, Storm,
+    Clerk, Crash, Dark, EditKind, FacadeEnd, Fault, FullDisk, Guesses, Members, Origin, Partition,
+    Plan, Restart, Storm, Vanish,
 };
 pub(crate) use template::{Template, paused};
 
@@ -155,6 +155,8 @@ impl World {
             Fault::Clerk(clerk) => self.clerk(number, clerk).await,
             Fault::FacadeEnd(end) => return self.end_facade(end).await,
             Fault::Dark(dark) => self.darken(dark).await,
+            Fault::FullDisk(full) => self.fill_disk(full).await,
+            Fault::Vanish(vanish) => return self.vanish(vanish).await,
         }
         Ok(())
     }

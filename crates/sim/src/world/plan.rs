@@ -112,6 +112,10 @@ pub enum Fault {
     FacadeEnd(FacadeEnd),
     /// One of several facades is cut off the store that they share.
     Dark(Dark),
+    /// There is no room on the control plane's disk.
+    FullDisk(FullDisk),
+    /// The control plane's disk is taken away while it is in use.
+    Vanish(Vanish),
 }
 
 impl Fault {
@@ -238,6 +242,30 @@ pub struct Dark {
     pub lasts: u64,
 }
 
+/// A time in which the control plane's disk is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FullDisk {
+    /// When it begins.
+    pub at: u64,
+    /// How long it lasts.
+    pub lasts: u64,
+}
+
+/// The control plane's disk is not where it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Vanish {
+    /// When.
+    pub at: u64,
+    /// How long until the process is ended and the disk put back.
+    pub lasts: u64,
+}
+
+/// Seeds in a hundred whose control plane's disk is full for a time.
+const FULL_PERCENT: u64 = 12;
+
+/// Seeds in a hundred whose control plane's disk is taken away.
+const VANISH_PERCENT: u64 = 6;
+
 /// One seed in so many has several facades.
 const SHARED_ONE_IN: u64 = 4;
 
@@ -272,6 +300,7 @@ impl Plan {
             }
         }
         let facades = draw_facades(seed, edit_at, &mut faults);
+        draw_disk(seed, edit_at, &mut faults);
         Self {
             carrier: Carrier::Messages,
             facades,
@@ -335,6 +364,22 @@ fn draw_facades(seed: u64, edit_at: u64, faults: &mut Vec<Fault>) -> usize {
         faults.push(Fault::Dark(Dark::draw(&mut dice, count, edit_at)));
     }
     count
+}
+
+/// What befalls the control plane's disk: from a stream of its own, so that other schedules are as
+/// they would be without it.
+fn draw_disk(seed: u64, edit_at: u64, faults: &mut Vec<Fault>) {
+    let mut dice = Dice::new(seed, "disk of the control plane");
+    if dice.chance(FULL_PERCENT) {
+        let at = draw_at(&mut dice, edit_at);
+        let lasts = 50 + dice.below(800);
+        faults.push(Fault::FullDisk(FullDisk { at, lasts }));
+    }
+    if dice.chance(VANISH_PERCENT) {
+        let at = draw_at(&mut dice, edit_at);
+        let lasts = 20 + dice.below(400);
+        faults.push(Fault::Vanish(Vanish { at, lasts }));
+    }
 }
 
 /// About the edit, when there is most to overlook, or at any time.

@@ -13,7 +13,7 @@ use portcullis_store::Store;
 use tokio::time::timeout;
 
 use super::facade::{Facade, Life, Reaches, Relay};
-use super::{Restart, World, WorldError, wait};
+use super::{Restart, Vanish, World, WorldError, wait};
 use crate::BIND_IP;
 use crate::disk::give_up;
 use crate::history::Event;
@@ -81,7 +81,8 @@ impl World {
 
     /// Starts the process over the disks as they are.
     pub(super) async fn start(&self) -> Result<(), WorldError> {
-        let store = Store::on_backend(self.control.attach())
+        self.control.put_back();
+        let store = Store::on_backend_at(self.control.attach(), self.control.place())
             .map_err(|error| WorldError::of("the control plane's disk", error))?;
         if self.facades > 1 {
             store.keep_log();
@@ -199,6 +200,30 @@ impl World {
         }
         self.end(power_cut);
         wait(restart.down).await;
+        let shared = self.facades > 1;
+        self.recorder.tell(|at| Event::Restarted { at, shared });
+        self.start().await?;
+        self.tell_members();
+        Ok(())
+    }
+
+    /// The control plane's disk is taken from its place while the process runs. Cryptographic
+    /// operations notice nothing; then the process is killed, the disk put back, and all is started
+    /// again.
+    pub(super) async fn vanish(&self, vanish: Vanish) -> Result<(), WorldError> {
+        wait(vanish.at).await;
+        if self.process.lock().is_none() {
+            return Ok(());
+        }
+        self.disturb("data folder removed");
+        self.control.take_away();
+        wait(vanish.lasts).await;
+        if self.process.lock().is_none() || !self.control.is_away() {
+            // Another restart has put it back.
+            return Ok(());
+        }
+        self.fault("process killed");
+        self.end(false);
         let shared = self.facades > 1;
         self.recorder.tell(|at| Event::Restarted { at, shared });
         self.start().await?;

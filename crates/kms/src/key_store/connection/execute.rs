@@ -40,7 +40,10 @@ impl LiveConnection {
             };
             let may_rejoin = matches!(
                 missed.failure,
-                Failure::NoHsm | Failure::Unreachable(_) | Failure::NoMaterial
+                Failure::NoHsm
+                    | Failure::Unreachable(_)
+                    | Failure::NoAnswer(_)
+                    | Failure::NoMaterial
             );
             let again = missed.broke || (may_rejoin && self.rejoined(deadline).await);
             let gives_up = round == ROUNDS_MAX || planted(Bug::ForgottenSessionFailsCall);
@@ -149,24 +152,49 @@ pub(super) fn learn(error: &CallError, before: Failure) -> Result<Failure, Failu
                 Failure::NoMaterial | Failure::LockedOut => before,
                 Failure::NoHsm
                 | Failure::Unreachable(_)
+                | Failure::NoAnswer(_)
                 | Failure::Busy
                 | Failure::Disconnected
                 | Failure::OverQuota
                 | Failure::NoSessionFree
                 | Failure::Unconfirmed(_)
+                | Failure::NotStored(_)
+                | Failure::NotDone { .. }
                 | Failure::Refused(_) => Failure::Busy,
             })
         }
+        // It goes down: its disk failed, or it crashed under the call.
+        CallError::Refused(refusal @ Refusal::DiskFailed) => {
+            Ok(missed(before, Failure::Unreachable(refusal.to_string())))
+        }
         CallError::Refused(refusal) => Err(Failure::Refused(*refusal)),
-        CallError::Link(link) => Ok(match before {
-            Failure::NoMaterial | Failure::LockedOut | Failure::Busy => before,
-            Failure::NoHsm
-            | Failure::Unreachable(_)
-            | Failure::Disconnected
-            | Failure::OverQuota
-            | Failure::NoSessionFree
-            | Failure::Unconfirmed(_)
-            | Failure::Refused(_) => Failure::Unreachable(link.to_string()),
-        }),
+        CallError::Link(link) => {
+            let text = link.to_string();
+            let failure = match link {
+                LinkError::NoAnswer(_) => Failure::NoAnswer(text),
+                LinkError::Unreachable(_)
+                | LinkError::Untrusted(_)
+                | LinkError::Overloaded
+                | LinkError::Unusable(_) => Failure::Unreachable(text),
+            };
+            Ok(missed(before, failure))
+        }
+    }
+}
+
+/// What is told at the end when an HSM could not be had at all: what others have said says more.
+fn missed(before: Failure, failure: Failure) -> Failure {
+    match before {
+        Failure::NoMaterial | Failure::LockedOut | Failure::Busy => before,
+        Failure::NoHsm
+        | Failure::Unreachable(_)
+        | Failure::NoAnswer(_)
+        | Failure::Disconnected
+        | Failure::OverQuota
+        | Failure::NoSessionFree
+        | Failure::NotStored(_)
+        | Failure::NotDone { .. }
+        | Failure::Unconfirmed(_)
+        | Failure::Refused(_) => failure,
     }
 }

@@ -10,6 +10,8 @@ use parking_lot::Mutex;
 use portcullis_hsm::{Command, Epoch, Fence, Refusal, Reply, Secret, SessionId};
 use portcullis_link::CallError;
 use portcullis_seam::plant::{Bug, planted};
+use portcullis_seam::{NotDone, WorkClass};
+use portcullis_store::StoreError;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -30,8 +32,9 @@ pub(crate) struct LiveConnection {
     pub(crate) fence: Fence,
     pub(crate) members: ArcSwap<Vec<Arc<Member>>>,
     pub(super) current: Secret,
-    /// HSMs that the last rotations did not reach still have one of these passwords.
-    pub(super) previous: Vec<Secret>,
+    /// HSMs that the last rotations did not reach still have one of these passwords. Rule SEC-03: they
+    /// are sealed, and opened only to log in with them.
+    pub(super) previous: Vec<Vec<u8>>,
     /// Tells when a cluster has changed since it was looked at for these members.
     pub(super) changes: watch::Receiver<u64>,
     /// Wakes the maintenance: a session was lost.
@@ -47,16 +50,21 @@ pub(crate) struct LiveConnection {
 }
 
 /// Why an operation brought nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) enum Failure {
     /// The connection is of the past.
     Disconnected,
-    /// No HSM is logged in.
+    /// No HSM is logged in; for a new key, too few are.
+    #[default]
     NoHsm,
     /// Nobody knows whether another facade has disconnected the key store meanwhile.
     Unconfirmed(String),
-    /// No HSM answered.
+    /// No HSM could be reached.
     Unreachable(String),
+    /// HSMs were asked, and none answered. What was asked for may have been carried out.
+    NoAnswer(String),
+    /// What was made could not be stored.
+    NotStored(StoreError),
     /// No HSM has the key.
     NoMaterial,
     /// `kmsuser` is locked out on the HSMs.
@@ -67,6 +75,13 @@ pub(crate) enum Failure {
     OverQuota,
     /// The key store has as many calls under way as it may have.
     NoSessionFree,
+    /// The workers have too much to do, or are about to end.
+    NotDone {
+        /// Of which class the work is.
+        class: WorkClass,
+        /// Why it was not done.
+        why: NotDone,
+    },
     /// An HSM refused for a reason that another HSM would have too.
     Refused(Refusal),
 }
@@ -77,7 +92,7 @@ impl LiveConnection {
         fence: Fence,
         members: Vec<Arc<Member>>,
         current: Secret,
-        previous: Vec<Secret>,
+        previous: Vec<Vec<u8>>,
         changes: watch::Receiver<u64>,
     ) -> Self {
         Self {

@@ -1,0 +1,18 @@
+//! The control plane's door: who may use what is served beside the AWS endpoint.
+//!
+//! `guard.rs` stands before every route; `host.rs` judges the Host, `token.rs` the admin token,
+//! `guesses.rs` bounds wrong ones, `record.rs` is what events tell of a call.
+
+mod guard;
+mod guesses;
+mod host;
+mod record;
+mod token;
+
+pub use host::{HostNames, InvalidHostName};
+pub use token::{AdminToken, InvalidToken};
+
+pub use guard::AdminAccess;
+
+pub(crate) use guard::{Doorkeeper, Guard, layer};
+pub(crate) use record::AdminRecord;
