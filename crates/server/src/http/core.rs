@@ -235,10 +235,10 @@ async fn attend(stream: TcpStream, visit: &Visit, stop: watch::Receiver<bool>) {
         return;
     }
     let Some(identity) = visit.edge.identity() else {
-        return connection::serve(WipingStream(stream), visit, stop).await;
+        return connection::serve(WipingStream::new(stream), visit, stop).await;
     };
     match secure::accept(stream, identity).await {
-        Ok(stream) => Box::pin(connection::serve(WipingStream(stream), visit, stop)).await,
+        Ok(stream) => Box::pin(connection::serve(WipingStream::new(stream), visit, stop)).await,
         Err(error) => tracing::debug!(%error, "a connection ended in its handshake"),
     }
 }
