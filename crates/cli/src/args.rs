@@ -181,7 +181,7 @@ pub(crate) struct Up {
     #[arg(long)]
     pub(crate) allow_core_dumps: bool,
     /// The most connections that are open at once; fewer where there are fewer descriptors
-    #[arg(long, value_name = "N", default_value_t = 8192, value_parser = clap::value_parser!(u32).range(2..))]
+    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(2..))]
     pub(crate) max_connections: u32,
 }
 

@@ -46,7 +46,7 @@ impl Default for Limits {
         Self {
             body_bytes_max: 1 << 20,
             head_bytes_max: 64 << 10,
-            connections_max: 8192,
+            connections_max: 4096,
             refusals_per_core_max: 64,
             request_bytes_max: 32 << 20,
             unread_bytes_max: 32 << 20,
@@ -126,8 +126,8 @@ mod tests {
         let all = Limits::default().descriptors(2);
         // Descriptors, threads: places of all threads, places of each for refusals.
         for (descriptors, threads, places, refusals) in [
-            (all, 2, 8192, 64),
-            (1_000_000, 2, 8192, 64),
+            (all, 2, 4096, 64),
+            (1_000_000, 2, 4096, 64),
             (4096, 2, 3456, 64),
             (1024, 2, 448, 32),
             (256, 2, 112, 8),

@@ -237,7 +237,8 @@ async fn attend(stream: TcpStream, visit: &Visit, stop: watch::Receiver<bool>) {
     let Some(identity) = visit.edge.identity() else {
         return connection::serve(WipingStream::new(stream), visit, stop).await;
     };
-    match secure::accept(stream, identity).await {
+    // Boxed, since every connection in the clear would have room for it too.
+    match Box::pin(secure::accept(stream, identity)).await {
         Ok(stream) => Box::pin(connection::serve(WipingStream::new(stream), visit, stop)).await,
         Err(error) => tracing::debug!(%error, "a connection ended in its handshake"),
     }

@@ -121,7 +121,8 @@ impl Edge {
         } else {
             head.extensions.insert(client.peer);
             match body::read(body, state).await {
-                Ok(body) => return self.answer_routed(head, body, state).await,
+                // Boxed, since every connection would have room for it too.
+                Ok(body) => return Box::pin(self.answer_routed(head, body, state)).await,
                 Err(unread) => reply::plain(unread.status(), &unread.message()),
             }
         };
@@ -196,7 +197,7 @@ impl Edge {
         let measured = self.metrics.begin();
         let target = text(&head.headers, "x-amz-target");
         if target.is_none() && query::is_query(&head.headers) {
-            return self.answer_query(&head, body, state).await;
+            return Box::pin(self.answer_query(&head, body, state)).await;
         }
         let operation = target.and_then(Operation::from_target);
         let request_id = draw(&*self.shared.entropy);

@@ -17,7 +17,7 @@ use super::budget::{Budget, Held, with_guard};
 use super::reply;
 use super::state::ConnectionState;
 
-/// Bytes of a reply that are not counted: 8,192 connections hold 32 MiB of such replies at most.
+/// Bytes of a reply that are not counted: 4,096 connections hold 16 MiB of such replies at most.
 const UNCOUNTED_BYTES: u64 = 4096;
 
 /// What a reply in pieces holds at most: 64 KiB that hyper buffers before it waits for the client, and
