@@ -25,7 +25,7 @@ const LAYERS: &[&[&str]] = &[
         "portcullis-attest",
     ],
     &["portcullis-hsm"],
-    &["portcullis-link", "portcullis-store"],
+    &["portcullis-link", "portcullis-store", "portcullis-clusters"],
     &["portcullis-cloudhsm"],
     &["portcullis-kms"],
     &["portcullis-console", "portcullis-server", "portcullis-sim"],

@@ -33,7 +33,8 @@ use portcullis_api::kms::{
 };
 use portcullis_api::{ClusterId, Scope, SecretText};
 use portcullis_benches::{cpu_us, median, services};
-use portcullis_cloudhsm::{Calendar, CloudHsm, Clusters, Pace, Pacing};
+use portcullis_cloudhsm::{Calendar, CloudHsm, Pace, Pacing};
+use portcullis_clusters::Clusters;
 use portcullis_hsm::{Role, Secret};
 use portcullis_kms::{Connection, Kms};
 use portcullis_seam::{InlinePool, SystemClock, SystemEntropy, WallClock};

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_cloudhsm::{
-    Calendar, CloudHsm, CloudHsmConfig, Clusters, Disks, HostGate, MemoryDisks, Pacing, Quotas,
+    Calendar, CloudHsm, CloudHsmConfig, Disks, HostGate, MemoryDisks, Pacing, Quotas,
     is_host_folder, records_of_hosts,
 };
+use portcullis_clusters::Clusters;
 use portcullis_hsm::{DeviceKey, Settings};
 use portcullis_kms::{Kms, KmsConfig};
 use portcullis_link::{

@@ -5,7 +5,7 @@
 //! and a listener of its own. Users and keys are managed over the link, like any client does it.
 //!
 //! This crate knows nothing of KMS, HTTP, QUIC or files: the link brings the transport, the store
-//! the disks. What KMS may know of clusters is in [`Clusters`], and nothing else.
+//! the disks. What KMS may know of clusters is in [`portcullis_clusters::Clusters`], and nothing else.
 //!
 //! Start reading at [`CloudHsm`], then `decide` for the rules and `control::progress` for what
 //! happens between two states.
@@ -31,7 +31,6 @@ mod record;
 mod shapes;
 mod time;
 mod users;
-mod view;
 
 pub use certificate::{CannotSign, CustomerAuthority, Roots};
 pub use chaos::{BadOrder, FaultKind, FaultOrder, FaultReport};
@@ -53,4 +52,3 @@ pub use time::{
     Calendar, CalendarError, InvalidPace, Pace, Pacing, Reading, StateChange, Turn, Verdict,
 };
 pub use users::{Coverage, HsmInfo, Locked, UserError, UserRow};
-pub use view::{ClusterState, ClusterView, Clusters, HsmState, HsmView, NetworkTrouble};

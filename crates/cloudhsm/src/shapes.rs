@@ -12,12 +12,12 @@ use portcullis_api::{
 };
 use portcullis_seam::Timestamp;
 
-use crate::HsmState;
 use crate::decide::{
     BackupArn, CopyBackup, CreateCluster, CreateHsm, DeleteHsm, HsmSelector, ModifyCluster,
     Resource, refuse,
 };
 use crate::record::{Backup, BackupState, Certificates, Cluster, HsmRecord};
+use portcullis_clusters::HsmState;
 
 pub(crate) fn cluster_id(text: &str) -> Result<ClusterId, Exception> {
     text.parse()

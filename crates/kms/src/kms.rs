@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use portcullis_api::{Code, Exception, Scope};
 use portcullis_attest::Trust as AttestationTrust;
-use portcullis_cloudhsm::{Clusters, Pacing};
+use portcullis_cloudhsm::Pacing;
+use portcullis_clusters::Clusters;
 use portcullis_hsm::{DeviceKey, Secret, Settings, Unsealable};
 use portcullis_link::Transport;
 use portcullis_seam::plant::{Bug, planted};

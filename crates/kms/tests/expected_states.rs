@@ -23,7 +23,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use portcullis_api::cloudhsm as hsm_api;
 use portcullis_api::kms::*;
 use portcullis_api::{ClusterId, Code, Exception, Operation, Scope, Service};
-use portcullis_cloudhsm::{CloudHsm, Clusters, FaultError, FaultKind, FaultOrder};
+use portcullis_cloudhsm::{CloudHsm, FaultError, FaultKind, FaultOrder};
+use portcullis_clusters::Clusters;
 use portcullis_kms::{Connection, Kms};
 use serde_json::{Value, json};
 

@@ -20,9 +20,8 @@ use std::time::Duration;
 use portcullis_api::cloudhsm::{CreateClusterRequest, CreateHsmRequest};
 use portcullis_api::kms::*;
 use portcullis_api::{Blob, ClusterId, Code, Exception, Scope, SecretBlob, SecretText};
-use portcullis_cloudhsm::{
-    CloudHsm, CloudHsmConfig, Clusters, HsmState, MemoryDisks, NetworkTrouble, default_subnets,
-};
+use portcullis_cloudhsm::{CloudHsm, CloudHsmConfig, MemoryDisks, default_subnets};
+use portcullis_clusters::{Clusters, HsmState, NetworkTrouble};
 use portcullis_hsm::{DeviceKey, Role, Secret, Settings};
 use portcullis_kms::{Connection, ConnectionError, Kms, KmsConfig};
 use portcullis_link::{ClientIdentity, QuicSettings, QuicTransport, Transport};

@@ -9,7 +9,8 @@ use portcullis_api::kms::{
     CreateKeyRequest, KeySpec, Tag,
 };
 use portcullis_api::{ClusterId, Exception, KeyId, KeyStoreId, Scope, SecretText};
-use portcullis_cloudhsm::{Addresses, Clusters, NetworkChange, Pace, default_subnets};
+use portcullis_cloudhsm::{Addresses, NetworkChange, Pace, default_subnets};
+use portcullis_clusters::Clusters;
 use portcullis_hsm::{Role, Secret};
 use portcullis_kms::Connection;
 use portcullis_seam::draw;

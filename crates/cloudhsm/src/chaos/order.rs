@@ -5,7 +5,7 @@ use portcullis_api::{ClusterId, HsmId, Scope};
 use portcullis_link::{Direction, LinkEffect};
 use serde::{Deserialize, Serialize};
 
-use crate::ClusterView;
+use portcullis_clusters::ClusterView;
 
 /// The faults there are, by the names under which they are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -351,7 +351,7 @@ impl Place {
             .cluster
             .as_ref()
             .is_none_or(|cluster| *cluster == view.id && self.scope == *scope);
-        let named = move |hsm: &&'a crate::HsmView| {
+        let named = move |hsm: &&'a portcullis_clusters::HsmView| {
             here && self
                 .zone
                 .as_ref()

@@ -8,8 +8,8 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{Breakage, FaultKind, Kept, Place, Undo};
-use crate::ClusterView;
 use crate::fleet::Ailment;
+use portcullis_clusters::ClusterView;
 
 /// Everything that is broken on purpose, by number.
 #[derive(Debug, Default)]

@@ -15,7 +15,7 @@ use crate::chaos::{
 };
 use crate::fleet::FleetError;
 use crate::record::HsmRecord;
-use crate::{Clusters, HsmState, NetworkTrouble};
+use portcullis_clusters::{Clusters, HsmState, NetworkTrouble};
 
 impl CloudHsm {
     /// Breaks what `order` says, and undoes it by itself when the order's time is over.

@@ -8,7 +8,8 @@ use portcullis_api::{ClusterId, HsmId, Scope};
 use super::CloudHsm;
 use crate::chaos::BadOrder;
 use crate::record::Cluster;
-use crate::{Addresses, HsmState, NetworkChange, NetworkTrouble};
+use crate::{Addresses, NetworkChange};
+use portcullis_clusters::{HsmState, NetworkTrouble};
 
 /// Why a control did nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -40,7 +40,7 @@ use crate::quota::Quotas;
 use crate::record::{Cluster, Ledger, layout};
 use crate::time::{Pacing, Turns};
 use crate::users::Sessions;
-use crate::{ClusterView, HsmState};
+use portcullis_clusters::{ClusterView, HsmState};
 
 /// What a [`CloudHsm`] works with.
 #[derive(Debug)]

@@ -8,7 +8,8 @@ use portcullis_api::{Exception, Scope};
 use super::CloudHsm;
 use crate::network::rules_of_cloudhsm;
 use crate::record::{Cluster, State};
-use crate::{Network, NetworkChange, NetworkTrouble, Rule};
+use crate::{Network, NetworkChange, Rule};
+use portcullis_clusters::NetworkTrouble;
 
 impl CloudHsm {
     /// The network of an account in a Region.

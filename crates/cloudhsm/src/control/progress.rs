@@ -22,7 +22,7 @@ use crate::fleet::{FleetError, KeptIdentity};
 use crate::network::hex_id;
 use crate::record::{Certificates, Cluster, HsmRecord, internal};
 use crate::time::{StateChange, Subject};
-use crate::{ClusterState, HsmState};
+use portcullis_clusters::{ClusterState, HsmState};
 
 /// What has to be done next.
 #[derive(Debug, PartialEq, Eq)]

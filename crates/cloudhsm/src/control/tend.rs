@@ -9,9 +9,9 @@ use tokio::time::Instant;
 
 use super::CloudHsm;
 use super::unfinished::Unfinished;
-use crate::HsmState;
 use crate::record::Cluster;
 use crate::time::Turns;
+use portcullis_clusters::HsmState;
 
 /// How often HSMs are brought in step. Our choice: the documentation says "periodically".
 const TEND_EVERY: Duration = Duration::from_secs(10);

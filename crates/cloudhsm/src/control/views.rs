@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::CloudHsm;
 use crate::record::{Cluster, HsmRecord};
-use crate::{ClusterView, Clusters, HsmView, NetworkTrouble};
+use portcullis_clusters::{ClusterView, Clusters, HsmView, NetworkTrouble};
 
 impl CloudHsm {
     /// Every cluster, in the order of account, Region and ID.

@@ -7,10 +7,10 @@ use portcullis_api::cloudhsm::InitializeClusterRequest;
 use portcullis_api::{BackupId, ClusterId, Exception, Scope};
 
 use super::CloudHsm;
-use crate::HsmState;
 use crate::certificate::CustomerAuthority;
 use crate::decide::{not_found, refuse};
 use crate::record::{Certificates, Cluster, internal};
+use portcullis_clusters::HsmState;
 
 impl CloudHsm {
     /// Initialises a cluster as its owner does with openssl: makes a root certificate, signs the

@@ -4,10 +4,10 @@ use portcullis_api::{AccountId, BackupId, ClusterId, Code, Exception, Scope};
 
 use super::tags::check_tags;
 use super::{no_backup, ready, refuse};
-use crate::ClusterState;
 use crate::network::{Network, hex_id};
 use crate::policy::{CREATE_CLUSTER, Policy};
 use crate::record::{Backup, Certificates, Cluster, HSM1, HSM2M, Shared, State};
+use portcullis_clusters::ClusterState;
 
 /// CreateCluster.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use portcullis_api::{ClusterId, Exception, HsmId, Region};
 use super::{busy, existing, refuse};
 use crate::network::AddressRefusal;
 use crate::record::{Cluster, HsmRecord, State};
-use crate::{ClusterState, HsmState};
+use portcullis_clusters::{ClusterState, HsmState};
 
 /// CreateHsm.
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 use portcullis_api::{ClusterId, Exception};
 
 use super::{busy, existing, refuse};
-use crate::ClusterState;
 use crate::record::{Cluster, State};
+use portcullis_clusters::ClusterState;
 
 /// DeleteCluster.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use portcullis_api::{ClusterId, Exception, HsmId};
 
 use super::{busy, existing, not_found, refuse};
 use crate::record::{Cluster, HsmRecord, State};
-use crate::{ClusterState, HsmState};
+use portcullis_clusters::{ClusterState, HsmState};
 
 /// DeleteHsm.
 #[derive(Debug)]

@@ -4,8 +4,8 @@ use portcullis_api::{ClusterId, Exception};
 
 use super::create_cluster::{check_hsm_type, retention};
 use super::{busy, existing, refuse};
-use crate::ClusterState;
 use crate::record::{Cluster, HSM1, HSM2M, Rollback, State};
+use portcullis_clusters::ClusterState;
 
 /// ModifyCluster.
 #[derive(Debug)]

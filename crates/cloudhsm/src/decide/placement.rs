@@ -70,7 +70,7 @@ mod tests {
     use super::super::tags::check_tags;
     use super::super::tests::{cluster, issued};
     use super::*;
-    use crate::ClusterState;
+    use portcullis_clusters::ClusterState;
 
     /// Rule HOST-15
     #[test]

@@ -9,7 +9,7 @@ use super::*;
 use crate::certificate::{CustomerAuthority, Makers, give_birth};
 use crate::network::{default_subnets, default_vpc};
 use crate::record::{Backup, BackupState, Certificates, HsmRecord, Rollback};
-use crate::{ClusterState, HsmState};
+use portcullis_clusters::{ClusterState, HsmState};
 
 pub(super) fn region() -> Region {
     "us-east-1".parse().unwrap()

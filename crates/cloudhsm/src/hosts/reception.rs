@@ -18,8 +18,9 @@ use super::line::Line;
 use super::placement::DefaultPlacement;
 use super::record;
 use super::revoke::REVOKED;
+use crate::CloudHsm;
 use crate::fleet::{Courier, decode, encode};
-use crate::{CloudHsm, HsmState};
+use portcullis_clusters::HsmState;
 
 /// How long a caller may take to say who it is.
 const JOIN_WITHIN: Duration = Duration::from_secs(5);

@@ -7,9 +7,10 @@ use portcullis_store::Store;
 use serde::Serialize;
 
 use super::record::{self, Standing};
+use crate::CloudHsm;
 use crate::fleet::Courier;
 use crate::record::{Cluster, HsmRecord, decode, layout};
-use crate::{CloudHsm, HsmState};
+use portcullis_clusters::HsmState;
 
 /// A host, as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

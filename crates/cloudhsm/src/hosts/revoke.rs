@@ -4,7 +4,8 @@ use portcullis_api::HsmId;
 
 use super::enrol::HostError;
 use super::record::{self, HostRecord, Standing};
-use crate::{CloudHsm, HsmState};
+use crate::CloudHsm;
+use portcullis_clusters::HsmState;
 
 /// What a revoked host hears when its connection ends.
 pub(super) const REVOKED: &str = "the host was revoked";

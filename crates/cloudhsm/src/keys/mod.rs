@@ -16,8 +16,9 @@ use portcullis_hsm::{Command, Criterion, HsmKeyId, KeyAction, KeyLength, KeyTemp
 use portcullis_link::{CallError, LinkError};
 use portcullis_seam::draw;
 
+use crate::CloudHsm;
 use crate::users::{Seat, UserError, UserSession, deadline, unexpected};
-use crate::{CloudHsm, ClusterView};
+use portcullis_clusters::ClusterView;
 
 /// What `key generate-symmetric aes` shall make.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@
 //! Every account has, in every Region, a default VPC with the ranges of an AWS default VPC; a world
 //! declares more subnets, and the admin API changes them while everything runs. No packet is ever
 //! sent to these addresses: an HSM really listens on the address in its
-//! [`HsmView`](crate::HsmView).
+//! [`HsmView`](portcullis_clusters::HsmView).
 
 mod change;
 mod cidr;
@@ -27,8 +27,8 @@ use std::net::Ipv4Addr;
 use portcullis_api::Region;
 use serde::{Deserialize, Serialize};
 
-use crate::NetworkTrouble;
 use ids::default_ranges;
+use portcullis_clusters::NetworkTrouble;
 
 /// The network of an account in a Region.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

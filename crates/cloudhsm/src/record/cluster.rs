@@ -5,7 +5,7 @@ use portcullis_api::{AccountId, BackupId, ClusterId, HsmId, Scope};
 use serde::{Deserialize, Serialize};
 
 use super::{Record, layout};
-use crate::{ClusterState, HsmState};
+use portcullis_clusters::{ClusterState, HsmState};
 
 /// A cluster and its HSMs: one record, so that an HSM and its cluster never disagree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,8 @@ use portcullis_api::{ClusterId, HsmId};
 use portcullis_hsm::Refusal;
 use portcullis_link::CallError;
 
-use crate::{ClusterState, KeyTextError};
+use crate::KeyTextError;
+use portcullis_clusters::ClusterState;
 
 /// Why an operation on users or keys failed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,8 @@ use portcullis_api::{ClusterId, HsmId, Scope};
 use portcullis_hsm::{Command, Reply, Role, UserInfo};
 
 use super::{UserError, deadline, unexpected};
-use crate::{CloudHsm, HsmState};
+use crate::CloudHsm;
+use portcullis_clusters::HsmState;
 
 /// A user of a cluster as `user list` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]

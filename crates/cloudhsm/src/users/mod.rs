@@ -20,7 +20,8 @@ use portcullis_link::{CallError, Channel, LinkError, Target, pem_to_der};
 use portcullis_seam::draw;
 use tokio::time::Instant;
 
-use crate::{CloudHsm, ClusterState, ClusterView, Clusters};
+use crate::CloudHsm;
+use portcullis_clusters::{ClusterState, ClusterView, Clusters};
 
 /// How long one HSM may take to answer a person.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);

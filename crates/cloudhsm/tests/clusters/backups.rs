@@ -5,7 +5,8 @@ use portcullis_api::cloudhsm::{
     CopyBackupToRegionRequest, CreateClusterRequest, CreateHsmRequest, DeleteBackupRequest,
     DeleteHsmRequest, DescribeBackupsRequest, RestoreBackupRequest,
 };
-use portcullis_cloudhsm::{ClusterState, Clusters, default_subnets};
+use portcullis_cloudhsm::default_subnets;
+use portcullis_clusters::{ClusterState, Clusters};
 use portcullis_hsm::HsmKeyId;
 
 use crate::world::World;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use portcullis_api::cloudhsm::DeleteHsmRequest;
 use portcullis_api::{ClusterId, HsmId};
-use portcullis_cloudhsm::{Clusters, FaultError, FaultOrder, HsmState};
+use portcullis_cloudhsm::{FaultError, FaultOrder};
+use portcullis_clusters::{Clusters, HsmState};
 use portcullis_hsm::{HsmKeyId, Refusal, Role, Secret};
 use portcullis_link::{CallError, FaultyTransport, LinkFaults};
 use portcullis_seam::SystemEntropy;

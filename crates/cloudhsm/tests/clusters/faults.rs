@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use portcullis_api::HsmId;
 use portcullis_api::cloudhsm::CreateHsmRequest;
-use portcullis_cloudhsm::{
-    CloudHsm, ClusterState, Disks, FileDisks, HsmState, NetworkTrouble, OpenError,
-};
+use portcullis_cloudhsm::{CloudHsm, Disks, FileDisks, OpenError};
+use portcullis_clusters::{ClusterState, HsmState, NetworkTrouble};
 use portcullis_hsm::{DeviceKey, HsmKeyId, Refusal, Role, Secret};
 use portcullis_link::CallError;
 use portcullis_seam::SystemEntropy;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use portcullis_cloudhsm::{Clusters, FaultReport, HsmState, HsmView};
+use portcullis_cloudhsm::FaultReport;
+use portcullis_clusters::{Clusters, HsmState, HsmView};
 use portcullis_hsm::{HsmKeyId, Refusal, Secret};
 use portcullis_link::CallError;
 use serde_json::json;

@@ -2,7 +2,8 @@ use std::process::Command;
 
 use portcullis_api::Code;
 use portcullis_api::cloudhsm::{DeleteClusterRequest, DeleteHsmRequest, InitializeClusterRequest};
-use portcullis_cloudhsm::{ClusterState, CustomerAuthority, HsmState};
+use portcullis_cloudhsm::CustomerAuthority;
+use portcullis_clusters::{ClusterState, HsmState};
 use portcullis_hsm::Secret;
 use portcullis_seam::{SystemEntropy, Timestamp};
 
@@ -206,7 +207,7 @@ async fn an_unrelated_cluster_cannot_prove_to_be_this_one() {
 
 #[tokio::test]
 async fn watchers_hear_of_every_change() {
-    use portcullis_cloudhsm::Clusters;
+    use portcullis_clusters::Clusters;
     let world = World::new().await;
     let mut changes = world.cloud.changes();
     changes.mark_unchanged();

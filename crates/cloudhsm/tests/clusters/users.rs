@@ -1,4 +1,5 @@
-use portcullis_cloudhsm::{ClusterState, Coverage, Locked, UserError};
+use portcullis_cloudhsm::{Coverage, Locked, UserError};
+use portcullis_clusters::ClusterState;
 use portcullis_hsm::{Command, Refusal, Role, Secret};
 
 use crate::world::{KMSUSER, World};

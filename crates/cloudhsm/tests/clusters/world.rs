@@ -12,9 +12,9 @@ use portcullis_api::cloudhsm::{
 };
 use portcullis_api::{ClusterId, HsmId, Scope};
 use portcullis_cloudhsm::{
-    CloudHsm, CloudHsmConfig, ClusterView, Clusters, Disks, MemoryDisks, Pace, Pacing, Quotas,
-    default_subnets,
+    CloudHsm, CloudHsmConfig, Disks, MemoryDisks, Pace, Pacing, Quotas, default_subnets,
 };
+use portcullis_clusters::{ClusterView, Clusters};
 use portcullis_hsm::{
     Call, Command, DeviceKey, HsmKeyId, KeyTemplate, Operation, Reply, Role, Secret, SessionId,
     Settings,

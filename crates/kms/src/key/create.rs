@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use portcullis_api::kms::{CreateKeyRequest, CreateKeyResponse, KeySpec, KeyUsageType};
 use portcullis_api::{ClusterId, Code, Exception, HsmId, KeyId, Scope};
-use portcullis_cloudhsm::HsmState;
+use portcullis_clusters::HsmState;
 use portcullis_hsm::{HsmKeyId, Refusal};
 use portcullis_seam::draw;
 use portcullis_seam::plant::{Bug, planted};

@@ -1,5 +1,5 @@
 use portcullis_api::Exception;
-use portcullis_cloudhsm::ClusterView;
+use portcullis_clusters::ClusterView;
 
 use super::record::KeyStoreRecord;
 use super::{Connection, Event, next, requirement};

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use portcullis_api::kms::CreateCustomKeyStoreRequest;
 use portcullis_api::{ClusterId, Code, Exception, KeyStoreId};
-use portcullis_cloudhsm::ClusterView;
+use portcullis_clusters::ClusterView;
 use portcullis_hsm::Epoch;
 use portcullis_seam::plant::{Bug, planted};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portcullis_api::HsmId;
-use portcullis_cloudhsm::{ClusterView, NetworkTrouble};
+use portcullis_clusters::{ClusterView, NetworkTrouble};
 use portcullis_hsm::{Epoch, Refusal, Secret};
 use portcullis_link::{CallError, Target, pem_to_der};
 use portcullis_seam::plant::{Bug, planted};
@@ -118,7 +118,7 @@ impl Kms {
         let certificate = certificate.and_then(Result::ok).unwrap_or_default();
         let known: BTreeMap<&HsmId, &Arc<Member>> =
             present.iter().map(|member| (&member.hsm, member)).collect();
-        let member = |hsm: &portcullis_cloudhsm::HsmView| {
+        let member = |hsm: &portcullis_clusters::HsmView| {
             // Rule HOST-06: an HSM that came back may listen elsewhere.
             let stays = |member: &&&Arc<Member>| hsm.address.is_none_or(|at| at == member.address);
             if let Some(member) = known.get(&hsm.id).filter(stays) {

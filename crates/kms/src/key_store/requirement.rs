@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use portcullis_api::{ClusterId, Code, Exception};
-use portcullis_cloudhsm::{ClusterState, ClusterView, NetworkTrouble};
+use portcullis_clusters::{ClusterState, ClusterView, NetworkTrouble};
 
 /// A key needs two HSMs to be safe, so associating a cluster does too.
 const ZONES_MIN: usize = 2;
@@ -89,7 +89,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use portcullis_api::HsmId;
-    use portcullis_cloudhsm::{HsmState, HsmView};
+    use portcullis_clusters::{HsmState, HsmView};
 
     use super::super::{connect, create, record::KeyStoreRecord, update};
     use super::*;

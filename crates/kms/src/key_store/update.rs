@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use portcullis_api::kms::UpdateCustomKeyStoreRequest;
 use portcullis_api::{ClusterId, Code, Exception};
-use portcullis_cloudhsm::ClusterView;
+use portcullis_clusters::ClusterView;
 use portcullis_seam::plant::{Bug, planted};
 
 use super::create::{name_is_free, same_certificate};

@@ -10,9 +10,9 @@ use portcullis_api::cloudhsm::{CreateClusterRequest, CreateHsmRequest};
 use portcullis_api::kms::*;
 use portcullis_api::{Blob, ClusterId, Code, Exception, Scope, SecretBlob, SecretText};
 use portcullis_cloudhsm::{
-    Calendar, CloudHsm, CloudHsmConfig, Clusters, HsmState, MemoryDisks, NetworkTrouble, Pace,
-    Pacing, Quotas, default_subnets,
+    Calendar, CloudHsm, CloudHsmConfig, MemoryDisks, Pace, Pacing, Quotas, default_subnets,
 };
+use portcullis_clusters::{Clusters, HsmState, NetworkTrouble};
 use portcullis_hsm::{DeviceKey, Limits, Role, Secret, Settings};
 use portcullis_kms::{AttestationTrust, Connection, ConnectionError, Kms, KmsConfig};
 use portcullis_link::{

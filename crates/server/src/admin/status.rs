@@ -3,7 +3,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use portcullis_api::{Region, Scope};
-use portcullis_cloudhsm::{ClusterView, default_subnets};
+use portcullis_cloudhsm::default_subnets;
+use portcullis_clusters::ClusterView;
 use portcullis_kms::{Connection, KeyStoreStatus, Kms};
 use serde_json::{Value, json};
 

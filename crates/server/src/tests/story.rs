@@ -280,7 +280,7 @@ async fn a_message_is_encrypted_in_a_key_store_made_over_http() {
 
     let id = cluster.parse().unwrap();
     let defaults = ServerConfig::default().defaults;
-    let view = portcullis_cloudhsm::Clusters::cluster(&*world.cloudhsm, &defaults, &id).unwrap();
+    let view = portcullis_clusters::Clusters::cluster(&*world.cloudhsm, &defaults, &id).unwrap();
     let input = json!({
         "CustomKeyStoreName": "Store", "CloudHsmClusterId": cluster,
         "TrustAnchorCertificate": view.trust_anchor, "KeyStorePassword": "kmsPswd",

@@ -5,7 +5,8 @@ use parking_lot::Mutex;
 use portcullis_api::cloudhsm::{CreateClusterRequest, CreateHsmRequest, DeleteHsmRequest};
 use portcullis_api::kms::CreateCustomKeyStoreRequest;
 use portcullis_api::{BackupId, ClusterId, HsmId, KeyStoreId, Scope, SecretText};
-use portcullis_cloudhsm::{CloudHsm, Clusters, default_subnets};
+use portcullis_cloudhsm::{CloudHsm, default_subnets};
+use portcullis_clusters::Clusters;
 use portcullis_hsm::{DeviceKey, Role, Secret};
 
 use super::template::Template;

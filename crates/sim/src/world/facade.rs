@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use portcullis_api::{ClusterId, Scope};
-use portcullis_cloudhsm::{CloudHsm, ClusterView, Clusters};
+use portcullis_cloudhsm::CloudHsm;
+use portcullis_clusters::{ClusterView, Clusters};
 use portcullis_hsm::{Call, Command, Output, Reply};
 use portcullis_kms::Kms;
 use portcullis_link::{

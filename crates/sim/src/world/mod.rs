@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use portcullis_api::{ClusterId, HsmId, KeyId, Scope};
-use portcullis_cloudhsm::Clusters;
+use portcullis_clusters::Clusters;
 use portcullis_hsm::DeviceKey;
 use tokio::task::JoinSet;
 use tokio::time::sleep;

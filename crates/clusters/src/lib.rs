@@ -1,3 +1,15 @@
+//! What one service may know of another's clusters: whether they are there, in which state, and where
+//! their HSMs listen.
+//!
+//! CloudHSM shows its clusters as [`Clusters`]; KMS connects its key stores by what it sees there, and
+//! depends on nothing else of CloudHSM.
+//!
+//! ```
+//! use portcullis_clusters::ClusterState;
+//!
+//! assert_eq!(ClusterState::Active.name(), "ACTIVE");
+//! ```
+
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::net::SocketAddr;
@@ -6,7 +18,7 @@ use std::sync::Arc;
 use portcullis_api::{ClusterId, HsmId, Scope};
 use tokio::sync::watch;
 
-/// What KMS may know of clusters: the only way from `kms` into this crate's state.
+/// The clusters of a CloudHSM.
 pub trait Clusters: Send + Sync + Debug {
     /// The cluster, unless it does not exist or is deleted.
     fn cluster(&self, scope: &Scope, id: &ClusterId) -> Option<Arc<ClusterView>>;
