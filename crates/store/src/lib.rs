@@ -34,6 +34,7 @@ mod room;
 mod state;
 mod store;
 mod transaction;
+pub mod versioned;
 
 pub use committer::Closing;
 pub use contents::Contents;

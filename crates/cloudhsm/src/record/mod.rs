@@ -10,4 +10,5 @@ mod state;
 pub(crate) use backup::{Backup, BackupState, HSM1, HSM2M, Source};
 pub(crate) use cluster::{Certificates, Cluster, HsmRecord, Rollback};
 pub(crate) use ledger::{Ledger, Record, internal};
-pub(crate) use state::{Shared, State, decode, encode};
+pub(crate) use portcullis_store::versioned::{decode, encode};
+pub(crate) use state::{Shared, State};
