@@ -25,7 +25,12 @@ const LAYERS: &[&[&str]] = &[
         "portcullis-attest",
     ],
     &["portcullis-hsm"],
-    &["portcullis-link", "portcullis-store", "portcullis-clusters"],
+    &[
+        "portcullis-link",
+        "portcullis-store",
+        "portcullis-clusters",
+        "portcullis-time",
+    ],
     &["portcullis-cloudhsm"],
     &["portcullis-kms"],
     &["portcullis-console", "portcullis-server", "portcullis-sim"],

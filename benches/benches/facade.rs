@@ -33,7 +33,7 @@ use portcullis_api::kms::{
 };
 use portcullis_api::{ClusterId, Scope, SecretText};
 use portcullis_benches::{cpu_us, median, services};
-use portcullis_cloudhsm::{Calendar, CloudHsm, Pace, Pacing};
+use portcullis_cloudhsm::CloudHsm;
 use portcullis_clusters::Clusters;
 use portcullis_hsm::{Role, Secret};
 use portcullis_kms::{Connection, Kms};
@@ -43,6 +43,7 @@ use portcullis_server::{
 };
 use portcullis_sigv4::{Date, Request, Signer};
 use portcullis_store::Store;
+use portcullis_time::{Calendar, Pace, Pacing};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};

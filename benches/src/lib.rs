@@ -4,12 +4,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_cloudhsm::{CloudHsm, CloudHsmConfig, MemoryDisks, Pace, Pacing, Quotas};
+use portcullis_cloudhsm::{CloudHsm, CloudHsmConfig, MemoryDisks, Quotas};
 use portcullis_hsm::{DeviceKey, Settings};
 use portcullis_kms::{AttestationTrust, Kms, KmsConfig};
 use portcullis_link::{ClientIdentity, QuicSettings, QuicTransport, Transport};
 use portcullis_seam::{Entropy, SystemClock, SystemEntropy, ThreadPool};
 use portcullis_store::Store;
+use portcullis_time::{Pace, Pacing};
 
 /// Processor time of all threads so far, in microseconds; zero where Linux does not tell it.
 #[must_use]

@@ -3,9 +3,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use portcullis_cloudhsm::{HsmsOn, Pace, Quotas};
+use portcullis_cloudhsm::{HsmsOn, Quotas};
 use portcullis_loadgen::{Access, LoadCommand};
 use portcullis_seam::TimeScale;
+use portcullis_time::Pace;
 
 use crate::attest;
 use crate::chaos::Chaos;

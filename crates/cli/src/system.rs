@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_cloudhsm::{
-    Calendar, CloudHsm, CloudHsmConfig, Disks, HostGate, MemoryDisks, Pacing, Quotas,
-    is_host_folder, records_of_hosts,
+    CloudHsm, CloudHsmConfig, Disks, HostGate, MemoryDisks, Quotas, is_host_folder,
+    records_of_hosts,
 };
 use portcullis_clusters::Clusters;
 use portcullis_hsm::{DeviceKey, Settings};
@@ -18,6 +18,7 @@ use portcullis_link::{
 use portcullis_seam::{Entropy, SystemClock, SystemEntropy, ThreadPool, Timestamp, WorkPool, draw};
 use portcullis_server::{Running, Server, ServerConfig, Services, TlsAuthority};
 use portcullis_store::{Closing, Store, Transaction};
+use portcullis_time::{Calendar, Pacing};
 use zeroize::Zeroizing;
 
 use crate::door::Urls;

@@ -29,7 +29,6 @@ mod policy;
 mod quota;
 mod record;
 mod shapes;
-mod time;
 mod users;
 
 pub use certificate::{CannotSign, CustomerAuthority, Roots};
@@ -48,7 +47,4 @@ pub use network::{
     default_vpc,
 };
 pub use quota::{InvalidQuotas, Quotas};
-pub use time::{
-    Calendar, CalendarError, InvalidPace, Pace, Pacing, Reading, StateChange, Turn, Verdict,
-};
 pub use users::{Coverage, HsmInfo, Locked, UserError, UserRow};

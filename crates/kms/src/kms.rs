@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use portcullis_api::{Code, Exception, Scope};
 use portcullis_attest::Trust as AttestationTrust;
-use portcullis_cloudhsm::Pacing;
 use portcullis_clusters::Clusters;
 use portcullis_hsm::{DeviceKey, Secret, Settings, Unsealable};
 use portcullis_link::Transport;
 use portcullis_seam::plant::{Bug, planted};
 use portcullis_seam::{Entropy, WallClock, WorkPool, draw};
 use portcullis_store::{Expect, Store, StoreError, Transaction};
+use portcullis_time::Pacing;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

@@ -18,10 +18,10 @@ use std::time::Duration;
 
 use portcullis_api::kms::*;
 use portcullis_api::{Code, Exception};
-use portcullis_cloudhsm::Pace;
 use portcullis_kms::Connection;
 use portcullis_seam::BoxFuture;
 use portcullis_store::{Authority, Changed, Store, StoreError, Transaction};
+use portcullis_time::Pace;
 use tokio::sync::Mutex;
 
 use world::*;

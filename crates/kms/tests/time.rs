@@ -15,10 +15,10 @@ use std::time::Duration;
 
 use portcullis_api::Code;
 use portcullis_api::kms::*;
-use portcullis_cloudhsm::Pace;
 use portcullis_clusters::Clusters;
 use portcullis_hsm::Secret;
 use portcullis_kms::{Connection, EventRecord};
+use portcullis_time::Pace;
 
 use world::*;
 

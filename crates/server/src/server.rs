@@ -1,9 +1,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use portcullis_cloudhsm::{Calendar, CloudHsm};
+use portcullis_cloudhsm::CloudHsm;
 use portcullis_kms::Kms;
 use portcullis_seam::{Entropy, WallClock, WorkPool};
+use portcullis_time::Calendar;
 use tokio::time::Instant;
 
 use crate::admin::{self, Admin};

@@ -5,9 +5,10 @@ use std::str::FromStr;
 
 use portcullis_api::kms::{KeySpec, KeyUsageType};
 use portcullis_api::{AccountId, ClusterId, KeyId, KeyStoreId, Region, Scope};
-use portcullis_cloudhsm::{Cidr, HsmsOn, Pace, Profile, Quotas};
+use portcullis_cloudhsm::{Cidr, HsmsOn, Profile, Quotas};
 use portcullis_kms::{AttestationTrust, check_key_material};
 use portcullis_seam::TimeScale;
+use portcullis_time::Pace;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;

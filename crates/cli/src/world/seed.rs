@@ -9,12 +9,13 @@ use portcullis_api::kms::{
     CreateKeyRequest, KeySpec, Tag,
 };
 use portcullis_api::{ClusterId, Exception, KeyId, KeyStoreId, Scope, SecretText};
-use portcullis_cloudhsm::{Addresses, NetworkChange, Pace, default_subnets};
+use portcullis_cloudhsm::{Addresses, NetworkChange, default_subnets};
 use portcullis_clusters::Clusters;
 use portcullis_hsm::{Role, Secret};
 use portcullis_kms::Connection;
 use portcullis_seam::draw;
 use portcullis_store::{Expect, Transaction};
+use portcullis_time::Pace;
 use tokio::time::Instant;
 
 use super::World;

@@ -13,13 +13,13 @@ use portcullis_api::{BackupId, Exception, Scope};
 use portcullis_seam::draw;
 
 use super::CloudHsm;
+use super::turns::Subject;
 use crate::decide::{
     BackupFilters, CopyBackup, DeleteBackup, DescribeBackups, ModifyBackup, PageRequest,
     RestoreBackup,
 };
 use crate::record::{Backup, State};
 use crate::shapes;
-use crate::time::Subject;
 
 impl CloudHsm {
     /// DescribeBackups, the newest first unless asked otherwise.

@@ -11,6 +11,7 @@ mod operations;
 mod progress;
 mod tag_operations;
 mod tend;
+mod turns;
 mod unfinished;
 mod views;
 mod worlds;
@@ -38,9 +39,10 @@ use crate::fleet::{Disks, Equipment, Fleet};
 use crate::hosts::Hosts;
 use crate::quota::Quotas;
 use crate::record::{Cluster, Ledger, layout};
-use crate::time::{Pacing, Turns};
 use crate::users::Sessions;
 use portcullis_clusters::{ClusterView, HsmState};
+use portcullis_time::Pacing;
+use turns::Turns;
 
 /// What a [`CloudHsm`] works with.
 #[derive(Debug)]

@@ -10,6 +10,7 @@ use portcullis_api::{ClusterId, Exception, HsmId, Scope};
 use portcullis_seam::draw;
 
 use super::CloudHsm;
+use super::turns::Subject;
 use crate::decide::{
     ClusterFilters, CreateCluster, CreateHsm, DeleteCluster, DeleteHsm, DescribeClusters, FreshHsm,
     InitializeCluster, ModifyCluster, PageRequest,
@@ -17,7 +18,6 @@ use crate::decide::{
 use crate::network::hex_id;
 use crate::record::{Cluster, State};
 use crate::shapes;
-use crate::time::Subject;
 
 impl CloudHsm {
     /// CreateCluster.

@@ -8,9 +8,9 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::CloudHsm;
+use super::turns::Turns;
 use super::unfinished::Unfinished;
 use crate::record::Cluster;
-use crate::time::Turns;
 use portcullis_clusters::HsmState;
 
 /// How often HSMs are brought in step. Our choice: the documentation says "periodically".

@@ -11,9 +11,7 @@ use portcullis_api::cloudhsm::{
     DescribeClustersRequest,
 };
 use portcullis_api::{ClusterId, HsmId, Scope};
-use portcullis_cloudhsm::{
-    CloudHsm, CloudHsmConfig, Disks, MemoryDisks, Pace, Pacing, Quotas, default_subnets,
-};
+use portcullis_cloudhsm::{CloudHsm, CloudHsmConfig, Disks, MemoryDisks, Quotas, default_subnets};
 use portcullis_clusters::{ClusterView, Clusters};
 use portcullis_hsm::{
     Call, Command, DeviceKey, HsmKeyId, KeyTemplate, Operation, Reply, Role, Secret, SessionId,
@@ -22,6 +20,7 @@ use portcullis_hsm::{
 use portcullis_link::{CallError, Channel, Target, Transport, pem_to_der};
 use portcullis_seam::{InlinePool, SystemEntropy, Timestamp, WallClock};
 use portcullis_store::Store;
+use portcullis_time::{Pace, Pacing};
 use tokio::time::Instant;
 
 use crate::link::Loopback;

@@ -3,10 +3,10 @@ use std::sync::{Arc, OnceLock};
 
 use portcullis_api::kms::{KeySpec, KeyState, KeyUsageType};
 use portcullis_api::{Exception, KeyId, KeyStoreId, Region, Scope};
-use portcullis_cloudhsm::{StateChange, Turn};
 use portcullis_hsm::HsmKeyId;
 use portcullis_policy::Document;
 use portcullis_seam::Timestamp;
+use portcullis_time::{StateChange, Turn};
 use serde::{Deserialize, Serialize};
 
 use super::last_use::LastUse;

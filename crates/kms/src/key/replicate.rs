@@ -7,7 +7,7 @@ use portcullis_api::kms::{
     UpdatePrimaryRegionRequest,
 };
 use portcullis_api::{Code, Exception, KeyId, Operation, Region, Scope};
-use portcullis_cloudhsm::{StateChange, Verdict};
+use portcullis_time::{StateChange, Verdict};
 
 use super::create::KEYS_MAX;
 use super::permission::check_permitted;

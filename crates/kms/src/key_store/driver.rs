@@ -4,8 +4,8 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
 use portcullis_api::{KeyStoreId, Scope};
-use portcullis_cloudhsm::Turn;
 use portcullis_hsm::{Epoch, Fence};
+use portcullis_time::Turn;
 
 use super::connection::LiveConnection;
 use super::lifecycle::Connection;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_api::KeyStoreId;
-use portcullis_cloudhsm::{StateChange, Turn, Verdict};
 use portcullis_seam::Timestamp;
+use portcullis_time::{StateChange, Turn, Verdict};
 
 use super::driver::KeyStore;
 use crate::catalogue::Partition;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_api::{Code, Exception};
-use portcullis_cloudhsm::StateChange;
 use portcullis_hsm::{Epoch, Secret};
 use portcullis_link::CallError;
 use portcullis_seam::plant::{Bug, planted};
+use portcullis_time::StateChange;
 use tokio::sync::MutexGuard;
 use tokio::time::sleep;
 

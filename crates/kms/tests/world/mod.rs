@@ -9,9 +9,7 @@ use std::time::Duration;
 use portcullis_api::cloudhsm::{CreateClusterRequest, CreateHsmRequest};
 use portcullis_api::kms::*;
 use portcullis_api::{Blob, ClusterId, Code, Exception, Scope, SecretBlob, SecretText};
-use portcullis_cloudhsm::{
-    Calendar, CloudHsm, CloudHsmConfig, MemoryDisks, Pace, Pacing, Quotas, default_subnets,
-};
+use portcullis_cloudhsm::{CloudHsm, CloudHsmConfig, MemoryDisks, Quotas, default_subnets};
 use portcullis_clusters::{Clusters, HsmState, NetworkTrouble};
 use portcullis_hsm::{DeviceKey, Limits, Role, Secret, Settings};
 use portcullis_kms::{AttestationTrust, Connection, ConnectionError, Kms, KmsConfig};
@@ -20,6 +18,7 @@ use portcullis_link::{
 };
 use portcullis_seam::{Entropy, InlinePool, SystemClock, SystemEntropy};
 use portcullis_store::Store;
+use portcullis_time::{Calendar, Pace, Pacing};
 use zeroize::Zeroizing;
 
 pub(crate) const ADMIN: &str = "adminPassword";

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use portcullis_cloudhsm::{Pace, Reading};
 use portcullis_seam::TimeScale;
+use portcullis_time::{Pace, Reading};
 use serde::Deserialize;
 use serde_json::{Value, json};
 

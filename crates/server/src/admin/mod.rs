@@ -31,9 +31,10 @@ use axum::middleware;
 use axum::response::IntoResponse;
 use axum::{Json, Router};
 use portcullis_api::Scope;
-use portcullis_cloudhsm::{Calendar, CloudHsm};
+use portcullis_cloudhsm::CloudHsm;
 use portcullis_kms::Kms;
 use portcullis_seam::WorkPool;
+use portcullis_time::Calendar;
 use serde_json::json;
 use tokio::time::Instant;
 

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use portcullis_cloudhsm::{Calendar, CloudHsm, CloudHsmConfig, MemoryDisks, Pace, Pacing, Quotas};
+use portcullis_cloudhsm::{CloudHsm, CloudHsmConfig, MemoryDisks, Quotas};
 use portcullis_hsm::{DeviceKey, Settings};
 use portcullis_kms::{AttestationTrust, Kms, KmsConfig};
 use portcullis_link::{ClientIdentity, QuicSettings, QuicTransport, Transport};
 use portcullis_seam::{Entropy, InlinePool, SystemClock, SystemEntropy};
 use portcullis_store::Store;
+use portcullis_time::{Calendar, Pace, Pacing};
 use serde_json::{Value, json};
 
 use super::client::Client;

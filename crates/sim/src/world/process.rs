@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use portcullis_cloudhsm::{CloudHsm, CloudHsmConfig, Pace, Pacing, Quotas};
+use portcullis_cloudhsm::{CloudHsm, CloudHsmConfig, Quotas};
 use portcullis_hsm::Settings;
 use portcullis_kms::{AttestationTrust, Kms, KmsConfig};
 use portcullis_seam::{Entropy, InlinePool};
 use portcullis_store::Store;
+use portcullis_time::{Pace, Pacing};
 use tokio::time::timeout;
 
 use super::facade::{Facade, Life, Reaches, Relay};

@@ -3,11 +3,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_seam::{Course, SimulatedClock, TimeScale, Timestamp, WallClock};
+use portcullis_store::versioned::{decode, encode};
 use portcullis_store::{Store, Transaction};
 use serde::{Deserialize, Serialize};
 
-use super::Pacing;
-use crate::record::{decode, encode};
+use crate::Pacing;
 
 /// Where the course of the clock lies in the store.
 const RECORD: &str = "clock";
@@ -164,7 +164,7 @@ mod tests {
     use portcullis_seam::SystemClock;
 
     use super::*;
-    use crate::time::Pace;
+    use crate::Pace;
 
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use portcullis_seam::{Timestamp, WallClock};
 use tokio::sync::watch;
 
-use super::{Pace, StateChange, Verdict};
+use crate::{Pace, StateChange, Verdict};
 
 /// What waits for the pace: the present policy, and a bell that rings when it or the clock is set.
 #[derive(Debug)]
@@ -52,11 +52,13 @@ impl Pacing {
     }
 
     /// Makes everybody who waits look again.
-    pub(crate) fn ring(&self) {
+    pub fn ring(&self) {
         self.bell.send_modify(|count| *count += 1);
     }
 
-    pub(crate) fn bell(&self) -> watch::Receiver<u64> {
+    /// Changes when it rings.
+    #[must_use]
+    pub fn bell(&self) -> watch::Receiver<u64> {
         self.bell.subscribe()
     }
 
@@ -110,7 +112,7 @@ impl Pacing {
 
 /// Sleeps, a millisecond longer than asked: dates have whole milliseconds, and waking just before
 /// one is due would only mean to sleep again.
-pub(super) async fn sleep_or_ring(real: Duration, bell: &mut watch::Receiver<u64>) {
+pub async fn sleep_or_ring(real: Duration, bell: &mut watch::Receiver<u64>) {
     tokio::select! {
         biased;
         _rung = bell.changed() => {}

@@ -5,10 +5,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use portcullis_api::{BackupId, ClusterId, Scope};
 use portcullis_seam::{Timestamp, WallClock};
+use portcullis_time::{Pacing, StateChange, Turn, Verdict, sleep_or_ring};
 use tokio::sync::watch;
-
-use super::pacing::sleep_or_ring;
-use super::{Pacing, StateChange, Turn, Verdict};
 
 /// The passing states of clusters and backups. They are kept in memory: after a restart each begins anew.
 #[derive(Debug)]
