@@ -29,6 +29,7 @@ mod kms;
 mod paging;
 mod quota;
 mod shared;
+mod state_change;
 mod subject;
 mod translate;
 mod work;

@@ -15,5 +15,5 @@ mod pace;
 mod pacing;
 
 pub use calendar::{Calendar, CalendarError, Reading};
-pub use pace::{InvalidPace, Pace, StateChange, Verdict};
+pub use pace::{InvalidPace, Pace, Verdict};
 pub use pacing::{Pacing, Turn, sleep_or_ring};

@@ -18,78 +18,8 @@ pub enum Pace {
     After(Duration),
     /// So many descriptions show the passing state.
     Describes(NonZeroU32),
-    /// As long as on AWS, on the services' clock; see [`StateChange::aws_duration`].
+    /// As long as on AWS, on the services' clock.
     Aws,
-}
-
-/// A change of state that takes time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum StateChange {
-    /// A key store from CONNECTING to CONNECTED or FAILED.
-    Connect,
-    /// A key store from DISCONNECTING to DISCONNECTED.
-    Disconnect,
-    /// A cluster from CREATE_IN_PROGRESS.
-    CreateCluster,
-    /// A cluster from INITIALIZE_IN_PROGRESS to INITIALIZED.
-    InitializeCluster,
-    /// A cluster from INITIALIZED to ACTIVE.
-    ActivateCluster,
-    /// A cluster from DELETE_IN_PROGRESS to its end.
-    DeleteCluster,
-    /// An HSM from CREATE_IN_PROGRESS to ACTIVE.
-    CreateHsm,
-    /// An HSM from DELETE_IN_PROGRESS to its end.
-    DeleteHsm,
-    /// A backup that the calendar asks for, from CREATE_IN_PROGRESS to READY. One that is taken because
-    /// an HSM comes or goes, or a cluster is activated, lasts as long as that.
-    CreateBackup,
-    /// A backup's copy from CREATE_IN_PROGRESS to READY.
-    CopyBackup,
-    /// A replica of a multi-Region KMS key from Creating.
-    ReplicateKey,
-    /// Both primaries of a multi-Region KMS key from Updating.
-    UpdatePrimaryRegion,
-}
-
-impl StateChange {
-    /// Every change.
-    pub const ALL: [Self; 12] = [
-        Self::Connect,
-        Self::Disconnect,
-        Self::CreateCluster,
-        Self::InitializeCluster,
-        Self::ActivateCluster,
-        Self::DeleteCluster,
-        Self::CreateHsm,
-        Self::DeleteHsm,
-        Self::CreateBackup,
-        Self::CopyBackup,
-        Self::ReplicateKey,
-        Self::UpdatePrimaryRegion,
-    ];
-
-    /// How long it takes on AWS. Only the first figure is a documented bound; the activation's and
-    /// the deletion's were observed, HSM and cluster creation are "commonly 5 to 15 minutes", and
-    /// the others are assumptions. docs/time.md has the table.
-    #[must_use]
-    pub const fn aws_duration(self) -> Duration {
-        let seconds = match self {
-            Self::Connect => 20 * 60,
-            Self::Disconnect => 60,
-            Self::CreateCluster => 5 * 60,
-            Self::InitializeCluster => 5 * 60,
-            Self::ActivateCluster => 80,
-            Self::DeleteCluster => 5 * 60,
-            Self::CreateHsm => 10 * 60,
-            Self::DeleteHsm => 120,
-            // No longer than the removal of an HSM, of which a backup is a part.
-            Self::CreateBackup => 120,
-            Self::CopyBackup => 5 * 60,
-            Self::ReplicateKey | Self::UpdatePrimaryRegion => 60,
-        };
-        Duration::from_secs(seconds)
-    }
 }
 
 /// Whether a step may be taken.
@@ -104,12 +34,12 @@ pub enum Verdict {
 }
 
 impl Pace {
-    /// Whether the step that ends `change` may be taken at `now`, when the passing state began at
-    /// `began` and has been shown by `described` descriptions since.
+    /// Whether the step that ends a passing state may be taken at `now`, when that state lasts as long as
+    /// `on_aws` on AWS, began at `began` and has been shown by `described` descriptions since.
     #[must_use]
     pub fn verdict(
         self,
-        change: StateChange,
+        on_aws: Duration,
         began: Timestamp,
         described: u32,
         now: Timestamp,
@@ -125,7 +55,7 @@ impl Pace {
         match self {
             Self::Immediate => Verdict::Now,
             Self::After(duration) => after(duration),
-            Self::Aws => after(change.aws_duration()),
+            Self::Aws => after(on_aws),
             Self::Describes(wanted) => {
                 let missing = NonZeroU32::new(wanted.get().saturating_sub(described));
                 missing.map_or(Verdict::Now, Verdict::AfterDescribes)
@@ -190,13 +120,16 @@ impl fmt::Display for Pace {
 mod tests {
     use super::*;
 
+    /// As long as a key store connects.
+    const ON_AWS: Duration = Duration::from_secs(20 * 60);
+
     const BEGAN: Timestamp = Timestamp::from_millis(1_000_000);
 
     #[track_caller]
     fn check(pace: &str, passed_ms: u64, described: u32, expected: Verdict) {
         let pace: Pace = pace.parse().unwrap();
         let now = BEGAN.plus(Duration::from_millis(passed_ms));
-        let verdict = pace.verdict(StateChange::Connect, BEGAN, described, now);
+        let verdict = pace.verdict(ON_AWS, BEGAN, described, now);
         assert_eq!(
             verdict, expected,
             "{pace} after {passed_ms} ms, {described}"
@@ -231,16 +164,17 @@ mod tests {
     fn a_step_that_may_be_taken_stays_permitted() {
         for pace in ["immediate", "after:1", "describes:2", "aws"] {
             let pace: Pace = pace.parse().unwrap();
-            for change in StateChange::ALL {
+            for seconds in [0, 1, 60, 20 * 60] {
+                let on_aws = Duration::from_secs(seconds);
                 let mut permitted = false;
                 for minute in 0..60 {
                     let now = BEGAN.plus(Duration::from_secs(60 * minute));
                     let described = u32::try_from(minute).unwrap();
-                    let verdict = pace.verdict(change, BEGAN, described, now);
-                    assert!(!permitted || verdict == Verdict::Now, "{pace} {change:?}");
+                    let verdict = pace.verdict(on_aws, BEGAN, described, now);
+                    assert!(!permitted || verdict == Verdict::Now, "{pace} {on_aws:?}");
                     permitted = verdict == Verdict::Now;
                 }
-                assert!(permitted, "{pace} {change:?}");
+                assert!(permitted, "{pace} {on_aws:?}");
             }
         }
     }

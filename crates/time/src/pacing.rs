@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use portcullis_seam::{Timestamp, WallClock};
 use tokio::sync::watch;
 
-use crate::{Pace, StateChange, Verdict};
+use crate::{Pace, Verdict};
 
 /// What waits for the pace: the present policy, and a bell that rings when it or the clock is set.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub struct Pacing {
 /// A passing state that waits for its end.
 #[derive(Debug)]
 pub struct Turn {
-    change: StateChange,
+    on_aws: Duration,
     began: Timestamp,
     described: AtomicU32,
     finished: watch::Sender<bool>,
@@ -66,7 +66,7 @@ impl Pacing {
     #[must_use]
     pub fn verdict(&self, turn: &Turn, now: Timestamp) -> Verdict {
         let described = turn.described.load(Ordering::Acquire);
-        self.pace().verdict(turn.change, turn.began, described, now)
+        self.pace().verdict(turn.on_aws, turn.began, described, now)
     }
 
     /// A description has shown the passing state.
@@ -121,12 +121,12 @@ pub async fn sleep_or_ring(real: Duration, bell: &mut watch::Receiver<u64>) {
 }
 
 impl Turn {
-    /// A passing state that begins at `now`.
+    /// A passing state that begins at `now` and lasts as long as `on_aws` on AWS.
     #[must_use]
-    pub fn begin(change: StateChange, now: Timestamp) -> Arc<Self> {
+    pub fn begin(on_aws: Duration, now: Timestamp) -> Arc<Self> {
         let (finished, _) = watch::channel(false);
         Arc::new(Self {
-            change,
+            on_aws,
             began: now,
             described: AtomicU32::new(0),
             finished,
@@ -157,6 +157,9 @@ mod tests {
 
     use super::*;
 
+    /// As long as a key store connects.
+    const ON_AWS: Duration = Duration::from_secs(20 * 60);
+
     /// A real clock that follows tokio's, which the tests hold.
     #[derive(Debug)]
     struct Held(tokio::time::Instant);
@@ -175,7 +178,7 @@ mod tests {
 
     async fn passes(pace: &str, clock: &SimulatedClock) -> Duration {
         let pacing = Pacing::new(pace.parse().unwrap());
-        let turn = Turn::begin(StateChange::Connect, clock.now());
+        let turn = Turn::begin(ON_AWS, clock.now());
         let began = tokio::time::Instant::now();
         pacing.wait(&turn, clock).await;
         began.elapsed()
@@ -196,7 +199,7 @@ mod tests {
     async fn whoever_waits_hears_of_a_clock_that_is_put_forward() {
         let clock = Arc::new(clock(1));
         let pacing = Pacing::new("after:3600".parse().unwrap());
-        let turn = Turn::begin(StateChange::Connect, clock.now());
+        let turn = Turn::begin(ON_AWS, clock.now());
         let began = tokio::time::Instant::now();
         let setting = async {
             tokio::time::sleep(Duration::from_secs(1)).await;
@@ -213,7 +216,7 @@ mod tests {
     async fn so_many_descriptions_end_a_passing_state() {
         let clock = clock(1);
         let pacing = Pacing::new("describes:2".parse().unwrap());
-        let turn = Turn::begin(StateChange::Connect, clock.now());
+        let turn = Turn::begin(ON_AWS, clock.now());
         for shown in 0..2 {
             assert!(!pacing.is_described_enough(&turn, clock.now()), "{shown}");
             pacing.describe(&turn);
@@ -226,7 +229,7 @@ mod tests {
     async fn a_pace_that_is_set_counts_for_those_who_wait_already() {
         let clock = clock(1);
         let pacing = Pacing::new(Pace::Aws);
-        let turn = Turn::begin(StateChange::Connect, clock.now());
+        let turn = Turn::begin(ON_AWS, clock.now());
         let began = tokio::time::Instant::now();
         let setting = async { pacing.set_pace(Pace::Immediate) };
         let (before, ()) = tokio::join!(setting, pacing.wait(&turn, &clock));

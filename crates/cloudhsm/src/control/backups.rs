@@ -7,12 +7,12 @@ use portcullis_seam::plant::{Bug, planted};
 
 use super::CloudHsm;
 use super::progress::failed;
+use super::state_change::StateChange;
 use super::turns::Subject;
 use crate::decide::{Change, backup_is_due, changes_due};
 use crate::fleet::Capture;
 use crate::record::{Backup, BackupState, Cluster, internal, layout};
 use portcullis_clusters::HsmState;
-use portcullis_time::StateChange;
 
 impl CloudHsm {
     /// Takes a backup from one HSM of an initialised cluster, and gives what it holds. One that has

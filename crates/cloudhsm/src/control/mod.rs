@@ -9,6 +9,7 @@ mod kept_faults;
 mod network;
 mod operations;
 mod progress;
+mod state_change;
 mod tag_operations;
 mod tend;
 mod turns;

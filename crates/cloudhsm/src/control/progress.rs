@@ -17,13 +17,13 @@ use portcullis_seam::draw;
 use portcullis_seam::plant::{Bug, planted};
 
 use super::CloudHsm;
+use super::state_change::StateChange;
 use super::turns::Subject;
 use crate::certificate::give_birth;
 use crate::fleet::{FleetError, KeptIdentity};
 use crate::network::hex_id;
 use crate::record::{Certificates, Cluster, HsmRecord, internal};
 use portcullis_clusters::{ClusterState, HsmState};
-use portcullis_time::StateChange;
 
 /// What has to be done next.
 #[derive(Debug, PartialEq, Eq)]

@@ -5,8 +5,10 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use portcullis_api::{BackupId, ClusterId, Scope};
 use portcullis_seam::{Timestamp, WallClock};
-use portcullis_time::{Pacing, StateChange, Turn, Verdict, sleep_or_ring};
+use portcullis_time::{Pacing, Turn, Verdict, sleep_or_ring};
 use tokio::sync::watch;
+
+use super::state_change::StateChange;
 
 /// The passing states of clusters and backups. They are kept in memory: after a restart each begins anew.
 #[derive(Debug)]
@@ -48,7 +50,10 @@ impl Turns {
         let now = self.clock.now();
         let mut waiting = self.waiting.lock();
         let known = waiting.get(&of).filter(|(name, _)| name == step);
-        let turn = known.map_or_else(|| Turn::begin(change, now), |(_, turn)| Arc::clone(turn));
+        let turn = known.map_or_else(
+            || Turn::begin(change.aws_duration(), now),
+            |(_, turn)| Arc::clone(turn),
+        );
         if self.pacing.verdict(&turn, now) == Verdict::Now {
             waiting.remove(&of);
             return true;
@@ -62,7 +67,10 @@ impl Turns {
     /// Whether a change that begins at this moment has to wait for its end.
     pub(crate) fn takes_time(&self, change: StateChange) -> bool {
         let now = self.clock.now();
-        self.pacing.pace().verdict(change, now, 0, now) != Verdict::Now
+        self.pacing
+            .pace()
+            .verdict(change.aws_duration(), now, 0, now)
+            != Verdict::Now
     }
 
     /// A description has shown these in their passing states.

@@ -6,13 +6,14 @@ use portcullis_api::{Exception, KeyId, KeyStoreId, Region, Scope};
 use portcullis_hsm::HsmKeyId;
 use portcullis_policy::Document;
 use portcullis_seam::Timestamp;
-use portcullis_time::{StateChange, Turn};
+use portcullis_time::Turn;
 use serde::{Deserialize, Serialize};
 
 use super::last_use::LastUse;
 use super::material::Materials;
 use super::state;
 use crate::key_store::{Connection, KeyStore};
+use crate::state_change::StateChange;
 
 /// A key as it stands in the store.
 ///
@@ -125,7 +126,7 @@ impl Changing {
             Self::Creating { since_ms } => (StateChange::ReplicateKey, since_ms),
             Self::Updating { since_ms } => (StateChange::UpdatePrimaryRegion, since_ms),
         };
-        Turn::begin(change, Timestamp::from_millis(since_ms))
+        Turn::begin(change.aws_duration(), Timestamp::from_millis(since_ms))
     }
 }
 

@@ -7,7 +7,7 @@ use portcullis_api::kms::{
     UpdatePrimaryRegionRequest,
 };
 use portcullis_api::{Code, Exception, KeyId, Operation, Region, Scope};
-use portcullis_time::{StateChange, Verdict};
+use portcullis_time::Verdict;
 
 use super::create::KEYS_MAX;
 use super::permission::check_permitted;
@@ -19,6 +19,7 @@ use super::tags::{listed, tags};
 use super::{KeyRecord, Requested, Snapshot, describe};
 use crate::catalogue::Partition;
 use crate::kms::{Kms, unsupported};
+use crate::state_change::StateChange;
 
 impl Kms {
     /// ReplicateKey. The replica has the key's ID, material and rotation, and a policy, tags,
@@ -140,7 +141,7 @@ impl Kms {
     fn lasts(&self, change: StateChange) -> bool {
         let now = self.config.clock.now();
         let pace = self.config.pacing.pace();
-        pace.verdict(change, now, 0, now) != Verdict::Now
+        pace.verdict(change.aws_duration(), now, 0, now) != Verdict::Now
     }
 
     /// Ends the passing state of a key as soon as the pace permits.

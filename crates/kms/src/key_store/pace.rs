@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use portcullis_api::KeyStoreId;
 use portcullis_seam::Timestamp;
-use portcullis_time::{StateChange, Turn, Verdict};
+use portcullis_time::{Turn, Verdict};
 
 use super::driver::KeyStore;
 use crate::catalogue::Partition;
 use crate::kms::Kms;
+use crate::state_change::StateChange;
 
 /// How long a description waits for a connect whose turn has come: an HSM that cannot be reached
 /// takes seconds.
@@ -18,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 impl Kms {
     /// A passing state of a store begins.
     pub(super) fn begin(&self, store: &KeyStore, change: StateChange) -> Arc<Turn> {
-        let turn = Turn::begin(change, self.config.clock.now());
+        let turn = Turn::begin(change.aws_duration(), self.config.clock.now());
         store.begin(&turn);
         turn
     }

@@ -7,7 +7,6 @@ use portcullis_api::{Code, Exception};
 use portcullis_hsm::{Epoch, Secret};
 use portcullis_link::CallError;
 use portcullis_seam::plant::{Bug, planted};
-use portcullis_time::StateChange;
 use tokio::sync::MutexGuard;
 use tokio::time::sleep;
 
@@ -19,6 +18,7 @@ use super::{Connection, ConnectionError, Event, next};
 use crate::catalogue::Partition;
 use crate::kms::Kms;
 use crate::shared::{ATTEMPTS_MAX, is_overtaken, overtaken};
+use crate::state_change::StateChange;
 
 /// Logging out is best effort: the gate is down and the fence raised where it could be.
 const LOG_OUT_DEADLINE: Duration = Duration::from_secs(3);
