@@ -230,6 +230,25 @@ fn each_library_stays_behind_its_crate() {
 }
 
 #[test]
+fn every_entry_of_the_workspace_has_a_user() {
+    let root = read("Cargo.toml");
+    let table = root.split_once("[workspace.dependencies]\n").unwrap().1;
+    let table = table.split("\n[").next().unwrap();
+    let entries = table.lines().filter_map(|line| line.split_once(" = "));
+    let manifests = TRACKED.iter().filter(|file| file.ends_with("/Cargo.toml"));
+    let manifests: Vec<String> = manifests.map(|file| read(file)).collect();
+    let is_used = |name: &str| {
+        let short = format!("{name}.workspace");
+        let long = format!("{name} = {{ workspace");
+        let mut lines = manifests.iter().flat_map(|manifest| manifest.lines());
+        lines.any(|line| line.starts_with(&short) || line.starts_with(&long))
+    };
+    let unused = entries.filter(|(name, _)| !is_used(name));
+    let unused: Vec<String> = unused.map(|(name, _)| name.to_owned()).collect();
+    fail_if_any("entries of the workspace that no crate uses", &unused);
+}
+
+#[test]
 fn every_crate_takes_the_workspaces_lints() {
     let findings: Vec<String> = TRACKED
         .iter()
