@@ -147,6 +147,16 @@ fn the_names_of_keys_are_not_case_sensitive_and_variables_are_filled_in() {
     }
     let like = json!({"StringLike": {"aws:username": "${aws:username}"}});
     check(&like, &known, true);
+    let known = json!({"k": "arn:aws:iam::1:role/x", "own": "arn:aws:iam::1:role/x", "part": "x"});
+    for (wanted, expected) in [
+        ("arn:aws:iam::*:role/${part}", true),
+        ("arn:aws:iam::*:role/${own}", false),
+        // A variable may be a whole ARN, with colons of its own.
+        ("${own}", true),
+        ("${part}", false),
+    ] {
+        check(&json!({"ArnLike": {"k": wanted}}), &known, expected);
+    }
 }
 
 /// Rule AUTH-38: two names that differ in case are one condition key; what permits must hold for both
