@@ -2,10 +2,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use portcullis_cloudhsm::{HsmsOn, Quotas};
 use portcullis_loadgen::{Access, LoadCommand};
 use portcullis_seam::TimeScale;
+use portcullis_server::Limits;
 use portcullis_time::Pace;
 
 use crate::attest;
@@ -182,8 +184,13 @@ pub(crate) struct Up {
     #[arg(long)]
     pub(crate) allow_core_dumps: bool,
     /// The most connections that are open at once; fewer where there are fewer descriptors
-    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(2..))]
-    pub(crate) max_connections: u32,
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = Limits::CONNECTIONS_MAX,
+        value_parser = RangedU64ValueParser::<usize>::new().range(2..=u64::from(u32::MAX))
+    )]
+    pub(crate) max_connections: usize,
 }
 
 /// `portcullis attest`.

@@ -234,7 +234,7 @@ fn auth(arguments: &Up, world: &World) -> Result<(Auth, Option<Arc<Principals>>)
 /// What clients may take.
 fn limits(arguments: &Up) -> Limits {
     let limits = Limits {
-        connections_max: usize::try_from(arguments.max_connections).unwrap_or(usize::MAX),
+        connections_max: arguments.max_connections,
         ..Limits::default()
     };
     descriptors::fit(limits, ServerConfig::default().cores.get())

@@ -41,12 +41,17 @@ pub struct Patience {
     pub write_bytes_per_second_min: u32,
 }
 
+impl Limits {
+    /// The most connections unless more are asked for. With half a head each they take some 130 MiB.
+    pub const CONNECTIONS_MAX: usize = 4096;
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
             body_bytes_max: 1 << 20,
             head_bytes_max: 64 << 10,
-            connections_max: 4096,
+            connections_max: Self::CONNECTIONS_MAX,
             refusals_per_core_max: 64,
             request_bytes_max: 32 << 20,
             unread_bytes_max: 32 << 20,
