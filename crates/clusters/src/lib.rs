@@ -18,6 +18,10 @@ use std::sync::Arc;
 use portcullis_api::{ClusterId, HsmId, Scope};
 use tokio::sync::watch;
 
+/// The crypto user as which KMS logs in to the HSMs of a cluster (KMS Developer Guide, "Create a
+/// CloudHSM key store").
+pub const KMSUSER: &str = "kmsuser";
+
 /// The clusters of a CloudHSM.
 pub trait Clusters: Send + Sync + Debug {
     /// The cluster, unless it does not exist or is deleted.

@@ -26,7 +26,6 @@ mod tests;
 
 pub(crate) use check::check_pair;
 pub use customer::{CannotSign, CustomerAuthority};
-pub(crate) use key::PrivateKey;
 pub(crate) use makers::Makers;
 pub use makers::Roots;
 pub(crate) use request::give_birth;

@@ -15,7 +15,7 @@ use crate::chaos::{
 };
 use crate::fleet::FleetError;
 use crate::record::HsmRecord;
-use portcullis_clusters::{Clusters, HsmState, NetworkTrouble};
+use portcullis_clusters::{Clusters, HsmState, KMSUSER, NetworkTrouble};
 
 impl CloudHsm {
     /// Breaks what `order` says, and undoes it by itself when the order's time is over.
@@ -196,7 +196,7 @@ impl CloudHsm {
                 Some(Remedy::RepairDisk)
             }
             Breakage::LockKmsuser | Breakage::ChangeKmsuserPassword | Breakage::RemoveKmsuser => {
-                let before = self.fleet.kmsuser_of(hsm).await;
+                let before = self.fleet.user_of(hsm, KMSUSER).await;
                 Some(Remedy::RestoreUser(before.map_err(failed)?))
             }
             Breakage::Hang
@@ -240,13 +240,13 @@ impl CloudHsm {
                 let _one_at_a_time = self.control.lock().await;
                 self.fleet.corrupt(hsm).await.map_err(failed)
             }
-            Breakage::LockKmsuser => self.fleet.lock_kmsuser(hsm).await.map_err(failed),
+            Breakage::LockKmsuser => self.fleet.lock_user(hsm, KMSUSER).await.map_err(failed),
             Breakage::ChangeKmsuserPassword => {
                 let password = self.random_password();
-                let changed = self.fleet.change_kmsuser(hsm, &password).await;
+                let changed = self.fleet.change_password(hsm, KMSUSER, &password).await;
                 changed.map_err(failed)
             }
-            Breakage::RemoveKmsuser => self.fleet.remove_kmsuser(hsm).await.map_err(failed),
+            Breakage::RemoveKmsuser => self.fleet.remove_user(hsm, KMSUSER).await.map_err(failed),
             Breakage::Hang
             | Breakage::Slow(_)
             | Breakage::FillDisk
@@ -331,7 +331,7 @@ impl CloudHsm {
                 self.start_again(hsm).await
             }
             Remedy::RestoreUser(tampered) => {
-                let restored = self.fleet.restore_kmsuser(hsm, tampered).await;
+                let restored = self.fleet.restore_user(hsm, KMSUSER, tampered).await;
                 restored.map_err(failed)
             }
         }

@@ -322,7 +322,7 @@ impl CloudHsm {
         let birth = give_birth(&self.makers, hsm, &*self.entropy, now).map_err(|error| {
             internal("The HSM's certificates could not be made.").because(error)
         })?;
-        let identity = KeptIdentity::unsigned(&birth.key);
+        let identity = KeptIdentity::unsigned(birth.key.pkcs8().clone());
         let made = self.fleet.create_blank(hsm, &identity).await;
         let certificates = Certificates::Requested {
             request: birth.request,

@@ -9,8 +9,8 @@ use portcullis_store::{Store, StoreError, Transaction};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::layout;
 use super::rejoin::USERS;
-use crate::record::layout;
 
 /// The disk of one HSM: its records, each sealed under the device key, and what the service notes
 /// beside them.

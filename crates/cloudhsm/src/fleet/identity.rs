@@ -1,11 +1,9 @@
 use std::sync::Arc;
 
 use portcullis_link::{Identity, pem_to_der};
+use portcullis_store::versioned::{decode, encode};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
-
-use crate::certificate::PrivateKey;
-use crate::record::{decode, encode};
 
 /// What an HSM keeps as its identity, in its own record and in every backup: the cluster's
 /// private key from the first HSM's birth on, and the certificate once there is one.
@@ -16,10 +14,10 @@ pub(crate) struct KeptIdentity {
 }
 
 impl KeptIdentity {
-    /// Before the request is signed.
-    pub(crate) fn unsigned(key: &PrivateKey) -> Self {
+    /// Before the request is signed: a private key as PKCS #8 DER alone.
+    pub(crate) const fn unsigned(private_key: Zeroizing<Vec<u8>>) -> Self {
         Self {
-            private_key: key.pkcs8().clone(),
+            private_key,
             certificate: None,
         }
     }

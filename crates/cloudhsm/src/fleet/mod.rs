@@ -7,12 +7,16 @@
 //! An HSM that was placed on another host is a `Remote` instead: the fleet of that host runs it, and
 //! this one sends it errands.
 
+mod capture;
 mod condition;
 mod device;
 mod disk;
 mod disks;
 mod errand;
+mod error;
 mod identity;
+mod layout;
+mod line;
 mod node;
 mod peer;
 mod perform;
@@ -23,23 +27,23 @@ mod serve;
 mod synchronise;
 mod trouble;
 
+pub(crate) use capture::Capture;
 pub(crate) use condition::Ailment;
 pub use device::{InvalidProfile, Latency, Profile};
 pub use disks::{Disks, FileDisks, FoundDisk, MemoryDisks};
 pub(crate) use errand::{Letter, MESSAGE_BYTES_MAX, Outcome, decode, encode};
+pub(crate) use error::FleetError;
 pub(crate) use identity::KeptIdentity;
-pub(crate) use node::Capture;
-pub(crate) use remote::{Courier, Undelivered};
+pub(crate) use line::Line;
 pub(crate) use trouble::Tampered;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use portcullis_api::HsmId;
-use portcullis_hsm::{Change, DeviceKey, Hsm, Image, Limits, Settings};
+use portcullis_hsm::{Change, DeviceKey, Hsm, Limits, Settings};
 use portcullis_link::{Listener, Listening, Transport};
 use portcullis_seam::{Entropy, WallClock, WorkPool};
 use portcullis_store::Store;
@@ -93,22 +97,6 @@ struct Devices {
     own: BTreeMap<HsmId, Option<Profile>>,
     /// How much those hold that hold less than the software could.
     limits: BTreeMap<HsmId, Limits>,
-}
-
-/// Why an HSM does not run: for the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct FleetError(String);
-
-impl FleetError {
-    fn of(hsm: &HsmId, what: &str, why: impl fmt::Display) -> Self {
-        Self(format!("{hsm}: {what}: {why}"))
-    }
-}
-
-impl fmt::Display for FleetError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
 }
 
 impl Fleet {
@@ -503,18 +491,6 @@ impl Fleet {
             && member.node.as_ref().is_some_and(Node::is_down)
         {
             member.listening = None;
-        }
-    }
-}
-
-impl Capture {
-    /// The content of a backup, which has no notes of deletions.
-    ///
-    /// Rule BK-02: in a cluster made from it, keys that were deleted since are there again.
-    pub(crate) fn of_backup(image: Image) -> Self {
-        Self {
-            image,
-            notes: Notes::default(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use portcullis_hsm::{
-    Answer, Change, Command, Fingerprint, Hsm, HsmKeyId, Image, Limits, MaskedKey, Refusal, Reply,
+    Answer, Change, Command, Fingerprint, Hsm, HsmKeyId, Limits, MaskedKey, Refusal, Reply,
     Role,
 };
 use portcullis_seam::plant::{Bug, planted};
@@ -15,6 +15,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use super::capture::Capture;
 use super::condition::Condition;
 use super::device::Station;
 use super::disk::{Disk, Notes, Writes, key_of_record};
@@ -48,13 +49,6 @@ pub(crate) struct Core {
     metered: AtomicBool,
     /// Where answers wait for their time.
     pub(super) runtime: Handle,
-}
-
-/// An HSM at an instant, for a backup or a new HSM.
-#[derive(Debug)]
-pub(crate) struct Capture {
-    pub(crate) image: Image,
-    pub(crate) notes: Notes,
 }
 
 impl Node {

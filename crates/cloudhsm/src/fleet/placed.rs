@@ -7,15 +7,16 @@ use portcullis_hsm::Image;
 
 use super::disk::Contents;
 use super::errand::{Content, Errand, Outcome};
+use super::line::Line;
 use super::peer::Peer;
-use super::remote::{Courier, Remote, Undelivered, unexpected};
+use super::remote::{Remote, Undelivered, unexpected};
 use super::{Capture, Fleet, FleetError, KeptIdentity};
 
 impl Fleet {
-    /// From here on the HSM is one of the host to which `courier` goes.
-    pub(crate) fn place(&self, id: &HsmId, courier: Arc<dyn Courier>) {
+    /// From here on the HSM is one of the host to which `line` goes.
+    pub(crate) fn place(&self, id: &HsmId, line: Arc<Line>) {
         let mut remotes = self.remotes.lock();
-        let make = || Arc::new(Remote::new(id.clone(), courier));
+        let make = || Arc::new(Remote::new(id.clone(), line));
         let remote = Arc::clone(remotes.entry(id.clone()).or_insert_with(make));
         drop(remotes);
         let device = self.profile(id);
@@ -53,12 +54,8 @@ impl Fleet {
     }
 
     /// Destroys what a host has of an HSM that is not placed there.
-    pub(crate) async fn wipe(
-        &self,
-        id: &HsmId,
-        courier: Arc<dyn Courier>,
-    ) -> Result<(), FleetError> {
-        remove(id, &Remote::new(id.clone(), courier)).await
+    pub(crate) async fn wipe(&self, id: &HsmId, line: Arc<Line>) -> Result<(), FleetError> {
+        remove(id, &Remote::new(id.clone(), line)).await
     }
 
     /// Takes an HSM of this process down, after what was begun is on its disk.

@@ -2,16 +2,15 @@
 //! way to its host.
 
 use std::collections::BTreeSet;
-use std::fmt::Debug;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use portcullis_api::HsmId;
 use portcullis_hsm::{HsmKeyId, MaskedKey};
-use portcullis_link::BoxFuture;
 
 use super::errand::{Errand, Fittings, KeyErrand, Letter, Outcome, Status, Tally};
+use super::line::Line;
 use super::peer::{Peer, Told};
 
 /// Why an errand brought nothing.
@@ -31,23 +30,11 @@ impl std::fmt::Display for Undelivered {
     }
 }
 
-/// Carries letters to a host.
-pub(crate) trait Courier: Send + Sync + Debug {
-    /// Carries one, and brings what came of it.
-    fn carry(&self, letter: Letter) -> BoxFuture<'_, Result<Outcome, Undelivered>>;
-
-    /// Whether the host is connected.
-    fn is_connected(&self) -> bool;
-
-    /// The date, for letters.
-    fn now_ms(&self) -> u64;
-}
-
 /// An HSM on another host.
 #[derive(Debug)]
 pub(crate) struct Remote {
     hsm: HsmId,
-    courier: Arc<dyn Courier>,
+    line: Arc<Line>,
     seen: Mutex<Status>,
     fittings: Mutex<Fittings>,
     /// Held while fittings are sent, so that the last ones sent are the last ones set.
@@ -55,10 +42,10 @@ pub(crate) struct Remote {
 }
 
 impl Remote {
-    pub(crate) fn new(hsm: HsmId, courier: Arc<dyn Courier>) -> Self {
+    pub(crate) fn new(hsm: HsmId, line: Arc<Line>) -> Self {
         Self {
             hsm,
-            courier,
+            line,
             seen: Mutex::default(),
             fittings: Mutex::default(),
             fitting: tokio::sync::Mutex::default(),
@@ -67,7 +54,7 @@ impl Remote {
 
     /// Whether its host is connected and it was running when it was seen last.
     pub(crate) fn is_up(&self) -> bool {
-        self.courier.is_connected() && self.seen.lock().running
+        self.line.is_connected() && self.seen.lock().running
     }
 
     pub(crate) fn is_activated(&self) -> bool {
@@ -89,10 +76,10 @@ impl Remote {
     pub(crate) async fn send(&self, errand: Errand) -> Result<Outcome, Undelivered> {
         let letter = Letter {
             hsm: self.hsm.clone(),
-            now_ms: self.courier.now_ms(),
+            now_ms: self.line.now_ms(),
             errand,
         };
-        let outcome = self.courier.carry(letter).await?;
+        let outcome = self.line.carry(letter).await?;
         if let Outcome::Failed(why) = outcome {
             return Err(Undelivered::Failed(why));
         }
@@ -137,7 +124,7 @@ impl Remote {
         let mut fittings = self.fittings.lock();
         let before = fittings.clone();
         change(&mut fittings);
-        if *fittings == before || !self.courier.is_connected() {
+        if *fittings == before || !self.line.is_connected() {
             return;
         }
         drop(fittings);

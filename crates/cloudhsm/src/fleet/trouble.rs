@@ -11,20 +11,14 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::condition::Condition;
+use super::layout;
 use super::node::Node;
 use super::{Ailment, Fleet, FleetError};
-use crate::record::layout;
-
-/// The crypto user that KMS logs in as.
-const KMSUSER: (&str, Role) = ("kmsuser", Role::CryptoUser);
-
-/// How a disk notes when it was changed last.
-const KMSUSER_NOTE: &str = "crypto-user/kmsuser";
 
 /// Five wrong passwords lock an account; more than these mean that something else is wrong.
 const ATTEMPTS_MAX: usize = 16;
 
-/// `kmsuser` of one HSM before a fault: a password hash, so never printed and kept only sealed.
+/// A crypto user of one HSM before a fault: a password hash, so never printed and kept only sealed.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Tampered {
     before: Option<Zeroizing<Vec<u8>>>,
@@ -119,22 +113,21 @@ impl Fleet {
             .map_err(|error| FleetError::of(id, "its disk failed", error))
     }
 
-    /// `kmsuser` of an HSM as it is, for the undoing of what will be done to it.
-    pub(crate) async fn kmsuser_of(&self, id: &HsmId) -> Result<Tampered, FleetError> {
-        let node = self.up(id)?;
-        let before = record_of(&node);
-        let changed = last_change(&node).await;
+    /// A crypto user of an HSM as it is, for the undoing of what will be done to it.
+    pub(crate) async fn user_of(&self, id: &HsmId, username: &str) -> Result<Tampered, FleetError> {
+        let node = self.up(id, username)?;
+        let before = record_of(&node, username);
+        let changed = last_change(&node, username).await;
         Ok(Tampered { before, changed })
     }
 
-    /// Gives wrong passwords for `kmsuser` until the HSM locks it out.
-    pub(crate) async fn lock_kmsuser(&self, id: &HsmId) -> Result<(), FleetError> {
-        let node = self.up(id)?;
-        let (username, role) = KMSUSER;
+    /// Gives wrong passwords for a crypto user until the HSM locks it out.
+    pub(crate) async fn lock_user(&self, id: &HsmId, username: &str) -> Result<(), FleetError> {
+        let node = self.up(id, username)?;
         for _attempt in 0..ATTEMPTS_MAX {
             let wrong = Command::Login {
                 username: username.to_owned(),
-                role,
+                role: Role::CryptoUser,
                 password: Secret::new("not the password"),
                 fence: None,
                 exclusive: false,
@@ -143,55 +136,60 @@ impl Fleet {
             match node.carry_out(wrong).await {
                 Err(Refusal::WrongPassword) => {}
                 Err(Refusal::LockedOut) => return Ok(()),
-                Err(refusal) => return Err(FleetError::of(id, CANNOT, refusal)),
-                Ok(_) => return Err(FleetError::of(id, CANNOT, "that is its password")),
+                Err(refusal) => return Err(FleetError::of(id, &cannot(username), refusal)),
+                Ok(_) => {
+                    return Err(FleetError::of(
+                        id,
+                        &cannot(username),
+                        "that is its password",
+                    ));
+                }
             }
         }
         Ok(())
     }
 
-    /// Gives `kmsuser` another password on one HSM.
-    pub(crate) async fn change_kmsuser(
+    /// Gives a crypto user another password on one HSM.
+    pub(crate) async fn change_password(
         &self,
         id: &HsmId,
+        username: &str,
         password: &Secret,
     ) -> Result<(), FleetError> {
-        let node = self.up(id)?;
-        let (username, role) = KMSUSER;
-        node.tamper(|hsm| hsm.overwrite_password(username, role, password))
+        let node = self.up(id, username)?;
+        node.tamper(|hsm| hsm.overwrite_password(username, Role::CryptoUser, password))
             .await
-            .map_err(|refusal| FleetError::of(id, CANNOT, refusal))
+            .map_err(|refusal| FleetError::of(id, &cannot(username), refusal))
     }
 
-    /// Removes `kmsuser` from one HSM, with its sessions; its keys stay.
-    pub(crate) async fn remove_kmsuser(&self, id: &HsmId) -> Result<(), FleetError> {
-        let node = self.up(id)?;
-        if record_of(&node).is_none() {
-            return Err(FleetError::of(id, CANNOT, Refusal::NoSuchUser));
+    /// Removes a crypto user from one HSM, with its sessions; its keys stay.
+    pub(crate) async fn remove_user(&self, id: &HsmId, username: &str) -> Result<(), FleetError> {
+        let node = self.up(id, username)?;
+        if record_of(&node, username).is_none() {
+            return Err(FleetError::of(id, &cannot(username), Refusal::NoSuchUser));
         }
-        let (username, role) = KMSUSER;
-        node.tamper(|hsm| hsm.overwrite_user(username, role, None))
+        node.tamper(|hsm| hsm.overwrite_user(username, Role::CryptoUser, None))
             .await
-            .map_err(|refusal| FleetError::of(id, CANNOT, refusal))
+            .map_err(|refusal| FleetError::of(id, &cannot(username), refusal))
     }
 
-    /// Puts `kmsuser` back as it was, unless somebody has changed it meanwhile.
+    /// Puts a crypto user back as it was, unless somebody has changed it meanwhile.
     ///
     /// Rule FT-06: undoing a fault never undoes a repair.
-    pub(crate) async fn restore_kmsuser(
+    pub(crate) async fn restore_user(
         &self,
         id: &HsmId,
+        username: &str,
         tampered: &Tampered,
     ) -> Result<(), FleetError> {
-        let node = self.up(id)?;
-        if last_change(&node).await != tampered.changed {
+        let node = self.up(id, username)?;
+        if last_change(&node, username).await != tampered.changed {
             return Ok(());
         }
-        let (username, role) = KMSUSER;
         let before = tampered.before.as_ref().map(|record| record.as_slice());
-        node.tamper(|hsm| hsm.overwrite_user(username, role, before))
+        node.tamper(|hsm| hsm.overwrite_user(username, Role::CryptoUser, before))
             .await
-            .map_err(|refusal| FleetError::of(id, CANNOT, refusal))
+            .map_err(|refusal| FleetError::of(id, &cannot(username), refusal))
     }
 
     /// Rule HOST-12: a fault that reaches into an HSM does not reach into another host.
@@ -202,21 +200,24 @@ impl Fleet {
         }
     }
 
-    fn up(&self, id: &HsmId) -> Result<Node, FleetError> {
-        self.within_reach(id, CANNOT)?;
+    fn up(&self, id: &HsmId, username: &str) -> Result<Node, FleetError> {
+        self.within_reach(id, &cannot(username))?;
         self.node(id)
-            .ok_or_else(|| FleetError::of(id, CANNOT, "it is down"))
+            .ok_or_else(|| FleetError::of(id, &cannot(username), "it is down"))
     }
 }
 
-/// What went wrong with a fault of `kmsuser`.
-const CANNOT: &str = "its kmsuser cannot be changed";
-
-fn record_of(node: &Node) -> Option<Zeroizing<Vec<u8>>> {
-    let (username, role) = KMSUSER;
-    node.user_record(username, role)
+/// What went wrong with a fault of a user.
+fn cannot(username: &str) -> String {
+    format!("its user {username} cannot be changed")
 }
 
-async fn last_change(node: &Node) -> Option<u64> {
-    node.notes().await.changed.get(KMSUSER_NOTE).copied()
+fn record_of(node: &Node, username: &str) -> Option<Zeroizing<Vec<u8>>> {
+    node.user_record(username, Role::CryptoUser)
+}
+
+/// When the disk notes that the user was changed last.
+async fn last_change(node: &Node, username: &str) -> Option<u64> {
+    let user = format!("crypto-user/{username}");
+    node.notes().await.changed.get(&user).copied()
 }

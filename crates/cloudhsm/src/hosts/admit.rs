@@ -1,44 +1,10 @@
 //! Whether a caller is let in: a pure decision over its record.
 
-use std::fmt;
-
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
-use portcullis_api::HsmId;
-use serde::{Deserialize, Serialize};
 
+use super::join::Join;
 use super::record::{HostRecord, Standing};
-use super::token::TokenSecret;
-
-/// The first message of a host: a few hundred bytes.
-pub(crate) const JOIN_BYTES_MAX: usize = 4 << 10;
-
-/// What a host says first.
-#[derive(PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Join {
-    pub(crate) number: u64,
-    /// The secret of the enrolment token, at the first time.
-    pub(crate) secret: Option<TokenSecret>,
-    /// The HSMs whose disks it has; one, unless something went wrong.
-    pub(crate) held: Vec<HsmId>,
-}
-
-impl fmt::Debug for Join {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Join(host {}, {:?})", self.number, self.held)
-    }
-}
-
-/// What the control plane answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Admission {
-    /// It is in, and stands in this zone.
-    Admitted { zone: String },
-    /// It is not, and will not be when it tries again.
-    Refused(String),
-    /// Something is wrong at the moment.
-    Later(String),
-}
 
 /// Why a host is not let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

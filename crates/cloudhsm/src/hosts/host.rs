@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use zeroize::Zeroizing;
 
-use super::admit::{Admission, Join};
+use super::join::{Admission, Join};
 use super::token::EnrolmentToken;
 use crate::fleet::{Disks, Equipment, Fleet, Letter, MESSAGE_BYTES_MAX, Outcome, decode, encode};
 use crate::record;

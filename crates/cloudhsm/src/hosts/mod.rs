@@ -15,7 +15,7 @@
 mod admit;
 mod enrol;
 mod host;
-mod line;
+mod join;
 mod placement;
 mod reception;
 mod record;
@@ -39,6 +39,6 @@ pub fn is_host_message(bytes: &[u8]) -> bool {
     use crate::fleet::{Letter, Outcome, decode};
     decode::<Letter>(bytes).is_ok()
         || decode::<Outcome>(bytes).is_ok()
-        || decode::<admit::Join>(bytes).is_ok()
-        || decode::<admit::Admission>(bytes).is_ok()
+        || decode::<join::Join>(bytes).is_ok()
+        || decode::<join::Admission>(bytes).is_ok()
 }

@@ -13,13 +13,13 @@ use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
-use super::admit::{Admission, JOIN_BYTES_MAX, Join, admit};
-use super::line::Line;
+use super::admit::admit;
+use super::join::{Admission, JOIN_BYTES_MAX, Join};
 use super::placement::DefaultPlacement;
 use super::record;
 use super::revoke::REVOKED;
 use crate::CloudHsm;
-use crate::fleet::{Courier, decode, encode};
+use crate::fleet::{Line, decode, encode};
 use portcullis_clusters::HsmState;
 
 /// How long a caller may take to say who it is.
@@ -127,11 +127,7 @@ impl CloudHsm {
     }
 
     /// The line to a host, made when it is first needed.
-    pub(crate) fn line_to(&self, number: u64, zone: &str) -> Arc<dyn Courier> {
-        self.own_line(number, zone)
-    }
-
-    fn own_line(&self, number: u64, zone: &str) -> Arc<Line> {
+    pub(crate) fn line_to(&self, number: u64, zone: &str) -> Arc<Line> {
         let mut lines = self.hosts.lines.lock();
         let clock = Arc::clone(&self.clock);
         let line = lines
@@ -148,8 +144,8 @@ impl CloudHsm {
             let lines = self.hosts.lines.lock();
             let ready = lines
                 .values()
-                .filter(|line| line.zone == zone && line.is_ready());
-            ready.map(|line| line.number).collect()
+                .filter(|line| line.zone() == zone && line.is_ready());
+            ready.map(|line| line.number()).collect()
         };
         if ready.is_empty() {
             return None;
@@ -198,7 +194,7 @@ impl CloudHsm {
         let own: Vec<Placed> = self
             .placements()
             .into_iter()
-            .filter(|(number, _)| *number == line.number)
+            .filter(|(number, _)| *number == line.number())
             .map(|(_, placed)| placed)
             .collect();
         for held in held {
@@ -207,8 +203,7 @@ impl CloudHsm {
             }
         }
         for placed in own {
-            let courier = Arc::<Line>::clone(line) as Arc<dyn Courier>;
-            self.fleet.place(&placed.hsm, courier);
+            self.fleet.place(&placed.hsm, Arc::clone(line));
             if placed.state != HsmState::CreateInProgress {
                 self.resume(&placed).await;
             }
@@ -218,8 +213,7 @@ impl CloudHsm {
 
     /// Rule HOST-09: what a host has of an HSM that was deleted, or made elsewhere, is wiped.
     async fn wipe(&self, line: &Arc<Line>, hsm: &HsmId) {
-        let line = Arc::<Line>::clone(line) as Arc<dyn Courier>;
-        if let Err(error) = self.fleet.wipe(hsm, line).await {
+        if let Err(error) = self.fleet.wipe(hsm, Arc::clone(line)).await {
             tracing::warn!(%error, "not wiped on its host");
         }
     }
@@ -309,18 +303,22 @@ async fn attend(caller: ControlCaller, cloud: Weak<CloudHsm>) {
         return;
     };
     line.connect(Arc::clone(&connection));
-    if strong.is_revoked(line.number) {
+    if strong.is_revoked(line.number()) {
         // While it was being let in.
         line.hang_up(REVOKED);
         return;
     }
-    tracing::info!(host = line.number, zone = line.zone, "a host has joined");
+    tracing::info!(
+        host = line.number(),
+        zone = line.zone(),
+        "a host has joined"
+    );
     strong.welcome(&line, &held).await;
     line.make_ready(&connection);
     drop(strong);
     let why = connection.closed().await;
     if line.disconnect(&connection) {
-        tracing::warn!(host = line.number, why, "a host is gone");
+        tracing::warn!(host = line.number(), why, "a host is gone");
     }
 }
 
@@ -339,7 +337,7 @@ async fn introduce(
         Err(why) => Admission::Refused(why.clone()),
     };
     let line = match (&admission, &join) {
-        (Admission::Admitted { zone }, Ok(join)) => Some(cloud.own_line(join.number, zone)),
+        (Admission::Admitted { zone }, Ok(join)) => Some(cloud.line_to(join.number, zone)),
         (Admission::Admitted { .. } | Admission::Refused(_) | Admission::Later(_), _) => None,
     };
     drop(cloud);

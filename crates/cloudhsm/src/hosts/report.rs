@@ -8,7 +8,6 @@ use serde::Serialize;
 
 use super::record::{self, Standing};
 use crate::CloudHsm;
-use crate::fleet::Courier;
 use crate::record::{Cluster, HsmRecord, decode, layout};
 use portcullis_clusters::HsmState;
 

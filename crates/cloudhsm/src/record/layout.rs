@@ -1,4 +1,4 @@
-//! Where records lie in the store. No other line of this crate spells a key.
+//! Where records lie in the control plane's store. No other line of this crate spells a key.
 //!
 //! ```text
 //! cloudhsm/roots                                          sealed: the makers' root certificates
@@ -9,19 +9,11 @@
 //! cloudhsm/fault/<number>                                 sealed: a fault and what undoes it, JSON
 //! cloudhsm/last-fault                                     the number of the last fault there was
 //! cloudhsm/image/<region>/<account>/<backup id>/<part>    sealed: users, keys, identity
-//!
-//! On the disk of an HSM:
-//!
-//! hsm/<record of the HSM>                                 sealed by the HSM
-//! deleted/<key id>                                        empty: this key was deleted on purpose
-//! changed/<role>/<user>                                   when this user was last changed
-//! damaged                                                 empty: a fault has inverted every hsm/ record
 //! ```
 
 use std::str::FromStr;
 
 use portcullis_api::{AccountId, BackupId, ClusterId, Region, Scope};
-use portcullis_hsm::HsmKeyId;
 
 pub(crate) const ROOTS: &str = "cloudhsm/roots";
 const CLUSTERS: &str = "cloudhsm/cluster/";
@@ -111,24 +103,6 @@ fn owned<T: FromStr>(path: &str) -> Option<(Scope, T)> {
     let account: AccountId = parts.next()?.parse().ok()?;
     let id = parts.next()?.parse().ok()?;
     Some((Scope { account, region }, id))
-}
-
-/// On the disk of an HSM: the HSM's own records.
-pub(crate) const HSM_RECORDS: &str = "hsm/";
-pub(crate) const DELETED: &str = "deleted/";
-pub(crate) const CHANGED: &str = "changed/";
-pub(crate) const DAMAGED: &str = "damaged";
-
-pub(crate) fn hsm_record(key: &str) -> String {
-    format!("{HSM_RECORDS}{key}")
-}
-
-pub(crate) fn deleted(id: &HsmKeyId) -> String {
-    format!("{DELETED}{id}")
-}
-
-pub(crate) fn changed(user: &str) -> String {
-    format!("{CHANGED}{user}")
 }
 
 #[cfg(test)]

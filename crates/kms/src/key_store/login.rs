@@ -6,12 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use portcullis_api::HsmId;
+use portcullis_clusters::KMSUSER;
 use portcullis_hsm::{Command, Fence, Refusal, Reply, Role, Secret, SessionId};
 use portcullis_link::{CallError, Channel, LinkError};
 use tokio::time::Instant;
-
-/// The crypto user that KMS logs in as (Developer Guide, the kmsuser crypto user).
-const KMSUSER: &str = "kmsuser";
 
 /// A management command takes milliseconds; an HSM that takes longer is not there.
 pub(super) const COMMAND_DEADLINE: Duration = Duration::from_secs(2);

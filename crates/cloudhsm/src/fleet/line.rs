@@ -2,11 +2,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use portcullis_link::{BoxFuture, ControlConnection};
+use portcullis_link::ControlConnection;
 use portcullis_seam::WallClock;
 use tokio::time::Instant;
 
-use crate::fleet::{Courier, Letter, MESSAGE_BYTES_MAX, Outcome, Undelivered, decode, encode};
+use super::errand::{Letter, MESSAGE_BYTES_MAX, Outcome, decode, encode};
+use super::remote::Undelivered;
 
 /// How long an errand may take: filling an HSM with a million keys takes tens of seconds. A host that
 /// is gone is noticed by the connection, within seconds.
@@ -14,9 +15,9 @@ const ERRAND_MAX: Duration = Duration::from_secs(120);
 
 /// The line to a host, whether it is connected or not.
 #[derive(Debug)]
-pub(super) struct Line {
-    pub(super) number: u64,
-    pub(super) zone: String,
+pub(crate) struct Line {
+    number: u64,
+    zone: String,
     clock: Arc<dyn WallClock>,
     present: Mutex<Option<Present>>,
 }
@@ -29,7 +30,7 @@ struct Present {
 }
 
 impl Line {
-    pub(super) fn new(number: u64, zone: String, clock: Arc<dyn WallClock>) -> Self {
+    pub(crate) fn new(number: u64, zone: String, clock: Arc<dyn WallClock>) -> Self {
         let present = Mutex::default();
         Self {
             number,
@@ -40,7 +41,7 @@ impl Line {
     }
 
     /// The host has called. A connection that it had before is closed.
-    pub(super) fn connect(&self, connection: Arc<ControlConnection>) {
+    pub(crate) fn connect(&self, connection: Arc<ControlConnection>) {
         let ready = false;
         let fresh = Present { connection, ready };
         if let Some(before) = self.present.lock().replace(fresh) {
@@ -48,7 +49,7 @@ impl Line {
         }
     }
 
-    pub(super) fn make_ready(&self, connection: &Arc<ControlConnection>) {
+    pub(crate) fn make_ready(&self, connection: &Arc<ControlConnection>) {
         if let Some(present) = &mut *self.present.lock()
             && Arc::ptr_eq(&present.connection, connection)
         {
@@ -57,7 +58,7 @@ impl Line {
     }
 
     /// This connection has ended. False when the host has another one by now.
-    pub(super) fn disconnect(&self, connection: &Arc<ControlConnection>) -> bool {
+    pub(crate) fn disconnect(&self, connection: &Arc<ControlConnection>) -> bool {
         let mut present = self.present.lock();
         let is_this = |present: &Present| Arc::ptr_eq(&present.connection, connection);
         let ended = present.as_ref().is_some_and(is_this);
@@ -68,7 +69,7 @@ impl Line {
     }
 
     /// Ends the connection, and says why to the host.
-    pub(super) fn hang_up(&self, why: &'static str) {
+    pub(crate) fn hang_up(&self, why: &'static str) {
         if let Some(present) = self.present.lock().take() {
             present.connection.close(why);
         }
@@ -80,37 +81,46 @@ impl Line {
     }
 
     /// Whether it can be given an HSM.
-    pub(super) fn is_ready(&self) -> bool {
+    pub(crate) fn is_ready(&self) -> bool {
         self.present.lock().as_ref().is_some_and(|it| it.ready)
     }
 
     /// Where it calls from.
-    pub(super) fn address(&self) -> Option<std::net::SocketAddr> {
+    pub(crate) fn address(&self) -> Option<std::net::SocketAddr> {
         let present = self.present.lock();
         present.as_ref().map(|it| it.connection.remote_address())
     }
-}
 
-impl Courier for Line {
-    fn carry(&self, letter: Letter) -> BoxFuture<'_, Result<Outcome, Undelivered>> {
-        Box::pin(async move {
-            let Some(connection) = self.connection() else {
-                let why = format!("host {} is not connected", self.number);
-                return Err(Undelivered::Away(why));
-            };
-            let message = encode(&letter).map_err(Undelivered::Failed)?;
-            let deadline = Instant::now() + ERRAND_MAX;
-            let answer = connection.ask(message, MESSAGE_BYTES_MAX, deadline).await;
-            let away = |error| Undelivered::Away(format!("host {}: {error}", self.number));
-            decode(&answer.map_err(away)?).map_err(Undelivered::Failed)
-        })
+    /// The host's number.
+    pub(crate) const fn number(&self) -> u64 {
+        self.number
     }
 
-    fn is_connected(&self) -> bool {
+    /// The Availability Zone that the host stands in.
+    pub(crate) fn zone(&self) -> &str {
+        &self.zone
+    }
+
+    /// Carries a letter to the host, and brings what came of it.
+    pub(crate) async fn carry(&self, letter: Letter) -> Result<Outcome, Undelivered> {
+        let Some(connection) = self.connection() else {
+            let why = format!("host {} is not connected", self.number);
+            return Err(Undelivered::Away(why));
+        };
+        let message = encode(&letter).map_err(Undelivered::Failed)?;
+        let deadline = Instant::now() + ERRAND_MAX;
+        let answer = connection.ask(message, MESSAGE_BYTES_MAX, deadline).await;
+        let away = |error| Undelivered::Away(format!("host {}: {error}", self.number));
+        decode(&answer.map_err(away)?).map_err(Undelivered::Failed)
+    }
+
+    /// Whether the host is connected.
+    pub(crate) fn is_connected(&self) -> bool {
         self.present.lock().is_some()
     }
 
-    fn now_ms(&self) -> u64 {
+    /// The date, for letters: milliseconds since 1970.
+    pub(crate) fn now_ms(&self) -> u64 {
         self.clock.now().millis()
     }
 }
