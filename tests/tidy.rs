@@ -31,6 +31,7 @@ const LAYERS: &[&[&str]] = &[
         "portcullis-clusters",
         "portcullis-time",
     ],
+    &["portcullis-fleet"],
     &["portcullis-cloudhsm", "portcullis-kms"],
     &["portcullis-console", "portcullis-server", "portcullis-sim"],
     &[

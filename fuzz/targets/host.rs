@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use portcullis_cloudhsm::{EnrolmentToken, is_host_message};
+use portcullis_fleet::{EnrolmentToken, is_host_message};
 
 fuzz_target!(|data: &[u8]| {
     let _accepted = is_host_message(data);

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use portcullis_cloudhsm::{
+use portcullis_fleet::{
     Disks, EnrolmentToken, HostConfig, HsmHost, InvalidToken, Joined, MakeTransport, is_host_folder,
 };
 use portcullis_hsm::{DeviceKey, Settings};

@@ -15,7 +15,8 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use portcullis_api::HsmId;
-use portcullis_cloudhsm::{Disks, FoundDisk, hsms_on_hosts};
+use portcullis_cloudhsm::hsms_on_hosts;
+use portcullis_fleet::{Disks, FoundDisk};
 use portcullis_loadgen::print;
 use portcullis_seam::SystemEntropy;
 use portcullis_server::Snapshots;

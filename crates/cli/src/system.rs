@@ -5,11 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_cloudhsm::{
-    CloudHsm, CloudHsmConfig, Disks, HostGate, MemoryDisks, Quotas, is_host_folder,
-    records_of_hosts,
-};
+use portcullis_cloudhsm::{CloudHsm, CloudHsmConfig, HostGate, Quotas, records_of_hosts};
 use portcullis_clusters::Clusters;
+use portcullis_fleet::{Disks, MemoryDisks, is_host_folder};
 use portcullis_hsm::{DeviceKey, Settings};
 use portcullis_kms::{Kms, KmsConfig};
 use portcullis_link::{

@@ -1,11 +1,11 @@
 //! CloudHSM: clusters and their HSMs, backups, certificates and users.
 //!
 //! The control plane decides by pure functions over records (`decide`), commits what they say and
-//! carries it out on a fleet of HSMs that really run: each a [`portcullis_hsm::Hsm`] with a disk
-//! and a listener of its own. Users and keys are managed over the link, like any client does it.
+//! carries it out on a [`portcullis_fleet::Fleet`] of HSMs that really run. Users and keys are managed
+//! over the link, like any client does it.
 //!
 //! This crate knows nothing of KMS, HTTP, QUIC or files: the link brings the transport, the store
-//! the disks. What KMS may know of clusters is in [`portcullis_clusters::Clusters`], and nothing else.
+//! the records. What KMS may know of clusters is in [`portcullis_clusters::Clusters`], and nothing else.
 //!
 //! Start reading at [`CloudHsm`], then `decide` for the rules and `control::progress` for what
 //! happens between two states.
@@ -21,7 +21,6 @@ mod certificate;
 mod chaos;
 mod control;
 mod decide;
-mod fleet;
 mod hosts;
 mod keys;
 mod network;
@@ -35,11 +34,9 @@ pub use certificate::{CannotSign, CustomerAuthority, Roots};
 pub use chaos::{BadOrder, FaultKind, FaultOrder, FaultReport};
 pub use control::{CloudHsm, CloudHsmConfig, FaultError, OpenError};
 pub use decide::{HsmsOn, InvalidPlacement};
-pub use fleet::{Disks, FileDisks, FoundDisk, InvalidProfile, Latency, MemoryDisks, Profile};
 pub use hosts::{
-    Enrolment, EnrolmentToken, HostConfig, HostEnd, HostError, HostGate, HostReport, HostState,
-    HsmHost, InvalidToken, Joined, MakeTransport, hsms_here, hsms_on_hosts, is_host_folder,
-    is_host_message, records_of_hosts,
+    Enrolment, HostError, HostGate, HostReport, HostState, hsms_here, hsms_on_hosts,
+    records_of_hosts,
 };
 pub use keys::{KeyPage, KeyRow, KeyTextError, NewKey, UnwrapRequest, WrapRequest, WrappedKey};
 pub use network::{

@@ -10,6 +10,7 @@ use portcullis_api::cloudhsm::{
 use portcullis_api::{
     AccountId, BackupId, ClusterId, EpochSeconds, Exception, HsmId, InvalidId, Region, Scope,
 };
+use portcullis_clusters::HsmState;
 use portcullis_seam::Timestamp;
 
 use crate::decide::{
@@ -17,7 +18,6 @@ use crate::decide::{
     Resource, refuse,
 };
 use crate::record::{Backup, BackupState, Certificates, Cluster, HsmRecord};
-use portcullis_clusters::HsmState;
 
 pub(crate) fn cluster_id(text: &str) -> Result<ClusterId, Exception> {
     text.parse()

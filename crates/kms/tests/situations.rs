@@ -20,8 +20,9 @@ use std::time::Duration;
 
 use portcullis_api::kms::*;
 use portcullis_api::{Blob, ClusterId, Code, Exception, SecretBlob};
-use portcullis_cloudhsm::{FaultOrder, Latency, Profile};
+use portcullis_cloudhsm::FaultOrder;
 use portcullis_clusters::Clusters;
+use portcullis_fleet::{Latency, Profile};
 use portcullis_hsm::{Role, Secret};
 use portcullis_kms::Connection;
 use serde_json::json;

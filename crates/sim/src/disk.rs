@@ -9,7 +9,7 @@ use std::task::{Context, Waker};
 
 use parking_lot::Mutex;
 use portcullis_api::HsmId;
-use portcullis_cloudhsm::{Disks, FoundDisk};
+use portcullis_fleet::{Disks, FoundDisk};
 use portcullis_hsm::HsmKeyId;
 use portcullis_store::{Place, StorageBackend, Store, StoreError, Transaction};
 use tokio::sync::Notify;

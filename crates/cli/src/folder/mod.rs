@@ -27,7 +27,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use portcullis_api::HsmId;
-use portcullis_cloudhsm::{Disks, FileDisks, FoundDisk, hsms_here};
+use portcullis_cloudhsm::hsms_here;
+use portcullis_fleet::{Disks, FileDisks, FoundDisk};
 use portcullis_seam::{Entropy, draw};
 use portcullis_store::{Contents, Record, Room, Store, StoreError, Transaction};
 use zeroize::Zeroizing;

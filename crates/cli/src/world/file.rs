@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use portcullis_api::kms::{KeySpec, KeyUsageType};
 use portcullis_api::{AccountId, ClusterId, KeyId, KeyStoreId, Region, Scope};
-use portcullis_cloudhsm::{Cidr, HsmsOn, Profile, Quotas};
+use portcullis_cloudhsm::{Cidr, HsmsOn, Quotas};
+use portcullis_fleet::Profile;
 use portcullis_kms::{AttestationTrust, check_key_material};
 use portcullis_seam::TimeScale;
 use portcullis_time::Pace;

@@ -10,7 +10,7 @@ use portcullis_api::kms::{
 };
 use portcullis_api::{ClusterId, Exception, KeyId, KeyStoreId, Scope, SecretText};
 use portcullis_cloudhsm::{Addresses, NetworkChange, default_subnets};
-use portcullis_clusters::Clusters;
+use portcullis_clusters::{Clusters, KMSUSER};
 use portcullis_hsm::{Role, Secret};
 use portcullis_kms::Connection;
 use portcullis_seam::draw;
@@ -21,9 +21,6 @@ use tokio::time::Instant;
 use super::World;
 use super::file::{ClusterEntry, KeyEntry, KeyStoreEntry, Password, SubnetEntry};
 use crate::system::System;
-
-/// The crypto user that KMS logs in as.
-const KMSUSER: &str = "kmsuser";
 
 /// The first admin's name.
 const ADMIN: &str = "admin";

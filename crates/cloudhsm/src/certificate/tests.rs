@@ -3,6 +3,7 @@ use std::process::Command;
 use portcullis_link::{pem_to_der, verify_certificate_signed_by};
 use portcullis_seam::{SystemEntropy, Timestamp};
 
+use super::key::PrivateKey;
 use super::request::Birth;
 use super::*;
 

@@ -1,12 +1,12 @@
 //! A fault as it lies in the store, so that it outlives the process.
 
 use portcullis_api::{HsmId, Scope};
+use portcullis_fleet::Tampered;
 use portcullis_seam::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::{Active, BadOrder, FaultOrder};
-use crate::fleet::Tampered;
 
 /// What was asked for, since when, and what undoes it.
 ///

@@ -3,13 +3,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_api::{HsmId, Scope};
+use portcullis_clusters::ClusterView;
+use portcullis_fleet::Ailment;
 use portcullis_link::{Direction, LinkEffect, LinkRule};
 use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{Breakage, FaultKind, Kept, Place, Undo};
-use crate::fleet::Ailment;
-use portcullis_clusters::ClusterView;
 
 /// Everything that is broken on purpose, by number.
 #[derive(Debug, Default)]

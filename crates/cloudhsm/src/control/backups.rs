@@ -1,6 +1,8 @@
 //! Taking backups, restoring them and letting old ones go.
 
 use portcullis_api::{BackupId, Exception, HsmId, Scope};
+use portcullis_clusters::HsmState;
+use portcullis_fleet::Capture;
 use portcullis_hsm::Image;
 use portcullis_seam::draw;
 use portcullis_seam::plant::{Bug, planted};
@@ -10,9 +12,7 @@ use super::progress::failed;
 use super::state_change::StateChange;
 use super::turns::Subject;
 use crate::decide::{Change, backup_is_due, changes_due};
-use crate::fleet::Capture;
 use crate::record::{Backup, BackupState, Cluster, internal, layout};
-use portcullis_clusters::HsmState;
 
 impl CloudHsm {
     /// Takes a backup from one HSM of an initialised cluster, and gives what it holds. One that has

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_api::{ClusterId, HsmId, Scope};
+use portcullis_clusters::{Clusters, HsmState, KMSUSER, NetworkTrouble};
+use portcullis_fleet::FleetError;
 use portcullis_hsm::Secret;
 use portcullis_seam::draw;
 
@@ -13,9 +15,7 @@ use crate::chaos::{
     Active, Breakage, BrokenNetwork, Dates, FaultOrder, FaultReport, Place, Registry, Remedy, Undo,
     hsms,
 };
-use crate::fleet::FleetError;
 use crate::record::HsmRecord;
-use portcullis_clusters::{Clusters, HsmState, KMSUSER, NetworkTrouble};
 
 impl CloudHsm {
     /// Breaks what `order` says, and undoes it by itself when the order's time is over.

@@ -1,9 +1,9 @@
 //! Which device profile the HSMs of a cluster have.
 
 use portcullis_api::{ClusterId, Exception, HsmId, Scope};
+use portcullis_fleet::Profile;
 
 use super::CloudHsm;
-use crate::fleet::Profile;
 use crate::record::Cluster;
 
 impl CloudHsm {

@@ -4,12 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use portcullis_api::{ClusterId, HsmId, Scope};
+use portcullis_clusters::{HsmState, NetworkTrouble};
 
 use super::CloudHsm;
 use crate::chaos::BadOrder;
 use crate::record::Cluster;
 use crate::{Addresses, NetworkChange};
-use portcullis_clusters::{HsmState, NetworkTrouble};
 
 /// Why a control did nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -36,12 +36,12 @@ use tokio::task::AbortHandle;
 use self::unfinished::Unfinished;
 use crate::certificate::{CustomerAuthority, Makers, Roots};
 use crate::chaos::Registry;
-use crate::fleet::{Disks, Equipment, Fleet};
 use crate::hosts::Hosts;
 use crate::quota::Quotas;
 use crate::record::{Cluster, Ledger, layout};
 use crate::users::Sessions;
 use portcullis_clusters::{ClusterView, HsmState};
+use portcullis_fleet::{Disks, Equipment, Fleet};
 use portcullis_time::Pacing;
 use turns::Turns;
 

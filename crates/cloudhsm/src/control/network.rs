@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portcullis_api::{Exception, Scope};
+use portcullis_clusters::NetworkTrouble;
 
 use super::CloudHsm;
 use crate::network::rules_of_cloudhsm;
 use crate::record::{Cluster, State};
 use crate::{Network, NetworkChange, Rule};
-use portcullis_clusters::NetworkTrouble;
 
 impl CloudHsm {
     /// The network of an account in a Region.

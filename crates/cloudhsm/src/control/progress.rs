@@ -13,6 +13,8 @@
 //! and its commit, the next start or the next call takes the same step again.
 
 use portcullis_api::{ClusterId, Exception, HsmId, Scope};
+use portcullis_clusters::{ClusterState, HsmState};
+use portcullis_fleet::{FleetError, KeptIdentity};
 use portcullis_seam::draw;
 use portcullis_seam::plant::{Bug, planted};
 
@@ -20,10 +22,8 @@ use super::CloudHsm;
 use super::state_change::StateChange;
 use super::turns::Subject;
 use crate::certificate::give_birth;
-use crate::fleet::{FleetError, KeptIdentity};
 use crate::network::hex_id;
 use crate::record::{Certificates, Cluster, HsmRecord, internal};
-use portcullis_clusters::{ClusterState, HsmState};
 
 /// What has to be done next.
 #[derive(Debug, PartialEq, Eq)]

@@ -4,6 +4,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use portcullis_api::{ClusterId, Exception, HsmId, Scope};
+use portcullis_clusters::HsmState;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
@@ -11,7 +12,6 @@ use super::CloudHsm;
 use super::turns::Turns;
 use super::unfinished::Unfinished;
 use crate::record::Cluster;
-use portcullis_clusters::HsmState;
 
 /// How often HSMs are brought in step. Our choice: the documentation says "periodically".
 const TEND_EVERY: Duration = Duration::from_secs(10);

@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use portcullis_api::{ClusterId, Exception, HsmId, Scope};
+use portcullis_clusters::{ClusterView, Clusters, HsmView, NetworkTrouble};
 use tokio::sync::watch;
 
 use super::CloudHsm;
 use crate::record::{Cluster, HsmRecord};
-use portcullis_clusters::{ClusterView, Clusters, HsmView, NetworkTrouble};
 
 impl CloudHsm {
     /// Every cluster, in the order of account, Region and ID.

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use portcullis_api::cloudhsm::InitializeClusterRequest;
 use portcullis_api::{BackupId, ClusterId, Exception, Scope};
+use portcullis_clusters::HsmState;
 
 use super::CloudHsm;
 use crate::certificate::CustomerAuthority;
 use crate::decide::{not_found, refuse};
 use crate::record::{Certificates, Cluster, internal};
-use portcullis_clusters::HsmState;
 
 impl CloudHsm {
     /// Initialises a cluster as its owner does with openssl: makes a root certificate, signs the

@@ -2,12 +2,12 @@
 //! tags and policies.
 
 use portcullis_api::{AccountId, BackupId, Code, Exception};
+use portcullis_clusters::ClusterState;
 
 use super::tests::{backup, backup_id, cluster, cluster_id, create_cluster, create_hsm, fresh};
 use super::tests::{issued, region, scope, with};
 use super::*;
 use crate::record::{Backup, BackupState, Shared, Source, State};
-use portcullis_clusters::ClusterState;
 
 const DAY: u64 = 24 * 60 * 60 * 1000;
 const NOW: u64 = 1000 * DAY;

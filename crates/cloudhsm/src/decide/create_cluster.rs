@@ -1,13 +1,13 @@
 use std::collections::BTreeMap;
 
 use portcullis_api::{AccountId, BackupId, ClusterId, Code, Exception, Scope};
+use portcullis_clusters::ClusterState;
 
 use super::tags::check_tags;
 use super::{no_backup, ready, refuse};
 use crate::network::{Network, hex_id};
 use crate::policy::{CREATE_CLUSTER, Policy};
 use crate::record::{Backup, Certificates, Cluster, HSM1, HSM2M, Shared, State};
-use portcullis_clusters::ClusterState;
 
 /// CreateCluster.
 #[derive(Debug)]

@@ -1,11 +1,11 @@
 use std::net::Ipv4Addr;
 
 use portcullis_api::{ClusterId, Exception, HsmId, Region};
+use portcullis_clusters::{ClusterState, HsmState};
 
 use super::{busy, existing, refuse};
 use crate::network::AddressRefusal;
 use crate::record::{Cluster, HsmRecord, State};
-use portcullis_clusters::{ClusterState, HsmState};
 
 /// CreateHsm.
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 use portcullis_api::{ClusterId, Exception};
+use portcullis_clusters::ClusterState;
 
 use super::{busy, existing, refuse};
 use crate::record::{Cluster, State};
-use portcullis_clusters::ClusterState;
 
 /// DeleteCluster.
 #[derive(Debug)]

@@ -1,10 +1,10 @@
 use std::net::Ipv4Addr;
 
 use portcullis_api::{ClusterId, Exception, HsmId};
+use portcullis_clusters::{ClusterState, HsmState};
 
 use super::{busy, existing, not_found, refuse};
 use crate::record::{Cluster, HsmRecord, State};
-use portcullis_clusters::{ClusterState, HsmState};
 
 /// DeleteHsm.
 #[derive(Debug)]

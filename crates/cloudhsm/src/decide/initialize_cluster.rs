@@ -1,9 +1,9 @@
 use portcullis_api::{ClusterId, Exception};
+use portcullis_clusters::ClusterState;
 
 use super::{busy, existing, refuse};
 use crate::certificate::check_pair;
 use crate::record::{Certificates, Cluster, State};
-use portcullis_clusters::ClusterState;
 
 /// InitializeCluster. Both certificates in PEM.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 //! draws a random number or touches an HSM.
 //!
 //! A decision gives the cluster as it shall be at once, in one of the states that end in
-//! `_IN_PROGRESS`; `fleet::progress` carries it on from there.
+//! `_IN_PROGRESS`; `control::progress` carries it on from there.
 
 #[cfg(test)]
 mod backup_tests;

@@ -1,11 +1,11 @@
 use std::time::Duration;
 
 use portcullis_api::{ClusterId, Exception};
+use portcullis_clusters::ClusterState;
 
 use super::create_cluster::{check_hsm_type, retention};
 use super::{busy, existing, refuse};
 use crate::record::{Cluster, HSM1, HSM2M, Rollback, State};
-use portcullis_clusters::ClusterState;
 
 /// ModifyCluster.
 #[derive(Debug)]

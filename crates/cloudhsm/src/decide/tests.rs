@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use portcullis_api::{BackupId, Code, HsmId, Region, Scope};
+use portcullis_clusters::{ClusterState, HsmState};
 use portcullis_seam::{SystemEntropy, Timestamp};
 
 use super::*;
 use crate::certificate::{CustomerAuthority, Makers, give_birth};
 use crate::network::{default_subnets, default_vpc};
 use crate::record::{Backup, BackupState, Certificates, HsmRecord, Rollback};
-use portcullis_clusters::{ClusterState, HsmState};
 
 pub(super) fn region() -> Region {
     "us-east-1".parse().unwrap()

@@ -2,8 +2,8 @@
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
+use portcullis_fleet::Join;
 
-use super::join::Join;
 use super::record::{HostRecord, Standing};
 
 /// Why a host is not let in.

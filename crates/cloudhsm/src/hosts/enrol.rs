@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use portcullis_api::Region;
+use portcullis_fleet::EnrolmentToken;
 
 use super::admit::sha256;
 use super::record::{self, HostRecord, Standing};
-use super::token::EnrolmentToken;
 use crate::{CloudHsm, default_subnets};
 
 /// How long a token may wait to be used. Our choice: long enough to start a machine.

@@ -8,19 +8,19 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use portcullis_api::{ClusterId, HsmId, Scope};
+use portcullis_clusters::HsmState;
+use portcullis_fleet::{Admission, JOIN_BYTES_MAX, Join};
+use portcullis_fleet::{Line, decode, encode};
 use portcullis_link::{ClientIdentity, ControlCaller, ControlConnection, ControlListener};
 use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::admit::admit;
-use super::join::{Admission, JOIN_BYTES_MAX, Join};
 use super::placement::DefaultPlacement;
 use super::record;
 use super::revoke::REVOKED;
 use crate::CloudHsm;
-use crate::fleet::{Line, decode, encode};
-use portcullis_clusters::HsmState;
 
 /// How long a caller may take to say who it is.
 const JOIN_WITHIN: Duration = Duration::from_secs(5);

@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 
 use portcullis_api::{ClusterId, HsmId};
+use portcullis_clusters::HsmState;
 use portcullis_store::Store;
 use serde::Serialize;
 
 use super::record::{self, Standing};
 use crate::CloudHsm;
 use crate::record::{Cluster, HsmRecord, decode, layout};
-use portcullis_clusters::HsmState;
 
 /// A host, as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -1,11 +1,11 @@
 //! Taking an invitation back, for good.
 
 use portcullis_api::HsmId;
+use portcullis_clusters::HsmState;
 
 use super::enrol::HostError;
 use super::record::{self, HostRecord, Standing};
 use crate::CloudHsm;
-use portcullis_clusters::HsmState;
 
 /// What a revoked host hears when its connection ends.
 pub(super) const REVOKED: &str = "the host was revoked";

@@ -2,10 +2,10 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use portcullis_api::{AccountId, BackupId, ClusterId, HsmId, Scope};
+use portcullis_clusters::{ClusterState, HsmState};
 use serde::{Deserialize, Serialize};
 
 use super::{Record, layout};
-use portcullis_clusters::{ClusterState, HsmState};
 
 /// A cluster and its HSMs: one record, so that an HSM and its cluster never disagree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

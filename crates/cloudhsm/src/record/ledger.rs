@@ -6,7 +6,7 @@ use portcullis_store::{Expect, Store, StoreError, Transaction};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::fleet::Profile;
+use portcullis_fleet::Profile;
 
 use super::decoded::Decoded;
 use super::{Backup, Cluster, Shared, State, decode, encode, layout};

@@ -1,11 +1,11 @@
 use std::fmt;
 
 use portcullis_api::{ClusterId, HsmId};
+use portcullis_clusters::ClusterState;
 use portcullis_hsm::Refusal;
 use portcullis_link::CallError;
 
 use crate::KeyTextError;
-use portcullis_clusters::ClusterState;
 
 /// Why an operation on users or keys failed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,11 +2,11 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use portcullis_api::{ClusterId, HsmId, Scope};
+use portcullis_clusters::HsmState;
 use portcullis_hsm::{Command, Reply, Role, UserInfo};
 
 use super::{UserError, deadline, unexpected};
 use crate::CloudHsm;
-use portcullis_clusters::HsmState;
 
 /// A user of a cluster as `user list` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]

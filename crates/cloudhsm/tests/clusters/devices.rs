@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_api::{ClusterId, HsmId};
-use portcullis_cloudhsm::{Latency, Profile};
+use portcullis_fleet::{Latency, Profile};
 use portcullis_hsm::{HsmKeyId, Refusal, Secret};
 use portcullis_link::CallError;
 use tokio::time::Instant;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use portcullis_api::HsmId;
-use portcullis_cloudhsm::{Disks, FoundDisk};
+use portcullis_fleet::{Disks, FoundDisk};
 use portcullis_store::{StorageBackend, Store, StoreError};
 
 #[derive(Debug, Default)]

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use portcullis_api::HsmId;
 use portcullis_api::cloudhsm::CreateHsmRequest;
-use portcullis_cloudhsm::{CloudHsm, Disks, FileDisks, OpenError};
+use portcullis_cloudhsm::{CloudHsm, OpenError};
 use portcullis_clusters::{ClusterState, HsmState, NetworkTrouble};
+use portcullis_fleet::{Disks, FileDisks};
 use portcullis_hsm::{DeviceKey, HsmKeyId, Refusal, Role, Secret};
 use portcullis_link::CallError;
 use portcullis_seam::SystemEntropy;
@@ -144,7 +145,7 @@ async fn everything_is_there_after_a_restart_on_the_same_files() {
 
     // The files are closed and opened again: nothing is kept in memory.
     world.store = Store::memory();
-    world.disks = Arc::new(portcullis_cloudhsm::MemoryDisks::default());
+    world.disks = Arc::new(portcullis_fleet::MemoryDisks::default());
     world.start().await;
     world.store = reopened(&folder.path().join("records.redb")).await;
     world.disks = Arc::new(FileDisks::new(

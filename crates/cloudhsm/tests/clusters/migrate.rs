@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use portcullis_api::cloudhsm::{CreateClusterRequest, ModifyClusterRequest};
 use portcullis_api::{ClusterId, HsmId};
-use portcullis_cloudhsm::Disks;
 use portcullis_clusters::ClusterState;
+use portcullis_fleet::Disks;
 use portcullis_hsm::{HsmKeyId, Secret};
 
 use crate::disks::FailingDisks;

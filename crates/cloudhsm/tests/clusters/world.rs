@@ -11,8 +11,9 @@ use portcullis_api::cloudhsm::{
     DescribeClustersRequest,
 };
 use portcullis_api::{ClusterId, HsmId, Scope};
-use portcullis_cloudhsm::{CloudHsm, CloudHsmConfig, Disks, MemoryDisks, Quotas, default_subnets};
+use portcullis_cloudhsm::{CloudHsm, CloudHsmConfig, Quotas, default_subnets};
 use portcullis_clusters::{ClusterView, Clusters};
+use portcullis_fleet::{Disks, MemoryDisks};
 use portcullis_hsm::{
     Call, Command, DeviceKey, HsmKeyId, KeyTemplate, Operation, Reply, Role, Secret, SessionId,
     Settings,

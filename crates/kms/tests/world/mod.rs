@@ -9,8 +9,9 @@ use std::time::Duration;
 use portcullis_api::cloudhsm::{CreateClusterRequest, CreateHsmRequest};
 use portcullis_api::kms::*;
 use portcullis_api::{Blob, ClusterId, Code, Exception, Scope, SecretBlob, SecretText};
-use portcullis_cloudhsm::{CloudHsm, CloudHsmConfig, MemoryDisks, Quotas, default_subnets};
+use portcullis_cloudhsm::{CloudHsm, CloudHsmConfig, Quotas, default_subnets};
 use portcullis_clusters::{Clusters, HsmState, NetworkTrouble};
+use portcullis_fleet::MemoryDisks;
 use portcullis_hsm::{DeviceKey, Limits, Role, Secret, Settings};
 use portcullis_kms::{AttestationTrust, Connection, ConnectionError, Kms, KmsConfig};
 use portcullis_link::{

@@ -161,7 +161,7 @@ const DECODERS: &[(&str, Decoder)] = &[
         }
     }),
     ("messages of hosts", |bytes| {
-        let _accepted = portcullis_cloudhsm::is_host_message(bytes);
+        let _accepted = portcullis_fleet::is_host_message(bytes);
     }),
     ("attestation documents", |bytes| {
         let _document = portcullis_attest::Document::parse(bytes);

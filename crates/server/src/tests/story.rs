@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use portcullis_cloudhsm::{CloudHsm, CloudHsmConfig, MemoryDisks, Quotas};
+use portcullis_cloudhsm::{CloudHsm, CloudHsmConfig, Quotas};
+use portcullis_fleet::MemoryDisks;
 use portcullis_hsm::{DeviceKey, Settings};
 use portcullis_kms::{AttestationTrust, Kms, KmsConfig};
 use portcullis_link::{ClientIdentity, QuicSettings, QuicTransport, Transport};

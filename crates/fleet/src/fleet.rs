@@ -7,36 +7,6 @@
 //! An HSM that was placed on another host is a `Remote` instead: the fleet of that host runs it, and
 //! this one sends it errands.
 
-mod capture;
-mod condition;
-mod device;
-mod disk;
-mod disks;
-mod errand;
-mod error;
-mod identity;
-mod layout;
-mod line;
-mod node;
-mod peer;
-mod perform;
-mod placed;
-mod rejoin;
-mod remote;
-mod serve;
-mod synchronise;
-mod trouble;
-
-pub(crate) use capture::Capture;
-pub(crate) use condition::Ailment;
-pub use device::{InvalidProfile, Latency, Profile};
-pub use disks::{Disks, FileDisks, FoundDisk, MemoryDisks};
-pub(crate) use errand::{Letter, MESSAGE_BYTES_MAX, Outcome, decode, encode};
-pub(crate) use error::FleetError;
-pub(crate) use identity::KeptIdentity;
-pub(crate) use line::Line;
-pub(crate) use trouble::Tampered;
-
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -48,43 +18,50 @@ use portcullis_link::{Listener, Listening, Transport};
 use portcullis_seam::{Entropy, WallClock, WorkPool};
 use portcullis_store::Store;
 
-use condition::Condition;
-use device::Station;
-use disk::{Contents, Disk, Notes, Writes};
-use errand::Errand;
-use node::Node;
-use remote::Remote;
+use crate::condition::Condition;
+use crate::device::Station;
+use crate::disk::{Contents, Disk, Notes, Writes};
+use crate::local::node::Node;
+use crate::remote::{Errand, RemoteHsm, placed};
+use crate::{Capture, Disks, FleetError, KeptIdentity, Profile, rejoin};
 
 /// What every node is made with.
 #[derive(Debug)]
-pub(crate) struct Equipment {
-    pub(crate) disks: Arc<dyn Disks>,
-    pub(crate) transport: Arc<dyn Transport>,
-    pub(crate) entropy: Arc<dyn Entropy>,
-    pub(crate) clock: Arc<dyn WallClock>,
-    pub(crate) pool: Arc<dyn WorkPool>,
-    pub(crate) device_key: Arc<DeviceKey>,
-    pub(crate) settings: Settings,
+pub struct Equipment {
+    /// Where the disks of HSMs come from.
+    pub disks: Arc<dyn Disks>,
+    /// Over which HSMs are reached.
+    pub transport: Arc<dyn Transport>,
+    /// Keys, ids, salts.
+    pub entropy: Arc<dyn Entropy>,
+    /// The date, by which HSMs note when users were changed.
+    pub clock: Arc<dyn WallClock>,
+    /// Where passwords are hashed and large frames are worked on.
+    pub pool: Arc<dyn WorkPool>,
+    /// Under which the disks are sealed.
+    pub device_key: Arc<DeviceKey>,
+    /// Limits of each HSM.
+    pub settings: Settings,
     /// Where HSMs listen; each chooses a free port when this has none.
-    pub(crate) bind: SocketAddr,
+    pub bind: SocketAddr,
 }
 
 /// Every HSM of every cluster of this process.
 #[derive(Debug)]
-pub(crate) struct Fleet {
+pub struct Fleet {
     equipment: Equipment,
-    members: Mutex<BTreeMap<HsmId, Member>>,
+    pub(crate) members: Mutex<BTreeMap<HsmId, Member>>,
     /// Those of them that run on other hosts.
-    remotes: Mutex<BTreeMap<HsmId, Arc<Remote>>>,
+    pub(crate) remotes: Mutex<BTreeMap<HsmId, Arc<RemoteHsm>>>,
     devices: Mutex<Devices>,
     /// What ails each HSM: kept apart from the members, which a removal forgets.
-    conditions: Mutex<BTreeMap<HsmId, Arc<Condition>>>,
+    pub(crate) conditions: Mutex<BTreeMap<HsmId, Arc<Condition>>>,
 }
 
 #[derive(Debug, Default)]
-struct Member {
-    disk: Option<Disk>,
-    node: Option<Node>,
+pub(crate) struct Member {
+    pub(crate) disk: Option<Disk>,
+    pub(crate) node: Option<Node>,
     listening: Option<Box<dyn Listening>>,
     /// Where it listens or listened.
     address: Option<SocketAddr>,
@@ -100,7 +77,9 @@ struct Devices {
 }
 
 impl Fleet {
-    pub(crate) const fn new(equipment: Equipment) -> Self {
+    /// A fleet without any HSM.
+    #[must_use]
+    pub const fn new(equipment: Equipment) -> Self {
         Self {
             equipment,
             members: Mutex::new(BTreeMap::new()),
@@ -115,7 +94,7 @@ impl Fleet {
     }
 
     /// The device profile of every HSM that has none of its own.
-    pub(crate) fn set_default_device(&self, profile: Option<Profile>) {
+    pub fn set_default_device(&self, profile: Option<Profile>) {
         self.devices.lock().default = profile;
         let members = self.members.lock();
         for (id, member) in members.iter() {
@@ -131,7 +110,7 @@ impl Fleet {
     }
 
     /// An HSM's own device profile; none is `raw`.
-    pub(crate) fn set_device(&self, id: &HsmId, profile: Option<Profile>) {
+    pub fn set_device(&self, id: &HsmId, profile: Option<Profile>) {
         self.devices.lock().own.insert(id.clone(), profile);
         if let Some(remote) = self.remote(id) {
             let device = self.profile(id);
@@ -142,7 +121,7 @@ impl Fleet {
     }
 
     /// How many users and keys an HSM holds; as many as the settings say without limits.
-    pub(crate) fn set_limits(&self, id: &HsmId, limits: Option<Limits>) {
+    pub fn set_limits(&self, id: &HsmId, limits: Option<Limits>) {
         let Some(limits) = limits else {
             return;
         };
@@ -154,18 +133,20 @@ impl Fleet {
         }
     }
 
-    fn profile(&self, id: &HsmId) -> Option<Profile> {
+    pub(crate) fn profile(&self, id: &HsmId) -> Option<Profile> {
         let devices = self.devices.lock();
         devices.own.get(id).unwrap_or(&devices.default).clone()
     }
 
-    fn device(&self, id: &HsmId) -> Option<Station> {
+    pub(crate) fn device(&self, id: &HsmId) -> Option<Station> {
         let entropy = &self.equipment.entropy;
         let station = |profile| Station::new(profile, Arc::clone(entropy));
         self.profile(id).map(station)
     }
 
-    pub(crate) fn address(&self, hsm: &HsmId) -> Option<SocketAddr> {
+    /// Where an HSM listens or listened.
+    #[must_use]
+    pub fn address(&self, hsm: &HsmId) -> Option<SocketAddr> {
         if let Some(remote) = self.remote(hsm) {
             return remote.address();
         }
@@ -173,18 +154,20 @@ impl Fleet {
     }
 
     /// The node of an HSM that is up.
-    fn node(&self, hsm: &HsmId) -> Option<Node> {
+    pub(crate) fn node(&self, hsm: &HsmId) -> Option<Node> {
         let node = self.members.lock().get(hsm)?.node.clone()?;
         (!node.is_down()).then_some(node)
     }
 
-    pub(crate) fn is_up(&self, hsm: &HsmId) -> bool {
+    /// Whether an HSM runs.
+    #[must_use]
+    pub fn is_up(&self, hsm: &HsmId) -> bool {
         self.remote(hsm)
             .map_or_else(|| self.node(hsm).is_some(), |remote| remote.is_up())
     }
 
     /// Whether the HSM is up and its first admin has set a password.
-    pub(crate) fn is_activated(&self, hsm: &HsmId) -> bool {
+    pub fn is_activated(&self, hsm: &HsmId) -> bool {
         self.remote(hsm).map_or_else(
             || self.node(hsm).is_some_and(|node| node.is_activated()),
             |remote| remote.is_activated(),
@@ -192,7 +175,10 @@ impl Fleet {
     }
 
     /// A factory-new HSM that holds the key pair of a cluster to be initialised.
-    pub(crate) async fn create_blank(
+    ///
+    /// # Errors
+    /// When it cannot be made, as a text for the log.
+    pub async fn create_blank(
         &self,
         id: &HsmId,
         identity: &KeptIdentity,
@@ -209,7 +195,10 @@ impl Fleet {
     }
 
     /// An HSM with the content of a backup or of another HSM.
-    pub(crate) async fn create_from(&self, id: &HsmId, capture: Capture) -> Result<(), FleetError> {
+    ///
+    /// # Errors
+    /// When it cannot be made, as a text for the log.
+    pub async fn create_from(&self, id: &HsmId, capture: Capture) -> Result<(), FleetError> {
         if let Some(remote) = self.remote(id) {
             return placed::create_from(id, &remote, capture).await;
         }
@@ -223,7 +212,12 @@ impl Fleet {
 
     /// Writes a new HSM to its disk and starts it from there, like any other start. An attempt
     /// that was interrupted is wiped first.
-    async fn create(&self, id: &HsmId, hsm: &Hsm, notes: Notes) -> Result<(), FleetError> {
+    pub(crate) async fn create(
+        &self,
+        id: &HsmId,
+        hsm: &Hsm,
+        notes: Notes,
+    ) -> Result<(), FleetError> {
         self.remove(id).await?;
         let made = self.equipment.disks.make(id);
         let disk = self.connect(
@@ -244,8 +238,16 @@ impl Fleet {
         self.start_after(id, &[]).await
     }
 
+    /// Opens the disk of an HSM that is down, so that its peers can read it.
+    ///
+    /// # Errors
+    /// When it is lost or cannot be read.
+    pub fn attach(&self, id: &HsmId) -> Result<(), FleetError> {
+        self.open_disk(id).map(drop)
+    }
+
     /// Opens the disk of an HSM.
-    pub(crate) fn attach(&self, id: &HsmId) -> Result<Disk, FleetError> {
+    pub(crate) fn open_disk(&self, id: &HsmId) -> Result<Disk, FleetError> {
         let store = self
             .equipment
             .disks
@@ -254,7 +256,7 @@ impl Fleet {
         Ok(self.connect(id, store))
     }
 
-    fn connect(&self, id: &HsmId, store: Store) -> Disk {
+    pub(crate) fn connect(&self, id: &HsmId, store: Store) -> Disk {
         let disk = Disk {
             hsm: id.clone(),
             store,
@@ -267,7 +269,10 @@ impl Fleet {
 
     /// Starts an HSM from its disk, after it has caught up with its attached peers, and listens
     /// if it has the cluster certificate.
-    pub(crate) async fn start(&self, id: &HsmId, peers: &[HsmId]) -> Result<(), FleetError> {
+    ///
+    /// # Errors
+    /// When its disk cannot be read or it cannot listen.
+    pub async fn start(&self, id: &HsmId, peers: &[HsmId]) -> Result<(), FleetError> {
         let peers = self.users_of(id, peers).await;
         match self.remote(id) {
             Some(remote) => placed::change(id, &remote, Errand::Start { peers }).await,
@@ -276,7 +281,7 @@ impl Fleet {
     }
 
     /// What an HSM has to catch up with: users and notes of its peers that can be read.
-    async fn users_of(&self, id: &HsmId, peers: &[HsmId]) -> Vec<Contents> {
+    pub(crate) async fn users_of(&self, id: &HsmId, peers: &[HsmId]) -> Vec<Contents> {
         let mut users = Vec::new();
         for peer in peers.iter().filter(|peer| *peer != id) {
             users.extend(match self.remote(peer) {
@@ -288,10 +293,14 @@ impl Fleet {
     }
 
     /// Starts an HSM of this process after it has caught up with its peers.
-    async fn start_after(&self, id: &HsmId, peers: &[Contents]) -> Result<(), FleetError> {
+    pub(crate) async fn start_after(
+        &self,
+        id: &HsmId,
+        peers: &[Contents],
+    ) -> Result<(), FleetError> {
         let disk = match self.disk(id) {
             Some(disk) => disk,
-            None => self.attach(id)?,
+            None => self.open_disk(id)?,
         };
         let unreadable = |error| FleetError::of(id, "its disk cannot be read", error);
         let own = disk.read().map_err(unreadable)?;
@@ -322,12 +331,15 @@ impl Fleet {
         self.listen(id).await
     }
 
-    fn disk(&self, id: &HsmId) -> Option<Disk> {
+    pub(crate) fn disk(&self, id: &HsmId) -> Option<Disk> {
         self.members.lock().get(id)?.disk.clone()
     }
 
     /// Installs the signed cluster certificate (PEM) and starts to listen.
-    pub(crate) async fn install(&self, id: &HsmId, certificate: &str) -> Result<(), FleetError> {
+    ///
+    /// # Errors
+    /// When it is down, or its disk fails.
+    pub async fn install(&self, id: &HsmId, certificate: &str) -> Result<(), FleetError> {
         if let Some(remote) = self.remote(id) {
             let certificate = certificate.to_owned();
             return placed::change(id, &remote, Errand::Install { certificate }).await;
@@ -349,7 +361,7 @@ impl Fleet {
     }
 
     /// Listens on the address it had before, or else on a free port.
-    async fn listen(&self, id: &HsmId) -> Result<(), FleetError> {
+    pub(crate) async fn listen(&self, id: &HsmId) -> Result<(), FleetError> {
         let Some(node) = self.node(id) else {
             return Ok(());
         };
@@ -381,7 +393,7 @@ impl Fleet {
 
     /// Takes an HSM down as a power cut does: its memory and its connections are lost, its disk
     /// and its address stay. False when it was down already.
-    pub(crate) fn crash(&self, id: &HsmId) -> bool {
+    pub fn crash(&self, id: &HsmId) -> bool {
         if let Some(remote) = self.remote(id) {
             return remote.crash();
         }
@@ -399,7 +411,10 @@ impl Fleet {
     }
 
     /// Starts an HSM anew, whether it is down or not.
-    pub(crate) async fn restart(&self, id: &HsmId, peers: &[HsmId]) -> Result<(), FleetError> {
+    ///
+    /// # Errors
+    /// When its disk cannot be read or it cannot listen.
+    pub async fn restart(&self, id: &HsmId, peers: &[HsmId]) -> Result<(), FleetError> {
         if let Some(remote) = self.remote(id) {
             let peers = self.users_of(id, peers).await;
             return placed::change(id, &remote, Errand::Restart { peers }).await;
@@ -409,13 +424,17 @@ impl Fleet {
     }
 
     /// Starts an HSM of this process anew after it has caught up with its peers.
-    async fn restart_after(&self, id: &HsmId, peers: &[Contents]) -> Result<(), FleetError> {
+    pub(crate) async fn restart_after(
+        &self,
+        id: &HsmId,
+        peers: &[Contents],
+    ) -> Result<(), FleetError> {
         self.halt(id).await?;
         self.start_after(id, peers).await
     }
 
     /// Takes an HSM of this process down and opens its disk anew.
-    async fn halt(&self, id: &HsmId) -> Result<(), FleetError> {
+    pub(crate) async fn halt(&self, id: &HsmId) -> Result<(), FleetError> {
         self.crash(id);
         let before = self
             .members
@@ -427,11 +446,14 @@ impl Fleet {
             // and be open once only.
             node.stop().await;
         }
-        self.attach(id).map(drop)
+        self.open_disk(id).map(drop)
     }
 
     /// Destroys an HSM and its disk.
-    pub(crate) async fn remove(&self, id: &HsmId) -> Result<(), FleetError> {
+    ///
+    /// # Errors
+    /// When its disk cannot be removed.
+    pub async fn remove(&self, id: &HsmId) -> Result<(), FleetError> {
         if let Some(remote) = self.remote(id) {
             placed::remove(id, &remote).await?;
             self.remotes.lock().remove(id);
@@ -451,7 +473,10 @@ impl Fleet {
     }
 
     /// The content of an HSM, from its memory when it is up and else from its disk.
-    pub(crate) async fn capture(&self, id: &HsmId) -> Result<Capture, FleetError> {
+    ///
+    /// # Errors
+    /// When neither its memory nor its disk can be read.
+    pub async fn capture(&self, id: &HsmId) -> Result<Capture, FleetError> {
         if let Some(remote) = self.remote(id) {
             return placed::capture(id, &remote).await;
         }
@@ -460,7 +485,7 @@ impl Fleet {
         }
         let what = "its disk cannot be read";
         let contents = self
-            .attach(id)?
+            .open_disk(id)?
             .read()
             .map_err(|error| FleetError::of(id, what, error))?;
         let Equipment {
@@ -475,7 +500,7 @@ impl Fleet {
     }
 
     /// Whether an HSM of this process went down for want of room and can be started again.
-    pub(crate) fn can_be_revived(&self, id: &HsmId) -> bool {
+    pub fn can_be_revived(&self, id: &HsmId) -> bool {
         let node = self
             .members
             .lock()
@@ -486,7 +511,7 @@ impl Fleet {
 
     /// Takes down the listener of a node whose disk failed: it refuses everything already, and
     /// clients should go elsewhere.
-    pub(crate) fn silence_if_down(&self, id: &HsmId) {
+    pub fn silence_if_down(&self, id: &HsmId) {
         if let Some(member) = self.members.lock().get_mut(id)
             && member.node.as_ref().is_some_and(Node::is_down)
         {

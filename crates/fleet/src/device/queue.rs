@@ -9,7 +9,7 @@ use std::time::Duration;
 /// ───┴────────────┴──────┴──▶ through
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Queue {
+pub(crate) struct Queue {
     free_at: Duration,
 }
 
@@ -20,7 +20,7 @@ impl Queue {
     /// Rule DEV-02: work is done in the order of its arrival, one thing at a time, so that no span
     /// of time has more in it than the rate says.
     /// Rule DEV-03: what waits is bounded; beyond it an operation is refused and costs nothing.
-    pub(super) fn admit(
+    pub(crate) fn admit(
         &mut self,
         now: Duration,
         cost: Duration,

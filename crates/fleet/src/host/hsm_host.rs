@@ -14,16 +14,15 @@ use portcullis_link::{
     ClientIdentity, ControlConnection, ControlQuestion, LinkError, Transport, dial_control,
 };
 use portcullis_seam::{Entropy, Timestamp, WallClock, WorkPool};
+use portcullis_store::versioned;
 use portcullis_store::{Store, Transaction};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use zeroize::Zeroizing;
 
-use super::join::{Admission, Join};
-use super::token::EnrolmentToken;
-use crate::fleet::{Disks, Equipment, Fleet, Letter, MESSAGE_BYTES_MAX, Outcome, decode, encode};
-use crate::record;
+use crate::remote::{Letter, MESSAGE_BYTES_MAX, Outcome, decode, encode};
+use crate::{Admission, Disks, EnrolmentToken, Equipment, Fleet, Join};
 
 /// The host's key and certificate, sealed.
 const IDENTITY: &str = "host/identity";
@@ -144,7 +143,7 @@ impl HsmHost {
             )));
         }
         let found = config.store.get(MEMBERSHIP);
-        let membership = found.map(|found| record::decode::<Membership>(&found.value));
+        let membership = found.map(|found| versioned::decode::<Membership>(&found.value));
         let joined = membership.transpose().map_err(unreadable)?;
         let membership = match (joined, &token) {
             (Some(joined), Some(token)) if joined.number != token.number => {
@@ -255,7 +254,7 @@ impl HsmHost {
 
     /// From here on the certificate is enough.
     async fn remember(&self) -> Result<(), Call> {
-        let membership = record::encode(&self.membership);
+        let membership = versioned::encode(&self.membership);
         if self.config.store.get(MEMBERSHIP).is_none() {
             let put = Transaction::new().put(MEMBERSHIP, membership);
             let stored = self.config.store.commit(put).await;

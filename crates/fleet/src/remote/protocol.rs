@@ -13,9 +13,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::Ailment;
-use super::device::Profile;
-use super::disk::{Contents, Notes};
+use crate::disk::{Contents, Notes};
+use crate::{Ailment, Profile};
 
 /// The longest message (Rule HOST-10): the image of an HSM with a million keys.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 512 << 20;
@@ -143,7 +142,7 @@ pub(crate) struct Fittings {
 ///
 /// # Errors
 /// When it is longer than a message may be.
-pub(crate) fn encode<T: Serialize>(message: &T) -> Result<Zeroizing<Vec<u8>>, String> {
+pub fn encode<T: Serialize>(message: &T) -> Result<Zeroizing<Vec<u8>>, String> {
     let bytes = postcard::to_stdvec(message).map_err(|error| error.to_string())?;
     let bytes = Zeroizing::new(bytes);
     if bytes.len() > MESSAGE_BYTES_MAX {
@@ -159,7 +158,7 @@ pub(crate) fn encode<T: Serialize>(message: &T) -> Result<Zeroizing<Vec<u8>>, St
 ///
 /// # Errors
 /// When the bytes are not that. The text repeats none of them.
-pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     match postcard::take_from_bytes(bytes) {
         Ok((message, [])) => Ok(message),
         Ok((_, _)) => Err("a message with something after its end".to_owned()),

@@ -10,20 +10,20 @@ use tokio::time::sleep;
 
 /// What ails one HSM at present.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Ailment {
+pub struct Ailment {
     /// It takes what comes and never answers.
-    pub(crate) hung: bool,
+    pub hung: bool,
     /// How much later than a healthy one it begins with what comes.
-    pub(crate) delay: Duration,
+    pub delay: Duration,
     /// Its disk takes no more writes.
-    pub(crate) disk_full: bool,
+    pub disk_full: bool,
     /// A link to it is cut: the other HSMs of its cluster do not reach it either.
-    pub(crate) cut_off: bool,
+    pub cut_off: bool,
 }
 
 impl Ailment {
     /// Whether the other HSMs of the cluster can neither give it keys nor take some from it.
-    pub(super) const fn keeps_apart(&self) -> bool {
+    pub(crate) const fn keeps_apart(&self) -> bool {
         self.hung || self.disk_full || self.cut_off
     }
 }
@@ -46,23 +46,23 @@ impl Default for Condition {
 }
 
 impl Condition {
-    pub(super) fn set(&self, ailment: Ailment) {
+    pub(crate) fn set(&self, ailment: Ailment) {
         self.ails
             .store(ailment != Ailment::default(), Ordering::Release);
         self.ailment.send_replace(ailment);
     }
 
-    pub(super) fn ails(&self) -> bool {
+    pub(crate) fn ails(&self) -> bool {
         self.ails.load(Ordering::Acquire)
     }
 
     /// Rule FT-05: a full disk refuses what would be written, before anything has changed.
-    pub(super) fn disk_is_full(&self) -> bool {
+    pub(crate) fn disk_is_full(&self) -> bool {
         self.ails() && self.ailment.borrow().disk_full
     }
 
     /// Whether the other HSMs of its cluster can neither give it keys nor take some from it.
-    pub(super) fn keeps_apart(&self) -> bool {
+    pub(crate) fn keeps_apart(&self) -> bool {
         self.ails() && self.ailment.borrow().keeps_apart()
     }
 
@@ -70,7 +70,7 @@ impl Condition {
     /// carried out.
     ///
     /// Rule FT-04: a hung HSM answers nothing, and later does nothing of what it was told.
-    pub(super) async fn endure(&self) -> bool {
+    pub(crate) async fn endure(&self) -> bool {
         let mut changes = self.ailment.subscribe();
         let Ailment { hung, delay, .. } = *changes.borrow_and_update();
         if hung {

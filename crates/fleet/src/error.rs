@@ -4,7 +4,7 @@ use portcullis_api::HsmId;
 
 /// Why an HSM does not run: for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct FleetError(String);
+pub struct FleetError(String);
 
 impl FleetError {
     pub(crate) fn of(hsm: &HsmId, what: &str, why: impl fmt::Display) -> Self {

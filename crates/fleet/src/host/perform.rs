@@ -3,9 +3,9 @@
 use portcullis_api::HsmId;
 use portcullis_hsm::Image;
 
-use super::errand::{Content, Errand, Fittings, KeyErrand, Outcome, Status};
-use super::peer::Peer;
-use super::{Capture, Fleet, FleetError, KeptIdentity};
+use crate::peer::Peer;
+use crate::remote::{Content, Errand, Fittings, KeyErrand, Outcome, Status};
+use crate::{Capture, Fleet, FleetError, KeptIdentity};
 
 impl Fleet {
     /// Runs an errand and says what came of it.
@@ -42,7 +42,7 @@ impl Fleet {
     }
 
     fn users(&self, id: &HsmId) -> Result<Outcome, FleetError> {
-        let users = self.attach(id)?.read_users();
+        let users = self.open_disk(id)?.read_users();
         let unreadable = |why| FleetError::of(id, "its disk cannot be read", why);
         users.map(Outcome::Users).map_err(unreadable)
     }

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::sync::Arc;
 
 use portcullis_link::{Identity, pem_to_der};
@@ -8,14 +9,15 @@ use zeroize::Zeroizing;
 /// What an HSM keeps as its identity, in its own record and in every backup: the cluster's
 /// private key from the first HSM's birth on, and the certificate once there is one.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct KeptIdentity {
+pub struct KeptIdentity {
     private_key: Zeroizing<Vec<u8>>,
     certificate: Option<String>,
 }
 
 impl KeptIdentity {
     /// Before the request is signed: a private key as PKCS #8 DER alone.
-    pub(crate) const fn unsigned(private_key: Zeroizing<Vec<u8>>) -> Self {
+    #[must_use]
+    pub const fn unsigned(private_key: Zeroizing<Vec<u8>>) -> Self {
         Self {
             private_key,
             certificate: None,
@@ -46,5 +48,11 @@ impl KeptIdentity {
             certificate: pem_to_der(&self.certificate?).ok()?,
             private_key: Arc::new(self.private_key),
         })
+    }
+}
+
+impl fmt::Debug for KeptIdentity {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("KeptIdentity(..)")
     }
 }

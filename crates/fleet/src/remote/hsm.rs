@@ -9,9 +9,9 @@ use parking_lot::Mutex;
 use portcullis_api::HsmId;
 use portcullis_hsm::{HsmKeyId, MaskedKey};
 
-use super::errand::{Errand, Fittings, KeyErrand, Letter, Outcome, Status, Tally};
 use super::line::Line;
-use super::peer::{Peer, Told};
+use super::protocol::{Errand, Fittings, KeyErrand, Letter, Outcome, Status, Tally};
+use crate::peer::{Peer, Told};
 
 /// Why an errand brought nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl std::fmt::Display for Undelivered {
 
 /// An HSM on another host.
 #[derive(Debug)]
-pub(crate) struct Remote {
+pub(crate) struct RemoteHsm {
     hsm: HsmId,
     line: Arc<Line>,
     seen: Mutex<Status>,
@@ -41,7 +41,7 @@ pub(crate) struct Remote {
     fitting: tokio::sync::Mutex<()>,
 }
 
-impl Remote {
+impl RemoteHsm {
     pub(crate) fn new(hsm: HsmId, line: Arc<Line>) -> Self {
         Self {
             hsm,
@@ -68,7 +68,7 @@ impl Remote {
         self.seen.lock().address
     }
 
-    pub(super) fn keeps_apart(&self) -> bool {
+    pub(crate) fn keeps_apart(&self) -> bool {
         self.fittings.lock().ailment.keeps_apart()
     }
 
@@ -115,7 +115,7 @@ impl Remote {
     }
 
     /// Forgets how it was seen, and where.
-    pub(super) fn forget(&self) {
+    pub(crate) fn forget(&self) {
         *self.seen.lock() = Status::default();
     }
 
@@ -157,7 +157,7 @@ impl Remote {
     }
 }
 
-impl Peer for Remote {
+impl Peer for RemoteHsm {
     fn tally(&self) -> Told<'_, Tally> {
         Box::pin(self.keys(KeyErrand::Count, |outcome| {
             if let Outcome::Tally(found) = outcome {
@@ -213,6 +213,6 @@ fn done(outcome: &Outcome) -> Option<()> {
     (*outcome == Outcome::Done).then_some(())
 }
 
-pub(super) fn unexpected() -> Undelivered {
+pub(crate) fn unexpected() -> Undelivered {
     Undelivered::Failed("the host answered something else than it was asked".to_owned())
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::layout;
-use super::rejoin::USERS;
+use crate::rejoin::USERS;
 
 /// The disk of one HSM: its records, each sealed under the device key, and what the service notes
 /// beside them.

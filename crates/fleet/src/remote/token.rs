@@ -14,12 +14,13 @@ pub struct EnrolmentToken {
     pub number: u64,
     /// The SHA-256 of the control plane's certificate.
     pub fingerprint: [u8; 32],
-    pub(crate) secret: TokenSecret,
+    /// Proves that the host was invited.
+    pub secret: TokenSecret,
 }
 
 /// The secret of a token. Rule SEC-03: it stays in one place, since a value that is moved leaves a copy
 /// behind.
-pub(crate) type TokenSecret = Box<Zeroizing<[u8; 32]>>;
+pub type TokenSecret = Box<Zeroizing<[u8; 32]>>;
 
 /// A text that is no enrolment token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +41,9 @@ impl std::error::Error for InvalidToken {}
 const PREFIX: &str = "portcullis-host";
 
 impl EnrolmentToken {
-    pub(crate) fn draw(number: u64, fingerprint: [u8; 32], entropy: &dyn Entropy) -> Self {
+    /// A token with a fresh secret.
+    #[must_use]
+    pub fn draw(number: u64, fingerprint: [u8; 32], entropy: &dyn Entropy) -> Self {
         let mut secret = TokenSecret::default();
         entropy.fill(&mut **secret);
         Self {
@@ -87,7 +90,7 @@ impl fmt::Debug for EnrolmentToken {
     }
 }
 
-pub(super) fn hex(bytes: &[u8]) -> Zeroizing<String> {
+pub(crate) fn hex(bytes: &[u8]) -> Zeroizing<String> {
     let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
     let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
     Zeroizing::new(digits.map(digit).collect())

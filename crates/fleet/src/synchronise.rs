@@ -13,9 +13,9 @@ use portcullis_api::HsmId;
 use portcullis_hsm::HsmKeyId;
 use portcullis_seam::plant::{Bug, planted};
 
-use super::errand::Tally;
-use super::peer::Peer;
-use super::{Fleet, FleetError};
+use crate::peer::Peer;
+use crate::remote::Tally;
+use crate::{Fleet, FleetError};
 
 /// Keys copied in one commit of the receiving HSM's disk: a few hundred kilobytes.
 const COPIED_AT_ONCE: usize = 1024;
@@ -37,7 +37,10 @@ impl Fleet {
     /// Brings the HSMs among `hsms` that are up in step, and says how many keys it copied.
     ///
     /// Cheap when they are in step: it compares two numbers of each.
-    pub(crate) async fn synchronise(&self, hsms: &[HsmId]) -> Result<usize, FleetError> {
+    ///
+    /// # Errors
+    /// When an HSM that is up cannot take what it misses.
+    pub async fn synchronise(&self, hsms: &[HsmId]) -> Result<usize, FleetError> {
         let mut present = Vec::new();
         for id in hsms {
             let Some(peer) = self.peer(id) else {

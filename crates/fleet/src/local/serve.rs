@@ -10,8 +10,8 @@ use portcullis_seam::plant::{Bug, planted};
 use portcullis_seam::{JobTerms, NotDone, PoolJob, PoolTask, WorkClass};
 use tokio::time::Instant;
 
-use super::device::Station;
 use super::node::{Core, Node};
+use crate::device::Station;
 
 impl Service for Node {
     fn connected(self: Arc<Self>) -> Arc<dyn Conversation> {

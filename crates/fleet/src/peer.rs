@@ -7,8 +7,8 @@ use std::fmt::Debug;
 use portcullis_hsm::{Fingerprint, HsmKeyId, MaskedKey};
 use portcullis_link::BoxFuture;
 
-use super::errand::Tally;
-use super::node::Node;
+use crate::local::node::Node;
+use crate::remote::Tally;
 
 /// What a peer answers, or why it cannot.
 pub(crate) type Told<'a, T> = BoxFuture<'a, Result<T, String>>;

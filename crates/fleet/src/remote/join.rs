@@ -8,16 +8,17 @@ use serde::{Deserialize, Serialize};
 use super::token::TokenSecret;
 
 /// The first message of a host: a few hundred bytes.
-pub(crate) const JOIN_BYTES_MAX: usize = 4 << 10;
+pub const JOIN_BYTES_MAX: usize = 4 << 10;
 
 /// What a host says first.
 #[derive(PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Join {
-    pub(crate) number: u64,
+pub struct Join {
+    /// The host's number.
+    pub number: u64,
     /// The secret of the enrolment token, at the first time.
-    pub(crate) secret: Option<TokenSecret>,
+    pub secret: Option<TokenSecret>,
     /// The HSMs whose disks it has; one, unless something went wrong.
-    pub(crate) held: Vec<HsmId>,
+    pub held: Vec<HsmId>,
 }
 
 impl fmt::Debug for Join {
@@ -28,9 +29,12 @@ impl fmt::Debug for Join {
 
 /// What the control plane answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Admission {
+pub enum Admission {
     /// It is in, and stands in this zone.
-    Admitted { zone: String },
+    Admitted {
+        /// The Availability Zone.
+        zone: String,
+    },
     /// It is not, and will not be when it tries again.
     Refused(String),
     /// Something is wrong at the moment.

@@ -122,7 +122,7 @@ impl Profile {
     }
 
     /// How long the device is occupied by an operation.
-    pub(super) fn cost(&self, operation: &Operation<'_>) -> Duration {
+    pub(crate) fn cost(&self, operation: &Operation<'_>) -> Duration {
         let per_s = match operation {
             Operation::Encrypt { .. }
             | Operation::Decrypt { .. }
@@ -136,7 +136,7 @@ impl Profile {
     /// How long the device is occupied by a command that manages it; none when that takes no time.
     ///
     /// Rule DEV-07: a command that derives a password is of one class, every other of another.
-    pub(super) fn cost_of_command(&self, command: &Command) -> Option<Duration> {
+    pub(crate) fn cost_of_command(&self, command: &Command) -> Option<Duration> {
         let per_s = if command.hashes_password() {
             self.login_per_s
         } else {
@@ -146,7 +146,7 @@ impl Profile {
     }
 
     /// How much work may wait.
-    pub(super) fn backlog(&self) -> Duration {
+    pub(crate) fn backlog(&self) -> Duration {
         (Duration::from_secs(1) / self.symmetric_per_s.get())
             .saturating_mul(self.queue_operations_max.get())
     }
@@ -154,7 +154,7 @@ impl Profile {
 
 impl Latency {
     /// The latency that `chance` of 65,536 are shorter than.
-    pub(super) fn quantile(&self, chance: u16) -> Duration {
+    pub(crate) fn quantile(&self, chance: u16) -> Duration {
         const HALF: u32 = 1 << 15;
         /// 99 of 100.
         const TAIL: u32 = 64_881;

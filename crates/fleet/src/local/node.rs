@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use portcullis_hsm::{
-    Answer, Change, Command, Fingerprint, Hsm, HsmKeyId, Limits, MaskedKey, Refusal, Reply,
-    Role,
+    Answer, Change, Command, Fingerprint, Hsm, HsmKeyId, Limits, MaskedKey, Refusal, Reply, Role,
 };
 use portcullis_seam::plant::{Bug, planted};
 use portcullis_seam::{JobTerms, WallClock, WorkClass, WorkPool, perform};
@@ -15,11 +14,11 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::capture::Capture;
-use super::condition::Condition;
-use super::device::Station;
-use super::disk::{Disk, Notes, Writes, key_of_record};
-use super::rejoin::{stamp, user_of_record};
+use crate::Capture;
+use crate::condition::Condition;
+use crate::device::Station;
+use crate::disk::{Disk, Notes, Writes, key_of_record};
+use crate::rejoin::{stamp, user_of_record};
 
 /// A running HSM: its logic, its own disk, and the order in which commands reach both.
 ///
@@ -31,9 +30,9 @@ pub(crate) struct Node {
 }
 
 pub(crate) struct Core {
-    pub(super) hsm: Arc<Hsm>,
-    pub(super) pool: Arc<dyn WorkPool>,
-    pub(super) condition: Arc<Condition>,
+    pub(crate) hsm: Arc<Hsm>,
+    pub(crate) pool: Arc<dyn WorkPool>,
+    pub(crate) condition: Arc<Condition>,
     disk: Disk,
     clock: Arc<dyn WallClock>,
     /// Held while a command is carried out, until it is durable.
@@ -48,7 +47,7 @@ pub(crate) struct Core {
     /// Whether there is one: all that a frame asks when there is none.
     metered: AtomicBool,
     /// Where answers wait for their time.
-    pub(super) runtime: Handle,
+    pub(crate) runtime: Handle,
 }
 
 impl Node {
@@ -281,12 +280,12 @@ const fn may_write(command: &Command) -> bool {
 }
 
 impl Core {
-    pub(super) fn is_down(&self) -> bool {
+    pub(crate) fn is_down(&self) -> bool {
         self.down.load(Ordering::Acquire)
     }
 
     /// The device, if there is one. Rule DEV-04: without one this is a single load.
-    pub(super) fn station(&self) -> Option<Arc<Station>> {
+    pub(crate) fn station(&self) -> Option<Arc<Station>> {
         if !self.metered.load(Ordering::Acquire) {
             return None;
         }

@@ -10,17 +10,17 @@ use portcullis_store::Transaction;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::condition::Condition;
-use super::layout;
 use super::node::Node;
-use super::{Ailment, Fleet, FleetError};
+use crate::condition::Condition;
+use crate::disk::layout;
+use crate::{Ailment, Fleet, FleetError};
 
 /// Five wrong passwords lock an account; more than these mean that something else is wrong.
 const ATTEMPTS_MAX: usize = 16;
 
 /// A crypto user of one HSM before a fault: a password hash, so never printed and kept only sealed.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct Tampered {
+pub struct Tampered {
     before: Option<Zeroizing<Vec<u8>>>,
     /// When a command changed it last: a failed login is no change.
     changed: Option<u64>,
@@ -34,13 +34,13 @@ impl fmt::Debug for Tampered {
 
 impl Fleet {
     /// What ails an HSM, whether it is up or not.
-    pub(super) fn condition(&self, id: &HsmId) -> Arc<Condition> {
+    pub(crate) fn condition(&self, id: &HsmId) -> Arc<Condition> {
         let mut conditions = self.conditions.lock();
         Arc::clone(conditions.entry(id.clone()).or_default())
     }
 
     /// Makes these HSMs ail so, and all others well.
-    pub(crate) fn ail(&self, ailing: impl Iterator<Item = (HsmId, Ailment)>) {
+    pub fn ail(&self, ailing: impl Iterator<Item = (HsmId, Ailment)>) {
         let ailing: BTreeMap<_, _> = ailing.collect();
         for (id, remote) in &*self.remotes.lock() {
             let ailment = ailing.get(id).copied().unwrap_or_default();
@@ -55,15 +55,18 @@ impl Fleet {
     }
 
     /// Whether the content of an HSM can be had: from its memory, or from its disk.
-    pub(crate) fn can_be_read(&self, id: &HsmId) -> bool {
+    pub fn can_be_read(&self, id: &HsmId) -> bool {
         if let Some(remote) = self.remote(id) {
             return remote.is_up();
         }
-        self.is_up(id) || self.attach(id).is_ok_and(|disk| disk.read().is_ok())
+        self.is_up(id) || self.open_disk(id).is_ok_and(|disk| disk.read().is_ok())
     }
 
     /// Damages every record on the disk of an HSM and leaves it down: it cannot be started again.
-    pub(crate) async fn corrupt(&self, id: &HsmId) -> Result<(), FleetError> {
+    ///
+    /// # Errors
+    /// When its disk cannot be written.
+    pub async fn corrupt(&self, id: &HsmId) -> Result<(), FleetError> {
         self.crash(id);
         let before = self
             .members
@@ -77,14 +80,17 @@ impl Fleet {
     }
 
     /// Undoes what [`corrupt`](Self::corrupt) did, if it did. The HSM stays down.
-    pub(crate) async fn repair(&self, id: &HsmId) -> Result<(), FleetError> {
+    ///
+    /// # Errors
+    /// When its disk cannot be written.
+    pub async fn repair(&self, id: &HsmId) -> Result<(), FleetError> {
         self.invert(id, false).await
     }
 
     /// Inverts every record of the HSM, which is its own undoing; a note on the disk tells whether
     /// it is done.
     async fn invert(&self, id: &HsmId, damaged: bool) -> Result<(), FleetError> {
-        let disk = self.attach(id)?;
+        let disk = self.open_disk(id)?;
         if disk.store.get(layout::DAMAGED).is_some() == damaged {
             return Ok(());
         }
@@ -103,7 +109,7 @@ impl Fleet {
 
     /// Writes to the disk of an HSM that is down, and closes it.
     async fn rewrite(&self, id: &HsmId, transaction: Transaction) -> Result<(), FleetError> {
-        let disk = self.attach(id)?;
+        let disk = self.open_disk(id)?;
         let written = disk.store.commit(transaction).await;
         if let Some(member) = self.members.lock().get_mut(id) {
             member.disk = None;
@@ -114,7 +120,10 @@ impl Fleet {
     }
 
     /// A crypto user of an HSM as it is, for the undoing of what will be done to it.
-    pub(crate) async fn user_of(&self, id: &HsmId, username: &str) -> Result<Tampered, FleetError> {
+    ///
+    /// # Errors
+    /// When it is down, or on another host.
+    pub async fn user_of(&self, id: &HsmId, username: &str) -> Result<Tampered, FleetError> {
         let node = self.up(id, username)?;
         let before = record_of(&node, username);
         let changed = last_change(&node, username).await;
@@ -122,7 +131,10 @@ impl Fleet {
     }
 
     /// Gives wrong passwords for a crypto user until the HSM locks it out.
-    pub(crate) async fn lock_user(&self, id: &HsmId, username: &str) -> Result<(), FleetError> {
+    ///
+    /// # Errors
+    /// When it is down, or on another host.
+    pub async fn lock_user(&self, id: &HsmId, username: &str) -> Result<(), FleetError> {
         let node = self.up(id, username)?;
         for _attempt in 0..ATTEMPTS_MAX {
             let wrong = Command::Login {
@@ -150,7 +162,10 @@ impl Fleet {
     }
 
     /// Gives a crypto user another password on one HSM.
-    pub(crate) async fn change_password(
+    ///
+    /// # Errors
+    /// When it is down, on another host, or its disk fails.
+    pub async fn change_password(
         &self,
         id: &HsmId,
         username: &str,
@@ -163,7 +178,10 @@ impl Fleet {
     }
 
     /// Removes a crypto user from one HSM, with its sessions; its keys stay.
-    pub(crate) async fn remove_user(&self, id: &HsmId, username: &str) -> Result<(), FleetError> {
+    ///
+    /// # Errors
+    /// When it is down, on another host, or there is no such user.
+    pub async fn remove_user(&self, id: &HsmId, username: &str) -> Result<(), FleetError> {
         let node = self.up(id, username)?;
         if record_of(&node, username).is_none() {
             return Err(FleetError::of(id, &cannot(username), Refusal::NoSuchUser));
@@ -176,7 +194,10 @@ impl Fleet {
     /// Puts a crypto user back as it was, unless somebody has changed it meanwhile.
     ///
     /// Rule FT-06: undoing a fault never undoes a repair.
-    pub(crate) async fn restore_user(
+    ///
+    /// # Errors
+    /// When it is down, on another host, or its disk fails.
+    pub async fn restore_user(
         &self,
         id: &HsmId,
         username: &str,
@@ -193,7 +214,10 @@ impl Fleet {
     }
 
     /// Rule HOST-12: a fault that reaches into an HSM does not reach into another host.
-    pub(crate) fn within_reach(&self, id: &HsmId, what: &str) -> Result<(), FleetError> {
+    ///
+    /// # Errors
+    /// When it runs on another host.
+    pub fn within_reach(&self, id: &HsmId, what: &str) -> Result<(), FleetError> {
         match self.remote(id) {
             Some(_) => Err(FleetError::of(id, what, "it runs on another host")),
             None => Ok(()),

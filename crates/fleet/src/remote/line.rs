@@ -6,8 +6,8 @@ use portcullis_link::ControlConnection;
 use portcullis_seam::WallClock;
 use tokio::time::Instant;
 
-use super::errand::{Letter, MESSAGE_BYTES_MAX, Outcome, decode, encode};
-use super::remote::Undelivered;
+use super::hsm::Undelivered;
+use super::protocol::{Letter, MESSAGE_BYTES_MAX, Outcome, decode, encode};
 
 /// How long an errand may take: filling an HSM with a million keys takes tens of seconds. A host that
 /// is gone is noticed by the connection, within seconds.
@@ -15,7 +15,7 @@ const ERRAND_MAX: Duration = Duration::from_secs(120);
 
 /// The line to a host, whether it is connected or not.
 #[derive(Debug)]
-pub(crate) struct Line {
+pub struct Line {
     number: u64,
     zone: String,
     clock: Arc<dyn WallClock>,
@@ -30,7 +30,9 @@ struct Present {
 }
 
 impl Line {
-    pub(crate) fn new(number: u64, zone: String, clock: Arc<dyn WallClock>) -> Self {
+    /// The line to the host of this number, which stands in `zone`; nobody has called on it yet.
+    #[must_use]
+    pub fn new(number: u64, zone: String, clock: Arc<dyn WallClock>) -> Self {
         let present = Mutex::default();
         Self {
             number,
@@ -41,7 +43,7 @@ impl Line {
     }
 
     /// The host has called. A connection that it had before is closed.
-    pub(crate) fn connect(&self, connection: Arc<ControlConnection>) {
+    pub fn connect(&self, connection: Arc<ControlConnection>) {
         let ready = false;
         let fresh = Present { connection, ready };
         if let Some(before) = self.present.lock().replace(fresh) {
@@ -49,7 +51,8 @@ impl Line {
         }
     }
 
-    pub(crate) fn make_ready(&self, connection: &Arc<ControlConnection>) {
+    /// What the host had of HSMs that are not its own was wiped: it can be given one.
+    pub fn make_ready(&self, connection: &Arc<ControlConnection>) {
         if let Some(present) = &mut *self.present.lock()
             && Arc::ptr_eq(&present.connection, connection)
         {
@@ -58,7 +61,7 @@ impl Line {
     }
 
     /// This connection has ended. False when the host has another one by now.
-    pub(crate) fn disconnect(&self, connection: &Arc<ControlConnection>) -> bool {
+    pub fn disconnect(&self, connection: &Arc<ControlConnection>) -> bool {
         let mut present = self.present.lock();
         let is_this = |present: &Present| Arc::ptr_eq(&present.connection, connection);
         let ended = present.as_ref().is_some_and(is_this);
@@ -69,7 +72,7 @@ impl Line {
     }
 
     /// Ends the connection, and says why to the host.
-    pub(crate) fn hang_up(&self, why: &'static str) {
+    pub fn hang_up(&self, why: &'static str) {
         if let Some(present) = self.present.lock().take() {
             present.connection.close(why);
         }
@@ -81,23 +84,23 @@ impl Line {
     }
 
     /// Whether it can be given an HSM.
-    pub(crate) fn is_ready(&self) -> bool {
+    pub fn is_ready(&self) -> bool {
         self.present.lock().as_ref().is_some_and(|it| it.ready)
     }
 
     /// Where it calls from.
-    pub(crate) fn address(&self) -> Option<std::net::SocketAddr> {
+    pub fn address(&self) -> Option<std::net::SocketAddr> {
         let present = self.present.lock();
         present.as_ref().map(|it| it.connection.remote_address())
     }
 
     /// The host's number.
-    pub(crate) const fn number(&self) -> u64 {
+    pub const fn number(&self) -> u64 {
         self.number
     }
 
     /// The Availability Zone that the host stands in.
-    pub(crate) fn zone(&self) -> &str {
+    pub fn zone(&self) -> &str {
         &self.zone
     }
 
@@ -115,7 +118,7 @@ impl Line {
     }
 
     /// Whether the host is connected.
-    pub(crate) fn is_connected(&self) -> bool {
+    pub fn is_connected(&self) -> bool {
         self.present.lock().is_some()
     }
 

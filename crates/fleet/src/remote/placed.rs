@@ -5,18 +5,16 @@ use std::sync::Arc;
 use portcullis_api::HsmId;
 use portcullis_hsm::Image;
 
-use super::disk::Contents;
-use super::errand::{Content, Errand, Outcome};
-use super::line::Line;
-use super::peer::Peer;
-use super::remote::{Remote, Undelivered, unexpected};
-use super::{Capture, Fleet, FleetError, KeptIdentity};
+use super::{Content, Errand, Line, Outcome, RemoteHsm, Undelivered, unexpected};
+use crate::disk::Contents;
+use crate::peer::Peer;
+use crate::{Capture, Fleet, FleetError, KeptIdentity};
 
 impl Fleet {
     /// From here on the HSM is one of the host to which `line` goes.
-    pub(crate) fn place(&self, id: &HsmId, line: Arc<Line>) {
+    pub fn place(&self, id: &HsmId, line: Arc<Line>) {
         let mut remotes = self.remotes.lock();
-        let make = || Arc::new(Remote::new(id.clone(), line));
+        let make = || Arc::new(RemoteHsm::new(id.clone(), line));
         let remote = Arc::clone(remotes.entry(id.clone()).or_insert_with(make));
         drop(remotes);
         let device = self.profile(id);
@@ -24,27 +22,28 @@ impl Fleet {
     }
 
     /// From here on the HSM is one of this process.
-    pub(crate) fn displace(&self, id: &HsmId) {
+    pub fn displace(&self, id: &HsmId) {
         self.remotes.lock().remove(id);
     }
 
     /// From here on nothing is sent to the HSM, nor to the address where it listened.
-    pub(crate) fn forsake(&self, id: &HsmId) {
+    pub fn forsake(&self, id: &HsmId) {
         if let Some(remote) = self.remote(id) {
             remote.forget();
         }
     }
 
-    pub(crate) fn is_placed(&self, id: &HsmId) -> bool {
+    /// Whether the HSM was placed on a host.
+    pub fn is_placed(&self, id: &HsmId) -> bool {
         self.remotes.lock().contains_key(id)
     }
 
-    pub(super) fn remote(&self, id: &HsmId) -> Option<Arc<Remote>> {
+    pub(crate) fn remote(&self, id: &HsmId) -> Option<Arc<RemoteHsm>> {
         self.remotes.lock().get(id).cloned()
     }
 
     /// An HSM that is up, as the others of its cluster see it; none when they do not.
-    pub(super) fn peer(&self, id: &HsmId) -> Option<Arc<dyn Peer>> {
+    pub(crate) fn peer(&self, id: &HsmId) -> Option<Arc<dyn Peer>> {
         if let Some(remote) = self.remote(id) {
             let reached = remote.is_up() && !remote.keeps_apart();
             return reached.then_some(remote as Arc<dyn Peer>);
@@ -54,8 +53,11 @@ impl Fleet {
     }
 
     /// Destroys what a host has of an HSM that is not placed there.
-    pub(crate) async fn wipe(&self, id: &HsmId, line: Arc<Line>) -> Result<(), FleetError> {
-        remove(id, &Remote::new(id.clone(), line)).await
+    ///
+    /// # Errors
+    /// When the host cannot remove it.
+    pub async fn wipe(&self, id: &HsmId, line: Arc<Line>) -> Result<(), FleetError> {
+        remove(id, &RemoteHsm::new(id.clone(), line)).await
     }
 
     /// Takes an HSM of this process down, after what was begun is on its disk.
@@ -68,7 +70,7 @@ impl Fleet {
     }
 
     /// Looks how an HSM on another host is; one of this process is known.
-    pub(crate) async fn look(&self, id: &HsmId) {
+    pub async fn look(&self, id: &HsmId) {
         if let Some(remote) = self.remote(id)
             && let Err(error) = remote.change(Errand::Look).await
         {
@@ -77,25 +79,25 @@ impl Fleet {
     }
 
     /// Fits an HSM on another host with what it shall have.
-    pub(crate) async fn fit_placed(&self, id: &HsmId) {
+    pub async fn fit_placed(&self, id: &HsmId) {
         if let Some(remote) = self.remote(id) {
             remote.fit().await;
         }
     }
 }
 
-pub(super) async fn create_blank(
+pub(crate) async fn create_blank(
     id: &HsmId,
-    remote: &Remote,
+    remote: &RemoteHsm,
     identity: &KeptIdentity,
 ) -> Result<(), FleetError> {
     let content = Content::Blank(identity.to_bytes());
     change(id, remote, Errand::Create(content)).await
 }
 
-pub(super) async fn create_from(
+pub(crate) async fn create_from(
     id: &HsmId,
-    remote: &Remote,
+    remote: &RemoteHsm,
     capture: Capture,
 ) -> Result<(), FleetError> {
     let content = Content::Image(capture.image.to_bytes(), capture.notes);
@@ -103,19 +105,23 @@ pub(super) async fn create_from(
 }
 
 /// Sends an errand after which the HSM's status is another.
-pub(super) async fn change(id: &HsmId, remote: &Remote, errand: Errand) -> Result<(), FleetError> {
+pub(crate) async fn change(
+    id: &HsmId,
+    remote: &RemoteHsm,
+    errand: Errand,
+) -> Result<(), FleetError> {
     let changed = remote.change(errand).await;
     changed.map(drop).map_err(|why| failed(id, &why))
 }
 
-pub(super) async fn users(remote: &Remote) -> Option<Contents> {
+pub(crate) async fn users(remote: &RemoteHsm) -> Option<Contents> {
     match remote.send(Errand::Users).await {
         Ok(Outcome::Users(contents)) => Some(contents),
         Ok(_) | Err(_) => None,
     }
 }
 
-pub(super) async fn capture(id: &HsmId, remote: &Remote) -> Result<Capture, FleetError> {
+pub(crate) async fn capture(id: &HsmId, remote: &RemoteHsm) -> Result<Capture, FleetError> {
     let outcome = remote.send(Errand::Capture).await;
     let outcome = outcome.map_err(|why| failed(id, &why))?;
     let Outcome::Content(Content::Image(image, notes)) = outcome else {
@@ -127,7 +133,7 @@ pub(super) async fn capture(id: &HsmId, remote: &Remote) -> Result<Capture, Flee
 }
 
 /// Rule HOST-09: an HSM whose host is gone can be removed; the host wipes it when it comes back.
-pub(super) async fn remove(id: &HsmId, remote: &Remote) -> Result<(), FleetError> {
+pub(crate) async fn remove(id: &HsmId, remote: &RemoteHsm) -> Result<(), FleetError> {
     match remote.send(Errand::Remove).await {
         Ok(_) | Err(Undelivered::Away(_)) => Ok(()),
         Err(why @ Undelivered::Failed(_)) => Err(failed(id, &why)),
