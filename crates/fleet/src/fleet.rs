@@ -1,29 +1,19 @@
-//! The HSMs that run: one node each, with its own disk and listener.
-//!
-//! A member passes through three phases. *Attached*: its disk is open. *Running*: its HSM is in
-//! memory. *Listening*: it has the cluster certificate and answers on the link. A crash takes it
-//! back to the beginning; its address is kept for the restart.
-//!
-//! An HSM that was placed on another host is a `Remote` instead: the fleet of that host runs it, and
-//! this one sends it errands.
-
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use portcullis_api::HsmId;
-use portcullis_hsm::{Change, DeviceKey, Hsm, Limits, Settings};
-use portcullis_link::{Listener, Listening, Transport};
+use portcullis_hsm::{DeviceKey, Limits, Settings};
+use portcullis_link::Transport;
 use portcullis_seam::{Entropy, WallClock, WorkPool};
-use portcullis_store::Store;
 
-use crate::condition::Condition;
-use crate::device::Station;
-use crate::disk::{Contents, Disk, Notes, Writes};
-use crate::local::node::Node;
-use crate::remote::{Errand, RemoteHsm, placed};
-use crate::{Capture, Disks, FleetError, KeptIdentity, Profile, rejoin};
+use crate::disk::Contents;
+use crate::local::{LocalHsm, cannot};
+use crate::remote::{Fittings, RemoteHsm};
+use crate::seat::Seat;
+use crate::synchronise::synchronise;
+use crate::{Ailment, Capture, CryptoUser, Disks, FleetError, KeptIdentity, Line, Profile};
 
 /// What every node is made with.
 #[derive(Debug)]
@@ -46,135 +36,156 @@ pub struct Equipment {
     pub bind: SocketAddr,
 }
 
-/// Every HSM of every cluster of this process.
+/// Every HSM that a process answers for.
 #[derive(Debug)]
 pub struct Fleet {
-    equipment: Equipment,
-    pub(crate) members: Mutex<BTreeMap<HsmId, Member>>,
-    /// Those of them that run on other hosts.
-    pub(crate) remotes: Mutex<BTreeMap<HsmId, Arc<RemoteHsm>>>,
-    devices: Mutex<Devices>,
-    /// What ails each HSM: kept apart from the members, which a removal forgets.
-    pub(crate) conditions: Mutex<BTreeMap<HsmId, Arc<Condition>>>,
+    equipment: Arc<Equipment>,
+    seats: Mutex<BTreeMap<HsmId, Seat>>,
+    wanted: Mutex<Wanted>,
 }
 
+/// How each HSM shall be, whether it has a seat or not: a removal forgets neither what ails an HSM nor
+/// how much it holds.
 #[derive(Debug, Default)]
-pub(crate) struct Member {
-    pub(crate) disk: Option<Disk>,
-    pub(crate) node: Option<Node>,
-    listening: Option<Box<dyn Listening>>,
-    /// Where it listens or listened.
-    address: Option<SocketAddr>,
-}
-
-/// Which device each HSM is.
-#[derive(Debug)]
-struct Devices {
-    default: Option<Profile>,
-    own: BTreeMap<HsmId, Option<Profile>>,
+struct Wanted {
+    /// The device of every HSM that has none of its own.
+    device: Option<Profile>,
+    devices: BTreeMap<HsmId, Option<Profile>>,
     /// How much those hold that hold less than the software could.
     limits: BTreeMap<HsmId, Limits>,
+    ailments: BTreeMap<HsmId, Ailment>,
+}
+
+impl Wanted {
+    fn of(&self, id: &HsmId) -> Fittings {
+        Fittings {
+            device: self.devices.get(id).unwrap_or(&self.device).clone(),
+            limits: self.limits.get(id).copied(),
+            ailment: self.ailments.get(id).copied().unwrap_or_default(),
+        }
+    }
 }
 
 impl Fleet {
     /// A fleet without any HSM.
     #[must_use]
-    pub const fn new(equipment: Equipment) -> Self {
+    pub fn new(equipment: Equipment) -> Self {
         Self {
-            equipment,
-            members: Mutex::new(BTreeMap::new()),
-            remotes: Mutex::new(BTreeMap::new()),
-            devices: Mutex::new(Devices {
-                default: None,
-                own: BTreeMap::new(),
-                limits: BTreeMap::new(),
-            }),
-            conditions: Mutex::new(BTreeMap::new()),
+            equipment: Arc::new(equipment),
+            seats: Mutex::default(),
+            wanted: Mutex::default(),
+        }
+    }
+
+    fn find(&self, id: &HsmId) -> Option<Seat> {
+        self.seats.lock().get(id).cloned()
+    }
+
+    /// The seat of an HSM: in this process, unless it was placed on a host.
+    pub(crate) fn seat(&self, id: &HsmId) -> Seat {
+        let mut seats = self.seats.lock();
+        let make = || {
+            let fittings = self.wanted.lock().of(id);
+            let equipment = Arc::clone(&self.equipment);
+            Seat::Local(Arc::new(LocalHsm::new(id.clone(), equipment, fittings)))
+        };
+        seats.entry(id.clone()).or_insert_with(make).clone()
+    }
+
+    fn local(&self, id: &HsmId) -> Option<Arc<LocalHsm>> {
+        match self.find(id)? {
+            Seat::Local(hsm) => Some(hsm),
+            Seat::Remote(_) => None,
+        }
+    }
+
+    fn remote(&self, id: &HsmId) -> Option<Arc<RemoteHsm>> {
+        match self.find(id)? {
+            Seat::Remote(hsm) => Some(hsm),
+            Seat::Local(_) => None,
+        }
+    }
+
+    /// Fits every HSM that has a seat as it shall be.
+    fn fit_all(&self) {
+        let seats = self.seats.lock().clone();
+        for (id, seat) in seats {
+            let fittings = self.wanted.lock().of(&id);
+            seat.fit(fittings);
+        }
+    }
+
+    fn fit(&self, id: &HsmId) {
+        if let Some(seat) = self.find(id) {
+            let fittings = self.wanted.lock().of(id);
+            seat.fit(fittings);
         }
     }
 
     /// The device profile of every HSM that has none of its own.
     pub fn set_default_device(&self, profile: Option<Profile>) {
-        self.devices.lock().default = profile;
-        let members = self.members.lock();
-        for (id, member) in members.iter() {
-            if let Some(node) = &member.node {
-                node.set_device(self.device(id));
-            }
-        }
-        drop(members);
-        for (id, remote) in &*self.remotes.lock() {
-            let device = self.profile(id);
-            remote.fit_with(|fittings| fittings.device = device);
-        }
+        self.wanted.lock().device = profile;
+        self.fit_all();
     }
 
     /// An HSM's own device profile; none is `raw`.
     pub fn set_device(&self, id: &HsmId, profile: Option<Profile>) {
-        self.devices.lock().own.insert(id.clone(), profile);
-        if let Some(remote) = self.remote(id) {
-            let device = self.profile(id);
-            remote.fit_with(|fittings| fittings.device = device);
-        } else if let Some(node) = self.node(id) {
-            node.set_device(self.device(id));
-        }
+        self.wanted.lock().devices.insert(id.clone(), profile);
+        self.fit(id);
     }
 
     /// How many users and keys an HSM holds; as many as the settings say without limits.
     pub fn set_limits(&self, id: &HsmId, limits: Option<Limits>) {
-        let Some(limits) = limits else {
-            return;
-        };
-        self.devices.lock().limits.insert(id.clone(), limits);
-        if let Some(remote) = self.remote(id) {
-            remote.fit_with(|fittings| fittings.limits = Some(limits));
-        } else if let Some(node) = self.node(id) {
-            node.set_limits(limits);
+        if let Some(limits) = limits {
+            self.wanted.lock().limits.insert(id.clone(), limits);
+            self.fit(id);
         }
     }
 
-    pub(crate) fn profile(&self, id: &HsmId) -> Option<Profile> {
-        let devices = self.devices.lock();
-        devices.own.get(id).unwrap_or(&devices.default).clone()
+    /// Makes these HSMs ail so, and all others well.
+    pub fn set_ailments(&self, ailing: impl Iterator<Item = (HsmId, Ailment)>) {
+        let ailing = ailing.collect();
+        self.wanted.lock().ailments = ailing;
+        self.fit_all();
     }
 
-    pub(crate) fn device(&self, id: &HsmId) -> Option<Station> {
-        let entropy = &self.equipment.entropy;
-        let station = |profile| Station::new(profile, Arc::clone(entropy));
-        self.profile(id).map(station)
+    /// Gives an HSM all that it shall have.
+    pub(crate) fn set_fittings(&self, id: &HsmId, fittings: Fittings) {
+        let mut wanted = self.wanted.lock();
+        wanted.devices.insert(id.clone(), fittings.device);
+        wanted
+            .limits
+            .extend(fittings.limits.map(|limits| (id.clone(), limits)));
+        wanted.ailments.insert(id.clone(), fittings.ailment);
+        drop(wanted);
+        self.fit(id);
     }
 
     /// Where an HSM listens or listened.
     #[must_use]
-    pub fn address(&self, hsm: &HsmId) -> Option<SocketAddr> {
-        if let Some(remote) = self.remote(hsm) {
-            return remote.address();
-        }
-        self.members.lock().get(hsm)?.address
-    }
-
-    /// The node of an HSM that is up.
-    pub(crate) fn node(&self, hsm: &HsmId) -> Option<Node> {
-        let node = self.members.lock().get(hsm)?.node.clone()?;
-        (!node.is_down()).then_some(node)
+    pub fn address(&self, id: &HsmId) -> Option<SocketAddr> {
+        self.find(id)?.address()
     }
 
     /// Whether an HSM runs.
     #[must_use]
-    pub fn is_up(&self, hsm: &HsmId) -> bool {
-        self.remote(hsm)
-            .map_or_else(|| self.node(hsm).is_some(), |remote| remote.is_up())
+    pub fn is_up(&self, id: &HsmId) -> bool {
+        self.find(id).is_some_and(|seat| seat.is_up())
     }
 
     /// Whether the HSM is up and its first admin has set a password.
-    pub fn is_activated(&self, hsm: &HsmId) -> bool {
-        self.remote(hsm).map_or_else(
-            || self.node(hsm).is_some_and(|node| node.is_activated()),
-            |remote| remote.is_activated(),
-        )
+    #[must_use]
+    pub fn is_activated(&self, id: &HsmId) -> bool {
+        self.find(id).is_some_and(|seat| seat.is_activated())
     }
 
-    /// A factory-new HSM that holds the key pair of a cluster to be initialised.
+    /// Whether the content of an HSM can be had: from its memory, or from its disk.
+    #[must_use]
+    pub fn can_be_read(&self, id: &HsmId) -> bool {
+        self.seat(id).can_be_read()
+    }
+
+    /// Makes a factory-new HSM that holds the key pair of a cluster to be initialised.
     ///
     /// # Errors
     /// When it cannot be made, as a text for the log.
@@ -183,231 +194,36 @@ impl Fleet {
         id: &HsmId,
         identity: &KeptIdentity,
     ) -> Result<(), FleetError> {
-        if let Some(remote) = self.remote(id) {
-            return placed::create_blank(id, &remote, identity).await;
-        }
-        let Equipment {
-            settings, entropy, ..
-        } = &self.equipment;
-        let hsm = Hsm::blank(*settings, Arc::clone(entropy));
-        let _in_records = hsm.set_identity(&identity.to_bytes());
-        self.create(id, &hsm, Notes::default()).await
+        self.seat(id).create_blank(identity).await
     }
 
-    /// An HSM with the content of a backup or of another HSM.
+    /// Makes an HSM with the content of a backup or of another HSM.
     ///
     /// # Errors
     /// When it cannot be made, as a text for the log.
     pub async fn create_from(&self, id: &HsmId, capture: Capture) -> Result<(), FleetError> {
-        if let Some(remote) = self.remote(id) {
-            return placed::create_from(id, &remote, capture).await;
-        }
-        let Equipment {
-            settings, entropy, ..
-        } = &self.equipment;
-        let hsm = Hsm::restore(*settings, Arc::clone(entropy), &capture.image)
-            .map_err(|error| FleetError::of(id, "the backup cannot be restored", error))?;
-        self.create(id, &hsm, capture.notes).await
+        self.seat(id).create_from(capture).await
     }
 
-    /// Writes a new HSM to its disk and starts it from there, like any other start. An attempt
-    /// that was interrupted is wiped first.
-    pub(crate) async fn create(
-        &self,
-        id: &HsmId,
-        hsm: &Hsm,
-        notes: Notes,
-    ) -> Result<(), FleetError> {
-        self.remove(id).await?;
-        let made = self.equipment.disks.make(id);
-        let disk = self.connect(
-            id,
-            made.map_err(|error| FleetError::of(id, "its disk cannot be made", error))?,
-        );
-        let put = |(key, value)| Change {
-            key,
-            value: Some(value),
-        };
-        let writes = Writes {
-            records: hsm.records().into_iter().map(put).collect(),
-            notes,
-        };
-        disk.write(&writes)
-            .await
-            .map_err(|error| FleetError::of(id, "its disk failed", error))?;
-        self.start_after(id, &[]).await
-    }
-
-    /// Opens the disk of an HSM that is down, so that its peers can read it.
+    /// Opens the disk of an HSM of this process that is down, so that its peers can read it.
     ///
     /// # Errors
     /// When it is lost or cannot be read.
     pub fn attach(&self, id: &HsmId) -> Result<(), FleetError> {
-        self.open_disk(id).map(drop)
+        match self.seat(id) {
+            Seat::Local(hsm) => hsm.open_disk().map(drop),
+            Seat::Remote(_) => Ok(()),
+        }
     }
 
-    /// Opens the disk of an HSM.
-    pub(crate) fn open_disk(&self, id: &HsmId) -> Result<Disk, FleetError> {
-        let store = self
-            .equipment
-            .disks
-            .open(id)
-            .map_err(|error| FleetError::of(id, "its disk cannot be opened", error))?;
-        Ok(self.connect(id, store))
-    }
-
-    pub(crate) fn connect(&self, id: &HsmId, store: Store) -> Disk {
-        let disk = Disk {
-            hsm: id.clone(),
-            store,
-            device_key: Arc::clone(&self.equipment.device_key),
-            entropy: Arc::clone(&self.equipment.entropy),
-        };
-        self.members.lock().entry(id.clone()).or_default().disk = Some(disk.clone());
-        disk
-    }
-
-    /// Starts an HSM from its disk, after it has caught up with its attached peers, and listens
-    /// if it has the cluster certificate.
+    /// Starts an HSM from its disk, after it has caught up with its peers, and lets it listen if it
+    /// has the cluster certificate.
     ///
     /// # Errors
     /// When its disk cannot be read or it cannot listen.
     pub async fn start(&self, id: &HsmId, peers: &[HsmId]) -> Result<(), FleetError> {
         let peers = self.users_of(id, peers).await;
-        match self.remote(id) {
-            Some(remote) => placed::change(id, &remote, Errand::Start { peers }).await,
-            None => self.start_after(id, &peers).await,
-        }
-    }
-
-    /// What an HSM has to catch up with: users and notes of its peers that can be read.
-    pub(crate) async fn users_of(&self, id: &HsmId, peers: &[HsmId]) -> Vec<Contents> {
-        let mut users = Vec::new();
-        for peer in peers.iter().filter(|peer| *peer != id) {
-            users.extend(match self.remote(peer) {
-                Some(remote) => placed::users(&remote).await,
-                None => self.disk(peer).and_then(|disk| disk.read_users().ok()),
-            });
-        }
-        users
-    }
-
-    /// Starts an HSM of this process after it has caught up with its peers.
-    pub(crate) async fn start_after(
-        &self,
-        id: &HsmId,
-        peers: &[Contents],
-    ) -> Result<(), FleetError> {
-        let disk = match self.disk(id) {
-            Some(disk) => disk,
-            None => self.open_disk(id)?,
-        };
-        let unreadable = |error| FleetError::of(id, "its disk cannot be read", error);
-        let own = disk.read().map_err(unreadable)?;
-        let missed = rejoin::catch_up(&own, peers);
-        let mut records = own.records;
-        if !missed.is_empty() {
-            disk.write(&missed)
-                .await
-                .map_err(|error| FleetError::of(id, "its disk failed", error))?;
-            records = disk.read().map_err(unreadable)?.records;
-        }
-        let Equipment {
-            settings,
-            entropy,
-            clock,
-            pool,
-            ..
-        } = &self.equipment;
-        let hsm = Hsm::load(*settings, Arc::clone(entropy), records)
-            .map_err(|error| FleetError::of(id, "it cannot be loaded", error))?;
-        let condition = self.condition(id);
-        let node = Node::start(hsm, disk, condition, Arc::clone(clock), Arc::clone(pool));
-        node.set_device(self.device(id));
-        if let Some(limits) = self.devices.lock().limits.get(id) {
-            node.set_limits(*limits);
-        }
-        self.members.lock().entry(id.clone()).or_default().node = Some(node);
-        self.listen(id).await
-    }
-
-    pub(crate) fn disk(&self, id: &HsmId) -> Option<Disk> {
-        self.members.lock().get(id)?.disk.clone()
-    }
-
-    /// Installs the signed cluster certificate (PEM) and starts to listen.
-    ///
-    /// # Errors
-    /// When it is down, or its disk fails.
-    pub async fn install(&self, id: &HsmId, certificate: &str) -> Result<(), FleetError> {
-        if let Some(remote) = self.remote(id) {
-            let certificate = certificate.to_owned();
-            return placed::change(id, &remote, Errand::Install { certificate }).await;
-        }
-        let what = "the cluster certificate cannot be installed";
-        let Some(node) = self.node(id) else {
-            return Err(FleetError::of(id, what, "it is down"));
-        };
-        let kept = node
-            .identity()
-            .ok_or_else(|| FleetError::of(id, what, "it has no private key"))?;
-        let identity = KeptIdentity::from_bytes(&kept)
-            .map_err(|error| FleetError::of(id, what, error))?
-            .signed(certificate);
-        node.install(&identity.to_bytes())
-            .await
-            .map_err(|refusal| FleetError::of(id, what, refusal))?;
-        self.listen(id).await
-    }
-
-    /// Listens on the address it had before, or else on a free port.
-    pub(crate) async fn listen(&self, id: &HsmId) -> Result<(), FleetError> {
-        let Some(node) = self.node(id) else {
-            return Ok(());
-        };
-        let kept = node
-            .identity()
-            .and_then(|bytes| KeptIdentity::from_bytes(&bytes).ok());
-        let Some(identity) = kept.and_then(KeptIdentity::presented) else {
-            return Ok(());
-        };
-        let bind = self.address(id).unwrap_or(self.equipment.bind);
-        let listener = Listener {
-            name: id.to_string(),
-            bind,
-            identity,
-            service: Arc::new(node),
-        };
-        let listening = self
-            .equipment
-            .transport
-            .listen(listener)
-            .await
-            .map_err(|error| FleetError::of(id, "it cannot listen", error))?;
-        let mut members = self.members.lock();
-        let member = members.entry(id.clone()).or_default();
-        member.address = Some(listening.address());
-        member.listening = Some(listening);
-        Ok(())
-    }
-
-    /// Takes an HSM down as a power cut does: its memory and its connections are lost, its disk
-    /// and its address stay. False when it was down already.
-    pub fn crash(&self, id: &HsmId) -> bool {
-        if let Some(remote) = self.remote(id) {
-            return remote.crash();
-        }
-        let mut members = self.members.lock();
-        let Some(member) = members.get_mut(id) else {
-            return false;
-        };
-        let was_up = member.node.as_ref().is_some_and(|node| !node.is_down());
-        if let Some(node) = &member.node {
-            node.cut();
-        }
-        member.listening = None;
-        member.disk = None;
-        was_up
+        self.seat(id).start(peers).await
     }
 
     /// Starts an HSM anew, whether it is down or not.
@@ -415,38 +231,40 @@ impl Fleet {
     /// # Errors
     /// When its disk cannot be read or it cannot listen.
     pub async fn restart(&self, id: &HsmId, peers: &[HsmId]) -> Result<(), FleetError> {
-        if let Some(remote) = self.remote(id) {
-            let peers = self.users_of(id, peers).await;
-            return placed::change(id, &remote, Errand::Restart { peers }).await;
-        }
-        self.halt(id).await?;
-        self.start(id, peers).await
+        let peers = self.users_of(id, peers).await;
+        self.seat(id).restart(peers).await
     }
 
-    /// Starts an HSM of this process anew after it has caught up with its peers.
-    pub(crate) async fn restart_after(
-        &self,
-        id: &HsmId,
-        peers: &[Contents],
-    ) -> Result<(), FleetError> {
-        self.halt(id).await?;
-        self.start_after(id, peers).await
+    /// What an HSM has to catch up with: users and notes of its peers that can be read.
+    async fn users_of(&self, id: &HsmId, peers: &[HsmId]) -> Vec<Contents> {
+        let mut users = Vec::new();
+        for peer in peers.iter().filter(|peer| *peer != id) {
+            if let Some(seat) = self.find(peer) {
+                users.extend(seat.users().await);
+            }
+        }
+        users
     }
 
-    /// Takes an HSM of this process down and opens its disk anew.
-    pub(crate) async fn halt(&self, id: &HsmId) -> Result<(), FleetError> {
-        self.crash(id);
-        let before = self
-            .members
-            .lock()
-            .get_mut(id)
-            .and_then(|member| member.node.take());
-        if let Some(node) = before {
-            // A command that was under way may still reach the disk: it must be read after that,
-            // and be open once only.
-            node.stop().await;
+    /// Installs the signed cluster certificate (PEM) and starts to listen.
+    ///
+    /// # Errors
+    /// When it is down, or its disk fails.
+    pub async fn install(&self, id: &HsmId, certificate: &str) -> Result<(), FleetError> {
+        self.seat(id).install(certificate).await
+    }
+
+    /// Takes an HSM down as a power cut does: its memory and its connections are lost, its disk
+    /// and its address stay. False when it was down already.
+    pub fn crash(&self, id: &HsmId) -> bool {
+        self.find(id).is_some_and(|seat| seat.crash())
+    }
+
+    /// Takes an HSM of this process down, after what was begun is on its disk.
+    pub(crate) async fn stop(&self, id: &HsmId) {
+        if let Some(hsm) = self.local(id) {
+            hsm.halt().await;
         }
-        self.open_disk(id).map(drop)
     }
 
     /// Destroys an HSM and its disk.
@@ -454,68 +272,136 @@ impl Fleet {
     /// # Errors
     /// When its disk cannot be removed.
     pub async fn remove(&self, id: &HsmId) -> Result<(), FleetError> {
-        if let Some(remote) = self.remote(id) {
-            placed::remove(id, &remote).await?;
-            self.remotes.lock().remove(id);
-            self.devices.lock().own.remove(id);
-            return Ok(());
-        }
-        let member = self.members.lock().remove(id);
-        self.devices.lock().own.remove(id);
-        if let Some(node) = member.as_ref().and_then(|member| member.node.as_ref()) {
-            node.stop().await;
-        }
-        drop(member);
-        self.equipment
-            .disks
-            .remove(id)
-            .map_err(|error| FleetError::of(id, "its disk cannot be removed", error))
+        self.seat(id).remove().await?;
+        self.seats.lock().remove(id);
+        self.wanted.lock().devices.remove(id);
+        Ok(())
     }
 
     /// The content of an HSM, from its memory when it is up and else from its disk.
     ///
     /// # Errors
-    /// When neither its memory nor its disk can be read.
+    /// When neither can be read.
     pub async fn capture(&self, id: &HsmId) -> Result<Capture, FleetError> {
-        if let Some(remote) = self.remote(id) {
-            return placed::capture(id, &remote).await;
-        }
-        if let Some(node) = self.node(id) {
-            return Ok(node.capture().await);
-        }
-        let what = "its disk cannot be read";
-        let contents = self
-            .open_disk(id)?
-            .read()
-            .map_err(|error| FleetError::of(id, what, error))?;
-        let Equipment {
-            settings, entropy, ..
-        } = &self.equipment;
-        let hsm = Hsm::load(*settings, Arc::clone(entropy), contents.records)
-            .map_err(|error| FleetError::of(id, what, error))?;
-        Ok(Capture {
-            image: hsm.image(),
-            notes: contents.notes,
-        })
+        self.seat(id).capture().await
     }
 
     /// Whether an HSM of this process went down for want of room and can be started again.
+    #[must_use]
     pub fn can_be_revived(&self, id: &HsmId) -> bool {
-        let node = self
-            .members
-            .lock()
-            .get(id)
-            .and_then(|member| member.node.clone());
-        node.is_some_and(|node| node.can_be_revived())
+        self.local(id).is_some_and(|hsm| hsm.can_be_revived())
     }
 
-    /// Takes down the listener of a node whose disk failed: it refuses everything already, and
-    /// clients should go elsewhere.
+    /// Takes down the listener of an HSM of this process whose disk failed.
     pub fn silence_if_down(&self, id: &HsmId) {
-        if let Some(member) = self.members.lock().get_mut(id)
-            && member.node.as_ref().is_some_and(Node::is_down)
-        {
-            member.listening = None;
+        if let Some(hsm) = self.local(id) {
+            hsm.silence_if_down();
         }
+    }
+
+    /// Brings the HSMs among `hsms` that are up in step, and says how many keys it copied.
+    ///
+    /// Cheap when they are in step: it compares two numbers of each.
+    ///
+    /// # Errors
+    /// When an HSM that is up cannot take what it misses.
+    pub async fn synchronise(&self, hsms: &[HsmId]) -> Result<usize, FleetError> {
+        let peer = |id: &HsmId| Some((id.clone(), self.find(id)?.peer()?));
+        synchronise(hsms.iter().filter_map(peer)).await
+    }
+
+    /// From here on the HSM is one of the host to which `line` goes.
+    pub fn place(&self, id: &HsmId, line: Arc<Line>) {
+        let mut seats = self.seats.lock();
+        if !matches!(seats.get(id), Some(Seat::Remote(_))) {
+            let fittings = self.wanted.lock().of(id);
+            let remote = RemoteHsm::new(id.clone(), line, fittings);
+            seats.insert(id.clone(), Seat::Remote(Arc::new(remote)));
+        }
+    }
+
+    /// From here on the HSM is one of this process.
+    pub fn displace(&self, id: &HsmId) {
+        if self.is_placed(id) {
+            self.seats.lock().remove(id);
+        }
+    }
+
+    /// Whether the HSM was placed on a host.
+    #[must_use]
+    pub fn is_placed(&self, id: &HsmId) -> bool {
+        self.remote(id).is_some()
+    }
+
+    /// From here on nothing is sent to an HSM on a host, nor to the address where it listened.
+    pub fn forsake(&self, id: &HsmId) {
+        if let Some(hsm) = self.remote(id) {
+            hsm.forget();
+        }
+    }
+
+    /// Destroys what a host has of an HSM that is not placed there.
+    ///
+    /// # Errors
+    /// When the host cannot remove it.
+    pub async fn wipe(&self, id: &HsmId, line: Arc<Line>) -> Result<(), FleetError> {
+        let fittings = Fittings::default();
+        RemoteHsm::new(id.clone(), line, fittings).remove().await
+    }
+
+    /// Looks how an HSM on another host is; one of this process is known.
+    pub async fn look(&self, id: &HsmId) {
+        if let Some(hsm) = self.remote(id) {
+            hsm.look().await;
+        }
+    }
+
+    /// Fits an HSM on another host with what it shall have.
+    pub async fn fit_placed(&self, id: &HsmId) {
+        if let Some(hsm) = self.remote(id) {
+            hsm.fit().await;
+        }
+    }
+
+    /// Rule HOST-12: a fault that reaches into an HSM does not reach into another host.
+    ///
+    /// # Errors
+    /// When it runs on another host, which `what` could not be done for.
+    pub fn within_reach(&self, id: &HsmId, what: &str) -> Result<(), FleetError> {
+        self.reach(id, what).map(drop)
+    }
+
+    pub(crate) fn reach(&self, id: &HsmId, what: &str) -> Result<Arc<LocalHsm>, FleetError> {
+        match self.seat(id) {
+            Seat::Local(hsm) => Ok(hsm),
+            Seat::Remote(_) => Err(FleetError::of(id, what, "it runs on another host")),
+        }
+    }
+
+    /// Damages every record on the disk of an HSM and leaves it down: it cannot be started again.
+    ///
+    /// # Errors
+    /// When its disk cannot be written, or is on another host.
+    pub async fn corrupt(&self, id: &HsmId) -> Result<(), FleetError> {
+        let hsm = self.reach(id, "its disk cannot be damaged")?;
+        hsm.corrupt().await
+    }
+
+    /// Undoes what [`corrupt`](Self::corrupt) did, if it did. The HSM stays down.
+    ///
+    /// # Errors
+    /// When its disk cannot be written, or is on another host.
+    pub async fn repair(&self, id: &HsmId) -> Result<(), FleetError> {
+        let hsm = self.reach(id, "its disk cannot be repaired")?;
+        hsm.repair().await
+    }
+
+    /// A crypto user of an HSM that is up, for faults.
+    ///
+    /// # Errors
+    /// When the HSM is down, or on another host.
+    pub fn crypto_user(&self, id: &HsmId, username: &str) -> Result<CryptoUser, FleetError> {
+        let hsm = self.reach(id, &cannot(username))?;
+        hsm.crypto_user(username)
     }
 }

@@ -26,6 +26,7 @@ mod local;
 mod peer;
 mod rejoin;
 mod remote;
+mod seat;
 mod synchronise;
 
 pub use capture::Capture;
@@ -36,7 +37,7 @@ pub use error::FleetError;
 pub use fleet::{Equipment, Fleet};
 pub use host::{HostConfig, HostEnd, HsmHost, Joined, MakeTransport, is_host_folder};
 pub use identity::KeptIdentity;
-pub use local::Tampered;
+pub use local::{CryptoUser, Tampered};
 pub use remote::{
     Admission, EnrolmentToken, InvalidToken, JOIN_BYTES_MAX, Join, Line, TokenSecret, decode,
     encode, is_host_message,

@@ -13,53 +13,45 @@ use portcullis_api::HsmId;
 use portcullis_hsm::HsmKeyId;
 use portcullis_seam::plant::{Bug, planted};
 
+use crate::FleetError;
 use crate::peer::Peer;
 use crate::remote::Tally;
-use crate::{Fleet, FleetError};
 
 /// Keys copied in one commit of the receiving HSM's disk: a few hundred kilobytes.
 const COPIED_AT_ONCE: usize = 1024;
 
 /// An HSM that is up, and what it has.
-struct Present<'a> {
-    id: &'a HsmId,
+struct Present {
+    id: HsmId,
     peer: Arc<dyn Peer>,
     tally: Tally,
 }
 
-impl Present<'_> {
+impl Present {
     fn failed(&self, why: impl std::fmt::Display) -> FleetError {
-        FleetError::of(self.id, "it is not brought in step", why)
+        FleetError::of(&self.id, "it is not brought in step", why)
     }
 }
 
-impl Fleet {
-    /// Brings the HSMs among `hsms` that are up in step, and says how many keys it copied.
-    ///
-    /// Cheap when they are in step: it compares two numbers of each.
-    ///
-    /// # Errors
-    /// When an HSM that is up cannot take what it misses.
-    pub async fn synchronise(&self, hsms: &[HsmId]) -> Result<usize, FleetError> {
-        let mut present = Vec::new();
-        for id in hsms {
-            let Some(peer) = self.peer(id) else {
-                continue;
-            };
-            // One whose host went away a moment ago is left out, like one that is down.
-            match peer.tally().await {
-                Ok(tally) => present.push(Present { id, peer, tally }),
-                Err(error) => tracing::debug!(hsm = %id, error, "not brought in step"),
-            }
+/// Brings these HSMs, which are up, in step, and says how many keys it copied.
+pub(crate) async fn synchronise(
+    peers: impl Iterator<Item = (HsmId, Arc<dyn Peer>)> + Send,
+) -> Result<usize, FleetError> {
+    let mut present = Vec::new();
+    for (id, peer) in peers {
+        // One whose host went away a moment ago is left out, like one that is down.
+        match peer.tally().await {
+            Ok(tally) => present.push(Present { id, peer, tally }),
+            Err(error) => tracing::debug!(hsm = %id, error, "not brought in step"),
         }
-        spread_deletions(&mut present).await?;
-        copy_missing(&present).await
     }
+    spread_deletions(&mut present).await?;
+    copy_missing(&present).await
 }
 
 /// Rule CL-13: delete wins.
-async fn spread_deletions(present: &mut [Present<'_>]) -> Result<(), FleetError> {
-    let same = |pair: &[Present<'_>]| match pair {
+async fn spread_deletions(present: &mut [Present]) -> Result<(), FleetError> {
+    let same = |pair: &[Present]| match pair {
         [one, two] => one.tally.deleted == two.tally.deleted,
         _ => true,
     };
@@ -82,11 +74,11 @@ async fn spread_deletions(present: &mut [Present<'_>]) -> Result<(), FleetError>
 }
 
 /// Rule CL-12: a key that one HSM has and another lacks, or has in an earlier state, is copied.
-async fn copy_missing(present: &[Present<'_>]) -> Result<usize, FleetError> {
+async fn copy_missing(present: &[Present]) -> Result<usize, FleetError> {
     let Some((first, others)) = present.split_first() else {
         return Ok(0);
     };
-    let same = |other: &Present<'_>| other.tally.keys == first.tally.keys;
+    let same = |other: &Present| other.tally.keys == first.tally.keys;
     if others.iter().all(same) || planted(Bug::CopiesForgotten) {
         return Ok(0);
     }

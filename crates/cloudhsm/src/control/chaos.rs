@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use portcullis_api::{ClusterId, HsmId, Scope};
 use portcullis_clusters::{Clusters, HsmState, KMSUSER, NetworkTrouble};
-use portcullis_fleet::FleetError;
+use portcullis_fleet::{CryptoUser, FleetError};
 use portcullis_hsm::Secret;
 use portcullis_seam::draw;
 
@@ -143,7 +143,7 @@ impl CloudHsm {
         if let Some(links) = self.transport.faults() {
             links.set(faults.rules(&views));
         }
-        self.fleet.ail(faults.ailments(&views).into_iter());
+        self.fleet.set_ailments(faults.ailments(&views).into_iter());
     }
 
     pub(super) fn has_faults(&self) -> bool {
@@ -196,8 +196,7 @@ impl CloudHsm {
                 Some(Remedy::RepairDisk)
             }
             Breakage::LockKmsuser | Breakage::ChangeKmsuserPassword | Breakage::RemoveKmsuser => {
-                let before = self.fleet.user_of(hsm, KMSUSER).await;
-                Some(Remedy::RestoreUser(before.map_err(failed)?))
+                Some(Remedy::RestoreUser(self.kmsuser_of(hsm)?.state().await))
             }
             Breakage::Hang
             | Breakage::Slow(_)
@@ -232,6 +231,10 @@ impl CloudHsm {
     }
 
     /// What a breakage does to one HSM at once.
+    fn kmsuser_of(&self, hsm: &HsmId) -> Result<CryptoUser, FaultError> {
+        self.fleet.crypto_user(hsm, KMSUSER).map_err(failed)
+    }
+
     async fn break_hsm(&self, hsm: &HsmId, breakage: Breakage) -> Result<(), FaultError> {
         match breakage {
             Breakage::Crash => self.crash(hsm),
@@ -240,13 +243,13 @@ impl CloudHsm {
                 let _one_at_a_time = self.control.lock().await;
                 self.fleet.corrupt(hsm).await.map_err(failed)
             }
-            Breakage::LockKmsuser => self.fleet.lock_user(hsm, KMSUSER).await.map_err(failed),
+            Breakage::LockKmsuser => self.kmsuser_of(hsm)?.lock_out().await.map_err(failed),
             Breakage::ChangeKmsuserPassword => {
                 let password = self.random_password();
-                let changed = self.fleet.change_password(hsm, KMSUSER, &password).await;
-                changed.map_err(failed)
+                let kmsuser = self.kmsuser_of(hsm)?;
+                kmsuser.change_password(&password).await.map_err(failed)
             }
-            Breakage::RemoveKmsuser => self.fleet.remove_user(hsm, KMSUSER).await.map_err(failed),
+            Breakage::RemoveKmsuser => self.kmsuser_of(hsm)?.remove().await.map_err(failed),
             Breakage::Hang
             | Breakage::Slow(_)
             | Breakage::FillDisk
@@ -331,8 +334,8 @@ impl CloudHsm {
                 self.start_again(hsm).await
             }
             Remedy::RestoreUser(tampered) => {
-                let restored = self.fleet.restore_user(hsm, KMSUSER, tampered).await;
-                restored.map_err(failed)
+                let kmsuser = self.kmsuser_of(hsm)?;
+                kmsuser.restore(tampered).await.map_err(failed)
             }
         }
     }

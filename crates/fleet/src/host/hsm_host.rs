@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use zeroize::Zeroizing;
 
+use super::perform::perform;
 use crate::remote::{Letter, MESSAGE_BYTES_MAX, Outcome, decode, encode};
 use crate::{Admission, Disks, EnrolmentToken, Equipment, Fleet, Join};
 
@@ -329,7 +330,7 @@ async fn run_errand(
             if letter.errand.needs_the_disk() && !held(&*disks).contains(&letter.hsm) {
                 Outcome::Failed(format!("the disk of {} is not here", letter.hsm))
             } else {
-                fleet.perform(&letter.hsm, letter.errand).await
+                perform(&fleet, &letter.hsm, letter.errand).await
             }
         }
         Err(why) => Outcome::Failed(why),

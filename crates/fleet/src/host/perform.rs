@@ -3,89 +3,85 @@
 use portcullis_api::HsmId;
 use portcullis_hsm::Image;
 
+use crate::local::LocalHsm;
 use crate::peer::Peer;
-use crate::remote::{Content, Errand, Fittings, KeyErrand, Outcome, Status};
+use crate::remote::{Content, Errand, KeyErrand, Outcome, Status};
 use crate::{Capture, Fleet, FleetError, KeptIdentity};
 
-impl Fleet {
-    /// Runs an errand and says what came of it.
-    pub(crate) async fn perform(&self, id: &HsmId, errand: Errand) -> Outcome {
-        self.silence_if_down(id);
-        let performed = match errand {
-            Errand::Create(content) => self.make(id, content).await,
-            Errand::Start { peers } => self.start_after(id, &peers).await,
-            Errand::Restart { peers } => self.restart_after(id, &peers).await,
-            Errand::Install { certificate } => self.install(id, &certificate).await,
-            Errand::Look => Ok(()),
-            Errand::Crash => {
-                self.crash(id);
-                return Outcome::Done;
-            }
-            Errand::Remove => return told(self.remove(id).await.map(|()| Outcome::Done)),
-            Errand::Capture => return told(self.content(id).await),
-            Errand::Users => return told(self.users(id)),
-            Errand::Fit(fittings) => {
-                self.fit(id, fittings);
-                return Outcome::Done;
-            }
-            Errand::Keys(errand) => return told(self.keys(id, errand).await),
-        };
-        told(performed.map(|()| Outcome::Status(self.status(id))))
-    }
+/// Runs an errand for an HSM of this host and says what came of it.
+pub(crate) async fn perform(fleet: &Fleet, id: &HsmId, errand: Errand) -> Outcome {
+    let hsm = match fleet.reach(id, "it cannot be used here") {
+        Ok(hsm) => hsm,
+        Err(error) => return Outcome::Failed(error.to_string()),
+    };
+    hsm.silence_if_down();
+    let performed = match errand {
+        Errand::Create(content) => create(&hsm, content).await,
+        Errand::Start { peers } => hsm.start(&peers).await,
+        Errand::Restart { peers } => hsm.restart(&peers).await,
+        Errand::Install { certificate } => hsm.install(&certificate).await,
+        Errand::Look => Ok(()),
+        Errand::Crash => {
+            hsm.crash();
+            return Outcome::Done;
+        }
+        Errand::Remove => return reply(fleet.remove(id).await.map(|()| Outcome::Done)),
+        Errand::Capture => return reply(content(&hsm).await),
+        Errand::Users => return reply(users(&hsm)),
+        Errand::Fit(fittings) => {
+            fleet.set_fittings(id, fittings);
+            return Outcome::Done;
+        }
+        Errand::Keys(errand) => return reply(keys(&hsm, errand).await),
+    };
+    reply(performed.map(|()| Outcome::Status(status(&hsm))))
+}
 
-    async fn keys(&self, id: &HsmId, errand: KeyErrand) -> Result<Outcome, FleetError> {
-        let what = "its keys cannot be looked at";
-        let node = self.node(id);
-        let node = node.ok_or_else(|| FleetError::of(id, what, "it is down"))?;
-        let answered = ask(&node, errand).await;
-        answered.map_err(|why| FleetError::of(id, what, why))
-    }
+fn reply(performed: Result<Outcome, FleetError>) -> Outcome {
+    performed.unwrap_or_else(|error| Outcome::Failed(error.to_string()))
+}
 
-    fn users(&self, id: &HsmId) -> Result<Outcome, FleetError> {
-        let users = self.open_disk(id)?.read_users();
-        let unreadable = |why| FleetError::of(id, "its disk cannot be read", why);
-        users.map(Outcome::Users).map_err(unreadable)
-    }
-
-    async fn make(&self, id: &HsmId, content: Content) -> Result<(), FleetError> {
-        match content {
-            Content::Blank(identity) => {
-                let identity = KeptIdentity::from_bytes(&identity)
-                    .map_err(|why| FleetError::of(id, "its identity cannot be read", why))?;
-                self.create_blank(id, &identity).await
-            }
-            Content::Image(image, notes) => {
-                let image = Image::from_bytes(&image)
-                    .map_err(|why| FleetError::of(id, "its image cannot be read", why))?;
-                self.create_from(id, Capture { image, notes }).await
-            }
+async fn create(hsm: &LocalHsm, content: Content) -> Result<(), FleetError> {
+    match content {
+        Content::Blank(identity) => {
+            let identity = KeptIdentity::from_bytes(&identity)
+                .map_err(|why| hsm.failed("its identity cannot be read", why))?;
+            hsm.create_blank(&identity).await
+        }
+        Content::Image(image, notes) => {
+            let image = Image::from_bytes(&image)
+                .map_err(|why| hsm.failed("its image cannot be read", why))?;
+            hsm.create_from(Capture { image, notes }).await
         }
     }
+}
 
-    async fn content(&self, id: &HsmId) -> Result<Outcome, FleetError> {
-        let captured = self.capture(id).await?;
-        let image = captured.image.to_bytes();
-        Ok(Outcome::Content(Content::Image(image, captured.notes)))
-    }
+async fn content(hsm: &LocalHsm) -> Result<Outcome, FleetError> {
+    let captured = hsm.capture().await?;
+    let image = captured.image.to_bytes();
+    Ok(Outcome::Content(Content::Image(image, captured.notes)))
+}
 
-    fn fit(&self, id: &HsmId, fittings: Fittings) {
-        let Fittings {
-            device,
-            limits,
-            ailment,
-        } = fittings;
-        self.set_device(id, device);
-        self.set_limits(id, limits);
-        self.ail(std::iter::once((id.clone(), ailment)));
-    }
+fn users(hsm: &LocalHsm) -> Result<Outcome, FleetError> {
+    let users = hsm.open_disk()?.read_users();
+    let unreadable = |why| hsm.failed("its disk cannot be read", why);
+    users.map(Outcome::Users).map_err(unreadable)
+}
 
-    fn status(&self, id: &HsmId) -> Status {
-        Status {
-            running: self.is_up(id),
-            activated: self.is_activated(id),
-            address: self.address(id),
-        }
+fn status(hsm: &LocalHsm) -> Status {
+    Status {
+        running: hsm.is_up(),
+        activated: hsm.is_activated(),
+        address: hsm.address(),
     }
+}
+
+async fn keys(hsm: &LocalHsm, errand: KeyErrand) -> Result<Outcome, FleetError> {
+    let what = "its keys cannot be looked at";
+    let node = hsm.node();
+    let node = node.ok_or_else(|| hsm.failed(what, "it is down"))?;
+    let answered = ask(&node, errand).await;
+    answered.map_err(|why| hsm.failed(what, why))
 }
 
 async fn ask(peer: &dyn Peer, errand: KeyErrand) -> Result<Outcome, String> {
@@ -97,8 +93,4 @@ async fn ask(peer: &dyn Peer, errand: KeyErrand) -> Result<Outcome, String> {
         KeyErrand::Bury(deleted) => peer.bury(&deleted).await.map(|()| Outcome::Done)?,
         KeyErrand::TakeOver(keys) => peer.take_over(&keys).await.map(|()| Outcome::Done)?,
     })
-}
-
-fn told(performed: Result<Outcome, FleetError>) -> Outcome {
-    performed.unwrap_or_else(|error| Outcome::Failed(error.to_string()))
 }

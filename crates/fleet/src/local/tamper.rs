@@ -1,8 +1,6 @@
-//! What faults do to an HSM beyond taking it down: its condition, its disk, its users.
+//! What faults do to an HSM of this process beyond taking it down: its disk and its users.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 
 use portcullis_api::HsmId;
 use portcullis_hsm::{Command, Refusal, Role, Secret};
@@ -10,10 +8,10 @@ use portcullis_store::Transaction;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::LocalHsm;
 use super::node::Node;
-use crate::condition::Condition;
+use crate::FleetError;
 use crate::disk::layout;
-use crate::{Ailment, Fleet, FleetError};
 
 /// Five wrong passwords lock an account; more than these mean that something else is wrong.
 const ATTEMPTS_MAX: usize = 16;
@@ -32,65 +30,21 @@ impl fmt::Debug for Tampered {
     }
 }
 
-impl Fleet {
-    /// What ails an HSM, whether it is up or not.
-    pub(crate) fn condition(&self, id: &HsmId) -> Arc<Condition> {
-        let mut conditions = self.conditions.lock();
-        Arc::clone(conditions.entry(id.clone()).or_default())
+impl LocalHsm {
+    /// Damages every record on its disk and leaves it down: it cannot be started again.
+    pub(crate) async fn corrupt(&self) -> Result<(), FleetError> {
+        self.halt().await;
+        self.invert(true).await
     }
 
-    /// Makes these HSMs ail so, and all others well.
-    pub fn ail(&self, ailing: impl Iterator<Item = (HsmId, Ailment)>) {
-        let ailing: BTreeMap<_, _> = ailing.collect();
-        for (id, remote) in &*self.remotes.lock() {
-            let ailment = ailing.get(id).copied().unwrap_or_default();
-            remote.fit_with(|fittings| fittings.ailment = ailment);
-        }
-        for id in ailing.keys() {
-            self.condition(id);
-        }
-        for (id, condition) in &*self.conditions.lock() {
-            condition.set(ailing.get(id).copied().unwrap_or_default());
-        }
+    /// Undoes what [`corrupt`](Self::corrupt) did, if it did. It stays down.
+    pub(crate) async fn repair(&self) -> Result<(), FleetError> {
+        self.invert(false).await
     }
 
-    /// Whether the content of an HSM can be had: from its memory, or from its disk.
-    pub fn can_be_read(&self, id: &HsmId) -> bool {
-        if let Some(remote) = self.remote(id) {
-            return remote.is_up();
-        }
-        self.is_up(id) || self.open_disk(id).is_ok_and(|disk| disk.read().is_ok())
-    }
-
-    /// Damages every record on the disk of an HSM and leaves it down: it cannot be started again.
-    ///
-    /// # Errors
-    /// When its disk cannot be written.
-    pub async fn corrupt(&self, id: &HsmId) -> Result<(), FleetError> {
-        self.crash(id);
-        let before = self
-            .members
-            .lock()
-            .get_mut(id)
-            .and_then(|member| member.node.take());
-        if let Some(node) = before {
-            node.stop().await;
-        }
-        self.invert(id, true).await
-    }
-
-    /// Undoes what [`corrupt`](Self::corrupt) did, if it did. The HSM stays down.
-    ///
-    /// # Errors
-    /// When its disk cannot be written.
-    pub async fn repair(&self, id: &HsmId) -> Result<(), FleetError> {
-        self.invert(id, false).await
-    }
-
-    /// Inverts every record of the HSM, which is its own undoing; a note on the disk tells whether
-    /// it is done.
-    async fn invert(&self, id: &HsmId, damaged: bool) -> Result<(), FleetError> {
-        let disk = self.open_disk(id)?;
+    /// Inverts every record, which is its own undoing; a note on the disk tells whether it is done.
+    async fn invert(&self, damaged: bool) -> Result<(), FleetError> {
+        let disk = self.open_disk()?;
         if disk.store.get(layout::DAMAGED).is_some() == damaged {
             return Ok(());
         }
@@ -104,144 +58,125 @@ impl Fleet {
             transaction = transaction.put(name, inverted);
         }
         drop(disk);
-        self.rewrite(id, transaction).await
-    }
-
-    /// Writes to the disk of an HSM that is down, and closes it.
-    async fn rewrite(&self, id: &HsmId, transaction: Transaction) -> Result<(), FleetError> {
-        let disk = self.open_disk(id)?;
-        let written = disk.store.commit(transaction).await;
-        if let Some(member) = self.members.lock().get_mut(id) {
-            member.disk = None;
-        }
+        let written = self.open_disk()?.store.commit(transaction).await;
+        self.close_disk();
         written
             .map(drop)
-            .map_err(|error| FleetError::of(id, "its disk failed", error))
+            .map_err(|error| self.failed("its disk failed", error))
     }
 
-    /// A crypto user of an HSM as it is, for the undoing of what will be done to it.
-    ///
-    /// # Errors
-    /// When it is down, or on another host.
-    pub async fn user_of(&self, id: &HsmId, username: &str) -> Result<Tampered, FleetError> {
-        let node = self.up(id, username)?;
-        let before = record_of(&node, username);
-        let changed = last_change(&node, username).await;
-        Ok(Tampered { before, changed })
+    /// One of its crypto users, for faults.
+    pub(crate) fn crypto_user(&self, username: &str) -> Result<CryptoUser, FleetError> {
+        let node = self.node();
+        let node = node.ok_or_else(|| self.failed(&cannot(username), "it is down"))?;
+        Ok(CryptoUser {
+            hsm: self.id().clone(),
+            username: username.to_owned(),
+            node,
+        })
+    }
+}
+
+/// What went wrong with a fault of a user.
+pub(crate) fn cannot(username: &str) -> String {
+    format!("its user {username} cannot be changed")
+}
+
+/// A crypto user of one HSM that is up, as faults reach it: without a login, and with this HSM alone.
+#[derive(Debug)]
+pub struct CryptoUser {
+    hsm: HsmId,
+    username: String,
+    node: Node,
+}
+
+impl CryptoUser {
+    /// The user as it is, for the undoing of what will be done to it.
+    pub async fn state(&self) -> Tampered {
+        Tampered {
+            before: self.record(),
+            changed: self.last_change().await,
+        }
     }
 
-    /// Gives wrong passwords for a crypto user until the HSM locks it out.
+    /// Gives wrong passwords until the HSM locks the user out.
     ///
     /// # Errors
-    /// When it is down, or on another host.
-    pub async fn lock_user(&self, id: &HsmId, username: &str) -> Result<(), FleetError> {
-        let node = self.up(id, username)?;
+    /// When the HSM refuses them for another reason.
+    pub async fn lock_out(&self) -> Result<(), FleetError> {
         for _attempt in 0..ATTEMPTS_MAX {
             let wrong = Command::Login {
-                username: username.to_owned(),
+                username: self.username.clone(),
                 role: Role::CryptoUser,
                 password: Secret::new("not the password"),
                 fence: None,
                 exclusive: false,
                 holder: 0,
             };
-            match node.carry_out(wrong).await {
+            match self.node.carry_out(wrong).await {
                 Err(Refusal::WrongPassword) => {}
                 Err(Refusal::LockedOut) => return Ok(()),
-                Err(refusal) => return Err(FleetError::of(id, &cannot(username), refusal)),
-                Ok(_) => {
-                    return Err(FleetError::of(
-                        id,
-                        &cannot(username),
-                        "that is its password",
-                    ));
-                }
+                Err(refusal) => return Err(self.failed(refusal)),
+                Ok(_) => return Err(self.failed("that is its password")),
             }
         }
         Ok(())
     }
 
-    /// Gives a crypto user another password on one HSM.
+    /// Gives the user another password.
     ///
     /// # Errors
-    /// When it is down, on another host, or its disk fails.
-    pub async fn change_password(
-        &self,
-        id: &HsmId,
-        username: &str,
-        password: &Secret,
-    ) -> Result<(), FleetError> {
-        let node = self.up(id, username)?;
-        node.tamper(|hsm| hsm.overwrite_password(username, Role::CryptoUser, password))
+    /// When there is no such user, or the disk fails.
+    pub async fn change_password(&self, password: &Secret) -> Result<(), FleetError> {
+        self.node
+            .tamper(|hsm| hsm.overwrite_password(&self.username, Role::CryptoUser, password))
             .await
-            .map_err(|refusal| FleetError::of(id, &cannot(username), refusal))
+            .map_err(|refusal| self.failed(refusal))
     }
 
-    /// Removes a crypto user from one HSM, with its sessions; its keys stay.
+    /// Removes the user with its sessions; its keys stay.
     ///
     /// # Errors
-    /// When it is down, on another host, or there is no such user.
-    pub async fn remove_user(&self, id: &HsmId, username: &str) -> Result<(), FleetError> {
-        let node = self.up(id, username)?;
-        if record_of(&node, username).is_none() {
-            return Err(FleetError::of(id, &cannot(username), Refusal::NoSuchUser));
+    /// When there is no such user, or the disk fails.
+    pub async fn remove(&self) -> Result<(), FleetError> {
+        if self.record().is_none() {
+            return Err(self.failed(Refusal::NoSuchUser));
         }
-        node.tamper(|hsm| hsm.overwrite_user(username, Role::CryptoUser, None))
-            .await
-            .map_err(|refusal| FleetError::of(id, &cannot(username), refusal))
+        self.overwrite(None).await
     }
 
-    /// Puts a crypto user back as it was, unless somebody has changed it meanwhile.
+    /// Puts the user back as it was, unless somebody has changed it meanwhile.
     ///
     /// Rule FT-06: undoing a fault never undoes a repair.
     ///
     /// # Errors
-    /// When it is down, on another host, or its disk fails.
-    pub async fn restore_user(
-        &self,
-        id: &HsmId,
-        username: &str,
-        tampered: &Tampered,
-    ) -> Result<(), FleetError> {
-        let node = self.up(id, username)?;
-        if last_change(&node, username).await != tampered.changed {
+    /// When the disk fails.
+    pub async fn restore(&self, before: &Tampered) -> Result<(), FleetError> {
+        if self.last_change().await != before.changed {
             return Ok(());
         }
-        let before = tampered.before.as_ref().map(|record| record.as_slice());
-        node.tamper(|hsm| hsm.overwrite_user(username, Role::CryptoUser, before))
+        let record = before.before.as_ref().map(|record| record.as_slice());
+        self.overwrite(record).await
+    }
+
+    async fn overwrite(&self, record: Option<&[u8]>) -> Result<(), FleetError> {
+        self.node
+            .tamper(|hsm| hsm.overwrite_user(&self.username, Role::CryptoUser, record))
             .await
-            .map_err(|refusal| FleetError::of(id, &cannot(username), refusal))
+            .map_err(|refusal| self.failed(refusal))
     }
 
-    /// Rule HOST-12: a fault that reaches into an HSM does not reach into another host.
-    ///
-    /// # Errors
-    /// When it runs on another host.
-    pub fn within_reach(&self, id: &HsmId, what: &str) -> Result<(), FleetError> {
-        match self.remote(id) {
-            Some(_) => Err(FleetError::of(id, what, "it runs on another host")),
-            None => Ok(()),
-        }
+    fn record(&self) -> Option<Zeroizing<Vec<u8>>> {
+        self.node.user_record(&self.username, Role::CryptoUser)
     }
 
-    fn up(&self, id: &HsmId, username: &str) -> Result<Node, FleetError> {
-        self.within_reach(id, &cannot(username))?;
-        self.node(id)
-            .ok_or_else(|| FleetError::of(id, &cannot(username), "it is down"))
+    /// When the disk notes that the user was changed last.
+    async fn last_change(&self) -> Option<u64> {
+        let user = format!("crypto-user/{}", self.username);
+        self.node.notes().await.changed.get(&user).copied()
     }
-}
 
-/// What went wrong with a fault of a user.
-fn cannot(username: &str) -> String {
-    format!("its user {username} cannot be changed")
-}
-
-fn record_of(node: &Node, username: &str) -> Option<Zeroizing<Vec<u8>>> {
-    node.user_record(username, Role::CryptoUser)
-}
-
-/// When the disk notes that the user was changed last.
-async fn last_change(node: &Node, username: &str) -> Option<u64> {
-    let user = format!("crypto-user/{username}");
-    node.notes().await.changed.get(&user).copied()
+    fn failed(&self, why: impl fmt::Display) -> FleetError {
+        FleetError::of(&self.hsm, &cannot(&self.username), why)
+    }
 }

@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use portcullis_api::HsmId;
-use portcullis_hsm::{HsmKeyId, MaskedKey};
+use portcullis_hsm::{HsmKeyId, Image, MaskedKey};
 
 use super::line::Line;
-use super::protocol::{Errand, Fittings, KeyErrand, Letter, Outcome, Status, Tally};
+use super::protocol::{Content, Errand, Fittings, KeyErrand, Letter, Outcome, Status, Tally};
+use crate::disk::Contents;
 use crate::peer::{Peer, Told};
+use crate::{Capture, FleetError, KeptIdentity};
 
 /// Why an errand brought nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,12 +44,12 @@ pub(crate) struct RemoteHsm {
 }
 
 impl RemoteHsm {
-    pub(crate) fn new(hsm: HsmId, line: Arc<Line>) -> Self {
+    pub(crate) fn new(hsm: HsmId, line: Arc<Line>, fittings: Fittings) -> Self {
         Self {
             hsm,
             line,
             seen: Mutex::default(),
-            fittings: Mutex::default(),
+            fittings: Mutex::new(fittings),
             fitting: tokio::sync::Mutex::default(),
         }
     }
@@ -68,12 +70,14 @@ impl RemoteHsm {
         self.seen.lock().address
     }
 
-    pub(crate) fn keeps_apart(&self) -> bool {
-        self.fittings.lock().ailment.keeps_apart()
+    /// It, as the others of its cluster see it; none when they do not.
+    pub(crate) fn peer(self: &Arc<Self>) -> Option<Arc<dyn Peer>> {
+        let kept_apart = self.fittings.lock().ailment.keeps_apart();
+        (self.is_up() && !kept_apart).then(|| Arc::clone(self) as Arc<dyn Peer>)
     }
 
     /// Sends it an errand.
-    pub(crate) async fn send(&self, errand: Errand) -> Result<Outcome, Undelivered> {
+    async fn send(&self, errand: Errand) -> Result<Outcome, Undelivered> {
         let letter = Letter {
             hsm: self.hsm.clone(),
             now_ms: self.line.now_ms(),
@@ -87,7 +91,7 @@ impl RemoteHsm {
     }
 
     /// Sends it an errand after which its status is another.
-    pub(crate) async fn change(&self, errand: Errand) -> Result<Status, Undelivered> {
+    async fn change(&self, errand: Errand) -> Result<Status, Undelivered> {
         let Outcome::Status(status) = self.send(errand).await? else {
             return Err(unexpected());
         };
@@ -119,17 +123,18 @@ impl RemoteHsm {
         *self.seen.lock() = Status::default();
     }
 
-    /// Changes what it is fitted with, and lets its host know if that is there.
-    pub(crate) fn fit_with(self: &Arc<Self>, change: impl FnOnce(&mut Fittings)) {
-        let mut fittings = self.fittings.lock();
-        let before = fittings.clone();
-        change(&mut fittings);
-        if *fittings == before || !self.line.is_connected() {
-            return;
+    /// Fits it so, and lets its host know if that is there and anything changes.
+    pub(crate) fn fit_with(self: &Arc<Self>, fittings: Fittings) {
+        let changed = {
+            let mut present = self.fittings.lock();
+            let changed = *present != fittings;
+            *present = fittings;
+            changed
+        };
+        if changed && self.line.is_connected() {
+            let remote = Arc::clone(self);
+            tokio::spawn(async move { remote.fit().await });
         }
-        drop(fittings);
-        let remote = Arc::clone(self);
-        tokio::spawn(async move { remote.fit().await });
     }
 
     /// Fits it with what it shall have.
@@ -139,6 +144,73 @@ impl RemoteHsm {
         if let Err(error) = self.send(Errand::Fit(fittings)).await {
             tracing::warn!(hsm = %self.hsm, %error, "not fitted on its host");
         }
+    }
+
+    pub(crate) async fn create_blank(&self, identity: &KeptIdentity) -> Result<(), FleetError> {
+        let content = Content::Blank(identity.to_bytes());
+        self.ask_for(Errand::Create(content)).await
+    }
+
+    pub(crate) async fn create_from(&self, capture: Capture) -> Result<(), FleetError> {
+        let content = Content::Image(capture.image.to_bytes(), capture.notes);
+        self.ask_for(Errand::Create(content)).await
+    }
+
+    pub(crate) async fn start(&self, peers: Vec<Contents>) -> Result<(), FleetError> {
+        self.ask_for(Errand::Start { peers }).await
+    }
+
+    pub(crate) async fn restart(&self, peers: Vec<Contents>) -> Result<(), FleetError> {
+        self.ask_for(Errand::Restart { peers }).await
+    }
+
+    pub(crate) async fn install(&self, certificate: &str) -> Result<(), FleetError> {
+        let certificate = certificate.to_owned();
+        self.ask_for(Errand::Install { certificate }).await
+    }
+
+    /// Sends an errand after which its status is another.
+    async fn ask_for(&self, errand: Errand) -> Result<(), FleetError> {
+        let changed = self.change(errand).await;
+        changed.map(drop).map_err(|why| self.failed(&why))
+    }
+
+    /// Looks how it is.
+    pub(crate) async fn look(&self) {
+        if let Err(error) = self.change(Errand::Look).await {
+            tracing::debug!(hsm = %self.hsm, %error, "not seen");
+        }
+    }
+
+    /// Its users and notes, if it can be asked.
+    pub(crate) async fn users(&self) -> Option<Contents> {
+        match self.send(Errand::Users).await {
+            Ok(Outcome::Users(contents)) => Some(contents),
+            Ok(_) | Err(_) => None,
+        }
+    }
+
+    pub(crate) async fn capture(&self) -> Result<Capture, FleetError> {
+        let outcome = self.send(Errand::Capture).await;
+        let outcome = outcome.map_err(|why| self.failed(&why))?;
+        let Outcome::Content(Content::Image(image, notes)) = outcome else {
+            return Err(self.failed(&unexpected()));
+        };
+        let image = Image::from_bytes(&image)
+            .map_err(|error| FleetError::of(&self.hsm, "its host sent no image", error))?;
+        Ok(Capture { image, notes })
+    }
+
+    /// Rule HOST-09: an HSM whose host is gone can be removed; the host wipes it when it comes back.
+    pub(crate) async fn remove(&self) -> Result<(), FleetError> {
+        match self.send(Errand::Remove).await {
+            Ok(_) | Err(Undelivered::Away(_)) => Ok(()),
+            Err(why @ Undelivered::Failed(_)) => Err(self.failed(&why)),
+        }
+    }
+
+    fn failed(&self, why: &Undelivered) -> FleetError {
+        FleetError::of(&self.hsm, "on its host", why)
     }
 
     /// Sends it an errand about its keys, and reads the answer with `expected`.
@@ -213,6 +285,6 @@ fn done(outcome: &Outcome) -> Option<()> {
     (*outcome == Outcome::Done).then_some(())
 }
 
-pub(crate) fn unexpected() -> Undelivered {
+fn unexpected() -> Undelivered {
     Undelivered::Failed("the host answered something else than it was asked".to_owned())
 }

@@ -3,11 +3,10 @@
 mod hsm;
 mod join;
 mod line;
-pub(crate) mod placed;
 mod protocol;
 mod token;
 
-pub(crate) use hsm::{RemoteHsm, Undelivered, unexpected};
+pub(crate) use hsm::RemoteHsm;
 pub use join::{Admission, JOIN_BYTES_MAX, Join};
 pub use line::Line;
 pub(crate) use protocol::{
