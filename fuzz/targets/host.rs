@@ -1,4 +1,4 @@
-//! Any bytes between a host and the control plane: joins, errands, what comes of them, and enrolment
+//! Any bytes between a host and the control plane: joins, requests, what comes of them, and enrolment
 //! tokens are accepted or refused, never with a panic.
 #![no_main]
 

@@ -70,7 +70,7 @@ impl Condition {
     /// carried out.
     ///
     /// Rule FT-04: a hung HSM answers nothing, and later does nothing of what it was told.
-    pub(crate) async fn endure(&self) -> bool {
+    pub(crate) async fn wait(&self) -> bool {
         let mut changes = self.ailment.subscribe();
         let Ailment { hung, delay, .. } = *changes.borrow_and_update();
         if hung {

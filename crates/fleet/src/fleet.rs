@@ -334,7 +334,7 @@ impl Fleet {
     }
 
     /// From here on nothing is sent to an HSM on a host, nor to the address where it listened.
-    pub fn forsake(&self, id: &HsmId) {
+    pub fn forget_address(&self, id: &HsmId) {
         if let Some(hsm) = self.remote(id) {
             hsm.forget();
         }

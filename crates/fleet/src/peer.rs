@@ -11,31 +11,31 @@ use crate::local::node::Node;
 use crate::remote::Tally;
 
 /// What a peer answers, or why it cannot.
-pub(crate) type Told<'a, T> = BoxFuture<'a, Result<T, String>>;
+pub(crate) type PeerReply<'a, T> = BoxFuture<'a, Result<T, String>>;
 
 /// One of several HSMs that shall have the same keys.
 pub(crate) trait Peer: Send + Sync + Debug {
     /// Which keys it has and notes as deleted, as numbers.
-    fn tally(&self) -> Told<'_, Tally>;
+    fn tally(&self) -> PeerReply<'_, Tally>;
 
     /// The keys it notes as deleted.
-    fn deleted(&self) -> Told<'_, BTreeSet<HsmKeyId>>;
+    fn deleted(&self) -> PeerReply<'_, BTreeSet<HsmKeyId>>;
 
     /// Deletes these keys, and notes them as deleted.
-    fn bury<'a>(&'a self, deleted: &'a [HsmKeyId]) -> Told<'a, ()>;
+    fn delete_keys<'a>(&'a self, deleted: &'a [HsmKeyId]) -> PeerReply<'a, ()>;
 
     /// Its keys, and how often each was changed.
-    fn revisions(&self) -> Told<'_, Vec<(HsmKeyId, u64)>>;
+    fn revisions(&self) -> PeerReply<'_, Vec<(HsmKeyId, u64)>>;
 
     /// Those of these keys that it has.
-    fn export<'a>(&'a self, ids: &'a [HsmKeyId]) -> Told<'a, Vec<MaskedKey>>;
+    fn export<'a>(&'a self, ids: &'a [HsmKeyId]) -> PeerReply<'a, Vec<MaskedKey>>;
 
     /// Takes over these keys.
-    fn take_over<'a>(&'a self, keys: &'a [MaskedKey]) -> Told<'a, ()>;
+    fn take_over<'a>(&'a self, keys: &'a [MaskedKey]) -> PeerReply<'a, ()>;
 }
 
 impl Peer for Node {
-    fn tally(&self) -> Told<'_, Tally> {
+    fn tally(&self) -> PeerReply<'_, Tally> {
         Box::pin(async move {
             Ok(Tally {
                 keys: self.fingerprint(),
@@ -44,22 +44,22 @@ impl Peer for Node {
         })
     }
 
-    fn deleted(&self) -> Told<'_, BTreeSet<HsmKeyId>> {
+    fn deleted(&self) -> PeerReply<'_, BTreeSet<HsmKeyId>> {
         Box::pin(async move { Ok(self.notes().await.deleted) })
     }
 
-    fn bury<'a>(&'a self, deleted: &'a [HsmKeyId]) -> Told<'a, ()> {
+    fn delete_keys<'a>(&'a self, deleted: &'a [HsmKeyId]) -> PeerReply<'a, ()> {
         Box::pin(async move {
-            let buried = Self::bury(self, deleted).await;
-            buried.map_err(|refusal| format!("keys cannot be deleted: {refusal}"))
+            let done = Self::delete_keys(self, deleted).await;
+            done.map_err(|refusal| format!("keys cannot be deleted: {refusal}"))
         })
     }
 
-    fn revisions(&self) -> Told<'_, Vec<(HsmKeyId, u64)>> {
+    fn revisions(&self) -> PeerReply<'_, Vec<(HsmKeyId, u64)>> {
         Box::pin(async move { Ok(self.key_revisions()) })
     }
 
-    fn export<'a>(&'a self, ids: &'a [HsmKeyId]) -> Told<'a, Vec<MaskedKey>> {
+    fn export<'a>(&'a self, ids: &'a [HsmKeyId]) -> PeerReply<'a, Vec<MaskedKey>> {
         Box::pin(async move {
             Ok(ids
                 .iter()
@@ -68,7 +68,7 @@ impl Peer for Node {
         })
     }
 
-    fn take_over<'a>(&'a self, keys: &'a [MaskedKey]) -> Told<'a, ()> {
+    fn take_over<'a>(&'a self, keys: &'a [MaskedKey]) -> PeerReply<'a, ()> {
         Box::pin(async move {
             let taken = Self::take_over(self, keys).await;
             taken.map_err(|refusal| format!("keys cannot be copied: {refusal}"))

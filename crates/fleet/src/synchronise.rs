@@ -65,7 +65,7 @@ async fn spread_deletions(present: &mut [Present]) -> Result<(), FleetError> {
     let deleted: Vec<HsmKeyId> = deleted.into_iter().collect();
     for one in present {
         one.peer
-            .bury(&deleted)
+            .delete_keys(&deleted)
             .await
             .map_err(|why| one.failed(why))?;
         one.tally = one.peer.tally().await.map_err(|why| one.failed(why))?;

@@ -103,9 +103,9 @@ impl CloudHsm {
 }
 
 fn is_zone(zone: &str) -> bool {
-    let mut letters = zone.chars();
-    letters.next_back();
-    let name = letters.as_str();
+    let mut requests = zone.chars();
+    requests.next_back();
+    let name = requests.as_str();
     // `us-east-1a` has the form of a Region too.
     let region = name.parse::<Region>().ok();
     let region = region.filter(|_| name.ends_with(|last: char| last.is_ascii_digit()));

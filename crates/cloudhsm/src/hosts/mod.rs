@@ -6,23 +6,23 @@
 //!                           └─ the token expires               └────── DeleteHsm ──────┘
 //! ```
 //!
-//! A host calls the control plane and stays connected; the control plane sends it errands for its
+//! A host calls the control plane and stays connected; the control plane sends it requests for its
 //! HSM. The data path does not change: a facade speaks to the HSM where that listens.
 //!
-//! Read `token`, `record` and `admit` (who is let in), then `reception` (the control plane's side)
+//! Read `token`, `record` and `admit` (who is let in), then `accept` (the control plane's side)
 //! and `host` (the other one).
 
+mod accept;
 mod admit;
 mod enrol;
 mod placement;
-mod reception;
 mod record;
 mod report;
 mod revoke;
 
+pub use accept::HostGate;
 pub use enrol::{Enrolment, HostError};
-pub use reception::HostGate;
 pub use record::records_of_hosts;
 pub use report::{HostReport, HostState, hsms_here, hsms_on_hosts};
 
-pub(crate) use reception::Hosts;
+pub(crate) use accept::Hosts;

@@ -37,11 +37,11 @@ impl CloudHsm {
             };
             let amended = self.ledger.amend(scope, cluster, degrade).await;
             amended.map_err(|error| HostError::Store(error.cause.unwrap_or(error.message)))?;
-            self.fleet.forsake(hsm);
+            self.fleet.forget_address(hsm);
         }
         self.strike_off(number).await?;
         if let Some(line) = self.hosts.line(number) {
-            line.hang_up(REVOKED);
+            line.close(REVOKED);
         }
         tracing::warn!(host = number, "a host was revoked");
         if let Some((scope, cluster, _)) = &placed {

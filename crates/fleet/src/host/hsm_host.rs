@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep};
 use zeroize::Zeroizing;
 
 use super::perform::perform;
-use crate::remote::{Letter, MESSAGE_BYTES_MAX, Outcome, decode, encode};
+use crate::remote::{HostRequest, HsmReply, MESSAGE_BYTES_MAX, decode, encode};
 use crate::{Admission, Disks, EnrolmentToken, Equipment, Fleet, Join};
 
 /// The host's key and certificate, sealed.
@@ -88,7 +88,7 @@ pub struct HsmHost {
     identity: ClientIdentity,
     membership: Membership,
     token: Mutex<Option<EnrolmentToken>>,
-    clock: Arc<ToldClock>,
+    clock: Arc<ControlPlaneClock>,
     /// Made when the certificate of the facade is known.
     fleet: Mutex<Option<Arc<Fleet>>>,
 }
@@ -168,7 +168,7 @@ impl HsmHost {
             }
         };
         let identity = identity(&config).await?;
-        let clock = Arc::new(ToldClock {
+        let clock = Arc::new(ControlPlaneClock {
             wall: Arc::clone(&config.clock),
             ahead_ms: AtomicI64::new(0),
         });
@@ -265,21 +265,21 @@ impl HsmHost {
         Ok(())
     }
 
-    /// Runs errands until the connection ends, and says why it did.
+    /// Runs requests until the connection ends, and says why it did.
     async fn serve(&self, connection: &Arc<ControlConnection>) -> String {
         let fleet = self.fleet(connection.peer());
-        let mut errands = JoinSet::new();
+        let mut requests = JoinSet::new();
         loop {
             match connection.next().await {
                 Ok(question) => {
-                    while errands.try_join_next().is_some() {}
+                    while requests.try_join_next().is_some() {}
                     let clock = Arc::clone(&self.clock);
                     let disks = Arc::clone(&self.config.disks);
-                    errands.spawn(run_errand(question, Arc::clone(&fleet), clock, disks));
+                    requests.spawn(answer_request(question, Arc::clone(&fleet), clock, disks));
                 }
                 Err(error) => {
                     // What was begun is carried to its end.
-                    errands.detach_all();
+                    requests.detach_all();
                     return error.to_string();
                 }
             }
@@ -295,7 +295,7 @@ impl HsmHost {
                 disks: Arc::clone(&config.disks),
                 transport: (config.transport)(facade.to_vec()),
                 entropy: Arc::clone(&config.entropy),
-                clock: Arc::<ToldClock>::clone(&self.clock),
+                clock: Arc::<ControlPlaneClock>::clone(&self.clock),
                 pool: Arc::clone(&config.pool),
                 device_key: Arc::clone(&config.device_key),
                 settings: config.hsm_settings,
@@ -315,29 +315,33 @@ fn held(disks: &dyn Disks) -> BTreeSet<HsmId> {
     all.into_iter().map(|(id, _)| id).collect()
 }
 
-async fn run_errand(
+async fn answer_request(
     question: ControlQuestion,
     fleet: Arc<Fleet>,
-    clock: Arc<ToldClock>,
+    clock: Arc<ControlPlaneClock>,
     disks: Arc<dyn Disks>,
 ) {
     let Ok((message, answer)) = question.read(MESSAGE_BYTES_MAX).await else {
         return;
     };
-    let outcome = match decode::<Letter>(&message) {
-        Ok(letter) => {
-            clock.told(letter.now_ms);
-            if letter.errand.needs_the_disk() && !held(&*disks).contains(&letter.hsm) {
-                Outcome::Failed(format!("the disk of {} is not here", letter.hsm))
+    let reply = match decode::<HostRequest>(&message) {
+        Ok(HostRequest {
+            hsm,
+            now_ms,
+            request,
+        }) => {
+            clock.set(now_ms);
+            if request.needs_the_disk() && !held(&*disks).contains(&hsm) {
+                HsmReply::Failed(format!("the disk of {hsm} is not here"))
             } else {
-                perform(&fleet, &letter.hsm, letter.errand).await
+                perform(&fleet, &hsm, request).await
             }
         }
-        Err(why) => Outcome::Failed(why),
+        Err(why) => HsmReply::Failed(why),
     };
-    let outcome = encode(&outcome).or_else(|why| encode(&Outcome::Failed(why)));
-    if let Ok(outcome) = outcome {
-        answer.send(outcome).await;
+    let reply = encode(&reply).or_else(|why| encode(&HsmReply::Failed(why)));
+    if let Ok(reply) = reply {
+        answer.send(reply).await;
     }
 }
 
@@ -362,31 +366,31 @@ async fn identity(config: &HostConfig) -> Result<ClientIdentity, HostEnd> {
 }
 
 /// The control plane's date, as it was told last, with the time that has passed since.
-struct ToldClock {
+struct ControlPlaneClock {
     wall: Arc<dyn WallClock>,
     ahead_ms: AtomicI64,
 }
 
-impl ToldClock {
-    fn told(&self, now_ms: u64) {
+impl ControlPlaneClock {
+    fn set(&self, now_ms: u64) {
         let wall = self.wall.now().millis();
         self.ahead_ms
             .store(now_ms.wrapping_sub(wall).cast_signed(), Ordering::Relaxed);
     }
 }
 
-impl WallClock for ToldClock {
+impl WallClock for ControlPlaneClock {
     fn now(&self) -> Timestamp {
         let ahead = self.ahead_ms.load(Ordering::Relaxed);
         Timestamp::from_millis(self.wall.now().millis().saturating_add_signed(ahead))
     }
 }
 
-impl fmt::Debug for ToldClock {
+impl fmt::Debug for ControlPlaneClock {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
-            "ToldClock({} ms ahead)",
+            "ControlPlaneClock({} ms ahead)",
             self.ahead_ms.load(Ordering::Relaxed)
         )
     }

@@ -1,44 +1,44 @@
-//! What a host does with an errand: the same as the control plane with its own HSMs.
+//! What a host does with a request: the same as the control plane with its own HSMs.
 
 use portcullis_api::HsmId;
 use portcullis_hsm::Image;
 
 use crate::local::LocalHsm;
 use crate::peer::Peer;
-use crate::remote::{Content, Errand, KeyErrand, Outcome, Status};
+use crate::remote::{Content, HsmReply, HsmRequest, KeyRequest, Status};
 use crate::{Capture, Fleet, FleetError, KeptIdentity};
 
-/// Runs an errand for an HSM of this host and says what came of it.
-pub(crate) async fn perform(fleet: &Fleet, id: &HsmId, errand: Errand) -> Outcome {
+/// Runs a request for an HSM of this host and says what came of it.
+pub(crate) async fn perform(fleet: &Fleet, id: &HsmId, request: HsmRequest) -> HsmReply {
     let hsm = match fleet.reach(id, "it cannot be used here") {
         Ok(hsm) => hsm,
-        Err(error) => return Outcome::Failed(error.to_string()),
+        Err(error) => return HsmReply::Failed(error.to_string()),
     };
     hsm.silence_if_down();
-    let performed = match errand {
-        Errand::Create(content) => create(&hsm, content).await,
-        Errand::Start { peers } => hsm.start(&peers).await,
-        Errand::Restart { peers } => hsm.restart(&peers).await,
-        Errand::Install { certificate } => hsm.install(&certificate).await,
-        Errand::Look => Ok(()),
-        Errand::Crash => {
+    let performed = match request {
+        HsmRequest::Create(content) => create(&hsm, content).await,
+        HsmRequest::Start { peers } => hsm.start(&peers).await,
+        HsmRequest::Restart { peers } => hsm.restart(&peers).await,
+        HsmRequest::Install { certificate } => hsm.install(&certificate).await,
+        HsmRequest::Look => Ok(()),
+        HsmRequest::Crash => {
             hsm.crash();
-            return Outcome::Done;
+            return HsmReply::Done;
         }
-        Errand::Remove => return reply(fleet.remove(id).await.map(|()| Outcome::Done)),
-        Errand::Capture => return reply(content(&hsm).await),
-        Errand::Users => return reply(users(&hsm)),
-        Errand::Fit(fittings) => {
+        HsmRequest::Remove => return reply(fleet.remove(id).await.map(|()| HsmReply::Done)),
+        HsmRequest::Capture => return reply(content(&hsm).await),
+        HsmRequest::Users => return reply(users(&hsm)),
+        HsmRequest::Fit(fittings) => {
             fleet.set_fittings(id, fittings);
-            return Outcome::Done;
+            return HsmReply::Done;
         }
-        Errand::Keys(errand) => return reply(keys(&hsm, errand).await),
+        HsmRequest::Keys(request) => return reply(keys(&hsm, request).await),
     };
-    reply(performed.map(|()| Outcome::Status(status(&hsm))))
+    reply(performed.map(|()| HsmReply::Status(status(&hsm))))
 }
 
-fn reply(performed: Result<Outcome, FleetError>) -> Outcome {
-    performed.unwrap_or_else(|error| Outcome::Failed(error.to_string()))
+fn reply(performed: Result<HsmReply, FleetError>) -> HsmReply {
+    performed.unwrap_or_else(|error| HsmReply::Failed(error.to_string()))
 }
 
 async fn create(hsm: &LocalHsm, content: Content) -> Result<(), FleetError> {
@@ -56,16 +56,16 @@ async fn create(hsm: &LocalHsm, content: Content) -> Result<(), FleetError> {
     }
 }
 
-async fn content(hsm: &LocalHsm) -> Result<Outcome, FleetError> {
+async fn content(hsm: &LocalHsm) -> Result<HsmReply, FleetError> {
     let captured = hsm.capture().await?;
     let image = captured.image.to_bytes();
-    Ok(Outcome::Content(Content::Image(image, captured.notes)))
+    Ok(HsmReply::Content(Content::Image(image, captured.notes)))
 }
 
-fn users(hsm: &LocalHsm) -> Result<Outcome, FleetError> {
+fn users(hsm: &LocalHsm) -> Result<HsmReply, FleetError> {
     let users = hsm.open_disk()?.read_users();
     let unreadable = |why| hsm.failed("its disk cannot be read", why);
-    users.map(Outcome::Users).map_err(unreadable)
+    users.map(HsmReply::Users).map_err(unreadable)
 }
 
 fn status(hsm: &LocalHsm) -> Status {
@@ -76,21 +76,23 @@ fn status(hsm: &LocalHsm) -> Status {
     }
 }
 
-async fn keys(hsm: &LocalHsm, errand: KeyErrand) -> Result<Outcome, FleetError> {
+async fn keys(hsm: &LocalHsm, request: KeyRequest) -> Result<HsmReply, FleetError> {
     let what = "its keys cannot be looked at";
     let node = hsm.node();
     let node = node.ok_or_else(|| hsm.failed(what, "it is down"))?;
-    let answered = ask(&node, errand).await;
+    let answered = ask(&node, request).await;
     answered.map_err(|why| hsm.failed(what, why))
 }
 
-async fn ask(peer: &dyn Peer, errand: KeyErrand) -> Result<Outcome, String> {
-    Ok(match errand {
-        KeyErrand::Count => Outcome::Tally(peer.tally().await?),
-        KeyErrand::Deleted => Outcome::Ids(peer.deleted().await?),
-        KeyErrand::Revisions => Outcome::Revisions(peer.revisions().await?),
-        KeyErrand::Export(ids) => Outcome::Keys(peer.export(&ids).await?),
-        KeyErrand::Bury(deleted) => peer.bury(&deleted).await.map(|()| Outcome::Done)?,
-        KeyErrand::TakeOver(keys) => peer.take_over(&keys).await.map(|()| Outcome::Done)?,
+async fn ask(peer: &dyn Peer, request: KeyRequest) -> Result<HsmReply, String> {
+    Ok(match request {
+        KeyRequest::Count => HsmReply::Tally(peer.tally().await?),
+        KeyRequest::Deleted => HsmReply::Ids(peer.deleted().await?),
+        KeyRequest::Revisions => HsmReply::Revisions(peer.revisions().await?),
+        KeyRequest::Export(ids) => HsmReply::Keys(peer.export(&ids).await?),
+        KeyRequest::DeleteKeys(deleted) => {
+            peer.delete_keys(&deleted).await.map(|()| HsmReply::Done)?
+        }
+        KeyRequest::TakeOver(keys) => peer.take_over(&keys).await.map(|()| HsmReply::Done)?,
     })
 }

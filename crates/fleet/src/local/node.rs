@@ -225,7 +225,7 @@ impl Node {
     }
 
     /// Deletes the keys that another HSM of the cluster notes as deleted.
-    pub(crate) async fn bury(&self, deleted: &[HsmKeyId]) -> Result<(), Refusal> {
+    pub(crate) async fn delete_keys(&self, deleted: &[HsmKeyId]) -> Result<(), Refusal> {
         let mut notes = self.core.managing.lock().await;
         let mut writes = Writes::default();
         for id in deleted.iter().filter(|id| !notes.deleted.contains(id)) {

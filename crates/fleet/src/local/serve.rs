@@ -41,7 +41,7 @@ impl Conversation for Connected {
         }
         let runtime = core.runtime.clone();
         runtime.spawn(async move {
-            if core.condition.endure().await {
+            if core.condition.wait().await {
                 serve(&core, request, done);
             } else {
                 done(refuse_all(&request, Refusal::Busy));
@@ -51,7 +51,7 @@ impl Conversation for Connected {
 
     fn manage(&self, command: Command) -> BoxFuture<'_, Result<Reply, Refusal>> {
         Box::pin(async move {
-            if !self.node.core.condition.endure().await {
+            if !self.node.core.condition.wait().await {
                 return Err(Refusal::Busy);
             }
             let core = &self.node.core;

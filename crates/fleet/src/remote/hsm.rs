@@ -10,12 +10,14 @@ use portcullis_api::HsmId;
 use portcullis_hsm::{HsmKeyId, Image, MaskedKey};
 
 use super::line::Line;
-use super::protocol::{Content, Errand, Fittings, KeyErrand, Letter, Outcome, Status, Tally};
+use super::protocol::{
+    Content, Fittings, HostRequest, HsmReply, HsmRequest, KeyRequest, Status, Tally,
+};
 use crate::disk::Contents;
-use crate::peer::{Peer, Told};
+use crate::peer::{Peer, PeerReply};
 use crate::{Capture, FleetError, KeptIdentity};
 
-/// Why an errand brought nothing.
+/// Why a request brought nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Undelivered {
     /// The host is not there, or went away meanwhile: it may or may not have been done.
@@ -76,23 +78,23 @@ impl RemoteHsm {
         (self.is_up() && !kept_apart).then(|| Arc::clone(self) as Arc<dyn Peer>)
     }
 
-    /// Sends it an errand.
-    async fn send(&self, errand: Errand) -> Result<Outcome, Undelivered> {
-        let letter = Letter {
+    /// Sends it a request.
+    async fn send(&self, request: HsmRequest) -> Result<HsmReply, Undelivered> {
+        let request = HostRequest {
             hsm: self.hsm.clone(),
             now_ms: self.line.now_ms(),
-            errand,
+            request,
         };
-        let outcome = self.line.carry(letter).await?;
-        if let Outcome::Failed(why) = outcome {
+        let reply = self.line.carry(request).await?;
+        if let HsmReply::Failed(why) = reply {
             return Err(Undelivered::Failed(why));
         }
-        Ok(outcome)
+        Ok(reply)
     }
 
-    /// Sends it an errand after which its status is another.
-    async fn change(&self, errand: Errand) -> Result<Status, Undelivered> {
-        let Outcome::Status(status) = self.send(errand).await? else {
+    /// Sends it a request after which its status is another.
+    async fn change(&self, request: HsmRequest) -> Result<Status, Undelivered> {
+        let HsmReply::Status(status) = self.send(request).await? else {
             return Err(unexpected());
         };
         let mut seen = self.seen.lock();
@@ -111,7 +113,7 @@ impl RemoteHsm {
         self.seen.lock().running = false;
         let remote = Arc::clone(self);
         tokio::spawn(async move {
-            if let Err(error) = remote.send(Errand::Crash).await {
+            if let Err(error) = remote.send(HsmRequest::Crash).await {
                 tracing::warn!(hsm = %remote.hsm, %error, "not taken down on its host");
             }
         });
@@ -141,59 +143,59 @@ impl RemoteHsm {
     pub(crate) async fn fit(&self) {
         let _one_at_a_time = self.fitting.lock().await;
         let fittings = self.fittings.lock().clone();
-        if let Err(error) = self.send(Errand::Fit(fittings)).await {
+        if let Err(error) = self.send(HsmRequest::Fit(fittings)).await {
             tracing::warn!(hsm = %self.hsm, %error, "not fitted on its host");
         }
     }
 
     pub(crate) async fn create_blank(&self, identity: &KeptIdentity) -> Result<(), FleetError> {
         let content = Content::Blank(identity.to_bytes());
-        self.ask_for(Errand::Create(content)).await
+        self.ask_for(HsmRequest::Create(content)).await
     }
 
     pub(crate) async fn create_from(&self, capture: Capture) -> Result<(), FleetError> {
         let content = Content::Image(capture.image.to_bytes(), capture.notes);
-        self.ask_for(Errand::Create(content)).await
+        self.ask_for(HsmRequest::Create(content)).await
     }
 
     pub(crate) async fn start(&self, peers: Vec<Contents>) -> Result<(), FleetError> {
-        self.ask_for(Errand::Start { peers }).await
+        self.ask_for(HsmRequest::Start { peers }).await
     }
 
     pub(crate) async fn restart(&self, peers: Vec<Contents>) -> Result<(), FleetError> {
-        self.ask_for(Errand::Restart { peers }).await
+        self.ask_for(HsmRequest::Restart { peers }).await
     }
 
     pub(crate) async fn install(&self, certificate: &str) -> Result<(), FleetError> {
         let certificate = certificate.to_owned();
-        self.ask_for(Errand::Install { certificate }).await
+        self.ask_for(HsmRequest::Install { certificate }).await
     }
 
-    /// Sends an errand after which its status is another.
-    async fn ask_for(&self, errand: Errand) -> Result<(), FleetError> {
-        let changed = self.change(errand).await;
+    /// Sends a request after which its status is another.
+    async fn ask_for(&self, request: HsmRequest) -> Result<(), FleetError> {
+        let changed = self.change(request).await;
         changed.map(drop).map_err(|why| self.failed(&why))
     }
 
     /// Looks how it is.
     pub(crate) async fn look(&self) {
-        if let Err(error) = self.change(Errand::Look).await {
+        if let Err(error) = self.change(HsmRequest::Look).await {
             tracing::debug!(hsm = %self.hsm, %error, "not seen");
         }
     }
 
     /// Its users and notes, if it can be asked.
     pub(crate) async fn users(&self) -> Option<Contents> {
-        match self.send(Errand::Users).await {
-            Ok(Outcome::Users(contents)) => Some(contents),
+        match self.send(HsmRequest::Users).await {
+            Ok(HsmReply::Users(contents)) => Some(contents),
             Ok(_) | Err(_) => None,
         }
     }
 
     pub(crate) async fn capture(&self) -> Result<Capture, FleetError> {
-        let outcome = self.send(Errand::Capture).await;
-        let outcome = outcome.map_err(|why| self.failed(&why))?;
-        let Outcome::Content(Content::Image(image, notes)) = outcome else {
+        let reply = self.send(HsmRequest::Capture).await;
+        let reply = reply.map_err(|why| self.failed(&why))?;
+        let HsmReply::Content(Content::Image(image, notes)) = reply else {
             return Err(self.failed(&unexpected()));
         };
         let image = Image::from_bytes(&image)
@@ -203,7 +205,7 @@ impl RemoteHsm {
 
     /// Rule HOST-09: an HSM whose host is gone can be removed; the host wipes it when it comes back.
     pub(crate) async fn remove(&self) -> Result<(), FleetError> {
-        match self.send(Errand::Remove).await {
+        match self.send(HsmRequest::Remove).await {
             Ok(_) | Err(Undelivered::Away(_)) => Ok(()),
             Err(why @ Undelivered::Failed(_)) => Err(self.failed(&why)),
         }
@@ -213,26 +215,26 @@ impl RemoteHsm {
         FleetError::of(&self.hsm, "on its host", why)
     }
 
-    /// Sends it an errand about its keys, and reads the answer with `expected`.
+    /// Sends it a request about its keys, and reads the answer with `expected`.
     async fn keys<T>(
         &self,
-        errand: KeyErrand,
-        expected: impl FnOnce(Outcome) -> Option<T> + Send,
+        request: KeyRequest,
+        expected: impl FnOnce(HsmReply) -> Option<T> + Send,
     ) -> Result<T, String> {
-        let outcome = self.send(Errand::Keys(errand)).await;
-        if let Err(Undelivered::Failed(_)) = &outcome {
+        let reply = self.send(HsmRequest::Keys(request)).await;
+        if let Err(Undelivered::Failed(_)) = &reply {
             // Seen anew when it has been started again.
             self.seen.lock().running = false;
         }
-        let outcome = outcome.map_err(|why| why.to_string())?;
-        expected(outcome).ok_or_else(|| unexpected().to_string())
+        let reply = reply.map_err(|why| why.to_string())?;
+        expected(reply).ok_or_else(|| unexpected().to_string())
     }
 }
 
 impl Peer for RemoteHsm {
-    fn tally(&self) -> Told<'_, Tally> {
-        Box::pin(self.keys(KeyErrand::Count, |outcome| {
-            if let Outcome::Tally(found) = outcome {
+    fn tally(&self) -> PeerReply<'_, Tally> {
+        Box::pin(self.keys(KeyRequest::Count, |reply| {
+            if let HsmReply::Tally(found) = reply {
                 Some(found)
             } else {
                 None
@@ -240,9 +242,9 @@ impl Peer for RemoteHsm {
         }))
     }
 
-    fn deleted(&self) -> Told<'_, BTreeSet<HsmKeyId>> {
-        Box::pin(self.keys(KeyErrand::Deleted, |outcome| {
-            if let Outcome::Ids(found) = outcome {
+    fn deleted(&self) -> PeerReply<'_, BTreeSet<HsmKeyId>> {
+        Box::pin(self.keys(KeyRequest::Deleted, |reply| {
+            if let HsmReply::Ids(found) = reply {
                 Some(found)
             } else {
                 None
@@ -250,14 +252,18 @@ impl Peer for RemoteHsm {
         }))
     }
 
-    fn bury<'a>(&'a self, deleted: &'a [HsmKeyId]) -> Told<'a, ()> {
-        Box::pin(self.keys(KeyErrand::Bury(deleted.to_vec()), |outcome| done(&outcome)))
+    fn delete_keys<'a>(&'a self, deleted: &'a [HsmKeyId]) -> PeerReply<'a, ()> {
+        Box::pin(
+            self.keys(KeyRequest::DeleteKeys(deleted.to_vec()), |reply| {
+                done(&reply)
+            }),
+        )
     }
 
-    fn revisions(&self) -> Told<'_, Vec<(HsmKeyId, u64)>> {
-        let errand = KeyErrand::Revisions;
-        Box::pin(self.keys(errand, |outcome| {
-            if let Outcome::Revisions(found) = outcome {
+    fn revisions(&self) -> PeerReply<'_, Vec<(HsmKeyId, u64)>> {
+        let request = KeyRequest::Revisions;
+        Box::pin(self.keys(request, |reply| {
+            if let HsmReply::Revisions(found) = reply {
                 Some(found)
             } else {
                 None
@@ -265,10 +271,10 @@ impl Peer for RemoteHsm {
         }))
     }
 
-    fn export<'a>(&'a self, ids: &'a [HsmKeyId]) -> Told<'a, Vec<MaskedKey>> {
-        let errand = KeyErrand::Export(ids.to_vec());
-        Box::pin(self.keys(errand, |outcome| {
-            if let Outcome::Keys(found) = outcome {
+    fn export<'a>(&'a self, ids: &'a [HsmKeyId]) -> PeerReply<'a, Vec<MaskedKey>> {
+        let request = KeyRequest::Export(ids.to_vec());
+        Box::pin(self.keys(request, |reply| {
+            if let HsmReply::Keys(found) = reply {
                 Some(found)
             } else {
                 None
@@ -276,13 +282,13 @@ impl Peer for RemoteHsm {
         }))
     }
 
-    fn take_over<'a>(&'a self, keys: &'a [MaskedKey]) -> Told<'a, ()> {
-        Box::pin(self.keys(KeyErrand::TakeOver(keys.to_vec()), |outcome| done(&outcome)))
+    fn take_over<'a>(&'a self, keys: &'a [MaskedKey]) -> PeerReply<'a, ()> {
+        Box::pin(self.keys(KeyRequest::TakeOver(keys.to_vec()), |reply| done(&reply)))
     }
 }
 
-fn done(outcome: &Outcome) -> Option<()> {
-    (*outcome == Outcome::Done).then_some(())
+fn done(reply: &HsmReply) -> Option<()> {
+    (*reply == HsmReply::Done).then_some(())
 }
 
 fn unexpected() -> Undelivered {

@@ -7,11 +7,11 @@ use portcullis_seam::WallClock;
 use tokio::time::Instant;
 
 use super::hsm::Undelivered;
-use super::protocol::{Letter, MESSAGE_BYTES_MAX, Outcome, decode, encode};
+use super::protocol::{HostRequest, HsmReply, MESSAGE_BYTES_MAX, decode, encode};
 
-/// How long an errand may take: filling an HSM with a million keys takes tens of seconds. A host that
+/// How long a request may take: filling an HSM with a million keys takes tens of seconds. A host that
 /// is gone is noticed by the connection, within seconds.
-const ERRAND_MAX: Duration = Duration::from_secs(120);
+const REPLY_WITHIN: Duration = Duration::from_secs(120);
 
 /// The line to a host, whether it is connected or not.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl Line {
     }
 
     /// Ends the connection, and says why to the host.
-    pub fn hang_up(&self, why: &'static str) {
+    pub fn close(&self, why: &'static str) {
         if let Some(present) = self.present.lock().take() {
             present.connection.close(why);
         }
@@ -104,14 +104,14 @@ impl Line {
         &self.zone
     }
 
-    /// Carries a letter to the host, and brings what came of it.
-    pub(crate) async fn carry(&self, letter: Letter) -> Result<Outcome, Undelivered> {
+    /// Carries a request to the host, and brings what came of it.
+    pub(crate) async fn carry(&self, request: HostRequest) -> Result<HsmReply, Undelivered> {
         let Some(connection) = self.connection() else {
             let why = format!("host {} is not connected", self.number);
             return Err(Undelivered::Away(why));
         };
-        let message = encode(&letter).map_err(Undelivered::Failed)?;
-        let deadline = Instant::now() + ERRAND_MAX;
+        let message = encode(&request).map_err(Undelivered::Failed)?;
+        let deadline = Instant::now() + REPLY_WITHIN;
         let answer = connection.ask(message, MESSAGE_BYTES_MAX, deadline).await;
         let away = |error| Undelivered::Away(format!("host {}: {error}", self.number));
         decode(&answer.map_err(away)?).map_err(Undelivered::Failed)
@@ -122,7 +122,7 @@ impl Line {
         self.present.lock().is_some()
     }
 
-    /// The date, for letters: milliseconds since 1970.
+    /// The date, for requests: milliseconds since 1970.
     pub(crate) fn now_ms(&self) -> u64 {
         self.clock.now().millis()
     }

@@ -10,7 +10,8 @@ pub(crate) use hsm::RemoteHsm;
 pub use join::{Admission, JOIN_BYTES_MAX, Join};
 pub use line::Line;
 pub(crate) use protocol::{
-    Content, Errand, Fittings, KeyErrand, Letter, MESSAGE_BYTES_MAX, Outcome, Status, Tally,
+    Content, Fittings, HostRequest, HsmReply, HsmRequest, KeyRequest, MESSAGE_BYTES_MAX, Status,
+    Tally,
 };
 pub use protocol::{decode, encode};
 pub use token::{EnrolmentToken, InvalidToken, TokenSecret};
@@ -19,8 +20,8 @@ pub use token::{EnrolmentToken, InvalidToken, TokenSecret};
 /// answers, it does so without panicking.
 #[must_use]
 pub fn is_host_message(bytes: &[u8]) -> bool {
-    decode::<Letter>(bytes).is_ok()
-        || decode::<Outcome>(bytes).is_ok()
+    decode::<HostRequest>(bytes).is_ok()
+        || decode::<HsmReply>(bytes).is_ok()
         || decode::<Join>(bytes).is_ok()
         || decode::<Admission>(bytes).is_ok()
 }

@@ -19,19 +19,19 @@ use crate::{Ailment, Profile};
 /// The longest message (Rule HOST-10): the image of an HSM with a million keys.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 512 << 20;
 
-/// An errand to one HSM.
+/// A request to one HSM.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Letter {
+pub(crate) struct HostRequest {
     pub(crate) hsm: HsmId,
     /// The date where the control plane is, in milliseconds since 1970: hosts note by it when users
     /// were changed, and all of a cluster's HSMs must agree on what was later.
     pub(crate) now_ms: u64,
-    pub(crate) errand: Errand,
+    pub(crate) request: HsmRequest,
 }
 
 /// What is to be done.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Errand {
+pub(crate) enum HsmRequest {
     /// Make the HSM and start it. Whatever was there of it is wiped first. Answer: `Status`.
     Create(Content),
     /// Start it from its disk, after it has caught up with its peers. Answer: `Status`.
@@ -53,18 +53,18 @@ pub(crate) enum Errand {
     /// Answer: `Done`.
     Fit(Fittings),
     /// Something about the keys of an HSM that is up.
-    Keys(KeyErrand),
+    Keys(KeyRequest),
 }
 
 /// What keeps the keys of HSMs in step.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum KeyErrand {
+pub(crate) enum KeyRequest {
     /// Answer: `Tally`.
     Count,
     /// Answer: `Ids`.
     Deleted,
     /// Delete these keys and note them as deleted. Answer: `Done`.
-    Bury(Vec<HsmKeyId>),
+    DeleteKeys(Vec<HsmKeyId>),
     /// Answer: `Revisions`.
     Revisions,
     /// Answer: `Keys`.
@@ -73,16 +73,16 @@ pub(crate) enum KeyErrand {
     TakeOver(Vec<MaskedKey>),
 }
 
-impl Errand {
+impl HsmRequest {
     /// Whether there must be such an HSM already.
     pub(crate) const fn needs_the_disk(&self) -> bool {
         !matches!(self, Self::Create(_) | Self::Remove | Self::Fit(_))
     }
 }
 
-/// What came of an errand.
+/// What came of a request.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Outcome {
+pub(crate) enum HsmReply {
     Done,
     Status(Status),
     Content(Content),
@@ -172,15 +172,15 @@ mod tests {
 
     use super::*;
 
-    fn letter(errand: Errand) -> Letter {
-        Letter {
+    fn request(request: HsmRequest) -> HostRequest {
+        HostRequest {
             hsm: "hsm-abcdefghijk".parse().unwrap(),
             now_ms: 7,
-            errand,
+            request,
         }
     }
 
-    fn errands() -> impl Strategy<Value = Errand> {
+    fn requests() -> impl Strategy<Value = HsmRequest> {
         let bytes = || proptest::collection::vec(any::<u8>(), 0..64);
         let ids = || {
             let id = any::<[u8; 16]>().prop_map(HsmKeyId);
@@ -197,41 +197,42 @@ mod tests {
             })
         };
         prop_oneof![
-            bytes().prop_map(|it| Errand::Create(Content::Blank(Zeroizing::new(it)))),
+            bytes().prop_map(|it| HsmRequest::Create(Content::Blank(Zeroizing::new(it)))),
             (bytes(), contents()).prop_map(|(it, contents)| {
-                Errand::Create(Content::Image(Zeroizing::new(it), contents.notes))
+                HsmRequest::Create(Content::Image(Zeroizing::new(it), contents.notes))
             }),
-            proptest::collection::vec(contents(), 0..3).prop_map(|peers| Errand::Start { peers }),
-            ".{0,20}".prop_map(|certificate| Errand::Install { certificate }),
-            any::<()>().prop_map(|()| Errand::Crash),
-            any::<()>().prop_map(|()| Errand::Keys(KeyErrand::Count)),
-            ids().prop_map(|ids| Errand::Keys(KeyErrand::Bury(ids))),
-            ids().prop_map(|ids| Errand::Keys(KeyErrand::Export(ids))),
-            bytes().prop_map(|it| Errand::Keys(KeyErrand::TakeOver(vec![MaskedKey(it)]))),
-            any::<()>().prop_map(|()| Errand::Fit(Fittings::default())),
+            proptest::collection::vec(contents(), 0..3)
+                .prop_map(|peers| HsmRequest::Start { peers }),
+            ".{0,20}".prop_map(|certificate| HsmRequest::Install { certificate }),
+            any::<()>().prop_map(|()| HsmRequest::Crash),
+            any::<()>().prop_map(|()| HsmRequest::Keys(KeyRequest::Count)),
+            ids().prop_map(|ids| HsmRequest::Keys(KeyRequest::DeleteKeys(ids))),
+            ids().prop_map(|ids| HsmRequest::Keys(KeyRequest::Export(ids))),
+            bytes().prop_map(|it| HsmRequest::Keys(KeyRequest::TakeOver(vec![MaskedKey(it)]))),
+            any::<()>().prop_map(|()| HsmRequest::Fit(Fittings::default())),
         ]
     }
 
     proptest! {
         /// Rule HOST-10
         #[test]
-        fn an_errand_reads_back_and_a_cut_or_longer_one_is_refused(errand in errands()) {
-            let letter = letter(errand);
-            let bytes = encode(&letter).unwrap();
-            prop_assert_eq!(decode::<Letter>(&bytes), Ok(letter));
+        fn an_errand_reads_back_and_a_cut_or_longer_one_is_refused(request in requests()) {
+            let request = request(request);
+            let bytes = encode(&request).unwrap();
+            prop_assert_eq!(decode::<HostRequest>(&bytes), Ok(request));
             let cut = bytes.split_last().unwrap().1;
-            prop_assert!(decode::<Letter>(cut).is_err());
+            prop_assert!(decode::<HostRequest>(cut).is_err());
             let longer = [&bytes[..], &[0]].concat();
-            prop_assert!(decode::<Letter>(&longer).is_err());
+            prop_assert!(decode::<HostRequest>(&longer).is_err());
         }
 
         /// Rule HOST-10
         #[test]
         fn any_bytes_are_an_errand_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..512)) {
-            if let Ok(letter) = decode::<Letter>(&bytes) {
-                prop_assert!(encode(&letter).is_ok());
+            if let Ok(request) = decode::<HostRequest>(&bytes) {
+                prop_assert!(encode(&request).is_ok());
             }
-            let _no_panic = decode::<Outcome>(&bytes);
+            let _no_panic = decode::<HsmReply>(&bytes);
         }
     }
 

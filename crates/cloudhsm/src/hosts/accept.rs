@@ -189,7 +189,7 @@ impl CloudHsm {
     /// catches up with the others of its cluster and serves.
     ///
     /// Rule HOST-06: a host that comes back serves again, after it has caught up.
-    async fn welcome(&self, line: &Arc<Line>, held: &[HsmId]) {
+    async fn bring_in_line(&self, line: &Arc<Line>, held: &[HsmId]) {
         let _one_at_a_time = self.control.lock().await;
         let own: Vec<Placed> = self
             .placements()
@@ -282,11 +282,11 @@ async fn receive(listener: ControlListener, cloud: Weak<CloudHsm>) {
             caller.refuse();
             continue;
         }
-        callers.spawn(attend(caller, Weak::clone(&cloud)));
+        callers.spawn(serve_caller(caller, Weak::clone(&cloud)));
     }
 }
 
-async fn attend(caller: ControlCaller, cloud: Weak<CloudHsm>) {
+async fn serve_caller(caller: ControlCaller, cloud: Weak<CloudHsm>) {
     let connection = match caller.connect().await {
         Ok(connection) => Arc::new(connection),
         Err(error) => {
@@ -294,7 +294,7 @@ async fn attend(caller: ControlCaller, cloud: Weak<CloudHsm>) {
             return;
         }
     };
-    let Ok(Some((held, line))) = timeout(JOIN_WITHIN, introduce(&connection, &cloud)).await else {
+    let Ok(Some((held, line))) = timeout(JOIN_WITHIN, handshake(&connection, &cloud)).await else {
         // Time to read the answer, if there was one.
         let _read = timeout(GOODBYE, connection.closed()).await;
         return;
@@ -305,7 +305,7 @@ async fn attend(caller: ControlCaller, cloud: Weak<CloudHsm>) {
     line.connect(Arc::clone(&connection));
     if strong.is_revoked(line.number()) {
         // While it was being let in.
-        line.hang_up(REVOKED);
+        line.close(REVOKED);
         return;
     }
     tracing::info!(
@@ -313,7 +313,7 @@ async fn attend(caller: ControlCaller, cloud: Weak<CloudHsm>) {
         zone = line.zone(),
         "a host has joined"
     );
-    strong.welcome(&line, &held).await;
+    strong.bring_in_line(&line, &held).await;
     line.make_ready(&connection);
     drop(strong);
     let why = connection.closed().await;
@@ -324,7 +324,7 @@ async fn attend(caller: ControlCaller, cloud: Weak<CloudHsm>) {
 
 /// Reads who calls and answers whether it is let in; none when it is not. Of what it said only the HSMs
 /// that it holds are kept: Rule SEC-03, the secret of its token is gone with the rest.
-async fn introduce(
+async fn handshake(
     connection: &ControlConnection,
     cloud: &Weak<CloudHsm>,
 ) -> Option<(Vec<HsmId>, Arc<Line>)> {
