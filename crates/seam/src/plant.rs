@@ -5,6 +5,8 @@
 //! Without the cargo feature `planted-bugs`, which only the simulator's own builds switch on,
 //! [`planted`] is the constant `false` and the question costs nothing.
 
+use std::time::Duration;
+
 /// One deliberate fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Bug {
@@ -161,6 +163,25 @@ pub fn planted(bug: Bug) -> bool {
 #[inline(always)]
 pub const fn planted(_bug: Bug) -> bool {
     false
+}
+
+/// Where `bug` is planted, gives up `guard` and lets others run for a while; otherwise `guard` stays
+/// with whoever holds it.
+pub async fn let_others_in<Guard>(bug: Bug, guard: Guard) -> Option<Guard> {
+    if !planted(bug) {
+        return Some(guard);
+    }
+    drop(guard);
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    None
+}
+
+/// Whether `bug` is planted; if it is, only after this time.
+pub async fn planted_after(bug: Bug, time: Duration) -> bool {
+    if planted(bug) {
+        tokio::time::sleep(time).await;
+    }
+    planted(bug)
 }
 
 /// Runs `world` with `bug` planted on this thread.

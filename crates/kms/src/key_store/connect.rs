@@ -1,37 +1,30 @@
 use portcullis_api::Exception;
 use portcullis_clusters::ClusterView;
 
-use super::record::KeyStoreRecord;
-use super::{Connection, Event, next, requirement};
+use super::record::{KeyStoreRecord, Step};
+use super::{Event, requirement};
 
-/// What ConnectCustomKeyStore comes to.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Decision {
-    /// It is connected, or on its way.
-    Already,
-    /// Start.
-    Start(Connection),
-}
-
-/// The checks of ConnectCustomKeyStore, in order.
+/// The checks of ConnectCustomKeyStore, in order, and what it changes: nothing when the store is
+/// connected, or on its way.
 pub(crate) fn decide(
     store: &KeyStoreRecord,
     cluster: Option<&ClusterView>,
-) -> Result<Decision, Exception> {
+    now_ms: u64,
+) -> Result<Option<Step>, Exception> {
     // Rule KS-30: a FAILED or DISCONNECTING store cannot be connected.
-    let Some((to, actions)) = next(store.connection, Event::ConnectRequested) else {
+    let Some(step) = store.after(Event::ConnectRequested, now_ms) else {
         return Err(store.wrong_state(
             "it can be connected only while it is DISCONNECTED",
             "Run DisconnectCustomKeyStore and wait until it is DISCONNECTED, then try again.",
         ));
     };
-    if actions.is_empty() {
-        return Ok(Decision::Already);
+    if step.actions.is_empty() {
+        return Ok(None);
     }
     // Rule KS-31: a missing cluster is no exception here; the connect fails with CLUSTER_NOT_FOUND.
     if let Some(cluster) = cluster {
         requirement::active(cluster)?;
         requirement::one_hsm(cluster)?;
     }
-    Ok(Decision::Start(to))
+    Ok(Some(step))
 }

@@ -1,13 +1,13 @@
 use portcullis_api::Exception;
 
-use super::record::KeyStoreRecord;
-use super::{Connection, Event, next};
+use super::Event;
+use super::record::{KeyStoreRecord, Step};
 
-/// The check of DisconnectCustomKeyStore. Rule KS-32: only what is connected, on its way, or
-/// FAILED can be disconnected.
-pub(crate) fn decide(store: &KeyStoreRecord) -> Result<Connection, Exception> {
-    next(store.connection, Event::DisconnectRequested)
-        .map(|(to, _actions)| to)
+/// The check of DisconnectCustomKeyStore, and what it changes. Rule KS-32: only what is connected, on
+/// its way, or FAILED can be disconnected.
+pub(crate) fn decide(store: &KeyStoreRecord, now_ms: u64) -> Result<Step, Exception> {
+    store
+        .after(Event::DisconnectRequested, now_ms)
         .ok_or_else(|| {
             store.wrong_state(
                 "there is nothing to disconnect",

@@ -76,6 +76,10 @@ impl KeyStore {
         self.stored.load().record.connection
     }
 
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.stored.load().record.epoch
+    }
+
     pub(crate) fn revision(&self) -> u64 {
         self.stored.load().revision
     }

@@ -209,7 +209,7 @@ impl Kms {
             Some(())
         };
         match self.amend(attempt.partition, attempt.store, step).await {
-            Ok(Some(_changing)) => Ok(()),
+            Ok(Some((_changing, ()))) => Ok(()),
             Ok(None) => Err(ConnectionError::InternalError),
             Err(exception) => {
                 tracing::error!(%exception, "the rotation is not recorded");

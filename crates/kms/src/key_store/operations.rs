@@ -1,7 +1,6 @@
 //! The six operations.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use portcullis_api::kms::{
     ConnectCustomKeyStoreRequest, ConnectCustomKeyStoreResponse, CreateCustomKeyStoreRequest,
@@ -10,19 +9,18 @@ use portcullis_api::kms::{
     DisconnectCustomKeyStoreRequest, DisconnectCustomKeyStoreResponse, UpdateCustomKeyStoreRequest,
     UpdateCustomKeyStoreResponse,
 };
-use portcullis_api::{Code, Exception, KeyStoreId, Scope};
+use portcullis_api::{Exception, KeyStoreId, Scope};
 use portcullis_hsm::Secret;
 use portcullis_seam::draw;
-use portcullis_seam::plant::{Bug, planted};
+use portcullis_seam::plant::{self, Bug};
 use portcullis_store::{Expect, Transaction};
 
 use super::driver::KeyStore;
 use super::record::KeyStoreRecord;
-use super::{Connection, connect, create, delete, describe, disconnect, update};
+use super::{connect, create, delete, describe, disconnect, update};
 use crate::catalogue::Partition;
 use crate::kms::{Kms, encode};
 use crate::paging::{Asked, page};
-use crate::shared::is_overtaken;
 
 impl Kms {
     /// CreateCustomKeyStore.
@@ -100,19 +98,11 @@ impl Kms {
         let partition = self.partition(scope);
         let _changing = partition.control.lock().await;
         let store = find(&partition, &input.custom_key_store_id)?;
-        let mut record = store.record();
+        let record = store.record();
         let cluster = self.config.clusters.cluster(scope, &record.cluster);
-        match connect::decide(&record, cluster.as_deref())? {
-            connect::Decision::Already => {}
-            connect::Decision::Start(to) => {
-                self.check_storage()?;
-                record.epoch = record.next_epoch(self.now_ms());
-                record.connection = to;
-                let epoch = record.epoch;
-                self.put_store(&store, record).await?;
-                store.gate.close(epoch);
-                self.start_connecting(&partition, &store, epoch);
-            }
+        if let Some(step) = connect::decide(&record, cluster.as_deref(), self.now_ms())? {
+            self.check_storage()?;
+            self.take(&partition, &store, step).await?;
         }
         Ok(ConnectCustomKeyStoreResponse {})
     }
@@ -129,37 +119,12 @@ impl Kms {
         let partition = self.partition(scope);
         let _changing = partition.control.lock().await;
         let store = find(&partition, &input.custom_key_store_id)?;
-        let mut record = store.record();
-        record.connection = disconnect::decide(&record)?;
+        let step = disconnect::decide(&store.record(), self.now_ms())?;
         // Before the gate is down: calls would fail while the change is refused.
         if let Some(exception) = self.storage_trouble() {
             return Err(exception);
         }
-        record.epoch = record.next_epoch(self.now_ms());
-        let epoch = record.epoch;
-        // Rule GATE-03: the gate is down before the disconnect is acknowledged, and before it is
-        // written: after a crash nothing is connected anyway.
-        let live = if planted(Bug::DisconnectAcknowledgedEarly) {
-            store.live.load_full()
-        } else {
-            store.take_down(epoch)
-        };
-        if let Err(exception) = self.put_store(&store, record).await {
-            // Rule SHARE-08: another facade has committed something first. Rule ST-24: or there was no
-            // room. The connection is whole, for the next attempt to end it on every HSM.
-            let overtaken = is_overtaken(&exception) && !planted(Bug::DisconnectLosesSessions);
-            let refused = exception.code == Code::ServiceUnavailable
-                && !planted(Bug::RefusedDisconnectClosesGate);
-            let stays = overtaken || refused;
-            if let Some(live) = live.filter(|_| stays) {
-                let stands = live.fence.epoch;
-                self.maintain(&store, &live);
-                store.live.store(Some(live));
-                store.gate.open(stands);
-            }
-            return Err(exception);
-        }
-        self.start_disconnecting(&partition, &store, live, epoch);
+        self.take(&partition, &store, step).await?;
         Ok(DisconnectCustomKeyStoreResponse {})
     }
 
@@ -176,52 +141,32 @@ impl Kms {
         let changing = partition.control.lock().await;
         let store = find(&partition, &input.custom_key_store_id)?;
         let edit = update::Edit::parse(&input)?;
-        let mut record = store.record();
-        let _changing = if planted(Bug::RevisionNotCompared) {
-            drop(changing);
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            None
-        } else {
-            Some(changing)
-        };
+        let record = store.record();
+        let _changing = plant::let_others_in(Bug::RevisionNotCompared, changing).await;
         let others: Vec<_> = records(&partition)
             .into_iter()
             .filter(|other| other.id != record.id)
             .collect();
         let cluster = edit.cluster.as_ref();
         let cluster = cluster.and_then(|id| self.config.clusters.cluster(scope, id));
-        update::decide(
+        let mut edited = update::decide(
             &edit,
             &update::World {
                 store: &record,
                 others: &others,
-                cluster: cluster.clone(),
+                cluster,
                 rename_while_connected: self.config.rename_while_connected,
+                now_ms: self.now_ms(),
             },
         )?;
         self.check_storage()?;
-        if record.connection == Connection::Disconnected {
-            record.epoch = record.next_epoch(self.now_ms());
-            store.gate.close(record.epoch);
-        }
-        if let Some(name) = edit.name {
-            record.name = name;
-        }
-        if let Some(id) = edit.cluster
-            && !planted(Bug::OldClusterKept)
-        {
-            record.cluster = id;
-            if let Some(certificate) = cluster.and_then(|view| view.certificate.clone()) {
-                record.certificate = certificate;
-            }
+        if edited.epoch != record.epoch {
+            store.gate.close(edited.epoch);
         }
         if let Some(password) = &input.key_store_password {
-            record.passwords.current = self.seal(password.reveal());
-            record.passwords.rotating = None;
-            record.passwords.previous = None;
-            record.passwords.older.clear();
+            edited.set_password(self.seal(password.reveal()));
         }
-        self.put_store(&store, record).await?;
+        self.put_store(&store, edited).await?;
         Ok(UpdateCustomKeyStoreResponse {})
     }
 

@@ -3,7 +3,7 @@ use portcullis_hsm::Epoch;
 use portcullis_seam::plant::{Bug, planted};
 use serde::{Deserialize, Serialize};
 
-use super::Connection;
+use super::{Action, Connection, Event, next};
 
 /// A key store as it stands in the store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,7 +75,50 @@ impl Passwords {
     }
 }
 
+/// A record as an event on its connection leaves it, and what is to be done about it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Step {
+    pub(crate) record: KeyStoreRecord,
+    pub(crate) actions: &'static [Action],
+}
+
+impl Step {
+    pub(crate) fn closes_gate(&self) -> bool {
+        self.actions.contains(&Action::CloseGate)
+    }
+}
+
 impl KeyStoreRecord {
+    /// Where `event` leads, by the table of the lifecycle; none when it is not permitted. What is
+    /// started is started under a new epoch.
+    pub(crate) fn after(&self, event: Event, now_ms: u64) -> Option<Step> {
+        let (to, actions) = next(self.connection, event)?;
+        let starts = |action: &Action| {
+            matches!(action, Action::StartConnecting | Action::StartDisconnecting)
+        };
+        let epoch = if actions.iter().any(starts) {
+            self.next_epoch(now_ms)
+        } else {
+            self.epoch
+        };
+        let record = Self {
+            connection: to,
+            epoch,
+            ..self.clone()
+        };
+        Some(Step { record, actions })
+    }
+
+    /// What KMS was told as `kmsuser`'s password, sealed; the only one known from here on.
+    pub(crate) fn set_password(&mut self, sealed: Vec<u8>) {
+        self.passwords = Passwords {
+            current: sealed,
+            rotating: None,
+            previous: None,
+            older: Vec::new(),
+        };
+    }
+
     /// The next epoch. Dates keep it rising when a key store is deleted and its cluster gets
     /// another one.
     pub(crate) fn next_epoch(&self, now_ms: u64) -> Epoch {

@@ -91,7 +91,9 @@ mod tests {
     use portcullis_api::HsmId;
     use portcullis_clusters::{HsmState, HsmView};
 
-    use super::super::{connect, create, record::KeyStoreRecord, update};
+    use super::super::{
+        Connection, Event, connect, create, disconnect, record::KeyStoreRecord, update,
+    };
     use super::*;
 
     const CERTIFICATE: &str = "certificate";
@@ -163,9 +165,10 @@ mod tests {
                 others: &[],
                 cluster: shared(),
                 rename_while_connected: false,
+                now_ms: 1,
             },
         );
-        let connected = connect::decide(&store(), Some(cluster)).map(drop);
+        let connected = connect::decide(&store(), Some(cluster), 1).map(drop);
         let code = |refused: Exception| refused.code;
         [
             created.map(drop).err().map(code),
@@ -173,6 +176,28 @@ mod tests {
             two_zones(cluster).err().map(code),
             connected.err().map(code),
         ]
+    }
+
+    /// Rules KS-02, KS-32: a step is the record as the lifecycle's row leaves it, and starts nothing
+    /// under an epoch that was used before.
+    #[test]
+    fn what_is_started_is_started_under_a_new_epoch() {
+        let cluster = cluster(ClusterState::Active, &[("a", HsmState::Active)]);
+        let present = store();
+        let connect = |store: &KeyStoreRecord| connect::decide(store, Some(&cluster), 7);
+        let connecting = connect(&present).unwrap().unwrap();
+        assert_eq!(connecting.record.connection, Connection::Connecting);
+        assert!(connecting.record.epoch > present.epoch);
+        assert!(!connecting.closes_gate());
+        assert_eq!(connect(&connecting.record), Ok(None));
+        let disconnecting = disconnect::decide(&connecting.record, 7).unwrap();
+        assert_eq!(disconnecting.record.connection, Connection::Disconnecting);
+        assert!(disconnecting.record.epoch > connecting.record.epoch);
+        assert!(disconnecting.closes_gate());
+        let ended = disconnecting.record.after(Event::DisconnectFinished, 7);
+        let ended = ended.unwrap();
+        assert_eq!(ended.record.connection, Connection::Disconnected);
+        assert_eq!(ended.record.epoch, disconnecting.record.epoch);
     }
 
     /// Rule KS-11: what needs an ACTIVE cluster, against every state of one.

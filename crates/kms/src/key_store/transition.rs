@@ -6,15 +6,15 @@ use std::time::Duration;
 use portcullis_api::{Code, Exception};
 use portcullis_hsm::{Epoch, Secret};
 use portcullis_link::CallError;
-use portcullis_seam::plant::{Bug, planted};
+use portcullis_seam::plant::{self, Bug, planted};
 use tokio::sync::MutexGuard;
 use tokio::time::sleep;
 
 use super::connection::LiveConnection;
 use super::driver::KeyStore;
 use super::login::Member;
-use super::record::KeyStoreRecord;
-use super::{Connection, ConnectionError, Event, next};
+use super::record::{KeyStoreRecord, Step};
+use super::{Action, Connection, ConnectionError, Event, next};
 use crate::catalogue::Partition;
 use crate::kms::Kms;
 use crate::shared::{ATTEMPTS_MAX, is_overtaken, overtaken};
@@ -30,12 +30,88 @@ const MAINTENANCE_INTERVAL: Duration = Duration::from_millis(500);
 const ROOM_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Kms {
-    pub(super) fn start_connecting(
+    /// Commits a step of a store's connection, and does what its row of the lifecycle says.
+    ///
+    /// Rule GATE-03: the gate is down before a disconnect is acknowledged, and before it is written:
+    /// after a crash nothing is connected anyway.
+    pub(super) async fn take(
+        self: &Arc<Self>,
+        partition: &Arc<Partition>,
+        store: &Arc<KeyStore>,
+        step: Step,
+    ) -> Result<(), Exception> {
+        let closes = step.closes_gate();
+        let live = if closes && planted(Bug::DisconnectAcknowledgedEarly) {
+            store.live.load_full()
+        } else if closes {
+            store.take_down(step.record.epoch)
+        } else {
+            None
+        };
+        if let Err(exception) = self.put_store(store, step.record).await {
+            self.put_back(store, live, &exception);
+            return Err(exception);
+        }
+        self.carry_out(partition, store, step.actions, live.as_ref());
+        Ok(())
+    }
+
+    /// Rule SHARE-08: another facade has committed something first. Rule ST-24: or there was no room.
+    /// The connection is whole, for the next attempt to end it on every HSM.
+    fn put_back(
+        self: &Arc<Self>,
+        store: &Arc<KeyStore>,
+        live: Option<Arc<LiveConnection>>,
+        exception: &Exception,
+    ) {
+        let overtaken = is_overtaken(exception) && !planted(Bug::DisconnectLosesSessions);
+        let refused = exception.code == Code::ServiceUnavailable
+            && !planted(Bug::RefusedDisconnectClosesGate);
+        if let Some(live) = live.filter(|_| overtaken || refused) {
+            let stands = live.fence.epoch;
+            self.maintain(store, &live);
+            store.live.store(Some(live));
+            store.gate.open(stands);
+        }
+    }
+
+    /// Does what a row of the lifecycle says, now that it is committed, with the connection that it
+    /// begins or ends.
+    fn carry_out(
+        self: &Arc<Self>,
+        partition: &Arc<Partition>,
+        store: &Arc<KeyStore>,
+        actions: &[Action],
+        live: Option<&Arc<LiveConnection>>,
+    ) {
+        let epoch = store.epoch();
+        for action in actions {
+            match (action, live) {
+                // Before the commit.
+                (Action::CloseGate, _) => {}
+                (Action::StartConnecting, _) => self.start_connecting(partition, store, epoch),
+                (Action::OpenGate, Some(live)) => {
+                    store.live.store(Some(Arc::clone(live)));
+                    // Rule GATE-04: the gate opens only when the connection is recorded.
+                    store.gate.open(live.fence.epoch);
+                    self.maintain(store, live);
+                }
+                // Nothing is opened without a connection.
+                (Action::OpenGate, None) => {}
+                (Action::StartDisconnecting, _) => {
+                    self.start_disconnecting(partition, store, live.cloned(), epoch);
+                }
+            }
+        }
+    }
+
+    fn start_connecting(
         self: &Arc<Self>,
         partition: &Arc<Partition>,
         store: &Arc<KeyStore>,
         epoch: Epoch,
     ) {
+        store.gate.close(epoch);
         let (kms, partition, store) = (Arc::clone(self), Arc::clone(partition), Arc::clone(store));
         let turn = self.begin(&store, StateChange::Connect);
         tokio::spawn(async move {
@@ -90,12 +166,12 @@ impl Kms {
             } else {
                 next(record.connection, event).filter(|_| record.epoch == epoch)
             };
-            let (to, _actions) = permitted?;
+            let (to, actions) = permitted?;
             record.connection = to;
-            Some(())
+            Some(actions)
         };
-        let _changing = match self.amend(partition, store, ended).await {
-            Ok(Some(changing)) => changing,
+        let (_changing, actions) = match self.amend(partition, store, ended).await {
+            Ok(Some(changed)) => changed,
             Ok(None) => {
                 if let Ok(live) = outcome {
                     live.log_out(store.record().epoch).await;
@@ -109,48 +185,53 @@ impl Kms {
         };
         match outcome {
             Ok(live) => {
-                store.live.store(Some(Arc::clone(&live)));
-                // Rule GATE-04: the gate opens only when the connection is recorded.
-                store.gate.open(epoch);
-                self.maintain(store, &live);
+                self.carry_out(partition, store, actions, Some(&live));
                 tracing::info!(key_store = %store.id, "connected");
             }
             Err(error) => {
+                self.carry_out(partition, store, actions, None);
                 tracing::warn!(key_store = %store.id, code = error.name(), "connect failed");
             }
         }
     }
 
-    async fn finish_disconnecting(&self, partition: &Partition, store: &KeyStore, epoch: Epoch) {
+    async fn finish_disconnecting(
+        self: &Arc<Self>,
+        partition: &Arc<Partition>,
+        store: &Arc<KeyStore>,
+        epoch: Epoch,
+    ) {
         let ended = |record: &mut KeyStoreRecord| {
             let permitted = next(record.connection, Event::DisconnectFinished);
-            let (to, _actions) = permitted.filter(|_| record.epoch == epoch)?;
+            let (to, actions) = permitted.filter(|_| record.epoch == epoch)?;
             record.connection = to;
-            Some(())
+            Some(actions)
         };
-        if let Err(exception) = self.amend(partition, store, ended).await {
-            tracing::error!(%exception, "the disconnect is not recorded");
+        match self.amend(partition, store, ended).await {
+            Ok(Some((_changing, actions))) => self.carry_out(partition, store, actions, None),
+            Ok(None) => {}
+            Err(exception) => tracing::error!(%exception, "the disconnect is not recorded"),
         }
     }
 
     /// Commits a store's record with `change` made to it, and makes it again on top of what another
     /// facade has committed first. None when there is nothing to change; otherwise the partition
     /// stays locked until the caller has done what belongs to the change.
-    pub(super) async fn amend<'partition>(
+    pub(super) async fn amend<'partition, T>(
         &self,
         partition: &'partition Partition,
         store: &KeyStore,
-        change: impl Fn(&mut KeyStoreRecord) -> Option<()>,
-    ) -> Result<Option<MutexGuard<'partition, ()>>, Exception> {
+        change: impl Fn(&mut KeyStoreRecord) -> Option<T>,
+    ) -> Result<Option<(MutexGuard<'partition, ()>, T)>, Exception> {
         let mut attempts = 0;
         while attempts < ATTEMPTS_MAX {
             let changing = partition.control.lock().await;
             let mut record = store.record();
-            if change(&mut record).is_none() {
+            let Some(changed) = change(&mut record) else {
                 return Ok(None);
-            }
+            };
             match self.put_store(store, record).await {
-                Ok(()) => return Ok(Some(changing)),
+                Ok(()) => return Ok(Some((changing, changed))),
                 Err(exception) if is_overtaken(&exception) => attempts += 1,
                 // Rule ST-25: what was begun is finished when there is room.
                 Err(exception) if exception.code == Code::ServiceUnavailable => {
@@ -234,7 +315,6 @@ impl Kms {
             }
             return;
         }
-        store.gate.close(epoch);
         self.start_connecting(partition, store, epoch);
     }
 
@@ -324,8 +404,7 @@ impl Kms {
 
 /// Logs out on the HSMs, as far as they hear of it.
 pub(super) async fn leave(store: &KeyStore, live: Option<Arc<LiveConnection>>, epoch: Epoch) {
-    if planted(Bug::DisconnectAcknowledgedEarly) {
-        sleep(MAINTENANCE_INTERVAL).await;
+    if plant::planted_after(Bug::DisconnectAcknowledgedEarly, MAINTENANCE_INTERVAL).await {
         store.take_down(epoch);
     }
     if let Some(live) = live {

@@ -25,6 +25,7 @@ pub(crate) struct World<'a> {
     pub(crate) cluster: Option<Arc<ClusterView>>,
     /// The world permits renaming a CONNECTED store, as today's API does.
     pub(crate) rename_while_connected: bool,
+    pub(crate) now_ms: u64,
 }
 
 impl Edit {
@@ -68,19 +69,32 @@ impl Edit {
     }
 }
 
-/// The checks of UpdateCustomKeyStore, in order. All settings are edited, or none.
-pub(crate) fn decide(edit: &Edit, world: &World<'_>) -> Result<(), Exception> {
+/// The checks of UpdateCustomKeyStore, in order, and the record as edited: all settings, or none. A
+/// password, which must be sealed first, is set by the caller.
+pub(crate) fn decide(edit: &Edit, world: &World<'_>) -> Result<KeyStoreRecord, Exception> {
     state_permits(edit, world)?;
+    let mut record = world.store.clone();
+    if record.connection == Connection::Disconnected {
+        // A connect that was decided on the record as it was must not be taken for this one.
+        record.epoch = record.next_epoch(world.now_ms);
+    }
     if let Some(name) = &edit.name {
         name_is_free(name, world.others.iter())?;
+        record.name.clone_from(name);
     }
-    let Some(id) = &edit.cluster else {
-        return Ok(());
-    };
-    let cluster = requirement::found(id, world.cluster.as_ref())?;
-    requirement::active(&cluster)?;
-    related(&cluster, world)?;
-    requirement::two_zones(&cluster)
+    if let Some(id) = &edit.cluster {
+        let cluster = requirement::found(id, world.cluster.as_ref())?;
+        requirement::active(&cluster)?;
+        related(&cluster, world)?;
+        requirement::two_zones(&cluster)?;
+        if !planted(Bug::OldClusterKept) {
+            record.cluster = id.clone();
+            if let Some(certificate) = &cluster.certificate {
+                record.certificate.clone_from(certificate);
+            }
+        }
+    }
+    Ok(record)
 }
 
 /// Rule KS-40: every edit needs DISCONNECTED. Rule KS-41: with `rename_while_connected`, a rename
