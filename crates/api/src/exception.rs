@@ -148,6 +148,9 @@ pub struct Exception {
     pub message: String,
     /// What an operator of the emulator reads.
     pub cause: Option<String>,
+    /// Whether another writer of the same records committed first: decided anew, the same call may
+    /// succeed.
+    pub overtaken: bool,
 }
 
 impl Exception {
@@ -158,7 +161,15 @@ impl Exception {
             code,
             message: message.into(),
             cause: None,
+            overtaken: false,
         }
+    }
+
+    /// The same exception of a call that another writer has overtaken.
+    #[must_use]
+    pub const fn overtaken(mut self) -> Self {
+        self.overtaken = true;
+        self
     }
 
     /// The same exception with a cause for the log.

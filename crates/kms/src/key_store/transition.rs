@@ -17,7 +17,7 @@ use super::record::{KeyStoreRecord, Step};
 use super::{Action, Connection, ConnectionError, Event, next};
 use crate::catalogue::Partition;
 use crate::kms::Kms;
-use crate::shared::{ATTEMPTS_MAX, is_overtaken, overtaken};
+use crate::shared::{ATTEMPTS_MAX, overtaken};
 use crate::state_change::StateChange;
 
 /// Logging out is best effort: the gate is down and the fence raised where it could be.
@@ -64,7 +64,7 @@ impl Kms {
         live: Option<Arc<LiveConnection>>,
         exception: &Exception,
     ) {
-        let overtaken = is_overtaken(exception) && !planted(Bug::DisconnectLosesSessions);
+        let overtaken = exception.overtaken && !planted(Bug::DisconnectLosesSessions);
         let refused = exception.code == Code::ServiceUnavailable
             && !planted(Bug::RefusedDisconnectClosesGate);
         if let Some(live) = live.filter(|_| overtaken || refused) {
@@ -232,7 +232,7 @@ impl Kms {
             };
             match self.put_store(store, record).await {
                 Ok(()) => return Ok(Some((changing, changed))),
-                Err(exception) if is_overtaken(&exception) => attempts += 1,
+                Err(exception) if exception.overtaken => attempts += 1,
                 // Rule ST-25: what was begun is finished when there is room.
                 Err(exception) if exception.code == Code::ServiceUnavailable => {
                     drop(changing);

@@ -35,9 +35,6 @@ pub(crate) const ATTEMPTS_MAX: usize = 16;
 /// How long a call waits for sessions on the HSMs of a store that another facade has connected.
 const ADOPTION_PATIENCE: Duration = Duration::from_secs(3);
 
-const OVERTAKEN: &str = "Other facades change the same keys and key stores at the same time. Try \
-                         again.";
-
 impl Kms {
     /// Whether other facades commit to the same store.
     pub(crate) const fn shares_store(&self) -> bool {
@@ -68,7 +65,7 @@ impl Kms {
             self.keep_up().await?;
             self.await_adoptions(scope).await;
             match operation().await {
-                Err(exception) if is_overtaken(&exception) => {}
+                Err(exception) if exception.overtaken => {}
                 outcome => return outcome,
             }
         }
@@ -173,9 +170,6 @@ fn turn_key(scope: &Scope) -> String {
 
 /// Another facade has committed first.
 pub(crate) fn overtaken() -> Exception {
-    Exception::new(Code::KmsInternal, OVERTAKEN)
-}
-
-pub(crate) fn is_overtaken(exception: &Exception) -> bool {
-    exception.code == Code::KmsInternal && exception.message == OVERTAKEN
+    let text = "Other facades change the same keys and key stores at the same time. Try again.";
+    Exception::new(Code::KmsInternal, text).overtaken()
 }
