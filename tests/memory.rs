@@ -16,6 +16,7 @@ use std::os::unix::fs::FileExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use data_encoding::HEXLOWER;
 use portcullis_tests::{Caller, Outcome, Portcullis, binary, eventually};
 use serde_json::{Value, json};
 
@@ -241,10 +242,7 @@ fn an_enrolment_token_is_gone_once_its_host_has_joined() {
         .unwrap();
     let token = text("token");
     let secret = token.split('.').nth(2).unwrap();
-    let raw: Vec<u8> = (0..secret.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&secret[at..at + 2], 16).unwrap())
-        .collect();
+    let raw = HEXLOWER.decode(secret.as_bytes()).unwrap();
     expect_no_copy_of(&portcullis, &[("text", secret.as_bytes()), ("raw", &raw)]);
     host.kill().unwrap();
     eventually("the host ends", || host.try_wait().unwrap());

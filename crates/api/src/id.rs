@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use serde::{Deserialize, Serialize};
 
 /// A text that is not an id of the expected kind.
@@ -129,7 +130,7 @@ impl KeyStoreId {
     /// A fresh id, `cks-` and 17 hexadecimal digits, from random bytes.
     #[must_use]
     pub fn from_random(bits: [u8; 9]) -> Self {
-        let hex: String = bits.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = HEXLOWER.encode(&bits);
         Self(format!("cks-{}", hex.get(..17).unwrap_or(&hex)).into())
     }
 }
@@ -205,42 +206,27 @@ impl FromStr for KeyId {
             expected: "a key ID (a UUID, or mrk- and 32 hexadecimal digits)",
         };
         let multi_region = text.strip_prefix("mrk-");
-        let (digits, length) = multi_region.map_or((text, 36), |digits| (digits, 32));
+        let (given, length) = multi_region.map_or((text, 36), |digits| (digits, 32));
         let is_dash =
             |at, byte| multi_region.is_none() && matches!(at, 8 | 13 | 18 | 23) && byte == b'-';
-        let mut bytes = [0; 16];
-        if digits.len() != length {
+        if given.len() != length {
             return Err(INVALID);
         }
-        let mut digits = digits
+        let mut given = given
             .bytes()
             .enumerate()
-            .filter(|(at, byte)| !is_dash(*at, *byte));
-        for slot in &mut bytes {
-            let (Some((_, high)), Some((_, low))) = (digits.next(), digits.next()) else {
-                return Err(INVALID);
-            };
-            let (Some(high), Some(low)) = (hex_digit(high), hex_digit(low)) else {
-                return Err(INVALID);
-            };
-            *slot = (high << 4) | low;
-        }
-        if digits.next().is_some() {
+            .filter(|(at, byte)| !is_dash(*at, *byte))
+            .map(|(_, byte)| byte);
+        let (mut digits, mut bytes) = ([0; 32], [0; 16]);
+        digits.fill_with(|| given.next().unwrap_or_default());
+        let is_read = HEXLOWER_PERMISSIVE.decode_mut(&digits, &mut bytes).is_ok();
+        if !is_read || given.next().is_some() {
             return Err(INVALID);
         }
         Ok(Self {
             multi_region: multi_region.is_some(),
             bytes,
         })
-    }
-}
-
-const fn hex_digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
     }
 }
 
@@ -260,16 +246,14 @@ impl From<KeyId> for String {
 
 impl fmt::Display for KeyId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut digits = [0; 32];
+        let digits = HEXLOWER.encode_mut_str(&self.bytes, &mut digits);
         if self.multi_region {
-            formatter.write_str("mrk-")?;
+            return write!(formatter, "mrk-{digits}");
         }
-        for (index, byte) in self.bytes.iter().enumerate() {
-            if !self.multi_region && matches!(index, 4 | 6 | 8 | 10) {
-                formatter.write_str("-")?;
-            }
-            write!(formatter, "{byte:02x}")?;
-        }
-        Ok(())
+        let part = |range| digits.get(range).unwrap_or_default();
+        let (a, b, c) = (part(0..8), part(8..12), part(12..16));
+        write!(formatter, "{a}-{b}-{c}-{}-{}", part(16..20), part(20..32))
     }
 }
 

@@ -82,6 +82,7 @@ IwLz3/Y=
 #[cfg(test)]
 mod tests {
     use aws_lc_rs::digest;
+    use data_encoding::HEXLOWER;
 
     use super::*;
 
@@ -94,8 +95,7 @@ mod tests {
             panic!("no root");
         };
         let hash = digest::digest(&digest::SHA256, &roots[0]);
-        let hex: String = hash.as_ref().iter().map(|b| format!("{b:02x}")).collect();
-        assert_eq!(hex, FINGERPRINT);
+        assert_eq!(HEXLOWER.encode(hash.as_ref()), FINGERPRINT);
         let (_, root) = X509Certificate::from_der(&roots[0]).unwrap();
         assert!(root.verify_signature(None).is_ok());
     }

@@ -8,6 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 
+use data_encoding::HEXLOWER_PERMISSIVE;
 use portcullis_attest::{Authority, Claims};
 use portcullis_kms::AttestationTrust;
 use portcullis_seam::{SystemClock, SystemEntropy, Timestamp, WallClock};
@@ -140,14 +141,8 @@ pub(crate) fn pcr(text: &str) -> Result<(u8, Vec<u8>), String> {
     if index > 31 || !matches!(digits.len(), 64 | 96 | 128) {
         return Err(invalid());
     }
-    let pairs = digits.as_bytes().chunks(2);
-    let bytes = pairs.map(|pair| {
-        let pair = std::str::from_utf8(pair).ok();
-        let pair = pair.filter(|pair| pair.bytes().all(|digit| digit.is_ascii_hexdigit()));
-        pair.and_then(|pair| u8::from_str_radix(pair, 16).ok())
-    });
-    let bytes: Option<Vec<u8>> = bytes.collect();
-    Ok((index, bytes.ok_or_else(invalid)?))
+    let bytes = HEXLOWER_PERMISSIVE.decode(digits.as_bytes());
+    Ok((index, bytes.map_err(|_| invalid())?))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 use std::fmt;
 
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -18,13 +19,20 @@ impl HsmKeyId {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
         u64::from_be_bytes([a, b, c, d, e, f, g, h])
     }
+
+    /// The id that prints as these 32 digits.
+    #[must_use]
+    pub fn from_hex(digits: &str) -> Option<Self> {
+        let mut id = [0; 16];
+        let is_long_enough = digits.len() == 2 * id.len();
+        let is_read = is_long_enough && HEXLOWER.decode_mut(digits.as_bytes(), &mut id).is_ok();
+        is_read.then_some(Self(id))
+    }
 }
 
 impl fmt::Display for HsmKeyId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0
-            .iter()
-            .try_for_each(|byte| write!(formatter, "{byte:02x}"))
+        fmt::Display::fmt(&HEXLOWER.encode_display(&self.0), formatter)
     }
 }
 

@@ -162,6 +162,8 @@ fn unwrap_plain(wrapping: &Material, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>
 
 #[cfg(test)]
 mod tests {
+    use data_encoding::HEXLOWER;
+
     use super::*;
     use crate::KeyTemplate;
     use crate::key::Description;
@@ -178,8 +180,7 @@ mod tests {
     }
 
     fn hex(text: &str) -> Vec<u8> {
-        let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
-        (0..text.len()).step_by(2).map(byte).collect()
+        HEXLOWER.decode(text.as_bytes()).unwrap()
     }
 
     fn gcm(tag_bytes: u8) -> Mechanism {

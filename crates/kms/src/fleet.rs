@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use portcullis_hsm::{
     Answer, Call, Change, Command, Hsm, HsmKeyId, KeyKind, KeyTemplate, Operation, Output, Reply,
     Role, Secret, SecretKey, SessionId, Task,
@@ -225,8 +226,7 @@ type Made = (Hsm, Zeroizing<Vec<u8>>);
 async fn make(config: &KmsConfig) -> Result<Made, OpenError> {
     let hsm = Hsm::blank(config.hsm_settings, Arc::clone(&config.entropy));
     let bits: Zeroizing<[u8; 16]> = Zeroizing::new(draw(&*config.entropy));
-    let hex: String = bits.iter().map(|byte| format!("{byte:02x}")).collect();
-    let password = Zeroizing::new(hex.into_bytes());
+    let password = Zeroizing::new(HEXLOWER.encode(&*bits).into_bytes());
     let secret = || Secret::new(String::from_utf8_lossy(&password));
     let refused = |why| OpenError::new(format!("the built-in fleet refuses: {why}"));
     hsm.manage(Command::Activate { password: secret() })

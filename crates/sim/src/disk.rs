@@ -538,9 +538,8 @@ impl SimDisks {
 fn keys_in(disk: &Store) -> BTreeSet<HsmKeyId> {
     const KEYS: &str = "hsm/key/";
     let names = disk.scan(KEYS, None, usize::MAX);
-    let id = |name: &str| u128::from_str_radix(name.strip_prefix(KEYS)?, 16).ok();
-    let ids = names.iter().filter_map(|(name, _)| id(name));
-    ids.map(|number| HsmKeyId(number.to_be_bytes())).collect()
+    let id = |name: &str| HsmKeyId::from_hex(name.strip_prefix(KEYS)?);
+    names.iter().filter_map(|(name, _)| id(name)).collect()
 }
 
 /// The disks as one process has them: what is left of an earlier one touches none.

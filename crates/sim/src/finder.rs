@@ -256,13 +256,14 @@ fn each_list(run: &[u8], mut tell: impl FnMut(&[u8])) {
 
 #[cfg(test)]
 mod tests {
+    use data_encoding::HEXLOWER;
     use proptest::prelude::*;
 
     use super::*;
 
     /// What the finder must find, in the simplest words.
     fn stands_in(secret: &[u8], text: &str) -> bool {
-        let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = HEXLOWER.encode(secret);
         let list = format!("{secret:?}");
         let mut windows = text.as_bytes().windows(secret.len());
         windows.any(|bytes| bytes == secret)
@@ -285,7 +286,7 @@ mod tests {
             |(secret, form, before, after, cut)| {
                 let form = match form {
                     0 => String::from_utf8_lossy(&secret).into_owned(),
-                    1 => secret.iter().map(|byte| format!("{byte:02x}")).collect(),
+                    1 => HEXLOWER.encode(&secret),
                     _ => format!("{secret:?}").trim_matches(['[', ']']).to_owned(),
                 };
                 let kept: String = form.chars().skip(cut).collect();

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use data_encoding::HEXLOWER;
 use portcullis_api::{ClusterId, Code, HsmId, KeyId};
 use portcullis_hsm::{Epoch, HsmKeyId, NONCE_BYTES};
 
@@ -577,9 +578,7 @@ impl fmt::Display for Brief<'_> {
         // The end differs where the beginning is a header.
         let tail = self.0.len().saturating_sub(6);
         let shown = self.0.get(tail..).unwrap_or_default();
-        shown
-            .iter()
-            .try_for_each(|byte| write!(formatter, "{byte:02x}"))?;
-        write!(formatter, " of {}", self.0.len())
+        let length = self.0.len();
+        write!(formatter, "{} of {length}", HEXLOWER.encode_display(shown))
     }
 }

@@ -179,7 +179,8 @@ impl Inner {
         if let Some(lines) = &mut self.lines {
             // With some of the hash so far: two traces differ from where two runs went apart.
             let [.., high, low] = self.hash.finish().to_be_bytes();
-            lines.push(format!("{now} {high:02x}{low:02x} {what}"));
+            let hash = u16::from_be_bytes([high, low]);
+            lines.push(format!("{now} {hash:04x} {what}"));
         }
     }
 }

@@ -1,5 +1,6 @@
 use std::process::{Command, Stdio};
 
+use data_encoding::HEXLOWER;
 use portcullis_seam::{SystemEntropy, draw};
 use serde_json::{Value, json};
 
@@ -76,12 +77,7 @@ impl Passwords {
 /// 24 hexadecimal digits: within the 7 to 32 characters that a key store's password may have.
 pub(crate) fn generate() -> Secret {
     let bytes: [u8; 12] = draw(&SystemEntropy);
-    Secret::new(
-        bytes
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>(),
-    )
+    Secret::new(HEXLOWER.encode(&bytes))
 }
 
 /// The account and Region of the caller, as the admin API takes them.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
@@ -135,10 +136,7 @@ impl Fake {
 }
 
 fn fresh() -> String {
-    draw::<8>(&SystemEntropy)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    HEXLOWER.encode(&draw::<8>(&SystemEntropy))
 }
 
 async fn serve(listener: TcpListener, state: Arc<Mutex<State>>) {

@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
 use super::identity::Identity;
@@ -212,11 +213,7 @@ impl fmt::Display for Damage {
 }
 
 pub(super) fn sha256(bytes: &[u8]) -> String {
-    let sum = digest(&SHA256, bytes);
-    sum.as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    HEXLOWER.encode(digest(&SHA256, bytes).as_ref())
 }
 
 fn count_disks(folder: &Path) -> std::io::Result<Option<usize>> {

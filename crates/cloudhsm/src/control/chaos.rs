@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use portcullis_api::{ClusterId, HsmId, Scope};
 use portcullis_clusters::{Clusters, HsmState, KMSUSER, NetworkTrouble};
 use portcullis_fleet::{CryptoUser, FleetError};
@@ -261,8 +262,7 @@ impl CloudHsm {
 
     fn random_password(&self) -> Secret {
         let bits: [u8; 16] = draw(&*self.entropy);
-        let hex: Vec<String> = bits.iter().map(|byte| format!("{byte:02x}")).collect();
-        Secret::new(hex.concat())
+        Secret::new(HEXLOWER.encode(&bits))
     }
 
     async fn break_network(

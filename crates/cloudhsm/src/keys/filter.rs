@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use data_encoding::HEXLOWER_PERMISSIVE;
 use portcullis_hsm::{AttributeChange, Attributes, Criterion, Flag};
 
 /// A text about keys that cannot be read.
@@ -167,13 +168,8 @@ pub(super) fn change(name: &str, value: &str) -> Result<AttributeChange, KeyText
 
 /// Reads `0x1f`; the prefix may be missing.
 pub(super) fn hex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.strip_prefix("0x").unwrap_or(text).as_bytes();
-    let pairs = digits.chunks(2).map(|pair| {
-        let [high, low] = pair else { return None };
-        let digit = |byte: u8| char::from(byte).to_digit(16);
-        u8::try_from(digit(*high)? * 16 + digit(*low)?).ok()
-    });
-    pairs.collect()
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    HEXLOWER_PERMISSIVE.decode(digits.as_bytes()).ok()
 }
 
 fn truth(text: &str) -> Option<bool> {

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use data_encoding::HEXLOWER;
 use portcullis_api::Region;
 
 use super::Cidr;
@@ -38,12 +39,7 @@ pub fn default_vpc(region: &Region) -> String {
 /// `<prefix>-` and 17 hexadecimal digits that depend on `text` only.
 pub(crate) fn hex_id(prefix: &str, text: &str) -> String {
     let hash = digest(&SHA256, format!("{prefix}/{text}").as_bytes());
-    let hex: String = hash
-        .as_ref()
-        .iter()
-        .take(9)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hex = HEXLOWER.encode(hash.as_ref());
     format!("{prefix}-{}", hex.get(..17).unwrap_or(&hex))
 }
 

@@ -14,6 +14,7 @@ pub(crate) use session::{Seat, Sessions, UserSession};
 use std::sync::Arc;
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use portcullis_api::{ClusterId, HsmId, Scope};
 use portcullis_hsm::{Command, Refusal, Reply, Role, Secret};
 use portcullis_link::{CallError, Channel, LinkError, Target, pem_to_der};
@@ -131,7 +132,7 @@ impl CloudHsm {
             });
         }
         let bits: [u8; 32] = draw(&*self.entropy);
-        let token: String = bits.iter().map(|byte| format!("{byte:02x}")).collect();
+        let token = HEXLOWER.encode(&bits);
         let session = UserSession {
             scope: scope.clone(),
             cluster: cluster.clone(),

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use portcullis_api::ClusterId;
 use portcullis_cloudhsm::{Coverage, KeyRow, NewKey, UnwrapRequest, UserError, WrapRequest};
 use portcullis_hsm::{HsmKeyId, Refusal, Role, Secret};
@@ -205,11 +206,7 @@ async fn a_key_is_wrapped_and_unwrapped_in_every_way_and_not_by_a_stranger() {
         let wrapped = world.cloud.wrap_key(&here, &wrap).await.unwrap();
         assert_eq!(wrapped.payload, payload.key.id);
         let label = format!("back-{mechanism}");
-        let iv: String = wrapped
-            .iv
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let iv = HEXLOWER.encode(&wrapped.iv);
         let unwrap = UnwrapRequest {
             mechanism: mechanism.to_owned(),
             filter: by("attr.label=w"),

@@ -133,7 +133,7 @@ impl Disk {
         Notes {
             deleted: deleted
                 .iter()
-                .filter_map(|(name, _)| parse_key_id(name.strip_prefix(layout::DELETED)?))
+                .filter_map(|(name, _)| HsmKeyId::from_hex(name.strip_prefix(layout::DELETED)?))
                 .collect(),
             changed: changed
                 .into_iter()
@@ -159,12 +159,7 @@ impl Disk {
 
 /// The key whose record on an HSM lies at `record_key`, if that is a key's.
 pub(crate) fn key_of_record(record_key: &str) -> Option<HsmKeyId> {
-    parse_key_id(record_key.strip_prefix("key/")?)
-}
-
-fn parse_key_id(hex: &str) -> Option<HsmKeyId> {
-    let number = u128::from_str_radix(hex, 16).ok()?;
-    (hex.len() == 32).then_some(HsmKeyId(number.to_be_bytes()))
+    HsmKeyId::from_hex(record_key.strip_prefix("key/")?)
 }
 
 #[cfg(test)]

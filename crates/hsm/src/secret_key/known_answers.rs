@@ -2,6 +2,7 @@
 
 use aws_lc_rs::digest;
 use aws_lc_rs::{constant_time::verify_slices_are_equal, hmac};
+use data_encoding::HEXLOWER;
 use zeroize::Zeroizing;
 
 use super::{KeyKind, Message, OaepHash, SecretKey, SignatureAlgorithm, SignatureHash};
@@ -263,8 +264,7 @@ fn public_bytes(kind: KeyKind) -> usize {
 }
 
 fn hex(text: &str) -> Vec<u8> {
-    let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
-    (0..text.len()).step_by(2).map(byte).collect()
+    HEXLOWER.decode(text.as_bytes()).unwrap()
 }
 
 /// PKCS #8 (RFC 5958, RFC 5915) up to the number itself, without the public key.

@@ -1,9 +1,8 @@
 //! `Recipient`: the plaintext of a reply goes to an enclave only, sealed to the key of its
 //! attestation document.
 
-use std::fmt::Write;
-
 use base64_simd::STANDARD;
+use data_encoding::HEXLOWER;
 use portcullis_api::kms::{KeyEncryptionMechanism, RecipientInfo};
 use portcullis_api::{Blob, Code, Exception, SecretBlob};
 use portcullis_attest::{Attested, Document, verify};
@@ -85,7 +84,7 @@ impl Recipient {
     pub(crate) fn describe(&self, context: &mut Context) {
         let pcrs = self.0.iter().flat_map(|attested| &attested.pcrs);
         for (index, pcr) in pcrs {
-            let digits = hexadecimal(pcr);
+            let digits = HEXLOWER.encode(pcr);
             if *index == 0 {
                 context.set("kms:RecipientAttestation:ImageSha384", &*digits);
             }
@@ -124,12 +123,3 @@ const TOLD: [(u8, &str); 6] = [
     (4, "attestationDocumentEnclavePCR4"),
     (8, "attestationDocumentEnclavePCR8"),
 ];
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    let mut digits = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        // A text takes everything that is written to it.
-        let _taken = write!(digits, "{byte:02x}");
-    }
-    digits
-}

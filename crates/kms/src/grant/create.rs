@@ -1,3 +1,4 @@
+use data_encoding::HEXLOWER;
 use portcullis_api::kms::{CreateGrantRequest, CreateGrantResponse};
 use portcullis_api::{Code, Exception, Operation, Scope};
 use portcullis_seam::draw;
@@ -51,7 +52,7 @@ impl Kms {
                 stop_dry_run(input.dry_run)?;
                 let id: [u8; 32] = draw(&*self.config.entropy);
                 let grant = GrantRecord {
-                    id: id.iter().map(|byte| format!("{byte:02x}")).collect(),
+                    id: HEXLOWER.encode(&id),
                     key: key.record.id,
                     created_ms: self.now_ms(),
                     name: input.name,

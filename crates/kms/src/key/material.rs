@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use portcullis_hsm::HsmKeyId;
 use serde::{Deserialize, Serialize};
 
@@ -38,9 +39,7 @@ impl MaterialId {
 
 impl fmt::Display for MaterialId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0
-            .iter()
-            .try_for_each(|byte| write!(formatter, "{byte:02x}"))
+        fmt::Display::fmt(&HEXLOWER.encode_display(&self.0), formatter)
     }
 }
 
@@ -65,13 +64,11 @@ impl FromStr for MaterialId {
 
     fn from_str(text: &str) -> Result<Self, InvalidMaterialId> {
         let mut id = [0; 32];
-        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        if text.len() != 2 * id.len() {
             return Err(InvalidMaterialId);
         }
-        for (slot, at) in id.iter_mut().zip((0..64).step_by(2)) {
-            let pair = text.get(at..at + 2).ok_or(InvalidMaterialId)?;
-            *slot = u8::from_str_radix(pair, 16).map_err(|_| InvalidMaterialId)?;
-        }
+        let read = HEXLOWER_PERMISSIVE.decode_mut(text.as_bytes(), &mut id);
+        read.map_err(|_| InvalidMaterialId)?;
         Ok(Self(id))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use data_encoding::HEXLOWER;
 use portcullis_api::kms::{
     ListResourceTagsRequest, ListResourceTagsResponse, Tag, TagResourceRequest,
     UntagResourceRequest,
@@ -132,19 +133,16 @@ impl Kms {
             default: TAGS_MAX,
             max: TAGS_MAX,
         };
-        // Tag keys may be more than a marker holds; what stands for them is in the same order.
-        let page = page(listed(&key.record.tags), asked, |tag| hex(&tag.tag_key))?;
+        // Tag keys may be more than a marker holds, which has only printable ASCII (API, Marker). What
+        // stands for them is in the same order.
+        let marker = |tag: &Tag| HEXLOWER.encode(tag.tag_key.as_bytes());
+        let page = page(listed(&key.record.tags), asked, marker)?;
         Ok(ListResourceTagsResponse {
             truncated: Some(page.next_marker.is_some()),
             next_marker: page.next_marker,
             tags: Some(page.items),
         })
     }
-}
-
-/// A text of printable ASCII in the order of `text`: a marker may have no other (API, Marker).
-fn hex(text: &str) -> String {
-    text.bytes().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use base64_simd::STANDARD;
+use data_encoding::HEXLOWER;
 use portcullis_cloudhsm::{Coverage, KeyRow, NewKey, UnwrapRequest, WrapRequest};
 use portcullis_hsm::{Flag, HsmKeyId, KEY_CLASS, KEY_TYPE};
 use serde::Deserialize;
@@ -274,7 +275,5 @@ fn reference(id: HsmKeyId) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold("0x".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+    format!("0x{}", HEXLOWER.encode_display(bytes))
 }

@@ -1,4 +1,5 @@
 use bytes::Bytes;
+use data_encoding::HEXLOWER;
 use http::header::{CONNECTION, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
@@ -16,20 +17,16 @@ const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 ///
 /// Rule WIRE-05: every reply of the AWS endpoint has an ID of its own in `x-amzn-RequestId`.
 pub(crate) fn request_id(mut bits: [u8; 16]) -> HeaderValue {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     bits[6] = (bits[6] & 0x0f) | 0x40;
     bits[8] = (bits[8] & 0x3f) | 0x80;
+    let mut digits = [0; 32];
+    HEXLOWER.encode_mut(&bits, &mut digits);
     let mut text = Vec::with_capacity(36);
-    for (index, byte) in bits.iter().enumerate() {
-        if matches!(index, 4 | 6 | 8 | 10) {
+    for (index, digit) in digits.into_iter().enumerate() {
+        if matches!(index, 8 | 12 | 16 | 20) {
             text.push(b'-');
         }
-        let digits = [byte >> 4, byte & 15];
-        text.extend(
-            digits
-                .iter()
-                .filter_map(|digit| DIGITS.get(usize::from(*digit))),
-        );
+        text.push(digit);
     }
     HeaderValue::from_maybe_shared(Bytes::from(text)).unwrap_or(HeaderValue::from_static("-"))
 }
