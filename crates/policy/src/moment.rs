@@ -1,5 +1,7 @@
 //! Dates in conditions: seconds since 1970, or a date and time as ISO 8601 writes it.
 
+use time::{Date, Month};
+
 /// Milliseconds since 1970; none when the text is no date.
 pub(crate) fn parse(text: &str) -> Option<i64> {
     if let Some(millis) = epoch(text) {
@@ -12,9 +14,7 @@ pub(crate) fn parse(text: &str) -> Option<i64> {
         number(parts.next()?, 2)?,
         number(parts.next()?, 2)?,
     );
-    if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
-        return None;
-    }
+    let days = days(year, month, day)?;
     let (clock, offset_minutes) = zone(time)?;
     let mut parts = clock.splitn(3, ':');
     let (hour, minute) = (number(parts.next()?, 2)?, number(parts.next()?, 2)?);
@@ -22,7 +22,7 @@ pub(crate) fn parse(text: &str) -> Option<i64> {
     if hour > 23 || minute > 59 || second > 60 {
         return None;
     }
-    let minutes = (days(year, month, day) * 24 + hour) * 60 + minute - offset_minutes;
+    let minutes = (days * 24 + hour) * 60 + minute - offset_minutes;
     Some((minutes * 60 + second) * 1000 + millis)
 }
 
@@ -59,15 +59,16 @@ fn seconds(text: &str) -> Option<(i64, i64)> {
     Some((number(whole, 2)?, number(&digits, 3)?))
 }
 
-/// Days from 1970-01-01, by the calendar of the Gregorian reform (Hinnant, `days_from_civil`).
-const fn days(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468
+/// Days from 1970-01-01. A day that its month lacks, such as February 30, is one of the next month.
+fn days(year: i64, month: i64, day: i64) -> Option<i64> {
+    let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
+    let first = Date::from_calendar_date(i32::try_from(year).ok()?, month, 1).ok()?;
+    let since_1970 = first.to_julian_day() - JULIAN_DAY_OF_1970;
+    let is_day = (1..=31).contains(&day);
+    is_day.then(|| i64::from(since_1970) + day - 1)
 }
+
+const JULIAN_DAY_OF_1970: i32 = 2_440_588;
 
 #[cfg(test)]
 mod tests {
@@ -81,7 +82,15 @@ mod tests {
             ("1970-01-01T00:00:01Z", Some(1000)),
             ("2026-09-20T12:30:00.25Z", Some(1_789_907_400_250)),
             ("2026-09-20T14:30:00+02:00", Some(1_789_907_400_000)),
+            ("2000-02-29", Some(951_782_400_000)),
+            ("2026-02-30", Some(1_772_409_600_000)),
+            ("0000-01-01", Some(-62_167_219_200_000)),
+            ("9999-12-31T23:59:60Z", Some(253_402_300_800_000)),
+            ("2026-09-20T14:30:00+99:99", Some(1_789_552_260_000)),
             ("2026-13-01", None),
+            ("2026-00-01", None),
+            ("2026-01-32", None),
+            ("2026-01-00", None),
             ("yesterday", None),
             ("2026-09-20T12", None),
             ("", None),

@@ -1,6 +1,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use time::{Month, OffsetDateTime, PrimitiveDateTime, Time};
+
 /// An instant as SigV4 writes it, `20150830T123600Z`: whole seconds, UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Date(u64);
@@ -16,8 +18,6 @@ impl fmt::Display for InvalidDate {
 }
 
 impl std::error::Error for InvalidDate {}
-
-const DAY_SECONDS: u64 = 86_400;
 
 /// The end of the year 9999, after which the form has no more digits.
 const SECONDS_MAX: u64 = 253_402_300_799;
@@ -42,9 +42,12 @@ impl Date {
 
 impl fmt::Display for Date {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (year, month, day) = civil(self.0 / DAY_SECONDS);
-        let second = self.0 % DAY_SECONDS;
-        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        let at = i64::try_from(self.0).ok();
+        let at = at.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
+        // The end of the year 9999 is the last instant of both.
+        let at = at.unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let (year, month, day) = (at.year(), u8::from(at.month()), at.day());
+        let (hour, minute, second) = at.to_hms();
         write!(
             formatter,
             "{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z"
@@ -57,60 +60,29 @@ impl FromStr for Date {
 
     fn from_str(text: &str) -> Result<Self, InvalidDate> {
         let bytes = text.as_bytes();
-        if bytes.len() != 16 || bytes.get(8) != Some(&b'T') || bytes.last() != Some(&b'Z') {
-            return Err(InvalidDate);
-        }
-        let number = |from, to| digits(bytes.get(from..to)).ok_or(InvalidDate);
-        let (year, month, day) = (number(0, 4)?, number(4, 6)?, number(6, 8)?);
-        let (hour, minute, second) = (number(9, 11)?, number(11, 13)?, number(13, 15)?);
-        let days = days_from_civil(year, month, day).ok_or(InvalidDate)?;
-        if civil(days) != (year, month, day) || hour > 23 || minute > 59 || second > 59 {
-            return Err(InvalidDate);
-        }
-        Ok(Self(
-            days * DAY_SECONDS + hour * 3600 + minute * 60 + second,
-        ))
+        let has_form =
+            bytes.len() == 16 && bytes.get(8) == Some(&b'T') && bytes.last() == Some(&b'Z');
+        let seconds = has_form.then(|| seconds(bytes)).flatten();
+        seconds.map(Self).ok_or(InvalidDate)
     }
 }
 
-fn digits(bytes: Option<&[u8]>) -> Option<u64> {
-    bytes?.iter().try_fold(0, |number, digit| {
-        digit
-            .is_ascii_digit()
-            .then(|| number * 10 + u64::from(digit - b'0'))
+/// The instant that the digits say, if there is one and it is not before 1970.
+fn seconds(text: &[u8]) -> Option<u64> {
+    let number = |from| digits(text.get(from..from + 2)?);
+    let year = 100 * i32::from(number(0)?) + i32::from(number(2)?);
+    let month = Month::try_from(number(4)?).ok()?;
+    let date = time::Date::from_calendar_date(year, month, number(6)?).ok()?;
+    let time = Time::from_hms(number(9)?, number(11)?, number(13)?).ok()?;
+    let at = PrimitiveDateTime::new(date, time).assume_utc();
+    u64::try_from(at.unix_timestamp()).ok()
+}
+
+/// The number that two digits are.
+fn digits(text: &[u8]) -> Option<u8> {
+    text.iter().try_fold(0, |number, digit| {
+        digit.is_ascii_digit().then(|| number * 10 + (digit - b'0'))
     })
-}
-
-/// Days since 1970-01-01 of a date of the Gregorian calendar; years start in March here, so that
-/// the leap day is the last of a year.
-fn days_from_civil(year: u64, month: u64, day: u64) -> Option<u64> {
-    if year < 1970 || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
-        return None;
-    }
-    let year = if month <= 2 { year - 1 } else { year };
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let days = 365 * year + year / 4 - year / 100 + year / 400 + day_of_year;
-    days.checked_sub(DAYS_BEFORE_EPOCH)
-}
-
-/// Days from 0000-03-01 to 1970-01-01.
-const DAYS_BEFORE_EPOCH: u64 = 719_468;
-
-const fn civil(days: u64) -> (u64, u64, u64) {
-    let days = days + DAYS_BEFORE_EPOCH;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
-    let year = year_of_era + era * 400 + if month <= 2 { 1 } else { 0 };
-    (year, month, day)
 }
 
 #[cfg(test)]
@@ -150,6 +122,37 @@ mod tests {
     }
 
     proptest! {
+        /// Of texts that look like a date, exactly those are read that are printed.
+        #[test]
+        fn a_text_is_read_if_it_is_how_a_date_is_printed(
+            text in "(19[67]|20[0-9]|999)[0-9][012][0-9][0-3][0-9]T[0-2][0-9][0-6][0-9][0-6][0-9]Z",
+        ) {
+            if let Ok(date) = text.parse::<Date>() {
+                prop_assert_eq!(date.to_string(), text);
+            } else {
+                let number = |from: usize, to| text[from..to].parse::<u32>().unwrap();
+                let (year, month, day) = (number(0, 4), number(4, 6), number(6, 8));
+                let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+                let days = match month {
+                    2 if is_leap => 29,
+                    2 => 28,
+                    4 | 6 | 9 | 11 => 30,
+                    1..=12 => 31,
+                    _ => 0,
+                };
+                let is_time = number(9, 11) < 24 && number(11, 13) < 60 && number(13, 15) < 60;
+                let is_date = year >= 1970 && (1..=days).contains(&day);
+                prop_assert!(!is_date || !is_time, "{}", text);
+            }
+        }
+
+        #[test]
+        fn any_other_text_is_refused_or_printed_again(text in ".{0,20}|[0-9TZ ]{16}") {
+            if let Ok(date) = text.parse::<Date>() {
+                prop_assert_eq!(date.to_string(), text);
+            }
+        }
+
         #[test]
         fn every_date_reads_back(seconds in 0..=SECONDS_MAX) {
             let date = Date::from_unix_seconds(seconds);
