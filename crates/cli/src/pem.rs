@@ -1,25 +1,14 @@
 //! PEM (RFC 7468), as far as files of ours and public keys need it.
 
-use base64_simd::STANDARD;
+use pem::{EncodeConfig, LineEnding, Pem};
 use zeroize::Zeroizing;
 
 /// A block with this label around `der`.
+///
+/// What the library holds of a private key meanwhile is wiped by the program's allocator.
 pub(crate) fn encode(label: &str, der: &[u8]) -> Zeroizing<String> {
-    let text = Zeroizing::new(STANDARD.encode_to_string(der));
-    let mut block = Zeroizing::new(String::with_capacity(2 * text.len() + 128));
-    block.push_str(&format!("-----BEGIN {label}-----\n"));
-    let mut rest = text.as_str();
-    while let Some((line, more)) = rest.split_at_checked(64) {
-        block.push_str(line);
-        block.push('\n');
-        rest = more;
-    }
-    if !rest.is_empty() {
-        block.push_str(rest);
-        block.push('\n');
-    }
-    block.push_str(&format!("-----END {label}-----\n"));
-    block
+    let lines = EncodeConfig::new().set_line_ending(LineEnding::LF);
+    Zeroizing::new(pem::encode_config(&Pem::new(label, der), lines))
 }
 
 /// What is in the first block with this label.
@@ -28,19 +17,10 @@ pub(crate) fn encode(label: &str, der: &[u8]) -> Zeroizing<String> {
 /// A text for the user.
 pub(crate) fn decode(text: &[u8], label: &str) -> Result<Zeroizing<Vec<u8>>, String> {
     let missing = || format!("There is no {label} in PEM in it. Give a file that has one.");
-    let text = std::str::from_utf8(text).map_err(|_| missing())?;
-    let begin = format!("-----BEGIN {label}-----");
-    let end = format!("-----END {label}-----");
-    let (_, behind) = text.split_once(&begin).ok_or_else(missing)?;
-    let (block, _) = behind.split_once(&end).ok_or_else(missing)?;
-    let letters: Zeroizing<String> = Zeroizing::new(
-        block
-            .chars()
-            .filter(|letter| !letter.is_whitespace())
-            .collect(),
-    );
-    let der = STANDARD.decode_to_vec(letters.as_bytes());
-    der.map(Zeroizing::new).map_err(|_| missing())
+    let blocks = pem::parse_many(text).map_err(|_| missing())?;
+    let block = blocks.into_iter().find(|block| block.tag() == label);
+    let der = block.map(Pem::into_contents).map(Zeroizing::new);
+    der.ok_or_else(missing)
 }
 
 #[cfg(test)]
@@ -54,14 +34,29 @@ mod tests {
             let text = encode("CERTIFICATE", &der);
             assert_eq!(*decode(text.as_bytes(), "CERTIFICATE").unwrap(), der);
             assert!(text.lines().all(|line| line.len() <= 64));
+            assert!(text.ends_with("-----END CERTIFICATE-----\n") && !text.contains('\r'));
             assert!(decode(text.as_bytes(), "PUBLIC KEY").is_err());
         }
-        assert!(
-            decode(
-                b"-----BEGIN PUBLIC KEY-----\n!\n-----END PUBLIC KEY-----",
-                "PUBLIC KEY"
-            )
-            .is_err()
-        );
+    }
+
+    #[test]
+    fn the_block_that_is_asked_for_is_found_among_others() {
+        let file = "Subject: me\n-----BEGIN CERTIFICATE-----\r\nAQI=\r\n-----END CERTIFICATE-----\n\
+                    -----BEGIN PUBLIC KEY-----\nAwQ=\n-----END PUBLIC KEY-----";
+        let read = |label| decode(file.as_bytes(), label).map(|der| der.to_vec());
+        assert_eq!(read("CERTIFICATE"), Ok(vec![1, 2]));
+        assert_eq!(read("PUBLIC KEY"), Ok(vec![3, 4]));
+        assert!(read("PRIVATE KEY").is_err());
+    }
+
+    #[test]
+    fn what_is_no_pem_is_refused() {
+        let begun = "-----BEGIN PUBLIC KEY-----\nAwQ=\n";
+        let wrong = format!("{}-----END PUBLIC KEY-----", begun.replace("AwQ=", "!"));
+        let other = format!("{begun}-----END CERTIFICATE-----");
+        for text in ["", "AwQ=", begun, &wrong, &other] {
+            assert!(decode(text.as_bytes(), "PUBLIC KEY").is_err(), "{text}");
+        }
+        assert!(decode(&[0xff; 40], "PUBLIC KEY").is_err());
     }
 }
