@@ -14,7 +14,7 @@ mod order;
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -91,7 +91,7 @@ impl LoadRunner {
         })
     }
 
-    fn spawn(&self, folder: &Path, order: &LoadOrder, urls: &Urls) -> std::io::Result<Child> {
+    fn spawn(&self, folder: &Path, order: &LoadOrder, urls: &Urls) -> io::Result<Child> {
         make_folders(folder)?;
         let told = json!({
             "scenario": order.scenario, "rate": order.rate, "seconds": order.seconds,
@@ -101,7 +101,7 @@ impl LoadRunner {
         });
         fs::write(folder.join("order.json"), told.to_string())?;
         let messages = File::create(folder.join("messages.txt"))?;
-        let script = order::script(order);
+        let script = order::script(order).map_err(io::Error::other)?;
         let mut command = Command::new(std::env::current_exe()?);
         command
             .args(order::arguments(order, &urls.endpoint))
@@ -248,7 +248,7 @@ fn number(id: &str) -> Option<u64> {
 
 /// The folder of a run in that of all. Not the data folder around them: one that was removed does not
 /// come back empty (rule ST-21).
-fn make_folders(run: &Path) -> std::io::Result<()> {
+fn make_folders(run: &Path) -> io::Result<()> {
     for folder in run.parent().into_iter().chain([run]) {
         match DirBuilder::new().mode(0o700).create(folder) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),

@@ -1,6 +1,7 @@
 //! From what was asked for to a command of this binary.
 
 use portcullis_server::LoadOrder;
+use serde::Serialize;
 use zeroize::Zeroizing;
 
 /// More than this machine size sends; a run at it is shed, not refused.
@@ -81,33 +82,65 @@ pub(super) fn arguments(order: &LoadOrder, endpoint: &str) -> Vec<String> {
     arguments
 }
 
+/// A rehearsal's script, as far as an order says it (`portcullis_loadgen::Script` reads it).
+#[derive(Serialize)]
+struct Script<'a> {
+    description: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_store: Option<&'a str>,
+    backup: &'a str,
+    keys_after_backup: u16,
+    steady: String,
+    load: Load,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    admin: Option<Admin<'a>>,
+    thresholds: Thresholds,
+}
+
+#[derive(Serialize)]
+struct Load {
+    rate: String,
+}
+
+#[derive(Serialize)]
+struct Admin<'a> {
+    password: &'a str,
+}
+
+#[derive(Serialize)]
+struct Thresholds {
+    lost_keys: u16,
+    failures_while_connected: u32,
+}
+
 /// The script of a rehearsal, which it reads from its standard input. None for the other scenarios.
 ///
 /// Rule CON-06: with a password in it, it is written to no file.
-pub(super) fn script(order: &LoadOrder) -> Option<Zeroizing<String>> {
+///
+/// # Errors
+/// When a text in it cannot be written as TOML.
+pub(super) fn script(order: &LoadOrder) -> Result<Option<Zeroizing<String>>, toml::ser::Error> {
     if order.scenario != SUBSTITUTION {
-        return None;
+        return Ok(None);
     }
-    // A JSON string without control characters is a TOML string too.
-    let quoted = |text: &str| serde_json::Value::from(text).to_string();
-    let key_store = order.key_store.as_deref().map_or_else(String::new, |name| {
-        format!("key_store = {}\n", quoted(name))
-    });
-    let admin = order.admin_password.as_ref().map(|password| {
-        let password = Zeroizing::new(quoted(password.reveal()));
-        Zeroizing::new(format!("[admin]\npassword = {}\n", password.as_str()))
-    });
-    Some(Zeroizing::new(format!(
-        "description = \"The repair by a cluster from a backup, under load\"\n{key_store}\
-         backup = \"{backup}\"\nkeys_after_backup = {keys}\nsteady = \"{steady}s\"\n\
-         [load]\nrate = \"{rate}/s\"\n{admin}[thresholds]\nlost_keys = {keys}\n\
-         failures_while_connected = 0\n",
-        backup = order.backup.as_deref().unwrap_or("fresh"),
-        keys = order.keys_after_backup,
-        steady = order.seconds,
-        rate = order.rate,
-        admin = admin.as_deref().map_or("", String::as_str),
-    )))
+    let script = Script {
+        description: "The repair by a cluster from a backup, under load",
+        key_store: order.key_store.as_deref(),
+        backup: order.backup.as_deref().unwrap_or("fresh"),
+        keys_after_backup: order.keys_after_backup,
+        steady: format!("{}s", order.seconds),
+        load: Load {
+            rate: format!("{}/s", order.rate),
+        },
+        admin: order.admin_password.as_ref().map(|password| Admin {
+            password: password.reveal(),
+        }),
+        thresholds: Thresholds {
+            lost_keys: order.keys_after_backup,
+            failures_while_connected: 0,
+        },
+    };
+    toml::to_string(&script).map(Zeroizing::new).map(Some)
 }
 
 #[cfg(test)]
@@ -145,7 +178,7 @@ mod tests {
         let mut asked = order(SUBSTITUTION);
         asked.backup = Some("oldest".to_owned());
         asked.keys_after_backup = 2;
-        let text = script(&asked).unwrap();
+        let text = script(&asked).unwrap().unwrap();
         let read: toml::Table = toml::from_str(&text).unwrap();
         let expected = json!({
             "description": "The repair by a cluster from a backup, under load",
@@ -155,7 +188,7 @@ mod tests {
         });
         assert_eq!(serde_json::to_value(read).unwrap(), expected);
         toml::from_str::<portcullis_loadgen::Script>(&text).unwrap();
-        assert!(script(&order("steady")).is_none());
+        assert!(script(&order("steady")).unwrap().is_none());
     }
 
     #[test]
