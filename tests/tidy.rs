@@ -48,7 +48,7 @@ const SIBLINGS: [&str; 2] = ["portcullis-cloudhsm", "portcullis-kms"];
 /// A library and the only crates that may depend on it.
 const CONFINED: &[(&str, &[&str])] = &[
     ("quinn", &["portcullis-link"]),
-    ("redb", &["portcullis-store", "portcullis-sim"]),
+    ("redb", &["portcullis-store"]),
     ("axum", &["portcullis-server"]),
     (
         "hyper",

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use portcullis_api::HsmId;
 use portcullis_fleet::{Disks, FoundDisk};
 use portcullis_hsm::HsmKeyId;
-use portcullis_store::{Place, StorageBackend, Store, StoreError, Transaction};
+use portcullis_store::{Place, Storage, Store, StoreError, Transaction};
 use tokio::sync::Notify;
 
 use crate::medium::{PIECE_BYTES, Piece};
@@ -312,8 +312,8 @@ impl Place for Slotted {
     }
 }
 
-impl StorageBackend for Attached {
-    fn len(&self) -> io::Result<u64> {
+impl Storage for Attached {
+    fn length(&self) -> io::Result<u64> {
         self.with(|platter| u64::try_from(platter.bytes.len()).map_err(io::Error::other))
     }
 
@@ -325,8 +325,8 @@ impl StorageBackend for Attached {
         })
     }
 
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        let after = usize::try_from(len).map_err(io::Error::other)?;
+    fn resize(&self, length: u64) -> io::Result<()> {
+        let after = usize::try_from(length).map_err(io::Error::other)?;
         self.with(|platter| {
             let before = platter.bytes.len();
             if after > before {
@@ -343,7 +343,7 @@ impl StorageBackend for Attached {
         })
     }
 
-    fn sync_data(&self) -> io::Result<()> {
+    fn sync(&self) -> io::Result<()> {
         self.with(|platter| {
             platter.burn()?;
             platter.unsynced.clear();
@@ -596,7 +596,7 @@ impl Disks for SimDisks {
         if let Some(store) = &slot.store {
             return Ok(store.clone());
         }
-        let store = Store::on_backend(slot.disk.attach())?;
+        let store = Store::on_storage(slot.disk.attach())?;
         slot.store = Some(store.clone());
         Ok(store)
     }
@@ -642,7 +642,7 @@ mod tests {
             fuse in 0_u64..60,
         ) {
             let disk = SimDisk::new(Dice::new(seed, "disk"));
-            let store = Store::on_backend(disk.attach()).unwrap();
+            let store = Store::on_storage(disk.attach()).unwrap();
             let mut acknowledged = BTreeMap::new();
             let mut unknown = None;
             disk.cut_power_after(fuse);
@@ -655,7 +655,7 @@ mod tests {
             }
             disk.cut_power();
             drop(store);
-            let again = Store::on_backend(disk.attach()).unwrap();
+            let again = Store::on_storage(disk.attach()).unwrap();
             let found: BTreeMap<String, Vec<u8>> = again
                 .scan("", None, 100)
                 .into_iter()
@@ -674,11 +674,11 @@ mod tests {
         for seed in 0..40 {
             let disk = SimDisk::new(Dice::new(seed, "disk"));
             let host = disk.attach();
-            host.set_len(2048).unwrap();
+            host.resize(2048).unwrap();
             host.write(0, &[1; 2048]).unwrap();
-            host.sync_data().unwrap();
+            host.sync().unwrap();
             host.write(1536, &[2; 512]).unwrap();
-            host.set_len(1024).unwrap();
+            host.resize(1024).unwrap();
             disk.cut_power();
             let image = disk.image().to_vec();
             assert!(image.get(..1024).unwrap().iter().all(|byte| *byte == 1));

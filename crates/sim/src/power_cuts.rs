@@ -76,11 +76,11 @@ impl Trial {
             self.disk.cut_power_after(self.dice.below(RECOVERY_WRITES));
         }
         let power = self.disk.cuts();
-        let mut opened = Store::on_backend(self.disk.attach());
+        let mut opened = Store::on_storage(self.disk.attach());
         if opened.is_err() && self.disk.cuts() > power {
             self.found.in_recovery += 1;
             self.found.cuts += 1;
-            opened = Store::on_backend(self.disk.attach());
+            opened = Store::on_storage(self.disk.attach());
         }
         opened
             .map_err(|error| self.violate(&error.to_string()))

@@ -109,7 +109,7 @@ impl Disk {
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         let filled = copy.set_len(length).and_then(|()| copy.write(0, &bytes));
         filled.map_err(|error| failed(path, &error))?;
-        let (_, state) = named(path, Self::on(copy, None))?;
+        let (_, state) = named(path, Self::on(Medium::on(copy), None))?;
         guard::check(path, state.revision).map_err(|why| failed(path, &why))?;
         Ok(state)
     }
@@ -171,10 +171,9 @@ impl Disk {
     }
 
     pub(crate) fn on(
-        backend: impl StorageBackend,
+        medium: Medium,
         place: Option<Box<dyn Place>>,
     ) -> Result<(Self, State), StoreError> {
-        let medium = Medium::on(backend);
         let database =
             database(&medium).map_err(|error| StoreError::Unreadable(error.to_string()))?;
         let state = load(&database)?;

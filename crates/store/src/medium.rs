@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use redb::backends::FileBackend;
 use redb::{BackendError, StorageBackend};
 
+use crate::Storage;
 use crate::room::is_no_room;
 
 /// Storage that remembers what failed first. redb uses no storage again that has failed once, so it
@@ -37,6 +38,10 @@ impl Medium {
             backend: Arc::new(backend),
             trouble: Arc::default(),
         }
+    }
+
+    pub(crate) fn of_storage(storage: impl Storage) -> Self {
+        Self::on(Adapted(storage))
     }
 
     pub(crate) fn of_file(file: File) -> io::Result<Self> {
@@ -126,6 +131,32 @@ impl StorageBackend for Medium {
 
     fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
         self.backend.query_lock_range(start, end)
+    }
+}
+
+/// [`Storage`] as redb calls it.
+#[derive(Debug)]
+struct Adapted<S>(S);
+
+impl<S: Storage> StorageBackend for Adapted<S> {
+    fn len(&self) -> io::Result<u64> {
+        self.0.length()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.0.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.resize(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.0.write(offset, data)
     }
 }
 

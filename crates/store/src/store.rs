@@ -5,16 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, RwLock};
-use redb::StorageBackend;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::committer::{self, Closing, Job};
 use crate::disk::{Disk, Failure};
 use crate::log::Log;
-use crate::medium::Place;
+use crate::medium::{Medium, Place};
 use crate::replica::{Authority, Changed, Link};
 use crate::state::{Changes, State};
-use crate::{Record, Room, StoreError, Transaction};
+use crate::{Record, Room, Storage, StoreError, Transaction};
 
 /// Durable records, ordered by key. Cheap to clone; all clones are one store.
 ///
@@ -138,30 +137,27 @@ impl Store {
         })
     }
 
-    /// A store on a disk of the caller's, committing on the caller: the simulator's.
+    /// A store on storage of the caller's, committing on the caller: the simulator's.
     ///
     /// # Errors
-    /// When the disk cannot be read.
-    pub fn on_backend(backend: impl StorageBackend) -> Result<Self, StoreError> {
-        Self::on_storage(backend, None)
+    /// When the storage cannot be read.
+    pub fn on_storage(storage: impl Storage) -> Result<Self, StoreError> {
+        Self::on(Medium::of_storage(storage), None)
     }
 
-    /// The same on a disk that can be taken from its place while it is in use.
+    /// The same on storage that can be taken from its place while it is in use.
     ///
     /// # Errors
-    /// When the disk cannot be read.
-    pub fn on_backend_at(
-        backend: impl StorageBackend,
+    /// When the storage cannot be read.
+    pub fn on_storage_at(
+        storage: impl Storage,
         place: impl Place + 'static,
     ) -> Result<Self, StoreError> {
-        Self::on_storage(backend, Some(Box::new(place)))
+        Self::on(Medium::of_storage(storage), Some(Box::new(place)))
     }
 
-    fn on_storage(
-        backend: impl StorageBackend,
-        place: Option<Box<dyn Place>>,
-    ) -> Result<Self, StoreError> {
-        let (disk, state) = Disk::on(backend, place)?;
+    fn on(medium: Medium, place: Option<Box<dyn Place>>) -> Result<Self, StoreError> {
+        let (disk, state) = Disk::on(medium, place)?;
         Ok(Self {
             shared: Shared::new(state, Some(disk), close),
             queue: None,
@@ -479,6 +475,7 @@ mod tests {
     use std::io;
     use std::sync::atomic::AtomicUsize;
 
+    use redb::StorageBackend;
     use redb::backends::InMemoryBackend;
 
     use super::*;
@@ -502,8 +499,8 @@ mod tests {
         }
     }
 
-    impl StorageBackend for Fragile {
-        fn len(&self) -> io::Result<u64> {
+    impl Storage for Fragile {
+        fn length(&self) -> io::Result<u64> {
             self.disk.len()
         }
 
@@ -511,14 +508,14 @@ mod tests {
             self.disk.read(offset, out)
         }
 
-        fn set_len(&self, len: u64) -> io::Result<()> {
+        fn resize(&self, len: u64) -> io::Result<()> {
             if len > self.disk.len()? {
                 self.room()?;
             }
             self.disk.set_len(len)
         }
 
-        fn sync_data(&self) -> io::Result<()> {
+        fn sync(&self) -> io::Result<()> {
             if self.broken.load(Ordering::Relaxed) {
                 return Err(io::Error::other("no power"));
             }
@@ -542,7 +539,7 @@ mod tests {
     }
 
     fn on(backend: &Fragile) -> Store {
-        let (disk, state) = Disk::on(backend.clone(), None).unwrap();
+        let (disk, state) = Disk::on(Medium::of_storage(backend.clone()), None).unwrap();
         Store {
             shared: Shared::new(state, Some(disk), count_failure),
             queue: None,
@@ -576,7 +573,7 @@ mod tests {
     #[test]
     fn a_full_disk_refuses_writes_loses_nothing_and_takes_them_again() {
         let backend = Fragile::default();
-        let store = Store::on_backend(backend.clone()).unwrap();
+        let store = Store::on_storage(backend.clone()).unwrap();
         let mut acknowledged = Vec::new();
         for round in 0_u8..20 {
             let key = format!("k{round}");
@@ -597,7 +594,7 @@ mod tests {
         assert_eq!(acknowledged.len(), 13);
         assert_eq!(store.health(), StoreHealth::Well);
         drop(store);
-        let again = Store::on_backend(backend).unwrap();
+        let again = Store::on_storage(backend).unwrap();
         assert_eq!(again.scan("", None, 99).len(), 13);
     }
 

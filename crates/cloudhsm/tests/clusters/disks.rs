@@ -7,7 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use portcullis_api::HsmId;
 use portcullis_fleet::{Disks, FoundDisk};
-use portcullis_store::{StorageBackend, Store, StoreError};
+use portcullis_store::{Storage, Store, StoreError};
 
 #[derive(Debug, Default)]
 pub(crate) struct FailingDisks {
@@ -45,7 +45,7 @@ impl Disks for FailingDisks {
     fn open(&self, hsm: &HsmId) -> Result<Store, StoreError> {
         let bytes = self.bytes.lock().get(hsm).cloned();
         let bytes = bytes.ok_or_else(|| StoreError::Absent(hsm.to_string()))?;
-        Store::on_backend(Platter {
+        Store::on_storage(Platter {
             hsm: hsm.clone(),
             bytes,
             failing: Arc::clone(&self.failing),
@@ -88,8 +88,8 @@ fn index(offset: u64) -> usize {
     usize::try_from(offset).unwrap()
 }
 
-impl StorageBackend for Platter {
-    fn len(&self) -> io::Result<u64> {
+impl Storage for Platter {
+    fn length(&self) -> io::Result<u64> {
         Ok(u64::try_from(self.bytes.lock().len()).unwrap())
     }
 
@@ -99,13 +99,13 @@ impl StorageBackend for Platter {
         Ok(())
     }
 
-    fn set_len(&self, len: u64) -> io::Result<()> {
+    fn resize(&self, length: u64) -> io::Result<()> {
         self.check()?;
-        self.bytes.lock().resize(index(len), 0);
+        self.bytes.lock().resize(index(length), 0);
         Ok(())
     }
 
-    fn sync_data(&self) -> io::Result<()> {
+    fn sync(&self) -> io::Result<()> {
         self.check()
     }
 

@@ -83,7 +83,7 @@ impl World {
     /// Starts the process over the disks as they are.
     pub(super) async fn start(&self) -> Result<(), WorldError> {
         self.control.put_back();
-        let store = Store::on_backend_at(self.control.attach(), self.control.place())
+        let store = Store::on_storage_at(self.control.attach(), self.control.place())
             .map_err(|error| WorldError::of("the control plane's disk", error))?;
         if self.facades > 1 {
             store.keep_log();
