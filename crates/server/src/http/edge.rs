@@ -1,20 +1,23 @@
-use std::panic::AssertUnwindSafe;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 
 use axum::Router;
 use bytes::Bytes;
-use futures_util::FutureExt;
 use http::header::CONNECTION;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
 use parking_lot::Mutex;
 use portcullis_api::{Code, Exception, Operation, Scope, Service};
 use portcullis_kms::{Principal, RequestOrigin};
 use portcullis_seam::{Entropy, WallClock, draw};
 use portcullis_sigv4::Verifier;
-use tower::Service as _;
 
 use super::bounds::Bounds;
 use super::routed::{self, NothingLeft, RoutedBody};
@@ -138,7 +141,7 @@ impl Edge {
         body: Bytes,
         state: &Arc<ConnectionState>,
     ) -> Response<ReplyBody> {
-        let mut router = self.front.router.clone();
+        let router = TowerToHyperService::new(self.front.router.clone());
         let replies = Arc::clone(&self.shared.bounds.replies);
         let request = Request::from_parts(head, axum::body::Body::from(body));
         let run = async move {
@@ -172,7 +175,8 @@ impl Edge {
     ) -> Response<ReplyBody> {
         head.extensions.insert(client.peer);
         let request = Request::from_parts(head, axum::body::Body::empty());
-        match self.front.router.clone().call(request).await {
+        let router = TowerToHyperService::new(self.front.router.clone());
+        match router.call(request).await {
             Ok(response) => response.map(|body| Either::Right(RoutedBody::new(body, None, state))),
             Err(never) => match never {},
         }
@@ -209,15 +213,14 @@ impl Edge {
             });
         // Rule CONF-07: nothing that a request says is expected to end in this.
         // Rule WIRE-17: a defect that panics is answered with InternalFailure; the core goes on.
-        let outcome = AssertUnwindSafe(self.outcome(
+        let outcome = unless_it_panics(pin!(self.outcome(
             (&head, client),
             target,
             (body, state),
             arrival.as_ref(),
-        ))
-        .catch_unwind()
+        )))
         .await
-        .unwrap_or_else(|_panic| Err(unexpected().into()));
+        .unwrap_or_else(|| Err(unexpected().into()));
         let failed = outcome.as_ref().err();
         measured.end(operation, failed.map(|failed| &failed.exception));
         // Rule EV-05: what never reached its service is told too.
@@ -387,6 +390,17 @@ impl From<Exception> for Failed {
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// What `future` gives; none when it panics, and then it is not polled again.
+///
+/// By reference: an `async fn` has room for an argument twice, and every connection would have it.
+async fn unless_it_panics<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
+    poll_fn(|context| {
+        let polled = AssertUnwindSafe(|| future.as_mut().poll(context));
+        catch_unwind(polled).map_or(Poll::Ready(None), |polled| polled.map(Some))
+    })
+    .await
 }
 
 fn unexpected() -> Exception {
