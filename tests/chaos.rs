@@ -7,6 +7,8 @@
     reason = "tests fail loudly"
 )]
 
+use std::time::{Duration, Instant};
+
 use portcullis_tests::{Portcullis, eventually};
 use serde_json::Value;
 
@@ -70,13 +72,18 @@ fn a_backup_that_predates_the_key_and_its_user_is_a_bad_result() {
     assert_eq!(report["passed"], false);
 }
 
-/// The faults as they are listed: ID, kind and place of each.
-fn faults(portcullis: &Portcullis) -> Vec<(String, String, String)> {
+/// The faults as they are listed.
+fn listed(portcullis: &Portcullis) -> Vec<Value> {
     let listed = portcullis.shell("portcullis chaos list --output json");
-    let listed: Value = serde_json::from_str(&listed).unwrap();
+    let mut listed: Value = serde_json::from_str(&listed).unwrap();
+    serde_json::from_value(listed["faults"].take()).unwrap()
+}
+
+/// ID, kind and place of each.
+fn named(listed: &[Value]) -> Vec<(String, String, String)> {
     let text = |fault: &Value, name: &str| fault[name].as_str().unwrap().to_owned();
-    let faults = listed["faults"].as_array().unwrap().iter();
-    faults
+    listed
+        .iter()
         .map(|one| (text(one, "id"), text(one, "kind"), text(one, "place")))
         .collect()
 }
@@ -91,17 +98,22 @@ fn what_was_broken_stays_broken_and_listed_when_the_process_is_killed() {
     for order in [
         "crash --zone us-east-1a",
         "delay --zone us-east-1b --delay 5ms",
-        "hang --zone us-east-1b --for 1s",
+        "hang --zone us-east-1b --for 2s",
     ] {
         first.shell(&format!("portcullis chaos inject {order}"));
     }
-    let before = faults(&first);
+    let shown = listed(&first);
+    let left = Duration::from_millis(shown[2]["left_ms"].as_u64().unwrap());
+    let over = Instant::now() + left;
+    let before = named(&shown);
     assert_eq!(before.len(), 3);
     first.kill();
-    std::thread::sleep(std::time::Duration::from_millis(1100));
+    eventually("the third one's time is over", || {
+        (Instant::now() > over).then_some(())
+    });
 
     let second = up();
-    assert_eq!(faults(&second), before[..2], "the third one's time is over");
+    assert_eq!(named(&listed(&second)), before[..2]);
     assert!(
         second.log().contains("2 faults from before"),
         "{}",
@@ -121,5 +133,5 @@ fn what_was_broken_stays_broken_and_listed_when_the_process_is_killed() {
         second.try_shell(&create).status.success().then_some(())
     });
     second.shell("portcullis chaos clear");
-    assert_eq!(faults(&second), []);
+    assert_eq!(named(&listed(&second)), []);
 }

@@ -446,6 +446,92 @@ fn banned_words_are_absent() {
     fail_if_any("words that do not belong here", &findings);
 }
 
+/// Sleeps of tests that wait for no state, each with its reason.
+const SLEEPS: &[(&str, usize, &str)] = &[
+    (
+        "crates/kms/tests/situations.rs",
+        1,
+        "what has arrived at an HSM's device and is not answered is seen by nobody",
+    ),
+    (
+        "loadgen/tests/fake/mod.rs",
+        1,
+        "a server that takes as long as it was told to",
+    ),
+    (
+        "tests/kill.rs",
+        3,
+        "when to kill, and how fast to edit, is drawn",
+    ),
+];
+
+/// Whether the line at `at` is repeated until something is so, or is on a clock that stands still: it
+/// goes through the blocks around the line, up to the function.
+fn waits_for_a_state(lines: &[&str], at: usize) -> bool {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let mut inner = indent(lines[at]);
+    for above in (0..at).rev().filter(|above| !lines[*above].is_empty()) {
+        if indent(lines[above]) >= inner {
+            continue;
+        }
+        inner = indent(lines[above]);
+        let block = lines[above].trim_start();
+        if ["loop {", "while ", "for _ in "]
+            .iter()
+            .any(|it| block.starts_with(it))
+        {
+            return true;
+        }
+        if block.contains("fn ") {
+            let attributes = lines[..above].iter().rev();
+            let mut attributes = attributes.take_while(|line| line.trim_start().starts_with('#'));
+            return attributes.any(|line| line.contains("start_paused"));
+        }
+    }
+    false
+}
+
+#[test]
+fn tests_wait_for_a_state_and_not_for_a_time() {
+    let mut findings = Vec::new();
+    let ends = [".rs", ".py"];
+    for file in TRACKED
+        .iter()
+        .filter(|file| ends.iter().any(|end| file.ends_with(end)))
+    {
+        let text = read(file);
+        let is_test =
+            file.starts_with("tests/") || file.contains("tests/") || file.ends_with("tests.rs");
+        let from = if is_test {
+            Some(0)
+        } else {
+            text.find("#[cfg(test)]\nmod ")
+        };
+        // Where every test stops the clock, so do those that their helpers are for.
+        let paused = text.matches("start_paused").count();
+        let all_paused = paused > 0 && paused == text.matches("::test").count();
+        let Some(from) = from.filter(|_| !all_paused) else {
+            continue;
+        };
+        let lines: Vec<&str> = text[from..].lines().collect();
+        let sleeps = (0..lines.len()).filter(|at| {
+            let code = lines[*at].split("//").next().unwrap();
+            let is_sleep = code.contains("sleep(") && !code.contains('"');
+            is_sleep && !waits_for_a_state(&lines, *at)
+        });
+        let sleeps: Vec<&str> = sleeps.map(|at| lines[at].trim()).collect();
+        let listed = SLEEPS.iter().find(|(name, ..)| name == file);
+        let permitted = listed.map_or(0, |(_, count, _)| *count);
+        if sleeps.len() != permitted {
+            findings.push(format!("{file}: {sleeps:?}, listed are {permitted}"));
+        }
+    }
+    fail_if_any(
+        "sleeps of a fixed time: wait for the state, with a deadline",
+        &findings,
+    );
+}
+
 #[test]
 fn no_test_is_ignored() {
     let attribute = concat!("#[ign", "ore");

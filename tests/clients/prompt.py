@@ -4,6 +4,7 @@ import os
 import pty
 import subprocess
 import sys
+import termios
 import time
 
 SECRET = b"adminPassword"
@@ -27,20 +28,23 @@ def main():
     def say(text):
         os.write(terminal, text + b"\n")
 
+    def say_unseen(text):
+        # The terminal is quiet, and has dropped what was typed ahead, before the prompt is shown.
+        local_modes = termios.tcgetattr(terminal)[3]
+        assert not local_modes & termios.ECHO, "the terminal shows what is typed"
+        say(text)
+
     at = expect(b"aws-cloudhsm > ", 0)
     say(b"login --username admin --role admin")
     at = expect(b"Enter password:", at)
-    time.sleep(0.2)
-    say(SECRET)
+    say_unseen(SECRET)
     at = expect(b"admin@cluster-", at)
     assert SECRET not in seen, "the password is shown"
     say(b"user create --username carol --role crypto-user")
     at = expect(b"Enter password:", at)
-    time.sleep(0.2)
-    say(b"carolsPassword")
+    say_unseen(b"carolsPassword")
     at = expect(b"Confirm password:", at)
-    time.sleep(0.2)
-    say(b"carolsPassword")
+    say_unseen(b"carolsPassword")
     at = expect(b'"username": "carol"', at)
     assert b"carolsPassword" not in seen, "the password is shown"
     say(b"help key list")

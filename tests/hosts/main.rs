@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use portcullis_sim::check::Invariant;
-use portcullis_sim::history::{Answer, Event, Request};
+use portcullis_sim::history::{Answer, Event, Moment, Request};
 use portcullis_tests::{Portcullis, binary, eventually};
 use serde_json::Value;
 
@@ -218,6 +218,25 @@ fn recovered(observer: &Observer, operator: &mut Client<'_>, log: impl Fn() -> S
     observer.look_for_keys();
 }
 
+/// Waits until the control plane misses a host.
+fn wait_for_a_loss(portcullis: &Portcullis) {
+    eventually("a host is lost", || {
+        let found = hosts(portcullis);
+        let mut states = found.as_array().unwrap().iter().map(|host| &host["state"]);
+        states.any(|state| state == "LOST").then_some(())
+    });
+}
+
+/// Calls that show how things are at the moment.
+const CALLS: usize = 100;
+
+/// Waits until so many calls were made and answered after `since`.
+fn wait_for_calls(observer: &Observer, since: Moment) {
+    eventually("calls are answered", || {
+        (observer.calls(since) >= CALLS).then_some(())
+    });
+}
+
 /// Breaks and mends under load, with an operator who disconnects and connects the key store before,
 /// meanwhile and afterwards. `trouble` breaks, lets that last, and mends.
 ///
@@ -250,11 +269,12 @@ fn under_load(
             operator.call(Request::CreateKey).unwrap();
         }
         observer.look_for_keys();
-        std::thread::sleep(Duration::from_millis(500));
+        wait_for_calls(observer, observer.now());
         let since = observer.now();
         observer.tell(|at| Event::FaultBegins { at, what });
         trouble(&mut || {
-            std::thread::sleep(Duration::from_secs(2));
+            wait_for_a_loss(portcullis);
+            wait_for_calls(observer, observer.now());
             let failures = observer.failures(since);
             let unavailable = |why: &&String| why.contains("InvalidState");
             assert_eq!(failures.iter().find(unavailable), None, "{what}");

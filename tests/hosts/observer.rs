@@ -122,6 +122,13 @@ impl Observer {
         }
     }
 
+    /// How many calls were made and answered since `since`.
+    pub(crate) fn calls(&self, since: Moment) -> usize {
+        let record = self.record.lock().unwrap();
+        let calls = record.history.calls();
+        calls.filter(|call| call.invoked >= since).count()
+    }
+
     /// The answers since `since` that were failures, with what was asked.
     pub(crate) fn failures(&self, since: Moment) -> Vec<String> {
         let record = self.record.lock().unwrap();
