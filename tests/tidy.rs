@@ -660,6 +660,52 @@ fn the_changelog_speaks_to_users() {
 }
 
 #[test]
+fn documents_are_in_the_index_and_their_links_lead_somewhere() {
+    let index = read("docs/README.md");
+    let mut findings = Vec::new();
+    for file in TRACKED.iter().filter(|file| file.ends_with(".md")) {
+        let name = file
+            .strip_prefix("docs/")
+            .filter(|name| *name != "README.md");
+        if name.is_some_and(|name| !index.contains(&format!("]({name})"))) {
+            findings.push(format!("{file} is not in docs/README.md"));
+        }
+        let folder = Path::new(file).parent().unwrap();
+        let text = read(file);
+        let targets = text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next());
+        for target in targets.filter(|target| !target.contains("://")) {
+            let (path, heading) = target.split_once('#').unwrap_or((target, ""));
+            let path = if path.is_empty() {
+                ROOT.join(file)
+            } else {
+                ROOT.join(folder).join(path)
+            };
+            if !path.exists() || !(heading.is_empty() || headings(&path).contains(heading)) {
+                findings.push(format!("{file}: {target} is not there"));
+            }
+        }
+    }
+    fail_if_any("documents", &findings);
+}
+
+/// The headings of a document as links name them.
+fn headings(document: &Path) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(document).unwrap();
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    let named = headings.map(|line| {
+        let words = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = words
+            .chars()
+            .filter(|it| it.is_alphanumeric() || " -_".contains(*it));
+        kept.map(|it| if it == ' ' { '-' } else { it }).collect()
+    });
+    named.collect()
+}
+
+#[test]
 fn what_the_architecture_names_exists() {
     let text = read("ARCHITECTURE.md");
     let lines = text.lines().count();
