@@ -32,18 +32,14 @@ use portcullis_api::kms::{
     ConnectCustomKeyStoreRequest, CreateCustomKeyStoreRequest, CreateKeyRequest,
 };
 use portcullis_api::{ClusterId, Scope, SecretText};
-use portcullis_benches::{cpu_us, median, services};
+use portcullis_benches::{cpu_us, median, system};
 use portcullis_cloudhsm::CloudHsm;
 use portcullis_clusters::Clusters;
 use portcullis_hsm::{Role, Secret};
 use portcullis_kms::{Connection, Kms};
-use portcullis_seam::{InlinePool, SystemClock, SystemEntropy, WallClock};
-use portcullis_server::{
-    Auth, Credentials, EventsConfig, Listeners, Running, Server, ServerConfig, Services,
-};
+use portcullis_seam::{SystemClock, WallClock};
+use portcullis_server::{Auth, Credentials, EventsConfig, Running, ServerConfig};
 use portcullis_sigv4::{Date, Request, Signer};
-use portcullis_store::Store;
-use portcullis_time::{Calendar, Pace, Pacing};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
@@ -265,37 +261,18 @@ impl Facade {
 }
 
 async fn facade(cores: NonZeroUsize, events: EventsConfig) -> Facade {
-    let (cloudhsm, kms) = services().await;
+    let system = system().await;
     let config = ServerConfig {
-        listeners: Listeners::One((Ipv4Addr::LOCALHOST, 0).into()),
         auth: Auth::Verify(Credentials::default()),
         cores,
         events,
-        ..ServerConfig::default()
+        ..ServerConfig::on_free_port()
     };
     let scope = config.defaults.clone();
-    let cluster = cluster(&cloudhsm, &scope).await;
-    let key = key(&kms, &cloudhsm, &scope, &cluster).await;
-    let wall = Arc::new(SystemClock);
-    let calendar = Calendar::open(
-        Store::memory(),
-        Arc::new(SystemClock),
-        None,
-        Pacing::new(Pace::Immediate),
-    )
-    .await
-    .unwrap();
-    let services = Services {
-        kms,
-        cloudhsm,
-        entropy: Arc::new(SystemEntropy),
-        calendar: Arc::new(calendar),
-        wall,
-        // For `/metrics` alone, which the benchmark does not read.
-        pool: Arc::new(InlinePool),
-    };
+    let cluster = cluster(&system.cloudhsm, &scope).await;
+    let key = key(&system.kms, &system.cloudhsm, &scope, &cluster).await;
     Facade {
-        running: Server::start(config, services).unwrap(),
+        running: system.serve(config).unwrap(),
         key,
     }
 }

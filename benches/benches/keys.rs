@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use portcullis_api::kms::{CreateKeyRequest, DescribeKeyRequest, ListKeysRequest};
 use portcullis_api::{KeyId, Scope};
-use portcullis_benches::services;
+use portcullis_benches::system;
 use portcullis_kms::Kms;
 use tokio::runtime::Builder;
 
@@ -44,7 +44,7 @@ fn main() {
 }
 
 async fn measure(keys: usize) -> [f64; 4] {
-    let (_cloudhsm, kms) = services().await;
+    let kms = system().await.kms;
     let scope = Scope {
         account: "111122223333".parse().unwrap(),
         region: "us-east-1".parse().unwrap(),

@@ -13,8 +13,8 @@ use zeroize::Zeroizing;
 
 use crate::again;
 use crate::args::{AuthMode, Up};
+use crate::instance::Data;
 use crate::output::ServerOutput;
-use crate::system::Data;
 use crate::tls::Presented;
 
 /// Which file of the data folder holds the admin token.

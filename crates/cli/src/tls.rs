@@ -6,12 +6,12 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use portcullis_seam::{SystemClock, WallClock};
-use portcullis_server::{HostNames, Listeners, TlsAuthority, TlsIdentity};
+use portcullis_server::{HostNames, Listeners, System, TlsAuthority, TlsIdentity};
 use zeroize::Zeroizing;
 
 use crate::args::Up;
 use crate::door::Door;
-use crate::system::{Data, System};
+use crate::instance::Data;
 use crate::user_folders;
 
 /// The authority's certificate, in a data folder.

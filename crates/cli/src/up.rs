@@ -18,8 +18,8 @@ use tokio::time::Instant;
 
 use crate::args::{AuthMode, Up};
 use crate::door::{Door, Urls};
+use crate::instance::{Data, Instance};
 use crate::output::ServerOutput;
-use crate::system::{Data, System};
 use crate::world::{World, seed};
 use crate::{again, core_dumps, descriptors, door, hooks, stop, tls, user_folders};
 
@@ -76,17 +76,17 @@ async fn serve(arguments: &Up, output: &ServerOutput) -> Result<Ended, String> {
     tracing::info!(world = arguments.world, "{}", world.description);
     let data = data(arguments)?;
     door::check(arguments, &data)?;
-    let system = System::open(&data, &world).await?;
-    let seeded = seed(&system, &world).await?;
+    let instance = Instance::open(&data, &world).await?;
+    let seeded = seed(&instance.system, &world).await?;
     // Not before the world is made: it is there at once, however much it has.
-    system.cloudhsm.set_default_device(profile);
-    system.keep(&world);
+    instance.system.cloudhsm.set_default_device(profile);
+    instance.keep(&world);
     if seeded {
-        system.name_world(&world_name(arguments))?;
+        instance.name_world(&world_name(arguments))?;
     }
-    system.finished().await?;
-    let door = Door::of(arguments, &data, &*system.entropy)?;
-    let presented = tls::presented(arguments, &system, (&data, &door)).await?;
+    instance.finished().await?;
+    let door = Door::of(arguments, &data, &*instance.system.entropy)?;
+    let presented = tls::presented(arguments, &instance.system, (&data, &door)).await?;
     let (auth, principals) = auth(arguments, &world)?;
     // Before the first line on stdout: whoever waits for that line may stop us at once.
     let mut signals = Signals::listen()?;
@@ -94,7 +94,7 @@ async fn serve(arguments: &Up, output: &ServerOutput) -> Result<Ended, String> {
         ask: Arc::new(Notify::new()),
         count: again::resets(),
     };
-    let running = system.serve(ServerConfig {
+    let running = instance.serve(ServerConfig {
         listeners: door.listeners,
         admin_access: door.access,
         host_names: door.host_names,
@@ -108,9 +108,9 @@ async fn serve(arguments: &Up, output: &ServerOutput) -> Result<Ended, String> {
         limits: limits(arguments),
         ..ServerConfig::default()
     })?;
-    system.receive_hosts(running.address)?;
+    instance.system.receive_hosts(running.address)?;
     let urls = Urls::of(&running, &door.reach, presented.as_ref());
-    system.send_load_to(urls.clone());
+    instance.send_load_to(urls.clone());
     run_hooks(arguments, &urls, world.scope(), output).await?;
     let ready_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     // After a reset whoever waited for the line has read it, and may not read on.
@@ -134,10 +134,10 @@ async fn serve(arguments: &Up, output: &ServerOutput) -> Result<Ended, String> {
     };
     hints(&urls, &started, output);
     door::tell(&running, &door.reach, arguments.auth, output);
-    tell_of_another_world(system.world().as_deref(), arguments, output);
-    tell_of_faults(system.cloudhsm.faults().len(), output);
+    tell_of_another_world(instance.world().as_deref(), arguments, output);
+    tell_of_faults(instance.system.cloudhsm.faults().len(), output);
     let why = why_to_end(&mut signals, &resets.ask).await;
-    end(why, running, &system, output).await
+    end(why, running, &instance, output).await
 }
 
 /// The world that was named, with what the command line says of it otherwise.
@@ -170,25 +170,25 @@ async fn why_to_end(signals: &mut Signals, reset: &Notify) -> Reason {
 async fn end(
     why: Reason,
     running: Running,
-    system: &System,
+    instance: &Instance,
     output: &ServerOutput,
 ) -> Result<Ended, String> {
     let (port, admin_port) = (running.address.port(), running.admin.port());
     match why {
         Reason::Signal => {
             output.note("Stopping: answering what is under way ...");
-            system.end_long_work();
+            instance.system.end_long_work();
             running.shutdown().await;
-            stop::save(system.kms.save_last_uses()).await;
+            stop::save(instance.system.kms.save_last_uses()).await;
             Ok(Ended::Stopped {
-                files: system.closing(),
+                files: instance.closing(),
             })
         }
         Reason::Reset => {
             output.note("Going back to the start of the world ...");
-            system.end_long_work();
+            instance.system.end_long_work();
             running.shutdown().await;
-            system.abandon()?;
+            instance.abandon()?;
             Ok(Ended::ToBeginAgain { port, admin_port })
         }
     }

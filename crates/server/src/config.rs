@@ -162,6 +162,19 @@ impl Default for ServerConfig {
     }
 }
 
+impl ServerConfig {
+    /// The default at a port of the loopback interface that is free, which [`Running`] then tells.
+    ///
+    /// [`Running`]: crate::Running
+    #[must_use]
+    pub fn on_free_port() -> Self {
+        Self {
+            listeners: Listeners::One(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
+            ..Self::default()
+        }
+    }
+}
+
 #[expect(
     clippy::expect_used,
     reason = "both constants have the form of their type"

@@ -1,6 +1,21 @@
-//! The edge: HTTP, AWS JSON 1.1, SigV4, the admin API and metrics.
+//! A whole Portcullis in a process, and its edge: HTTP, AWS JSON 1.1, SigV4, the admin API and metrics.
 //!
-//! A [`Server`] turns requests into calls of [`Kms`](portcullis_kms::Kms) and
+//! A [`System`] is KMS and CloudHSM with what they stand on. It is opened by [`System::open`], and
+//! answers over HTTP from [`System::serve`] on:
+//!
+//! ```
+//! use portcullis_server::{ServerConfig, System, SystemConfig};
+//!
+//! # tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(async {
+//! let system = System::open(SystemConfig::default()).await?;
+//! let running = system.serve(ServerConfig::on_free_port())?;
+//! println!("aws --endpoint-url http://{} kms list-keys", running.address);
+//! running.shutdown().await;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
+//!
+//! The edge turns requests into calls of [`Kms`](portcullis_kms::Kms) and
 //! [`CloudHsm`](portcullis_cloudhsm::CloudHsm) and their outcomes into replies. It knows how
 //! requests look, who may send them and how large they may be, and deliberately no rule of
 //! either service.
@@ -39,6 +54,7 @@ mod principals;
 mod running;
 mod server;
 mod surface;
+mod system;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -52,7 +68,7 @@ pub use limits::{Limits, Patience};
 pub use line_queue::{DropCount, LineQueue, LineSink};
 pub use principals::Principals;
 pub use running::Running;
-pub use server::{Server, Services};
 pub use surface::{Listeners, NoAdminPort, NotStarted, Surface};
+pub use system::{System, SystemConfig};
 pub use tls::{InvalidIdentity, TlsAuthority, TlsIdentity};
 pub use trail::EventsFile;

@@ -1,10 +1,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use portcullis_cloudhsm::CloudHsm;
-use portcullis_kms::Kms;
-use portcullis_seam::{Entropy, WallClock, WorkPool};
-use portcullis_time::Calendar;
 use tokio::time::Instant;
 
 use crate::admin::{self, Admin};
@@ -15,101 +11,69 @@ use crate::http::{Bounds, Front, Shared};
 use crate::metrics::CoreMetrics;
 use crate::running::{self, Opening, Running};
 use crate::surface::{Listeners, NotStarted, Surface};
+use crate::system::System;
 use crate::tls::TlsIdentity;
 use crate::trail::Trail;
 
-/// What stands behind the edge.
-#[derive(Debug)]
-pub struct Services {
-    /// KMS.
-    pub kms: Arc<Kms>,
-    /// CloudHSM.
-    pub cloudhsm: Arc<CloudHsm>,
-    /// The calendar that both live on.
-    pub calendar: Arc<Calendar>,
-    /// Where request IDs come from.
-    pub entropy: Arc<dyn Entropy>,
-    /// Judges the dates of signatures. Clients sign with the machine's time, so this is the
-    /// machine's clock also where the services live on a faster one.
-    pub wall: Arc<dyn WallClock>,
-    /// Where both have their long work done, for `/metrics`.
-    pub pool: Arc<dyn WorkPool>,
-}
-
-/// The edge, not yet started.
-#[derive(Debug, Clone, Copy)]
-pub struct Server;
-
-impl Server {
-    /// Binds the addresses and serves on threads of its own until [`Running::shutdown`].
-    ///
-    /// Calls that change something run on the tokio runtime this is called in, which must outlive
-    /// the server: what they leave running, such as a connection to a cluster, stays there.
-    ///
-    /// # Errors
-    /// When an address cannot be bound or the operating system gives no thread.
-    ///
-    /// # Panics
-    /// Outside a tokio runtime.
-    pub fn start(config: ServerConfig, services: Services) -> Result<Running, NotStarted> {
-        let access = access(&config)?;
-        let cores = metrics(config.cores.get());
-        let admins = match config.listeners {
-            Listeners::One(_) => Vec::new(),
-            Listeners::Two { .. } => metrics(ADMIN_THREADS),
-        };
-        let trail = Trail::new(
-            config.events,
-            services.calendar.clock(),
-            Arc::clone(&services.entropy),
-        );
-        let trail = Arc::new(trail.map_err(NotStarted::System)?);
-        let listening = Arc::clone(&trail);
-        services
-            .kms
-            .listen_to_events(Box::new(move |event| listening.tell_service(event)));
-        let bounds = Bounds::new(config.limits, cores.len() + admins.len());
-        let is_private = config.listeners.admin().ip().is_loopback() || config.tls.is_some();
-        let admin = Arc::new(Admin {
-            snapshots: config.snapshots.filter(|_| is_private),
-            kms: Arc::clone(&services.kms),
-            cloudhsm: Arc::clone(&services.cloudhsm),
-            calendar: services.calendar,
-            defaults: config.defaults.clone(),
-            load_runs: config.load_runs,
-            trail: Arc::clone(&trail),
-            log_drops: config.log_drops,
-            resets: config.resets,
-            cores: [&cores[..], &admins[..]].concat(),
-            bounds: Arc::clone(&bounds),
-            pool: services.pool,
-            began: Instant::now(),
-        });
-        let shared = Shared {
-            services: Arc::new(Dispatch {
-                kms: services.kms,
-                cloudhsm: services.cloudhsm,
-            }),
-            background: tokio::runtime::Handle::current(),
-            entropy: services.entropy,
-            wall: services.wall,
-            auth: config.auth,
-            principals: config.principals,
-            defaults: config.defaults,
-            bounds,
-            host_names: Arc::new(config.host_names),
-            trail,
-        };
-        let keeper = doorkeeper(access, &shared);
-        let doors = Doors {
-            listeners: config.listeners,
-            identity: config.tls,
-            cores,
-            admins,
-        };
-        let (first, second) = doors.open(&admin, &keeper);
-        running::start(first, second, shared)
-    }
+/// Opens the doors of `system`, as [`System::serve`] says.
+pub(crate) fn start(config: ServerConfig, system: &System) -> Result<Running, NotStarted> {
+    let access = access(&config)?;
+    let cores = metrics(config.cores.get());
+    let admins = match config.listeners {
+        Listeners::One(_) => Vec::new(),
+        Listeners::Two { .. } => metrics(ADMIN_THREADS),
+    };
+    let trail = Trail::new(
+        config.events,
+        system.calendar.clock(),
+        Arc::clone(&system.entropy),
+    );
+    let trail = Arc::new(trail.map_err(NotStarted::System)?);
+    let listening = Arc::clone(&trail);
+    system
+        .kms
+        .listen_to_events(Box::new(move |event| listening.tell_service(event)));
+    let bounds = Bounds::new(config.limits, cores.len() + admins.len());
+    let is_private = config.listeners.admin().ip().is_loopback() || config.tls.is_some();
+    let admin = Arc::new(Admin {
+        snapshots: config.snapshots.filter(|_| is_private),
+        kms: Arc::clone(&system.kms),
+        cloudhsm: Arc::clone(&system.cloudhsm),
+        calendar: Arc::clone(&system.calendar),
+        defaults: config.defaults.clone(),
+        load_runs: config.load_runs,
+        trail: Arc::clone(&trail),
+        log_drops: config.log_drops,
+        resets: config.resets,
+        cores: [&cores[..], &admins[..]].concat(),
+        bounds: Arc::clone(&bounds),
+        pool: Arc::clone(&system.pool),
+        began: Instant::now(),
+    });
+    let shared = Shared {
+        services: Arc::new(Dispatch {
+            kms: Arc::clone(&system.kms),
+            cloudhsm: Arc::clone(&system.cloudhsm),
+        }),
+        background: tokio::runtime::Handle::current(),
+        entropy: Arc::clone(&system.entropy),
+        wall: Arc::clone(&system.wall),
+        auth: config.auth,
+        principals: config.principals,
+        defaults: config.defaults,
+        bounds,
+        host_names: Arc::new(config.host_names),
+        trail,
+    };
+    let keeper = doorkeeper(access, &shared);
+    let doors = Doors {
+        listeners: config.listeners,
+        identity: config.tls,
+        cores,
+        admins,
+    };
+    let (first, second) = doors.open(&admin, &keeper);
+    running::start(first, second, shared)
 }
 
 /// Threads of an address for the admin API alone. It is for people and scripts, and one thread of

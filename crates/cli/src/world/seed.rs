@@ -14,13 +14,13 @@ use portcullis_clusters::{Clusters, KMSUSER};
 use portcullis_hsm::{Role, Secret};
 use portcullis_kms::Connection;
 use portcullis_seam::draw;
+use portcullis_server::System;
 use portcullis_store::{Expect, Transaction};
 use portcullis_time::Pace;
 use tokio::time::Instant;
 
 use super::World;
 use super::file::{ClusterEntry, KeyEntry, KeyStoreEntry, Password, SubnetEntry};
-use crate::system::System;
 
 /// The first admin's name.
 const ADMIN: &str = "admin";

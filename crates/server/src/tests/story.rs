@@ -1,25 +1,18 @@
 //! From an empty Portcullis to an encrypted message, over HTTP only, as a user's tools do it.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use portcullis_cloudhsm::{CloudHsm, CloudHsmConfig, Quotas};
-use portcullis_fleet::MemoryDisks;
-use portcullis_hsm::{DeviceKey, Settings};
-use portcullis_kms::{AttestationTrust, Kms, KmsConfig};
-use portcullis_link::{ClientIdentity, QuicSettings, QuicTransport, Transport};
-use portcullis_seam::{Entropy, InlinePool, SystemClock, SystemEntropy};
-use portcullis_store::Store;
-use portcullis_time::{Calendar, Pace, Pacing};
+use portcullis_cloudhsm::CloudHsm;
+use portcullis_seam::InlinePool;
 use serde_json::{Value, json};
 
 use super::client::Client;
 use crate::config::ServerConfig;
 use crate::running::Running;
-use crate::server::{Server, Services};
 use crate::surface::{Listeners, NotStarted};
+use crate::system::{System, SystemConfig};
 
 pub(super) struct World {
     pub(super) running: Running,
@@ -33,7 +26,7 @@ impl World {
     }
 
     pub(super) async fn start() -> Self {
-        Self::listening(Listeners::One("127.0.0.1:0".parse().unwrap())).await
+        Self::with(ServerConfig::on_free_port()).await
     }
 
     pub(super) async fn listening(listeners: Listeners) -> Self {
@@ -49,64 +42,16 @@ impl World {
     }
 
     pub(super) async fn try_with(config: ServerConfig) -> Result<Self, NotStarted> {
-        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-        let device_key = Arc::new(DeviceKey::draw(&*entropy));
-        let client = ClientIdentity::generate().unwrap();
-        let transport: Arc<dyn Transport> = Arc::new(QuicTransport::new(QuicSettings {
-            accepted_clients: vec![client.certificate.clone()],
-            client,
-            entropy: Arc::clone(&entropy),
-        }));
-        let cloudhsm = CloudHsm::open(CloudHsmConfig {
-            store: Store::memory(),
-            disks: Arc::new(MemoryDisks::default()),
-            transport: Arc::clone(&transport),
-            entropy: Arc::clone(&entropy),
-            clock: Arc::new(SystemClock),
-            pacing: Pacing::new(Pace::Immediate),
+        let system = System::open(SystemConfig {
             pool: Arc::new(InlinePool),
-            device_key: Arc::clone(&device_key),
-            hsm_settings: Settings::default(),
-            quotas: Quotas::None,
-            bind_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            ..SystemConfig::default()
         });
-        let cloudhsm = cloudhsm.await.unwrap();
-        let kms = Kms::open(KmsConfig {
-            store: Store::memory(),
-            clusters: Arc::<CloudHsm>::clone(&cloudhsm),
-            transport,
-            entropy: Arc::clone(&entropy),
-            clock: Arc::new(SystemClock),
-            device_key,
-            hsm_settings: Settings::default(),
-            pool: Arc::new(InlinePool),
-            rename_while_connected: false,
-            pacing: Pacing::new(Pace::Immediate),
-            attestation: AttestationTrust::default(),
-            operation_deadline: Duration::from_secs(10),
-        });
-        let kms = kms.await.unwrap();
-        let calendar = Calendar::open(
-            Store::memory(),
-            Arc::new(SystemClock),
-            None,
-            Pacing::new(Pace::Immediate),
-        )
-        .await
-        .unwrap();
-        let services = Services {
-            kms,
-            cloudhsm: Arc::clone(&cloudhsm),
-            entropy,
-            calendar: Arc::new(calendar),
-            wall: Arc::new(SystemClock),
-            pool: Arc::new(InlinePool),
-        };
-        let running = Server::start(config, services)?;
+        let system = system.await.unwrap();
+        let running = system.serve(config)?;
         let client = Client::connect(running.admin).await;
         Ok(Self {
             running,
-            cloudhsm,
+            cloudhsm: system.cloudhsm,
             client,
         })
     }
