@@ -34,6 +34,7 @@ const LAYERS: &[&[&str]] = &[
     &["portcullis-fleet"],
     &["portcullis-cloudhsm", "portcullis-kms"],
     &["portcullis-console", "portcullis-server", "portcullis-sim"],
+    &["portcullis-worlds"],
     &[
         "portcullis-loadgen",
         "portcullis",

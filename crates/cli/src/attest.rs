@@ -10,7 +10,6 @@ use std::process::ExitCode;
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 use portcullis_attest::{Authority, Claims};
-use portcullis_kms::AttestationTrust;
 use portcullis_seam::{SystemClock, SystemEntropy, Timestamp, WallClock};
 
 use crate::args::Attest;
@@ -19,29 +18,6 @@ use crate::pem;
 
 /// The longest file that is read: public keys and certificates have a few kilobytes.
 const FILE_BYTES_MAX: u64 = 1 << 20;
-
-/// Whose documents are believed, by the name of the choice or the path of a file with roots.
-///
-/// # Errors
-/// A text for the user.
-pub(crate) fn trust(choice: Option<&str>) -> Result<AttestationTrust, String> {
-    match choice {
-        None | Some("any") => Ok(AttestationTrust::AnyRoot),
-        Some("unchecked") => Ok(AttestationTrust::Unchecked),
-        Some("aws") => AttestationTrust::aws().map_err(|error| error.to_string()),
-        Some(path) => {
-            let text = read(Path::new(path)).map_err(|why| {
-                format!(
-                    "The attestation roots {path:?} are neither any, aws nor unchecked, and as a \
-                     file they cannot be read: {why} Give one of the three, or a PEM file."
-                )
-            })?;
-            AttestationTrust::roots(&String::from_utf8_lossy(&text)).map_err(|error| {
-                format!("The attestation roots {path:?} cannot be used: {error} Give a PEM file.")
-            })
-        }
-    }
-}
 
 /// Makes a document and writes it to a file.
 pub(crate) fn run(arguments: &Attest) -> Result<ExitCode, ClientError> {
@@ -147,6 +123,9 @@ pub(crate) fn pcr(text: &str) -> Result<(u8, Vec<u8>), String> {
 
 #[cfg(test)]
 mod tests {
+    use portcullis_kms::AttestationTrust;
+    use portcullis_worlds::World;
+
     use super::*;
 
     #[test]
@@ -162,19 +141,16 @@ mod tests {
     }
 
     #[test]
-    fn roots_are_named_or_a_file() {
-        assert_eq!(trust(None), Ok(AttestationTrust::AnyRoot));
-        assert_eq!(trust(Some("unchecked")), Ok(AttestationTrust::Unchecked));
-        assert!(matches!(trust(Some("aws")), Ok(AttestationTrust::Roots(_))));
-        let why = trust(Some("/nowhere/root.pem")).unwrap_err();
-        assert!(why.contains("Give one of the three"), "{why}");
+    fn the_authority_of_a_folder_is_made_once_and_a_world_can_believe_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("authority");
         let made = authority(Some(&path)).unwrap();
         let again = authority(Some(&path)).unwrap();
         assert_eq!(made.certificate(), again.certificate());
+        let mut world = World::find("empty").unwrap();
         let root = path.join("root.pem");
+        world.attestation_roots = root.to_str().map(str::to_owned);
         let expected = AttestationTrust::Roots(vec![made.certificate().to_vec()]);
-        assert_eq!(trust(root.to_str()), Ok(expected));
+        assert_eq!(world.attestation(), Ok(expected));
     }
 }

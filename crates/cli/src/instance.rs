@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use portcullis_cloudhsm::{Quotas};
 use portcullis_fleet::{Disks, MemoryDisks, is_host_folder};
 use portcullis_hsm::DeviceKey;
 use portcullis_seam::{Entropy, SystemEntropy, draw};
 use portcullis_server::{Running, ServerConfig, System, SystemConfig};
 use portcullis_store::{Closing, Store};
+use portcullis_worlds::World;
 use zeroize::Zeroizing;
 
 use crate::door::Urls;
@@ -16,7 +16,6 @@ use crate::folder::{DataFolder, DeviceKeyBytes, FolderKind, LOAD_RUNS};
 use crate::load_runs::LoadRunner;
 use crate::snapshot::Live;
 use crate::user_folders;
-use crate::world::World;
 
 /// Where state is kept.
 #[derive(Debug, Clone)]
@@ -47,12 +46,7 @@ impl Instance {
             store: live.store.clone(),
             disks: Arc::clone(&live.disks),
             device_key: Arc::new(DeviceKey::from_bytes(&live.device_key.0)),
-            time_scale: world.time_scale,
-            state_changes: world.state_changes,
-            quotas: world.quota,
-            rename_while_connected: world.rename_while_connected,
-            attestation: world.attestation()?,
-            ..SystemConfig::default()
+            ..world.config()?
         });
         Ok(Self {
             system: system.await?,
@@ -60,14 +54,6 @@ impl Instance {
             load_runs: Arc::new(LoadRunner::new(load_folder(data))),
             folder,
         })
-    }
-
-    /// What the world says of everything that comes after it.
-    pub(crate) fn keep(&self, world: &World) {
-        self.system.cloudhsm.set_default_placement(world.hsms_on);
-        if world.quota == Quotas::Aws {
-            self.system.kms.keep_quotas();
-        }
     }
 
     /// The world is made: what is in the data folder counts from here on.

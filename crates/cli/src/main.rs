@@ -24,7 +24,6 @@ mod stop;
 mod tls;
 mod up;
 mod user_folders;
-mod world;
 
 use std::alloc::System;
 use std::ffi::OsString;

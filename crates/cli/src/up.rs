@@ -11,6 +11,7 @@ use portcullis_server::{
     Auth, EventsConfig, EventsFile, Limits, Principals, Resets, Running, ServerConfig,
 };
 use portcullis_store::Closing;
+use portcullis_worlds::World;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
@@ -20,7 +21,6 @@ use crate::args::{AuthMode, Up};
 use crate::door::{Door, Urls};
 use crate::instance::{Data, Instance};
 use crate::output::ServerOutput;
-use crate::world::{World, seed};
 use crate::{again, core_dumps, descriptors, door, hooks, stop, tls, user_folders};
 
 /// Runs until SIGTERM or SIGINT.
@@ -72,15 +72,13 @@ enum Ended {
 async fn serve(arguments: &Up, output: &ServerOutput) -> Result<Ended, String> {
     let started = Instant::now();
     let world = world(arguments)?;
-    let profile = world.device(world.profile.as_deref())?;
+    // Said before anything is opened: the command line may have named another one than the world.
+    let _known = world.device(world.profile.as_deref())?;
     tracing::info!(world = arguments.world, "{}", world.description);
     let data = data(arguments)?;
     door::check(arguments, &data)?;
     let instance = Instance::open(&data, &world).await?;
-    let seeded = seed(&instance.system, &world).await?;
-    // Not before the world is made: it is there at once, however much it has.
-    instance.system.cloudhsm.set_default_device(profile);
-    instance.keep(&world);
+    let seeded = world.make(&instance.system).await?;
     if seeded {
         instance.name_world(&world_name(arguments))?;
     }

@@ -12,8 +12,8 @@ use portcullis_server::{Credentials, Principals};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::World;
-use super::file::Password;
+use crate::World;
+use crate::file::Password;
 
 /// A principal of a world: exactly one of `root`, `user`, `role` and `service`.
 #[derive(Debug, Deserialize)]
@@ -76,7 +76,7 @@ impl World {
     ///
     /// # Errors
     /// A text that names the principal.
-    pub(crate) fn principals(&self) -> Result<(Principals, Credentials), String> {
+    pub fn principals(&self) -> Result<(Principals, Credentials), String> {
         let mut principals = Principals::default();
         let mut credentials = if self.auth.public_root {
             Credentials::default()

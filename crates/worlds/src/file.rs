@@ -19,43 +19,43 @@ use super::principal::PrincipalEntry;
 /// A world file. Everything is optional: an empty file is an empty world.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct World {
+pub struct World {
     /// One sentence for `--help` and the log.
     #[serde(default)]
-    pub(crate) description: String,
+    pub description: String,
     /// The account everything below belongs to, and that requests without one get.
     #[serde(default = "default_account")]
-    pub(crate) account: AccountId,
+    pub account: AccountId,
     /// The Region everything below is in, and that requests without one get.
     #[serde(default = "default_region")]
-    pub(crate) region: Region,
+    pub region: Region,
     /// Permit renaming a CONNECTED key store, as today's API does. The Developer Guide's rule,
     /// and the default, is that every edit needs DISCONNECTED.
     #[serde(default)]
-    pub(crate) rename_while_connected: bool,
+    pub rename_while_connected: bool,
     /// Whose attestation documents are believed: `any`, `aws`, `unchecked`, or the path of a PEM
     /// file with roots.
-    pub(crate) attestation_roots: Option<String>,
+    pub attestation_roots: Option<String>,
     /// How many times faster than real time the services' clock runs.
     #[serde(default, deserialize_with = "time_scale")]
-    pub(crate) time_scale: Option<TimeScale>,
+    pub time_scale: Option<TimeScale>,
     /// How long changes of state take.
     #[serde(default, deserialize_with = "pace")]
-    pub(crate) state_changes: Pace,
+    pub state_changes: Pace,
     /// Whether the service's quotas are kept.
     #[serde(default, deserialize_with = "quotas")]
-    pub(crate) quota: Quotas,
+    pub quota: Quotas,
     /// How fast HSMs are, unless their cluster says otherwise: the name of a device profile.
-    pub(crate) profile: Option<String>,
+    pub profile: Option<String>,
     /// Device profiles of its own, by name.
     #[serde(default)]
     pub(crate) profiles: BTreeMap<String, Profile>,
     /// Where HSMs are made of clusters that have no tag for it: `process` or `hosts`.
     #[serde(default, deserialize_with = "hsms_on")]
-    pub(crate) hsms_on: HsmsOn,
+    pub hsms_on: HsmsOn,
     /// Whose signatures are good.
     #[serde(default)]
-    pub(crate) auth: AuthEntry,
+    pub auth: AuthEntry,
     /// Subnets beside those of the default VPC.
     #[serde(default)]
     pub(crate) subnets: Vec<SubnetEntry>,
@@ -76,10 +76,10 @@ pub(crate) struct World {
 /// Whose signatures are good, beside those of the principals.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct AuthEntry {
+pub struct AuthEntry {
     /// Whether `test`, and the root of every account, sign with the secret `test`.
     #[serde(default = "yes")]
-    pub(crate) public_root: bool,
+    pub public_root: bool,
 }
 
 impl Default for AuthEntry {
@@ -268,7 +268,7 @@ fn default_region() -> Region {
 
 /// Why there is no such world.
 #[derive(Debug)]
-pub(crate) struct WorldError(String);
+pub struct WorldError(String);
 
 impl fmt::Display for WorldError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -280,9 +280,9 @@ impl std::error::Error for WorldError {}
 
 /// The worlds that Portcullis brings along.
 pub(crate) const BUILT_IN: [(&str, &str); 3] = [
-    ("quickstart", include_str!("../../worlds/quickstart.toml")),
-    ("guide", include_str!("../../worlds/guide.toml")),
-    ("empty", include_str!("../../worlds/empty.toml")),
+    ("quickstart", include_str!("../worlds/quickstart.toml")),
+    ("guide", include_str!("../worlds/guide.toml")),
+    ("empty", include_str!("../worlds/empty.toml")),
 ];
 
 impl World {
@@ -290,7 +290,7 @@ impl World {
     ///
     /// # Errors
     /// When there is neither, or the file is not a world.
-    pub(crate) fn find(name_or_path: &str) -> Result<Self, WorldError> {
+    pub fn find(name_or_path: &str) -> Result<Self, WorldError> {
         if let Some((_, text)) = BUILT_IN.iter().find(|(name, _)| *name == name_or_path) {
             return Self::parse(name_or_path, text);
         }
@@ -324,7 +324,7 @@ impl World {
     ///
     /// # Errors
     /// When there is neither.
-    pub(crate) fn device(&self, name: Option<&str>) -> Result<Option<Profile>, String> {
+    pub fn device(&self, name: Option<&str>) -> Result<Option<Profile>, String> {
         let name = name.unwrap_or("raw");
         match self.profiles.get(name) {
             Some(own) => Ok(Some(own.clone())),
@@ -336,8 +336,8 @@ impl World {
     ///
     /// # Errors
     /// A text for the user.
-    pub(crate) fn attestation(&self) -> Result<AttestationTrust, String> {
-        crate::attest::trust(self.attestation_roots.as_deref())
+    pub fn attestation(&self) -> Result<AttestationTrust, String> {
+        crate::trust::trust(self.attestation_roots.as_deref())
     }
 
     fn check_devices(&self) -> Result<(), String> {
@@ -409,7 +409,7 @@ impl World {
     }
 
     /// Where its resources are.
-    pub(crate) fn scope(&self) -> Scope {
+    pub fn scope(&self) -> Scope {
         Scope {
             account: self.account.clone(),
             region: self.region.clone(),

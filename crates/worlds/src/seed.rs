@@ -9,18 +9,18 @@ use portcullis_api::kms::{
     CreateKeyRequest, KeySpec, Tag,
 };
 use portcullis_api::{ClusterId, Exception, KeyId, KeyStoreId, Scope, SecretText};
-use portcullis_cloudhsm::{Addresses, NetworkChange, default_subnets};
+use portcullis_cloudhsm::{Addresses, NetworkChange, Quotas, default_subnets};
 use portcullis_clusters::{Clusters, KMSUSER};
 use portcullis_hsm::{Role, Secret};
 use portcullis_kms::Connection;
 use portcullis_seam::draw;
-use portcullis_server::System;
+use portcullis_server::{System, SystemConfig};
 use portcullis_store::{Expect, Transaction};
 use portcullis_time::Pace;
 use tokio::time::Instant;
 
-use super::World;
-use super::file::{ClusterEntry, KeyEntry, KeyStoreEntry, Password, SubnetEntry};
+use crate::World;
+use crate::file::{ClusterEntry, KeyEntry, KeyStoreEntry, Password, SubnetEntry};
 
 /// The first admin's name.
 const ADMIN: &str = "admin";
@@ -35,20 +35,57 @@ const SEEDED: &str = "world/seeded";
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_INTERVAL: Duration = Duration::from_millis(2);
 
-/// Makes `world` in `system`, unless its data folder has been seeded before.
-///
-/// # Errors
-/// A text for the user.
-pub(crate) async fn seed(system: &System, world: &World) -> Result<bool, String> {
-    if system.store.get(SEEDED).is_some() {
-        return Ok(false);
+impl World {
+    /// A system in memory with this world in it.
+    ///
+    /// # Errors
+    /// A text for the user.
+    pub async fn open(&self) -> Result<System, String> {
+        let system = System::open(self.config()?).await?;
+        self.make(&system).await?;
+        Ok(system)
     }
-    // A world is what exists at the start: it does not take the time that its making takes on AWS.
-    let pacing = system.calendar.pacing();
-    let pace = pacing.set_pace(Pace::Immediate);
-    let made = make(system, world).await;
-    pacing.set_pace(pace);
-    made.map(|()| true)
+
+    /// How a system with this world behaves. It is in memory, unless another store, other disks and their
+    /// device key are set.
+    ///
+    /// # Errors
+    /// A text for the user.
+    pub fn config(&self) -> Result<SystemConfig, String> {
+        Ok(SystemConfig {
+            time_scale: self.time_scale,
+            state_changes: self.state_changes,
+            quotas: self.quota,
+            rename_while_connected: self.rename_while_connected,
+            attestation: self.attestation()?,
+            ..SystemConfig::default()
+        })
+    }
+
+    /// Makes this world, unless that was done before in the same store, and tells whether it did. What
+    /// the world says of everything that comes after it holds from then on.
+    ///
+    /// # Errors
+    /// A text for the user.
+    pub async fn make(&self, system: &System) -> Result<bool, String> {
+        let profile = self.device(self.profile.as_deref())?;
+        let is_new = system.store.get(SEEDED).is_none();
+        if is_new {
+            // A world is what exists at the start: it does not take the time that its making takes on
+            // AWS.
+            let pacing = system.calendar.pacing();
+            let pace = pacing.set_pace(Pace::Immediate);
+            let made = make(system, self).await;
+            pacing.set_pace(pace);
+            made?;
+        }
+        system.cloudhsm.set_default_device(profile);
+        system.cloudhsm.set_default_placement(self.hsms_on);
+        if self.quota == Quotas::Aws {
+            system.kms.keep_quotas();
+        }
+        Ok(is_new)
+    }
 }
 
 async fn make(system: &System, world: &World) -> Result<(), String> {
