@@ -172,7 +172,7 @@ mod tests {
 
     use super::*;
 
-    fn request(request: HsmRequest) -> HostRequest {
+    fn of(request: HsmRequest) -> HostRequest {
         HostRequest {
             hsm: "hsm-abcdefghijk".parse().unwrap(),
             now_ms: 7,
@@ -216,8 +216,8 @@ mod tests {
     proptest! {
         /// Rule HOST-10
         #[test]
-        fn an_errand_reads_back_and_a_cut_or_longer_one_is_refused(request in requests()) {
-            let request = request(request);
+        fn a_request_reads_back_and_a_cut_or_longer_one_is_refused(request in requests()) {
+            let request = of(request);
             let bytes = encode(&request).unwrap();
             prop_assert_eq!(decode::<HostRequest>(&bytes), Ok(request));
             let cut = bytes.split_last().unwrap().1;
@@ -228,7 +228,7 @@ mod tests {
 
         /// Rule HOST-10
         #[test]
-        fn any_bytes_are_an_errand_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..512)) {
+        fn any_bytes_are_a_request_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..512)) {
             if let Ok(request) = decode::<HostRequest>(&bytes) {
                 prop_assert!(encode(&request).is_ok());
             }
