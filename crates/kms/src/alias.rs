@@ -14,8 +14,23 @@ use serde::{Deserialize, Serialize};
 use crate::catalogue::Partition;
 use crate::key::managed::{RESERVED, SERVICES, alias_of};
 use crate::key::{Snapshot, check_customers, find_for_management, spec};
-use crate::kms::{Kms, encode};
 use crate::paging::{Asked, page};
+use crate::records::Records;
+use crate::records::encode;
+
+/// The aliases of keys.
+#[derive(Debug)]
+pub(crate) struct Aliases {
+    records: Arc<Records>,
+}
+
+impl Aliases {
+    pub(crate) fn new(records: &Arc<Records>) -> Self {
+        Self {
+            records: Arc::clone(records),
+        }
+    }
+}
 
 /// Aliases of one key (KMS resource quotas).
 const ALIASES_A_KEY_MAX: usize = 50;
@@ -85,19 +100,19 @@ fn check_alike(present: Option<&Snapshot>, target: &Snapshot) -> Result<(), Exce
     Err(Exception::new(Code::Validation, text))
 }
 
-impl Kms {
+impl Aliases {
     /// CreateAlias. Rule KEY-22: a name is unique in account and Region.
     ///
     /// # Errors
     /// AlreadyExistsException, InvalidAliasNameException, LimitExceededException, NotFoundException,
     /// KMSInvalidStateException for a key that is pending deletion.
-    pub async fn create_alias(
+    pub(crate) async fn create_alias(
         &self,
         scope: &Scope,
         input: CreateAliasRequest,
     ) -> Result<(), Exception> {
         check_name(&input.alias_name)?;
-        let partition = self.partition(scope);
+        let partition = self.records.partition(scope);
         let _changing = partition.control.lock().await;
         if partition.aliases.contains_key(&input.alias_name) {
             let arn = scope.alias_arn(&input.alias_name);
@@ -105,7 +120,7 @@ impl Kms {
             return Err(Exception::new(Code::AlreadyExists, text));
         }
         let target = target(&partition, &input.target_key_id)?;
-        let record = AliasRecord::new(input.alias_name, target.record.id, self.now_ms());
+        let record = AliasRecord::new(input.alias_name, target.record.id, self.records.now_ms());
         self.put_alias(&partition, record, Expect::Absent).await
     }
 
@@ -113,13 +128,13 @@ impl Kms {
     ///
     /// # Errors
     /// NotFoundException, LimitExceededException, KMSInvalidStateException.
-    pub async fn update_alias(
+    pub(crate) async fn update_alias(
         &self,
         scope: &Scope,
         input: UpdateAliasRequest,
     ) -> Result<(), Exception> {
         check_not_reserved(&input.alias_name)?;
-        let partition = self.partition(scope);
+        let partition = self.records.partition(scope);
         let _changing = partition.control.lock().await;
         let (mut record, revision) = self.alias(scope, &input.alias_name)?;
         let target = target(&partition, &input.target_key_id)?;
@@ -129,7 +144,7 @@ impl Kms {
             .map(|key| Arc::clone(&key));
         check_alike(present.as_deref(), &target)?;
         record.target = target.record.id;
-        record.updated_ms = self.now_ms();
+        record.updated_ms = self.records.now_ms();
         self.put_alias(&partition, record, Expect::Revision(revision))
             .await
     }
@@ -138,18 +153,19 @@ impl Kms {
     ///
     /// # Errors
     /// NotFoundException.
-    pub async fn delete_alias(
+    pub(crate) async fn delete_alias(
         &self,
         scope: &Scope,
         input: DeleteAliasRequest,
     ) -> Result<(), Exception> {
         check_not_reserved(&input.alias_name)?;
-        let partition = self.partition(scope);
+        let partition = self.records.partition(scope);
         let _changing = partition.control.lock().await;
         let (record, revision) = self.alias(scope, &input.alias_name)?;
         let name = alias_key(scope, &record.name);
         let expect = Expect::Revision(revision);
-        self.commit(Transaction::new().expect(&*name, expect).delete(&*name))
+        self.records
+            .commit(Transaction::new().expect(&*name, expect).delete(&*name))
             .await?;
         partition.aliases.remove(&record.name);
         Ok(())
@@ -159,12 +175,12 @@ impl Kms {
     ///
     /// # Errors
     /// NotFoundException, InvalidMarkerException.
-    pub async fn list_aliases(
+    pub(crate) async fn list_aliases(
         &self,
         scope: &Scope,
         input: ListAliasesRequest,
     ) -> Result<ListAliasesResponse, Exception> {
-        let partition = self.partition(scope);
+        let partition = self.records.partition(scope);
         let of = input
             .key_id
             .as_deref()
@@ -201,7 +217,7 @@ impl Kms {
     }
 
     fn alias(&self, scope: &Scope, name: &str) -> Result<(AliasRecord, u64), Exception> {
-        let stored = self.config.store.get(&alias_key(scope, name));
+        let stored = self.records.config.store.get(&alias_key(scope, name));
         let read = |record: portcullis_store::Record| {
             let alias = serde_json::from_slice(&record.value).ok()?;
             Some((alias, record.revision))
@@ -225,12 +241,13 @@ impl Kms {
             return Err(Exception::new(Code::LimitExceeded, text));
         }
         let name = alias_key(&partition.scope, &record.name);
-        self.commit(
-            Transaction::new()
-                .expect(&*name, expect)
-                .put(&*name, encode(&record)),
-        )
-        .await?;
+        self.records
+            .commit(
+                Transaction::new()
+                    .expect(&*name, expect)
+                    .put(&*name, encode(&record)),
+            )
+            .await?;
         partition.aliases.insert(record.name, record.target);
         Ok(())
     }

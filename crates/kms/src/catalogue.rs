@@ -42,13 +42,13 @@ const SHARDS: usize = 128;
 
 /// Keys by their IDs, and the IDs in their order.
 #[derive(Debug)]
-pub(crate) struct Keys {
+pub(crate) struct KeyMap {
     by_id: DashMap<KeyId, Arc<Snapshot>, BuildHasherDefault<IdBits>>,
     /// Touched only when a key comes or goes, and by lists: a page then does not sort them all.
     ordered: RwLock<BTreeSet<KeyId>>,
 }
 
-impl Default for Keys {
+impl Default for KeyMap {
     fn default() -> Self {
         Self {
             by_id: DashMap::with_hasher_and_shard_amount(BuildHasherDefault::default(), SHARDS),
@@ -57,7 +57,7 @@ impl Default for Keys {
     }
 }
 
-impl Keys {
+impl KeyMap {
     pub(crate) fn insert(&self, id: KeyId, key: Arc<Snapshot>) {
         if self.by_id.insert(id, key).is_none() {
             self.ordered.write().insert(id);
@@ -109,7 +109,7 @@ pub(crate) struct Partition {
     /// Held by every change of the control plane, so that each decides on what the last one left.
     pub(crate) control: Arc<Mutex<()>>,
     pub(crate) stores: RwLock<BTreeMap<KeyStoreId, Arc<KeyStore>>>,
-    pub(crate) keys: Keys,
+    pub(crate) keys: KeyMap,
     /// By name, `alias/` included.
     pub(crate) aliases: DashMap<String, KeyId>,
     pub(crate) grants: Ledger,
@@ -128,7 +128,7 @@ impl Partition {
             scope: Arc::new(scope),
             control: Arc::default(),
             stores: RwLock::default(),
-            keys: Keys::default(),
+            keys: KeyMap::default(),
             aliases: DashMap::new(),
             grants: Ledger::default(),
             turn: AtomicU64::new(0),

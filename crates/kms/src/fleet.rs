@@ -13,7 +13,7 @@ use portcullis_store::{StoreError, Transaction};
 use zeroize::Zeroizing;
 
 use crate::key_store::Failure;
-use crate::kms::{KmsConfig, OpenError};
+use crate::records::{KmsConfig, OpenError};
 
 /// Its records in KMS's own store, each sealed under the device key.
 const PREFIX: &str = "fleet/";

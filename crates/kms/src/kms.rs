@@ -1,100 +1,75 @@
 use std::fmt;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::sync::Arc;
 
-use portcullis_api::{Code, Exception, Scope};
-use portcullis_attest::Trust as AttestationTrust;
-use portcullis_clusters::Clusters;
-use portcullis_hsm::{DeviceKey, Secret, Settings, Unsealable};
-use portcullis_link::Transport;
-use portcullis_seam::plant::{Bug, planted};
-use portcullis_seam::{Entropy, WallClock, WorkPool, draw};
-use portcullis_store::{Expect, Store, StoreError, Transaction};
-use portcullis_time::Pacing;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use portcullis_api::kms::{
+    CancelKeyDeletionRequest, CancelKeyDeletionResponse, ConnectCustomKeyStoreRequest,
+    ConnectCustomKeyStoreResponse, CreateAliasRequest, CreateCustomKeyStoreRequest,
+    CreateCustomKeyStoreResponse, CreateGrantRequest, CreateGrantResponse, CreateKeyRequest,
+    CreateKeyResponse, DecapsulateRequest, DecapsulateResponse, DecryptRequest, DecryptResponse,
+    DeleteAliasRequest, DeleteCustomKeyStoreRequest, DeleteCustomKeyStoreResponse,
+    DeleteImportedKeyMaterialRequest, DeleteImportedKeyMaterialResponse, DeriveSharedSecretRequest,
+    DeriveSharedSecretResponse, DescribeCustomKeyStoresRequest, DescribeCustomKeyStoresResponse,
+    DescribeKeyRequest, DescribeKeyResponse, DisableKeyRequest, DisableKeyRotationRequest,
+    DisconnectCustomKeyStoreRequest, DisconnectCustomKeyStoreResponse, EnableKeyRequest,
+    EnableKeyRotationRequest, EncapsulateRequest, EncapsulateResponse, EncryptRequest,
+    EncryptResponse, GenerateDataKeyPairRequest, GenerateDataKeyPairResponse,
+    GenerateDataKeyPairWithoutPlaintextRequest, GenerateDataKeyPairWithoutPlaintextResponse,
+    GenerateDataKeyRequest, GenerateDataKeyResponse, GenerateDataKeyWithoutPlaintextRequest,
+    GenerateDataKeyWithoutPlaintextResponse, GenerateMacRequest, GenerateMacResponse,
+    GenerateRandomRequest, GenerateRandomResponse, GetKeyLastUsageRequest, GetKeyLastUsageResponse,
+    GetKeyPolicyRequest, GetKeyPolicyResponse, GetKeyRotationStatusRequest,
+    GetKeyRotationStatusResponse, GetParametersForImportRequest, GetParametersForImportResponse,
+    GetPublicKeyRequest, GetPublicKeyResponse, ImportKeyMaterialRequest, ImportKeyMaterialResponse,
+    ListAliasesRequest, ListAliasesResponse, ListGrantsRequest, ListGrantsResponse,
+    ListKeyPoliciesRequest, ListKeyPoliciesResponse, ListKeyRotationsRequest,
+    ListKeyRotationsResponse, ListKeysRequest, ListKeysResponse, ListResourceTagsRequest,
+    ListResourceTagsResponse, ListRetirableGrantsRequest, PutKeyPolicyRequest, ReEncryptRequest,
+    ReEncryptResponse, ReplicateKeyRequest, ReplicateKeyResponse, RetireGrantRequest,
+    RevokeGrantRequest, RotateKeyOnDemandRequest, RotateKeyOnDemandResponse,
+    ScheduleKeyDeletionRequest, ScheduleKeyDeletionResponse, SignRequest, SignResponse,
+    TagResourceRequest, UntagResourceRequest, UpdateAliasRequest, UpdateCustomKeyStoreRequest,
+    UpdateCustomKeyStoreResponse, UpdateKeyDescriptionRequest, UpdatePrimaryRegionRequest,
+    VerifyMacRequest, VerifyMacResponse, VerifyRequest, VerifyResponse,
+};
+use portcullis_api::{Exception, KeyId, KeyStoreId, Operation, Scope, Service};
 
-use crate::catalogue::{Catalogue, Partition};
-use crate::events::{EventListener, EventLog, Events};
+use crate::access::{Concern, Guard, Principal, RequestOrigin};
+use crate::alias::Aliases;
+use crate::crypto::{Cryptography, DataKeys, Executor, Recipients};
+use crate::events::{EventListener, Events};
 use crate::fleet::Fleet;
-use crate::key::{KeyRecord, Snapshot};
-use crate::key_store::{KeyStore, KeyStoreRecord, KeyStoreStatus};
-use crate::quota::RequestQuotas;
-use crate::translate;
+use crate::grant::Grants;
+use crate::key::{
+    KeyCreation, KeyDeletion, KeyDescription, KeyRotation, Keys, LastUses, MaterialImport,
+    Replication, Upkeep,
+};
+use crate::key_store::{KeyStoreStatus, KeyStores};
+use crate::load::load;
+use crate::records::{KmsConfig, OpenError, Records};
+use crate::shared::start_following;
+use crate::subject::Subject;
 
-/// What KMS is put together from.
-#[derive(Debug)]
-pub struct KmsConfig {
-    /// Where its records are.
-    pub store: Store,
-    /// The clusters that key stores may have.
-    pub clusters: Arc<dyn Clusters>,
-    /// The way to their HSMs.
-    pub transport: Arc<dyn Transport>,
-    /// For ids, passwords and the built-in fleet's keys.
-    pub entropy: Arc<dyn Entropy>,
-    /// For dates.
-    pub clock: Arc<dyn WallClock>,
-    /// Under which passwords and the built-in fleet's keys lie in the store.
-    pub device_key: Arc<DeviceKey>,
-    /// Of the built-in fleet.
-    pub hsm_settings: Settings,
-    /// For work of the built-in fleet that takes long: RSA.
-    pub pool: Arc<dyn WorkPool>,
-    /// Permit renaming a CONNECTED key store, as today's API does.
-    pub rename_while_connected: bool,
-    /// How long a connect and a disconnect take.
-    pub pacing: Arc<Pacing>,
-    /// Whose attestation documents are believed.
-    pub attestation: AttestationTrust,
-    /// How long a cryptographic operation may take in all.
-    pub operation_deadline: Duration,
-}
-
-/// Why KMS cannot start.
-#[derive(Debug)]
-pub struct OpenError(String);
-
-impl OpenError {
-    pub(crate) fn new(why: impl fmt::Display) -> Self {
-        Self(why.to_string())
-    }
-}
-
-impl fmt::Display for OpenError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for OpenError {}
-
-impl From<StoreError> for OpenError {
-    fn from(error: StoreError) -> Self {
-        Self::new(error)
-    }
-}
-
-/// KMS: one method an operation.
+/// KMS: one method an operation, each carried out by the part of the service that it belongs to.
 ///
 /// Inputs have passed `portcullis_api::validate`; what remains are the rules of the service.
 pub struct Kms {
-    pub(crate) config: KmsConfig,
-    pub(crate) catalogue: Catalogue,
-    pub(crate) fleet: Fleet,
-    pub(crate) events: EventLog,
-    pub(crate) quotas: RequestQuotas,
-    /// Told apart from the other facades that share the store; 0 where there are none.
-    pub(crate) holder: u64,
-    /// Held while changes of others are taken in.
-    pub(crate) following: tokio::sync::Mutex<()>,
-    /// For what goes on when a call has returned.
-    pub(crate) itself: Weak<Self>,
+    records: Arc<Records>,
+    stores: Arc<KeyStores>,
+    keys: Arc<Keys>,
+    creation: Arc<KeyCreation>,
+    description: KeyDescription,
+    rotation: Arc<KeyRotation>,
+    import: Arc<MaterialImport>,
+    replication: Arc<Replication>,
+    deletion: Arc<KeyDeletion>,
+    uses: Arc<LastUses>,
+    upkeep: Arc<Upkeep>,
+    aliases: Aliases,
+    grants: Arc<Grants>,
+    crypto: Arc<Cryptography>,
+    data_keys: DataKeys,
+    guard: Guard,
 }
-
-/// Records of one kind are read in pages of this many.
-const PAGE: usize = 1000;
 
 impl Kms {
     /// Reads the records and takes connections up again.
@@ -103,239 +78,299 @@ impl Kms {
     /// When a record cannot be read or was sealed under another device key.
     pub async fn open(config: KmsConfig) -> Result<Arc<Self>, OpenError> {
         let fleet = Fleet::open(&config).await?;
-        let holder = if config.store.is_replica() {
-            u64::from_le_bytes(draw(&*config.entropy))
-        } else {
-            0
-        };
-        let kms = Arc::new_cyclic(|itself| Self {
-            holder,
-            following: tokio::sync::Mutex::default(),
-            itself: Weak::clone(itself),
-            config,
-            catalogue: Catalogue::default(),
-            fleet,
-            events: EventLog::default(),
-            quotas: RequestQuotas::default(),
-        });
-        kms.load()?;
-        kms.resume().await;
-        kms.start_sweeping();
-        kms.start_following();
+        let records = Records::new(config);
+        load(&records)?;
+        let kms = Arc::new(Self::of(Arc::new(records), fleet));
+        kms.stores.resume().await;
+        kms.upkeep.start();
+        start_following(&kms.stores);
         Ok(kms)
     }
 
-    /// Why nothing can be stored at present, in the words of the exception that refuses it.
-    #[must_use]
-    pub fn storage_trouble(&self) -> Option<Exception> {
-        let _looked_at_the_disk = self.config.store.health();
-        let refused = self.config.store.check_writable().err();
-        refused.map(translate::store)
-    }
-
-    /// Does `job` for as long as somebody holds KMS, with a rest before each time: of `real`, or
-    /// until the services' clock has gone on by `simulated` if that is sooner.
-    pub(crate) fn keep_doing<F>(
-        self: &Arc<Self>,
-        (real, simulated): (Duration, Duration),
-        job: impl Fn(Arc<Self>) -> F + Send + 'static,
-    ) where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        let kms = Arc::downgrade(self);
-        let pacing = Arc::clone(&self.config.pacing);
-        let clock = Arc::clone(&self.config.clock);
-        tokio::spawn(async move {
-            loop {
-                pacing.pause(&*clock, real, simulated).await;
-                let Some(kms) = kms.upgrade() else { return };
-                job(kms).await;
-            }
+    fn of(records: Arc<Records>, fleet: Fleet) -> Self {
+        let fleet = Arc::new(fleet);
+        let stores = KeyStores::new(Arc::clone(&records));
+        let keys = Keys::new(&records, &fleet);
+        let creation = KeyCreation::new(&records, &keys, &stores);
+        let replication = Replication::new(&records, &keys);
+        let rotation = KeyRotation::new(&records, &keys);
+        let import = MaterialImport::new(&records, &keys);
+        let deletion = KeyDeletion::new(&records, &keys);
+        let uses = LastUses::new(&records);
+        let grants = Grants::new(&records);
+        let recipients = Recipients::new(&records);
+        let executor = Executor::new(&records, &fleet, &stores);
+        let crypto = Arc::new(Cryptography {
+            records: Arc::clone(&records),
+            executor,
+            recipients: Arc::clone(&recipients),
+            grants: Arc::clone(&grants),
+            creation: Arc::clone(&creation),
+            uses: Arc::clone(&uses),
         });
-    }
-
-    /// Reads key stores before keys, which refer to them.
-    fn load(&self) -> Result<(), OpenError> {
-        self.each_record("store", |partition, name, value, revision| {
-            let record: KeyStoreRecord = decode(name, value)?;
-            let id = record.id.clone();
-            let store = KeyStore::new((*partition.scope).clone(), record, revision);
-            partition.stores.write().insert(id, Arc::new(store));
-            Ok(())
-        })?;
-        self.each_record("key", |partition, name, value, revision| {
-            let record: KeyRecord = decode(name, value)?;
-            let store = record.store_id().map(|id| partition.store(id.as_str()));
-            let store = match store {
-                Some(None) => return Err(OpenError::new(format!("{name}: its key store is gone"))),
-                other => other.flatten(),
-            };
-            let snapshot = Snapshot::new(&partition.scope, record, revision, store);
-            partition
-                .keys
-                .insert(snapshot.record.id, Arc::new(snapshot));
-            Ok(())
-        })?;
-        for partition in self.catalogue.all() {
-            self.load_last_uses(&partition)?;
+        Self {
+            description: KeyDescription::new(&records, &keys, &creation, &replication),
+            upkeep: Arc::new(Upkeep {
+                records: Arc::clone(&records),
+                deletion: Arc::clone(&deletion),
+                import: Arc::clone(&import),
+                rotation: Arc::clone(&rotation),
+                replication: Arc::clone(&replication),
+            }),
+            aliases: Aliases::new(&records),
+            guard: Guard::new(&records, &grants, &recipients, &uses),
+            data_keys: DataKeys {
+                crypto: Arc::clone(&crypto),
+            },
+            crypto,
+            records,
+            stores,
+            keys,
+            creation,
+            rotation,
+            import,
+            replication,
+            deletion,
+            uses,
+            grants,
         }
-        self.each_record("alias", |partition, name, value, _revision| {
-            let record: crate::alias::AliasRecord = decode(name, value)?;
-            partition.aliases.insert(record.name, record.target);
-            Ok(())
-        })?;
-        self.each_record("grant", |partition, name, value, _revision| {
-            partition.grants.insert(decode(name, value)?);
-            Ok(())
-        })?;
-        self.each_record("turn", |partition, _name, _value, revision| {
-            partition.turn.store(revision, Ordering::Release);
-            Ok(())
-        })
     }
+}
 
-    /// Calls `take` for every record of `kind`, in the order of their keys:
-    /// `kms/<account>/<region>/<kind>/<name>`.
-    fn each_record(
-        &self,
-        kind: &str,
-        take: impl Fn(&Partition, &str, &[u8], u64) -> Result<(), OpenError>,
-    ) -> Result<(), OpenError> {
-        let mut after: Option<String> = None;
-        loop {
-            let records = self.config.store.scan("kms/", after.as_deref(), PAGE);
-            for (name, record) in &records {
-                // A name may have any of the words in it too: alias/key/orders.
-                if name.split('/').nth(3) != Some(kind) {
-                    continue;
+macro_rules! operations {
+    ($($operation:ident $part:ident.$method:ident($input:ty) -> $output:ty;)*) => {
+        impl Kms {
+            $(
+                #[doc = concat!(stringify!($operation), ".")]
+                ///
+                /// # Errors
+                /// As the operation declares; what its part of the service says beyond that.
+                pub async fn $method(
+                    &self,
+                    scope: &Scope,
+                    input: $input,
+                ) -> Result<$output, Exception> {
+                    self.$part.$method(scope, input).await
                 }
-                let scope = scope_of(name)
-                    .ok_or_else(|| OpenError::new(format!("{name}: not a record of KMS")))?;
-                take(
-                    &self.catalogue.of(&scope),
-                    name,
-                    &record.value,
-                    record.revision,
-                )?;
-            }
-            match records.last() {
-                Some((name, _)) if records.len() == PAGE => after = Some(name.clone()),
-                _ => return Ok(()),
-            }
+            )*
         }
-    }
+    };
+}
 
-    pub(crate) fn now_ms(&self) -> u64 {
-        self.config.clock.now().millis()
-    }
+operations! {
+        CreateCustomKeyStore stores.create_custom_key_store(CreateCustomKeyStoreRequest) -> CreateCustomKeyStoreResponse;
+        ConnectCustomKeyStore stores.connect_custom_key_store(ConnectCustomKeyStoreRequest) -> ConnectCustomKeyStoreResponse;
+        DisconnectCustomKeyStore stores.disconnect_custom_key_store(DisconnectCustomKeyStoreRequest) -> DisconnectCustomKeyStoreResponse;
+        UpdateCustomKeyStore stores.update_custom_key_store(UpdateCustomKeyStoreRequest) -> UpdateCustomKeyStoreResponse;
+        DeleteCustomKeyStore stores.delete_custom_key_store(DeleteCustomKeyStoreRequest) -> DeleteCustomKeyStoreResponse;
+        DescribeCustomKeyStores stores.describe_custom_key_stores(DescribeCustomKeyStoresRequest) -> DescribeCustomKeyStoresResponse;
+        CreateKey creation.create_key(CreateKeyRequest) -> CreateKeyResponse;
+        DescribeKey description.describe_key(DescribeKeyRequest) -> DescribeKeyResponse;
+        ListKeys keys.list_keys(ListKeysRequest) -> ListKeysResponse;
+        EnableKey keys.enable_key(EnableKeyRequest) -> ();
+        DisableKey keys.disable_key(DisableKeyRequest) -> ();
+        ScheduleKeyDeletion deletion.schedule_key_deletion(ScheduleKeyDeletionRequest) -> ScheduleKeyDeletionResponse;
+        CancelKeyDeletion deletion.cancel_key_deletion(CancelKeyDeletionRequest) -> CancelKeyDeletionResponse;
+        GetKeyLastUsage uses.get_key_last_usage(GetKeyLastUsageRequest) -> GetKeyLastUsageResponse;
+        UpdateKeyDescription description.update_key_description(UpdateKeyDescriptionRequest) -> ();
+        TagResource keys.tag_resource(TagResourceRequest) -> ();
+        UntagResource keys.untag_resource(UntagResourceRequest) -> ();
+        ListResourceTags keys.list_resource_tags(ListResourceTagsRequest) -> ListResourceTagsResponse;
+        PutKeyPolicy keys.put_key_policy(PutKeyPolicyRequest) -> ();
+        GetKeyPolicy keys.get_key_policy(GetKeyPolicyRequest) -> GetKeyPolicyResponse;
+        ListKeyPolicies keys.list_key_policies(ListKeyPoliciesRequest) -> ListKeyPoliciesResponse;
+        EnableKeyRotation rotation.enable_key_rotation(EnableKeyRotationRequest) -> ();
+        DisableKeyRotation rotation.disable_key_rotation(DisableKeyRotationRequest) -> ();
+        GetKeyRotationStatus rotation.get_key_rotation_status(GetKeyRotationStatusRequest) -> GetKeyRotationStatusResponse;
+        RotateKeyOnDemand rotation.rotate_key_on_demand(RotateKeyOnDemandRequest) -> RotateKeyOnDemandResponse;
+        ListKeyRotations rotation.list_key_rotations(ListKeyRotationsRequest) -> ListKeyRotationsResponse;
+        GetParametersForImport import.get_parameters_for_import(GetParametersForImportRequest) -> GetParametersForImportResponse;
+        ImportKeyMaterial import.import_key_material(ImportKeyMaterialRequest) -> ImportKeyMaterialResponse;
+        DeleteImportedKeyMaterial import.delete_imported_key_material(DeleteImportedKeyMaterialRequest) -> DeleteImportedKeyMaterialResponse;
+        ReplicateKey replication.replicate_key(ReplicateKeyRequest) -> ReplicateKeyResponse;
+        UpdatePrimaryRegion replication.update_primary_region(UpdatePrimaryRegionRequest) -> ();
+        CreateAlias aliases.create_alias(CreateAliasRequest) -> ();
+        UpdateAlias aliases.update_alias(UpdateAliasRequest) -> ();
+        DeleteAlias aliases.delete_alias(DeleteAliasRequest) -> ();
+        ListAliases aliases.list_aliases(ListAliasesRequest) -> ListAliasesResponse;
+        Encrypt crypto.encrypt(EncryptRequest) -> EncryptResponse;
+        Decrypt crypto.decrypt(DecryptRequest) -> DecryptResponse;
+        ReEncrypt crypto.re_encrypt(ReEncryptRequest) -> ReEncryptResponse;
+        GenerateDataKey data_keys.generate_data_key(GenerateDataKeyRequest) -> GenerateDataKeyResponse;
+        GenerateDataKeyWithoutPlaintext data_keys.generate_data_key_without_plaintext(GenerateDataKeyWithoutPlaintextRequest) -> GenerateDataKeyWithoutPlaintextResponse;
+        GenerateRandom data_keys.generate_random(GenerateRandomRequest) -> GenerateRandomResponse;
+        GenerateDataKeyPair data_keys.generate_data_key_pair(GenerateDataKeyPairRequest) -> GenerateDataKeyPairResponse;
+        GenerateDataKeyPairWithoutPlaintext data_keys.generate_data_key_pair_without_plaintext(GenerateDataKeyPairWithoutPlaintextRequest) -> GenerateDataKeyPairWithoutPlaintextResponse;
+        GetPublicKey crypto.get_public_key(GetPublicKeyRequest) -> GetPublicKeyResponse;
+        Sign crypto.sign(SignRequest) -> SignResponse;
+        Verify crypto.verify(VerifyRequest) -> VerifyResponse;
+        GenerateMac crypto.generate_mac(GenerateMacRequest) -> GenerateMacResponse;
+        VerifyMac crypto.verify_mac(VerifyMacRequest) -> VerifyMacResponse;
+        DeriveSharedSecret crypto.derive_shared_secret(DeriveSharedSecretRequest) -> DeriveSharedSecretResponse;
+        Encapsulate crypto.encapsulate(EncapsulateRequest) -> EncapsulateResponse;
+        Decapsulate crypto.decapsulate(DecapsulateRequest) -> DecapsulateResponse;
+        CreateGrant grants.create_grant(CreateGrantRequest) -> CreateGrantResponse;
+        ListGrants grants.list_grants(ListGrantsRequest) -> ListGrantsResponse;
+        ListRetirableGrants grants.list_retirable_grants(ListRetirableGrantsRequest) -> ListGrantsResponse;
+        RetireGrant grants.retire_grant(RetireGrantRequest) -> ();
+        RevokeGrant grants.revoke_grant(RevokeGrantRequest) -> ();
+}
 
-    /// Seals a password for the store.
-    pub(crate) fn seal(&self, password: &str) -> Vec<u8> {
-        self.config
-            .device_key
-            .seal(PASSWORD, password.as_bytes(), &*self.config.entropy)
-    }
-
-    pub(crate) fn unseal(&self, sealed: &[u8]) -> Result<Secret, Unsealable> {
-        let opened = self.config.device_key.open(PASSWORD, sealed)?;
-        let text = std::str::from_utf8(&opened).map_err(|_| Unsealable)?;
-        Ok(Secret::new(text))
-    }
-
-    /// Commits a key store's record over the one that it had.
-    pub(crate) async fn put_store(
+/// Beside the operations: what worlds, the edge and pages of status need.
+impl Kms {
+    /// CreateCustomKeyStore with an ID of the caller's: for worlds.
+    ///
+    /// # Errors
+    /// As CreateCustomKeyStore.
+    pub async fn create_custom_key_store_as(
         &self,
-        store: &KeyStore,
-        record: KeyStoreRecord,
-    ) -> Result<(), Exception> {
-        let key = KeyStore::record_key(&store.scope, &store.id);
-        let expect = Expect::Revision(store.revision());
-        let put = Transaction::new().put(&*key, encode(&record));
-        let put = if planted(Bug::RevisionNotCompared) {
-            put
-        } else {
-            put.expect(&*key, expect)
-        };
-        // Operations look for room before; what was begun and what a restart takes up is carried on.
-        let revision = self.commit(put.pressing()).await?;
-        store.committed(record, revision);
-        Ok(())
+        scope: &Scope,
+        id: KeyStoreId,
+        input: CreateCustomKeyStoreRequest,
+    ) -> Result<CreateCustomKeyStoreResponse, Exception> {
+        self.stores
+            .create_custom_key_store_as(scope, id, input)
+            .await
     }
 
-    /// Rule ST-24: refuses a change before any part of it is done, when it could not be stored.
-    pub(crate) fn check_storage(&self) -> Result<(), Exception> {
-        let writable = self.config.store.check_writable();
-        writable.map_err(translate::store)
+    /// CreateKey with an ID of the caller's: for worlds.
+    ///
+    /// # Errors
+    /// As CreateKey.
+    pub async fn create_key_as(
+        &self,
+        scope: &Scope,
+        id: KeyId,
+        input: CreateKeyRequest,
+    ) -> Result<CreateKeyResponse, Exception> {
+        self.creation.create_key_as(scope, id, input).await
+    }
+
+    /// Makes `count` keys like one that there is, in few commits: for worlds with many keys.
+    ///
+    /// # Errors
+    /// As CreateKey.
+    pub async fn create_keys_like(
+        &self,
+        scope: &Scope,
+        like: &KeyId,
+        count: usize,
+    ) -> Result<(), Exception> {
+        self.creation.create_keys_like(scope, like, count).await
+    }
+
+    /// Whether `caller` may make a request, which is asked before the operation begins. What does
+    /// not exist is left to the operation to say.
+    ///
+    /// # Errors
+    /// AccessDeniedException, and what looking up the request's key fails with.
+    pub fn authorize(
+        &self,
+        caller: (&Principal, &RequestOrigin),
+        scope: &Scope,
+        service: Service,
+        concern: &Concern<'_>,
+    ) -> Result<(), Exception> {
+        self.guard.authorize(caller, scope, service, concern)
+    }
+
+    /// Runs an operation on everything that was committed before, by whichever facade; and again
+    /// when another facade commits first. Whoever serves a shared store calls every operation
+    /// through this.
+    ///
+    /// Rule SHARE-01: an operation sees every change that was acknowledged, by any facade, before it
+    /// was called.
+    ///
+    /// # Errors
+    /// Those of the operation; KMSInternalException when the store cannot be reached.
+    pub async fn up_to_date<T, F>(
+        &self,
+        scope: &Scope,
+        operation: impl Fn() -> F,
+    ) -> Result<T, Exception>
+    where
+        F: Future<Output = Result<T, Exception>>,
+    {
+        self.stores.up_to_date(scope, operation).await
+    }
+
+    /// Keeps the service's quotas from here on.
+    pub fn keep_quotas(&self) {
+        self.records.keep_quotas();
+    }
+
+    /// Whether the service's quotas are kept.
+    #[must_use]
+    pub fn keeps_quotas(&self) -> bool {
+        self.records.keeps_quotas()
+    }
+
+    /// Counts a call of KMS against the quota of its account. `key` is the key that it names and
+    /// `pair` the spec of a data key pair.
+    ///
+    /// # Errors
+    /// ThrottlingException.
+    pub fn admit(
+        &self,
+        scope: &Scope,
+        operation: Operation,
+        key: Option<&str>,
+        pair: Option<&str>,
+    ) -> Result<(), Exception> {
+        self.records.admit(scope, operation, key, pair)
+    }
+
+    /// A key as a call names it, for an event.
+    #[must_use]
+    pub fn key_subject(&self, scope: &Scope, name: &str) -> Option<Subject> {
+        self.records.key_subject(scope, name)
+    }
+
+    /// A key store as a call names it, for an event.
+    #[must_use]
+    pub fn key_store_subject(&self, scope: &Scope, id: &str) -> Option<Subject> {
+        self.records.key_store_subject(scope, id)
     }
 
     /// Every key store, for a status page.
     #[must_use]
     pub fn key_stores(&self) -> Vec<KeyStoreStatus> {
-        let partitions = self.catalogue.all();
-        let stores = partitions.iter().flat_map(|partition| {
-            partition
-                .stores
-                .read()
-                .values()
-                .cloned()
-                .collect::<Vec<_>>()
-        });
-        stores
-            .map(|store| {
-                let record = store.record();
-                KeyStoreStatus {
-                    scope: store.scope.clone(),
-                    id: record.id.to_string(),
-                    name: record.name,
-                    cluster: record.cluster.to_string(),
-                    connection: record.connection,
-                }
-            })
-            .collect()
+        self.stores.statuses()
     }
 
     /// What KMS did by itself, as CloudTrail would tell it.
     #[must_use]
     pub fn events(&self) -> Events {
-        self.events.events()
+        self.records.events.events()
     }
 
     /// Has `listener` hear of every event from here on, and first of those that are kept. Only the
     /// first listener is heard; a second one is not added.
     pub fn listen_to_events(&self, listener: EventListener) {
-        self.events.listen(listener);
+        self.records.events.listen(listener);
     }
 
-    pub(crate) fn partition(&self, scope: &Scope) -> Arc<Partition> {
-        self.catalogue.of(scope)
+    /// Why nothing can be stored at present, in the words of the exception that refuses it.
+    #[must_use]
+    pub fn storage_trouble(&self) -> Option<Exception> {
+        self.records.storage_trouble()
     }
-}
 
-const PASSWORD: &str = "kmsuser-password";
+    /// Does what is due by now: keys whose day has come are deleted, connects and disconnects whose
+    /// time is over end.
+    pub async fn tend_once(&self) {
+        self.upkeep.tend_once().await;
+    }
 
-/// Whose a record is.
-pub(crate) fn scope_of(name: &str) -> Option<Scope> {
-    let mut parts = name.strip_prefix("kms/")?.split('/');
-    let (account, region) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-    Some(Scope { account, region })
-}
+    /// Saves last uses for as long as somebody holds KMS.
+    pub fn keep_last_uses(&self) {
+        self.uses.keep_last_uses();
+    }
 
-fn decode<T: DeserializeOwned>(name: &str, value: &[u8]) -> Result<T, OpenError> {
-    serde_json::from_slice(value).map_err(|error| OpenError::new(format!("{name}: {error}")))
-}
-
-/// A record as it stands in the store.
-#[expect(
-    clippy::expect_used,
-    reason = "records are plain structures with text keys"
-)]
-pub(crate) fn encode(record: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(record).expect("plain structures serialise")
-}
-
-/// A parameter that is not built, or not valid for what it is given with.
-pub(crate) fn unsupported(what: &str) -> Exception {
-    Exception::new(Code::UnsupportedOperation, what)
+    /// Saves the last uses that are not in the store yet.
+    pub async fn save_last_uses(&self) {
+        self.uses.save_last_uses().await;
+    }
 }
 
 impl fmt::Debug for Kms {

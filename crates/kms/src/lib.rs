@@ -26,8 +26,10 @@ mod grant;
 mod key;
 mod key_store;
 mod kms;
+mod load;
 mod paging;
 mod quota;
+mod records;
 mod shared;
 mod state_change;
 mod subject;
@@ -44,6 +46,7 @@ pub use key::check_key_material;
 pub use key_store::{
     Action, Connection, ConnectionError, Event, KeyStoreStatus, Kind, TRANSITIONS, Transition, next,
 };
-pub use kms::{Kms, KmsConfig, OpenError};
+pub use kms::Kms;
 pub use portcullis_attest::Trust as AttestationTrust;
+pub use records::{KmsConfig, OpenError};
 pub use subject::Subject;

@@ -12,7 +12,7 @@ use portcullis_api::kms::KeySpec;
 use portcullis_api::{Code, Exception, KeyStoreId, Operation, Scope, Service};
 use portcullis_seam::Timestamp;
 
-use crate::kms::Kms;
+use crate::records::Records;
 
 /// What is counted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -246,15 +246,15 @@ pub(crate) fn throttled() -> Exception {
     )
 }
 
-impl Kms {
+impl Records {
     /// Keeps the service's quotas from here on.
-    pub fn keep_quotas(&self) {
+    pub(crate) fn keep_quotas(&self) {
         self.quotas.are_kept.store(true, Ordering::Relaxed);
     }
 
     /// Whether the service's quotas are kept.
     #[must_use]
-    pub fn keeps_quotas(&self) -> bool {
+    pub(crate) fn keeps_quotas(&self) -> bool {
         self.quotas.are_kept()
     }
 
@@ -263,7 +263,7 @@ impl Kms {
     ///
     /// # Errors
     /// ThrottlingException.
-    pub fn admit(
+    pub(crate) fn admit(
         &self,
         scope: &Scope,
         operation: Operation,

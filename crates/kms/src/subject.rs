@@ -7,7 +7,7 @@ use portcullis_api::{AccountId, KeyId, Region, Scope};
 
 use crate::key::Snapshot;
 use crate::key_store::{KeyStore, Stored};
-use crate::kms::Kms;
+use crate::records::Records;
 
 /// A key or a key store that a call was about, as it was at that instant.
 #[derive(Debug, Clone)]
@@ -68,12 +68,12 @@ impl Subject {
     }
 }
 
-impl Kms {
+impl Records {
     /// The key that `name` names: a key ID, a key ARN, an alias or its ARN. Nothing when there is
     /// no such key. An ARN is looked up where it says, whoever asks: this is for events, which
     /// decide nothing.
     #[must_use]
-    pub fn key_subject(&self, scope: &Scope, name: &str) -> Option<Subject> {
+    pub(crate) fn key_subject(&self, scope: &Scope, name: &str) -> Option<Subject> {
         let key = match name.strip_prefix("arn:aws:kms:") {
             None => self.key_in(scope, name),
             Some(rest) => {
@@ -107,7 +107,7 @@ impl Kms {
 
     /// The key store with this ID.
     #[must_use]
-    pub fn key_store_subject(&self, scope: &Scope, id: &str) -> Option<Subject> {
+    pub(crate) fn key_store_subject(&self, scope: &Scope, id: &str) -> Option<Subject> {
         let store: Arc<KeyStore> = self.catalogue.existing(scope)?.store(id)?;
         Some(Subject(About::KeyStore(store.stored())))
     }

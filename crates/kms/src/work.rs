@@ -6,7 +6,7 @@ use portcullis_seam::{JobTerms, NotDone, WorkClass, perform};
 use tokio::time::Instant;
 
 use crate::key_store::Failure;
-use crate::kms::KmsConfig;
+use crate::records::KmsConfig;
 
 impl KmsConfig {
     /// Has a worker of `class` do it, who begins within the time that an operation has. Dropping the

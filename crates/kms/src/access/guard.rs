@@ -15,10 +15,38 @@ use super::table::{CONTEXT_EQUALS, CONTEXT_SUBSET};
 use super::{Principal, RequestOrigin};
 use crate::catalogue::Partition;
 use crate::crypto::Ciphertext;
+use crate::crypto::Recipients;
 use crate::grant::GrantRecord;
+use crate::grant::Grants;
+use crate::key::LastUses;
 use crate::key::managed::RESERVED;
 use crate::key::{Snapshot, find_for_management, find_for_use, find_maker, find_shared};
-use crate::kms::Kms;
+use crate::records::Records;
+
+/// Asks before an operation whether its caller may.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    records: Arc<Records>,
+    grants: Arc<Grants>,
+    recipients: Arc<Recipients>,
+    uses: Arc<LastUses>,
+}
+
+impl Guard {
+    pub(crate) fn new(
+        records: &Arc<Records>,
+        grants: &Arc<Grants>,
+        recipients: &Arc<Recipients>,
+        uses: &Arc<LastUses>,
+    ) -> Self {
+        Self {
+            records: Arc::clone(records),
+            grants: Arc::clone(grants),
+            recipients: Arc::clone(recipients),
+            uses: Arc::clone(uses),
+        }
+    }
+}
 
 /// One action, looked up.
 struct Looked<'a> {
@@ -38,23 +66,23 @@ enum Of {
     Grant(Arc<Snapshot>, Arc<GrantRecord>),
 }
 
-impl Kms {
+impl Guard {
     /// Whether `caller` may make a request, which is asked before the operation begins. What does
     /// not exist is left to the operation to say.
     ///
     /// # Errors
     /// AccessDeniedException, and what looking up the request's key fails with.
-    pub fn authorize(
+    pub(crate) fn authorize(
         &self,
         (caller, origin): (&Principal, &RequestOrigin),
         scope: &Scope,
         service: Service,
         concern: &Concern<'_>,
     ) -> Result<(), Exception> {
-        let asking = self.partition(scope);
+        let asking = self.records.partition(scope);
         let same_key = self.re_encrypts_on_same_key(&asking, concern);
-        self.check_tokens(Some(concern.tokens))?;
-        let recipient = self.recipient(concern.recipient)?;
+        self.grants.check_tokens(Some(concern.tokens))?;
+        let recipient = self.recipients.recipient(concern.recipient)?;
         for wanted in &concern.wanted {
             let looked = self.look_up(&asking, caller, *wanted)?;
             let Some(looked) = looked else { continue };
@@ -108,7 +136,7 @@ impl Kms {
         let hsm = |kind: &str, id: &str| {
             let (region, account) = (&scope.region, &scope.account);
             let arn = format!("arn:aws:cloudhsm:{region}:{account}:{kind}/{id}");
-            Of::Resource(arn, self.config.clusters.tags(scope, id))
+            Of::Resource(arn, self.records.config.clusters.tags(scope, id))
         };
         let find = |find: Find, name: &str| match find(asking, name) {
             // The key of a service is made when it is first used; its policy leaves it to the account.
@@ -142,7 +170,7 @@ impl Kms {
                 }
             }
             On::Grant(input) => {
-                let (home, key, grant) = self.find_retired(asking, input)?;
+                let (home, key, grant) = self.grants.find_retired(asking, input)?;
                 match retired(&home, &key, &grant) {
                     Some((key, grant)) => Of::Grant(key, grant),
                     None => return Ok(None),
@@ -154,7 +182,7 @@ impl Kms {
             On::Resource(id) => hsm("cluster", id),
             On::Arn(Some(arn)) => {
                 let id = arn.rsplit('/').next().unwrap_or_default();
-                Of::Resource(arn.to_owned(), self.config.clusters.tags(scope, id))
+                Of::Resource(arn.to_owned(), self.records.config.clusters.tags(scope, id))
             }
             On::Arn(None) => Of::Nothing(None),
         };
@@ -179,7 +207,7 @@ impl Kms {
     ) -> Context {
         let mut context = concern.context.clone();
         caller.describe(&mut context);
-        let seconds = (self.now_ms() / 1000).to_string();
+        let seconds = (self.records.now_ms() / 1000).to_string();
         context.set("aws:CurrentTime", &*seconds);
         context.set("aws:EpochTime", seconds);
         context.set("aws:RequestedRegion", scope.region.as_str());
@@ -246,7 +274,7 @@ impl Kms {
         context.set("kms:KeyOrigin", record.origin().as_str());
         context.set("kms:MultiRegion", record.multi_region.is_some().to_string());
         if ENDING.contains(&looked.wanted.action) {
-            let days = self.days_without_use(key);
+            let days = self.uses.days_without_use(key);
             context.set("kms:TrailingDaysWithoutKeyUsage", days.to_string());
         }
         if let Some(relatives) = &record.multi_region {
@@ -255,7 +283,7 @@ impl Kms {
             context.set("kms:MultiRegionKeyType", kind);
         }
         describe_tags(record.tags.iter(), context);
-        let home = self.partition(&key.scope);
+        let home = self.records.partition(&key.scope);
         let aliases = home.aliases.iter();
         let mut aliases: Vec<String> = aliases
             .filter(|alias| *alias.value() == record.id)
@@ -301,7 +329,7 @@ impl Kms {
             encryption_context: wanted.encryption_context,
             child,
         };
-        let home = self.partition(&key.scope);
+        let home = self.records.partition(&key.scope);
         let root = format!("arn:aws:iam::{}:root", caller.account());
         let names = caller.grantee_names().chain([root.as_str()]);
         let grants = names.flat_map(|name| home.grants.of_grantee(&key.record.id, name));

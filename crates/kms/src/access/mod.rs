@@ -20,6 +20,7 @@ mod tests;
 
 pub use concern::{Concern, Concerns};
 pub use condition_keys::{policy_findings, policy_findings_of};
+pub(crate) use guard::Guard;
 pub(crate) use lockout::{check_policy, default_policy};
 pub use origin::RequestOrigin;
 pub use principal::Principal;

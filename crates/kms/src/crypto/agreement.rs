@@ -6,34 +6,37 @@ use portcullis_api::kms::{
 use portcullis_api::{Blob, Code, Exception, Scope, SecretBlob};
 use portcullis_hsm::Task;
 
+use super::Cryptography;
 use super::algorithm::algorithm_of;
 use super::usable::{Unfit, Usable, stop_dry_run, unforeseen};
 use crate::key::metadata;
-use crate::kms::Kms;
 use crate::translate;
 
 /// The shared secret of every ML-KEM (FIPS 203, table 3).
 const SHARED_SECRET_BYTES: usize = 32;
 
-impl Kms {
+impl Cryptography {
     /// DeriveSharedSecret: the raw secret of ECDH, with no key derivation.
     ///
     /// # Errors
     /// As the operation declares; ValidationException for a public key that is not one of the same
     /// curve.
-    pub async fn derive_shared_secret(
+    pub(crate) async fn derive_shared_secret(
         &self,
         scope: &Scope,
         input: DeriveSharedSecretRequest,
     ) -> Result<DeriveSharedSecretResponse, Exception> {
-        self.check_tokens(input.grant_tokens.as_deref())?;
-        let recipient = self.recipient(input.recipient.as_ref())?;
-        let usable = Usable::find(&self.partition(scope), &input.key_id)?;
+        self.grants.check_tokens(input.grant_tokens.as_deref())?;
+        let recipient = self.recipients.recipient(input.recipient.as_ref())?;
+        let usable = Usable::find(&self.records.partition(scope), &input.key_id)?;
         let key = &usable.key;
         let algorithm: KeyAgreementAlgorithmSpec =
             algorithm_of(key, &input.key_agreement_algorithm, "DeriveSharedSecret")?;
         let public_key = input.public_key.0;
-        let agreed = self.perform(key, Task::Agree { public_key }).await?;
+        let agreed = self
+            .executor
+            .perform(key, Task::Agree { public_key })
+            .await?;
         // Rule CRY-16: the other side's public key is on the same curve, DER, SubjectPublicKeyInfo
         // that names the curve.
         let secret = agreed.map_err(|_unfit| {
@@ -47,8 +50,8 @@ impl Kms {
             )
         })?;
         stop_dry_run(input.dry_run)?;
-        let handed = self.hand_over(&recipient, secret.0)?;
-        self.used(key, Tracked::DeriveSharedSecret);
+        let handed = self.recipients.hand_over(&recipient, secret.0)?;
+        self.uses.used(key, Tracked::DeriveSharedSecret);
         Ok(DeriveSharedSecretResponse {
             key_id: Some(key.arn.clone()),
             shared_secret: handed.plaintext,
@@ -62,22 +65,22 @@ impl Kms {
     ///
     /// # Errors
     /// As the operation declares.
-    pub async fn encapsulate(
+    pub(crate) async fn encapsulate(
         &self,
         scope: &Scope,
         input: EncapsulateRequest,
     ) -> Result<EncapsulateResponse, Exception> {
-        self.check_tokens(input.grant_tokens.as_deref())?;
-        let usable = Usable::find(&self.partition(scope), &input.key_id)?;
+        self.grants.check_tokens(input.grant_tokens.as_deref())?;
+        let usable = Usable::find(&self.records.partition(scope), &input.key_id)?;
         let key = &usable.key;
         let algorithm: EncapsulationAlgorithmSpec =
             algorithm_of(key, &input.encapsulation_algorithm, "Encapsulate")?;
         stop_dry_run(input.dry_run)?;
-        let made = self.perform(key, Task::Encapsulate).await?;
+        let made = self.executor.perform(key, Task::Encapsulate).await?;
         let both = made.map_err(unforeseen)?.0;
         let at = both.len().saturating_sub(SHARED_SECRET_BYTES);
         let (ciphertext, secret) = both.split_at_checked(at).unwrap_or_default();
-        self.used(key, Tracked::Encapsulate);
+        self.uses.used(key, Tracked::Encapsulate);
         Ok(EncapsulateResponse {
             key_id: Some(key.arn.clone()),
             shared_secret: Some(SecretBlob(secret.to_vec().into())),
@@ -91,24 +94,27 @@ impl Kms {
     ///
     /// # Errors
     /// As the operation declares.
-    pub async fn decapsulate(
+    pub(crate) async fn decapsulate(
         &self,
         scope: &Scope,
         input: DecapsulateRequest,
     ) -> Result<DecapsulateResponse, Exception> {
-        self.check_tokens(input.grant_tokens.as_deref())?;
-        let usable = Usable::find(&self.partition(scope), &input.key_id)?;
+        self.grants.check_tokens(input.grant_tokens.as_deref())?;
+        let usable = Usable::find(&self.records.partition(scope), &input.key_id)?;
         let key = &usable.key;
         let algorithm: EncapsulationAlgorithmSpec =
             algorithm_of(key, &input.encapsulation_algorithm, "Decapsulate")?;
         let ciphertext = input.shared_secret_ciphertext_blob.0;
-        let opened = self.perform(key, Task::Decapsulate { ciphertext }).await?;
+        let opened = self
+            .executor
+            .perform(key, Task::Decapsulate { ciphertext })
+            .await?;
         let secret = opened.map_err(|unfit| match unfit {
             Unfit::BadLength => translate::invalid_ciphertext(),
             Unfit::NotAuthentic | Unfit::BadForm => unforeseen(unfit),
         })?;
         stop_dry_run(input.dry_run)?;
-        self.used(key, Tracked::Decapsulate);
+        self.uses.used(key, Tracked::Decapsulate);
         Ok(DecapsulateResponse {
             key_id: Some(key.arn.clone()),
             shared_secret: Some(SecretBlob(secret.0)),

@@ -7,35 +7,40 @@ use portcullis_api::{Blob, Code, Exception, Scope};
 use portcullis_hsm::Operation;
 use zeroize::Zeroizing;
 
+use super::DataKeys;
 use super::algorithm::check_symmetric;
 use super::random::number_of_bytes;
 use super::usable::{Usable, stop_dry_run};
-use crate::kms::Kms;
 
 /// Bytes of a data key by its spec.
 const SPECS: [(&str, u16); 2] = [("AES_256", 32), ("AES_128", 16)];
 
-impl Kms {
+impl DataKeys {
     /// GenerateDataKey.
     ///
     /// # Errors
     /// As the operation declares.
-    pub async fn generate_data_key(
+    pub(crate) async fn generate_data_key(
         &self,
         scope: &Scope,
         input: GenerateDataKeyRequest,
     ) -> Result<GenerateDataKeyResponse, Exception> {
-        self.check_tokens(input.grant_tokens.as_deref())?;
-        let recipient = self.recipient(input.recipient.as_ref())?;
+        self.crypto
+            .grants
+            .check_tokens(input.grant_tokens.as_deref())?;
+        let recipient = self.crypto.recipients.recipient(input.recipient.as_ref())?;
         let length = data_key_length(input.key_spec.as_deref(), input.number_of_bytes)?;
-        self.make_managed_key(scope, &input.key_id).await?;
-        let usable = Usable::find(&self.partition(scope), &input.key_id)?;
+        self.crypto
+            .creation
+            .make_managed_key(scope, &input.key_id)
+            .await?;
+        let usable = Usable::find(&self.crypto.records.partition(scope), &input.key_id)?;
         check_symmetric(&usable.key, "GenerateDataKey")?;
         let data = usable.bind(input.encryption_context.as_ref())?;
         stop_dry_run(input.dry_run)?;
         let (plaintext, sealed) = self.data_key(&usable, &data, length).await?;
-        let handed = self.hand_over(&recipient, plaintext)?;
-        self.used(&usable.key, Tracked::GenerateDataKey);
+        let handed = self.crypto.recipients.hand_over(&recipient, plaintext)?;
+        self.crypto.uses.used(&usable.key, Tracked::GenerateDataKey);
         Ok(GenerateDataKeyResponse {
             ciphertext_blob: Some(sealed),
             plaintext: handed.plaintext,
@@ -49,20 +54,27 @@ impl Kms {
     ///
     /// # Errors
     /// As the operation declares.
-    pub async fn generate_data_key_without_plaintext(
+    pub(crate) async fn generate_data_key_without_plaintext(
         &self,
         scope: &Scope,
         input: GenerateDataKeyWithoutPlaintextRequest,
     ) -> Result<GenerateDataKeyWithoutPlaintextResponse, Exception> {
-        self.check_tokens(input.grant_tokens.as_deref())?;
+        self.crypto
+            .grants
+            .check_tokens(input.grant_tokens.as_deref())?;
         let length = data_key_length(input.key_spec.as_deref(), input.number_of_bytes)?;
-        self.make_managed_key(scope, &input.key_id).await?;
-        let usable = Usable::find(&self.partition(scope), &input.key_id)?;
+        self.crypto
+            .creation
+            .make_managed_key(scope, &input.key_id)
+            .await?;
+        let usable = Usable::find(&self.crypto.records.partition(scope), &input.key_id)?;
         check_symmetric(&usable.key, "GenerateDataKeyWithoutPlaintext")?;
         let data = usable.bind(input.encryption_context.as_ref())?;
         stop_dry_run(input.dry_run)?;
         let (_wiped, sealed) = self.data_key(&usable, &data, length).await?;
-        self.used(&usable.key, Tracked::GenerateDataKeyWithoutPlaintext);
+        self.crypto
+            .uses
+            .used(&usable.key, Tracked::GenerateDataKeyWithoutPlaintext);
         Ok(GenerateDataKeyWithoutPlaintextResponse {
             ciphertext_blob: Some(sealed),
             key_id: Some(usable.key.arn.clone()),
@@ -81,7 +93,7 @@ impl Kms {
             additional_data: data,
             bytes: length,
         };
-        let mut output = self.run(usable, operation).await?.0;
+        let mut output = self.crypto.executor.run(usable, operation).await?.0;
         let sealed = output.get(usize::from(length)..).unwrap_or_default();
         let sealed = usable.blob(sealed);
         output.truncate(usize::from(length));

@@ -11,34 +11,43 @@ use portcullis_hsm::{KeyKind, Operation, Refusal, SecretKey};
 use portcullis_seam::WorkClass;
 use zeroize::Zeroizing;
 
+use super::DataKeys;
 use super::algorithm::check_symmetric;
 use super::usable::{Usable, stop_dry_run};
 use crate::catalogue::Partition;
 use crate::key::{check_not_pending, find_for_use, spec};
 use crate::key_store::Failure;
-use crate::kms::{Kms, unsupported};
+use crate::records::unsupported;
 use crate::translate;
 
-impl Kms {
+impl DataKeys {
     /// GenerateDataKeyPair: the private key as PKCS #8, plain and sealed under the KMS key, and the
     /// public key as SubjectPublicKeyInfo.
     ///
     /// # Errors
     /// As the operation declares.
-    pub async fn generate_data_key_pair(
+    pub(crate) async fn generate_data_key_pair(
         &self,
         scope: &Scope,
         input: GenerateDataKeyPairRequest,
     ) -> Result<GenerateDataKeyPairResponse, Exception> {
-        self.check_tokens(input.grant_tokens.as_deref())?;
-        let recipient = self.recipient(input.recipient.as_ref())?;
+        self.crypto
+            .grants
+            .check_tokens(input.grant_tokens.as_deref())?;
+        let recipient = self.crypto.recipients.recipient(input.recipient.as_ref())?;
         let kind = kind(&input.key_pair_spec)?;
-        let sealing = sealing(&self.partition(scope), &input.key_id, "GenerateDataKeyPair")?;
+        let sealing = sealing(
+            &self.crypto.records.partition(scope),
+            &input.key_id,
+            "GenerateDataKeyPair",
+        )?;
         let data = sealing.bind(input.encryption_context.as_ref())?;
         stop_dry_run(input.dry_run)?;
         let pair = self.data_key_pair(&sealing, &data, kind).await?;
-        let handed = self.hand_over(&recipient, pair.private)?;
-        self.used(&sealing.key, Tracked::GenerateDataKeyPair);
+        let handed = self.crypto.recipients.hand_over(&recipient, pair.private)?;
+        self.crypto
+            .uses
+            .used(&sealing.key, Tracked::GenerateDataKeyPair);
         Ok(GenerateDataKeyPairResponse {
             private_key_ciphertext_blob: Some(pair.sealed),
             private_key_plaintext: handed.plaintext,
@@ -54,22 +63,26 @@ impl Kms {
     ///
     /// # Errors
     /// As the operation declares.
-    pub async fn generate_data_key_pair_without_plaintext(
+    pub(crate) async fn generate_data_key_pair_without_plaintext(
         &self,
         scope: &Scope,
         input: GenerateDataKeyPairWithoutPlaintextRequest,
     ) -> Result<GenerateDataKeyPairWithoutPlaintextResponse, Exception> {
-        self.check_tokens(input.grant_tokens.as_deref())?;
+        self.crypto
+            .grants
+            .check_tokens(input.grant_tokens.as_deref())?;
         let kind = kind(&input.key_pair_spec)?;
         let sealing = sealing(
-            &self.partition(scope),
+            &self.crypto.records.partition(scope),
             &input.key_id,
             "GenerateDataKeyPairWithoutPlaintext",
         )?;
         let data = sealing.bind(input.encryption_context.as_ref())?;
         stop_dry_run(input.dry_run)?;
         let pair = self.data_key_pair(&sealing, &data, kind).await?;
-        self.used(&sealing.key, Tracked::GenerateDataKeyPairWithoutPlaintext);
+        self.crypto
+            .uses
+            .used(&sealing.key, Tracked::GenerateDataKeyPairWithoutPlaintext);
         Ok(GenerateDataKeyPairWithoutPlaintextResponse {
             private_key_ciphertext_blob: Some(pair.sealed),
             public_key: Some(pair.public),
@@ -85,9 +98,13 @@ impl Kms {
         data: &[u8],
         kind: KeyKind,
     ) -> Result<DataKeyPair, Exception> {
-        let entropy = Arc::clone(&self.config.entropy);
+        let entropy = Arc::clone(&self.crypto.records.config.entropy);
         let make = move || make(kind, &*entropy);
-        let made = self.config.work_with(kind, WorkClass::KeyGeneration, make);
+        let made = self
+            .crypto
+            .records
+            .config
+            .work_with(kind, WorkClass::KeyGeneration, make);
         let made = made.await.and_then(|made| made.map_err(Failure::Refused));
         let (private, public) = made.map_err(|failure| translate::fleet(&failure))?;
         let operation = Operation::Encrypt {
@@ -95,7 +112,7 @@ impl Kms {
             additional_data: data,
             plaintext: &private,
         };
-        let sealed = self.run(sealing, operation).await?;
+        let sealed = self.crypto.executor.run(sealing, operation).await?;
         Ok(DataKeyPair {
             sealed: sealing.blob(sealed.as_ref()),
             private,

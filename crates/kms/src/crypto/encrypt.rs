@@ -12,28 +12,28 @@ use portcullis_seam::plant::{Bug, planted};
 use zeroize::Zeroizing;
 
 use super::Ciphertext;
+use super::Cryptography;
 use super::algorithm::algorithm_of;
 use super::usable::{Usable, stop_dry_run};
 use crate::catalogue::Partition;
 use crate::key::{find_for_use, find_maker, spec};
-use crate::kms::Kms;
 use crate::translate;
 
 type Context = BTreeMap<String, String>;
 
-impl Kms {
+impl Cryptography {
     /// Encrypt.
     ///
     /// # Errors
     /// As the operation declares.
-    pub async fn encrypt(
+    pub(crate) async fn encrypt(
         &self,
         scope: &Scope,
         input: EncryptRequest,
     ) -> Result<EncryptResponse, Exception> {
-        self.check_tokens(input.grant_tokens.as_deref())?;
-        self.make_managed_key(scope, &input.key_id).await?;
-        let usable = Usable::find(&self.partition(scope), &input.key_id)?;
+        self.grants.check_tokens(input.grant_tokens.as_deref())?;
+        self.creation.make_managed_key(scope, &input.key_id).await?;
+        let usable = Usable::find(&self.records.partition(scope), &input.key_id)?;
         let algorithm = asked(input.encryption_algorithm.as_deref());
         let to = Target::of(usable, algorithm, "Encrypt")?;
         let bound = to.bound(input.encryption_context.as_ref())?;
@@ -46,7 +46,7 @@ impl Kms {
             }
             error
         })?;
-        self.used(&to.usable.key, Tracked::Encrypt);
+        self.uses.used(&to.usable.key, Tracked::Encrypt);
         Ok(EncryptResponse {
             ciphertext_blob: Some(blob),
             key_id: Some(to.usable.key.arn.clone()),
@@ -58,13 +58,13 @@ impl Kms {
     ///
     /// # Errors
     /// As the operation declares.
-    pub async fn decrypt(
+    pub(crate) async fn decrypt(
         &self,
         scope: &Scope,
         input: DecryptRequest,
     ) -> Result<DecryptResponse, Exception> {
-        self.check_tokens(input.grant_tokens.as_deref())?;
-        let recipient = self.recipient(input.recipient.as_ref())?;
+        self.grants.check_tokens(input.grant_tokens.as_deref())?;
+        let recipient = self.recipients.recipient(input.recipient.as_ref())?;
         let sealed = Sealed {
             algorithm: asked(input.encryption_algorithm.as_deref()),
             key_id: input.key_id.as_deref(),
@@ -74,7 +74,7 @@ impl Kms {
                 input.dry_run_modifiers.as_deref(),
             )?,
         };
-        let (from, sealed) = sealed.find(&self.partition(scope), "Decrypt")?;
+        let (from, sealed) = sealed.find(&self.records.partition(scope), "Decrypt")?;
         let bound = from.bound(input.encryption_context.as_ref())?;
         let Some(sealed) = sealed else {
             return Err(would_have_succeeded());
@@ -82,9 +82,9 @@ impl Kms {
         // A dry run says what the real one would: also whether the ciphertext opens.
         let plaintext = self.open_text(&from, &bound, sealed).await?;
         stop_dry_run(input.dry_run)?;
-        let handed = self.hand_over(&recipient, plaintext.0)?;
+        let handed = self.recipients.hand_over(&recipient, plaintext.0)?;
         let key = &from.usable.key;
-        self.used(&from.usable.key, Tracked::Decrypt);
+        self.uses.used(&from.usable.key, Tracked::Decrypt);
         Ok(DecryptResponse {
             key_id: Some(key.arn.clone()),
             plaintext: handed.plaintext,
@@ -99,12 +99,12 @@ impl Kms {
     ///
     /// # Errors
     /// As the operation declares.
-    pub async fn re_encrypt(
+    pub(crate) async fn re_encrypt(
         &self,
         scope: &Scope,
         input: ReEncryptRequest,
     ) -> Result<ReEncryptResponse, Exception> {
-        self.check_tokens(input.grant_tokens.as_deref())?;
+        self.grants.check_tokens(input.grant_tokens.as_deref())?;
         let sealed = Sealed {
             algorithm: asked(input.source_encryption_algorithm.as_deref()),
             key_id: input.source_key_id.as_deref(),
@@ -114,9 +114,10 @@ impl Kms {
                 input.dry_run_modifiers.as_deref(),
             )?,
         };
-        self.make_managed_key(scope, &input.destination_key_id)
+        self.creation
+            .make_managed_key(scope, &input.destination_key_id)
             .await?;
-        let partition = self.partition(scope);
+        let partition = self.records.partition(scope);
         let (from, sealed) = sealed.find(&partition, "ReEncrypt")?;
         let to = Target::of(
             Usable::find(&partition, &input.destination_key_id)?,
@@ -138,7 +139,7 @@ impl Kms {
             .await?;
         stop_dry_run(input.dry_run)?;
         for key in [&from.usable.key, &to.usable.key] {
-            self.used(key, Tracked::ReEncrypt);
+            self.uses.used(key, Tracked::ReEncrypt);
         }
         Ok(ReEncryptResponse {
             ciphertext_blob: Some(blob),
@@ -166,7 +167,7 @@ impl Kms {
                 destination_additional_data: to_bound,
                 sealed,
             };
-            let sealed = self.run(&from.usable, operation).await?;
+            let sealed = self.executor.run(&from.usable, operation).await?;
             return Ok(to.usable.blob(sealed.as_ref()));
         }
         let plaintext = self.open_text(from, from_bound, sealed).await?;
@@ -187,11 +188,14 @@ impl Kms {
                 additional_data: bound,
                 plaintext,
             };
-            let sealed = self.run(&to.usable, operation).await?;
+            let sealed = self.executor.run(&to.usable, operation).await?;
             return Ok(to.usable.blob(sealed.as_ref()));
         };
         let plaintext = Zeroizing::new(plaintext.to_vec());
-        let sealed = self.perform(key, Task::Encrypt { hash, plaintext }).await?;
+        let sealed = self
+            .executor
+            .perform(key, Task::Encrypt { hash, plaintext })
+            .await?;
         let mut sealed = sealed.map_err(|_unfit| translate::invalid_ciphertext())?;
         Ok(Blob(std::mem::take(&mut *sealed.0)))
     }
@@ -209,10 +213,11 @@ impl Kms {
                 additional_data: bound,
                 sealed,
             };
-            return self.run(&from.usable, operation).await;
+            return self.executor.run(&from.usable, operation).await;
         };
         let ciphertext = sealed.to_vec();
         let opened = self
+            .executor
             .perform(key, Task::Decrypt { hash, ciphertext })
             .await?;
         opened.map_err(|_unfit| translate::invalid_ciphertext())

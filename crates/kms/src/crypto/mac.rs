@@ -5,29 +5,29 @@ use portcullis_api::kms::{
 use portcullis_api::{Blob, Code, Exception, Scope};
 use portcullis_hsm::Task;
 
+use super::Cryptography;
 use super::algorithm::algorithm_of;
 use super::usable::{Unfit, Usable, stop_dry_run, unforeseen};
-use crate::kms::Kms;
 
-impl Kms {
+impl Cryptography {
     /// GenerateMac.
     ///
     /// # Errors
     /// As the operation declares.
-    pub async fn generate_mac(
+    pub(crate) async fn generate_mac(
         &self,
         scope: &Scope,
         input: GenerateMacRequest,
     ) -> Result<GenerateMacResponse, Exception> {
-        self.check_tokens(input.grant_tokens.as_deref())?;
-        let usable = Usable::find(&self.partition(scope), &input.key_id)?;
+        self.grants.check_tokens(input.grant_tokens.as_deref())?;
+        let usable = Usable::find(&self.records.partition(scope), &input.key_id)?;
         let key = &usable.key;
         let algorithm: MacAlgorithmSpec = algorithm_of(key, &input.mac_algorithm, "GenerateMac")?;
         stop_dry_run(input.dry_run)?;
         let message = input.message.0;
-        let made = self.perform(key, Task::Mac { message }).await?;
+        let made = self.executor.perform(key, Task::Mac { message }).await?;
         let mut mac = made.map_err(unforeseen)?;
-        self.used(key, Tracked::GenerateMac);
+        self.uses.used(key, Tracked::GenerateMac);
         Ok(GenerateMacResponse {
             mac: Some(Blob(std::mem::take(&mut *mac.0))),
             mac_algorithm: Some(algorithm.as_str().to_owned()),
@@ -39,26 +39,26 @@ impl Kms {
     ///
     /// # Errors
     /// As the operation declares.
-    pub async fn verify_mac(
+    pub(crate) async fn verify_mac(
         &self,
         scope: &Scope,
         input: VerifyMacRequest,
     ) -> Result<VerifyMacResponse, Exception> {
-        self.check_tokens(input.grant_tokens.as_deref())?;
-        let usable = Usable::find(&self.partition(scope), &input.key_id)?;
+        self.grants.check_tokens(input.grant_tokens.as_deref())?;
+        let usable = Usable::find(&self.records.partition(scope), &input.key_id)?;
         let key = &usable.key;
         let algorithm: MacAlgorithmSpec = algorithm_of(key, &input.mac_algorithm, "VerifyMac")?;
         let task = Task::VerifyMac {
             message: input.message.0,
             mac: input.mac.0,
         };
-        let verified = self.perform(key, task).await?;
+        let verified = self.executor.perform(key, task).await?;
         verified.map_err(|unfit| match unfit {
             Unfit::NotAuthentic => invalid_mac(),
             Unfit::BadLength | Unfit::BadForm => unforeseen(unfit),
         })?;
         stop_dry_run(input.dry_run)?;
-        self.used(key, Tracked::VerifyMac);
+        self.uses.used(key, Tracked::VerifyMac);
         Ok(VerifyMacResponse {
             key_id: Some(key.arn.clone()),
             mac_valid: Some(true),

@@ -16,5 +16,30 @@ mod usable;
 
 pub(crate) use ciphertext::Ciphertext;
 pub(crate) use context::additional_data;
+pub(crate) use recipient::Recipients;
 pub use recipient::recipient_told;
-pub(crate) use usable::stop_dry_run;
+pub(crate) use usable::{Executor, stop_dry_run};
+
+use std::sync::Arc;
+
+use crate::grant::Grants;
+use crate::key::{KeyCreation, LastUses};
+use crate::records::Records;
+
+/// The cryptographic operations.
+#[derive(Debug)]
+pub(crate) struct Cryptography {
+    pub(crate) records: Arc<Records>,
+    pub(crate) executor: Executor,
+    pub(crate) recipients: Arc<Recipients>,
+    pub(crate) grants: Arc<Grants>,
+    /// Makes the key of an AWS service when it is first used.
+    pub(crate) creation: Arc<KeyCreation>,
+    pub(crate) uses: Arc<LastUses>,
+}
+
+/// The operations that make data keys, data key pairs and random bytes.
+#[derive(Debug)]
+pub(crate) struct DataKeys {
+    pub(crate) crypto: Arc<Cryptography>,
+}

@@ -2,23 +2,24 @@ use portcullis_api::kms::{GetPublicKeyRequest, GetPublicKeyResponse};
 use portcullis_api::{Blob, Exception, Operation, Scope};
 use portcullis_hsm::Task;
 
+use super::Cryptography;
 use super::usable::unforeseen;
 use crate::key::{check_permitted, find_for_use, metadata, spec};
-use crate::kms::{Kms, unsupported};
+use crate::records::unsupported;
 
-impl Kms {
+impl Cryptography {
     /// GetPublicKey: DER, SubjectPublicKeyInfo. Rule CRY-15: of asymmetric keys only, of disabled
     /// ones too. Rule KEY-31: of a key whose imported material is gone, if that was there once.
     ///
     /// # Errors
     /// As the operation declares.
-    pub async fn get_public_key(
+    pub(crate) async fn get_public_key(
         &self,
         scope: &Scope,
         input: GetPublicKeyRequest,
     ) -> Result<GetPublicKeyResponse, Exception> {
-        self.check_tokens(input.grant_tokens.as_deref())?;
-        let key = find_for_use(&self.partition(scope), &input.key_id)?;
+        self.grants.check_tokens(input.grant_tokens.as_deref())?;
+        let key = find_for_use(&self.records.partition(scope), &input.key_id)?;
         if !spec::is_asymmetric(key.record.spec) {
             return Err(unsupported(&format!(
                 "{} is a {} key and has no public key. Name an asymmetric key.",
@@ -30,7 +31,7 @@ impl Kms {
         let public_key = match key.public_key_left()? {
             Some(public_key) => public_key.to_vec(),
             None => {
-                let got = self.perform(&key, Task::PublicKey).await?;
+                let got = self.executor.perform(&key, Task::PublicKey).await?;
                 std::mem::take(&mut *got.map_err(unforeseen)?.0)
             }
         };

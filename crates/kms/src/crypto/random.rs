@@ -4,41 +4,45 @@ use portcullis_hsm::Operation;
 use portcullis_seam::Entropy;
 use zeroize::Zeroizing;
 
+use super::DataKeys;
 use crate::gate::Passage;
 use crate::key_store::{self, Failure, KeyStore};
-use crate::kms::Kms;
 use crate::translate;
 
 /// NumberOfBytes of GenerateDataKey and GenerateRandom.
 const BYTES_MAX: u16 = 1024;
 
-impl Kms {
+impl DataKeys {
     /// GenerateRandom, from the built-in fleet or the cluster of a key store.
     ///
     /// # Errors
     /// As the operation declares.
-    pub async fn generate_random(
+    pub(crate) async fn generate_random(
         &self,
         scope: &Scope,
         input: GenerateRandomRequest,
     ) -> Result<GenerateRandomResponse, Exception> {
-        let recipient = self.recipient(input.recipient.as_ref())?;
+        let recipient = self.crypto.recipients.recipient(input.recipient.as_ref())?;
         let bytes = number_of_bytes(input.number_of_bytes)?;
         let operation = Operation::Random { bytes };
         let drawn = match &input.custom_key_store_id {
             None => {
                 let mut drawn = Zeroizing::new(vec![0; usize::from(bytes)]);
-                Entropy::fill(&*self.config.entropy, &mut drawn);
+                Entropy::fill(&*self.crypto.records.config.entropy, &mut drawn);
                 drawn
             }
             Some(id) => {
-                let store = key_store::find(&self.partition(scope), id)?;
+                let store = key_store::find(&self.crypto.records.partition(scope), id)?;
                 let passage = enter_for_random(&store)?;
-                let drawn = self.run_in_store(&store, passage, operation).await;
+                let drawn = self
+                    .crypto
+                    .executor
+                    .run_in_store(&store, passage, operation)
+                    .await;
                 drawn.map_err(|failure| random_failed(&store, &failure))?.0
             }
         };
-        let handed = self.hand_over(&recipient, drawn)?;
+        let handed = self.crypto.recipients.hand_over(&recipient, drawn)?;
         Ok(GenerateRandomResponse {
             plaintext: handed.plaintext,
             ciphertext_for_recipient: handed.for_recipient,

@@ -1,6 +1,8 @@
 //! `Recipient`: the plaintext of a reply goes to an enclave only, sealed to the key of its
 //! attestation document.
 
+use std::sync::Arc;
+
 use base64_simd::STANDARD;
 use data_encoding::HEXLOWER;
 use portcullis_api::kms::{KeyEncryptionMechanism, RecipientInfo};
@@ -9,7 +11,21 @@ use portcullis_attest::{Attested, Document, verify};
 use portcullis_policy::Context;
 use zeroize::Zeroizing;
 
-use crate::kms::Kms;
+use crate::records::Records;
+
+/// Reads and serves the `Recipient` of requests.
+#[derive(Debug)]
+pub(crate) struct Recipients {
+    records: Arc<Records>,
+}
+
+impl Recipients {
+    pub(crate) fn new(records: &Arc<Records>) -> Arc<Self> {
+        Arc::new(Self {
+            records: Arc::clone(records),
+        })
+    }
+}
 
 /// Whom the plaintext of a reply is for.
 pub(crate) struct Recipient(Option<Attested>);
@@ -20,7 +36,7 @@ pub(super) struct Handed {
     pub(super) for_recipient: Option<Blob>,
 }
 
-impl Kms {
+impl Recipients {
     /// Who is to have the plaintext: the caller, or the enclave whose document the request has.
     ///
     /// Rule ATT-06: a document that is not believed is ValidationException, before a key is looked
@@ -41,8 +57,8 @@ impl Kms {
                 "Recipient needs an AttestationDocument. Add it, or leave Recipient out.",
             ));
         };
-        let trust = &self.config.attestation;
-        let attested = verify(&document.0, self.config.clock.now(), trust).map_err(|refused| {
+        let trust = &self.records.config.attestation;
+        let attested = verify(&document.0, self.records.config.clock.now(), trust).map_err(|refused| {
             invalid(&format!(
                 "The AttestationDocument of Recipient is not valid: {refused}. Ask the enclave for \
                  a new one; `portcullis attest` makes one without an enclave."
@@ -66,7 +82,7 @@ impl Kms {
         };
         let sealed = attested
             .public_key
-            .seal(&plaintext, &*self.config.entropy)
+            .seal(&plaintext, &*self.records.config.entropy)
             .map_err(|error| {
                 let text = "The plaintext cannot be sealed to the Recipient. Please report it.";
                 Exception::new(Code::KmsInternal, text).because(error)

@@ -6,30 +6,37 @@ use portcullis_api::kms::{
 use portcullis_api::{Blob, Code, Exception, Scope, SecretBlob};
 use portcullis_hsm::{Message, SignatureAlgorithm, SignatureHash, Task};
 
+use super::Cryptography;
 use super::algorithm::algorithm_of;
 use super::usable::{Unfit, Usable, stop_dry_run, unforeseen};
 use crate::key::Snapshot;
-use crate::kms::Kms;
 
 /// ML-DSA's mu (FIPS 204, algorithm 7).
 const MU_BYTES: usize = 64;
 
-impl Kms {
+impl Cryptography {
     /// Sign.
     ///
     /// # Errors
     /// As the operation declares.
-    pub async fn sign(&self, scope: &Scope, input: SignRequest) -> Result<SignResponse, Exception> {
-        self.check_tokens(input.grant_tokens.as_deref())?;
-        let usable = Usable::find(&self.partition(scope), &input.key_id)?;
+    pub(crate) async fn sign(
+        &self,
+        scope: &Scope,
+        input: SignRequest,
+    ) -> Result<SignResponse, Exception> {
+        self.grants.check_tokens(input.grant_tokens.as_deref())?;
+        let usable = Usable::find(&self.records.partition(scope), &input.key_id)?;
         let key = &usable.key;
         let named: SigningAlgorithmSpec = algorithm_of(key, &input.signing_algorithm, "Sign")?;
         let message = message(key, named, input.message_type.as_deref(), input.message)?;
         stop_dry_run(input.dry_run)?;
         let algorithm = algorithm(named)?;
-        let signed = self.perform(key, Task::Sign { algorithm, message }).await?;
+        let signed = self
+            .executor
+            .perform(key, Task::Sign { algorithm, message })
+            .await?;
         let mut signature = signed.map_err(unforeseen)?;
-        self.used(key, Tracked::Sign);
+        self.uses.used(key, Tracked::Sign);
         Ok(SignResponse {
             key_id: Some(key.arn.clone()),
             signature: Some(Blob(std::mem::take(&mut *signature.0))),
@@ -41,13 +48,13 @@ impl Kms {
     ///
     /// # Errors
     /// As the operation declares.
-    pub async fn verify(
+    pub(crate) async fn verify(
         &self,
         scope: &Scope,
         input: VerifyRequest,
     ) -> Result<VerifyResponse, Exception> {
-        self.check_tokens(input.grant_tokens.as_deref())?;
-        let usable = Usable::find(&self.partition(scope), &input.key_id)?;
+        self.grants.check_tokens(input.grant_tokens.as_deref())?;
+        let usable = Usable::find(&self.records.partition(scope), &input.key_id)?;
         let key = &usable.key;
         let named: SigningAlgorithmSpec = algorithm_of(key, &input.signing_algorithm, "Verify")?;
         let message = message(key, named, input.message_type.as_deref(), input.message)?;
@@ -56,13 +63,13 @@ impl Kms {
             message,
             signature: input.signature.0,
         };
-        let verified = self.perform(key, task).await?;
+        let verified = self.executor.perform(key, task).await?;
         verified.map_err(|unfit| match unfit {
             Unfit::NotAuthentic => invalid_signature(),
             Unfit::BadLength | Unfit::BadForm => unforeseen(unfit),
         })?;
         stop_dry_run(input.dry_run)?;
-        self.used(key, Tracked::Verify);
+        self.uses.used(key, Tracked::Verify);
         Ok(VerifyResponse {
             key_id: Some(key.arn.clone()),
             signature_valid: Some(true),

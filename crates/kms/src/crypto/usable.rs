@@ -9,11 +9,31 @@ use tokio::time::Instant;
 
 use super::{additional_data, ciphertext};
 use crate::catalogue::Partition;
+use crate::fleet::Fleet;
 use crate::gate::Passage;
 use crate::key::{Snapshot, check_usable, find_for_use, material_id, spec};
+use crate::key_store::KeyStores;
 use crate::key_store::{Failure, KeyStore};
-use crate::kms::Kms;
+use crate::records::Records;
 use crate::translate;
+
+/// Runs operations with keys where the keys are.
+#[derive(Debug)]
+pub(crate) struct Executor {
+    records: Arc<Records>,
+    fleet: Arc<Fleet>,
+    stores: Arc<KeyStores>,
+}
+
+impl Executor {
+    pub(crate) fn new(records: &Arc<Records>, fleet: &Arc<Fleet>, stores: &Arc<KeyStores>) -> Self {
+        Self {
+            records: Arc::clone(records),
+            fleet: Arc::clone(fleet),
+            stores: Arc::clone(stores),
+        }
+    }
+}
 
 /// A key that may be used, and the passage under which it is.
 pub(super) struct Usable {
@@ -67,7 +87,7 @@ impl Usable {
     }
 }
 
-impl Kms {
+impl Executor {
     /// Runs an operation with an AES key where the key is.
     pub(super) async fn run(
         &self,
@@ -92,22 +112,27 @@ impl Kms {
         passage: Passage,
         operation: Operation<'_>,
     ) -> Result<Output, Failure> {
-        let now = || self.config.clock.now();
-        if self.keeps_quotas() && !self.quotas.store_permits(&store.scope, &store.id, now()) {
+        let now = || self.records.config.clock.now();
+        if self.records.keeps_quotas()
+            && !self
+                .records
+                .quotas
+                .store_permits(&store.scope, &store.id, now())
+        {
             return Err(Failure::OverQuota);
         }
         let live = store.live.load_full().ok_or(Failure::Disconnected)?;
         if live.fence.epoch != passage.epoch() {
             return Err(Failure::Disconnected);
         }
-        let session = self.keeps_quotas().then(|| live.calls.take());
+        let session = self.records.keeps_quotas().then(|| live.calls.take());
         if matches!(session, Some(None)) {
             return Err(Failure::NoSessionFree);
         }
-        let deadline = Instant::now() + self.config.operation_deadline;
+        let deadline = Instant::now() + self.records.config.operation_deadline;
         let outcome = live.execute(operation, deadline).await;
         // The output is wiped when it does not leave.
-        self.leave(store, passage).await?;
+        self.stores.leave(store, passage).await?;
         outcome
     }
 
@@ -120,7 +145,11 @@ impl Kms {
         let material = key.material()?;
         let kind = spec::kind(key.record.spec).filter(|_| key.store.is_none());
         let performed = match kind {
-            Some(kind) => self.fleet.perform(&self.config, kind, material, task).await,
+            Some(kind) => {
+                self.fleet
+                    .perform(&self.records.config, kind, material, task)
+                    .await
+            }
             None => Err(Failure::Refused(Refusal::KeyForbids)),
         };
         match performed {

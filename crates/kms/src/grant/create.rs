@@ -4,32 +4,33 @@ use portcullis_api::{Code, Exception, Operation, Scope};
 use portcullis_seam::draw;
 use portcullis_store::{Expect, Transaction};
 
+use super::Grants;
 use super::record::{GrantRecord, Terms};
 use super::terms::terms;
 use super::token::token;
 use crate::catalogue::Partition;
 use crate::crypto::stop_dry_run;
 use crate::key::{Snapshot, check_permitted, find_shared};
-use crate::kms::{Kms, encode};
+use crate::records::encode;
 
 /// Grants of one key (KMS resource quotas).
 const GRANTS_A_KEY_MAX: usize = 50_000;
 
-impl Kms {
+impl Grants {
     /// CreateGrant. The grant is in force when it is acknowledged.
     ///
     /// # Errors
     /// As the operation declares; ValidationException.
-    pub async fn create_grant(
+    pub(crate) async fn create_grant(
         &self,
         scope: &Scope,
         input: CreateGrantRequest,
     ) -> Result<CreateGrantResponse, Exception> {
         self.check_tokens(input.grant_tokens.as_deref())?;
-        let asking = self.partition(scope);
+        let asking = self.records.partition(scope);
         let key = find_shared(&asking, &input.key_id)?;
         let terms = terms(&input, key.record.spec, key.record.usage)?;
-        let home = self.partition(&key.scope);
+        let home = self.records.partition(&key.scope);
         let _changing = home.control.lock().await;
         // Whatever became of the key while this waited.
         let key = find_shared(&asking, &key.arn)?;
@@ -50,11 +51,11 @@ impl Kms {
                     return Err(Exception::new(Code::LimitExceeded, text));
                 }
                 stop_dry_run(input.dry_run)?;
-                let id: [u8; 32] = draw(&*self.config.entropy);
+                let id: [u8; 32] = draw(&*self.records.config.entropy);
                 let grant = GrantRecord {
                     id: HEXLOWER.encode(&id),
                     key: key.record.id,
-                    created_ms: self.now_ms(),
+                    created_ms: self.records.now_ms(),
                     name: input.name,
                     issuing_account: scope.account.clone(),
                     terms,
@@ -63,7 +64,7 @@ impl Kms {
                 grant
             }
         };
-        let config = &self.config;
+        let config = &self.records.config;
         let account = &key.scope.account;
         Ok(CreateGrantResponse {
             grant_token: Some(token(account, &grant, &config.device_key, &*config.entropy)),
@@ -76,7 +77,7 @@ impl Kms {
         let put = Transaction::new()
             .expect(&*name, Expect::Absent)
             .put(&*name, encode(grant));
-        self.commit(put).await?;
+        self.records.commit(put).await?;
         home.grants.insert(grant.clone());
         Ok(())
     }

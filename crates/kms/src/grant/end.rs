@@ -4,26 +4,26 @@ use portcullis_api::kms::{RetireGrantRequest, RevokeGrantRequest};
 use portcullis_api::{Code, Exception, KeyId, Scope};
 use portcullis_store::{Expect, Transaction};
 
+use super::Grants;
 use super::record::{GrantRecord, check_id, not_found};
 use super::token::TokenParts;
 use crate::catalogue::Partition;
 use crate::crypto::stop_dry_run;
 use crate::key::find_shared;
-use crate::kms::Kms;
 
-impl Kms {
+impl Grants {
     /// RevokeGrant: the key's side ends a grant. Works in every state of the key.
     ///
     /// # Errors
     /// NotFoundException, InvalidArnException, InvalidGrantIdException, DryRunOperationException.
-    pub async fn revoke_grant(
+    pub(crate) async fn revoke_grant(
         &self,
         scope: &Scope,
         input: RevokeGrantRequest,
     ) -> Result<(), Exception> {
-        let key = find_shared(&self.partition(scope), &input.key_id)?;
+        let key = find_shared(&self.records.partition(scope), &input.key_id)?;
         check_id(&input.grant_id)?;
-        let home = self.partition(&key.scope);
+        let home = self.records.partition(&key.scope);
         let place = (key.record.id, input.grant_id.as_str());
         self.end_grant(&home, place, input.dry_run).await
     }
@@ -34,12 +34,12 @@ impl Kms {
     /// # Errors
     /// NotFoundException, InvalidArnException, InvalidGrantIdException, InvalidGrantTokenException,
     /// DryRunOperationException.
-    pub async fn retire_grant(
+    pub(crate) async fn retire_grant(
         &self,
         scope: &Scope,
         input: RetireGrantRequest,
     ) -> Result<(), Exception> {
-        let (home, key, grant) = self.find_retired(&self.partition(scope), &input)?;
+        let (home, key, grant) = self.find_retired(&self.records.partition(scope), &input)?;
         self.end_grant(&home, (key, &grant), input.dry_run).await
     }
 
@@ -69,7 +69,11 @@ impl Kms {
             (None, Some(key), Some(grant)) => {
                 check_id(grant)?;
                 let key = find_shared(asking, key)?;
-                Ok((self.partition(&key.scope), key.record.id, grant.clone()))
+                Ok((
+                    self.records.partition(&key.scope),
+                    key.record.id,
+                    grant.clone(),
+                ))
             }
             (None | Some(_), _, _) => Err(Exception::new(
                 Code::Validation,
@@ -88,11 +92,11 @@ impl Kms {
         let missing = || not_found(grant, &home.scope.key_arn(&key));
         home.grants.get(&key, grant).ok_or_else(missing)?;
         let name = GrantRecord::record_key(&home.scope, &key, grant);
-        let record = self.config.store.get(&name).ok_or_else(missing)?;
+        let record = self.records.config.store.get(&name).ok_or_else(missing)?;
         stop_dry_run(dry_run)?;
         let expect = Expect::Revision(record.revision);
         let delete = Transaction::new().expect(&*name, expect).delete(&*name);
-        self.commit(delete).await?;
+        self.records.commit(delete).await?;
         home.grants.remove(&key, grant);
         Ok(())
     }

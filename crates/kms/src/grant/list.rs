@@ -3,31 +3,31 @@ use std::sync::Arc;
 use portcullis_api::kms::{ListGrantsRequest, ListGrantsResponse, ListRetirableGrantsRequest};
 use portcullis_api::{Code, Exception, Scope};
 
+use super::Grants;
 use super::record::{GrantRecord, check_id};
 use super::terms::check_principal;
 use crate::key::find_shared;
-use crate::kms::Kms;
 use crate::paging::{Asked, page};
 
 /// Limit of both operations (API, ListGrants).
 const PAGE_DEFAULT: usize = 50;
 const PAGE_MAX: usize = 100;
 
-impl Kms {
+impl Grants {
     /// ListGrants, in the order of the grant IDs. Works in every state of the key.
     ///
     /// # Errors
     /// NotFoundException, InvalidArnException, InvalidGrantIdException, InvalidMarkerException.
-    pub async fn list_grants(
+    pub(crate) async fn list_grants(
         &self,
         scope: &Scope,
         input: ListGrantsRequest,
     ) -> Result<ListGrantsResponse, Exception> {
-        let key = find_shared(&self.partition(scope), &input.key_id)?;
+        let key = find_shared(&self.records.partition(scope), &input.key_id)?;
         if let Some(id) = &input.grant_id {
             check_id(id)?;
         }
-        let home = self.partition(&key.scope);
+        let home = self.records.partition(&key.scope);
         let grantee = |grant: &GrantRecord| {
             let grantee = &grant.terms.grantee;
             let principal = input.grantee_principal.as_deref();
@@ -59,7 +59,7 @@ impl Kms {
     ///
     /// # Errors
     /// InvalidArnException, InvalidMarkerException, ValidationException.
-    pub async fn list_retirable_grants(
+    pub(crate) async fn list_retirable_grants(
         &self,
         scope: &Scope,
         input: ListRetirableGrantsRequest,
@@ -75,7 +75,7 @@ impl Kms {
                 return Err(Exception::new(Code::Validation, text));
             }
         };
-        let partition = self.partition(scope);
+        let partition = self.records.partition(scope);
         let mut accounts = partition.other_accounts();
         accounts.push(partition);
         accounts.sort_by(|one, other| one.scope.cmp(&other.scope));

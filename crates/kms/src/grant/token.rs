@@ -8,8 +8,8 @@ use portcullis_api::{AccountId, Code, Exception, KeyId};
 use portcullis_hsm::DeviceKey;
 use portcullis_seam::Entropy;
 
+use super::Grants;
 use super::record::GrantRecord;
-use crate::kms::Kms;
 
 /// Under which name tokens are sealed.
 const TOKEN: &str = "kms-grant-token";
@@ -47,13 +47,13 @@ impl TokenParts {
     }
 }
 
-impl Kms {
+impl Grants {
     /// What a grant token says.
     ///
     /// # Errors
     /// InvalidGrantTokenException for what CreateGrant did not give out here.
     pub(super) fn read_token(&self, token: &str) -> Result<TokenParts, Exception> {
-        TokenParts::parse(token, &self.config.device_key).ok_or_else(|| {
+        TokenParts::parse(token, &self.records.config.device_key).ok_or_else(|| {
             Exception::new(
                 Code::InvalidGrantToken,
                 "The grant token is not one that CreateGrant gave out. Give it as it was, whole.",

@@ -5,25 +5,26 @@ use portcullis_hsm::HsmKeyId;
 use portcullis_seam::draw;
 use portcullis_store::{Expect, Transaction};
 
+use super::create::KeyCreation;
 use super::{KeyRecord, Materials, Snapshot, find_for_management};
-use crate::kms::{Kms, encode};
+use crate::records::encode;
 use crate::translate;
 
 /// Keys of one commit: some two megabytes of records.
 const BATCH: usize = 5_000;
 
-impl Kms {
+impl KeyCreation {
     /// Makes `count` more built-in keys like one that exists, in few commits: for worlds.
     ///
     /// # Errors
     /// KMSInternalException when they cannot be stored.
-    pub async fn create_keys_like(
+    pub(crate) async fn create_keys_like(
         &self,
         scope: &Scope,
         like: &KeyId,
         count: usize,
     ) -> Result<(), Exception> {
-        let partition = self.partition(scope);
+        let partition = self.records.partition(scope);
         let like = find_for_management(&partition, &like.to_string())?;
         let mut left = count;
         while left > 0 {
@@ -34,7 +35,11 @@ impl Kms {
                 let version = record.materials.current()?;
                 Some((version.hsm_key, scope.key_arn(&record.id)))
             });
-            let made = self.fleet.create_keys(&self.config, materials).await;
+            let made = self
+                .keys
+                .fleet
+                .create_keys(&self.records.config, materials)
+                .await;
             made.map_err(|failure| translate::fleet(&failure))?;
             let mut put = Transaction::new();
             for record in &records {
@@ -43,7 +48,7 @@ impl Kms {
                     .expect(&*name, Expect::Absent)
                     .put(&*name, encode(record));
             }
-            let revision = self.commit(put).await?;
+            let revision = self.records.commit(put).await?;
             for record in records {
                 let id = record.id;
                 let snapshot = Snapshot::new(&partition.scope, record, revision, None);
@@ -54,9 +59,9 @@ impl Kms {
     }
 
     fn another(&self, like: &KeyRecord) -> KeyRecord {
-        let material = HsmKeyId(draw(&*self.config.entropy));
+        let material = HsmKeyId(draw(&*self.records.config.entropy));
         KeyRecord {
-            id: KeyId::from_random(draw(&*self.config.entropy)),
+            id: KeyId::from_random(draw(&*self.records.config.entropy)),
             materials: Materials::generated(material, like.created_ms),
             ..like.clone()
         }

@@ -10,16 +10,42 @@ use portcullis_seam::plant::{Bug, planted};
 use portcullis_store::{Expect, Transaction};
 
 use super::custom::{self, Chosen, Fixed};
+use super::keys::Keys;
 use super::policy::check_policy;
 use super::record::{MultiRegion, bound_name};
 use super::tags::tags;
 use super::{Home, KeyRecord, Materials, Requested, Rotation, Snapshot, describe, spec};
 use crate::catalogue::Partition;
 use crate::gate::Passage;
+use crate::key_store::KeyStores;
 use crate::key_store::{self, Connection, Failure, KeyStore, NewKey};
-use crate::kms::{Kms, encode, unsupported};
-use crate::shared::{ATTEMPTS_MAX, overtaken};
+use crate::records::Records;
+use crate::records::overtaken;
+use crate::records::{encode, unsupported};
+use crate::shared::ATTEMPTS_MAX;
 use crate::translate;
+
+/// Makes keys.
+#[derive(Debug)]
+pub(crate) struct KeyCreation {
+    pub(super) records: Arc<Records>,
+    pub(super) keys: Arc<Keys>,
+    pub(super) stores: Arc<KeyStores>,
+}
+
+impl KeyCreation {
+    pub(crate) fn new(
+        records: &Arc<Records>,
+        keys: &Arc<Keys>,
+        stores: &Arc<KeyStores>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            records: Arc::clone(records),
+            keys: Arc::clone(keys),
+            stores: Arc::clone(stores),
+        })
+    }
+}
 
 /// Customer keys in an account and Region (KMS resource quotas), where quotas are kept.
 pub(super) const KEYS_MAX: usize = 100_000;
@@ -234,23 +260,23 @@ enum NotPut {
     Failed(Exception),
 }
 
-impl Kms {
+impl KeyCreation {
     /// CreateKey.
     ///
     /// # Errors
     /// As the operation declares; UnsupportedOperationException for what is not built.
-    pub async fn create_key(
+    pub(crate) async fn create_key(
         &self,
         scope: &Scope,
         mut input: CreateKeyRequest,
     ) -> Result<CreateKeyResponse, Exception> {
         let is_multi_region = input.multi_region == Some(true);
-        let bits = draw(&*self.config.entropy);
+        let bits = draw(&*self.records.config.entropy);
         let id = match custom::take_id(&mut input.tags)? {
             Some(id) if id.is_multi_region() != is_multi_region => {
                 return Err(custom::other_kind(&id));
             }
-            Some(id) if self.partition(scope).keys.get(&id).is_some() => {
+            Some(id) if self.records.partition(scope).keys.get(&id).is_some() => {
                 return Err(custom::taken(&id));
             }
             Some(id) => id,
@@ -264,7 +290,7 @@ impl Kms {
     ///
     /// # Errors
     /// As CreateKey.
-    pub async fn create_key_as(
+    pub(crate) async fn create_key_as(
         &self,
         scope: &Scope,
         id: KeyId,
@@ -277,10 +303,10 @@ impl Kms {
             chosen,
         } = wanted(scope, &id, &mut input)?;
         if input.custom_key_store_id.is_none() {
-            self.check_has_fleet()?;
+            self.records.check_has_fleet()?;
         }
-        let partition = self.partition(scope);
-        if self.keeps_quotas() && partition.keys.len() >= KEYS_MAX {
+        let partition = self.records.partition(scope);
+        if self.records.keeps_quotas() && partition.keys.len() >= KEYS_MAX {
             let text = format!("There are {KEYS_MAX} keys already. Delete some, then try again.");
             return Err(Exception::new(Code::LimitExceeded, text));
         }
@@ -306,7 +332,7 @@ impl Kms {
             Some(store) => Some(self.create_in_store(&partition, store, &new).await?),
         };
         let home = store.as_ref().map(|(store, _passage)| store.id.clone());
-        let created_ms = self.now_ms();
+        let created_ms = self.records.now_ms();
         let record = KeyRecord {
             id,
             created_ms,
@@ -336,7 +362,7 @@ impl Kms {
 
     /// The key that the HSMs shall have.
     fn new_key(&self, id: &KeyId, label: String, chosen: Option<&Chosen>) -> NewKey {
-        let drawn = || HsmKeyId(draw(&*self.config.entropy));
+        let drawn = || HsmKeyId(draw(&*self.records.config.entropy));
         let named = |chosen: &Chosen| chosen.hsm_key(bound_name(id, &label));
         NewKey {
             id: chosen.map_or_else(drawn, named),
@@ -351,12 +377,17 @@ impl Kms {
         chosen: Option<Chosen>,
     ) -> Result<(), Exception> {
         if let Some(Chosen { material, .. }) = chosen {
-            return self.keep_material(new.id, &new.label, material).await;
+            return self.keys.keep_material(new.id, &new.label, material).await;
         }
-        let (config, label) = (&self.config, new.label.clone());
+        let (config, label) = (&self.records.config, new.label.clone());
         let made = match spec::kind(spec) {
-            None => self.fleet.create_key(config, new.id, label).await,
-            Some(kind) => self.fleet.create_secret_key(config, new.id, kind).await,
+            None => self.keys.fleet.create_key(config, new.id, label).await,
+            Some(kind) => {
+                self.keys
+                    .fleet
+                    .create_secret_key(config, new.id, kind)
+                    .await
+            }
         };
         made.map_err(|failure| translate::fleet(&failure))
     }
@@ -377,7 +408,11 @@ impl Kms {
             return Err(not_connected(&store));
         }
         // Rule KEY-14: the cluster has two active HSMs in different Availability Zones.
-        let cluster = self.config.clusters.cluster(&store.scope, &record.cluster);
+        let cluster = self
+            .records
+            .config
+            .clusters
+            .cluster(&store.scope, &record.cluster);
         let cluster =
             key_store::found(&record.cluster, cluster.as_ref()).map_err(|missing| Exception {
                 code: Code::CloudHsmClusterInvalidConfiguration,
@@ -388,9 +423,13 @@ impl Kms {
             return Err(not_connected(&store));
         };
         // Rule ST-24: before the HSMs have a key whose record cannot be written.
-        self.check_storage()?;
+        self.records.check_storage()?;
         let is_member = |hsm: &HsmId| {
-            let cluster = self.config.clusters.cluster(&store.scope, &record.cluster);
+            let cluster = self
+                .records
+                .config
+                .clusters
+                .cluster(&store.scope, &record.cluster);
             let hsms = cluster.iter().flat_map(|cluster| &cluster.hsms);
             let mut stay = hsms.filter(|one| one.state != HsmState::DeleteInProgress);
             stay.any(|one| one.id == *hsm)
@@ -416,16 +455,18 @@ impl Kms {
         for _ in 0..ATTEMPTS_MAX {
             match self.try_new_key(partition, &key, home.as_ref()).await {
                 Ok(key) => return Ok(key),
-                Err(NotPut::Overtaken) => self.keep_up().await?,
+                Err(NotPut::Overtaken) => self.stores.keep_up().await?,
                 // Where the store is elsewhere nobody knows whether the key is there. Rule SHARE-07.
-                Err(NotPut::Failed(exception)) if self.shares_store() => return Err(exception),
+                Err(NotPut::Failed(exception)) if self.records.shares_store() => {
+                    return Err(exception);
+                }
                 Err(NotPut::Failed(exception) | NotPut::Disconnected(exception)) => {
-                    self.delete_material(&key).await;
+                    self.keys.delete_material(&key).await;
                     return Err(exception);
                 }
             }
         }
-        self.delete_material(&key).await;
+        self.keys.delete_material(&key).await;
         Err(overtaken())
     }
 
@@ -437,7 +478,7 @@ impl Kms {
         key: &Snapshot,
         home: Option<&(Arc<KeyStore>, Passage)>,
     ) -> Result<Arc<Snapshot>, NotPut> {
-        let _changing = if self.shares_store() {
+        let _changing = if self.records.shares_store() {
             Some(partition.control.lock().await)
         } else {
             None
@@ -458,7 +499,7 @@ impl Kms {
         if planted(Bug::KeyAcknowledgedBeforeCommit) {
             put = Transaction::new();
         }
-        let revision = self.try_commit(put).await.map_err(|error| {
+        let revision = self.records.try_commit(put).await.map_err(|error| {
             // By another facade, or by a change of the key store that leaves it CONNECTED: its name.
             if error.conflict().is_some_and(|record| record != name) {
                 NotPut::Overtaken
@@ -469,33 +510,5 @@ impl Kms {
         let made = Arc::new(key.changed(key.record.clone(), revision));
         partition.keys.insert(made.record.id, Arc::clone(&made));
         Ok(made)
-    }
-
-    /// Deletes every version of the material that the key has in no other Region. Best effort; says
-    /// whether all is gone everywhere.
-    pub(super) async fn delete_material(&self, key: &Snapshot) -> bool {
-        let mut gone = true;
-        for version in key
-            .record
-            .materials
-            .all()
-            .iter()
-            .filter(|it| it.is_present())
-        {
-            gone &= self.delete_version(key, version.hsm_key).await;
-        }
-        gone
-    }
-
-    /// As [`delete_material`](Self::delete_material), one version.
-    pub(super) async fn delete_version(&self, key: &Snapshot, id: HsmKeyId) -> bool {
-        match &key.store {
-            None if self.is_shared(&key.scope, &key.record.id, id) => true,
-            None => self.fleet.delete_key(&self.config, id).await.is_ok(),
-            Some(store) => match store.live.load_full() {
-                Some(live) => live.delete_key(id).await,
-                None => false,
-            },
-        }
     }
 }

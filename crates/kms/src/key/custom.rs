@@ -5,7 +5,7 @@ use portcullis_api::{Code, Exception, KeyId};
 use portcullis_hsm::{HsmKeyId, SecretKey};
 use zeroize::Zeroizing;
 
-use super::import::Material;
+use super::keep::Material;
 use super::material::MaterialId;
 use super::spec;
 

@@ -9,6 +9,7 @@ use portcullis_api::{Code, EpochSeconds, Exception, Operation, Scope};
 use portcullis_seam::Timestamp;
 use portcullis_store::{Expect, Transaction};
 
+use super::keys::Keys;
 use super::last_use::LastUse;
 use super::permission::check_permitted;
 use super::relatives::{Change, Held};
@@ -16,27 +17,36 @@ use super::state::check_customers;
 use super::{Requested, Snapshot};
 use crate::alias::alias_key;
 use crate::catalogue::Partition;
-use crate::events::{EventRecord, event_id};
 use crate::grant::GrantRecord;
-use crate::kms::Kms;
+use crate::records::Records;
+
+/// Deletes keys, on their day.
+#[derive(Debug)]
+pub(crate) struct KeyDeletion {
+    records: Arc<Records>,
+    keys: Arc<Keys>,
+}
+
+impl KeyDeletion {
+    pub(crate) fn new(records: &Arc<Records>, keys: &Arc<Keys>) -> Arc<Self> {
+        Arc::new(Self {
+            records: Arc::clone(records),
+            keys: Arc::clone(keys),
+        })
+    }
+}
 
 /// Rule KEY-15: the waiting period is 7 to 30 days, 30 by default (API, ScheduleKeyDeletion).
 const WINDOW_DAYS: std::ops::RangeInclusive<i32> = 7..=30;
 const WINDOW_DAYS_DEFAULT: i32 = 30;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How often keys whose day has come are looked for.
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
-
-/// Rule TIME-04: every hour of the services' clock, if that passes sooner.
-const SWEEP_EVERY_SIMULATED: Duration = Duration::from_secs(60 * 60);
-
-impl Kms {
+impl KeyDeletion {
     /// ScheduleKeyDeletion. Works while the key store is disconnected.
     ///
     /// # Errors
     /// NotFoundException, KMSInvalidStateException, ValidationException.
-    pub async fn schedule_key_deletion(
+    pub(crate) async fn schedule_key_deletion(
         &self,
         scope: &Scope,
         input: ScheduleKeyDeletionRequest,
@@ -51,7 +61,7 @@ impl Kms {
                 "PendingWindowInDays must be from 7 to 30.",
             )
         })?;
-        let held = self.hold(scope, &input.key_id).await?;
+        let held = self.keys.hold(scope, &input.key_id).await?;
         let key = &held.key;
         check_customers(key)?;
         check_permitted(Operation::ScheduleKeyDeletion, key)?;
@@ -59,11 +69,14 @@ impl Kms {
             let window_days = u8::try_from(window).unwrap_or(u8::MAX);
             (Requested::PendingReplicaDeletion { window_days }, None)
         } else {
-            let at = self.config.clock.now().plus(DAY * window);
+            let at = self.records.config.clock.now().plus(DAY * window);
             let requested = Requested::PendingDeletion { at_ms: at.millis() };
             (requested, Some(EpochSeconds(at.seconds())))
         };
-        let key = self.put_requested(&held.partition, key, requested).await?;
+        let key = self
+            .keys
+            .put_requested(&held.partition, key, requested)
+            .await?;
         Ok(ScheduleKeyDeletionResponse {
             key_id: Some(key.arn.clone()),
             deletion_date: date,
@@ -76,14 +89,15 @@ impl Kms {
     ///
     /// # Errors
     /// NotFoundException; KMSInvalidStateException when it is not pending deletion.
-    pub async fn cancel_key_deletion(
+    pub(crate) async fn cancel_key_deletion(
         &self,
         scope: &Scope,
         input: CancelKeyDeletionRequest,
     ) -> Result<CancelKeyDeletionResponse, Exception> {
-        let held = self.hold(scope, &input.key_id).await?;
+        let held = self.keys.hold(scope, &input.key_id).await?;
         check_permitted(Operation::CancelKeyDeletion, &held.key)?;
         let key = self
+            .keys
             .put_requested(&held.partition, &held.key, Requested::Disabled)
             .await?;
         Ok(CancelKeyDeletionResponse {
@@ -91,28 +105,11 @@ impl Kms {
         })
     }
 
-    /// Tells of what KMS did with a key by itself.
-    pub(super) fn tell(
-        &self,
-        key: &Snapshot,
-        name: &'static str,
-        additional: Vec<(&'static str, String)>,
-    ) {
-        self.events.record(EventRecord {
-            id: event_id(&*self.config.entropy),
-            at: self.config.clock.now(),
-            scope: (*key.scope).clone(),
-            name,
-            key_arn: key.arn.clone(),
-            additional,
-        });
-    }
-
     /// The records that the relatives of a replica have when it is gone. Rule LIFE-21: the waiting
     /// period of a primary begins when its last replica is gone.
     fn without(&self, key: &Snapshot) -> Vec<Change> {
-        let now = self.config.clock.now();
-        let relatives = self.relatives(key).into_iter();
+        let now = self.records.config.clock.now();
+        let relatives = self.keys.relatives(key).into_iter();
         let without = |(partition, relative): (Arc<Partition>, Arc<Snapshot>)| {
             let mut record = relative.record.clone();
             if let Some(regions) = &mut record.multi_region {
@@ -133,26 +130,8 @@ impl Kms {
         relatives.map(without).collect()
     }
 
-    /// Deletes keys on their day, for as long as somebody holds KMS.
-    pub(crate) fn start_sweeping(self: &Arc<Self>) {
-        let rest = (SWEEP_EVERY, SWEEP_EVERY_SIMULATED);
-        self.keep_doing(rest, |kms| async move { kms.tend_once().await });
-    }
-
-    /// What is due by now is done: keys whose day has come are deleted, connects and disconnects
-    /// whose time is over end. What fails is logged and tried again in the next round.
-    pub async fn tend_once(&self) {
-        for partition in self.catalogue.all() {
-            self.sweep(&partition).await;
-            self.expire_materials(&partition).await;
-            self.rotate_due(&partition).await;
-            self.end_changes(&partition).await;
-            self.end_due(&partition).await;
-        }
-    }
-
-    async fn sweep(&self, partition: &Partition) {
-        let now = self.config.clock.now();
+    pub(super) async fn sweep(&self, partition: &Partition) {
+        let now = self.records.config.clock.now();
         let mut due: Vec<Arc<Snapshot>> = partition
             .keys
             .iter()
@@ -168,8 +147,11 @@ impl Kms {
     }
 
     async fn delete_if_due(&self, key: &Snapshot) -> Result<(), Exception> {
-        let held = self.hold(&key.scope, &key.record.id.to_string()).await?;
-        if is_due(&held.key, self.config.clock.now()) {
+        let held = self
+            .keys
+            .hold(&key.scope, &key.record.id.to_string())
+            .await?;
+        if is_due(&held.key, self.records.config.clock.now()) {
             self.delete(&held).await?;
         }
         Ok(())
@@ -201,7 +183,7 @@ impl Kms {
             let name = GrantRecord::record_key(&partition.scope, &grant.key, &grant.id);
             delete = delete.delete(name);
         }
-        self.commit_with(delete, self.without(key)).await?;
+        self.keys.commit_with(delete, self.without(key)).await?;
         partition.keys.remove(&key.record.id);
         partition.grants.remove_key(&key.record.id);
         for alias in &aliases {
@@ -210,12 +192,13 @@ impl Kms {
         // Rule KEY-18: one attempt, best effort; what cannot be reached keeps an orphan.
         let deletion = Deletion {
             of: key,
-            material_gone: self.delete_material(key).await,
+            material_gone: self.keys.delete_material(key).await,
         };
         if !deletion.material_gone {
             tracing::warn!(key = key.arn, materials = ?key.record.materials, "orphaned key material");
         }
-        self.tell(key, "DeleteKey", deletion.additional_event_data());
+        self.records
+            .tell(key, "DeleteKey", deletion.additional_event_data());
         Ok(())
     }
 }

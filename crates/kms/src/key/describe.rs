@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use portcullis_api::kms::{
     DescribeKeyRequest, DescribeKeyResponse, KeyMetadata, KeySpec, KeyState,
     UpdateKeyDescriptionRequest,
@@ -5,29 +7,59 @@ use portcullis_api::kms::{
 use portcullis_api::{Exception, Operation, Scope};
 use portcullis_hsm::HsmKeyId;
 
+use super::create::KeyCreation;
+use super::keys::Keys;
 use super::replicate;
+use super::replicate::Replication;
 use super::rotation::{date, expiration_model};
 use super::spec::{self, Algorithms};
 use super::{KeyRecord, Origin, Requested, Snapshot, find_for_use};
-use crate::kms::Kms;
+use crate::records::Records;
 
-impl Kms {
+/// Shows keys, and changes their description.
+#[derive(Debug)]
+pub(crate) struct KeyDescription {
+    records: Arc<Records>,
+    keys: Arc<Keys>,
+    creation: Arc<KeyCreation>,
+    replication: Arc<Replication>,
+}
+
+impl KeyDescription {
+    pub(crate) fn new(
+        records: &Arc<Records>,
+        keys: &Arc<Keys>,
+        creation: &Arc<KeyCreation>,
+        replication: &Arc<Replication>,
+    ) -> Self {
+        Self {
+            records: Arc::clone(records),
+            keys: Arc::clone(keys),
+            creation: Arc::clone(creation),
+            replication: Arc::clone(replication),
+        }
+    }
+}
+
+impl KeyDescription {
     /// DescribeKey. Works in every state.
     ///
     /// # Errors
     /// NotFoundException, InvalidArnException.
-    pub async fn describe_key(
+    pub(crate) async fn describe_key(
         &self,
         scope: &Scope,
         input: DescribeKeyRequest,
     ) -> Result<DescribeKeyResponse, Exception> {
-        self.make_managed_key(scope, &input.key_id).await?;
-        let partition = self.partition(scope);
+        self.creation.make_managed_key(scope, &input.key_id).await?;
+        let partition = self.records.partition(scope);
         let mut key = find_for_use(&partition, &input.key_id)?;
         if let Some(turn) = &key.turn {
             // Rule TIME-06: what was described often enough is over before it is described again.
-            self.end_change(&key.scope, &key.record.id).await;
-            self.config.pacing.describe(turn);
+            self.replication
+                .end_change(&key.scope, &key.record.id)
+                .await;
+            self.records.config.pacing.describe(turn);
             key = find_for_use(&partition, &input.key_id)?;
         }
         Ok(DescribeKeyResponse {
@@ -36,21 +68,22 @@ impl Kms {
     }
 }
 
-impl Kms {
+impl KeyDescription {
     /// UpdateKeyDescription.
     ///
     /// # Errors
     /// NotFoundException, KMSInvalidStateException.
-    pub async fn update_key_description(
+    pub(crate) async fn update_key_description(
         &self,
         scope: &Scope,
         input: UpdateKeyDescriptionRequest,
     ) -> Result<(), Exception> {
         let operation = Operation::UpdateKeyDescription;
-        self.change_key(scope, operation, &input.key_id, |record| {
-            record.description = input.description;
-        })
-        .await
+        self.keys
+            .change_key(scope, operation, &input.key_id, |record| {
+                record.description = input.description;
+            })
+            .await
     }
 }
 

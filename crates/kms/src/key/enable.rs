@@ -4,18 +4,19 @@ use portcullis_api::kms::{DisableKeyRequest, EnableKeyRequest};
 use portcullis_api::{Exception, Operation, Scope};
 use portcullis_store::{Expect, Transaction};
 
+use super::keys::Keys;
 use super::permission::check_permitted;
 use super::state::check_customers;
 use super::{KeyRecord, Requested, Snapshot, find_for_management};
 use crate::catalogue::Partition;
-use crate::kms::{Kms, encode};
+use crate::records::encode;
 
-impl Kms {
+impl Keys {
     /// EnableKey. In a store that is not CONNECTED it takes effect when the store is connected.
     ///
     /// # Errors
     /// NotFoundException, KMSInvalidStateException.
-    pub async fn enable_key(
+    pub(crate) async fn enable_key(
         &self,
         scope: &Scope,
         input: EnableKeyRequest,
@@ -29,7 +30,7 @@ impl Kms {
     ///
     /// # Errors
     /// NotFoundException, KMSInvalidStateException.
-    pub async fn disable_key(
+    pub(crate) async fn disable_key(
         &self,
         scope: &Scope,
         input: DisableKeyRequest,
@@ -46,7 +47,7 @@ impl Kms {
         key_id: &str,
         requested: Requested,
     ) -> Result<(), Exception> {
-        let now_ms = self.now_ms();
+        let now_ms = self.records.now_ms();
         let change = |record: &mut KeyRecord| {
             record.requested = requested;
             if requested == Requested::Enabled {
@@ -80,7 +81,7 @@ impl Kms {
         key_id: &str,
         decide: impl FnOnce(&Snapshot) -> Result<KeyRecord, Exception>,
     ) -> Result<(), Exception> {
-        let partition = self.partition(scope);
+        let partition = self.records.partition(scope);
         let _changing = partition.control.lock().await;
         let key = find_for_management(&partition, key_id)?;
         check_customers(&key)?;
@@ -113,7 +114,7 @@ impl Kms {
         let put = Transaction::new()
             .expect(&*name, expect)
             .put(&*name, encode(&record));
-        let revision = self.commit(put).await?;
+        let revision = self.records.commit(put).await?;
         let changed = Arc::new(key.changed(record, revision));
         partition
             .keys

@@ -19,19 +19,38 @@ use portcullis_api::kms::{
     ImportKeyMaterialResponse, KeySpec,
 };
 use portcullis_api::{Blob, Code, EpochSeconds, Exception, Operation, Region, Scope, SecretBlob};
-use portcullis_hsm::{HsmKeyId, Refusal, SecretKey};
+use portcullis_hsm::{Refusal, SecretKey};
 use portcullis_seam::WorkClass;
 use zeroize::Zeroizing;
 
-use super::material::{Import, MaterialId, Materials, PublicDer, Role, Version};
+use super::keep::Material;
+use super::keys::Keys;
+use super::material::{Import, MaterialId, Materials, Role, Version};
 use super::permission::check_permitted;
 use super::relatives::{Held, primary_elsewhere};
 use super::rotation::date;
 use super::wrapping::{self, Wrapping, WrappingKey};
 use super::{KeyRecord, Origin, Snapshot, find_for_management, spec};
 use crate::catalogue::Partition;
-use crate::kms::{Kms, unsupported};
+use crate::records::Records;
+use crate::records::unsupported;
 use crate::translate;
+
+/// Takes in key material that comes from outside.
+#[derive(Debug)]
+pub(crate) struct MaterialImport {
+    records: Arc<Records>,
+    keys: Arc<Keys>,
+}
+
+impl MaterialImport {
+    pub(crate) fn new(records: &Arc<Records>, keys: &Arc<Keys>) -> Arc<Self> {
+        Arc::new(Self {
+            records: Arc::clone(records),
+            keys: Arc::clone(keys),
+        })
+    }
+}
 
 /// How long a token and its wrapping key are valid (API, GetParametersForImport).
 const TOKEN_VALID_MS: u64 = 24 * 60 * 60 * 1000;
@@ -48,24 +67,6 @@ struct Token {
     valid_to_ms: u64,
     key_arn: String,
     private: Zeroizing<Vec<u8>>,
-}
-
-/// Material that comes from the caller.
-pub(super) enum Material {
-    Aes(Zeroizing<Vec<u8>>),
-    Other(SecretKey),
-}
-
-impl Material {
-    /// The public key, if it has one.
-    fn public_key(&self) -> Option<PublicDer> {
-        match self {
-            Self::Aes(_) => None,
-            Self::Other(key) => Some(key.public_key().to_vec())
-                .filter(|public| !public.is_empty())
-                .map(PublicDer),
-        }
-    }
 }
 
 /// What an import says of its material.
@@ -124,17 +125,17 @@ fn size(spec: &str) -> Result<KeySize, Exception> {
     }
 }
 
-impl Kms {
+impl MaterialImport {
     /// GetParametersForImport. The wrapping key is made by a worker.
     ///
     /// # Errors
     /// NotFoundException, KMSInvalidStateException, UnsupportedOperationException.
-    pub async fn get_parameters_for_import(
+    pub(crate) async fn get_parameters_for_import(
         &self,
         scope: &Scope,
         input: GetParametersForImportRequest,
     ) -> Result<GetParametersForImportResponse, Exception> {
-        let key = find_for_management(&self.partition(scope), &input.key_id)?;
+        let key = find_for_management(&self.records.partition(scope), &input.key_id)?;
         check_external(&key)?;
         check_permitted(Operation::GetParametersForImport, &key)?;
         let wrapping = algorithm(&input, key.record.spec)?;
@@ -149,12 +150,12 @@ impl Kms {
         })?;
         let token = Token {
             wrapping,
-            valid_to_ms: self.now_ms().saturating_add(TOKEN_VALID_MS),
+            valid_to_ms: self.records.now_ms().saturating_add(TOKEN_VALID_MS),
             key_arn: key.arn.clone(),
             private,
         };
         let plain = token.encode();
-        let config = &self.config;
+        let config = &self.records.config;
         let sealed = config.device_key.seal(TOKEN, &plain, &*config.entropy);
         Ok(GetParametersForImportResponse {
             key_id: Some(key.arn.clone()),
@@ -168,15 +169,15 @@ impl Kms {
     ///
     /// # Errors
     /// As the operation declares; ValidationException for a ValidTo that does not fit.
-    pub async fn import_key_material(
+    pub(crate) async fn import_key_material(
         &self,
         scope: &Scope,
         input: ImportKeyMaterialRequest,
     ) -> Result<ImportKeyMaterialResponse, Exception> {
-        let now_ms = self.now_ms();
+        let now_ms = self.records.now_ms();
         let expires_ms = expires(&input, now_ms)?;
         let (named, is_new) = (named(&input)?, input.import_type.as_deref() == Some(NEW));
-        let key = find_for_management(&self.partition(scope), &input.key_id)?;
+        let key = find_for_management(&self.records.partition(scope), &input.key_id)?;
         check_external(&key)?;
         check_permitted(Operation::ImportKeyMaterial, &key)?;
         let token = self.open_token(&key, &input.import_token.0)?;
@@ -213,19 +214,19 @@ impl Kms {
         arrival: Arrival,
         material: Material,
     ) -> Result<ImportKeyMaterialResponse, Exception> {
-        let held = self.hold(scope, key_id).await?;
+        let held = self.keys.hold(scope, key_id).await?;
         let key = &held.key;
         check_permitted(Operation::ImportKeyMaterial, key)?;
         let (id, hsm_key) = (arrival.id, arrival.id.as_hsm_key());
         let was_there = key.record.materials.of_hsm_key(hsm_key);
         let was_there = was_there.is_some_and(Version::is_present);
         let mut record = key.record.clone();
-        record.materials = self.listed_by_primary(key, &key.record.materials);
+        record.materials = self.keys.listed_by_primary(key, &key.record.materials);
         record.materials = imported(&record, primary_elsewhere(key), &arrival)?;
-        self.keep_material(hsm_key, &key.arn, material).await?;
+        self.keys.keep_material(hsm_key, &key.arn, material).await?;
         if let Err(exception) = self.put_imported(&held, record).await {
             if !was_there {
-                self.delete_version(key, hsm_key).await;
+                self.keys.delete_version(key, hsm_key).await;
             }
             return Err(exception);
         }
@@ -235,34 +236,16 @@ impl Kms {
         })
     }
 
-    /// Takes material that comes from the caller into the fleet.
-    pub(super) async fn keep_material(
-        &self,
-        hsm_key: HsmKeyId,
-        arn: &str,
-        material: Material,
-    ) -> Result<(), Exception> {
-        let (fleet, config) = (&self.fleet, &self.config);
-        let kept = match material {
-            Material::Aes(bytes) => {
-                let label = arn.to_owned();
-                fleet.import_key(config, hsm_key, label, &bytes).await
-            }
-            Material::Other(other) => fleet.keep_secret_key(config, hsm_key, other).await,
-        };
-        kept.map_err(|failure| translate::fleet(&failure))
-    }
-
     /// DeleteImportedKeyMaterial. Where there is none it has no effect.
     ///
     /// # Errors
     /// NotFoundException, KMSInvalidStateException, UnsupportedOperationException.
-    pub async fn delete_imported_key_material(
+    pub(crate) async fn delete_imported_key_material(
         &self,
         scope: &Scope,
         input: DeleteImportedKeyMaterialRequest,
     ) -> Result<DeleteImportedKeyMaterialResponse, Exception> {
-        let held = self.hold(scope, &input.key_id).await?;
+        let held = self.keys.hold(scope, &input.key_id).await?;
         let key = &held.key;
         check_external(key)?;
         check_permitted(Operation::DeleteImportedKeyMaterial, key)?;
@@ -289,7 +272,7 @@ impl Kms {
 
     /// Removes the material whose time is over, and tells of it. Rules LIFE-34 and LIFE-15.
     pub(super) async fn expire_materials(&self, partition: &Arc<Partition>) {
-        let now_ms = self.now_ms();
+        let now_ms = self.records.now_ms();
         let expired = |version: &Version| {
             let import = version.import.as_ref().filter(|import| import.present);
             import
@@ -302,9 +285,10 @@ impl Kms {
         ids.sort_unstable();
         for id in ids {
             let removed = async {
-                let held = self.hold(&partition.scope, &id.to_string()).await?;
+                let held = self.keys.hold(&partition.scope, &id.to_string()).await?;
                 self.remove_material(&held, expired).await?;
-                self.tell(&held.key, "DeleteExpiredKeyMaterial", Vec::new());
+                self.records
+                    .tell(&held.key, "DeleteExpiredKeyMaterial", Vec::new());
                 Ok::<(), Exception>(())
             };
             if let Err(exception) = removed.await {
@@ -325,10 +309,10 @@ impl Kms {
         if gone.is_empty() {
             return Ok(());
         }
-        record.materials = self.listed_by_primary(key, &record.materials);
+        record.materials = self.keys.listed_by_primary(key, &record.materials);
         self.put_imported(held, record).await?;
         for hsm_key in gone {
-            if !self.delete_version(key, hsm_key).await {
+            if !self.keys.delete_version(key, hsm_key).await {
                 tracing::warn!(key = key.arn, material = %hsm_key, "orphaned key material");
             }
         }
@@ -339,8 +323,12 @@ impl Kms {
     /// which materials there are.
     async fn put_imported(&self, held: &Held, record: KeyRecord) -> Result<(), Exception> {
         let put = match primary_elsewhere(&held.key) {
-            None => self.put_with_relatives(held, record).await,
-            Some(_) => self.put_record(&held.partition, &held.key, record).await,
+            None => self.keys.put_with_relatives(held, record).await,
+            Some(_) => {
+                self.keys
+                    .put_record(&held.partition, &held.key, record)
+                    .await
+            }
         };
         put.map(drop)
     }
@@ -351,7 +339,7 @@ impl Kms {
         class: WorkClass,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Exception> {
-        let done = self.config.work(class, job).await;
+        let done = self.records.config.work(class, job).await;
         done.map_err(|failure| translate::fleet(&failure))
     }
 
@@ -362,13 +350,13 @@ impl Kms {
                 "The import token is not one of this key. Run GetParametersForImport for it.";
             Exception::new(Code::InvalidImportToken, text)
         };
-        let plain = self.config.device_key.open(TOKEN, sealed);
+        let plain = self.records.config.device_key.open(TOKEN, sealed);
         let plain = plain.map_err(|error| invalid().because(error))?;
         let token = Token::decode(&plain).ok_or_else(invalid)?;
         if token.key_arn != key.arn {
             return Err(invalid());
         }
-        if token.valid_to_ms <= self.now_ms() {
+        if token.valid_to_ms <= self.records.now_ms() {
             let text = "The import token is older than 24 hours. Run GetParametersForImport again.";
             return Err(Exception::new(Code::ExpiredImportToken, text));
         }

@@ -9,12 +9,27 @@ use portcullis_api::kms::{
     KeyLastUsageTrackingOperation as Tracked,
 };
 use portcullis_api::{Exception, KeyId, Scope};
-use portcullis_store::Transaction;
+use portcullis_store::{Store, Transaction};
 
 use super::rotation::date;
 use super::{Snapshot, find_for_management};
 use crate::catalogue::Partition;
-use crate::kms::{Kms, OpenError};
+use crate::records::OpenError;
+use crate::records::{Records, keep_doing};
+
+/// When keys were last used.
+#[derive(Debug)]
+pub(crate) struct LastUses {
+    records: Arc<Records>,
+}
+
+impl LastUses {
+    pub(crate) fn new(records: &Arc<Records>) -> Arc<Self> {
+        Arc::new(Self {
+            records: Arc::clone(records),
+        })
+    }
+}
 
 /// The last successful cryptographic operation with a key: date and operation in one word, so that
 /// recording it is one store, without a lock.
@@ -110,10 +125,10 @@ impl LastUse {
     }
 }
 
-impl Kms {
+impl LastUses {
     /// A cryptographic operation with `key` has succeeded.
     pub(crate) fn used(&self, key: &Snapshot, tracked: Tracked) {
-        key.last_use.record(tracked, self.now_ms());
+        key.last_use.record(tracked, self.records.now_ms());
     }
 
     /// Whole days since the last successful cryptographic operation with a key, or since it was made:
@@ -122,35 +137,21 @@ impl Kms {
         const DAY_MS: u64 = 24 * 60 * 60 * 1000;
         let last = key.last_use.read();
         let since = last.map_or(key.record.created_ms, |(_, at_ms)| at_ms);
-        self.now_ms().saturating_sub(since) / DAY_MS
-    }
-
-    /// Takes up the last uses that were saved, once the keys are there.
-    pub(crate) fn load_last_uses(&self, partition: &Partition) -> Result<(), OpenError> {
-        let prefix = LastUse::prefix(&partition.scope);
-        for (name, record) in self.config.store.scan(&prefix, None, usize::MAX) {
-            let id = name.strip_prefix(&prefix).and_then(|id| id.parse().ok());
-            // That of a key which was deleted meanwhile is of no use.
-            let Some(key) = id.and_then(|id: KeyId| partition.keys.get(&id)) else {
-                continue;
-            };
-            let restored = key.last_use.restore(&record.value);
-            restored.ok_or_else(|| OpenError::new(format!("{name}: not a last use")))?;
-        }
-        Ok(())
+        self.records.now_ms().saturating_sub(since) / DAY_MS
     }
 
     /// Saves last uses for as long as somebody holds KMS.
-    pub fn keep_last_uses(self: &Arc<Self>) {
+    pub(crate) fn keep_last_uses(self: &Arc<Self>) {
         let rest = (SAVE_EVERY, SAVE_EVERY_SIMULATED);
-        self.keep_doing(rest, |kms| async move { kms.save_last_uses().await });
+        let job = |uses: Arc<Self>| async move { uses.save_last_uses().await };
+        keep_doing(self, &self.records.config, rest, job);
     }
 
     /// Saves the last uses that are not in the store yet, in few commits. What fails is logged and
     /// tried again the next time.
-    pub async fn save_last_uses(&self) {
+    pub(crate) async fn save_last_uses(&self) {
         let mut unsaved = Vec::new();
-        for partition in self.catalogue.all() {
+        for partition in self.records.catalogue.all() {
             unsaved.extend(partition.keys.iter().filter_map(|key| {
                 let word = key.last_use.unsaved()?;
                 let name = LastUse::record_key(&partition.scope, &key.record.id);
@@ -164,7 +165,7 @@ impl Kms {
                 .fold(Transaction::new(), |put, (name, word, _)| {
                     put.put(name.as_str(), word.to_le_bytes().to_vec())
                 });
-            if let Err(exception) = self.commit(put).await {
+            if let Err(exception) = self.records.commit(put).await {
                 tracing::warn!(%exception, "last uses are not saved; will be tried again");
                 return;
             }
@@ -178,12 +179,12 @@ impl Kms {
     ///
     /// # Errors
     /// NotFoundException.
-    pub async fn get_key_last_usage(
+    pub(crate) async fn get_key_last_usage(
         &self,
         scope: &Scope,
         input: GetKeyLastUsageRequest,
     ) -> Result<GetKeyLastUsageResponse, Exception> {
-        let key = find_for_management(&self.partition(scope), &input.key_id)?;
+        let key = find_for_management(&self.records.partition(scope), &input.key_id)?;
         let last = key.last_use.read();
         let created_ms = key.record.created_ms;
         Ok(GetKeyLastUsageResponse {
@@ -203,6 +204,21 @@ impl Kms {
             key_creation_date: Some(date(created_ms)),
         })
     }
+}
+
+/// Takes up the last uses that were saved, once the keys are there.
+pub(crate) fn load_last_uses(store: &Store, partition: &Partition) -> Result<(), OpenError> {
+    let prefix = LastUse::prefix(&partition.scope);
+    for (name, record) in store.scan(&prefix, None, usize::MAX) {
+        let id = name.strip_prefix(&prefix).and_then(|id| id.parse().ok());
+        // That of a key which was deleted meanwhile is of no use.
+        let Some(key) = id.and_then(|id: KeyId| partition.keys.get(&id)) else {
+            continue;
+        };
+        let restored = key.last_use.restore(&record.value);
+        restored.ok_or_else(|| OpenError::new(format!("{name}: not a last use")))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -10,11 +10,12 @@ use portcullis_seam::draw;
 use portcullis_store::{Expect, Transaction};
 use serde_json::json;
 
+use super::create::KeyCreation;
 use super::record::Automatic;
 use super::{Home, KeyRecord, Materials, Requested, Rotation, Snapshot};
 use crate::alias::{AliasRecord, alias_key};
 use crate::catalogue::Partition;
-use crate::kms::{Kms, encode};
+use crate::records::encode;
 use crate::translate;
 
 /// The services whose predefined aliases an account has (an assumption: the documentation has no
@@ -56,7 +57,7 @@ fn service_of(scope: &Scope, name: &str) -> Option<&'static str> {
     (name == alias || name == scope.alias_arn(&alias)).then_some(known)
 }
 
-impl Kms {
+impl KeyCreation {
     /// Makes the AWS managed key of a service when its predefined alias is used for the first time.
     /// Costs a comparison for every other name.
     ///
@@ -74,25 +75,32 @@ impl Kms {
     }
 
     async fn make_key_of(&self, scope: &Scope, service: &str) -> Result<(), Exception> {
-        let partition = self.partition(scope);
+        let partition = self.records.partition(scope);
         let alias = alias_of(service);
         if partition.aliases.contains_key(&alias) {
             return Ok(());
         }
-        self.check_has_fleet()?;
+        self.records.check_has_fleet()?;
         let _changing = partition.control.lock().await;
         if partition.aliases.contains_key(&alias) {
             return Ok(());
         }
-        let material = HsmKeyId(draw(&*self.config.entropy));
-        let id = KeyId::from_random(draw(&*self.config.entropy));
+        let material = HsmKeyId(draw(&*self.records.config.entropy));
+        let id = KeyId::from_random(draw(&*self.records.config.entropy));
         let arn = scope.key_arn(&id);
-        let made = self.fleet.create_key(&self.config, material, arn.clone());
+        let made = self
+            .keys
+            .fleet
+            .create_key(&self.records.config, material, arn.clone());
         made.await.map_err(|failure| translate::fleet(&failure))?;
-        let record = managed(scope, service, id, material, self.now_ms());
+        let record = managed(scope, service, id, material, self.records.now_ms());
         let put = self.put_managed(&partition, &alias, record).await;
         if put.is_err() {
-            let _orphan = self.fleet.delete_key(&self.config, material).await;
+            let _orphan = self
+                .keys
+                .fleet
+                .delete_key(&self.records.config, material)
+                .await;
         }
         put
     }
@@ -113,7 +121,7 @@ impl Kms {
             .put(&*key_name, encode(&record))
             .expect(&*alias_name, Expect::Absent)
             .put(&*alias_name, encode(&named));
-        let revision = self.commit(put).await?;
+        let revision = self.records.commit(put).await?;
         let key = Snapshot::new(&partition.scope, record, revision, None);
         partition.keys.insert(id, Arc::new(key));
         partition.aliases.insert(named.name, id);

@@ -6,9 +6,9 @@ use portcullis_api::kms::{
 };
 use portcullis_api::{Code, Exception, KeyId, Operation, Scope};
 
+use super::keys::Keys;
 use super::{KeyRecord, find_for_management};
 use crate::access;
-use crate::kms::Kms;
 use crate::paging::{Asked, page};
 
 /// The only policy that a key has of its own (API, PutKeyPolicy).
@@ -23,13 +23,13 @@ pub(crate) fn policy_of(scope: &Scope, record: &KeyRecord) -> String {
     given.unwrap_or_else(|| access::default_policy(&scope.account))
 }
 
-impl Kms {
+impl Keys {
     /// PutKeyPolicy. Works in every state of the key.
     ///
     /// # Errors
     /// NotFoundException, MalformedPolicyDocumentException, LimitExceededException,
     /// ValidationException for another policy than `default`.
-    pub async fn put_key_policy(
+    pub(crate) async fn put_key_policy(
         &self,
         scope: &Scope,
         input: PutKeyPolicyRequest,
@@ -58,12 +58,12 @@ impl Kms {
     ///
     /// # Errors
     /// NotFoundException, also for another policy than `default`.
-    pub async fn get_key_policy(
+    pub(crate) async fn get_key_policy(
         &self,
         scope: &Scope,
         input: GetKeyPolicyRequest,
     ) -> Result<GetKeyPolicyResponse, Exception> {
-        let key = find_for_management(&self.partition(scope), &input.key_id)?;
+        let key = find_for_management(&self.records.partition(scope), &input.key_id)?;
         // Rule LIFE-10: a key has the policy default and no other.
         if input
             .policy_name
@@ -83,12 +83,12 @@ impl Kms {
     ///
     /// # Errors
     /// NotFoundException.
-    pub async fn list_key_policies(
+    pub(crate) async fn list_key_policies(
         &self,
         scope: &Scope,
         input: ListKeyPoliciesRequest,
     ) -> Result<ListKeyPoliciesResponse, Exception> {
-        find_for_management(&self.partition(scope), &input.key_id)?;
+        find_for_management(&self.records.partition(scope), &input.key_id)?;
         let asked = Asked {
             limit: input.limit,
             marker: input.marker.as_deref(),

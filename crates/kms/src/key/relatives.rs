@@ -8,10 +8,11 @@ use portcullis_hsm::HsmKeyId;
 use portcullis_store::{Expect, Transaction};
 use tokio::sync::OwnedMutexGuard;
 
+use super::keys::Keys;
 use super::material::MaterialId;
 use super::{KeyRecord, Materials, Snapshot, find_for_management};
 use crate::catalogue::Partition;
-use crate::kms::{Kms, encode};
+use crate::records::encode;
 
 /// A key that nobody else changes, and the same key in other Regions.
 pub(super) struct Held {
@@ -28,7 +29,7 @@ pub(super) struct Change {
     pub(super) record: KeyRecord,
 }
 
-impl Kms {
+impl Keys {
     /// Finds a key of the caller's account and keeps everybody else from changing it, wherever it
     /// has relatives. Locks are taken in the order of the Regions.
     pub(super) async fn hold(&self, scope: &Scope, key_id: &str) -> Result<Held, Exception> {
@@ -42,7 +43,7 @@ impl Kms {
         key_id: &str,
         region: Option<&Region>,
     ) -> Result<Held, Exception> {
-        let partition = self.partition(scope);
+        let partition = self.records.partition(scope);
         loop {
             let found = find_for_management(&partition, key_id)?;
             let mut wanted = regions(&found);
@@ -65,7 +66,7 @@ impl Kms {
     }
 
     pub(super) fn in_region(&self, scope: &Scope, region: &Region) -> Arc<Partition> {
-        self.partition(&Scope {
+        self.records.partition(&Scope {
             account: scope.account.clone(),
             region: region.clone(),
         })
@@ -171,7 +172,7 @@ impl Kms {
             };
             put = put.expect(&*name, expect).put(name, encode(&change.record));
         }
-        let revision = self.commit(put).await?;
+        let revision = self.records.commit(put).await?;
         for Change {
             partition,
             key,
@@ -191,7 +192,7 @@ impl Kms {
     /// Whether the key in another Region still has this material.
     pub(super) fn is_shared(&self, scope: &Scope, id: &KeyId, hsm_key: HsmKeyId) -> bool {
         id.is_multi_region()
-            && self.catalogue.all().iter().any(|partition| {
+            && self.records.catalogue.all().iter().any(|partition| {
                 partition.scope.account == scope.account
                     && partition.scope.region != scope.region
                     && partition.keys.get(id).is_some_and(|key| {

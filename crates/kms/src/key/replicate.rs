@@ -10,6 +10,7 @@ use portcullis_api::{Code, Exception, KeyId, Operation, Region, Scope};
 use portcullis_time::Verdict;
 
 use super::create::KEYS_MAX;
+use super::keys::Keys;
 use super::permission::check_permitted;
 use super::policy::{check_policy, policy_of};
 use super::record::{Changing, MultiRegion};
@@ -18,10 +19,27 @@ use super::state::check_customers;
 use super::tags::{listed, tags};
 use super::{KeyRecord, Requested, Snapshot, describe};
 use crate::catalogue::Partition;
-use crate::kms::{Kms, unsupported};
+use crate::records::Records;
+use crate::records::unsupported;
 use crate::state_change::StateChange;
 
-impl Kms {
+/// Makes replicas of multi-Region keys, and moves their primaries.
+#[derive(Debug)]
+pub(crate) struct Replication {
+    records: Arc<Records>,
+    keys: Arc<Keys>,
+}
+
+impl Replication {
+    pub(crate) fn new(records: &Arc<Records>, keys: &Arc<Keys>) -> Arc<Self> {
+        Arc::new(Self {
+            records: Arc::clone(records),
+            keys: Arc::clone(keys),
+        })
+    }
+}
+
+impl Replication {
     /// ReplicateKey. The replica has the key's ID, material and rotation, and a policy, tags,
     /// description, aliases and requested state of its own.
     ///
@@ -29,25 +47,28 @@ impl Kms {
     /// NotFoundException, DisabledException, KMSInvalidStateException, AlreadyExistsException,
     /// UnsupportedOperationException, LimitExceededException, TagException,
     /// MalformedPolicyDocumentException.
-    pub async fn replicate_key(
+    pub(crate) async fn replicate_key(
         self: &Arc<Self>,
         scope: &Scope,
         input: ReplicateKeyRequest,
     ) -> Result<ReplicateKeyResponse, Exception> {
         let region = parse(&input.replica_region)?;
         let tags = tags(input.tags.as_deref().unwrap_or_default())?;
-        let held = self.hold_with(scope, &input.key_id, Some(&region)).await?;
+        let held = self
+            .keys
+            .hold_with(scope, &input.key_id, Some(&region))
+            .await?;
         let key = &held.key;
         check_customers(key)?;
         let relatives = check_primary(key)?;
         check_permitted(Operation::ReplicateKey, key)?;
-        let place = self.in_region(scope, &region);
+        let place = self.keys.in_region(scope, &region);
         check_room(&place, key)?;
         if let Some(policy) = &input.policy {
             let bypass = input.bypass_policy_lockout_safety_check;
             check_policy(&place.scope, &key.record.id, policy, bypass)?;
         }
-        let since_ms = self.now_ms();
+        let since_ms = self.records.now_ms();
         let mut shared = relatives.clone();
         shared.replicas.insert(region);
         let mut primary = key.record.clone();
@@ -69,13 +90,13 @@ impl Kms {
             },
             ..primary.clone()
         };
-        let mut changes = self.with_relatives(key, primary);
+        let mut changes = self.keys.with_relatives(key, primary);
         changes.push(Change {
             partition: Arc::clone(&place),
             key: None,
             record: replica,
         });
-        self.put_all(changes).await?;
+        self.keys.put_all(changes).await?;
         let replica = super::find_for_management(&place, &key.record.id.to_string())?;
         self.watch_change(&replica);
         Ok(ReplicateKeyResponse {
@@ -91,13 +112,13 @@ impl Kms {
     /// # Errors
     /// NotFoundException, DisabledException, KMSInvalidStateException,
     /// UnsupportedOperationException.
-    pub async fn update_primary_region(
+    pub(crate) async fn update_primary_region(
         self: &Arc<Self>,
         scope: &Scope,
         input: UpdatePrimaryRegionRequest,
     ) -> Result<(), Exception> {
         let region = parse(&input.primary_region)?;
-        let held = self.hold(scope, &input.key_id).await?;
+        let held = self.keys.hold(scope, &input.key_id).await?;
         let key = &held.key;
         check_customers(key)?;
         let relatives = check_primary(key)?;
@@ -109,7 +130,7 @@ impl Kms {
             );
             return Err(Exception::new(Code::NotFound, text));
         }
-        let place = self.in_region(scope, &region);
+        let place = self.keys.in_region(scope, &region);
         let replica = super::find_for_management(&place, &key.record.id.to_string())?;
         check_permitted(Operation::UpdatePrimaryRegion, &replica)?;
         let mut shared = relatives.clone();
@@ -118,10 +139,10 @@ impl Kms {
         shared.primary = region;
         let mut record = key.record.clone();
         record.multi_region = Some(shared);
-        let since_ms = self.now_ms();
+        let since_ms = self.records.now_ms();
         let lasts = self.lasts(StateChange::UpdatePrimaryRegion);
         let changing = lasts.then_some(Changing::Updating { since_ms });
-        let mut changes = self.with_relatives(key, record);
+        let mut changes = self.keys.with_relatives(key, record);
         for change in &mut changes {
             // The other replicas only hear of it.
             let home = &change.partition.scope.region;
@@ -129,7 +150,7 @@ impl Kms {
                 change.record.changing = changing;
             }
         }
-        self.put_all(changes).await?;
+        self.keys.put_all(changes).await?;
         for partition in [&held.partition, &place] {
             let updated = super::find_for_management(partition, &key.record.id.to_string())?;
             self.watch_change(&updated);
@@ -139,8 +160,8 @@ impl Kms {
 
     /// Whether a passing state that begins here and now lasts any time.
     fn lasts(&self, change: StateChange) -> bool {
-        let now = self.config.clock.now();
-        let pace = self.config.pacing.pace();
+        let now = self.records.config.clock.now();
+        let pace = self.records.config.pacing.pace();
         pace.verdict(change.aws_duration(), now, 0, now) != Verdict::Now
     }
 
@@ -151,8 +172,8 @@ impl Kms {
         };
         let (scope, id) = (Arc::clone(&key.scope), key.record.id);
         let (pacing, clock) = (
-            Arc::clone(&self.config.pacing),
-            Arc::clone(&self.config.clock),
+            Arc::clone(&self.records.config.pacing),
+            Arc::clone(&self.records.config.clock),
         );
         let kms = Arc::downgrade(self);
         tokio::spawn(async move {
@@ -177,17 +198,18 @@ impl Kms {
     /// description or round.
     pub(super) async fn end_change(&self, scope: &Scope, id: &KeyId) {
         let ended = async {
-            let held = self.hold(scope, &id.to_string()).await?;
+            let held = self.keys.hold(scope, &id.to_string()).await?;
             let Some(turn) = &held.key.turn else {
                 return Ok(());
             };
-            let now = self.config.clock.now();
-            if self.config.pacing.verdict(turn, now) != Verdict::Now {
+            let now = self.records.config.clock.now();
+            if self.records.config.pacing.verdict(turn, now) != Verdict::Now {
                 return Ok(());
             }
             let mut record = held.key.record.clone();
             record.changing = None;
-            self.put_record(&held.partition, &held.key, record)
+            self.keys
+                .put_record(&held.partition, &held.key, record)
                 .await
                 .map(drop)
         };

@@ -12,6 +12,7 @@ use portcullis_api::{Code, EpochSeconds, Exception, Operation, Scope};
 use portcullis_hsm::HsmKeyId;
 use portcullis_seam::{Timestamp, draw};
 
+use super::keys::Keys;
 use super::material::{Role, RotationType, Version};
 use super::permission::check_permitted;
 use super::record::Automatic;
@@ -19,9 +20,26 @@ use super::relatives::Held;
 use super::state::{self, check_customers};
 use super::{KeyRecord, Origin, Requested, Snapshot, find_for_management, find_shared};
 use crate::catalogue::Partition;
-use crate::kms::{Kms, unsupported};
 use crate::paging::{Asked, page};
+use crate::records::Records;
+use crate::records::unsupported;
 use crate::translate;
+
+/// Rotates keys.
+#[derive(Debug)]
+pub(crate) struct KeyRotation {
+    records: Arc<Records>,
+    keys: Arc<Keys>,
+}
+
+impl KeyRotation {
+    pub(crate) fn new(records: &Arc<Records>, keys: &Arc<Keys>) -> Arc<Self> {
+        Arc::new(Self {
+            records: Arc::clone(records),
+            keys: Arc::clone(keys),
+        })
+    }
+}
 
 /// Days between automatic rotations when the request names none (API, EnableKeyRotation).
 const PERIOD_DAYS_DEFAULT: u32 = 365;
@@ -112,14 +130,14 @@ impl Automatic {
     }
 }
 
-impl Kms {
+impl KeyRotation {
     /// EnableKeyRotation. Called again it changes the period, which counts from the last automatic
     /// rotation or the first call.
     ///
     /// # Errors
     /// NotFoundException, DisabledException, KMSInvalidStateException,
     /// UnsupportedOperationException.
-    pub async fn enable_key_rotation(
+    pub(crate) async fn enable_key_rotation(
         &self,
         scope: &Scope,
         input: EnableKeyRotationRequest,
@@ -130,7 +148,7 @@ impl Kms {
             .ok()
             .flatten()
             .unwrap_or(PERIOD_DAYS_DEFAULT);
-        let now_ms = self.now_ms();
+        let now_ms = self.records.now_ms();
         let operation = Operation::EnableKeyRotation;
         self.set_rotation(scope, operation, &input.key_id, |before| {
             Some(Automatic {
@@ -145,7 +163,7 @@ impl Kms {
     ///
     /// # Errors
     /// As EnableKeyRotation.
-    pub async fn disable_key_rotation(
+    pub(crate) async fn disable_key_rotation(
         &self,
         scope: &Scope,
         input: DisableKeyRotationRequest,
@@ -162,26 +180,26 @@ impl Kms {
         key_id: &str,
         set: impl FnOnce(Option<Automatic>) -> Option<Automatic>,
     ) -> Result<(), Exception> {
-        let held = self.hold(scope, key_id).await?;
+        let held = self.keys.hold(scope, key_id).await?;
         let key = &held.key;
         check_customers(key)?;
         check_rotates_by_itself(key)?;
         check_permitted(operation, key)?;
         let mut record = key.record.clone();
         record.rotation.automatic = set(record.rotation.automatic);
-        self.put_with_relatives(&held, record).await.map(drop)
+        self.keys.put_with_relatives(&held, record).await.map(drop)
     }
 
     /// GetKeyRotationStatus, also of another account's key.
     ///
     /// # Errors
     /// NotFoundException, UnsupportedOperationException.
-    pub async fn get_key_rotation_status(
+    pub(crate) async fn get_key_rotation_status(
         &self,
         scope: &Scope,
         input: GetKeyRotationStatusRequest,
     ) -> Result<GetKeyRotationStatusResponse, Exception> {
-        let key = find_shared(&self.partition(scope), &input.key_id)?;
+        let key = find_shared(&self.records.partition(scope), &input.key_id)?;
         check_rotates(&key)?;
         check_permitted(Operation::GetKeyRotationStatus, &key)?;
         let next = key.record.next_rotation_ms();
@@ -202,22 +220,22 @@ impl Kms {
     /// # Errors
     /// NotFoundException, DisabledException, KMSInvalidStateException,
     /// UnsupportedOperationException, LimitExceededException, ConflictException.
-    pub async fn rotate_key_on_demand(
+    pub(crate) async fn rotate_key_on_demand(
         &self,
         scope: &Scope,
         input: RotateKeyOnDemandRequest,
     ) -> Result<RotateKeyOnDemandResponse, Exception> {
-        let held = self.hold(scope, &input.key_id).await?;
+        let held = self.keys.hold(scope, &input.key_id).await?;
         let key = &held.key;
         check_customers(key)?;
         check_rotates(key)?;
         check_primary(key)?;
         check_permitted(Operation::RotateKeyOnDemand, key)?;
-        check_quota_and_distance(key, self.now_ms())?;
+        check_quota_and_distance(key, self.records.now_ms())?;
         if let Some(next) = key.record.materials.pending() {
-            check_is_everywhere(key, &self.lacking(key, next.id))?;
+            check_is_everywhere(key, &self.keys.lacking(key, next.id))?;
         }
-        self.rotate_material(&held, RotationType::OnDemand, self.now_ms())
+        self.rotate_material(&held, RotationType::OnDemand, self.records.now_ms())
             .await?;
         Ok(RotateKeyOnDemandResponse {
             key_id: Some(held.key.arn.clone()),
@@ -228,12 +246,12 @@ impl Kms {
     ///
     /// # Errors
     /// NotFoundException, InvalidMarkerException, UnsupportedOperationException.
-    pub async fn list_key_rotations(
+    pub(crate) async fn list_key_rotations(
         &self,
         scope: &Scope,
         input: ListKeyRotationsRequest,
     ) -> Result<ListKeyRotationsResponse, Exception> {
-        let key = find_for_management(&self.partition(scope), &input.key_id)?;
+        let key = find_for_management(&self.records.partition(scope), &input.key_id)?;
         check_rotates(&key)?;
         let all = input.include_key_material.as_deref() == Some("ALL_KEY_MATERIAL");
         let versions = key.record.materials.all().iter().enumerate();
@@ -258,7 +276,7 @@ impl Kms {
 
     /// Rotates the keys whose day has come.
     pub(super) async fn rotate_due(&self, partition: &Arc<Partition>) {
-        let now_ms = self.now_ms();
+        let now_ms = self.records.now_ms();
         let mut due: Vec<String> = partition
             .keys
             .iter()
@@ -281,7 +299,7 @@ impl Kms {
         id: &str,
         now_ms: u64,
     ) -> Result<(), Exception> {
-        let mut held = self.hold(&partition.scope, id).await?;
+        let mut held = self.keys.hold(&partition.scope, id).await?;
         while held.key.record.is_rotation_due(now_ms) {
             let at = held.key.record.next_rotation_ms().unwrap_or(now_ms);
             held.key = self
@@ -311,26 +329,31 @@ impl Kms {
         }
         if record.imported {
             record.materials.promote(rotation, at_ms);
-            let rotated = self.put_with_relatives(held, record).await?;
+            let rotated = self.keys.put_with_relatives(held, record).await?;
             self.tell_rotation(key, &rotated, rotation);
             return Ok(rotated);
         }
-        let hsm_key = HsmKeyId(draw(&*self.config.entropy));
+        let hsm_key = HsmKeyId(draw(&*self.records.config.entropy));
         let made = self
+            .keys
             .fleet
-            .create_key(&self.config, hsm_key, key.arn.clone());
+            .create_key(&self.records.config, hsm_key, key.arn.clone());
         made.await.map_err(|failure| translate::fleet(&failure))?;
         record.materials.push(Version {
             role: Role::PendingRotation,
             ..Version::generated(hsm_key, at_ms)
         });
         record.materials.promote(rotation, at_ms);
-        let put = self.put_with_relatives(held, record).await;
+        let put = self.keys.put_with_relatives(held, record).await;
         match &put {
             Ok(rotated) => self.tell_rotation(key, rotated, rotation),
             Err(_) => {
                 // Nothing was sealed with it.
-                let _orphan = self.fleet.delete_key(&self.config, hsm_key).await;
+                let _orphan = self
+                    .keys
+                    .fleet
+                    .delete_key(&self.records.config, hsm_key)
+                    .await;
             }
         }
         put
@@ -339,7 +362,7 @@ impl Kms {
     /// Whether a version is imported as far as a key shows it: a primary looks at its replicas too.
     fn is_complete(&self, key: &Snapshot, version: &Version) -> bool {
         let is_replica = check_primary(key).is_err();
-        version.is_present() && (is_replica || self.lacking(key, version.id).is_empty())
+        version.is_present() && (is_replica || self.keys.lacking(key, version.id).is_empty())
     }
 
     /// Rule LIFE-15: an event tells of every rotation, with the material before and after it.
@@ -354,7 +377,7 @@ impl Kms {
             ("currentBackingKeyId", current(after)),
         ];
         additional.extend(members.map(|(name, id)| (name, id.unwrap_or_default())));
-        self.tell(after, "RotateKey", additional);
+        self.records.tell(after, "RotateKey", additional);
     }
 }
 

@@ -10,7 +10,7 @@ use portcullis_api::kms::{
 use portcullis_api::{Code, Exception, Operation, Scope};
 
 use super::find_for_management;
-use crate::kms::Kms;
+use super::keys::Keys;
 use crate::paging::{Asked, page};
 
 /// Tags of one key (Guide, tags in AWS KMS).
@@ -79,12 +79,12 @@ pub(super) fn listed(tags: &BTreeMap<String, String>) -> Vec<Tag> {
     tags.collect()
 }
 
-impl Kms {
+impl Keys {
     /// TagResource: adds tags, and gives those that are there already another value.
     ///
     /// # Errors
     /// NotFoundException, TagException, LimitExceededException, KMSInvalidStateException.
-    pub async fn tag_resource(
+    pub(crate) async fn tag_resource(
         &self,
         scope: &Scope,
         input: TagResourceRequest,
@@ -104,7 +104,7 @@ impl Kms {
     ///
     /// # Errors
     /// NotFoundException, TagException, KMSInvalidStateException.
-    pub async fn untag_resource(
+    pub(crate) async fn untag_resource(
         &self,
         scope: &Scope,
         input: UntagResourceRequest,
@@ -121,12 +121,12 @@ impl Kms {
     ///
     /// # Errors
     /// NotFoundException, InvalidMarkerException.
-    pub async fn list_resource_tags(
+    pub(crate) async fn list_resource_tags(
         &self,
         scope: &Scope,
         input: ListResourceTagsRequest,
     ) -> Result<ListResourceTagsResponse, Exception> {
-        let key = find_for_management(&self.partition(scope), &input.key_id)?;
+        let key = find_for_management(&self.records.partition(scope), &input.key_id)?;
         let asked = Asked {
             limit: input.limit,
             marker: input.marker.as_deref(),

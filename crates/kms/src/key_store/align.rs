@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::Connection;
+use super::KeyStores;
 use super::connection::LiveConnection;
 use super::driver::KeyStore;
 use super::record::KeyStoreRecord;
 use super::transition::leave;
 use crate::catalogue::Partition;
-use crate::kms::Kms;
 
-impl Kms {
+impl KeyStores {
     /// Brings gate and sessions in line with the store's record.
     ///
     /// Rule SHARE-04: the gate of every facade is up only under the epoch that the record names.
@@ -45,7 +45,7 @@ impl Kms {
         let Ok((current, previous)) = self.present_password(record) else {
             return;
         };
-        let changes = self.config.clusters.changes();
+        let changes = self.records.config.clusters.changes();
         let live = LiveConnection::new(store.fence(epoch), Vec::new(), current, previous, changes);
         let live = Arc::new(live);
         store.live.store(Some(Arc::clone(&live)));
@@ -56,7 +56,7 @@ impl Kms {
             leave(&store, before, epoch).await;
             kms.reconcile(&store, &live).await;
             // Whoever takes the connection down takes it out first, under the same lock as here.
-            let partition = kms.partition(&store.scope);
+            let partition = kms.records.partition(&store.scope);
             let _changing = partition.control.lock().await;
             let is_current = store
                 .live

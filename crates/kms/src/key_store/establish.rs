@@ -12,15 +12,15 @@ use portcullis_seam::{Entropy, draw};
 use zeroize::Zeroizing;
 
 use super::ConnectionError;
+use super::KeyStores;
 use super::connection::{LiveConnection, log_out};
 use super::driver::KeyStore;
 use super::login::Member;
 use super::record::{KeyStoreRecord, OLDER_MAX, Passwords};
 use crate::catalogue::Partition;
-use crate::kms::Kms;
 use crate::translate;
 
-impl Kms {
+impl KeyStores {
     /// The pipeline of a connect: cluster, network, login on every HSM, rotation of the password.
     ///
     /// Rule KS-60: its steps are in this order, each with its own error code.
@@ -31,8 +31,12 @@ impl Kms {
         epoch: Epoch,
     ) -> Result<Arc<LiveConnection>, ConnectionError> {
         let record = store.record();
-        let changes = self.config.clusters.changes();
-        let cluster = self.config.clusters.cluster(&store.scope, &record.cluster);
+        let changes = self.records.config.clusters.changes();
+        let cluster = self
+            .records
+            .config
+            .clusters
+            .cluster(&store.scope, &record.cluster);
         let cluster = cluster.ok_or(ConnectionError::ClusterNotFound)?;
         if cluster.active_hsms().next().is_none() {
             return Err(ConnectionError::InsufficientCloudHsmHsms);
@@ -59,7 +63,7 @@ impl Kms {
         };
         // Rule KS-64: a rotation that was cut short is finished with its own password: some HSMs
         // have it, and however often that happens there is no third one to remember.
-        let fresh = unfinished.unwrap_or_else(|| random_password(&*self.config.entropy));
+        let fresh = unfinished.unwrap_or_else(|| random_password(&*self.records.config.entropy));
         let mut before = known;
         if used < before.len() {
             before.swap(0, used);
@@ -80,7 +84,10 @@ impl Kms {
         &self,
         record: &KeyStoreRecord,
     ) -> Result<Vec<Secret>, ConnectionError> {
-        let known = record.passwords.known().map(|sealed| self.unseal(sealed));
+        let known = record
+            .passwords
+            .known()
+            .map(|sealed| self.records.unseal(sealed));
         known.collect::<Result<_, _>>().map_err(|error| {
             tracing::error!(%error, "a stored kmsuser password cannot be read");
             ConnectionError::InternalError
@@ -99,7 +106,7 @@ impl Kms {
     }
 
     fn unseal_password(&self, sealed: Option<&Vec<u8>>) -> Result<Option<Secret>, ConnectionError> {
-        let opened = sealed.map(|sealed| self.unseal(sealed)).transpose();
+        let opened = sealed.map(|sealed| self.records.unseal(sealed)).transpose();
         opened.map_err(|error| {
             tracing::error!(%error, "a stored kmsuser password cannot be read");
             ConnectionError::InternalError
@@ -125,7 +132,7 @@ impl Kms {
                 return Some(Arc::clone(member));
             }
             let address = hsm.address?;
-            let channel = self.config.transport.dial(Target {
+            let channel = self.records.config.transport.dial(Target {
                 name: hsm.id.to_string(),
                 address,
                 trust_anchor: anchor.clone(),
@@ -137,7 +144,7 @@ impl Kms {
                 zone,
                 address,
                 channel,
-                self.holder,
+                self.records.holder,
             )))
         };
         cluster.active_hsms().filter_map(member).collect()
@@ -156,8 +163,11 @@ impl Kms {
         fresh: &Secret,
         before: Vec<Secret>,
     ) -> Result<Vec<Vec<u8>>, ConnectionError> {
-        let sealed = self.seal(fresh.reveal());
-        let older: Vec<Vec<u8>> = before.iter().map(|it| self.seal(it.reveal())).collect();
+        let sealed = self.records.seal(fresh.reveal());
+        let older: Vec<Vec<u8>> = before
+            .iter()
+            .map(|it| self.records.seal(it.reveal()))
+            .collect();
         drop(before);
         if planted(Bug::PasswordLogged) {
             tracing::debug!(password = fresh.reveal(), "rotating");

@@ -23,8 +23,39 @@ pub use lifecycle::{
     Action, Connection, ConnectionError, Event, Kind, TRANSITIONS, Transition, next,
 };
 
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+use crate::records::Records;
+
 pub(crate) use connection::{Failure, NewKey};
 pub(crate) use driver::{KeyStore, Stored};
 pub(crate) use operations::find;
+pub(crate) use pace::end_due;
 pub(crate) use record::KeyStoreRecord;
 pub(crate) use requirement::{found, two_zones};
+
+/// The key stores: their records, their connections, and what other facades do with them.
+pub(crate) struct KeyStores {
+    pub(crate) records: Arc<Records>,
+    /// Held while changes of others are taken in.
+    pub(crate) following: tokio::sync::Mutex<()>,
+    /// For what goes on when a call has returned.
+    itself: Weak<Self>,
+}
+
+impl KeyStores {
+    pub(crate) fn new(records: Arc<Records>) -> Arc<Self> {
+        Arc::new_cyclic(|itself| Self {
+            records,
+            following: tokio::sync::Mutex::default(),
+            itself: Weak::clone(itself),
+        })
+    }
+}
+
+impl fmt::Debug for KeyStores {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "KeyStores({})", self.statuses().len())
+    }
+}

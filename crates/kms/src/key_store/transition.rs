@@ -10,14 +10,15 @@ use portcullis_seam::plant::{self, Bug, planted};
 use tokio::sync::MutexGuard;
 use tokio::time::sleep;
 
+use super::KeyStores;
 use super::connection::LiveConnection;
 use super::driver::KeyStore;
 use super::login::Member;
 use super::record::{KeyStoreRecord, Step};
-use super::{Action, Connection, ConnectionError, Event, next};
+use super::{Action, Connection, ConnectionError, Event, next, pace};
 use crate::catalogue::Partition;
-use crate::kms::Kms;
-use crate::shared::{ATTEMPTS_MAX, overtaken};
+use crate::records::overtaken;
+use crate::shared::{ATTEMPTS_MAX, drive};
 use crate::state_change::StateChange;
 
 /// Logging out is best effort: the gate is down and the fence raised where it could be.
@@ -29,7 +30,7 @@ const MAINTENANCE_INTERVAL: Duration = Duration::from_millis(500);
 /// How often a change that is under way looks for room on a full disk.
 const ROOM_INTERVAL: Duration = Duration::from_secs(1);
 
-impl Kms {
+impl KeyStores {
     /// Commits a step of a store's connection, and does what its row of the lifecycle says.
     ///
     /// Rule GATE-03: the gate is down before a disconnect is acknowledged, and before it is written:
@@ -113,17 +114,17 @@ impl Kms {
     ) {
         store.gate.close(epoch);
         let (kms, partition, store) = (Arc::clone(self), Arc::clone(partition), Arc::clone(store));
-        let turn = self.begin(&store, StateChange::Connect);
+        let turn = pace::begin(&self.records.config, &store, StateChange::Connect);
         tokio::spawn(async move {
             let work = async {
-                kms.await_turn(&turn).await;
+                pace::await_turn(&kms.records.config, &turn).await;
                 if store.record().epoch == epoch {
                     let outcome = kms.establish(&partition, &store, epoch).await;
                     kms.finish_connecting(&partition, &store, outcome, epoch)
                         .await;
                 }
             };
-            kms.drive(&store, epoch, work).await;
+            drive(&kms.records, &store, epoch, work).await;
             turn.finish();
         });
     }
@@ -136,14 +137,14 @@ impl Kms {
         epoch: Epoch,
     ) {
         let (kms, partition, store) = (Arc::clone(self), Arc::clone(partition), Arc::clone(store));
-        let turn = self.begin(&store, StateChange::Disconnect);
+        let turn = pace::begin(&self.records.config, &store, StateChange::Disconnect);
         tokio::spawn(async move {
             let work = async {
                 leave(&store, live, epoch).await;
-                kms.await_turn(&turn).await;
+                pace::await_turn(&kms.records.config, &turn).await;
                 kms.finish_disconnecting(&partition, &store, epoch).await;
             };
-            kms.drive(&store, epoch, work).await;
+            drive(&kms.records, &store, epoch, work).await;
             turn.finish();
         });
     }
@@ -249,10 +250,10 @@ impl Kms {
 
     /// Takes up after a restart what was CONNECTED, CONNECTING or DISCONNECTING.
     pub(crate) async fn resume(self: &Arc<Self>) {
-        for partition in self.catalogue.all() {
+        for partition in self.records.catalogue.all() {
             let stores: Vec<_> = partition.stores.read().values().cloned().collect();
             for store in stores {
-                if self.shares_store() {
+                if self.records.shares_store() {
                     // What others have begun is theirs, until they do not go on with it.
                     self.align(&store);
                     continue;
@@ -280,10 +281,10 @@ impl Kms {
         let revision = store.revision();
         tokio::spawn(async move {
             sleep(ROOM_INTERVAL).await;
-            while kms.check_storage().is_err() {
+            while kms.records.check_storage().is_err() {
                 sleep(ROOM_INTERVAL).await;
             }
-            let Some(partition) = kms.catalogue.existing(&store.scope) else {
+            let Some(partition) = kms.records.catalogue.existing(&store.scope) else {
                 return;
             };
             let _changing = partition.control.lock().await;
@@ -306,7 +307,7 @@ impl Kms {
         store: &Arc<KeyStore>,
     ) {
         let mut record = store.record();
-        record.epoch = record.next_epoch(self.now_ms());
+        record.epoch = record.next_epoch(self.records.now_ms());
         let epoch = record.epoch;
         if let Err(exception) = self.put_store(store, record).await {
             tracing::error!(%exception, key_store = %store.id, "not connected again");
@@ -323,7 +324,7 @@ impl Kms {
     async fn reconnect(self: &Arc<Self>, store: &Arc<KeyStore>) {
         let mut record = store.record();
         if !planted(Bug::EpochReused) {
-            record.epoch = record.next_epoch(self.now_ms());
+            record.epoch = record.next_epoch(self.records.now_ms());
         }
         let epoch = record.epoch;
         let Ok((current, previous)) = self.present_password(&record) else {
@@ -336,7 +337,7 @@ impl Kms {
             }
             return;
         }
-        let changes = self.config.clusters.changes();
+        let changes = self.records.config.clusters.changes();
         let live = LiveConnection::new(store.fence(epoch), Vec::new(), current, previous, changes);
         let live = Arc::new(live);
         store.live.store(Some(Arc::clone(&live)));
@@ -373,7 +374,11 @@ impl Kms {
     pub(super) async fn reconcile(&self, store: &KeyStore, live: &LiveConnection) {
         let lost = live.lost_so_far();
         let record = store.record();
-        let cluster = self.config.clusters.cluster(&store.scope, &record.cluster);
+        let cluster = self
+            .records
+            .config
+            .clusters
+            .cluster(&store.scope, &record.cluster);
         let present = live.members.load_full();
         let members = cluster.map(|cluster| self.members(&record, &cluster, &present));
         let members = members.unwrap_or_default();
@@ -388,7 +393,10 @@ impl Kms {
 
     /// Logs in on an HSM that came later, and gives it the present password if it has the last one.
     async fn join(&self, member: &Member, live: &LiveConnection) -> Result<(), CallError> {
-        let previous = live.previous.iter().map(|sealed| self.unseal(sealed));
+        let previous = live
+            .previous
+            .iter()
+            .map(|sealed| self.records.unseal(sealed));
         let previous: Vec<Secret> = previous.collect::<Result<_, _>>().unwrap_or_else(|error| {
             tracing::error!(%error, "a former kmsuser password cannot be read");
             Vec::new()

@@ -12,8 +12,9 @@ use crate::alias::AliasRecord;
 use crate::catalogue::Partition;
 use crate::grant::GrantRecord;
 use crate::key::{KeyRecord, Snapshot};
+use crate::key_store::KeyStores;
 use crate::key_store::{KeyStore, KeyStoreRecord};
-use crate::kms::{Kms, scope_of};
+use crate::records::scope_of;
 
 /// A record that has changed: its kind and the rest of its name, and what it is now.
 struct Change {
@@ -33,90 +34,88 @@ enum Kind {
     Turn,
 }
 
-impl Kms {
-    /// Takes in what the replica has seen since. One at a time, so that who returns has everything
-    /// that was there when it was called.
-    pub(super) async fn follow(&self) {
-        let _one_at_a_time = self.following.lock().await;
-        let mut changes: BTreeMap<Scope, Vec<Change>> = BTreeMap::new();
-        for (key, record) in self.config.store.take_changed() {
-            if let (Some(scope), Some((kind, name))) = (scope_of(&key), kind(&key)) {
-                let name = name.to_owned();
-                let change = Change { kind, name, record };
-                changes.entry(scope).or_default().push(change);
-            }
-        }
-        for (scope, mut changes) in changes {
-            changes.sort_by_key(|change| change.kind);
-            let partition = self.partition(&scope);
-            let _changing = partition.control.lock().await;
-            for change in &changes {
-                self.take_change(&partition, change);
-            }
+/// Takes in what the replica has seen since. One at a time, so that who returns has everything
+/// that was there when it was called.
+pub(super) async fn follow(stores: &KeyStores) {
+    let _one_at_a_time = stores.following.lock().await;
+    let mut changes: BTreeMap<Scope, Vec<Change>> = BTreeMap::new();
+    for (key, record) in stores.records.config.store.take_changed() {
+        if let (Some(scope), Some((kind, name))) = (scope_of(&key), kind(&key)) {
+            let name = name.to_owned();
+            let change = Change { kind, name, record };
+            changes.entry(scope).or_default().push(change);
         }
     }
+    for (scope, mut changes) in changes {
+        changes.sort_by_key(|change| change.kind);
+        let partition = stores.records.partition(&scope);
+        let _changing = partition.control.lock().await;
+        for change in &changes {
+            take_change(stores, &partition, change);
+        }
+    }
+}
 
-    fn take_change(&self, partition: &Arc<Partition>, change: &Change) {
-        let (name, record) = (&*change.name, change.record.as_ref());
-        match (change.kind, record) {
-            (Kind::Store, Some(record)) => self.take_store(partition, name, record),
-            (Kind::Store, None) => {
-                let id = partition.store(name).map(|store| store.id.clone());
-                let gone = id.and_then(|id| partition.stores.write().remove(&id));
-                if let Some(store) = gone {
-                    let _live = store.take_down(store.record().epoch);
-                }
-            }
-            (Kind::Key, Some(record)) => take_key(partition, name, record),
-            (Kind::Key, None) => {
-                if let Ok(id) = name.parse::<KeyId>() {
-                    partition.keys.remove(&id);
-                    partition.grants.remove_key(&id);
-                }
-            }
-            (Kind::Alias, Some(record)) => {
-                if let Some(alias) = read::<AliasRecord>(name, record) {
-                    partition.aliases.insert(alias.name, alias.target);
-                }
-            }
-            (Kind::Alias, None) => drop(partition.aliases.remove(name)),
-            (Kind::Grant, Some(record)) => {
-                if let Some(grant) = read::<GrantRecord>(name, record) {
-                    partition.grants.remove(&grant.key, &grant.id);
-                    partition.grants.insert(grant);
-                }
-            }
-            (Kind::Grant, None) => {
-                if let Some((key, id)) = name.split_once('/')
-                    && let Ok(key) = key.parse()
-                {
-                    partition.grants.remove(&key, id);
-                }
-            }
-            (Kind::Turn, record) => {
-                let revision = record.map_or(0, |record| record.revision);
-                partition.turn.fetch_max(revision, Ordering::AcqRel);
+fn take_change(stores: &KeyStores, partition: &Arc<Partition>, change: &Change) {
+    let (name, record) = (&*change.name, change.record.as_ref());
+    match (change.kind, record) {
+        (Kind::Store, Some(record)) => take_store(stores, partition, name, record),
+        (Kind::Store, None) => {
+            let id = partition.store(name).map(|store| store.id.clone());
+            let gone = id.and_then(|id| partition.stores.write().remove(&id));
+            if let Some(store) = gone {
+                let _live = store.take_down(store.record().epoch);
             }
         }
+        (Kind::Key, Some(record)) => take_key(partition, name, record),
+        (Kind::Key, None) => {
+            if let Ok(id) = name.parse::<KeyId>() {
+                partition.keys.remove(&id);
+                partition.grants.remove_key(&id);
+            }
+        }
+        (Kind::Alias, Some(record)) => {
+            if let Some(alias) = read::<AliasRecord>(name, record) {
+                partition.aliases.insert(alias.name, alias.target);
+            }
+        }
+        (Kind::Alias, None) => drop(partition.aliases.remove(name)),
+        (Kind::Grant, Some(record)) => {
+            if let Some(grant) = read::<GrantRecord>(name, record) {
+                partition.grants.remove(&grant.key, &grant.id);
+                partition.grants.insert(grant);
+            }
+        }
+        (Kind::Grant, None) => {
+            if let Some((key, id)) = name.split_once('/')
+                && let Ok(key) = key.parse()
+            {
+                partition.grants.remove(&key, id);
+            }
+        }
+        (Kind::Turn, record) => {
+            let revision = record.map_or(0, |record| record.revision);
+            partition.turn.fetch_max(revision, Ordering::AcqRel);
+        }
     }
+}
 
-    fn take_store(&self, partition: &Arc<Partition>, name: &str, stored: &Record) {
-        let Some(record) = read::<KeyStoreRecord>(name, stored) else {
-            return;
-        };
-        let store = partition.store(name);
-        let store = store.unwrap_or_else(|| {
-            let id = record.id.clone();
-            let scope = (*partition.scope).clone();
-            let store = Arc::new(KeyStore::new(scope, record.clone(), stored.revision));
-            partition.stores.write().insert(id, Arc::clone(&store));
-            store
-        });
-        if store.revision() < stored.revision {
-            store.committed(record, stored.revision);
-        }
-        self.align(&store);
+fn take_store(stores: &KeyStores, partition: &Arc<Partition>, name: &str, stored: &Record) {
+    let Some(record) = read::<KeyStoreRecord>(name, stored) else {
+        return;
+    };
+    let store = partition.store(name);
+    let store = store.unwrap_or_else(|| {
+        let id = record.id.clone();
+        let scope = (*partition.scope).clone();
+        let store = Arc::new(KeyStore::new(scope, record.clone(), stored.revision));
+        partition.stores.write().insert(id, Arc::clone(&store));
+        store
+    });
+    if store.revision() < stored.revision {
+        store.committed(record, stored.revision);
     }
+    stores.align(&store);
 }
 
 fn take_key(partition: &Arc<Partition>, name: &str, stored: &Record) {

@@ -9,8 +9,9 @@ use portcullis_store::Transaction;
 use tokio::time::{Instant, sleep};
 
 use crate::catalogue::Partition;
+use crate::key_store::KeyStores;
 use crate::key_store::{Connection, KeyStore};
-use crate::kms::Kms;
+use crate::records::Records;
 
 /// How often a facade looks by itself at what the others have done.
 const FOLLOW_EVERY: Duration = Duration::from_millis(250);
@@ -30,101 +31,102 @@ pub(crate) struct Watched {
     since: Instant,
 }
 
-impl Kms {
-    /// Carries out a connect or disconnect of `epoch`, and says meanwhile that it does.
-    pub(crate) async fn drive(
-        &self,
-        store: &KeyStore,
-        epoch: Epoch,
-        work: impl Future<Output = ()>,
-    ) {
-        if !self.shares_store() {
-            return work.await;
-        }
-        *store.driven.lock() = Some(epoch);
-        let renew = async {
-            loop {
-                sleep(RENEW_EVERY).await;
-                let lease = Transaction::new().put(lease_key(store), Vec::new());
-                if let Err(error) = self.config.store.commit(lease).await {
-                    tracing::debug!(%error, key_store = %store.id, "lease not renewed");
-                }
+/// Carries out a connect or disconnect of `epoch`, and says meanwhile that it does.
+pub(crate) async fn drive(
+    records: &Records,
+    store: &KeyStore,
+    epoch: Epoch,
+    work: impl Future<Output = ()>,
+) {
+    if !records.shares_store() {
+        return work.await;
+    }
+    *store.driven.lock() = Some(epoch);
+    let renew = async {
+        loop {
+            sleep(RENEW_EVERY).await;
+            let lease = Transaction::new().put(lease_key(store), Vec::new());
+            if let Err(error) = records.config.store.commit(lease).await {
+                tracing::debug!(%error, key_store = %store.id, "lease not renewed");
             }
-        };
-        tokio::select! {
-            biased;
-            () = work => {}
-            () = renew => {}
         }
-        let mut driven = store.driven.lock();
-        if *driven == Some(epoch) {
-            *driven = None;
+    };
+    tokio::select! {
+        biased;
+        () = work => {}
+        () = renew => {}
+    }
+    let mut driven = store.driven.lock();
+    if *driven == Some(epoch) {
+        *driven = None;
+    }
+}
+
+/// Follows the others for as long as somebody holds KMS.
+pub(crate) fn start_following(stores: &Arc<KeyStores>) {
+    if !stores.records.shares_store() {
+        return;
+    }
+    let stores: Weak<KeyStores> = Arc::downgrade(stores);
+    tokio::spawn(async move {
+        loop {
+            sleep(FOLLOW_EVERY).await;
+            let Some(stores) = stores.upgrade() else {
+                return;
+            };
+            if let Err(error) = stores.keep_up().await {
+                tracing::debug!(%error, "not up to date");
+                continue;
+            }
+            for partition in stores.records.catalogue.all() {
+                take_over_abandoned(&stores, &partition).await;
+            }
+        }
+    });
+}
+
+/// Rule SHARE-05: what a facade has begun and drives no longer another one finishes.
+async fn take_over_abandoned(own: &Arc<KeyStores>, partition: &Arc<Partition>) {
+    let stores: Vec<Arc<KeyStore>> = partition.stores.read().values().cloned().collect();
+    for store in stores {
+        {
+            // Also what this facade could not finish when the store was out of reach.
+            let _changing = partition.control.lock().await;
+            own.align(&store);
+        }
+        let record = store.record();
+        let is_passing = matches!(
+            record.connection,
+            Connection::Connecting | Connection::Disconnecting
+        );
+        if !is_passing || *store.driven.lock() == Some(record.epoch) {
+            *store.watched.lock() = None;
+        } else if is_abandoned(&own.records, &store, record.epoch) && !planted(Bug::NobodyTakesOver)
+        {
+            *store.watched.lock() = None;
+            tracing::info!(key_store = %store.id, "takes over what another facade has begun");
+            own.take_over(partition, &store, &record).await;
         }
     }
+}
 
-    /// Follows the others for as long as somebody holds KMS.
-    pub(crate) fn start_following(self: &Arc<Self>) {
-        if !self.shares_store() {
-            return;
+/// Whether nobody has said for a lease's time that it drives the store.
+fn is_abandoned(records: &Records, store: &KeyStore, epoch: Epoch) -> bool {
+    let lease = records.config.store.get(&lease_key(store));
+    let renewed = lease.map_or(0, |record| record.revision);
+    let now = Instant::now();
+    let mut watched = store.watched.lock();
+    match *watched {
+        Some(seen) if (seen.epoch, seen.renewed) == (epoch, renewed) => {
+            now.duration_since(seen.since) >= LEASE
         }
-        let kms: Weak<Self> = Arc::downgrade(self);
-        tokio::spawn(async move {
-            loop {
-                sleep(FOLLOW_EVERY).await;
-                let Some(kms) = kms.upgrade() else { return };
-                if let Err(error) = kms.keep_up().await {
-                    tracing::debug!(%error, "not up to date");
-                    continue;
-                }
-                for partition in kms.catalogue.all() {
-                    kms.take_over_abandoned(&partition).await;
-                }
-            }
-        });
-    }
-
-    /// Rule SHARE-05: what a facade has begun and drives no longer another one finishes.
-    async fn take_over_abandoned(self: &Arc<Self>, partition: &Arc<Partition>) {
-        let stores: Vec<Arc<KeyStore>> = partition.stores.read().values().cloned().collect();
-        for store in stores {
-            {
-                // Also what this facade could not finish when the store was out of reach.
-                let _changing = partition.control.lock().await;
-                self.align(&store);
-            }
-            let record = store.record();
-            let is_passing = matches!(
-                record.connection,
-                Connection::Connecting | Connection::Disconnecting
-            );
-            if !is_passing || *store.driven.lock() == Some(record.epoch) {
-                *store.watched.lock() = None;
-            } else if self.is_abandoned(&store, record.epoch) && !planted(Bug::NobodyTakesOver) {
-                *store.watched.lock() = None;
-                tracing::info!(key_store = %store.id, "takes over what another facade has begun");
-                self.take_over(partition, &store, &record).await;
-            }
-        }
-    }
-
-    /// Whether nobody has said for a lease's time that it drives the store.
-    fn is_abandoned(&self, store: &KeyStore, epoch: Epoch) -> bool {
-        let lease = self.config.store.get(&lease_key(store));
-        let renewed = lease.map_or(0, |record| record.revision);
-        let now = Instant::now();
-        let mut watched = store.watched.lock();
-        match *watched {
-            Some(seen) if (seen.epoch, seen.renewed) == (epoch, renewed) => {
-                now.duration_since(seen.since) >= LEASE
-            }
-            _ => {
-                *watched = Some(Watched {
-                    epoch,
-                    renewed,
-                    since: now,
-                });
-                false
-            }
+        _ => {
+            *watched = Some(Watched {
+                epoch,
+                renewed,
+                since: now,
+            });
+            false
         }
     }
 }

@@ -1,21 +1,39 @@
+use std::sync::Arc;
+
 use portcullis_api::kms::{KeyListEntry, ListKeysRequest, ListKeysResponse};
 use portcullis_api::{Exception, KeyId, Scope};
 
-use crate::kms::Kms;
+use crate::fleet::Fleet;
 use crate::paging::{Asked, invalid_marker, marker};
+use crate::records::Records;
 
-impl Kms {
+/// The keys: finds, holds and changes them, with their relatives in other Regions and their material.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    pub(super) records: Arc<Records>,
+    /// Where keys are that are in no key store.
+    pub(super) fleet: Arc<Fleet>,
+}
+
+impl Keys {
+    pub(crate) fn new(records: &Arc<Records>, fleet: &Arc<Fleet>) -> Arc<Self> {
+        Arc::new(Self {
+            records: Arc::clone(records),
+            fleet: Arc::clone(fleet),
+        })
+    }
+
     /// ListKeys, in the order of the key IDs. A page costs the same among a thousand keys and among
     /// a million.
     ///
     /// # Errors
     /// InvalidMarkerException.
-    pub async fn list_keys(
+    pub(crate) async fn list_keys(
         &self,
         scope: &Scope,
         input: ListKeysRequest,
     ) -> Result<ListKeysResponse, Exception> {
-        let partition = self.partition(scope);
+        let partition = self.records.partition(scope);
         let asked = Asked {
             limit: input.limit,
             marker: input.marker.as_deref(),
