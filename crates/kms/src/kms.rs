@@ -33,7 +33,7 @@ use portcullis_api::kms::{
 };
 use portcullis_api::{Exception, KeyId, KeyStoreId, Operation, Scope, Service};
 
-use crate::access::{Concern, Guard, Principal, RequestOrigin};
+use crate::access::{Concern, Concerns, Guard, Principal, RequestOrigin};
 use crate::alias::Aliases;
 use crate::crypto::{Cryptography, DataKeys, Executor, Recipients};
 use crate::events::{EventListener, Events};
@@ -104,7 +104,6 @@ impl Kms {
             records: Arc::clone(&records),
             executor,
             recipients: Arc::clone(&recipients),
-            grants: Arc::clone(&grants),
             creation: Arc::clone(&creation),
             uses: Arc::clone(&uses),
         });
@@ -137,6 +136,13 @@ impl Kms {
     }
 }
 
+impl Kms {
+    /// What is checked of every call before its operation begins.
+    fn begin(&self, input: &impl Concerns) -> Result<(), Exception> {
+        self.grants.check_tokens(input.tokens())
+    }
+}
+
 macro_rules! operations {
     ($($operation:ident $part:ident.$method:ident($input:ty) -> $output:ty;)*) => {
         impl Kms {
@@ -150,6 +156,7 @@ macro_rules! operations {
                     scope: &Scope,
                     input: $input,
                 ) -> Result<$output, Exception> {
+                    self.begin(&input)?;
                     self.$part.$method(scope, input).await
                 }
             )*

@@ -21,6 +21,11 @@ pub trait Concerns {
         None
     }
 
+    /// The grant tokens that come with the request.
+    fn tokens(&self) -> &[String] {
+        &[]
+    }
+
     /// A key policy that the request would put.
     fn policy(&self) -> Option<&str> {
         None

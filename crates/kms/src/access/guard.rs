@@ -81,7 +81,7 @@ impl Guard {
     ) -> Result<(), Exception> {
         let asking = self.records.partition(scope);
         let same_key = self.re_encrypts_on_same_key(&asking, concern);
-        self.grants.check_tokens(Some(concern.tokens))?;
+        self.grants.check_tokens(concern.tokens)?;
         let recipient = self.recipients.recipient(concern.recipient)?;
         for wanted in &concern.wanted {
             let looked = self.look_up(&asking, caller, *wanted)?;

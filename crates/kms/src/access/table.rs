@@ -10,16 +10,22 @@ use portcullis_api::{cloudhsm, kms};
 use super::concern::{Concern, Concerns, On};
 
 macro_rules! concerns {
-    ($($input:ty, $it:ident $(for $recipient:expr)? $(, puts $policy:expr)? => $concern:expr;)*) => {$(
+    ($($input:ty, $it:ident $(for $recipient:expr)? $(, with $tokens:expr)? $(, puts $policy:expr)? => $concern:expr;)*) => {$(
         impl Concerns for $input {
             fn concern(&self) -> Concern<'_> {
                 let $it = self;
-                $concern $(.attested($recipient.as_ref()))?
+                $concern $(.attested($recipient.as_ref()))? $(.tokens(&$tokens))?
             }
             $(
                 fn recipient(&self) -> Option<&kms::RecipientInfo> {
                     let $it = self;
                     $recipient.as_ref()
+                }
+            )?
+            $(
+                fn tokens(&self) -> &[String] {
+                    let $it = self;
+                    $tokens.as_deref().unwrap_or_default()
                 }
             )?
             $(
@@ -50,47 +56,46 @@ fn algorithm(given: &Option<String>) -> Option<&str> {
 
 // Cryptographic operations.
 concerns! {
-    kms::EncryptRequest, it => Concern::of("kms:Encrypt", On::Use(&it.key_id))
-        .within(&it.encryption_context).tokens(&it.grant_tokens)
+    kms::EncryptRequest, it, with it.grant_tokens => Concern::of("kms:Encrypt", On::Use(&it.key_id))
+        .within(&it.encryption_context)
         .says("kms:EncryptionAlgorithm", algorithm(&it.encryption_algorithm));
-    kms::DecryptRequest, it for it.recipient => Concern::of("kms:Decrypt", maker(it.ciphertext_blob.as_ref(), it.key_id.as_deref()))
-        .within(&it.encryption_context).tokens(&it.grant_tokens)
+    kms::DecryptRequest, it for it.recipient, with it.grant_tokens => Concern::of("kms:Decrypt", maker(it.ciphertext_blob.as_ref(), it.key_id.as_deref()))
+        .within(&it.encryption_context)
         .says("kms:EncryptionAlgorithm", algorithm(&it.encryption_algorithm));
-    kms::ReEncryptRequest, it => Concern::of("kms:ReEncryptFrom", maker(it.ciphertext_blob.as_ref(), it.source_key_id.as_deref()))
+    kms::ReEncryptRequest, it, with it.grant_tokens => Concern::of("kms:ReEncryptFrom", maker(it.ciphertext_blob.as_ref(), it.source_key_id.as_deref()))
         .within(&it.source_encryption_context).by(algorithm(&it.source_encryption_algorithm))
         .and("kms:ReEncryptTo", On::Use(&it.destination_key_id))
-        .within(&it.destination_encryption_context).by(algorithm(&it.destination_encryption_algorithm))
-        .tokens(&it.grant_tokens);
-    kms::GenerateDataKeyRequest, it for it.recipient => Concern::of("kms:GenerateDataKey", On::Use(&it.key_id))
-        .within(&it.encryption_context).tokens(&it.grant_tokens)
+        .within(&it.destination_encryption_context).by(algorithm(&it.destination_encryption_algorithm));
+    kms::GenerateDataKeyRequest, it for it.recipient, with it.grant_tokens => Concern::of("kms:GenerateDataKey", On::Use(&it.key_id))
+        .within(&it.encryption_context)
         .says("kms:EncryptionAlgorithm", Some(SYMMETRIC));
-    kms::GenerateDataKeyWithoutPlaintextRequest, it => Concern::of("kms:GenerateDataKeyWithoutPlaintext", On::Use(&it.key_id))
-        .within(&it.encryption_context).tokens(&it.grant_tokens)
+    kms::GenerateDataKeyWithoutPlaintextRequest, it, with it.grant_tokens => Concern::of("kms:GenerateDataKeyWithoutPlaintext", On::Use(&it.key_id))
+        .within(&it.encryption_context)
         .says("kms:EncryptionAlgorithm", Some(SYMMETRIC));
-    kms::GenerateDataKeyPairRequest, it for it.recipient => Concern::of("kms:GenerateDataKeyPair", On::Use(&it.key_id))
-        .within(&it.encryption_context).tokens(&it.grant_tokens)
+    kms::GenerateDataKeyPairRequest, it for it.recipient, with it.grant_tokens => Concern::of("kms:GenerateDataKeyPair", On::Use(&it.key_id))
+        .within(&it.encryption_context)
         .says("kms:EncryptionAlgorithm", Some(SYMMETRIC))
         .says("kms:DataKeyPairSpec", Some(&it.key_pair_spec));
-    kms::GenerateDataKeyPairWithoutPlaintextRequest, it => Concern::of("kms:GenerateDataKeyPairWithoutPlaintext", On::Use(&it.key_id))
-        .within(&it.encryption_context).tokens(&it.grant_tokens)
+    kms::GenerateDataKeyPairWithoutPlaintextRequest, it, with it.grant_tokens => Concern::of("kms:GenerateDataKeyPairWithoutPlaintext", On::Use(&it.key_id))
+        .within(&it.encryption_context)
         .says("kms:EncryptionAlgorithm", Some(SYMMETRIC))
         .says("kms:DataKeyPairSpec", Some(&it.key_pair_spec));
     kms::GenerateRandomRequest, it for it.recipient => Concern::of("kms:GenerateRandom", On::Nothing);
-    kms::SignRequest, it => Concern::of("kms:Sign", On::Use(&it.key_id)).tokens(&it.grant_tokens)
+    kms::SignRequest, it, with it.grant_tokens => Concern::of("kms:Sign", On::Use(&it.key_id))
         .says("kms:SigningAlgorithm", Some(&it.signing_algorithm))
         .says("kms:MessageType", Some(it.message_type.as_deref().unwrap_or("RAW")));
-    kms::VerifyRequest, it => Concern::of("kms:Verify", On::Use(&it.key_id)).tokens(&it.grant_tokens)
+    kms::VerifyRequest, it, with it.grant_tokens => Concern::of("kms:Verify", On::Use(&it.key_id))
         .says("kms:SigningAlgorithm", Some(&it.signing_algorithm))
         .says("kms:MessageType", Some(it.message_type.as_deref().unwrap_or("RAW")));
-    kms::GenerateMacRequest, it => Concern::of("kms:GenerateMac", On::Use(&it.key_id)).tokens(&it.grant_tokens)
+    kms::GenerateMacRequest, it, with it.grant_tokens => Concern::of("kms:GenerateMac", On::Use(&it.key_id))
         .says("kms:MacAlgorithm", Some(&it.mac_algorithm));
-    kms::VerifyMacRequest, it => Concern::of("kms:VerifyMac", On::Use(&it.key_id)).tokens(&it.grant_tokens)
+    kms::VerifyMacRequest, it, with it.grant_tokens => Concern::of("kms:VerifyMac", On::Use(&it.key_id))
         .says("kms:MacAlgorithm", Some(&it.mac_algorithm));
-    kms::DeriveSharedSecretRequest, it for it.recipient => Concern::of("kms:DeriveSharedSecret", On::Use(&it.key_id)).tokens(&it.grant_tokens)
+    kms::DeriveSharedSecretRequest, it for it.recipient, with it.grant_tokens => Concern::of("kms:DeriveSharedSecret", On::Use(&it.key_id))
         .says("kms:KeyAgreementAlgorithm", Some(&it.key_agreement_algorithm));
-    kms::EncapsulateRequest, it => Concern::of("kms:Encapsulate", On::Use(&it.key_id)).tokens(&it.grant_tokens);
-    kms::DecapsulateRequest, it => Concern::of("kms:Decapsulate", On::Use(&it.key_id)).tokens(&it.grant_tokens);
-    kms::GetPublicKeyRequest, it => Concern::of("kms:GetPublicKey", On::Use(&it.key_id)).tokens(&it.grant_tokens);
+    kms::EncapsulateRequest, it, with it.grant_tokens => Concern::of("kms:Encapsulate", On::Use(&it.key_id));
+    kms::DecapsulateRequest, it, with it.grant_tokens => Concern::of("kms:Decapsulate", On::Use(&it.key_id));
+    kms::GetPublicKeyRequest, it, with it.grant_tokens => Concern::of("kms:GetPublicKey", On::Use(&it.key_id));
 }
 
 fn maker<'a>(blob: Option<&'a portcullis_api::Blob>, named: Option<&'a str>) -> On<'a> {
@@ -168,7 +173,7 @@ concerns! {
 
 // Grants.
 concerns! {
-    kms::CreateGrantRequest, it => create_grant(it);
+    kms::CreateGrantRequest, it, with it.grant_tokens => create_grant(it);
     kms::ListGrantsRequest, it => Concern::of("kms:ListGrants", On::Shared(&it.key_id));
     kms::ListRetirableGrantsRequest, _it => Concern::of("kms:ListRetirableGrants", On::Nothing);
     kms::RetireGrantRequest, it => Concern::of("kms:RetireGrant", On::Grant(it));
@@ -185,7 +190,6 @@ fn create_grant(it: &kms::CreateGrantRequest) -> Concern<'_> {
         kinds.push(CONTEXT_SUBSET.to_owned());
     }
     let concern = Concern::of("kms:CreateGrant", On::Shared(&it.key_id))
-        .tokens(&it.grant_tokens)
         .says_all("kms:GrantOperations", it.operations.clone())
         .says_all("kms:GrantConstraintType", kinds)
         .says(

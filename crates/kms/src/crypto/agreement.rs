@@ -26,7 +26,6 @@ impl Cryptography {
         scope: &Scope,
         input: DeriveSharedSecretRequest,
     ) -> Result<DeriveSharedSecretResponse, Exception> {
-        self.grants.check_tokens(input.grant_tokens.as_deref())?;
         let recipient = self.recipients.recipient(input.recipient.as_ref())?;
         let usable = Usable::find(&self.records.partition(scope), &input.key_id)?;
         let key = &usable.key;
@@ -70,7 +69,6 @@ impl Cryptography {
         scope: &Scope,
         input: EncapsulateRequest,
     ) -> Result<EncapsulateResponse, Exception> {
-        self.grants.check_tokens(input.grant_tokens.as_deref())?;
         let usable = Usable::find(&self.records.partition(scope), &input.key_id)?;
         let key = &usable.key;
         let algorithm: EncapsulationAlgorithmSpec =
@@ -99,7 +97,6 @@ impl Cryptography {
         scope: &Scope,
         input: DecapsulateRequest,
     ) -> Result<DecapsulateResponse, Exception> {
-        self.grants.check_tokens(input.grant_tokens.as_deref())?;
         let usable = Usable::find(&self.records.partition(scope), &input.key_id)?;
         let key = &usable.key;
         let algorithm: EncapsulationAlgorithmSpec =

@@ -25,9 +25,6 @@ impl DataKeys {
         scope: &Scope,
         input: GenerateDataKeyRequest,
     ) -> Result<GenerateDataKeyResponse, Exception> {
-        self.crypto
-            .grants
-            .check_tokens(input.grant_tokens.as_deref())?;
         let recipient = self.crypto.recipients.recipient(input.recipient.as_ref())?;
         let length = data_key_length(input.key_spec.as_deref(), input.number_of_bytes)?;
         self.crypto
@@ -59,9 +56,6 @@ impl DataKeys {
         scope: &Scope,
         input: GenerateDataKeyWithoutPlaintextRequest,
     ) -> Result<GenerateDataKeyWithoutPlaintextResponse, Exception> {
-        self.crypto
-            .grants
-            .check_tokens(input.grant_tokens.as_deref())?;
         let length = data_key_length(input.key_spec.as_deref(), input.number_of_bytes)?;
         self.crypto
             .creation

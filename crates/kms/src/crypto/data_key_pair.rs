@@ -31,9 +31,6 @@ impl DataKeys {
         scope: &Scope,
         input: GenerateDataKeyPairRequest,
     ) -> Result<GenerateDataKeyPairResponse, Exception> {
-        self.crypto
-            .grants
-            .check_tokens(input.grant_tokens.as_deref())?;
         let recipient = self.crypto.recipients.recipient(input.recipient.as_ref())?;
         let kind = kind(&input.key_pair_spec)?;
         let sealing = sealing(
@@ -68,9 +65,6 @@ impl DataKeys {
         scope: &Scope,
         input: GenerateDataKeyPairWithoutPlaintextRequest,
     ) -> Result<GenerateDataKeyPairWithoutPlaintextResponse, Exception> {
-        self.crypto
-            .grants
-            .check_tokens(input.grant_tokens.as_deref())?;
         let kind = kind(&input.key_pair_spec)?;
         let sealing = sealing(
             &self.crypto.records.partition(scope),

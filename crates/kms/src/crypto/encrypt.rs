@@ -31,7 +31,6 @@ impl Cryptography {
         scope: &Scope,
         input: EncryptRequest,
     ) -> Result<EncryptResponse, Exception> {
-        self.grants.check_tokens(input.grant_tokens.as_deref())?;
         self.creation.make_managed_key(scope, &input.key_id).await?;
         let usable = Usable::find(&self.records.partition(scope), &input.key_id)?;
         let algorithm = asked(input.encryption_algorithm.as_deref());
@@ -63,7 +62,6 @@ impl Cryptography {
         scope: &Scope,
         input: DecryptRequest,
     ) -> Result<DecryptResponse, Exception> {
-        self.grants.check_tokens(input.grant_tokens.as_deref())?;
         let recipient = self.recipients.recipient(input.recipient.as_ref())?;
         let sealed = Sealed {
             algorithm: asked(input.encryption_algorithm.as_deref()),
@@ -104,7 +102,6 @@ impl Cryptography {
         scope: &Scope,
         input: ReEncryptRequest,
     ) -> Result<ReEncryptResponse, Exception> {
-        self.grants.check_tokens(input.grant_tokens.as_deref())?;
         let sealed = Sealed {
             algorithm: asked(input.source_encryption_algorithm.as_deref()),
             key_id: input.source_key_id.as_deref(),

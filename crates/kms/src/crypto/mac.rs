@@ -19,7 +19,6 @@ impl Cryptography {
         scope: &Scope,
         input: GenerateMacRequest,
     ) -> Result<GenerateMacResponse, Exception> {
-        self.grants.check_tokens(input.grant_tokens.as_deref())?;
         let usable = Usable::find(&self.records.partition(scope), &input.key_id)?;
         let key = &usable.key;
         let algorithm: MacAlgorithmSpec = algorithm_of(key, &input.mac_algorithm, "GenerateMac")?;
@@ -44,7 +43,6 @@ impl Cryptography {
         scope: &Scope,
         input: VerifyMacRequest,
     ) -> Result<VerifyMacResponse, Exception> {
-        self.grants.check_tokens(input.grant_tokens.as_deref())?;
         let usable = Usable::find(&self.records.partition(scope), &input.key_id)?;
         let key = &usable.key;
         let algorithm: MacAlgorithmSpec = algorithm_of(key, &input.mac_algorithm, "VerifyMac")?;

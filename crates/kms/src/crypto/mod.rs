@@ -22,7 +22,6 @@ pub(crate) use usable::{Executor, stop_dry_run};
 
 use std::sync::Arc;
 
-use crate::grant::Grants;
 use crate::key::{KeyCreation, LastUses};
 use crate::records::Records;
 
@@ -32,7 +31,6 @@ pub(crate) struct Cryptography {
     pub(crate) records: Arc<Records>,
     pub(crate) executor: Executor,
     pub(crate) recipients: Arc<Recipients>,
-    pub(crate) grants: Arc<Grants>,
     /// Makes the key of an AWS service when it is first used.
     pub(crate) creation: Arc<KeyCreation>,
     pub(crate) uses: Arc<LastUses>,

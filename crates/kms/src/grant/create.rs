@@ -26,7 +26,6 @@ impl Grants {
         scope: &Scope,
         input: CreateGrantRequest,
     ) -> Result<CreateGrantResponse, Exception> {
-        self.check_tokens(input.grant_tokens.as_deref())?;
         let asking = self.records.partition(scope);
         let key = find_shared(&asking, &input.key_id)?;
         let terms = terms(&input, key.record.spec, key.record.usage)?;

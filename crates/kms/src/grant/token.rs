@@ -64,9 +64,10 @@ impl Grants {
     /// Rule GRANT-05: a grant token that CreateGrant did not give out here is refused by every operation
     /// that declares InvalidGrantTokenException; that of a grant which has ended permits nothing, and is
     /// no error.
-    pub(crate) fn check_tokens(&self, tokens: Option<&[String]>) -> Result<(), Exception> {
-        let mut tokens = tokens.unwrap_or_default().iter();
-        tokens.try_for_each(|token| self.read_token(token).map(drop))
+    pub(crate) fn check_tokens(&self, tokens: &[String]) -> Result<(), Exception> {
+        tokens
+            .iter()
+            .try_for_each(|token| self.read_token(token).map(drop))
     }
 }
 
