@@ -27,6 +27,7 @@ mod key;
 mod key_store;
 mod kms;
 mod load;
+mod operation;
 mod paging;
 mod quota;
 mod records;

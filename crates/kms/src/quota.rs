@@ -12,6 +12,7 @@ use portcullis_api::kms::KeySpec;
 use portcullis_api::{Code, Exception, KeyStoreId, Operation, Scope, Service};
 use portcullis_seam::Timestamp;
 
+use crate::operation::{Counting, row};
 use crate::records::Records;
 
 /// What is counted together.
@@ -27,8 +28,8 @@ pub(crate) enum Counted {
     MlDsa,
     /// Data key pairs of a kind.
     Pair(PairKind),
-    /// An operation by itself.
-    Alone(Operation),
+    /// An operation by itself, so many calls a second.
+    Alone(Operation, u64),
 }
 
 /// Data key pairs are counted by what they cost to make.
@@ -57,16 +58,11 @@ const SYMMETRIC_20_000: [&str; 6] = [
 
 /// What a call counts as. Rule QUOTA-02: cryptographic operations by the kind of their key, all
 /// others by themselves. Operations of which the page says nothing are not counted.
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "`alone` says which of the others are counted"
-)]
 pub(crate) fn counted(
     operation: Operation,
     key: Option<KeySpec>,
     pair: Option<&str>,
 ) -> Option<Counted> {
-    use Operation as Op;
     let by_key = |spec: KeySpec| match spec {
         KeySpec::SymmetricDefault
         | KeySpec::Hmac224
@@ -83,19 +79,13 @@ pub(crate) fn counted(
         KeySpec::MlDsa44 | KeySpec::MlDsa65 | KeySpec::MlDsa87 => Some(Counted::MlDsa),
         KeySpec::MlKem512 | KeySpec::MlKem768 | KeySpec::MlKem1024 => None,
     };
-    match operation {
-        // A ciphertext that names no key, as most do, is of a symmetric one.
-        Op::Decrypt | Op::Encrypt | Op::ReEncrypt => key.map_or(Some(Counted::Symmetric), by_key),
-        Op::GenerateDataKey
-        | Op::GenerateDataKeyWithoutPlaintext
-        | Op::GenerateMac
-        | Op::GenerateRandom
-        | Op::VerifyMac => Some(Counted::Symmetric),
-        Op::Sign | Op::Verify | Op::DeriveSharedSecret => key.and_then(by_key),
-        Op::GenerateDataKeyPair | Op::GenerateDataKeyPairWithoutPlaintext => {
-            pair_kind(pair?).map(Counted::Pair)
-        }
-        other => alone(other).map(|_rate| Counted::Alone(other)),
+    match row(operation).counting {
+        Counting::Not => None,
+        Counting::Alone(per_second) => Some(Counted::Alone(operation, per_second)),
+        Counting::Symmetric => Some(Counted::Symmetric),
+        Counting::ByKey => key.and_then(by_key),
+        Counting::ByKeyOrSymmetric => key.map_or(Some(Counted::Symmetric), by_key),
+        Counting::ByPair => pair_kind(pair?).map(Counted::Pair),
     }
 }
 
@@ -122,54 +112,8 @@ pub(crate) fn per_second(counted: Counted, region: &str) -> u64 {
         Counted::Pair(PairKind::Rsa3072) => 4,
         Counted::Pair(PairKind::Rsa4096) => 1,
         Counted::Pair(PairKind::Sm2) => 25,
-        Counted::Alone(operation) => alone(operation).unwrap_or(u64::MAX),
+        Counted::Alone(_, per_second) => per_second,
     }
-}
-
-/// Calls per second of an operation that is counted by itself.
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "the page lists these; the rest is counted otherwise or not at all"
-)]
-const fn alone(operation: Operation) -> Option<u64> {
-    use Operation as Op;
-    Some(match operation {
-        Op::GetParametersForImport => 1,
-        Op::CancelKeyDeletion
-        | Op::ConnectCustomKeyStore
-        | Op::CreateAlias
-        | Op::CreateCustomKeyStore
-        | Op::CreateKey
-        | Op::DeleteCustomKeyStore
-        | Op::DescribeCustomKeyStores
-        | Op::DisableKey
-        | Op::DisableKeyRotation
-        | Op::DisconnectCustomKeyStore
-        | Op::EnableKey
-        | Op::GetKeyLastUsage
-        | Op::ReplicateKey
-        | Op::RotateKeyOnDemand
-        | Op::UntagResource
-        | Op::UpdateAlias
-        | Op::UpdateCustomKeyStore
-        | Op::UpdateKeyDescription
-        | Op::UpdatePrimaryRegion => 5,
-        Op::TagResource => 10,
-        Op::DeleteAlias
-        | Op::DeleteImportedKeyMaterial
-        | Op::EnableKeyRotation
-        | Op::ImportKeyMaterial
-        | Op::PutKeyPolicy
-        | Op::ScheduleKeyDeletion => 15,
-        Op::CreateGrant | Op::RetireGrant | Op::RevokeGrant => 50,
-        Op::ListGrants | Op::ListKeyPolicies | Op::ListKeyRotations | Op::ListRetirableGrants => {
-            100
-        }
-        Op::ListAliases | Op::ListKeys => 500,
-        Op::GetKeyPolicy | Op::GetKeyRotationStatus => 1_000,
-        Op::DescribeKey | Op::GetPublicKey | Op::ListResourceTags => 2_000,
-        _ => return None,
-    })
 }
 
 /// Calls that may still be made, in thousandths, since so a millisecond fills in whole numbers.

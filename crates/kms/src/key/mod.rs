@@ -35,7 +35,7 @@ pub(crate) use import::MaterialImport;
 pub(crate) use keys::Keys;
 pub(crate) use last_use::{LastUses, load_last_uses};
 pub(crate) use material::Materials;
-pub(crate) use permission::check_permitted;
+pub(crate) use permission::{Verdict, check_permitted};
 pub(crate) use record::{Home, KeyRecord, Origin, Requested, Rotation, Snapshot};
 pub(crate) use replicate::Replication;
 pub(crate) use rotation::KeyRotation;

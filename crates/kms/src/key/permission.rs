@@ -1,5 +1,5 @@
-//! Which operation each state of a key permits: the table of the Developer Guide's page on key
-//! states, and the exception of each combination that is refused.
+//! Which operation each state of a key permits, by the operation's row (the Developer Guide's page on
+//! key states), and the exception of each combination that is refused.
 //!
 //! Whether an operation fits the *kind* of key at all (a key store's key does not rotate) is asked
 //! before this table is.
@@ -9,6 +9,7 @@ use portcullis_api::{Exception, Operation};
 
 use super::Snapshot;
 use super::state;
+use crate::operation::row;
 use crate::translate;
 
 /// What the table says of an operation in a state. The numbers are those of the page's footnotes.
@@ -33,11 +34,6 @@ pub(crate) enum Verdict {
     Updating,
 }
 
-use Verdict::{
-    Creating as C, Disabled as D, External as X, NotPendingDeletion as N, PendingDeletion as P,
-    PendingImport as I, Permitted as Y, Unavailable as U, Updating as W,
-};
-
 /// The states in the order of the table's columns; pending deletion of a primary with replicas
 /// stands in the column of pending deletion.
 pub(crate) const STATES: [KeyState; 7] = [
@@ -50,75 +46,18 @@ pub(crate) const STATES: [KeyState; 7] = [
     KeyState::Updating,
 ];
 
-/// Rule LIFE-05: every operation on an existing key by the key's state. A combination that cannot
-/// occur is refused like its neighbour. ImportKeyMaterial and GetParametersForImport while pending
-/// deletion are refused (the page names an exception for the latter only), and Encapsulate and
-/// Decapsulate, which the page does not have, are as Sign.
-const TABLE: [(Operation, [Verdict; 7]); 44] = [
-    // Enabled, Disabled, PendingDeletion, PendingImport, Unavailable, Creating, Updating
-    (Operation::CancelKeyDeletion, [N, N, Y, N, N, N, N]),
-    (Operation::CreateAlias, [Y, Y, P, Y, Y, Y, Y]),
-    (Operation::CreateGrant, [Y, D, P, I, Y, C, Y]),
-    (Operation::Decapsulate, [Y, D, P, I, U, C, Y]),
-    (Operation::Decrypt, [Y, D, P, I, U, C, Y]),
-    (Operation::DeleteAlias, [Y; 7]),
-    (Operation::DeleteImportedKeyMaterial, [Y, Y, Y, Y, Y, C, W]),
-    (Operation::DeriveSharedSecret, [Y, D, P, I, U, C, Y]),
-    (Operation::DescribeKey, [Y; 7]),
-    (Operation::DisableKey, [Y, Y, P, I, Y, C, W]),
-    (Operation::DisableKeyRotation, [Y, D, P, X, Y, C, Y]),
-    (Operation::EnableKey, [Y, Y, P, I, Y, C, W]),
-    (Operation::EnableKeyRotation, [Y, D, P, X, Y, C, Y]),
-    (Operation::Encapsulate, [Y, D, P, I, U, C, Y]),
-    (Operation::Encrypt, [Y, D, P, I, U, C, Y]),
-    (Operation::GenerateDataKey, [Y, D, P, I, U, C, Y]),
-    (Operation::GenerateDataKeyPair, [Y, D, P, I, U, C, Y]),
-    (
-        Operation::GenerateDataKeyPairWithoutPlaintext,
-        [Y, D, P, I, U, C, Y],
-    ),
-    (
-        Operation::GenerateDataKeyWithoutPlaintext,
-        [Y, D, P, I, U, C, Y],
-    ),
-    (Operation::GenerateMac, [Y, D, P, I, U, C, Y]),
-    (Operation::GetKeyLastUsage, [Y; 7]),
-    (Operation::GetKeyPolicy, [Y; 7]),
-    (Operation::GetKeyRotationStatus, [Y, Y, Y, X, Y, Y, Y]),
-    (Operation::GetParametersForImport, [Y, Y, P, Y, Y, C, W]),
-    (Operation::GetPublicKey, [Y, Y, P, Y, U, C, Y]),
-    (Operation::ImportKeyMaterial, [Y, Y, P, Y, Y, C, Y]),
-    (Operation::ListGrants, [Y; 7]),
-    (Operation::ListKeyPolicies, [Y; 7]),
-    (Operation::ListKeyRotations, [Y; 7]),
-    (Operation::ListResourceTags, [Y; 7]),
-    (Operation::PutKeyPolicy, [Y; 7]),
-    (Operation::ReEncrypt, [Y, D, P, I, U, C, Y]),
-    (Operation::ReplicateKey, [Y, D, P, I, U, C, W]),
-    (Operation::RetireGrant, [Y; 7]),
-    (Operation::RevokeGrant, [Y; 7]),
-    (Operation::RotateKeyOnDemand, [Y, D, P, I, Y, C, Y]),
-    (Operation::ScheduleKeyDeletion, [Y, Y, P, Y, Y, Y, W]),
-    (Operation::Sign, [Y, D, P, I, U, C, Y]),
-    (Operation::TagResource, [Y, Y, P, Y, Y, Y, Y]),
-    (Operation::UntagResource, [Y, Y, P, Y, Y, Y, Y]),
-    (Operation::UpdateKeyDescription, [Y, Y, P, Y, Y, Y, Y]),
-    (Operation::UpdatePrimaryRegion, [Y, D, P, I, U, C, Y]),
-    (Operation::Verify, [Y, D, P, I, U, C, Y]),
-    (Operation::VerifyMac, [Y, D, P, I, U, C, Y]),
-];
-
-/// What the table says; an operation that it does not have is permitted.
+/// What the table says; an operation that is on no key is permitted.
 pub(crate) fn verdict(operation: Operation, state: KeyState) -> Verdict {
     let state = if state == KeyState::PendingReplicaDeletion {
         KeyState::PendingDeletion
     } else {
         state
     };
-    let row = TABLE.iter().find(|(found, _)| *found == operation);
     let column = STATES.iter().position(|found| *found == state);
-    row.zip(column)
-        .and_then(|((_, row), column)| row.get(column).copied())
+    row(operation)
+        .states
+        .zip(column)
+        .and_then(|(states, column)| states.get(column).copied())
         .unwrap_or(Verdict::Permitted)
 }
 
