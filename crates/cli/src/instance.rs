@@ -46,10 +46,10 @@ impl Instance {
             store: live.store.clone(),
             disks: Arc::clone(&live.disks),
             device_key: Arc::new(DeviceKey::from_bytes(&live.device_key.0)),
-            ..world.config()?
+            ..world.config().map_err(|error| error.to_string())?
         });
         Ok(Self {
-            system: system.await?,
+            system: system.await.map_err(|error| error.to_string())?,
             snapshots: Arc::new(live),
             load_runs: Arc::new(LoadRunner::new(load_folder(data))),
             folder,

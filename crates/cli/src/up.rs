@@ -78,7 +78,8 @@ async fn serve(arguments: &Up, output: &ServerOutput) -> Result<Ended, String> {
     let data = data(arguments)?;
     door::check(arguments, &data)?;
     let instance = Instance::open(&data, &world).await?;
-    let seeded = world.make(&instance.system).await?;
+    let seeded = world.make(&instance.system).await;
+    let seeded = seeded.map_err(|error| error.to_string())?;
     if seeded {
         instance.name_world(&world_name(arguments))?;
     }

@@ -69,6 +69,6 @@ pub use line_queue::{DropCount, LineQueue, LineSink};
 pub use principals::Principals;
 pub use running::Running;
 pub use surface::{Listeners, NoAdminPort, NotStarted, Surface};
-pub use system::{System, SystemConfig};
+pub use system::{OpenError, System, SystemConfig};
 pub use tls::{InvalidIdentity, TlsAuthority, TlsIdentity};
 pub use trail::EventsFile;

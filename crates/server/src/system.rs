@@ -1,5 +1,6 @@
 //! The parts of a running Portcullis, put together.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,6 +69,24 @@ impl Default for SystemConfig {
     }
 }
 
+/// Why a [`System`] cannot be opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenError(String);
+
+impl OpenError {
+    fn new(why: impl fmt::Display) -> Self {
+        Self(why.to_string())
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for OpenError {}
+
 /// How long a cryptographic operation may take before the caller hears that it failed; SDKs wait
 /// for 60 seconds.
 const OPERATION_DEADLINE: Duration = Duration::from_secs(10);
@@ -102,8 +121,8 @@ impl System {
     /// What it starts runs on the tokio runtime this is called in.
     ///
     /// # Errors
-    /// A text for the user: the store failed, or was sealed under another device key.
-    pub async fn open(config: SystemConfig) -> Result<Self, String> {
+    /// When the store fails, or was sealed under another device key.
+    pub async fn open(config: SystemConfig) -> Result<Self, OpenError> {
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let wall: Arc<dyn WallClock> = Arc::new(SystemClock);
         let SystemConfig {
@@ -120,7 +139,7 @@ impl System {
             config.time_scale,
             Arc::clone(&pacing),
         );
-        let calendar = Arc::new(calendar.await.map_err(|error| error.to_string())?);
+        let calendar = Arc::new(calendar.await.map_err(OpenError::new)?);
         let identity = facade_identity(&store, &device_key, &*entropy).await?;
         let transport = transport(&identity, &entropy);
         let cloudhsm = CloudHsm::open(CloudHsmConfig {
@@ -136,7 +155,7 @@ impl System {
             quotas: config.quotas,
             bind_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
         });
-        let cloudhsm = cloudhsm.await.map_err(|error| error.to_string())?;
+        let cloudhsm = cloudhsm.await.map_err(OpenError::new)?;
         let kms = Kms::open(KmsConfig {
             store: store.clone(),
             clusters: Arc::<CloudHsm>::clone(&cloudhsm),
@@ -151,7 +170,7 @@ impl System {
             attestation: config.attestation,
             operation_deadline: OPERATION_DEADLINE,
         });
-        let kms = kms.await.map_err(|error| error.to_string())?;
+        let kms = kms.await.map_err(OpenError::new)?;
         kms.keep_last_uses();
         Ok(Self {
             store,
@@ -248,17 +267,17 @@ async fn facade_identity(
     store: &Store,
     device_key: &DeviceKey,
     entropy: &dyn Entropy,
-) -> Result<ClientIdentity, String> {
+) -> Result<ClientIdentity, OpenError> {
     if let Some(record) = store.get(IDENTITY) {
         let opened = device_key.open(IDENTITY, &record.value);
-        let opened = opened.map_err(|error| format!("{IDENTITY}: {error}"))?;
-        let damaged = || format!("{IDENTITY} in the data folder is damaged.");
+        let opened = opened.map_err(|error| OpenError(format!("{IDENTITY}: {error}")))?;
+        let damaged = || OpenError(format!("{IDENTITY} in the data folder is damaged."));
         return ClientIdentity::from_bytes(&opened).ok_or_else(damaged);
     }
-    let identity = ClientIdentity::generate().map_err(|error| error.to_string())?;
+    let identity = ClientIdentity::generate().map_err(OpenError::new)?;
     let sealed = device_key.seal(IDENTITY, &identity.to_bytes(), entropy);
     let put = Transaction::new().put(IDENTITY, sealed);
-    store.commit(put).await.map_err(|error| error.to_string())?;
+    store.commit(put).await.map_err(OpenError::new)?;
     Ok(identity)
 }
 

@@ -266,9 +266,9 @@ fn default_region() -> Region {
     "us-east-1".parse().expect("a Region")
 }
 
-/// Why there is no such world.
+/// Why there is no such world, or it cannot be made.
 #[derive(Debug)]
-pub struct WorldError(String);
+pub struct WorldError(pub(crate) String);
 
 impl fmt::Display for WorldError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

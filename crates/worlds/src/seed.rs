@@ -19,8 +19,8 @@ use portcullis_store::{Expect, Transaction};
 use portcullis_time::Pace;
 use tokio::time::Instant;
 
-use crate::World;
 use crate::file::{ClusterEntry, KeyEntry, KeyStoreEntry, Password, SubnetEntry};
+use crate::{World, WorldError};
 
 /// The first admin's name.
 const ADMIN: &str = "admin";
@@ -39,9 +39,10 @@ impl World {
     /// A system in memory with this world in it.
     ///
     /// # Errors
-    /// A text for the user.
-    pub async fn open(&self) -> Result<System, String> {
-        let system = System::open(self.config()?).await?;
+    /// When the world cannot be made.
+    pub async fn open(&self) -> Result<System, WorldError> {
+        let system = System::open(self.config()?).await;
+        let system = system.map_err(|error| WorldError(error.to_string()))?;
         self.make(&system).await?;
         Ok(system)
     }
@@ -50,14 +51,14 @@ impl World {
     /// device key are set.
     ///
     /// # Errors
-    /// A text for the user.
-    pub fn config(&self) -> Result<SystemConfig, String> {
+    /// When its attestation roots cannot be used.
+    pub fn config(&self) -> Result<SystemConfig, WorldError> {
         Ok(SystemConfig {
             time_scale: self.time_scale,
             state_changes: self.state_changes,
             quotas: self.quota,
             rename_while_connected: self.rename_while_connected,
-            attestation: self.attestation()?,
+            attestation: self.attestation().map_err(WorldError)?,
             ..SystemConfig::default()
         })
     }
@@ -66,9 +67,10 @@ impl World {
     /// the world says of everything that comes after it holds from then on.
     ///
     /// # Errors
-    /// A text for the user.
-    pub async fn make(&self, system: &System) -> Result<bool, String> {
-        let profile = self.device(self.profile.as_deref())?;
+    /// When an operation that makes a part of it is refused, or there is no such device profile.
+    pub async fn make(&self, system: &System) -> Result<bool, WorldError> {
+        let profile = self.device(self.profile.as_deref());
+        let profile = profile.map_err(WorldError)?;
         let is_new = system.store.get(SEEDED).is_none();
         if is_new {
             // A world is what exists at the start: it does not take the time that its making takes on
@@ -77,7 +79,7 @@ impl World {
             let pace = pacing.set_pace(Pace::Immediate);
             let made = make(system, self).await;
             pacing.set_pace(pace);
-            made?;
+            made.map_err(WorldError)?;
         }
         system.cloudhsm.set_default_device(profile);
         system.cloudhsm.set_default_placement(self.hsms_on);
