@@ -21,13 +21,13 @@ use crate::remote::Tally;
 const COPIED_AT_ONCE: usize = 1024;
 
 /// An HSM that is up, and what it has.
-struct Present {
+struct PresentHsm {
     id: HsmId,
     peer: Arc<dyn Peer>,
     tally: Tally,
 }
 
-impl Present {
+impl PresentHsm {
     fn failed(&self, why: impl std::fmt::Display) -> FleetError {
         FleetError::of(&self.id, "it is not brought in step", why)
     }
@@ -41,7 +41,7 @@ pub(crate) async fn synchronise(
     for (id, peer) in peers {
         // One whose host went away a moment ago is left out, like one that is down.
         match peer.tally().await {
-            Ok(tally) => present.push(Present { id, peer, tally }),
+            Ok(tally) => present.push(PresentHsm { id, peer, tally }),
             Err(error) => tracing::debug!(hsm = %id, error, "not brought in step"),
         }
     }
@@ -50,8 +50,8 @@ pub(crate) async fn synchronise(
 }
 
 /// Rule CL-13: delete wins.
-async fn spread_deletions(present: &mut [Present]) -> Result<(), FleetError> {
-    let same = |pair: &[Present]| match pair {
+async fn spread_deletions(present: &mut [PresentHsm]) -> Result<(), FleetError> {
+    let same = |pair: &[PresentHsm]| match pair {
         [one, two] => one.tally.deleted == two.tally.deleted,
         _ => true,
     };
@@ -74,11 +74,11 @@ async fn spread_deletions(present: &mut [Present]) -> Result<(), FleetError> {
 }
 
 /// Rule CL-12: a key that one HSM has and another lacks, or has in an earlier state, is copied.
-async fn copy_missing(present: &[Present]) -> Result<usize, FleetError> {
+async fn copy_missing(present: &[PresentHsm]) -> Result<usize, FleetError> {
     let Some((first, others)) = present.split_first() else {
         return Ok(0);
     };
-    let same = |other: &Present| other.tally.keys == first.tally.keys;
+    let same = |other: &PresentHsm| other.tally.keys == first.tally.keys;
     if others.iter().all(same) || planted(Bug::CopiesForgotten) {
         return Ok(0);
     }

@@ -6,7 +6,7 @@ use portcullis_api::kms::KeySpec;
 use portcullis_api::{AccountId, KeyId, Region, Scope};
 
 use crate::key::Snapshot;
-use crate::key_store::{KeyStore, Stored};
+use crate::key_store::{KeyStore, StoredKeyStore};
 use crate::records::Records;
 
 /// A key or a key store that a call was about, as it was at that instant.
@@ -18,9 +18,9 @@ enum About {
     Key {
         key: Arc<Snapshot>,
         /// The key store that it is in.
-        store: Option<Arc<Stored>>,
+        store: Option<Arc<StoredKeyStore>>,
     },
-    KeyStore(Arc<Stored>),
+    KeyStore(Arc<StoredKeyStore>),
 }
 
 impl Subject {

@@ -17,10 +17,10 @@ const SECRET_BYTES_MIN: usize = 16;
 
 /// Collects secrets, and what may contain none of them.
 #[derive(Default)]
-pub struct Canaries(Mutex<Inner>);
+pub struct Canaries(Mutex<CanaryInner>);
 
 #[derive(Default)]
-struct Inner {
+struct CanaryInner {
     /// Each with what it is.
     secrets: BTreeMap<Vec<u8>, &'static str>,
     /// Logs and errors.
@@ -37,7 +37,7 @@ impl Canaries {
     pub(crate) fn after(earlier: &Self, images: &[(String, Medium)]) -> Self {
         let found = earlier.leaks(images);
         let inner = earlier.0.lock();
-        Self(Mutex::new(Inner {
+        Self(Mutex::new(CanaryInner {
             secrets: inner.secrets.clone(),
             texts: String::new(),
             seen: images.iter().cloned().collect(),
@@ -48,7 +48,7 @@ impl Canaries {
     /// The same canaries for another world.
     pub(crate) fn copy(&self) -> Self {
         let inner = self.0.lock();
-        Self(Mutex::new(Inner {
+        Self(Mutex::new(CanaryInner {
             secrets: inner.secrets.clone(),
             texts: inner.texts.clone(),
             seen: inner.seen.clone(),

@@ -19,10 +19,10 @@ pub struct Recorder {
     began: Instant,
     /// How much time had passed when it began.
     before: Duration,
-    inner: Mutex<Inner>,
+    inner: Mutex<RecorderInner>,
 }
 
-struct Inner {
+struct RecorderInner {
     hash: Digest,
     lines: Option<Vec<String>>,
     steps: u64,
@@ -77,7 +77,7 @@ impl Recorder {
         Self {
             began: Instant::now(),
             before: Duration::ZERO,
-            inner: Mutex::new(Inner {
+            inner: Mutex::new(RecorderInner {
                 hash: Digest::default(),
                 lines: (lines == Lines::Kept).then(Vec::new),
                 steps: 0,
@@ -93,7 +93,7 @@ impl Recorder {
         Self {
             began: Instant::now(),
             before: past.lasted,
-            inner: Mutex::new(Inner {
+            inner: Mutex::new(RecorderInner {
                 hash: past.hash.clone(),
                 lines: (lines == Lines::Kept).then(|| past.lines.clone()),
                 steps: past.steps,
@@ -156,7 +156,7 @@ impl Recorder {
     }
 }
 
-impl Inner {
+impl RecorderInner {
     fn next(&mut self, lasted: Duration) -> Moment {
         self.steps += 1;
         let millis = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);

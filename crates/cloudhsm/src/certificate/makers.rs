@@ -33,7 +33,7 @@ pub struct Roots {
 
 /// How the roots lie in the store, before they are sealed.
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct KeptMakers {
     aws: (String, Zeroizing<Vec<u8>>),
     manufacturer: (String, Zeroizing<Vec<u8>>),
 }
@@ -61,7 +61,7 @@ impl Makers {
     /// The bytes to be sealed and stored.
     pub(crate) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let keep = |root: &Root| (root.certificate.clone(), root.key.pkcs8().clone());
-        let kept = Kept {
+        let kept = KeptMakers {
             aws: keep(&self.aws),
             manufacturer: keep(&self.manufacturer),
         };
@@ -70,7 +70,7 @@ impl Makers {
 
     /// Reads back what [`Makers::to_bytes`] wrote.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
-        let kept: Kept = crate::record::decode(bytes)?;
+        let kept: KeptMakers = crate::record::decode(bytes)?;
         let root = |(certificate, key)| Root {
             certificate,
             key: PrivateKey::from_pkcs8(key),

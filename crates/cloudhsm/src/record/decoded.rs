@@ -14,9 +14,9 @@ use super::ledger::parse;
 ///
 /// Rule CL-26: what is kept was decoded from the very revision that the store has, so that nobody
 /// can see a record as it was before.
-pub(crate) struct Decoded<T>(Mutex<BTreeMap<String, Kept<T>>>);
+pub(crate) struct Decoded<T>(Mutex<BTreeMap<String, Decoding<T>>>);
 
-struct Kept<T> {
+struct Decoding<T> {
     revision: u64,
     record: Arc<T>,
 }
@@ -30,7 +30,7 @@ impl<T: DeserializeOwned> Decoded<T> {
             return Ok(Arc::clone(&kept.record));
         }
         let record = Arc::new(parse(key, &found.value)?);
-        let kept = Kept {
+        let kept = Decoding {
             revision: found.revision,
             record: Arc::clone(&record),
         };

@@ -19,11 +19,11 @@ pub struct Line {
     number: u64,
     zone: String,
     clock: Arc<dyn WallClock>,
-    present: Mutex<Option<Present>>,
+    present: Mutex<Option<PresentHost>>,
 }
 
 #[derive(Debug)]
-struct Present {
+struct PresentHost {
     connection: Arc<ControlConnection>,
     /// What it had of HSMs that are not its own was wiped: it can be given one.
     ready: bool,
@@ -45,7 +45,7 @@ impl Line {
     /// The host has called. A connection that it had before is closed.
     pub fn connect(&self, connection: Arc<ControlConnection>) {
         let ready = false;
-        let fresh = Present { connection, ready };
+        let fresh = PresentHost { connection, ready };
         if let Some(before) = self.present.lock().replace(fresh) {
             before.connection.close("the host has called again");
         }
@@ -63,7 +63,7 @@ impl Line {
     /// This connection has ended. False when the host has another one by now.
     pub fn disconnect(&self, connection: &Arc<ControlConnection>) -> bool {
         let mut present = self.present.lock();
-        let is_this = |present: &Present| Arc::ptr_eq(&present.connection, connection);
+        let is_this = |present: &PresentHost| Arc::ptr_eq(&present.connection, connection);
         let ended = present.as_ref().is_some_and(is_this);
         if ended {
             *present = None;

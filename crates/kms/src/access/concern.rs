@@ -35,7 +35,7 @@ pub trait Concerns {
 /// What a request concerns.
 #[derive(Debug)]
 pub struct Concern<'a> {
-    pub(crate) wanted: Vec<Wanted<'a>>,
+    pub(crate) wanted: Vec<WantedAction<'a>>,
     pub(crate) tokens: &'a [String],
     /// Condition keys whose values are the request's.
     pub(crate) context: Context,
@@ -48,7 +48,7 @@ pub struct Concern<'a> {
 
 /// One action on one thing.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Wanted<'a> {
+pub(crate) struct WantedAction<'a> {
     pub(crate) action: &'static str,
     pub(crate) on: On<'a>,
     pub(crate) encryption_context: Option<&'a BTreeMap<String, String>>,
@@ -87,7 +87,7 @@ pub(crate) enum On<'a> {
     Arn(Option<&'a str>),
 }
 
-impl<'a> Wanted<'a> {
+impl<'a> WantedAction<'a> {
     const fn new(action: &'static str, on: On<'a>) -> Self {
         Self {
             action,
@@ -101,7 +101,7 @@ impl<'a> Wanted<'a> {
 impl<'a> Concern<'a> {
     pub(crate) fn of(action: &'static str, on: On<'a>) -> Self {
         Self {
-            wanted: vec![Wanted::new(action, on)],
+            wanted: vec![WantedAction::new(action, on)],
             tokens: &[],
             context: Context::default(),
             new_policy: None,
@@ -112,7 +112,7 @@ impl<'a> Concern<'a> {
 
     /// A further action, also needed.
     pub(crate) fn and(mut self, action: &'static str, on: On<'a>) -> Self {
-        self.wanted.push(Wanted::new(action, on));
+        self.wanted.push(WantedAction::new(action, on));
         self
     }
 

@@ -7,7 +7,7 @@ use portcullis_api::kms::{CreateGrantRequest, GrantOperation};
 use portcullis_api::{AccountId, Code, Exception, KeyId, Scope, Service};
 use portcullis_policy::{Context, Document};
 
-use super::concern::{Concern, On, Wanted, describe_kind};
+use super::concern::{Concern, On, WantedAction, describe_kind};
 use super::decide::{Ask, Denied, Granted, KeySide, decide};
 use super::granted::{self, Child, Use};
 use super::lockout::{self, keeps_control};
@@ -50,7 +50,7 @@ impl Guard {
 
 /// One action, looked up.
 struct Looked<'a> {
-    wanted: Wanted<'a>,
+    wanted: WantedAction<'a>,
     of: Of,
     /// As a denial names it.
     named: String,
@@ -130,7 +130,7 @@ impl Guard {
         &self,
         asking: &Arc<Partition>,
         caller: &Principal,
-        wanted: Wanted<'a>,
+        wanted: WantedAction<'a>,
     ) -> Result<Option<Looked<'a>>, Exception> {
         let scope = &asking.scope;
         let hsm = |kind: &str, id: &str| {
@@ -309,7 +309,7 @@ impl Guard {
         &self,
         caller: &Principal,
         key: &Snapshot,
-        wanted: Wanted<'_>,
+        wanted: WantedAction<'_>,
         child: Option<&CreateGrantRequest>,
     ) -> Granted {
         let operation = wanted.action.strip_prefix("kms:").map(str::parse);

@@ -8,7 +8,7 @@ use portcullis_policy::{Document, Identity};
 pub struct Principal {
     /// Whose resources a name without an account means.
     account: AccountId,
-    kind: Kind,
+    kind: PrincipalKind,
     /// The ARNs under which policies and grants may name it, its own first.
     names: Vec<String>,
     /// Its own policies.
@@ -20,7 +20,7 @@ pub struct Principal {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Kind {
+enum PrincipalKind {
     Root,
     User {
         name: String,
@@ -40,7 +40,7 @@ impl Principal {
     #[must_use]
     pub fn root(account: AccountId) -> Self {
         let names = vec![format!("arn:aws:iam::{account}:root")];
-        Self::new(account, Kind::Root, names, Vec::new())
+        Self::new(account, PrincipalKind::Root, names, Vec::new())
     }
 
     /// A user with its policies.
@@ -48,7 +48,7 @@ impl Principal {
     pub fn user(account: AccountId, name: &str, policies: Vec<Document>) -> Self {
         let names = vec![format!("arn:aws:iam::{account}:user/{name}")];
         let name = name.rsplit('/').next().unwrap_or(name).to_owned();
-        Self::new(account, Kind::User { name }, names, policies)
+        Self::new(account, PrincipalKind::User { name }, names, policies)
     }
 
     /// A session of a role, with the role's policies. Policies and grants may name either.
@@ -59,7 +59,7 @@ impl Principal {
             format!("arn:aws:sts::{account}:assumed-role/{name}/{session}"),
             format!("arn:aws:iam::{account}:role/{role}"),
         ];
-        let kind = Kind::Session {
+        let kind = PrincipalKind::Session {
             role: name.to_owned(),
             session: session.to_owned(),
         };
@@ -69,14 +69,19 @@ impl Principal {
     /// An AWS service that acts for itself, for a resource if one is given.
     #[must_use]
     pub fn service(account: AccountId, name: &str, source_arn: Option<String>) -> Self {
-        let kind = Kind::Service {
+        let kind = PrincipalKind::Service {
             name: name.to_owned(),
             source_arn,
         };
         Self::new(account, kind, Vec::new(), Vec::new())
     }
 
-    fn new(account: AccountId, kind: Kind, names: Vec<String>, policies: Vec<Document>) -> Self {
+    fn new(
+        account: AccountId,
+        kind: PrincipalKind,
+        names: Vec<String>,
+        policies: Vec<Document>,
+    ) -> Self {
         Self {
             account,
             kind,
@@ -111,7 +116,7 @@ impl Principal {
     #[must_use]
     pub fn arn(&self) -> &str {
         match (&self.kind, self.names.first()) {
-            (Kind::Service { name, .. }, _) => name,
+            (PrincipalKind::Service { name, .. }, _) => name,
             (_, Some(arn)) => arn,
             (_, None) => "",
         }
@@ -128,9 +133,11 @@ impl Principal {
             format!("{prefix}{hex}")
         };
         match &self.kind {
-            Kind::Root => self.account.to_string(),
-            Kind::User { .. } | Kind::Service { .. } => unique("AIDA", self.arn()),
-            Kind::Session { session, .. } => {
+            PrincipalKind::Root => self.account.to_string(),
+            PrincipalKind::User { .. } | PrincipalKind::Service { .. } => {
+                unique("AIDA", self.arn())
+            }
+            PrincipalKind::Session { session, .. } => {
                 let role = self.names.last().map_or("", String::as_str);
                 format!("{}:{session}", unique("AROA", role))
             }
@@ -141,19 +148,19 @@ impl Principal {
     #[must_use]
     pub const fn kind_name(&self) -> &'static str {
         match &self.kind {
-            Kind::Root => "Root",
-            Kind::User { .. } => "IAMUser",
-            Kind::Session { .. } => "AssumedRole",
-            Kind::Service { .. } => "AWSService",
+            PrincipalKind::Root => "Root",
+            PrincipalKind::User { .. } => "IAMUser",
+            PrincipalKind::Session { .. } => "AssumedRole",
+            PrincipalKind::Service { .. } => "AWSService",
         }
     }
 
     pub(crate) const fn is_root(&self) -> bool {
-        matches!(self.kind, Kind::Root)
+        matches!(self.kind, PrincipalKind::Root)
     }
 
     pub(crate) const fn is_service(&self) -> bool {
-        matches!(self.kind, Kind::Service { .. })
+        matches!(self.kind, PrincipalKind::Service { .. })
     }
 
     pub(crate) fn policies(&self) -> &[Document] {
@@ -167,16 +174,20 @@ impl Principal {
     /// The resource for which a service acts.
     pub(crate) fn source_arn(&self) -> Option<&str> {
         match &self.kind {
-            Kind::Service { source_arn, .. } => source_arn.as_deref(),
-            Kind::Root | Kind::User { .. } | Kind::Session { .. } => None,
+            PrincipalKind::Service { source_arn, .. } => source_arn.as_deref(),
+            PrincipalKind::Root | PrincipalKind::User { .. } | PrincipalKind::Session { .. } => {
+                None
+            }
         }
     }
 
     /// As policies name it.
     pub(crate) fn identity(&self) -> Identity<'_> {
         let service = match &self.kind {
-            Kind::Service { name, .. } => Some(name.as_str()),
-            Kind::Root | Kind::User { .. } | Kind::Session { .. } => None,
+            PrincipalKind::Service { name, .. } => Some(name.as_str()),
+            PrincipalKind::Root | PrincipalKind::User { .. } | PrincipalKind::Session { .. } => {
+                None
+            }
         };
         Identity {
             names: &self.names,
@@ -211,7 +222,7 @@ impl Principal {
             context.add_reading(&format!("aws:PrincipalTag/{name}"), value);
         }
         let principal_type = match &self.kind {
-            Kind::Service { name, .. } => {
+            PrincipalKind::Service { name, .. } => {
                 context.set("aws:PrincipalIsAWSService", "true");
                 context.set("aws:PrincipalServiceName", name);
                 context.set_all("aws:PrincipalServiceNamesList", vec![name.clone()]);
@@ -221,12 +232,12 @@ impl Principal {
                 }
                 return;
             }
-            Kind::Root => "Account",
-            Kind::User { name } => {
+            PrincipalKind::Root => "Account",
+            PrincipalKind::User { name } => {
                 context.set("aws:username", name);
                 "User"
             }
-            Kind::Session { .. } => {
+            PrincipalKind::Session { .. } => {
                 // Only temporary credentials say anything of it.
                 context.set("aws:MultiFactorAuthPresent", "false");
                 "AssumedRole"

@@ -163,7 +163,7 @@ fn kind(input: &CreateKeyRequest) -> Result<(KeySpec, KeyUsageType), Exception> 
 }
 
 /// What a request asks for, as far as its parts fit together.
-struct Wanted {
+struct WantedKey {
     spec: KeySpec,
     usage: KeyUsageType,
     tags: BTreeMap<String, String>,
@@ -171,7 +171,7 @@ struct Wanted {
     chosen: Option<Chosen>,
 }
 
-fn wanted(scope: &Scope, id: &KeyId, input: &mut CreateKeyRequest) -> Result<Wanted, Exception> {
+fn wanted(scope: &Scope, id: &KeyId, input: &mut CreateKeyRequest) -> Result<WantedKey, Exception> {
     let fixed = Fixed::take(&mut input.tags);
     check(input)?;
     let (spec, usage) = kind(input)?;
@@ -181,7 +181,7 @@ fn wanted(scope: &Scope, id: &KeyId, input: &mut CreateKeyRequest) -> Result<Wan
         let bypass = input.bypass_policy_lockout_safety_check;
         check_policy(scope, id, policy, bypass)?;
     }
-    Ok(Wanted {
+    Ok(WantedKey {
         spec,
         usage,
         tags: tags(input.tags.as_deref().unwrap_or_default())?,
@@ -296,7 +296,7 @@ impl KeyCreation {
         id: KeyId,
         mut input: CreateKeyRequest,
     ) -> Result<CreateKeyResponse, Exception> {
-        let Wanted {
+        let WantedKey {
             spec,
             usage,
             tags,

@@ -12,7 +12,7 @@ use portcullis_store::{Expect, Transaction};
 use super::keys::Keys;
 use super::last_use::LastUse;
 use super::permission::check_permitted;
-use super::relatives::{Change, Held};
+use super::relatives::{Held, KeyChange};
 use super::state::check_customers;
 use super::{Requested, Snapshot};
 use crate::alias::alias_key;
@@ -107,7 +107,7 @@ impl KeyDeletion {
 
     /// The records that the relatives of a replica have when it is gone. Rule LIFE-21: the waiting
     /// period of a primary begins when its last replica is gone.
-    fn without(&self, key: &Snapshot) -> Vec<Change> {
+    fn without(&self, key: &Snapshot) -> Vec<KeyChange> {
         let now = self.records.config.clock.now();
         let relatives = self.keys.relatives(key).into_iter();
         let without = |(partition, relative): (Arc<Partition>, Arc<Snapshot>)| {
@@ -121,7 +121,7 @@ impl KeyDeletion {
                     record.requested = Requested::PendingDeletion { at_ms };
                 }
             }
-            Change {
+            KeyChange {
                 partition,
                 key: Some(relative),
                 record,

@@ -209,22 +209,22 @@ impl Version {
 /// All versions of a key's material, oldest first; at most one is current, and a pending one is
 /// the last. None at all before the first import.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(from = "Stored")]
+#[serde(from = "StoredMaterials")]
 pub(crate) struct Materials(Vec<Version>);
 
 /// As it stands in records: before there were versions, a key had one HSM key.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Stored {
+enum StoredMaterials {
     Single(HsmKeyId),
     Versions(Vec<Version>),
 }
 
-impl From<Stored> for Materials {
-    fn from(stored: Stored) -> Self {
+impl From<StoredMaterials> for Materials {
+    fn from(stored: StoredMaterials) -> Self {
         match stored {
-            Stored::Single(hsm_key) => Self::generated(hsm_key, 0),
-            Stored::Versions(versions) => Self(versions),
+            StoredMaterials::Single(hsm_key) => Self::generated(hsm_key, 0),
+            StoredMaterials::Versions(versions) => Self(versions),
         }
     }
 }

@@ -22,7 +22,7 @@ pub(super) struct Held {
 }
 
 /// A key in a Region and the record that it shall have.
-pub(super) struct Change {
+pub(super) struct KeyChange {
     pub(super) partition: Arc<Partition>,
     /// None for a key that is new there.
     pub(super) key: Option<Arc<Snapshot>>,
@@ -126,9 +126,9 @@ impl Keys {
     }
 
     /// The record that a key shall have, and what its relatives share of it.
-    pub(super) fn with_relatives(&self, key: &Arc<Snapshot>, record: KeyRecord) -> Vec<Change> {
+    pub(super) fn with_relatives(&self, key: &Arc<Snapshot>, record: KeyRecord) -> Vec<KeyChange> {
         let relatives = self.relatives(key).into_iter();
-        let mut changes: Vec<Change> = relatives
+        let mut changes: Vec<KeyChange> = relatives
             .map(|(partition, key)| {
                 let mut shared = key.record.clone();
                 shared.rotation = record.rotation;
@@ -138,14 +138,14 @@ impl Keys {
                 } else {
                     record.materials.clone()
                 };
-                Change {
+                KeyChange {
                     partition,
                     key: Some(key),
                     record: shared,
                 }
             })
             .collect();
-        changes.push(Change {
+        changes.push(KeyChange {
             partition: self.in_region(&key.scope, &key.scope.region),
             key: Some(Arc::clone(key)),
             record,
@@ -154,7 +154,7 @@ impl Keys {
     }
 
     /// Commits several records in one transaction and makes them visible.
-    pub(super) async fn put_all(&self, changes: Vec<Change>) -> Result<(), Exception> {
+    pub(super) async fn put_all(&self, changes: Vec<KeyChange>) -> Result<(), Exception> {
         self.commit_with(Transaction::new(), changes).await
     }
 
@@ -162,7 +162,7 @@ impl Keys {
     pub(super) async fn commit_with(
         &self,
         mut put: Transaction,
-        changes: Vec<Change>,
+        changes: Vec<KeyChange>,
     ) -> Result<(), Exception> {
         for change in &changes {
             let name = Snapshot::record_key(&change.partition.scope, &change.record.id);
@@ -173,7 +173,7 @@ impl Keys {
             put = put.expect(&*name, expect).put(name, encode(&change.record));
         }
         let revision = self.records.commit(put).await?;
-        for Change {
+        for KeyChange {
             partition,
             key,
             record,

@@ -14,7 +14,7 @@ use super::keys::Keys;
 use super::permission::check_permitted;
 use super::policy::{check_policy, policy_of};
 use super::record::{Changing, MultiRegion};
-use super::relatives::Change;
+use super::relatives::KeyChange;
 use super::state::check_customers;
 use super::tags::{listed, tags};
 use super::{KeyRecord, Requested, Snapshot, describe};
@@ -91,7 +91,7 @@ impl Replication {
             ..primary.clone()
         };
         let mut changes = self.keys.with_relatives(key, primary);
-        changes.push(Change {
+        changes.push(KeyChange {
             partition: Arc::clone(&place),
             key: None,
             record: replica,

@@ -13,7 +13,7 @@ use super::{Connection, requirement};
 const KEY_STORES_MAX: usize = 10;
 
 /// What CreateCustomKeyStore looks at.
-pub(crate) struct World<'a> {
+pub(crate) struct CreateContext<'a> {
     /// Every key store of the account and Region.
     pub(crate) stores: &'a [KeyStoreRecord],
     /// The cluster asked for.
@@ -24,7 +24,7 @@ pub(crate) struct World<'a> {
 }
 
 /// A request with every required member.
-pub(crate) struct Wanted {
+pub(crate) struct WantedKeyStore {
     pub(crate) name: String,
     pub(crate) cluster: ClusterId,
     pub(crate) trust_anchor: String,
@@ -39,7 +39,7 @@ pub(crate) enum Decision {
     Create(String),
 }
 
-impl Wanted {
+impl WantedKeyStore {
     /// Rule KS-20: a CloudHSM key store needs cluster, trust anchor and password, and takes none of
     /// an external key store's parameters.
     pub(crate) fn parse(request: &CreateCustomKeyStoreRequest) -> Result<Self, Exception> {
@@ -89,7 +89,10 @@ impl Wanted {
 }
 
 /// The checks of CreateCustomKeyStore, in order.
-pub(crate) fn decide(wanted: &Wanted, world: &World<'_>) -> Result<Decision, Exception> {
+pub(crate) fn decide(
+    wanted: &WantedKeyStore,
+    world: &CreateContext<'_>,
+) -> Result<Decision, Exception> {
     if let Some(cluster) = &world.cluster
         && planted(Bug::CreateRetriedMakesAnother)
     {
@@ -144,7 +147,7 @@ pub(crate) fn name_is_free<'a>(
 }
 
 /// Rule KS-24: a cluster backs one key store, and so do all that share its certificate.
-fn not_in_use(cluster: &ClusterView, world: &World<'_>) -> Result<(), Exception> {
+fn not_in_use(cluster: &ClusterView, world: &CreateContext<'_>) -> Result<(), Exception> {
     let certificate = cluster.certificate.as_deref();
     let user = world.stores.iter().find(|store| {
         let same = |own| same_certificate(own, &store.certificate);
@@ -191,7 +194,7 @@ pub(crate) fn same_certificate(one: &str, other: &str) -> bool {
 /// The record of a new store.
 pub(crate) fn record(
     id: KeyStoreId,
-    wanted: Wanted,
+    wanted: WantedKeyStore,
     certificate: String,
     sealed_password: Vec<u8>,
     now_ms: u64,

@@ -19,7 +19,7 @@ pub(crate) struct KeyStore {
     pub(crate) id: KeyStoreId,
     pub(crate) gate: Gate,
     pub(crate) live: ArcSwapOption<LiveConnection>,
-    stored: ArcSwap<Stored>,
+    stored: ArcSwap<StoredKeyStore>,
     /// The connect or disconnect that is under way.
     turn: Mutex<Option<Arc<Turn>>>,
     /// Held while sessions are begun under the epoch of another facade.
@@ -32,7 +32,7 @@ pub(crate) struct KeyStore {
 
 /// The record and the revision under which it was committed. Calls read it while it is replaced.
 #[derive(Debug)]
-pub(crate) struct Stored {
+pub(crate) struct StoredKeyStore {
     pub(crate) record: KeyStoreRecord,
     revision: u64,
 }
@@ -44,7 +44,7 @@ impl KeyStore {
             id: record.id.clone(),
             gate: Gate::default(),
             live: ArcSwapOption::empty(),
-            stored: ArcSwap::from_pointee(Stored { record, revision }),
+            stored: ArcSwap::from_pointee(StoredKeyStore { record, revision }),
             turn: Mutex::default(),
             adoption: Arc::default(),
             driven: Mutex::default(),
@@ -67,7 +67,7 @@ impl KeyStore {
     }
 
     /// The record as it is at present, for whoever keeps it: nothing is copied.
-    pub(crate) fn stored(&self) -> Arc<Stored> {
+    pub(crate) fn stored(&self) -> Arc<StoredKeyStore> {
         self.stored.load_full()
     }
 
@@ -85,7 +85,8 @@ impl KeyStore {
     }
 
     pub(crate) fn committed(&self, record: KeyStoreRecord, revision: u64) {
-        self.stored.store(Arc::new(Stored { record, revision }));
+        self.stored
+            .store(Arc::new(StoredKeyStore { record, revision }));
     }
 
     /// The connect or disconnect that is under way.

@@ -56,7 +56,7 @@ impl KeyStores {
         let tried: Vec<&Secret> = known.iter().collect();
         let used = log_in_everywhere(&members, &tried, store, epoch).await?;
         let unfinished = self.unseal_password(record.passwords.rotating.as_ref())?;
-        let attempt = Attempt {
+        let attempt = ConnectAttempt {
             partition,
             store,
             epoch,
@@ -158,7 +158,7 @@ impl KeyStores {
     /// known, sealed.
     async fn rotate(
         &self,
-        attempt: &Attempt<'_>,
+        attempt: &ConnectAttempt<'_>,
         members: &[Arc<Member>],
         fresh: &Secret,
         before: Vec<Secret>,
@@ -206,7 +206,7 @@ impl KeyStores {
     /// Records a step of the rotation, unless the connect was overtaken.
     async fn record_passwords(
         &self,
-        attempt: &Attempt<'_>,
+        attempt: &ConnectAttempt<'_>,
         edit: impl Fn(&mut KeyStoreRecord),
     ) -> Result<(), ConnectionError> {
         let step = |record: &mut KeyStoreRecord| {
@@ -230,7 +230,7 @@ impl KeyStores {
 }
 
 /// A connect on its way.
-struct Attempt<'a> {
+struct ConnectAttempt<'a> {
     partition: &'a Partition,
     store: &'a KeyStore,
     epoch: Epoch,

@@ -47,7 +47,7 @@ impl KeyStores {
         id: KeyStoreId,
         input: CreateCustomKeyStoreRequest,
     ) -> Result<CreateCustomKeyStoreResponse, Exception> {
-        let wanted = create::Wanted::parse(&input)?;
+        let wanted = create::WantedKeyStore::parse(&input)?;
         let password = Secret::new(
             input
                 .key_store_password
@@ -62,7 +62,7 @@ impl KeyStores {
                 .unseal(&store.passwords.current)
                 .is_ok_and(|known| known.reveal() == password.reveal())
         };
-        let world = create::World {
+        let world = create::CreateContext {
             stores: &stores,
             cluster: self.records.config.clusters.cluster(scope, &wanted.cluster),
             same_password: &same_password,
@@ -153,7 +153,7 @@ impl KeyStores {
         let cluster = cluster.and_then(|id| self.records.config.clusters.cluster(scope, id));
         let mut edited = update::decide(
             &edit,
-            &update::World {
+            &update::UpdateContext {
                 store: &record,
                 others: &others,
                 cluster,

@@ -123,8 +123,8 @@ mod tests {
         }
     }
 
-    fn wanted(cluster: &ClusterView) -> create::Wanted {
-        create::Wanted {
+    fn wanted(cluster: &ClusterView) -> create::WantedKeyStore {
+        create::WantedKeyStore {
             name: "Keys".to_owned(),
             cluster: cluster.id.clone(),
             trust_anchor: ANCHOR.to_owned(),
@@ -134,7 +134,7 @@ mod tests {
     /// A disconnected key store over another cluster of the same backup history.
     fn store() -> KeyStoreRecord {
         let id = "cks-1234567890abcdef0".parse().unwrap();
-        let other = create::Wanted {
+        let other = create::WantedKeyStore {
             cluster: "cluster-lmnopqrstuv".parse().unwrap(),
             ..wanted(&cluster(ClusterState::Active, &[]))
         };
@@ -147,7 +147,7 @@ mod tests {
         let shared = || Some(Arc::new(cluster.clone()));
         let created = create::decide(
             &wanted(cluster),
-            &create::World {
+            &create::CreateContext {
                 stores: &[],
                 cluster: shared(),
                 same_password: &|_| false,
@@ -160,7 +160,7 @@ mod tests {
         };
         let updated = update::decide(
             &edit,
-            &update::World {
+            &update::UpdateContext {
                 store: &store(),
                 others: &[],
                 cluster: shared(),

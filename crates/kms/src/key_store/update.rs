@@ -17,7 +17,7 @@ pub(crate) struct Edit {
 }
 
 /// What UpdateCustomKeyStore looks at.
-pub(crate) struct World<'a> {
+pub(crate) struct UpdateContext<'a> {
     pub(crate) store: &'a KeyStoreRecord,
     /// Every other key store of the account and Region.
     pub(crate) others: &'a [KeyStoreRecord],
@@ -71,7 +71,7 @@ impl Edit {
 
 /// The checks of UpdateCustomKeyStore, in order, and the record as edited: all settings, or none. A
 /// password, which must be sealed first, is set by the caller.
-pub(crate) fn decide(edit: &Edit, world: &World<'_>) -> Result<KeyStoreRecord, Exception> {
+pub(crate) fn decide(edit: &Edit, world: &UpdateContext<'_>) -> Result<KeyStoreRecord, Exception> {
     state_permits(edit, world)?;
     let mut record = world.store.clone();
     if record.connection == Connection::Disconnected {
@@ -99,7 +99,7 @@ pub(crate) fn decide(edit: &Edit, world: &World<'_>) -> Result<KeyStoreRecord, E
 
 /// Rule KS-40: every edit needs DISCONNECTED. Rule KS-41: with `rename_while_connected`, a rename
 /// alone is permitted while CONNECTED too.
-fn state_permits(edit: &Edit, world: &World<'_>) -> Result<(), Exception> {
+fn state_permits(edit: &Edit, world: &UpdateContext<'_>) -> Result<(), Exception> {
     let store = world.store;
     if store.connection == Connection::Disconnected {
         return Ok(());
@@ -125,7 +125,7 @@ fn state_permits(edit: &Edit, world: &World<'_>) -> Result<(), Exception> {
 
 /// Rule KS-42: only a cluster that shares a backup history can be substituted, which is to say one
 /// with the same cluster certificate.
-fn related(cluster: &ClusterView, world: &World<'_>) -> Result<(), Exception> {
+fn related(cluster: &ClusterView, world: &UpdateContext<'_>) -> Result<(), Exception> {
     let own = &world.store.certificate;
     let same = cluster
         .certificate

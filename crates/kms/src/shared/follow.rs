@@ -17,8 +17,8 @@ use crate::key_store::{KeyStore, KeyStoreRecord};
 use crate::records::scope_of;
 
 /// A record that has changed: its kind and the rest of its name, and what it is now.
-struct Change {
-    kind: Kind,
+struct RecordChange {
+    kind: RecordKind,
     name: String,
     record: Option<Record>,
 }
@@ -26,7 +26,7 @@ struct Change {
 /// In the order in which they refer to each other. Where every change before it has been taken in,
 /// the turn follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
+enum RecordKind {
     Store,
     Key,
     Alias,
@@ -38,11 +38,11 @@ enum Kind {
 /// that was there when it was called.
 pub(super) async fn follow(stores: &KeyStores) {
     let _one_at_a_time = stores.following.lock().await;
-    let mut changes: BTreeMap<Scope, Vec<Change>> = BTreeMap::new();
+    let mut changes: BTreeMap<Scope, Vec<RecordChange>> = BTreeMap::new();
     for (key, record) in stores.records.config.store.take_changed() {
         if let (Some(scope), Some((kind, name))) = (scope_of(&key), kind(&key)) {
             let name = name.to_owned();
-            let change = Change { kind, name, record };
+            let change = RecordChange { kind, name, record };
             changes.entry(scope).or_default().push(change);
         }
     }
@@ -56,44 +56,44 @@ pub(super) async fn follow(stores: &KeyStores) {
     }
 }
 
-fn take_change(stores: &KeyStores, partition: &Arc<Partition>, change: &Change) {
+fn take_change(stores: &KeyStores, partition: &Arc<Partition>, change: &RecordChange) {
     let (name, record) = (&*change.name, change.record.as_ref());
     match (change.kind, record) {
-        (Kind::Store, Some(record)) => take_store(stores, partition, name, record),
-        (Kind::Store, None) => {
+        (RecordKind::Store, Some(record)) => take_store(stores, partition, name, record),
+        (RecordKind::Store, None) => {
             let id = partition.store(name).map(|store| store.id.clone());
             let gone = id.and_then(|id| partition.stores.write().remove(&id));
             if let Some(store) = gone {
                 let _live = store.take_down(store.record().epoch);
             }
         }
-        (Kind::Key, Some(record)) => take_key(partition, name, record),
-        (Kind::Key, None) => {
+        (RecordKind::Key, Some(record)) => take_key(partition, name, record),
+        (RecordKind::Key, None) => {
             if let Ok(id) = name.parse::<KeyId>() {
                 partition.keys.remove(&id);
                 partition.grants.remove_key(&id);
             }
         }
-        (Kind::Alias, Some(record)) => {
+        (RecordKind::Alias, Some(record)) => {
             if let Some(alias) = read::<AliasRecord>(name, record) {
                 partition.aliases.insert(alias.name, alias.target);
             }
         }
-        (Kind::Alias, None) => drop(partition.aliases.remove(name)),
-        (Kind::Grant, Some(record)) => {
+        (RecordKind::Alias, None) => drop(partition.aliases.remove(name)),
+        (RecordKind::Grant, Some(record)) => {
             if let Some(grant) = read::<GrantRecord>(name, record) {
                 partition.grants.remove(&grant.key, &grant.id);
                 partition.grants.insert(grant);
             }
         }
-        (Kind::Grant, None) => {
+        (RecordKind::Grant, None) => {
             if let Some((key, id)) = name.split_once('/')
                 && let Ok(key) = key.parse()
             {
                 partition.grants.remove(&key, id);
             }
         }
-        (Kind::Turn, record) => {
+        (RecordKind::Turn, record) => {
             let revision = record.map_or(0, |record| record.revision);
             partition.turn.fetch_max(revision, Ordering::AcqRel);
         }
@@ -137,16 +137,16 @@ fn take_key(partition: &Arc<Partition>, name: &str, stored: &Record) {
     partition.keys.insert(id, Arc::new(snapshot));
 }
 
-fn kind(key: &str) -> Option<(Kind, &str)> {
+fn kind(key: &str) -> Option<(RecordKind, &str)> {
     // kms/<account>/<region>/<kind>/<name>
     let rest = key.splitn(4, '/').nth(3)?;
     let (kind, name) = rest.split_once('/').unwrap_or((rest, ""));
     let kind = match kind {
-        "store" => Kind::Store,
-        "key" => Kind::Key,
-        "alias" => Kind::Alias,
-        "grant" => Kind::Grant,
-        "turn" => Kind::Turn,
+        "store" => RecordKind::Store,
+        "key" => RecordKind::Key,
+        "alias" => RecordKind::Alias,
+        "grant" => RecordKind::Grant,
+        "turn" => RecordKind::Turn,
         _ => return None,
     };
     Some((kind, name))

@@ -12,10 +12,10 @@ use crate::{CallError, LinkError};
 
 /// The callers of one frame. They share its answer, and each copies its own output out of it.
 #[derive(Debug, Default)]
-pub(super) struct Callers(Mutex<State>);
+pub(super) struct Callers(Mutex<CallersState>);
 
 #[derive(Debug, Default)]
-struct State {
+struct CallersState {
     callers: Vec<Caller>,
     /// Callers that still wait.
     waiting: usize,
@@ -127,7 +127,7 @@ impl Ticket {
     /// The caller's own answer, once it is there.
     pub(super) fn poll(&mut self, context: &Context<'_>) -> Poll<Result<Output, CallError>> {
         let mut state = self.callers.0.lock();
-        let State {
+        let CallersState {
             callers,
             outcome,
             waiting,

@@ -30,13 +30,13 @@ pub(super) struct Connector {
     settings: QuicSettings,
     wire: Wire,
     target: Target,
-    state: tokio::sync::Mutex<State>,
+    state: tokio::sync::Mutex<ConnectorState>,
     /// A second hold on the connection, to close it without waiting.
     current: Mutex<Option<Connection>>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct ConnectorState {
     endpoint: Option<Endpoint>,
     connection: Option<Connection>,
     /// Since the last answer.
@@ -146,7 +146,7 @@ impl Connector {
         }
     }
 
-    fn failed(&self, state: &mut State, error: &LinkError) {
+    fn failed(&self, state: &mut ConnectorState, error: &LinkError) {
         let refused = matches!(error, LinkError::Untrusted(_) | LinkError::Unusable(_));
         state.refusal = refused.then(|| error.clone());
         // Who was refused is not let in a moment later: no retry at once.
@@ -169,7 +169,7 @@ impl Connector {
         plain + plain * u32::from(jitter) / 1024
     }
 
-    async fn connect(&self, state: &mut State) -> Result<Connection, LinkError> {
+    async fn connect(&self, state: &mut ConnectorState) -> Result<Connection, LinkError> {
         let distrust: Distrust = Arc::new(Mutex::new(None));
         let tls =
             verifier::client_config(&self.settings.client, &self.target, Arc::clone(&distrust))?;
@@ -195,7 +195,7 @@ impl Connector {
     }
 
     /// The client side's UDP port, bound when it is first needed.
-    fn endpoint<'a>(&self, state: &'a mut State) -> Result<&'a Endpoint, LinkError> {
+    fn endpoint<'a>(&self, state: &'a mut ConnectorState) -> Result<&'a Endpoint, LinkError> {
         let address = self.target.address.ip();
         let local = match (address.is_loopback(), address.is_ipv6()) {
             (true, true) => Ipv6Addr::LOCALHOST.into(),

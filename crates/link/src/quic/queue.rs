@@ -34,7 +34,7 @@ const ROOM_MAX: usize = 128 << 10;
 /// The queue's lock is taken before that of the callers of a frame, never after it.
 #[derive(Debug)]
 pub(super) struct Queue {
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
     /// The runtime of the channel's task.
     home: Id,
     unanswered: AtomicUsize,
@@ -45,7 +45,7 @@ pub(super) struct Queue {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct QueueState {
     /// Frames that wait to be sent; all but the last are full.
     waiting: VecDeque<Waiting>,
     waiting_calls: usize,
@@ -266,7 +266,7 @@ impl Queue {
     }
 }
 
-impl State {
+impl QueueState {
     fn write(
         &mut self,
         call: &Call<'_>,

@@ -8,13 +8,13 @@ use super::{ByEnd, Invariant, Violation, by_end};
 use crate::history::{Answer, Call, Context, Event, History, Request, nonce_of};
 
 /// What a ciphertext was made from.
-struct Origin<'a> {
+struct CiphertextOrigin<'a> {
     context: &'a Context,
     plaintext: &'a [u8],
 }
 
 pub(super) fn check(history: &History, found: &mut Vec<Violation>) {
-    let mut origins: BTreeMap<ByEnd<'_>, Origin<'_>> = BTreeMap::new();
+    let mut origins: BTreeMap<ByEnd<'_>, CiphertextOrigin<'_>> = BTreeMap::new();
     let mut nonces = BTreeSet::new();
     for event in &history.events {
         if let Event::Sealed { at, hsm, key, text } = event
@@ -34,7 +34,7 @@ pub(super) fn check(history: &History, found: &mut Vec<Violation>) {
 /// What a call opened must be what was sealed, under the context it was sealed with.
 fn check_opening(
     call: &Call,
-    origins: &BTreeMap<ByEnd<'_>, Origin<'_>>,
+    origins: &BTreeMap<ByEnd<'_>, CiphertextOrigin<'_>>,
     found: &mut Vec<Violation>,
 ) {
     let (ciphertext, context) = match &call.request {
@@ -74,7 +74,7 @@ fn check_opening(
 
 fn remember<'a>(
     call: &'a Call,
-    origins: &mut BTreeMap<ByEnd<'a>, Origin<'a>>,
+    origins: &mut BTreeMap<ByEnd<'a>, CiphertextOrigin<'a>>,
     found: &mut Vec<Violation>,
 ) {
     let Ok(answer) = &call.outcome else { return };
@@ -87,9 +87,9 @@ fn remember<'a>(
                 context, plaintext, ..
             },
             _,
-        ) => Origin { context, plaintext },
+        ) => CiphertextOrigin { context, plaintext },
         (Request::GenerateDataKey { context, .. }, Answer::DataKey { plaintext, .. }) => {
-            Origin { context, plaintext }
+            CiphertextOrigin { context, plaintext }
         }
         (
             Request::ReEncrypt {
@@ -102,7 +102,7 @@ fn remember<'a>(
             let Some(source) = origins.get(&by_end(ciphertext)) else {
                 return;
             };
-            Origin {
+            CiphertextOrigin {
                 context,
                 plaintext: source.plaintext,
             }

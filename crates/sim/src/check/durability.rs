@@ -11,7 +11,7 @@ use super::{Invariant, Violation};
 use crate::history::{Answer, Call, Edit, Event, History, Moment, Request};
 
 pub(super) fn check(history: &History, found: &mut Vec<Violation>) {
-    let mut reader = Reader::default();
+    let mut reader = DurabilityReader::default();
     for event in &history.events {
         reader.read(event, found);
     }
@@ -19,7 +19,7 @@ pub(super) fn check(history: &History, found: &mut Vec<Violation>) {
 
 /// What must be there.
 #[derive(Default)]
-struct Reader<'a> {
+struct DurabilityReader<'a> {
     uses: Option<&'a ClusterId>,
     members: BTreeMap<&'a HsmId, &'a ClusterId>,
     labels: BTreeMap<HsmKeyId, KeyId>,
@@ -33,7 +33,7 @@ struct Reader<'a> {
     perhaps: Option<&'a ClusterId>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> DurabilityReader<'a> {
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "a reader names what it reads"

@@ -8,7 +8,7 @@ use super::{Invariant, Violation};
 use crate::history::{Call, Edit, Event, History, Moment, Request};
 
 pub(super) fn check(history: &History, found: &mut Vec<Violation>) {
-    let mut reader = Reader::default();
+    let mut reader = SubstitutionReader::default();
     for event in &history.events {
         match event {
             Event::Member { hsm, cluster, .. } => {
@@ -43,7 +43,7 @@ pub(super) fn check(history: &History, found: &mut Vec<Violation>) {
 }
 
 #[derive(Default)]
-struct Reader<'a> {
+struct SubstitutionReader<'a> {
     members: BTreeMap<&'a HsmId, &'a ClusterId>,
     uses: Option<&'a ClusterId>,
     sealed: Vec<(&'a [u8], &'a HsmId)>,
@@ -53,7 +53,7 @@ struct Reader<'a> {
     perhaps: Option<(&'a ClusterId, Moment)>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> SubstitutionReader<'a> {
     /// An edit of unknown outcome did have its effect.
     fn check_seen(&mut self, cluster: &str) {
         if let Some((to, since)) = self.perhaps.filter(|(to, _)| to.as_str() == cluster) {

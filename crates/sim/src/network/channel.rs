@@ -18,7 +18,7 @@ use super::{Connection, IDLE_TIMEOUT, Shared};
 const FRAME_BYTES: usize = 512;
 
 pub(super) fn open(network: Arc<Shared>, target: Target, process: u64) -> Arc<dyn Channel> {
-    let inner = Inner {
+    let inner = ChannelInner {
         process,
         network,
         target,
@@ -29,19 +29,19 @@ pub(super) fn open(network: Arc<Shared>, target: Target, process: u64) -> Arc<dy
 }
 
 /// A facade's channel to one HSM.
-struct SimChannel(Arc<Inner>);
+struct SimChannel(Arc<ChannelInner>);
 
-struct Inner {
+struct ChannelInner {
     network: Arc<Shared>,
     /// The process that it belongs to.
     process: u64,
     target: Target,
-    state: Mutex<State>,
+    state: Mutex<ChannelState>,
     in_flight: AtomicUsize,
 }
 
 #[derive(Default)]
-struct State {
+struct ChannelState {
     connection: Option<Connection>,
     next_id: u64,
     /// Operations that wait for the connection, and go together.
@@ -101,7 +101,7 @@ impl Channel for SimChannel {
     }
 }
 
-impl Inner {
+impl ChannelInner {
     /// Adds an operation to the frame that goes next.
     fn push(
         self: &Arc<Self>,

@@ -124,10 +124,10 @@ pub(crate) struct Shared {
     carrier: Carrier,
     /// What endpoints of QUIC draw from.
     entropy: Arc<SimEntropy>,
-    state: Mutex<State>,
+    state: Mutex<NetworkState>,
 }
 
-struct State {
+struct NetworkState {
     dice: Dice,
     weather: Weather,
     next_port: u16,
@@ -188,7 +188,7 @@ impl Network {
     /// A network whose fates are drawn from `seed`.
     #[must_use]
     pub fn new(seed: u64, carrier: Carrier, recorder: Arc<Recorder>) -> Self {
-        let state = State {
+        let state = NetworkState {
             dice: Dice::new(seed, "network"),
             weather: Weather::fair(),
             next_port: FIRST_PORT,
@@ -409,7 +409,7 @@ impl Shared {
     }
 }
 
-impl State {
+impl NetworkState {
     fn fate(&mut self) -> Fate {
         let Self {
             dice,

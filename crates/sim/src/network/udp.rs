@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use portcullis_link::{DatagramSocket, Datagrams};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::{FIRST_PORT, Fate, Shared, State, Way};
+use super::{FIRST_PORT, Fate, NetworkState, Shared, Way};
 
 /// Where facades call from.
 const FACADE_IP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
@@ -184,7 +184,7 @@ impl UnderWay {
     }
 }
 
-impl State {
+impl NetworkState {
     /// What becomes of a datagram: it arrives once, twice or not at all.
     fn fates(&mut self, from: SocketAddr, to: SocketAddr) -> Vec<Fate> {
         let doubled = self.weather.late_percent / LATE_TO_DOUBLED;

@@ -38,7 +38,7 @@ pub(crate) struct NewKey {
 
 /// What has become of making a key so far.
 #[derive(Default)]
-struct Attempt {
+struct KeyAttempt {
     /// Have it.
     holders: Vec<Arc<Member>>,
     /// Perhaps have it: they did not answer.
@@ -82,9 +82,9 @@ impl LiveConnection {
         zones.len()
     }
 
-    async fn attempt(&self, key: &NewKey, deadline: Instant) -> Attempt {
+    async fn attempt(&self, key: &NewKey, deadline: Instant) -> KeyAttempt {
         let members = self.members.load_full();
-        let mut attempt = Attempt::default();
+        let mut attempt = KeyAttempt::default();
         // Another HSM makes the next key, so that one that never answers is not asked every time.
         let first = self.turn.fetch_add(1, Ordering::Relaxed) % members.len().max(1);
         for member in members.iter().cycle().skip(first).take(members.len()) {
@@ -147,7 +147,7 @@ impl LiveConnection {
     }
 }
 
-impl Attempt {
+impl KeyAttempt {
     /// What the next HSM is told: to make the key, or to take the one that was made.
     fn command(&self, key: &NewKey, session: SessionId) -> Command {
         match &self.masked {
