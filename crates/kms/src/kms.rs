@@ -2,34 +2,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use portcullis_api::kms::{
-    CancelKeyDeletionRequest, CancelKeyDeletionResponse, ConnectCustomKeyStoreRequest,
-    ConnectCustomKeyStoreResponse, CreateAliasRequest, CreateCustomKeyStoreRequest,
-    CreateCustomKeyStoreResponse, CreateGrantRequest, CreateGrantResponse, CreateKeyRequest,
-    CreateKeyResponse, DecapsulateRequest, DecapsulateResponse, DecryptRequest, DecryptResponse,
-    DeleteAliasRequest, DeleteCustomKeyStoreRequest, DeleteCustomKeyStoreResponse,
-    DeleteImportedKeyMaterialRequest, DeleteImportedKeyMaterialResponse, DeriveSharedSecretRequest,
-    DeriveSharedSecretResponse, DescribeCustomKeyStoresRequest, DescribeCustomKeyStoresResponse,
-    DescribeKeyRequest, DescribeKeyResponse, DisableKeyRequest, DisableKeyRotationRequest,
-    DisconnectCustomKeyStoreRequest, DisconnectCustomKeyStoreResponse, EnableKeyRequest,
-    EnableKeyRotationRequest, EncapsulateRequest, EncapsulateResponse, EncryptRequest,
-    EncryptResponse, GenerateDataKeyPairRequest, GenerateDataKeyPairResponse,
-    GenerateDataKeyPairWithoutPlaintextRequest, GenerateDataKeyPairWithoutPlaintextResponse,
-    GenerateDataKeyRequest, GenerateDataKeyResponse, GenerateDataKeyWithoutPlaintextRequest,
-    GenerateDataKeyWithoutPlaintextResponse, GenerateMacRequest, GenerateMacResponse,
-    GenerateRandomRequest, GenerateRandomResponse, GetKeyLastUsageRequest, GetKeyLastUsageResponse,
-    GetKeyPolicyRequest, GetKeyPolicyResponse, GetKeyRotationStatusRequest,
-    GetKeyRotationStatusResponse, GetParametersForImportRequest, GetParametersForImportResponse,
-    GetPublicKeyRequest, GetPublicKeyResponse, ImportKeyMaterialRequest, ImportKeyMaterialResponse,
-    ListAliasesRequest, ListAliasesResponse, ListGrantsRequest, ListGrantsResponse,
-    ListKeyPoliciesRequest, ListKeyPoliciesResponse, ListKeyRotationsRequest,
-    ListKeyRotationsResponse, ListKeysRequest, ListKeysResponse, ListResourceTagsRequest,
-    ListResourceTagsResponse, ListRetirableGrantsRequest, PutKeyPolicyRequest, ReEncryptRequest,
-    ReEncryptResponse, ReplicateKeyRequest, ReplicateKeyResponse, RetireGrantRequest,
-    RevokeGrantRequest, RotateKeyOnDemandRequest, RotateKeyOnDemandResponse,
-    ScheduleKeyDeletionRequest, ScheduleKeyDeletionResponse, SignRequest, SignResponse,
-    TagResourceRequest, UntagResourceRequest, UpdateAliasRequest, UpdateCustomKeyStoreRequest,
-    UpdateCustomKeyStoreResponse, UpdateKeyDescriptionRequest, UpdatePrimaryRegionRequest,
-    VerifyMacRequest, VerifyMacResponse, VerifyRequest, VerifyResponse,
+    self, CreateCustomKeyStoreRequest, CreateCustomKeyStoreResponse, CreateKeyRequest,
+    CreateKeyResponse,
 };
 use portcullis_api::{Exception, KeyId, KeyStoreId, Operation, Scope, Service};
 
@@ -44,6 +18,7 @@ use crate::key::{
     Replication, Upkeep,
 };
 use crate::key_store::{KeyStoreStatus, KeyStores};
+use crate::kms_operations;
 use crate::load::load;
 use crate::records::{KmsConfig, OpenError, Records};
 use crate::shared::start_following;
@@ -144,13 +119,16 @@ impl Kms {
 }
 
 macro_rules! operations {
-    ($($operation:ident $part:ident.$method:ident($input:ty) -> $output:ty;)*) => {
+    (
+        $($operation:ident $service:ident.$method:ident($input:ty) $effect:ident $reply:ident
+            { $part:ident; $output:ty; $($row:tt)* };)*
+    ) => {
         impl Kms {
             $(
                 #[doc = concat!(stringify!($operation), ".")]
                 ///
                 /// # Errors
-                /// As the operation declares; what its part of the service says beyond that.
+                /// As the operation declares.
                 pub async fn $method(
                     &self,
                     scope: &Scope,
@@ -164,64 +142,7 @@ macro_rules! operations {
     };
 }
 
-operations! {
-        CreateCustomKeyStore stores.create_custom_key_store(CreateCustomKeyStoreRequest) -> CreateCustomKeyStoreResponse;
-        ConnectCustomKeyStore stores.connect_custom_key_store(ConnectCustomKeyStoreRequest) -> ConnectCustomKeyStoreResponse;
-        DisconnectCustomKeyStore stores.disconnect_custom_key_store(DisconnectCustomKeyStoreRequest) -> DisconnectCustomKeyStoreResponse;
-        UpdateCustomKeyStore stores.update_custom_key_store(UpdateCustomKeyStoreRequest) -> UpdateCustomKeyStoreResponse;
-        DeleteCustomKeyStore stores.delete_custom_key_store(DeleteCustomKeyStoreRequest) -> DeleteCustomKeyStoreResponse;
-        DescribeCustomKeyStores stores.describe_custom_key_stores(DescribeCustomKeyStoresRequest) -> DescribeCustomKeyStoresResponse;
-        CreateKey creation.create_key(CreateKeyRequest) -> CreateKeyResponse;
-        DescribeKey description.describe_key(DescribeKeyRequest) -> DescribeKeyResponse;
-        ListKeys keys.list_keys(ListKeysRequest) -> ListKeysResponse;
-        EnableKey keys.enable_key(EnableKeyRequest) -> ();
-        DisableKey keys.disable_key(DisableKeyRequest) -> ();
-        ScheduleKeyDeletion deletion.schedule_key_deletion(ScheduleKeyDeletionRequest) -> ScheduleKeyDeletionResponse;
-        CancelKeyDeletion deletion.cancel_key_deletion(CancelKeyDeletionRequest) -> CancelKeyDeletionResponse;
-        GetKeyLastUsage uses.get_key_last_usage(GetKeyLastUsageRequest) -> GetKeyLastUsageResponse;
-        UpdateKeyDescription description.update_key_description(UpdateKeyDescriptionRequest) -> ();
-        TagResource keys.tag_resource(TagResourceRequest) -> ();
-        UntagResource keys.untag_resource(UntagResourceRequest) -> ();
-        ListResourceTags keys.list_resource_tags(ListResourceTagsRequest) -> ListResourceTagsResponse;
-        PutKeyPolicy keys.put_key_policy(PutKeyPolicyRequest) -> ();
-        GetKeyPolicy keys.get_key_policy(GetKeyPolicyRequest) -> GetKeyPolicyResponse;
-        ListKeyPolicies keys.list_key_policies(ListKeyPoliciesRequest) -> ListKeyPoliciesResponse;
-        EnableKeyRotation rotation.enable_key_rotation(EnableKeyRotationRequest) -> ();
-        DisableKeyRotation rotation.disable_key_rotation(DisableKeyRotationRequest) -> ();
-        GetKeyRotationStatus rotation.get_key_rotation_status(GetKeyRotationStatusRequest) -> GetKeyRotationStatusResponse;
-        RotateKeyOnDemand rotation.rotate_key_on_demand(RotateKeyOnDemandRequest) -> RotateKeyOnDemandResponse;
-        ListKeyRotations rotation.list_key_rotations(ListKeyRotationsRequest) -> ListKeyRotationsResponse;
-        GetParametersForImport import.get_parameters_for_import(GetParametersForImportRequest) -> GetParametersForImportResponse;
-        ImportKeyMaterial import.import_key_material(ImportKeyMaterialRequest) -> ImportKeyMaterialResponse;
-        DeleteImportedKeyMaterial import.delete_imported_key_material(DeleteImportedKeyMaterialRequest) -> DeleteImportedKeyMaterialResponse;
-        ReplicateKey replication.replicate_key(ReplicateKeyRequest) -> ReplicateKeyResponse;
-        UpdatePrimaryRegion replication.update_primary_region(UpdatePrimaryRegionRequest) -> ();
-        CreateAlias aliases.create_alias(CreateAliasRequest) -> ();
-        UpdateAlias aliases.update_alias(UpdateAliasRequest) -> ();
-        DeleteAlias aliases.delete_alias(DeleteAliasRequest) -> ();
-        ListAliases aliases.list_aliases(ListAliasesRequest) -> ListAliasesResponse;
-        Encrypt crypto.encrypt(EncryptRequest) -> EncryptResponse;
-        Decrypt crypto.decrypt(DecryptRequest) -> DecryptResponse;
-        ReEncrypt crypto.re_encrypt(ReEncryptRequest) -> ReEncryptResponse;
-        GenerateDataKey data_keys.generate_data_key(GenerateDataKeyRequest) -> GenerateDataKeyResponse;
-        GenerateDataKeyWithoutPlaintext data_keys.generate_data_key_without_plaintext(GenerateDataKeyWithoutPlaintextRequest) -> GenerateDataKeyWithoutPlaintextResponse;
-        GenerateRandom data_keys.generate_random(GenerateRandomRequest) -> GenerateRandomResponse;
-        GenerateDataKeyPair data_keys.generate_data_key_pair(GenerateDataKeyPairRequest) -> GenerateDataKeyPairResponse;
-        GenerateDataKeyPairWithoutPlaintext data_keys.generate_data_key_pair_without_plaintext(GenerateDataKeyPairWithoutPlaintextRequest) -> GenerateDataKeyPairWithoutPlaintextResponse;
-        GetPublicKey crypto.get_public_key(GetPublicKeyRequest) -> GetPublicKeyResponse;
-        Sign crypto.sign(SignRequest) -> SignResponse;
-        Verify crypto.verify(VerifyRequest) -> VerifyResponse;
-        GenerateMac crypto.generate_mac(GenerateMacRequest) -> GenerateMacResponse;
-        VerifyMac crypto.verify_mac(VerifyMacRequest) -> VerifyMacResponse;
-        DeriveSharedSecret crypto.derive_shared_secret(DeriveSharedSecretRequest) -> DeriveSharedSecretResponse;
-        Encapsulate crypto.encapsulate(EncapsulateRequest) -> EncapsulateResponse;
-        Decapsulate crypto.decapsulate(DecapsulateRequest) -> DecapsulateResponse;
-        CreateGrant grants.create_grant(CreateGrantRequest) -> CreateGrantResponse;
-        ListGrants grants.list_grants(ListGrantsRequest) -> ListGrantsResponse;
-        ListRetirableGrants grants.list_retirable_grants(ListRetirableGrantsRequest) -> ListGrantsResponse;
-        RetireGrant grants.retire_grant(RetireGrantRequest) -> ();
-        RevokeGrant grants.revoke_grant(RevokeGrantRequest) -> ();
-}
+kms_operations!(operations);
 
 /// Beside the operations: what worlds, the edge and pages of status need.
 impl Kms {

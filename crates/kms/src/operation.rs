@@ -1,11 +1,11 @@
-//! What is the same for every call of an operation: how it is counted against a quota, and in which
-//! states of its key it is permitted.
+//! The table of KMS operations: one row for each, with everything that is the same for every call of it.
 //!
 //! What a call concerns, with its permission, condition keys and grant tokens, stands in
-//! `access/table.rs`, by its input; whether it changes something, in the table of the edge. An operation
-//! without a row in any of the three does not compile.
+//! `access/table.rs`, by its input. An operation without a row in either does not compile.
 
 use portcullis_api::Operation;
+
+use Counting::{Alone, ByKey, ByKeyOrSymmetric, ByPair, Not, Symmetric};
 
 use crate::key::Verdict::{
     self, Creating as C, Disabled as D, External as X, NotPendingDeletion as N,
@@ -38,116 +38,127 @@ pub(crate) struct Row {
     pub(crate) states: Option<[Verdict; 7]>,
 }
 
-impl Row {
-    const fn of(counting: Counting) -> Self {
-        Self {
-            counting,
-            states: None,
-        }
-    }
-
-    const fn in_states(self, states: [Verdict; 7]) -> Self {
-        Self {
-            states: Some(states),
-            ..self
-        }
-    }
-
-    const fn in_any_state(self) -> Self {
-        self.in_states([Y; 7])
-    }
-}
-
-macro_rules! rows {
-    ($($operation:ident => $row:expr;)*) => {
-        /// The row of an operation.
-        pub(crate) const fn row(operation: Operation) -> Row {
-            match operation {
-                $(Operation::$operation => $row,)*
-            }
+/// The table.
+///
+/// ```text
+/// Name service.method(input) effect reply { part; output; counted; in states | on no key };
+///
+/// effect   whether a call leaves something changed: `changes`, `reads`
+/// reply    whether the model has an output: `object`, `empty`
+/// part     the field of `Kms` that carries it out
+/// counted  how calls are counted against quotas: a `Counting`
+/// states   what each state of the key says: Enabled, Disabled, PendingDeletion, PendingImport,
+///          Unavailable, Creating, Updating
+/// ```
+///
+/// `$then` is a macro that takes the rows, followed by `$more`: the edge adds those of CloudHSM.
+///
+/// Rule LIFE-05: every operation on an existing key by the key's state. A combination that cannot occur
+/// is refused like its neighbour. ImportKeyMaterial and GetParametersForImport while pending deletion
+/// are refused (the page names an exception for the latter only), and Encapsulate and Decapsulate, which
+/// the page does not have, are as Sign.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! kms_operations {
+    ($then:ident $($more:tt)*) => {
+        $then! {
+            CreateCustomKeyStore kms.create_custom_key_store(kms::CreateCustomKeyStoreRequest) changes object { stores; kms::CreateCustomKeyStoreResponse; Alone(5); on no key };
+            ConnectCustomKeyStore kms.connect_custom_key_store(kms::ConnectCustomKeyStoreRequest) changes object { stores; kms::ConnectCustomKeyStoreResponse; Alone(5); on no key };
+            DisconnectCustomKeyStore kms.disconnect_custom_key_store(kms::DisconnectCustomKeyStoreRequest) changes object { stores; kms::DisconnectCustomKeyStoreResponse; Alone(5); on no key };
+            UpdateCustomKeyStore kms.update_custom_key_store(kms::UpdateCustomKeyStoreRequest) changes object { stores; kms::UpdateCustomKeyStoreResponse; Alone(5); on no key };
+            DeleteCustomKeyStore kms.delete_custom_key_store(kms::DeleteCustomKeyStoreRequest) changes object { stores; kms::DeleteCustomKeyStoreResponse; Alone(5); on no key };
+            DescribeCustomKeyStores kms.describe_custom_key_stores(kms::DescribeCustomKeyStoresRequest) reads object { stores; kms::DescribeCustomKeyStoresResponse; Alone(5); on no key };
+            CreateKey kms.create_key(kms::CreateKeyRequest) changes object { creation; kms::CreateKeyResponse; Alone(5); on no key };
+            DescribeKey kms.describe_key(kms::DescribeKeyRequest) reads object { description; kms::DescribeKeyResponse; Alone(2_000); in [Y, Y, Y, Y, Y, Y, Y] };
+            ListKeys kms.list_keys(kms::ListKeysRequest) reads object { keys; kms::ListKeysResponse; Alone(500); on no key };
+            EnableKey kms.enable_key(kms::EnableKeyRequest) changes empty { keys; (); Alone(5); in [Y, Y, P, I, Y, C, W] };
+            DisableKey kms.disable_key(kms::DisableKeyRequest) changes empty { keys; (); Alone(5); in [Y, Y, P, I, Y, C, W] };
+            ScheduleKeyDeletion kms.schedule_key_deletion(kms::ScheduleKeyDeletionRequest) changes object { deletion; kms::ScheduleKeyDeletionResponse; Alone(15); in [Y, Y, P, Y, Y, Y, W] };
+            CancelKeyDeletion kms.cancel_key_deletion(kms::CancelKeyDeletionRequest) changes object { deletion; kms::CancelKeyDeletionResponse; Alone(5); in [N, N, Y, N, N, N, N] };
+            GetKeyLastUsage kms.get_key_last_usage(kms::GetKeyLastUsageRequest) reads object { uses; kms::GetKeyLastUsageResponse; Alone(5); in [Y, Y, Y, Y, Y, Y, Y] };
+            UpdateKeyDescription kms.update_key_description(kms::UpdateKeyDescriptionRequest) changes empty { description; (); Alone(5); in [Y, Y, P, Y, Y, Y, Y] };
+            TagResource kms.tag_resource(kms::TagResourceRequest) changes empty { keys; (); Alone(10); in [Y, Y, P, Y, Y, Y, Y] };
+            UntagResource kms.untag_resource(kms::UntagResourceRequest) changes empty { keys; (); Alone(5); in [Y, Y, P, Y, Y, Y, Y] };
+            ListResourceTags kms.list_resource_tags(kms::ListResourceTagsRequest) reads object { keys; kms::ListResourceTagsResponse; Alone(2_000); in [Y, Y, Y, Y, Y, Y, Y] };
+            PutKeyPolicy kms.put_key_policy(kms::PutKeyPolicyRequest) changes empty { keys; (); Alone(15); in [Y, Y, Y, Y, Y, Y, Y] };
+            GetKeyPolicy kms.get_key_policy(kms::GetKeyPolicyRequest) reads object { keys; kms::GetKeyPolicyResponse; Alone(1_000); in [Y, Y, Y, Y, Y, Y, Y] };
+            ListKeyPolicies kms.list_key_policies(kms::ListKeyPoliciesRequest) reads object { keys; kms::ListKeyPoliciesResponse; Alone(100); in [Y, Y, Y, Y, Y, Y, Y] };
+            EnableKeyRotation kms.enable_key_rotation(kms::EnableKeyRotationRequest) changes empty { rotation; (); Alone(15); in [Y, D, P, X, Y, C, Y] };
+            DisableKeyRotation kms.disable_key_rotation(kms::DisableKeyRotationRequest) changes empty { rotation; (); Alone(5); in [Y, D, P, X, Y, C, Y] };
+            GetKeyRotationStatus kms.get_key_rotation_status(kms::GetKeyRotationStatusRequest) reads object { rotation; kms::GetKeyRotationStatusResponse; Alone(1_000); in [Y, Y, Y, X, Y, Y, Y] };
+            RotateKeyOnDemand kms.rotate_key_on_demand(kms::RotateKeyOnDemandRequest) changes object { rotation; kms::RotateKeyOnDemandResponse; Alone(5); in [Y, D, P, I, Y, C, Y] };
+            ListKeyRotations kms.list_key_rotations(kms::ListKeyRotationsRequest) reads object { rotation; kms::ListKeyRotationsResponse; Alone(100); in [Y, Y, Y, Y, Y, Y, Y] };
+            GetParametersForImport kms.get_parameters_for_import(kms::GetParametersForImportRequest) reads object { import; kms::GetParametersForImportResponse; Alone(1); in [Y, Y, P, Y, Y, C, W] };
+            ImportKeyMaterial kms.import_key_material(kms::ImportKeyMaterialRequest) changes object { import; kms::ImportKeyMaterialResponse; Alone(15); in [Y, Y, P, Y, Y, C, Y] };
+            DeleteImportedKeyMaterial kms.delete_imported_key_material(kms::DeleteImportedKeyMaterialRequest) changes object { import; kms::DeleteImportedKeyMaterialResponse; Alone(15); in [Y, Y, Y, Y, Y, C, W] };
+            ReplicateKey kms.replicate_key(kms::ReplicateKeyRequest) changes object { replication; kms::ReplicateKeyResponse; Alone(5); in [Y, D, P, I, U, C, W] };
+            UpdatePrimaryRegion kms.update_primary_region(kms::UpdatePrimaryRegionRequest) changes empty { replication; (); Alone(5); in [Y, D, P, I, U, C, Y] };
+            CreateAlias kms.create_alias(kms::CreateAliasRequest) changes empty { aliases; (); Alone(5); in [Y, Y, P, Y, Y, Y, Y] };
+            UpdateAlias kms.update_alias(kms::UpdateAliasRequest) changes empty { aliases; (); Alone(5); on no key };
+            DeleteAlias kms.delete_alias(kms::DeleteAliasRequest) changes empty { aliases; (); Alone(15); in [Y, Y, Y, Y, Y, Y, Y] };
+            ListAliases kms.list_aliases(kms::ListAliasesRequest) reads object { aliases; kms::ListAliasesResponse; Alone(500); on no key };
+            Encrypt kms.encrypt(kms::EncryptRequest) reads object { crypto; kms::EncryptResponse; ByKeyOrSymmetric; in [Y, D, P, I, U, C, Y] };
+            Decrypt kms.decrypt(kms::DecryptRequest) reads object { crypto; kms::DecryptResponse; ByKeyOrSymmetric; in [Y, D, P, I, U, C, Y] };
+            ReEncrypt kms.re_encrypt(kms::ReEncryptRequest) reads object { crypto; kms::ReEncryptResponse; ByKeyOrSymmetric; in [Y, D, P, I, U, C, Y] };
+            GenerateDataKey kms.generate_data_key(kms::GenerateDataKeyRequest) reads object { data_keys; kms::GenerateDataKeyResponse; Symmetric; in [Y, D, P, I, U, C, Y] };
+            GenerateDataKeyWithoutPlaintext kms.generate_data_key_without_plaintext(kms::GenerateDataKeyWithoutPlaintextRequest) reads object { data_keys; kms::GenerateDataKeyWithoutPlaintextResponse; Symmetric; in [Y, D, P, I, U, C, Y] };
+            GenerateRandom kms.generate_random(kms::GenerateRandomRequest) reads object { data_keys; kms::GenerateRandomResponse; Symmetric; on no key };
+            GenerateDataKeyPair kms.generate_data_key_pair(kms::GenerateDataKeyPairRequest) reads object { data_keys; kms::GenerateDataKeyPairResponse; ByPair; in [Y, D, P, I, U, C, Y] };
+            GenerateDataKeyPairWithoutPlaintext kms.generate_data_key_pair_without_plaintext(kms::GenerateDataKeyPairWithoutPlaintextRequest) reads object { data_keys; kms::GenerateDataKeyPairWithoutPlaintextResponse; ByPair; in [Y, D, P, I, U, C, Y] };
+            GetPublicKey kms.get_public_key(kms::GetPublicKeyRequest) reads object { crypto; kms::GetPublicKeyResponse; Alone(2_000); in [Y, Y, P, Y, U, C, Y] };
+            Sign kms.sign(kms::SignRequest) reads object { crypto; kms::SignResponse; ByKey; in [Y, D, P, I, U, C, Y] };
+            Verify kms.verify(kms::VerifyRequest) reads object { crypto; kms::VerifyResponse; ByKey; in [Y, D, P, I, U, C, Y] };
+            GenerateMac kms.generate_mac(kms::GenerateMacRequest) reads object { crypto; kms::GenerateMacResponse; Symmetric; in [Y, D, P, I, U, C, Y] };
+            VerifyMac kms.verify_mac(kms::VerifyMacRequest) reads object { crypto; kms::VerifyMacResponse; Symmetric; in [Y, D, P, I, U, C, Y] };
+            DeriveSharedSecret kms.derive_shared_secret(kms::DeriveSharedSecretRequest) reads object { crypto; kms::DeriveSharedSecretResponse; ByKey; in [Y, D, P, I, U, C, Y] };
+            Encapsulate kms.encapsulate(kms::EncapsulateRequest) reads object { crypto; kms::EncapsulateResponse; Not; in [Y, D, P, I, U, C, Y] };
+            Decapsulate kms.decapsulate(kms::DecapsulateRequest) reads object { crypto; kms::DecapsulateResponse; Not; in [Y, D, P, I, U, C, Y] };
+            CreateGrant kms.create_grant(kms::CreateGrantRequest) changes object { grants; kms::CreateGrantResponse; Alone(50); in [Y, D, P, I, Y, C, Y] };
+            ListGrants kms.list_grants(kms::ListGrantsRequest) reads object { grants; kms::ListGrantsResponse; Alone(100); in [Y, Y, Y, Y, Y, Y, Y] };
+            ListRetirableGrants kms.list_retirable_grants(kms::ListRetirableGrantsRequest) reads object { grants; kms::ListGrantsResponse; Alone(100); on no key };
+            RetireGrant kms.retire_grant(kms::RetireGrantRequest) changes empty { grants; (); Alone(50); in [Y, Y, Y, Y, Y, Y, Y] };
+            RevokeGrant kms.revoke_grant(kms::RevokeGrantRequest) changes empty { grants; (); Alone(50); in [Y, Y, Y, Y, Y, Y, Y] };
+            $($more)*
         }
     };
 }
 
-// Rule LIFE-05: every operation on an existing key by the key's state (Enabled, Disabled,
-// PendingDeletion, PendingImport, Unavailable, Creating, Updating). A combination that cannot occur is
-// refused like its neighbour. ImportKeyMaterial and GetParametersForImport while pending deletion are
-// refused (the page names an exception for the latter only), and Encapsulate and Decapsulate, which
-// the page does not have, are as Sign.
-rows! {
-    CreateCustomKeyStore => Row::of(Counting::Alone(5));
-    ConnectCustomKeyStore => Row::of(Counting::Alone(5));
-    DisconnectCustomKeyStore => Row::of(Counting::Alone(5));
-    UpdateCustomKeyStore => Row::of(Counting::Alone(5));
-    DeleteCustomKeyStore => Row::of(Counting::Alone(5));
-    DescribeCustomKeyStores => Row::of(Counting::Alone(5));
-    CreateKey => Row::of(Counting::Alone(5));
-    DescribeKey => Row::of(Counting::Alone(2_000)).in_any_state();
-    ListKeys => Row::of(Counting::Alone(500));
-    EnableKey => Row::of(Counting::Alone(5)).in_states([Y, Y, P, I, Y, C, W]);
-    DisableKey => Row::of(Counting::Alone(5)).in_states([Y, Y, P, I, Y, C, W]);
-    ScheduleKeyDeletion => Row::of(Counting::Alone(15)).in_states([Y, Y, P, Y, Y, Y, W]);
-    CancelKeyDeletion => Row::of(Counting::Alone(5)).in_states([N, N, Y, N, N, N, N]);
-    GetKeyLastUsage => Row::of(Counting::Alone(5)).in_any_state();
-    UpdateKeyDescription => Row::of(Counting::Alone(5)).in_states([Y, Y, P, Y, Y, Y, Y]);
-    TagResource => Row::of(Counting::Alone(10)).in_states([Y, Y, P, Y, Y, Y, Y]);
-    UntagResource => Row::of(Counting::Alone(5)).in_states([Y, Y, P, Y, Y, Y, Y]);
-    ListResourceTags => Row::of(Counting::Alone(2_000)).in_any_state();
-    PutKeyPolicy => Row::of(Counting::Alone(15)).in_any_state();
-    GetKeyPolicy => Row::of(Counting::Alone(1_000)).in_any_state();
-    ListKeyPolicies => Row::of(Counting::Alone(100)).in_any_state();
-    EnableKeyRotation => Row::of(Counting::Alone(15)).in_states([Y, D, P, X, Y, C, Y]);
-    DisableKeyRotation => Row::of(Counting::Alone(5)).in_states([Y, D, P, X, Y, C, Y]);
-    GetKeyRotationStatus => Row::of(Counting::Alone(1_000)).in_states([Y, Y, Y, X, Y, Y, Y]);
-    RotateKeyOnDemand => Row::of(Counting::Alone(5)).in_states([Y, D, P, I, Y, C, Y]);
-    ListKeyRotations => Row::of(Counting::Alone(100)).in_any_state();
-    GetParametersForImport => Row::of(Counting::Alone(1)).in_states([Y, Y, P, Y, Y, C, W]);
-    ImportKeyMaterial => Row::of(Counting::Alone(15)).in_states([Y, Y, P, Y, Y, C, Y]);
-    DeleteImportedKeyMaterial => Row::of(Counting::Alone(15)).in_states([Y, Y, Y, Y, Y, C, W]);
-    ReplicateKey => Row::of(Counting::Alone(5)).in_states([Y, D, P, I, U, C, W]);
-    UpdatePrimaryRegion => Row::of(Counting::Alone(5)).in_states([Y, D, P, I, U, C, Y]);
-    CreateAlias => Row::of(Counting::Alone(5)).in_states([Y, Y, P, Y, Y, Y, Y]);
-    UpdateAlias => Row::of(Counting::Alone(5));
-    DeleteAlias => Row::of(Counting::Alone(15)).in_any_state();
-    ListAliases => Row::of(Counting::Alone(500));
-    Encrypt => Row::of(Counting::ByKeyOrSymmetric).in_states([Y, D, P, I, U, C, Y]);
-    Decrypt => Row::of(Counting::ByKeyOrSymmetric).in_states([Y, D, P, I, U, C, Y]);
-    ReEncrypt => Row::of(Counting::ByKeyOrSymmetric).in_states([Y, D, P, I, U, C, Y]);
-    GenerateDataKey => Row::of(Counting::Symmetric).in_states([Y, D, P, I, U, C, Y]);
-    GenerateDataKeyWithoutPlaintext => Row::of(Counting::Symmetric).in_states([Y, D, P, I, U, C, Y]);
-    GenerateRandom => Row::of(Counting::Symmetric);
-    GenerateDataKeyPair => Row::of(Counting::ByPair).in_states([Y, D, P, I, U, C, Y]);
-    GenerateDataKeyPairWithoutPlaintext => Row::of(Counting::ByPair).in_states([Y, D, P, I, U, C, Y]);
-    GetPublicKey => Row::of(Counting::Alone(2_000)).in_states([Y, Y, P, Y, U, C, Y]);
-    Sign => Row::of(Counting::ByKey).in_states([Y, D, P, I, U, C, Y]);
-    Verify => Row::of(Counting::ByKey).in_states([Y, D, P, I, U, C, Y]);
-    GenerateMac => Row::of(Counting::Symmetric).in_states([Y, D, P, I, U, C, Y]);
-    VerifyMac => Row::of(Counting::Symmetric).in_states([Y, D, P, I, U, C, Y]);
-    DeriveSharedSecret => Row::of(Counting::ByKey).in_states([Y, D, P, I, U, C, Y]);
-    Encapsulate => Row::of(Counting::Not).in_states([Y, D, P, I, U, C, Y]);
-    Decapsulate => Row::of(Counting::Not).in_states([Y, D, P, I, U, C, Y]);
-    CreateGrant => Row::of(Counting::Alone(50)).in_states([Y, D, P, I, Y, C, Y]);
-    ListGrants => Row::of(Counting::Alone(100)).in_any_state();
-    ListRetirableGrants => Row::of(Counting::Alone(100));
-    RetireGrant => Row::of(Counting::Alone(50)).in_any_state();
-    RevokeGrant => Row::of(Counting::Alone(50)).in_any_state();
-    // CloudHSM has quotas of its own, and no keys of KMS.
-    CreateCluster => Row::of(Counting::Not);
-    DescribeClusters => Row::of(Counting::Not);
-    InitializeCluster => Row::of(Counting::Not);
-    CreateHsm => Row::of(Counting::Not);
-    DeleteHsm => Row::of(Counting::Not);
-    ModifyCluster => Row::of(Counting::Not);
-    DeleteCluster => Row::of(Counting::Not);
-    DescribeBackups => Row::of(Counting::Not);
-    CopyBackupToRegion => Row::of(Counting::Not);
-    DeleteBackup => Row::of(Counting::Not);
-    RestoreBackup => Row::of(Counting::Not);
-    ModifyBackupAttributes => Row::of(Counting::Not);
-    CloudHsmTagResource => Row::of(Counting::Not);
-    CloudHsmUntagResource => Row::of(Counting::Not);
-    ListTags => Row::of(Counting::Not);
-    PutResourcePolicy => Row::of(Counting::Not);
-    GetResourcePolicy => Row::of(Counting::Not);
-    DeleteResourcePolicy => Row::of(Counting::Not);
+macro_rules! rows {
+    (
+        $($operation:ident $service:ident.$method:ident($input:ty) $effect:ident $reply:ident
+            { $part:ident; $output:ty; $counting:expr; $($states:tt)* };)*
+    ) => {
+        /// The row of an operation.
+        pub(crate) const fn row(operation: Operation) -> Row {
+            match operation {
+                $(Operation::$operation => Row { counting: $counting, states: rows!(@ $($states)*) },)*
+                // CloudHSM has quotas of its own, and no keys of KMS.
+                Operation::CreateCluster
+                | Operation::DescribeClusters
+                | Operation::InitializeCluster
+                | Operation::CreateHsm
+                | Operation::DeleteHsm
+                | Operation::ModifyCluster
+                | Operation::DeleteCluster
+                | Operation::DescribeBackups
+                | Operation::CopyBackupToRegion
+                | Operation::DeleteBackup
+                | Operation::RestoreBackup
+                | Operation::ModifyBackupAttributes
+                | Operation::CloudHsmTagResource
+                | Operation::CloudHsmUntagResource
+                | Operation::ListTags
+                | Operation::PutResourcePolicy
+                | Operation::GetResourcePolicy
+                | Operation::DeleteResourcePolicy => Row {
+                    counting: Not,
+                    states: None,
+                },
+            }
+        }
+    };
+    (@ in $states:expr) => { Some($states) };
+    (@ on no key) => { None };
 }
+
+kms_operations!(rows);

@@ -20,7 +20,7 @@ pub(crate) struct Dispatch {
 }
 
 macro_rules! dispatch {
-    ($($operation:ident $service:ident.$method:ident($input:ty) $effect:ident $reply:ident;)*) => {
+    ($($operation:ident $service:ident.$method:ident($input:ty) $effect:ident $reply:ident $({ $($row:tt)* })?;)*) => {
         impl Handle for Dispatch {
             fn permit(
                 &self,

@@ -4,7 +4,7 @@ use crate::built::built_operations;
 use crate::decode::json;
 
 macro_rules! inputs {
-    ($($operation:ident $service:ident.$method:ident($input:ty) $effect:ident $reply:ident;)*) => {
+    ($($operation:ident $service:ident.$method:ident($input:ty) $effect:ident $reply:ident $({ $($row:tt)* })?;)*) => {
         /// A built operation with its input, whose form is permitted.
         #[derive(Debug)]
         pub enum Input {
