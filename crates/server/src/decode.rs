@@ -4,7 +4,7 @@
 //! [`request`].
 
 use portcullis_api::{AccountId, Code, Exception, Operation, Region, Scope, Service};
-use portcullis_sigv4::Authorization;
+use portcullis_sigv4::Credential;
 use serde::de::DeserializeOwned;
 
 pub use crate::input::Input;
@@ -20,20 +20,20 @@ pub struct Call {
 
 /// Decodes a request whose signature, if that matters, was checked before.
 ///
-/// `target` and `authorization` are the values of `X-Amz-Target` and `Authorization`.
+/// `target` is the value of `X-Amz-Target`, and `credential` what the request is signed with.
 ///
 /// # Errors
 /// In this order: UnknownOperationException, SerializationException, ValidationException.
 pub fn request(
     target: Option<&str>,
-    authorization: Option<&str>,
+    credential: Option<&Credential<'_>>,
     body: &[u8],
     defaults: &Scope,
 ) -> Result<Call, Exception> {
     let operation = operation(target)?;
     let input = Input::decode(operation, body)?;
     Ok(Call {
-        scope: scope(authorization, defaults),
+        scope: scope(credential, defaults),
         input,
     })
 }
@@ -98,9 +98,7 @@ pub(crate) fn content_type(value: Option<&str>) -> Result<(), Exception> {
 
 /// Rule WIRE-07: an access key of twelve digits is the account, and the credential scope names
 /// the Region; what a request does not say is taken from the server's defaults.
-pub(crate) fn scope(authorization: Option<&str>, defaults: &Scope) -> Scope {
-    let parsed = authorization.and_then(|value| Authorization::parse(value).ok());
-    let credential = parsed.map(|authorization| authorization.credential);
+pub(crate) fn scope(credential: Option<&Credential<'_>>, defaults: &Scope) -> Scope {
     let account = credential.and_then(|found| found.access_key.parse::<AccountId>().ok());
     let region = credential.and_then(|found| found.region.parse::<Region>().ok());
     Scope {
@@ -138,6 +136,7 @@ pub(crate) fn json<T: DeserializeOwned>(name: &str, body: &[u8]) -> Result<T, Ex
 
 #[cfg(test)]
 mod tests {
+    use portcullis_sigv4::Authorization;
     use proptest::prelude::*;
 
     use super::*;
@@ -220,7 +219,10 @@ mod tests {
                 "us-east-1",
             ),
         ] {
-            let found = scope(authorization.as_deref(), &defaults());
+            let signed = authorization.as_deref().map(Authorization::parse);
+            let signed = signed.and_then(Result::ok);
+            let credential = signed.as_ref().map(|signed| &signed.credential);
+            let found = scope(credential, &defaults());
             assert_eq!(
                 (found.account.as_str(), found.region.as_str()),
                 (account, region)
@@ -253,7 +255,9 @@ mod tests {
             let mut text = || parts.next().and_then(|part| std::str::from_utf8(part).ok());
             let (target, authorization) = (text(), text());
             let body = parts.next().unwrap_or_default();
-            if let Err(refused) = request(target, authorization, body, &defaults()) {
+            let signed = authorization.and_then(|value| Authorization::parse(value).ok());
+            let credential = signed.as_ref().map(|signed| &signed.credential);
+            if let Err(refused) = request(target, credential, body, &defaults()) {
                 assert!(refused.code.status() < 500, "{refused}");
             }
             read += 1;
@@ -272,7 +276,10 @@ mod tests {
             authorization in prop::option::of("\\PC{0,80}"),
             body in prop::collection::vec(any::<u8>(), 0..200),
         ) {
-            let _outcome = request(Some(target), authorization.as_deref(), &body, &defaults());
+            let signed = authorization.as_deref().map(Authorization::parse);
+            let signed = signed.and_then(Result::ok);
+            let credential = signed.as_ref().map(|signed| &signed.credential);
+            let _outcome = request(Some(target), credential, &body, &defaults());
         }
 
         #[test]

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use portcullis_api::{AccountId, Scope};
 use portcullis_kms::Principal;
-use portcullis_sigv4::Authorization;
+use portcullis_sigv4::Credential;
 
 /// The principals that were declared, by their access keys.
 #[derive(Debug, Default)]
@@ -26,13 +26,16 @@ impl Principals {
         self.0.get(access_key)
     }
 
-    /// Who sends a request with this Authorization header.
+    /// Who sends a request that is signed with this.
     ///
     /// Rule AUTH-31: an access key is the principal declared for it; one of twelve digits is the
     /// root of that account; any other that is accepted is the root of the default account.
-    pub(crate) fn caller(&self, authorization: Option<&str>, defaults: &Scope) -> Arc<Principal> {
-        let parsed = authorization.and_then(|value| Authorization::parse(value).ok());
-        let access_key = parsed.map_or("", |found| found.credential.access_key);
+    pub(crate) fn caller(
+        &self,
+        credential: Option<&Credential<'_>>,
+        defaults: &Scope,
+    ) -> Arc<Principal> {
+        let access_key = credential.map_or("", |found| found.access_key);
         if let Some(declared) = self.declared(access_key) {
             return Arc::clone(declared);
         }
@@ -44,6 +47,8 @@ impl Principals {
 
 #[cfg(test)]
 mod tests {
+    use portcullis_sigv4::Authorization;
+
     use super::*;
 
     /// Rule AUTH-31
@@ -66,7 +71,9 @@ mod tests {
                  SignedHeaders=host, Signature={:064}",
                 0
             );
-            assert_eq!(principals.caller(Some(&header), &defaults).arn(), arn);
+            let parsed = Authorization::parse(&header).expect("a whole header");
+            let caller = principals.caller(Some(&parsed.credential), &defaults);
+            assert_eq!(caller.arn(), arn);
         }
         let nobody = principals.caller(None, &defaults);
         assert_eq!(nobody.arn(), "arn:aws:iam::000000000000:root");

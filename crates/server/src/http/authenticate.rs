@@ -1,8 +1,9 @@
 use http::request::Parts;
 use portcullis_api::{Code, Exception};
 use portcullis_seam::Timestamp;
-use portcullis_sigv4::{Authorization, Date, Headers, Refusal, Request, Verifier};
+use portcullis_sigv4::{Date, Headers, Refusal, Request, Verifier};
 
+use super::signed::Signed;
 use crate::config::Credentials;
 
 /// What temporary credentials send beside the signature.
@@ -11,22 +12,20 @@ const SESSION_TOKEN: &str = "x-amz-security-token";
 /// Checks that a known access key signed the request for this service, in the order in which
 /// "Troubleshoot Signature Version 4" of the IAM User Guide lists the errors.
 pub(crate) fn authenticate(
-    head: &Parts,
+    (head, signed): (&Parts, &Signed<'_>),
     body: &[u8],
     service: &str,
     judge: (&mut Verifier, &Credentials, Timestamp),
 ) -> Result<(), Exception> {
     let (verifier, credentials, now) = judge;
     // Rule WIRE-08: with verification on, an unsigned request is refused.
-    let header = head
-        .headers
-        .get(http::header::AUTHORIZATION)
-        .ok_or_else(|| unsigned(credentials))?;
-    // Rule WIRE-09: a header that lacks a part is answered with what it lacks.
-    let authorization = header
-        .to_str()
-        .map_err(|_not_text| incomplete("its header is not plain text"))
-        .and_then(|text| Authorization::parse(text).map_err(incomplete))?;
+    let authorization = match signed {
+        Signed::Not => return Err(unsigned(credentials)),
+        // Rule WIRE-09: a header that lacks a part is answered with what it lacks.
+        Signed::NotText => return Err(incomplete("its header is not plain text")),
+        Signed::Incomplete(malformed) => return Err(incomplete(malformed)),
+        Signed::By(authorization) => authorization,
+    };
     let credential = authorization.credential;
     if credential.service != service {
         return Err(invalid(format!(
@@ -56,7 +55,7 @@ pub(crate) fn authenticate(
     // refused.
     let now = Date::from_unix_seconds(now.millis() / 1000);
     verifier
-        .verify(&request, &authorization, secret, now)
+        .verify(&request, authorization, secret, now)
         .map_err(|refusal: Refusal| invalid(refusal.to_string()))
 }
 

@@ -21,6 +21,7 @@ use portcullis_sigv4::Verifier;
 
 use super::bounds::Bounds;
 use super::routed::{self, NothingLeft, RoutedBody};
+use super::signed::Signed;
 use super::state::ConnectionState;
 use super::{authenticate, body, head, origin, query, reply};
 use crate::config::Auth;
@@ -203,19 +204,21 @@ impl Edge {
         if target.is_none() && query::is_query(&head.headers) {
             return Box::pin(self.answer_query(&head, body, state)).await;
         }
+        let signed = Signed::of(&head.headers);
         let operation = target.and_then(Operation::from_target);
         let request_id = draw(&*self.shared.entropy);
         let arrival = operation
             .filter(|_| self.shared.trail.is_on())
             .map(|operation| {
-                let caller = client.caller(&head.headers, &self.shared);
+                let credential = signed.credential();
+                let caller = client.caller(&head.headers, credential, &self.shared);
                 self.shared.trail.arrived(operation, caller, request_id)
             });
         // Rule CONF-07: nothing that a request says is expected to end in this.
         // Rule WIRE-17: a defect that panics is answered with InternalFailure; the core goes on.
         let outcome = unless_it_panics(pin!(self.outcome(
             (&head, client),
-            target,
+            (target, &signed),
             (body, state),
             arrival.as_ref(),
         )))
@@ -243,20 +246,21 @@ impl Edge {
     async fn outcome(
         &self,
         (head, client): (&Parts, &Client),
-        target: Option<&str>,
+        (target, signed): (Option<&str>, &Signed<'_>),
         (body, state): (Incoming, &ConnectionState),
         arrival: Option<&Arrival>,
     ) -> Result<Bytes, Failed> {
         let body = body::read(body, state).await.map_err(Exception::from)?;
         decode::content_type(text(&head.headers, "content-type"))?;
-        self.verify(head, &body, decode::service(target).signing_name())?;
-        let authorization = text(&head.headers, "authorization");
-        let mut call = decode::request(target, authorization, &body, &self.shared.defaults)?;
+        let service = decode::service(target).signing_name();
+        self.verify((head, signed), &body, service)?;
+        let defaults = &self.shared.defaults;
+        let mut call = decode::request(target, signed.credential(), &body, defaults)?;
         drop(body);
         let mut judged = None;
         // Without declared principals, as by default, this is all that a call pays for them.
         if let Some(principals) = &self.shared.principals {
-            let caller = principals.caller(authorization, &self.shared.defaults);
+            let caller = principals.caller(signed.credential(), defaults);
             call.scope.account = caller.account().clone();
             judged = self.shared.auth.enforces().then(|| Judged {
                 principal: caller,
@@ -267,13 +271,18 @@ impl Edge {
     }
 
     /// Checks the signature, where signatures are verified.
-    fn verify(&self, head: &Parts, body: &[u8], service: &str) -> Result<(), Exception> {
+    fn verify(
+        &self,
+        request: (&Parts, &Signed<'_>),
+        body: &[u8],
+        service: &str,
+    ) -> Result<(), Exception> {
         let Some(credentials) = self.shared.auth.verifies() else {
             return Ok(());
         };
         let now = self.shared.wall.now();
         let judge = (&mut *self.verifier.lock(), credentials, now);
-        authenticate(head, body, service, judge)
+        authenticate(request, body, service, judge)
     }
 
     /// Rule AUTH-35: GetCallerIdentity of STS tells who signed the request, without any permission.
@@ -300,12 +309,12 @@ impl Edge {
         state: &ConnectionState,
     ) -> Result<Arc<Principal>, Exception> {
         let body = body::read(body, state).await?;
-        let authorization = text(&head.headers, "authorization");
-        query::check(authorization, &body)?;
-        self.verify(head, &body, query::SERVICE)?;
+        let signed = Signed::of(&head.headers);
+        query::check(signed.credential(), &body)?;
+        self.verify((head, &signed), &body, query::SERVICE)?;
         let none = Principals::default();
         let principals = self.shared.principals.as_deref().unwrap_or(&none);
-        Ok(principals.caller(authorization, &self.shared.defaults))
+        Ok(principals.caller(signed.credential(), &self.shared.defaults))
     }
 
     /// Rule WIRE-18: a call that changes something runs to its end although its client went away;

@@ -11,6 +11,7 @@ mod places;
 mod refuse;
 mod room;
 mod secure;
+mod signed;
 
 mod connection;
 mod stall;

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use portcullis_api::{Code, Exception};
 use portcullis_kms::Principal;
-use portcullis_sigv4::Authorization;
+use portcullis_sigv4::Credential;
 
 /// The name of STS in the credential scope of a signature.
 pub(crate) const SERVICE: &str = "sts";
@@ -28,9 +28,8 @@ pub(crate) fn is_query(headers: &HeaderMap) -> bool {
 ///
 /// Rule AUTH-34: any other action and any other service of the query protocol is answered with what
 /// there is instead.
-pub(crate) fn check(authorization: Option<&str>, body: &[u8]) -> Result<(), Exception> {
-    let parsed = authorization.and_then(|value| Authorization::parse(value).ok());
-    let service = parsed.map_or(SERVICE, |found| found.credential.service);
+pub(crate) fn check(credential: Option<&Credential<'_>>, body: &[u8]) -> Result<(), Exception> {
+    let service = credential.map_or(SERVICE, |found| found.service);
     let body = std::str::from_utf8(body).unwrap_or_default();
     let action = body
         .split('&')

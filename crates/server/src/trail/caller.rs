@@ -6,7 +6,7 @@ use http::header::{AUTHORIZATION, REFERER, USER_AGENT};
 use parking_lot::Mutex;
 use portcullis_api::Scope;
 use portcullis_kms::{Principal, RequestOrigin};
-use portcullis_sigv4::Authorization;
+use portcullis_sigv4::Credential;
 
 use crate::decode;
 use crate::http::Shared;
@@ -62,8 +62,13 @@ impl Client {
         }
     }
 
-    /// Who sends a request with these headers.
-    pub(crate) fn caller(&self, headers: &HeaderMap, shared: &Shared) -> Arc<Caller> {
+    /// Who sends a request with these headers, which is signed with this.
+    pub(crate) fn caller(
+        &self,
+        headers: &HeaderMap,
+        signed: Option<&Credential<'_>>,
+        shared: &Shared,
+    ) -> Arc<Caller> {
         let agent = headers.get(USER_AGENT).map(http::HeaderValue::as_bytes);
         let agent = agent.unwrap_or_default();
         let agent = agent.get(..AGENT_BYTES_MAX).unwrap_or(agent);
@@ -78,14 +83,12 @@ impl Client {
         {
             return Arc::clone(last);
         }
-        let authorization = authorization.and_then(|value| value.to_str().ok());
-        let parsed = authorization.and_then(|value| Authorization::parse(value).ok());
-        let access_key = parsed.map(|parsed| parsed.credential.access_key);
+        let access_key = signed.map(|signed| signed.access_key);
         let principals = shared.principals.as_ref();
         let principal = principals
             .zip(access_key)
             .and_then(|(principals, key)| principals.declared(key).map(Arc::clone));
-        let mut scope = decode::scope(authorization, &shared.defaults);
+        let mut scope = decode::scope(signed, &shared.defaults);
         if let Some(principal) = &principal {
             scope.account = principal.account().clone();
         }
