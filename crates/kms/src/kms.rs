@@ -233,8 +233,7 @@ impl Kms {
         self.records.keeps_quotas()
     }
 
-    /// Counts a call of KMS against the quota of its account. `key` is the key that it names and
-    /// `pair` the spec of a data key pair.
+    /// Counts a call of KMS against the quota of its account.
     ///
     /// # Errors
     /// ThrottlingException.
@@ -242,10 +241,9 @@ impl Kms {
         &self,
         scope: &Scope,
         operation: Operation,
-        key: Option<&str>,
-        pair: Option<&str>,
+        concern: &Concern<'_>,
     ) -> Result<(), Exception> {
-        self.records.admit(scope, operation, key, pair)
+        self.records.admit(scope, operation, concern)
     }
 
     /// A key as a call names it, for an event.

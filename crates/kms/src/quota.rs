@@ -12,6 +12,7 @@ use portcullis_api::kms::KeySpec;
 use portcullis_api::{Code, Exception, KeyStoreId, Operation, Scope, Service};
 use portcullis_seam::Timestamp;
 
+use crate::access::Concern;
 use crate::operation::{Counting, row};
 use crate::records::Records;
 
@@ -211,15 +212,15 @@ impl Records {
         &self,
         scope: &Scope,
         operation: Operation,
-        key: Option<&str>,
-        pair: Option<&str>,
+        concern: &Concern<'_>,
     ) -> Result<(), Exception> {
         if !self.keeps_quotas() || operation.service() != Service::Kms {
             return Ok(());
         }
-        let spec = key.and_then(|name| self.key_subject(scope, name));
-        let spec = spec.and_then(|subject| subject.spec());
-        let Some(counted) = counted(operation, spec, pair) else {
+        let key = concern.key_named();
+        let subject = key.and_then(|name| self.key_subject(scope, name));
+        let spec = subject.and_then(|subject| subject.spec());
+        let Some(counted) = counted(operation, spec, concern.data_key_pair()) else {
             return Ok(());
         };
         let rate = per_second(counted, scope.region.as_str());

@@ -3,14 +3,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use portcullis_api::{Code, Exception, Operation, Scope};
 use portcullis_cloudhsm::CloudHsm;
-use portcullis_kms::{Kms, Principal, RequestOrigin};
+use portcullis_kms::{Concerns, Kms, Principal, RequestOrigin};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::built::built_operations;
 use crate::handle::{Answer, Handle};
 use crate::input::Input;
-use crate::trail::{Notes, Shown};
+use crate::trail::Notes;
 
 /// The two services behind the AWS endpoint.
 #[derive(Debug)]
@@ -46,7 +46,8 @@ macro_rules! dispatch {
                         notes.attested(&input);
                         dispatch!(@before $effect self scope notes);
                         if self.kms.keeps_quotas() {
-                            admit(&self.kms, scope, Operation::$operation, &input)?;
+                            let concern = Concerns::concern(&input);
+                            self.kms.admit(scope, Operation::$operation, &concern)?;
                         }
                         let outcome = self.$service.$method(scope, input).await;
                         let outcome = outcome.map_err(|exception| declared(Operation::$operation, exception));
@@ -98,19 +99,6 @@ fn declared(operation: Operation, mut exception: Exception) -> Exception {
         exception.code = instead;
     }
     exception
-}
-
-/// Counts a call against the quotas of its account.
-fn admit(
-    kms: &Kms,
-    scope: &Scope,
-    operation: Operation,
-    input: &impl Serialize,
-) -> Result<(), Exception> {
-    let shown = Shown::of(input);
-    let pair = shown.member("keyPairSpec");
-    let key = shown.source_key().or_else(|| shown.key());
-    kms.admit(scope, operation, key, pair.as_deref())
 }
 
 /// Most replies fit: an Encrypt of 4 KiB gives about 6 KiB, most others a few hundred bytes.

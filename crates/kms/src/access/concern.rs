@@ -110,6 +110,28 @@ impl<'a> Concern<'a> {
         }
     }
 
+    /// The key that the request names, the source of two.
+    pub(crate) fn key_named(&self) -> Option<&'a str> {
+        match self.wanted.first()?.on {
+            On::Use(name) | On::Shared(name) | On::Own(name) | On::Like(name) => Some(name),
+            On::Maker { named, .. } => named,
+            On::Nothing
+            | On::Alias(_)
+            | On::AliasTarget(_)
+            | On::Grant(_)
+            | On::Cluster(_)
+            | On::Backup(_)
+            | On::Resource(_)
+            | On::Arn(_) => None,
+        }
+    }
+
+    /// The spec of the data key pair that the request asks for.
+    pub(crate) fn data_key_pair(&self) -> Option<&str> {
+        let spec = self.context.get("kms:DataKeyPairSpec")?;
+        spec.first().map(String::as_str)
+    }
+
     /// A further action, also needed.
     pub(crate) fn and(mut self, action: &'static str, on: On<'a>) -> Self {
         self.wanted.push(WantedAction::new(action, on));

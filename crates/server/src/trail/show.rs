@@ -124,12 +124,6 @@ impl Shown {
         self.at(self.key_store.as_ref())
     }
 
-    /// A text member at the top, by its name as shown.
-    pub(crate) fn member(&self, name: &str) -> Option<String> {
-        let parsed: serde_json::Value = serde_json::from_str(&self.text).ok()?;
-        Some(parsed.get(name)?.as_str()?.to_owned())
-    }
-
     /// A name with an escape in it names nothing that exists.
     fn at(&self, range: Option<&Range<usize>>) -> Option<&str> {
         let quoted = self.text.get(range?.clone())?;
