@@ -20,6 +20,7 @@ const LAYERS: &[&[&str]] = &[
     &[
         "portcullis-seam",
         "portcullis-api",
+        "portcullis-admin",
         "portcullis-sigv4",
         "portcullis-policy",
         "portcullis-attest",

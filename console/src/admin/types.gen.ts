@@ -1,0 +1,968 @@
+// @generated from crates/admin by its tests; see crates/admin/src/tests.
+
+/** The first password of a cluster's `admin`. */
+export interface ActivateRequest {
+  /** 7 to 32 characters. */
+  password: string;
+}
+
+/** How many addresses of a subnet. */
+export type Addresses = "all" | number;
+
+/** Which calls of the admin API are among the events. */
+export type AdminCalls = "changes" | "all" | "only" | "none";
+
+/** How far the clock is put forward. */
+export interface AdvanceRequest {
+  /** Seconds, at most those of 400 days. */
+  seconds: number;
+}
+
+/** An attribute that a key shall have. */
+export interface AttributeRequest {
+  /** `key-reference=0x…` or `attr.NAME=VALUE`; exactly one key must meet all. */
+  filter: string[];
+  /** The attribute. */
+  name: string;
+  /** A session. */
+  token: string;
+  /** Its new value. */
+  value: string;
+}
+
+/** The value of an attribute. */
+export type AttributeValue = boolean | number | string;
+
+/** What came of undoing every fault. */
+export interface ClearedFaults {
+  /** How many were undone. */
+  undone: number;
+}
+
+/** The services' clock. */
+export interface Clock {
+  /** The date that the services have, such as `2026-08-30T12:36:00Z`. */
+  now: string;
+  /** The date that the machine has. */
+  real: string;
+  /** How long changes of state take: `immediate`, `after:SECONDS`, `describes:N` or `aws`. */
+  state_changes: string;
+  /** How many times faster than real time the services' clock runs. */
+  time_scale: number;
+}
+
+/** A cluster. */
+export interface ClusterStatus {
+  /** The account that it belongs to. */
+  account: string;
+  /** Its HSMs in the order of their IDs. */
+  hsms: HsmStatus[];
+  /** Its ID. */
+  id: string;
+  /** The Region that it is in. */
+  region: string;
+  /** Its state, as DescribeClusters shows it. */
+  state: string;
+}
+
+/** The account and Region of calls that name none. */
+export interface Defaults {
+  /** The account, twelve digits. */
+  account: string;
+  /** The Region. */
+  region: string;
+}
+
+/** Which messages a fault of links is about. */
+export type Direction = "to-hsm" | "from-hsm" | "both";
+
+/** Where a host will stand. */
+export interface EnrolRequest {
+  /** Its Availability Zone; the first one of the default Region when none is named. */
+  availability_zone?: string;
+}
+
+/** A host that may join. */
+export interface EnrolledHost {
+  /** The Availability Zone that it stands in. */
+  availability_zone: string;
+  /** Until when the token is accepted. */
+  expires: string;
+  /** Its number. */
+  host: number;
+  /** Where it calls. */
+  join: string;
+  /** The token with which one host may join, once. */
+  token: string;
+}
+
+/** The events that are kept, in the form of a CloudTrail log file. */
+export interface EventPage {
+  /** The oldest first. */
+  Records: EventRecord[];
+  /** How many older ones were dropped. */
+  dropped: number;
+}
+
+/** Which events are shown. All that are given must hold. */
+export interface EventQuery {
+  /** Which calls of the admin API are among them. */
+  admin?: AdminCalls;
+  /** The ID or ARN of a key that it is about. */
+  key?: string;
+  /** The name of the event, such as `ConnectCustomKeyStore`. */
+  name?: string;
+  /** A date such as `2026-08-30T12:36:00Z`, or seconds since 1970: what is older is left out. */
+  since?: string;
+}
+
+/** A CloudTrail record. It has more members than these. */
+export interface EventRecord {
+  /** The Region that was called. */
+  awsRegion?: string;
+  /** The exception with which it failed. */
+  errorCode?: string;
+  /** The text of that exception. */
+  errorMessage?: string;
+  /** The ID of the event, a UUID. */
+  eventID: string;
+  /** The operation that was called, or what the service did. */
+  eventName: string;
+  /** The service, such as `kms.amazonaws.com`. */
+  eventSource: string;
+  /** When, as `2026-08-30T12:36:00Z`. */
+  eventTime: string;
+  /** `AwsApiCall` or `AwsServiceEvent`. */
+  eventType?: string;
+  /** The account that sees the event. */
+  recipientAccountId?: string;
+  /** What it is about. */
+  resources?: EventResource[];
+  /** Who called. */
+  userIdentity?: Record<string, unknown>;
+}
+
+/** What an event is about. */
+export interface EventResource {
+  /** Its ARN. */
+  ARN?: string;
+}
+
+/** A fault as it is listed. */
+export interface Fault {
+  /** How late, in milliseconds. */
+  delay_ms: number | null;
+  /** Which messages, for a fault of links. */
+  direction: Direction | null;
+  /** The IDs of the HSMs that it befalls at present. */
+  hsms: string[];
+  /** `fault-` and a number, by which it is undone. */
+  id: string;
+  /** What is broken. */
+  kind: FaultKind;
+  /** How many milliseconds it still lasts; null when it stays until it is undone. */
+  left_ms: number | null;
+  /** How many of a hundred messages. */
+  percent: number | null;
+  /** The cluster, zone and HSM that were named. */
+  place: string;
+  /** When it was injected, in milliseconds since 1970 on the services' clock. */
+  since_ms: number;
+  /** Whether it can be undone. */
+  undoable: boolean;
+}
+
+/** What a kind of fault is, does and takes. */
+export interface FaultDescription {
+  /** What it does, in a sentence without its full stop. */
+  effect: string;
+  /** What of Portcullis it breaks. */
+  group: FaultGroup;
+  /** The kind. */
+  kind: FaultKind;
+  /** What an order for it may have beside the place. */
+  optional: FaultField[];
+  /** What an order for it must name. */
+  place: FaultPlace;
+  /** What an order for it must have beside the place. */
+  required: FaultField[];
+  /** What undoing it does, in a sentence without its full stop. */
+  undo: string;
+}
+
+/** A field of an order for a fault, beside its kind and its place. */
+export type FaultField = "direction" | "delay_ms" | "percent" | "duration_ms";
+
+/** What of Portcullis a fault breaks, as people are shown it. */
+export type FaultGroup = "HSMs" | "Links" | "kmsuser" | "Cluster and network";
+
+/** The faults there are, by the names under which they are asked for. */
+export type FaultKind = "crash" | "hang" | "slow" | "degrade" | "fill-disk" | "corrupt-disk" | "partition" | "delay" | "lose" | "lock-kmsuser" | "change-kmsuser-password" | "remove-kmsuser" | "delete-cluster" | "delete-subnet" | "fill-subnet" | "close-security-group";
+
+/** Every kind of fault. */
+export interface FaultKindList {
+  /** In the order in which people are shown them. */
+  kinds: FaultDescription[];
+}
+
+/** The faults that are not undone. */
+export interface FaultList {
+  /** In the order of injection. */
+  faults: Fault[];
+}
+
+/** A fault that shall be injected. */
+export interface FaultOrder {
+  /** HSMs of this cluster are broken. All places that are given must hold. */
+  cluster?: string;
+  /** How late, in milliseconds from 1 to 60,000. */
+  delay_ms?: number;
+  /** Which messages, for a fault of links; both ways when it is left out. */
+  direction?: Direction;
+  /** After how many milliseconds it is undone by itself, at most those of a week; never when it is left out. */
+  duration_ms?: number;
+  /** This HSM is broken. */
+  hsm?: string;
+  /** What to break. */
+  kind: FaultKind;
+  /** How many of a hundred messages, from 1 to 100. */
+  percent?: number;
+  /** HSMs in this Availability Zone are broken. */
+  zone?: string;
+}
+
+/** What an order for a fault must name. */
+export type FaultPlace = "hsms" | "cluster";
+
+/** A key that shall be made. */
+export interface GenerateRequest {
+  /** Attributes as `NAME=VALUE`. */
+  attributes?: string[];
+  /** Its length in bytes: 16, 24 or 32. */
+  key_length_bytes: number;
+  /** Its label. */
+  label: string;
+  /** The crypto users with whom it is shared. */
+  share_crypto_users?: string[];
+  /** The session of the crypto user who will own it. */
+  token: string;
+}
+
+/** Whether Portcullis runs, and can write. */
+export interface Health {
+  /** Why nothing can be written; absent otherwise. */
+  reason?: string;
+  /** How often the world was begun anew since then. */
+  resets: number;
+  /** The services, as LocalStack names them. */
+  services: Services;
+  /** `running`, or `read-only` while nothing can be written. */
+  status: string;
+  /** Seconds since it was started. */
+  uptime: number;
+  /** The version of Portcullis. */
+  version: string;
+}
+
+/** A host: another process that runs an HSM. */
+export interface Host {
+  /** Where that HSM listens. */
+  address: string | null;
+  /** The Availability Zone that it stands in. */
+  availability_zone: string;
+  /** Where it calls from; null while it is not connected. */
+  calls_from: string | null;
+  /** The cluster of that HSM. */
+  cluster: string | null;
+  /** Its number. */
+  host: number;
+  /** The HSM that it runs. */
+  hsm: string | null;
+  /** How it is. */
+  state: HostState;
+}
+
+/** The hosts that were invited. */
+export interface HostList {
+  /** In the order of their numbers. */
+  hosts: Host[];
+}
+
+/** How a host is. */
+export type HostState = "INVITED" | "EXPIRED" | "IDLE" | "SERVING" | "DOWN" | "LOST" | "REVOKED";
+
+/** An HSM as the CloudHSM CLI describes it. */
+export interface HsmInfo {
+  /** Where it really listens; null before the cluster is initialised. */
+  address: string | null;
+  /** Its Availability Zone. */
+  "availability-zone": string;
+  /** That it is no FIPS module. */
+  "fips-state": string;
+  /** The third part of the version of Portcullis. */
+  "firmware-build-number": string;
+  /** Portcullis and its version. */
+  "firmware-id": string;
+  /** The first part of the version of Portcullis. */
+  "firmware-version-major": string;
+  /** The second part of the version of Portcullis. */
+  "firmware-version-minor": string;
+  /** `0`. */
+  "hardware-version-major": string;
+  /** `0`. */
+  "hardware-version-minor": string;
+  /** The ID of the HSM. */
+  "hsm-id": string;
+  /** Its address in the VPC. */
+  ip: string;
+  /** `software HSM`. */
+  model: string;
+  /** The ID of the HSM. */
+  "serial-number": string;
+  /** Its state, as DescribeClusters shows it. */
+  state: string;
+  /** `Portcullis`. */
+  vendor: string;
+}
+
+/** The HSMs of a cluster. */
+export interface HsmInfoList {
+  /** In the order of their IDs. */
+  hsms: HsmInfo[];
+}
+
+/** An HSM. */
+export interface HsmStatus {
+  /** Where it really listens; null before the cluster is initialised. */
+  address: string | null;
+  /** Its Availability Zone. */
+  availability_zone: string;
+  /** Its ID. */
+  id: string;
+  /** Its state, as DescribeClusters shows it. */
+  state: string;
+}
+
+/** The order of a run as it is kept: without the password, and with its date. */
+export interface KeptLoadOrder {
+  /** The account that calls. */
+  account: string;
+  /** The backup that a rehearsal restores. */
+  backup: string | null;
+  /** What `edit-cycle` edits: `name`, `password` and `cluster`. */
+  edits: string[];
+  /** The ID or name of the key store, if one was named. */
+  key_store: string | null;
+  /** How many keys a rehearsal makes after the backup. */
+  keys_after_backup: number;
+  /** Calls a second. */
+  rate: number;
+  /** The Region that is called. */
+  region: string;
+  /** `steady`, `edit-cycle`, or `substitution` for the rehearsal of a repair. */
+  scenario: string;
+  /** Seconds; in a rehearsal before the loss and again after the repair. */
+  seconds: number;
+  /** When the run began, in milliseconds since 1970. */
+  started_at_ms: number;
+}
+
+/** One key of a cluster. */
+export interface KeyFilter {
+  /** `key-reference=0x…` or `attr.NAME=VALUE`; exactly one key must meet all. */
+  filter: string[];
+  /** A session. */
+  token: string;
+}
+
+/** Who may use a key. */
+export interface KeyInfo {
+  /** `full` when every HSM in service has it, otherwise `inconsistent`. */
+  "cluster-coverage": string;
+  /** The one crypto user who owns it. */
+  "key-owners": KeyUser[];
+  /** How many users must agree; there is no quorum here. */
+  "key-quorum-values": KeyQuorum;
+  /** The crypto users with whom it is shared. */
+  "shared-users": KeyUser[];
+}
+
+/** The keys that are wanted. */
+export interface KeyListRequest {
+  /** `key-reference=0x…` or `attr.NAME=VALUE`; keys that meet all are listed. */
+  filter?: string[];
+  /** How many keys a page has at the most, from 1 on; 10 when it is left out. */
+  max_items?: number;
+  /** The `next_token` of the page before. */
+  starting_token?: string;
+  /** A session. A crypto user sees its own keys and those shared with it, an admin sees all. */
+  token: string;
+  /** Whether a crypto user is shown everything about its keys. */
+  verbose?: boolean;
+}
+
+/** A page of keys. */
+export interface KeyPage {
+  /** In the order of their references. */
+  matched_keys: ListedKey[];
+  /** Where the next page begins; absent on the last one. */
+  next_token?: string;
+  /** How many of them this page has. */
+  returned_key_count: number;
+  /** How many keys meet the filter. */
+  total_key_count: number;
+}
+
+/** How many users must agree before a key is managed or used. */
+export interface KeyQuorum {
+  /** Always 0. */
+  "manage-key-quorum-value": number;
+  /** Always 0. */
+  "use-key-quorum-value": number;
+}
+
+/** A key store. */
+export interface KeyStoreStatus {
+  /** The account that it belongs to. */
+  account: string;
+  /** The ID of its cluster. */
+  cluster_id: string;
+  /** Its `ConnectionErrorCode`, when the state is FAILED. */
+  error_code: string | null;
+  /** Its ID. */
+  id: string;
+  /** Its name. */
+  name: string;
+  /** The Region that it is in. */
+  region: string;
+  /** Its `ConnectionState`. */
+  state: string;
+}
+
+/** A user of a key. */
+export interface KeyUser {
+  /** `full` when it is so on every HSM in service, otherwise `inconsistent`. */
+  "key-coverage": string;
+  /** The user's name. */
+  username: string;
+}
+
+/** A key of a cluster. */
+export interface ListedKey {
+  /** Its attributes by name; only the label in a list that is not verbose. */
+  attributes: Record<string, AttributeValue>;
+  /** Who may use it; absent in a list that is not verbose. */
+  "key-info"?: KeyInfo;
+  /** By what filters select it, such as `0x00000000000000ab`. */
+  "key-reference": string;
+}
+
+/** A load run that shall begin. */
+export interface LoadOrder {
+  /** The account that calls. */
+  account: string;
+  /** The password of the clusters' `admin`, for edits of the password and of the cluster. */
+  admin_password?: string;
+  /** The backup that a rehearsal restores: `fresh`, `newest` or `oldest`. */
+  backup?: string;
+  /** What `edit-cycle` edits: `name`, `password` and `cluster`; only the name when it is left out. */
+  edits?: string[];
+  /** The ID or name of the key store; the first CONNECTED one when it is left out. */
+  key_store?: string;
+  /** How many keys a rehearsal makes after the backup, which the repair loses. */
+  keys_after_backup?: number;
+  /** Calls a second, 1 to 50,000. */
+  rate: number;
+  /** The Region that is called. */
+  region: string;
+  /** `steady`, `edit-cycle`, or `substitution` for the rehearsal of a repair. */
+  scenario: string;
+  /** Seconds, 1 to 600; in a rehearsal before the loss and again after the repair. */
+  seconds: number;
+}
+
+/** A phase of a key store's life under load. */
+export type LoadPhase = "connected" | "disconnecting" | "disconnected" | "editing" | "connecting";
+
+/** A load run. */
+export interface LoadRun {
+  /** Its ID. */
+  id: string;
+  /** What was asked for. */
+  order: KeptLoadOrder | null;
+  /** What came of a rehearsal, as `portcullis chaos run` prints it; null before its end and of other scenarios. */
+  rehearsal: Rehearsal | null;
+  /** Whether it goes on. */
+  state: LoadRunState;
+  /** What came of it, as in its `summary.json`; null before its end and of a rehearsal. */
+  summary: RunSummary | null;
+}
+
+/** A load run and what its timeline has grown by. */
+export interface LoadRunDetail {
+  /** Its ID. */
+  id: string;
+  /** What the run wrote beside its result. */
+  messages: string;
+  /** How many lines of the timeline the client has then. */
+  next: number;
+  /** What was asked for. */
+  order: KeptLoadOrder | null;
+  /** What came of a rehearsal, as `portcullis chaos run` prints it; null before its end and of other scenarios. */
+  rehearsal: Rehearsal | null;
+  /** Whether it goes on. */
+  state: LoadRunState;
+  /** What came of it, as in its `summary.json`; null before its end and of a rehearsal. */
+  summary: RunSummary | null;
+  /** The lines of the timeline from the wanted one on; null stands for one that cannot be read. */
+  timeline: (TimelineLine | null)[];
+}
+
+/** The load runs that are kept. */
+export interface LoadRunList {
+  /** The newest first. */
+  runs: LoadRun[];
+}
+
+/** From where on a run's timeline is wanted. */
+export interface LoadRunQuery {
+  /** How many lines of the timeline the client has already. */
+  from?: number;
+}
+
+/** Whether a load run goes on. */
+export type LoadRunState = "running" | "ended";
+
+/** What ended within a second of a load run. It has more members than these. */
+export interface LoadSecond {
+  /** 1,000, but for the last. */
+  duration_ms: number;
+  /** How many calls failed. */
+  failed: number;
+  /** How many calls waited for a connection at its end. */
+  late: number;
+  /** The median latency of the successes in microseconds. */
+  latency_us_p50: number | null;
+  /** What 99 of 100 successes were faster than, in microseconds. */
+  latency_us_p99: number | null;
+  /** The phase at its end. */
+  phase: LoadPhase;
+  /** 0 for the first. */
+  second: number;
+  /** How many calls succeeded. */
+  succeeded: number;
+}
+
+/** A phase of a load run that is over. */
+export interface LoadSpan {
+  /** The number of the cycle, 0 before the first. */
+  cycle: number;
+  /** What was edited. */
+  edit: string | null;
+  /** Microseconds from the start of the run to its end. */
+  end_us: number;
+  /** The phase. */
+  phase: LoadPhase;
+  /** Microseconds from the start of the run to its own. */
+  start_us: number;
+}
+
+/** A session that was opened. */
+export interface LoggedIn {
+  /** The user's role. */
+  role: Role;
+  /** What calls that need a session bring. */
+  token: string;
+  /** The user's name, in lower case. */
+  username: string;
+}
+
+/** Who logs in. */
+export interface LoginRequest {
+  /** The user's password. */
+  password: string;
+  /** The user's role. */
+  role: Role;
+  /** The user's name. */
+  username: string;
+}
+
+/** A key that was lost. */
+export interface LostKey {
+  /** The exception that its ciphertext is refused with. */
+  error: string;
+  /** The ID of the key. */
+  key_id: string;
+}
+
+/** A key that was made. */
+export interface MadeKey {
+  /** Everything about it. */
+  key: ListedKey;
+}
+
+/** That something was done. */
+export interface Message {
+  /** What was done. */
+  message: string;
+}
+
+/** The network of an account in a Region. */
+export interface Network {
+  /** The rules of each security group of a cluster, by the group's ID. */
+  security_groups: Record<string, NetworkRule[]>;
+  /** The subnets by ID. */
+  subnets: Record<string, Subnet>;
+}
+
+/** A rule of a security group, for TCP. */
+export interface NetworkRule {
+  /** Which way it lets traffic pass. */
+  direction: RuleDirection;
+  /** The first port. */
+  from_port: number;
+  /** The ID of the security group from or to which traffic passes. */
+  peer: string;
+  /** The last port. */
+  to_port: number;
+}
+
+/** Nothing to say, but in JSON: pages of other origins cannot send that. */
+export type Nothing = Record<string, never>;
+
+/** The account and Region that a call is about. Portcullis has defaults for what is left out. */
+export interface Place {
+  /** The account, twelve digits. */
+  account?: string;
+  /** The Region. */
+  region?: string;
+}
+
+/** What came of a rehearsal. */
+export interface Rehearsal {
+  /** The ID of the backup that it was made from. */
+  backup_id: string;
+  /** The codes with which connects failed on the way. */
+  connect_errors: string[];
+  /** What was rehearsed. */
+  description: string;
+  /** How many calls passed a gate that was shut. */
+  gate_leaks: number;
+  /** The ID of the key store. */
+  key_store_id: string;
+  /** How many keys were used. */
+  keys: number;
+  /** The keys that the new cluster does not have. */
+  lost_keys: LostKey[];
+  /** The ID of the cluster that took its place. */
+  new_cluster_id: string;
+  /** The ID of the cluster that was destroyed. */
+  old_cluster_id: string;
+  /** Milliseconds in which nobody got an answer; null when no call succeeded any more. */
+  outage_ms: number | null;
+  /** Whether every limit was kept and nothing leaked or came out wrong. */
+  passed: boolean;
+  /** The stages, in order. */
+  stages: RehearsalStage[];
+  /** The limits and what was found. */
+  thresholds: RehearsalThreshold[];
+  /** How many plaintexts came out wrong. */
+  wrong_plaintexts: number;
+}
+
+/** A stage of a rehearsal. */
+export interface RehearsalStage {
+  /** Milliseconds from the start of the rehearsal to its end. */
+  end_ms: number;
+  /** How many calls failed, by the name of what they failed with. */
+  failed: Record<string, number>;
+  /** Its name. */
+  stage: string;
+  /** Milliseconds from the start of the rehearsal to its own. */
+  start_ms: number;
+  /** How many calls succeeded. */
+  succeeded: number;
+}
+
+/** A limit of a rehearsal and what was found. */
+export interface RehearsalThreshold {
+  /** What was found; null when it was not measured, which is a miss. */
+  found: number | null;
+  /** The limit. */
+  limit: number;
+  /** What is limited. */
+  name: string;
+  /** Whether the limit was kept. */
+  passed: boolean;
+}
+
+/** A key that another cluster shall have too; the path names the one that has it. */
+export interface ReplicateRequest {
+  /** A session on the cluster that shall have it. */
+  destination_token: string;
+  /** `key-reference=0x…` or `attr.NAME=VALUE`; exactly one key must meet all. */
+  filter: string[];
+  /** A session on the cluster that has it. */
+  token: string;
+}
+
+/** A key that another cluster has now too. */
+export interface ReplicatedKey {
+  /** Everything about it. */
+  key: ListedKey;
+  /** That it was done. */
+  message: string;
+}
+
+/** How often the world will have been begun anew. */
+export interface ResetCount {
+  /** It is done when the health shows this number. */
+  resets: number;
+}
+
+/** A host that is let in no more. */
+export interface RevokedHost {
+  /** Its number. */
+  host: number;
+  /** The HSM that it ran, which is used no more. */
+  hsm: string | null;
+  /** REVOKED. */
+  state: HostState;
+}
+
+/** What a user of an HSM may do. */
+export type Role = "unactivated-admin" | "admin" | "crypto-user" | "internal(APPLIANCE_USER)";
+
+/** Which way a rule lets traffic pass. */
+export type RuleDirection = "inbound" | "outbound";
+
+/** The rules that a security group shall have. */
+export interface RulesRequest {
+  /** They replace those that it has. */
+  rules: NetworkRule[];
+}
+
+/** Latencies in microseconds. */
+export interface RunLatency {
+  /** The longest. */
+  latency_us_max: number;
+  /** The median. */
+  latency_us_p50: number;
+  /** What 99 of 100 calls were faster than. */
+  latency_us_p99: number;
+}
+
+/** What came of a load run. Its `summary.json` has more members than these. */
+export interface RunSummary {
+  /** Calls a second that were answered. */
+  achieved_rate: number;
+  /** How many edits were made. */
+  edits_made: number;
+  /** How many calls failed. */
+  failed: number;
+  /** How many calls passed a gate that was shut. */
+  gate_leaks: number;
+  /** The latencies of the calls that succeeded; null when none did. */
+  latency: RunLatency | null;
+  /** Whether every threshold was met and nothing leaked or came out wrong. */
+  passed: boolean;
+  /** Why the run stopped early, if it did. */
+  stopped: string | null;
+  /** How many calls succeeded. */
+  succeeded: number;
+  /** How many plaintexts came out wrong. */
+  wrong_plaintexts: number;
+}
+
+/** The services, each with its state. */
+export interface Services {
+  /** The state of CloudHSM: `running`. */
+  cloudhsm: string;
+  /** The state of KMS: `running`. */
+  kms: string;
+}
+
+/** A session. */
+export interface SessionRequest {
+  /** The token that logging in gave. */
+  token: string;
+}
+
+/** With whom a key is shared, or no more. */
+export interface ShareRequest {
+  /** `key-reference=0x…` or `attr.NAME=VALUE`; exactly one key must meet all. */
+  filter: string[];
+  /** The session of the crypto user who owns the key. */
+  token: string;
+  /** The name of the other crypto user. */
+  username: string;
+}
+
+/** A load run that has begun. */
+export interface StartedLoadRun {
+  /** Its ID. */
+  id: string;
+}
+
+/** How long changes of state shall take. */
+export interface StateChangesRequest {
+  /** `immediate`, `after:SECONDS`, `describes:N` or `aws`. */
+  state_changes: string;
+}
+
+/** Key stores, clusters and HSMs of every account and Region. */
+export interface Status {
+  /** The clusters. */
+  clusters: ClusterStatus[];
+  /** What a call is about that names no account or no Region. */
+  defaults: Defaults;
+  /** The key stores. */
+  key_stores: KeyStoreStatus[];
+  /** The subnets of the default VPC by Region and Availability Zone, of the default Region and of every one that has a cluster. */
+  subnets: Record<string, Record<string, string>>;
+}
+
+/** A subnet of a VPC. */
+export interface Subnet {
+  /** Its range, such as `172.31.0.0/20`. */
+  cidr: string;
+  /** Whether it was deleted. */
+  deleted: boolean;
+  /** How many addresses others than HSMs have. */
+  taken: number;
+  /** The ID of its VPC. */
+  vpc: string;
+  /** Its Availability Zone. */
+  zone: string;
+}
+
+/** A new subnet. */
+export interface SubnetRequest {
+  /** Its range, from /16 to /28, such as `10.0.1.0/24`. */
+  cidr: string;
+  /** Its ID: `subnet-` and 8 to 17 hexadecimal digits. */
+  id: string;
+  /** The ID of its VPC; the default one when it is left out. */
+  vpc?: string;
+  /** Its Availability Zone. */
+  zone: string;
+}
+
+/** How many addresses of a subnet others than HSMs have. */
+export interface TakeRequest {
+  /** A number, or `all` for every one that no HSM has. It replaces what they had. */
+  addresses: Addresses;
+}
+
+/** How fast the clock shall run. */
+export interface TimeScaleRequest {
+  /** How many times faster than real time: 1 to 1,000,000. */
+  time_scale: number;
+}
+
+/** A line of a run's timeline. */
+export type TimelineLine = LoadSecond & { type: "second" } | LoadSpan & { type: "phase" };
+
+/** A key that shall be made from what was wrapped. */
+export interface UnwrapRequest {
+  /** Additional authenticated data of AES-GCM, in hexadecimal. */
+  aad?: string;
+  /** Its attributes as `NAME=VALUE`. */
+  attributes?: string[];
+  /** The wrapped key in Base64. */
+  data: string;
+  /** Selects the key to unwrap with. */
+  filter: string[];
+  /** The initial value of `aes-gcm`, in hexadecimal. */
+  iv?: string;
+  /** The type of the wrapped key: `aes`. */
+  key_type_class: string;
+  /** The label of the new key. */
+  label: string;
+  /** `aes-gcm`, `cloudhsm-aes-gcm`, `aes-no-pad`, `aes-pkcs5-pad` or `aes-zero-pad`. */
+  mechanism: string;
+  /** The crypto users with whom it is shared. */
+  share_crypto_users?: string[];
+  /** The length of the tag of AES-GCM. */
+  tag_length_bits?: number;
+  /** The session of the crypto user who will own it. */
+  token: string;
+}
+
+/** A user of a cluster. */
+export interface User {
+  /** `full` when the user is on every HSM in service, otherwise `inconsistent`. */
+  "cluster-coverage": string;
+  /** Whether wrong passwords locked the user out: `true`, `false`, or `inconsistent` when only on some HSMs. */
+  locked: string;
+  /** Second factors; there are none here. */
+  mfa: string[];
+  /** The user's role. */
+  role: Role;
+  /** The user's name, in lower case. */
+  username: string;
+}
+
+/** The users of a cluster. */
+export interface UserList {
+  /** Those of every HSM. */
+  users: User[];
+}
+
+/** A user by name and role. */
+export interface UserName {
+  /** The user's role. */
+  role: Role;
+  /** The user's name, in lower case. */
+  username: string;
+}
+
+/** A user and the password that it shall have. */
+export interface UserPasswordRequest {
+  /** The new password, 7 to 32 characters. */
+  password: string;
+  /** The user's role. */
+  role: Role;
+  /** The session of an admin, or of the user whose password is changed. */
+  token: string;
+  /** The user's name. */
+  username: string;
+}
+
+/** A user that shall be deleted. */
+export interface UserRequest {
+  /** The user's role. */
+  role: Role;
+  /** The session of an admin. */
+  token: string;
+  /** The user's name. */
+  username: string;
+}
+
+/** A key that shall be wrapped. */
+export interface WrapRequest {
+  /** Additional authenticated data of AES-GCM, in hexadecimal. */
+  aad?: string;
+  /** `aes-gcm`, `cloudhsm-aes-gcm`, `aes-no-pad`, `aes-pkcs5-pad` or `aes-zero-pad`. */
+  mechanism: string;
+  /** Selects the key to be wrapped. */
+  payload_filter: string[];
+  /** The length of the tag of AES-GCM. */
+  tag_length_bits?: number;
+  /** The session of the crypto user who owns the key. */
+  token: string;
+  /** Selects the key to wrap with. */
+  wrapping_filter: string[];
+}
+
+/** A key that was wrapped. */
+export interface WrappedKey {
+  /** The initial value in hexadecimal; only of `aes-gcm`. */
+  iv?: string;
+  /** The reference of the key that was wrapped. */
+  payload_key_reference: string;
+  /** The wrapped key in Base64. */
+  wrapped_key_data: string;
+  /** The reference of the key that it was wrapped with. */
+  wrapping_key_reference: string;
+}
