@@ -31,7 +31,7 @@ mod shapes;
 mod users;
 
 pub use certificate::{CannotSign, CustomerAuthority, Roots};
-pub use chaos::{BadOrder, FaultKind, FaultOrder, FaultReport};
+pub use chaos::BadOrder;
 pub use control::{CloudHsm, CloudHsmConfig, FaultError, OpenError};
 pub use decide::{HsmsOn, InvalidPlacement};
 pub use hosts::{

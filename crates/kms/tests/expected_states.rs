@@ -20,10 +20,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use portcullis_admin::{FaultField, FaultKind, FaultOrder};
 use portcullis_api::cloudhsm as hsm_api;
 use portcullis_api::kms::*;
 use portcullis_api::{ClusterId, Code, Exception, Operation, Scope, Service};
-use portcullis_cloudhsm::{CloudHsm, FaultError, FaultKind, FaultOrder};
+use portcullis_cloudhsm::{CloudHsm, FaultError};
 use portcullis_clusters::Clusters;
 use portcullis_kms::{Connection, Kms};
 use serde_json::{Value, json};
@@ -98,22 +99,12 @@ impl Place {
                 .cluster(&self.world.scope, &self.cluster);
             order["hsm"] = json!(view.unwrap().hsms[0].id);
         }
-        match kind {
-            FaultKind::Slow | FaultKind::Delay => order["delay_ms"] = json!(1_500),
-            FaultKind::Lose => order["percent"] = json!(40),
-            FaultKind::Crash
-            | FaultKind::Hang
-            | FaultKind::Degrade
-            | FaultKind::FillDisk
-            | FaultKind::CorruptDisk
-            | FaultKind::Partition
-            | FaultKind::LockKmsuser
-            | FaultKind::ChangeKmsuserPassword
-            | FaultKind::RemoveKmsuser
-            | FaultKind::DeleteCluster
-            | FaultKind::DeleteSubnet
-            | FaultKind::FillSubnet
-            | FaultKind::CloseSecurityGroup => {}
+        let about = kind.describe();
+        if about.takes(FaultField::Delay) {
+            order["delay_ms"] = json!(1_500);
+        }
+        if about.takes(FaultField::Percent) {
+            order["percent"] = json!(40);
         }
         let order: FaultOrder = serde_json::from_value(order).unwrap();
         let scope = self.world.scope.clone();
@@ -248,7 +239,7 @@ impl Place {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_fault_is_answered_as_a_failure_of_the_service() {
     let mut cases = Vec::new();
-    for kind in FaultKind::ALL {
+    for kind in FaultKind::ALL.iter().copied() {
         for whole in [false, true] {
             cases.push(tokio::spawn(async move {
                 let place = Place::with(&["a", "b"]).await;

@@ -18,9 +18,9 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis_admin::FaultOrder;
 use portcullis_api::kms::*;
 use portcullis_api::{Blob, ClusterId, Code, Exception, SecretBlob};
-use portcullis_cloudhsm::FaultOrder;
 use portcullis_clusters::Clusters;
 use portcullis_fleet::{Latency, Profile};
 use portcullis_hsm::{Role, Secret};

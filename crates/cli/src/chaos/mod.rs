@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
+use portcullis_admin::{Direction, FaultField, FaultKind, FaultOrder};
 use portcullis_api::{ClusterId, HsmId};
-use portcullis_cloudhsm::{FaultKind, FaultOrder};
-use portcullis_link::Direction;
 use portcullis_loadgen::print::{self, Columns};
 use portcullis_loadgen::{Access, Credentials, RehearseArguments, parse_duration};
 use serde::de::DeserializeOwned;
@@ -97,14 +96,15 @@ struct Order {
     /// This HSM
     #[arg(long, value_name = "ID")]
     hsm: Option<HsmId>,
-    /// Which messages, for partition, delay and lose [default: both]
-    #[arg(long, value_parser = directions())]
+    #[arg(
+        long,
+        value_parser = directions(),
+        help = taken("Which messages", FaultField::Direction, " [default: both]")
+    )]
     direction: Option<Direction>,
-    /// How late, for slow and delay: 200ms, 3s
-    #[arg(long, value_parser = parse_duration)]
+    #[arg(long, value_parser = parse_duration, help = taken("How late", FaultField::Delay, ": 200ms, 3s"))]
     delay: Option<Duration>,
-    /// How many of a hundred messages, for lose
-    #[arg(long)]
+    #[arg(long, help = taken("How many of a hundred messages", FaultField::Percent, ""))]
     percent: Option<u8>,
     /// After how long it is undone by itself: 30s, 5m
     #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
@@ -189,10 +189,28 @@ impl Order {
     }
 }
 
-/// Reads the names of the faults there are, and says in the help what each does.
+/// Reads the names of the faults there are, and says in the help what each does and takes.
 fn kinds() -> impl TypedValueParser<Value = FaultKind> {
-    let kinds = FaultKind::ALL.map(|kind| PossibleValue::new(kind.name()).help(kind.meaning()));
+    let kinds = FaultKind::ALL.iter().map(|kind| {
+        let about = kind.describe();
+        let taken = about.required.iter().chain(&*about.optional);
+        // Nearly every kind takes a duration, of which its own option speaks.
+        let taken: Vec<&str> = taken
+            .filter(|field| **field != FaultField::Duration)
+            .map(|field| field.option())
+            .collect();
+        PossibleValue::new(kind.name()).help(if taken.is_empty() {
+            about.effect.into_owned()
+        } else {
+            format!("{} ({})", about.effect, taken.join(", "))
+        })
+    });
     PossibleValuesParser::new(kinds).try_map(named)
+}
+
+/// The help of an option, with the kinds of faults that take it.
+fn taken(what: &str, field: FaultField, how: &str) -> String {
+    format!("{what}, for {}{how}", field.kinds())
 }
 
 fn directions() -> impl TypedValueParser<Value = Direction> {
@@ -279,7 +297,7 @@ mod tests {
     #[test]
     fn what_can_be_injected_is_what_there_is() {
         for kind in FaultKind::ALL {
-            assert_eq!(named::<FaultKind>(kind.name().to_owned()).unwrap(), kind);
+            assert_eq!(named::<FaultKind>(kind.to_string()).unwrap(), *kind);
         }
         for direction in ["to-hsm", "from-hsm", "both"] {
             named::<Direction>(direction.to_owned()).unwrap();

@@ -1,12 +1,13 @@
 //! A fault as it lies in the store, so that it outlives the process.
 
+use portcullis_admin::FaultOrder;
 use portcullis_api::{HsmId, Scope};
 use portcullis_fleet::Tampered;
 use portcullis_seam::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::{Active, BadOrder, FaultOrder};
+use super::{Active, BadOrder, lasts, read};
 
 /// What was asked for, since when, and what undoes it.
 ///
@@ -26,10 +27,10 @@ pub(crate) struct Kept {
 /// What undoes a fault.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Undo {
-    /// Ailments and rules of links follow from the list: taking the fault off it is enough.
+    /// How HSMs and links behave follows from the list: taking the fault off it is enough.
     Strike,
-    /// Each HSM has a remedy of its own.
-    Hsms(Vec<(HsmId, Remedy)>),
+    /// What happened to each HSM is undone there.
+    Hsms(Vec<(HsmId, HsmUndo)>),
     /// The network of the cluster that the order names is mended.
     MendNetwork,
     /// Rule FT-03: a cluster that is gone stays gone; its backups are the way back.
@@ -38,7 +39,7 @@ pub(crate) enum Undo {
 
 /// What undoes a fault of one HSM.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Remedy {
+pub(crate) enum HsmUndo {
     Restart,
     ShowActive,
     RepairDisk,
@@ -56,9 +57,9 @@ impl Undo {
     /// What undoes the first `done` HSMs of a fault that was not carried out to its end.
     pub(crate) fn first(self, done: usize) -> Self {
         match self {
-            Self::Hsms(mut remedies) => {
-                remedies.truncate(done);
-                Self::Hsms(remedies)
+            Self::Hsms(mut undos) => {
+                undos.truncate(done);
+                Self::Hsms(undos)
             }
             // There is no cluster that is half gone.
             Self::Never => Self::Strike,
@@ -67,7 +68,7 @@ impl Undo {
     }
 }
 
-impl Remedy {
+impl HsmUndo {
     /// Whether the HSM is down until then, also when the process begins anew.
     const fn keeps_down(&self) -> bool {
         match self {
@@ -89,7 +90,7 @@ impl Active {
             scope,
             order: order.clone(),
             since_ms: now.services.millis(),
-            ends_ms: order.lasts().map(|lasts| now.machine.plus(lasts).millis()),
+            ends_ms: lasts(order).map(|lasts| now.machine.plus(lasts).millis()),
             undo,
         };
         kept.resume(now.machine)
@@ -97,21 +98,21 @@ impl Active {
 
     /// Whether this fault keeps an HSM down.
     pub(crate) fn keeps_down(&self, hsm: &HsmId) -> bool {
-        let Undo::Hsms(remedies) = &self.kept.undo else {
+        let Undo::Hsms(undos) = &self.kept.undo else {
             return false;
         };
-        let mut remedies = remedies.iter();
-        remedies.any(|(one, remedy)| one == hsm && remedy.keeps_down())
+        let mut undos = undos.iter();
+        undos.any(|(one, undo)| one == hsm && undo.keeps_down())
     }
 
     /// Somebody has started an HSM that this fault took down. True when that was its last one, and
     /// nothing is broken any more.
     pub(crate) fn restarted(&mut self, hsm: &HsmId) -> bool {
-        let Undo::Hsms(remedies) = &mut self.kept.undo else {
+        let Undo::Hsms(undos) = &mut self.kept.undo else {
             return false;
         };
-        remedies.retain(|(one, remedy)| one != hsm || !matches!(remedy, Remedy::Restart));
-        remedies.is_empty()
+        undos.retain(|(one, undo)| one != hsm || !matches!(undo, HsmUndo::Restart));
+        undos.is_empty()
     }
 }
 
@@ -120,10 +121,10 @@ impl Kept {
     ///
     /// Rule FT-08: its time goes on while nothing runs.
     pub(crate) fn resume(self, now: Timestamp) -> Result<Active, BadOrder> {
-        let (breakage, place) = self.order.read(self.scope.clone())?;
+        let (effect, place) = read(&self.order, self.scope.clone())?;
         let left = |ends| Timestamp::from_millis(ends).since(now);
         Ok(Active {
-            breakage,
+            effect,
             place,
             ends: self.ends_ms.map(|ends| Instant::now() + left(ends)),
             kept: self,

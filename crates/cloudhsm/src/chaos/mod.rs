@@ -1,17 +1,19 @@
 //! Faults: what is broken on purpose, where, for how long, and how it is undone.
 //!
-//! `order` reads what was asked for into a [`Breakage`] and a [`Place`]; `registry` lists what is
-//! broken and derives from it what ails each HSM and each link; `kept` is what of it outlives the
+//! The kinds of faults are listed in [`portcullis_admin::FaultKind`]; `effect` says what each does.
+//! `order` reads what was asked for into an [`Effect`] and a [`Place`]; `registry` lists what is
+//! broken and derives from it how HSMs and links behave; `kept` is what of it outlives the
 //! process. Carrying a fault out, and undoing it, is in `control::chaos`.
 
+mod effect;
 mod kept;
 mod order;
 mod registry;
 
-pub(crate) use kept::{Dates, Kept, Remedy, Undo};
-pub use order::{BadOrder, FaultKind, FaultOrder};
-pub(crate) use order::{Breakage, BrokenNetwork, Place};
-pub use registry::FaultReport;
+pub(crate) use effect::{Effect, HsmEffect, NetworkEffect};
+pub(crate) use kept::{Dates, HsmUndo, Kept, Undo};
+pub use order::BadOrder;
+pub(crate) use order::{Place, lasts, read};
 pub(crate) use registry::{Active, Registry, hsms};
 
 #[cfg(test)]

@@ -2,14 +2,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis_admin::{Direction, Fault, FaultField};
 use portcullis_api::{HsmId, Scope};
 use portcullis_clusters::ClusterView;
 use portcullis_fleet::Ailment;
-use portcullis_link::{Direction, LinkEffect, LinkRule};
-use serde::Serialize;
+use portcullis_link::LinkRule;
 use tokio::time::Instant;
 
-use super::{Breakage, FaultKind, Kept, Place, Undo};
+use super::{Effect, Kept, Place, Undo};
 
 /// Everything that is broken on purpose, by number.
 #[derive(Debug, Default)]
@@ -21,36 +21,11 @@ pub(crate) struct Registry {
 /// A fault that was injected and not undone.
 #[derive(Debug)]
 pub(crate) struct Active {
-    pub(crate) breakage: Breakage,
+    pub(crate) effect: Effect,
     pub(crate) place: Place,
     /// When it is undone by itself.
     pub(crate) ends: Option<Instant>,
     pub(crate) kept: Kept,
-}
-
-/// A fault as it is listed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct FaultReport {
-    /// `fault-` and a number, by which it is undone.
-    pub id: String,
-    /// What.
-    pub kind: FaultKind,
-    /// The cluster, zone and HSM that were named.
-    pub place: String,
-    /// Which messages, for a fault of links.
-    pub direction: Option<Direction>,
-    /// How late.
-    pub delay_ms: Option<u64>,
-    /// How many of a hundred.
-    pub percent: Option<u8>,
-    /// The HSMs that it befalls at present.
-    pub hsms: Vec<HsmId>,
-    /// Since when, in milliseconds since 1970.
-    pub since_ms: u64,
-    /// How long it still lasts; none when it stays until it is undone.
-    pub left_ms: Option<u64>,
-    /// Whether it can be undone.
-    pub undoable: bool,
 }
 
 /// Clusters of every scope, as the registry looks for HSMs in them.
@@ -126,7 +101,7 @@ impl Registry {
     /// What the faults of links come to among `views`.
     pub(crate) fn rules(&self, views: Views<'_>) -> Vec<LinkRule> {
         let rule = |active: &Active| {
-            let (effect, direction) = active.breakage.of_links()?;
+            let (effect, direction) = active.effect.of_links()?;
             let hsms = hsms(&active.place, views);
             Some(LinkRule {
                 hsms: hsms.iter().map(ToString::to_string).collect(),
@@ -137,53 +112,49 @@ impl Registry {
         self.active.values().filter_map(rule).collect()
     }
 
-    /// What ails the HSMs among `views`: of several faults, everything.
-    pub(crate) fn ailments(&self, views: Views<'_>) -> BTreeMap<HsmId, Ailment> {
-        let mut ailments: BTreeMap<HsmId, Ailment> = BTreeMap::new();
+    /// How the HSMs among `views` behave: of several faults, everything.
+    pub(crate) fn behaviours(&self, views: Views<'_>) -> BTreeMap<HsmId, Ailment> {
+        let mut behaviours: BTreeMap<HsmId, Ailment> = BTreeMap::new();
         for active in self.active.values() {
-            let more = ailment_of(active.breakage);
-            if more == Ailment::default() {
+            let Some(more) = active.effect.behaviour() else {
                 continue;
-            }
+            };
             for hsm in hsms(&active.place, views) {
-                let ailment = ailments.entry(hsm).or_default();
-                ailment.hung |= more.hung;
-                ailment.delay += more.delay;
-                ailment.disk_full |= more.disk_full;
-                ailment.cut_off |= more.cut_off;
+                let behaviour = behaviours.entry(hsm).or_default();
+                behaviour.hung |= more.hung;
+                behaviour.delay += more.delay;
+                behaviour.disk_full |= more.disk_full;
+                behaviour.cut_off |= more.cut_off;
             }
         }
-        ailments
+        behaviours
     }
 
-    pub(crate) fn reports(&self, views: Views<'_>) -> Vec<FaultReport> {
+    pub(crate) fn reports(&self, views: Views<'_>) -> Vec<Fault> {
         let report = |(number, active): (&u64, &Active)| active.report(*number, views);
         self.active.iter().map(report).collect()
     }
 
-    pub(crate) fn report(&self, number: u64, views: Views<'_>) -> Option<FaultReport> {
+    pub(crate) fn report(&self, number: u64, views: Views<'_>) -> Option<Fault> {
         let active = self.active.get(&number)?;
         Some(active.report(number, views))
     }
 }
 
 impl Active {
-    fn report(&self, number: u64, views: Views<'_>) -> FaultReport {
-        let link = self.breakage.of_links();
-        let (delay, percent) = match (self.breakage, link) {
-            (Breakage::Slow(late), _) | (_, Some((LinkEffect::Delay(late), _))) => {
-                (Some(late), None)
-            }
-            (_, Some((LinkEffect::Lose { percent }, _))) => (None, Some(percent)),
-            (_, Some((LinkEffect::Cut, _)) | None) => (None, None),
-        };
-        FaultReport {
+    fn report(&self, number: u64, views: Views<'_>) -> Fault {
+        let order = &self.kept.order;
+        let has_direction = order.kind.describe().takes(FaultField::Direction);
+        Fault {
             id: Registry::id(number),
-            kind: self.kept.order.kind,
+            kind: order.kind,
             place: self.place.to_string(),
-            direction: link.map(|(_, direction)| direction),
-            delay_ms: delay.map(millis),
-            percent,
+            direction: match order.direction {
+                None if has_direction => Some(Direction::Both),
+                given => given,
+            },
+            delay_ms: order.delay_ms,
+            percent: order.percent,
             hsms: self.befallen(views),
             since_ms: self.kept.since_ms,
             left_ms: self
@@ -196,36 +167,10 @@ impl Active {
     /// Of a fault that takes HSMs one by one, those that it took and that are still there.
     fn befallen(&self, views: Views<'_>) -> Vec<HsmId> {
         let mut there = hsms(&self.place, views);
-        if let Undo::Hsms(remedies) = &self.kept.undo {
-            there.retain(|hsm| remedies.iter().any(|(one, _)| one == hsm));
+        if let Undo::Hsms(undos) = &self.kept.undo {
+            there.retain(|hsm| undos.iter().any(|(one, _)| one == hsm));
         }
         there
-    }
-}
-
-/// What a breakage makes of an HSM that it befalls.
-fn ailment_of(breakage: Breakage) -> Ailment {
-    let well = Ailment::default();
-    match breakage {
-        Breakage::Hang => Ailment { hung: true, ..well },
-        Breakage::Slow(delay) => Ailment { delay, ..well },
-        Breakage::FillDisk => Ailment {
-            disk_full: true,
-            ..well
-        },
-        Breakage::Link(LinkEffect::Cut, _) => Ailment {
-            cut_off: true,
-            ..well
-        },
-        Breakage::Crash
-        | Breakage::Degrade
-        | Breakage::CorruptDisk
-        | Breakage::Link(LinkEffect::Delay(_) | LinkEffect::Lose { .. }, _)
-        | Breakage::LockKmsuser
-        | Breakage::ChangeKmsuserPassword
-        | Breakage::RemoveKmsuser
-        | Breakage::DeleteCluster
-        | Breakage::Network(_) => well,
     }
 }
 

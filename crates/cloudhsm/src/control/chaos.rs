@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
+use portcullis_admin::{Fault, FaultOrder};
 use portcullis_api::{ClusterId, HsmId, Scope};
 use portcullis_clusters::{Clusters, HsmState, KMSUSER, NetworkTrouble};
 use portcullis_fleet::{CryptoUser, FleetError};
@@ -13,8 +14,8 @@ use portcullis_seam::draw;
 use super::CloudHsm;
 use super::faults::FaultError;
 use crate::chaos::{
-    Active, Breakage, BrokenNetwork, Dates, FaultOrder, FaultReport, Place, Registry, Remedy, Undo,
-    hsms,
+    Active, Dates, Effect, HsmEffect, HsmUndo, NetworkEffect, Place, Registry, Undo, hsms, lasts,
+    read,
 };
 use crate::record::HsmRecord;
 
@@ -30,9 +31,9 @@ impl CloudHsm {
         self: &Arc<Self>,
         scope: Scope,
         order: &FaultOrder,
-    ) -> Result<FaultReport, FaultError> {
-        let (breakage, place) = order.read(scope.clone()).map_err(FaultError::BadOrder)?;
-        let undo = self.foresee(breakage, &place).await?;
+    ) -> Result<Fault, FaultError> {
+        let (effect, place) = read(order, scope.clone()).map_err(FaultError::BadOrder)?;
+        let undo = self.foresee(effect, &place).await?;
         let now = Dates {
             services: self.clock.now(),
             machine: self.clock.real_now(),
@@ -54,7 +55,7 @@ impl CloudHsm {
             kind = order.kind.name(),
             "broken on purpose"
         );
-        if let Some(duration) = order.lasts() {
+        if let Some(duration) = lasts(order) {
             self.undo_after(number, duration);
         }
         let views = self.clusters();
@@ -64,7 +65,7 @@ impl CloudHsm {
 
     /// Every fault that was injected and not undone, in the order of injection.
     #[must_use]
-    pub fn faults(&self) -> Vec<FaultReport> {
+    pub fn faults(&self) -> Vec<Fault> {
         let views = self.clusters();
         self.faults.lock().reports(&views)
     }
@@ -144,119 +145,122 @@ impl CloudHsm {
         if let Some(links) = self.transport.faults() {
             links.set(faults.rules(&views));
         }
-        self.fleet.set_ailments(faults.ailments(&views).into_iter());
+        self.fleet
+            .set_ailments(faults.behaviours(&views).into_iter());
     }
 
     pub(super) fn has_faults(&self) -> bool {
         !self.faults.lock().is_empty()
     }
 
-    /// What will undo a breakage, while everything is as it was.
-    async fn foresee(&self, breakage: Breakage, place: &Place) -> Result<Undo, FaultError> {
-        if let Some(cluster) = &place.cluster
-            && matches!(breakage, Breakage::DeleteCluster | Breakage::Network(_))
-        {
-            if self.cluster(&place.scope, cluster).is_none() {
-                return Err(FaultError::NoSuchCluster(cluster.clone()));
+    /// What will undo a fault, while everything is as it was.
+    async fn foresee(&self, effect: Effect, place: &Place) -> Result<Undo, FaultError> {
+        match effect {
+            Effect::DeleteCluster => {
+                self.check_cluster(place)?;
+                Ok(Undo::Never)
             }
-            return Ok(if breakage == Breakage::DeleteCluster {
-                Undo::Never
-            } else {
-                Undo::MendNetwork
-            });
+            Effect::Network(_) => {
+                self.check_cluster(place)?;
+                Ok(Undo::MendNetwork)
+            }
+            Effect::Link(..) if self.transport.faults().is_none() => {
+                let why = "the links are not made to be broken";
+                Err(FaultError::Failed(why.into()))
+            }
+            Effect::Link(..) | Effect::Behaviour(_) => {
+                self.hsms_at(place)?;
+                Ok(Undo::Strike)
+            }
+            Effect::EachHsm(effect) => {
+                let mut undos = Vec::new();
+                for hsm in self.hsms_at(place)? {
+                    let undo = self.foresee_hsm(&hsm, effect).await?;
+                    undos.push((hsm, undo));
+                }
+                Ok(Undo::Hsms(undos))
+            }
         }
-        if breakage.of_links().is_some() && self.transport.faults().is_none() {
-            let why = "the links are not made to be broken";
-            return Err(FaultError::Failed(why.into()));
+    }
+
+    fn check_cluster(&self, place: &Place) -> Result<(), FaultError> {
+        match &place.cluster {
+            Some(cluster) if self.cluster(&place.scope, cluster).is_none() => {
+                Err(FaultError::NoSuchCluster(cluster.clone()))
+            }
+            Some(_) | None => Ok(()),
         }
-        let befallen = hsms(place, &self.clusters());
-        if befallen.is_empty() {
+    }
+
+    /// The HSMs at a place, of which there must be one.
+    fn hsms_at(&self, place: &Place) -> Result<Vec<HsmId>, FaultError> {
+        let found = hsms(place, &self.clusters());
+        if found.is_empty() {
             return Err(FaultError::Nowhere(place.to_string()));
         }
-        let mut remedies = Vec::new();
-        for hsm in befallen {
-            if let Some(remedy) = self.remedy(&hsm, breakage).await? {
-                remedies.push((hsm, remedy));
-            }
-        }
-        Ok(if remedies.is_empty() {
-            Undo::Strike
-        } else {
-            Undo::Hsms(remedies)
-        })
+        Ok(found)
     }
 
-    /// What will mend one HSM; none when its breakage is all in the list of faults.
-    async fn remedy(&self, hsm: &HsmId, breakage: Breakage) -> Result<Option<Remedy>, FaultError> {
-        Ok(match breakage {
-            Breakage::Crash => Some(Remedy::Restart),
-            Breakage::Degrade => Some(Remedy::ShowActive),
-            Breakage::CorruptDisk => {
+    /// What will undo what happens to one HSM.
+    async fn foresee_hsm(&self, hsm: &HsmId, effect: HsmEffect) -> Result<HsmUndo, FaultError> {
+        Ok(match effect {
+            HsmEffect::Crash => HsmUndo::Restart,
+            HsmEffect::Degrade => HsmUndo::ShowActive,
+            HsmEffect::CorruptDisk => {
                 let reached = self.fleet.within_reach(hsm, "its disk cannot be damaged");
                 reached.map_err(failed)?;
-                Some(Remedy::RepairDisk)
+                HsmUndo::RepairDisk
             }
-            Breakage::LockKmsuser | Breakage::ChangeKmsuserPassword | Breakage::RemoveKmsuser => {
-                Some(Remedy::RestoreUser(self.kmsuser_of(hsm)?.state().await))
-            }
-            Breakage::Hang
-            | Breakage::Slow(_)
-            | Breakage::FillDisk
-            | Breakage::Link(..)
-            | Breakage::DeleteCluster
-            | Breakage::Network(_) => None,
+            HsmEffect::LockKmsuser
+            | HsmEffect::ChangeKmsuserPassword
+            | HsmEffect::RemoveKmsuser => HsmUndo::RestoreUser(self.kmsuser_of(hsm)?.state().await),
         })
     }
 
-    /// Breaks it. An error comes with the number of HSMs that were broken before it.
+    /// Does what a fault does at once. An error comes with the number of HSMs that were broken before
+    /// it.
     async fn carry_out(&self, active: &Active) -> Result<(), (usize, FaultError)> {
         let place = &active.place;
-        match (active.breakage, &place.cluster) {
-            (Breakage::DeleteCluster, Some(cluster)) => {
+        match (active.effect, &place.cluster, &active.kept.undo) {
+            (Effect::DeleteCluster, Some(cluster), _) => {
                 let destroyed = self.destroy_cluster(&place.scope, cluster).await;
-                return destroyed.map_err(|error| (0, error));
+                destroyed.map_err(|error| (0, error))
             }
-            (Breakage::Network(network), Some(cluster)) => {
-                let broken = self.break_network(&place.scope, cluster, network).await;
-                return broken.map_err(|error| (0, error));
+            (Effect::Network(effect), Some(cluster), _) => {
+                let broken = self.break_network(&place.scope, cluster, effect).await;
+                broken.map_err(|error| (0, error))
             }
-            _ => {}
+            (Effect::EachHsm(effect), _, Undo::Hsms(undos)) => {
+                for (done, (hsm, _)) in undos.iter().enumerate() {
+                    let broken = self.break_hsm(hsm, effect).await;
+                    broken.map_err(|error| (done, error))?;
+                }
+                Ok(())
+            }
+            _ => Ok(()),
         }
-        if let Undo::Hsms(remedies) = &active.kept.undo {
-            for (done, (hsm, _)) in remedies.iter().enumerate() {
-                let broken = self.break_hsm(hsm, active.breakage).await;
-                broken.map_err(|error| (done, error))?;
-            }
-        }
-        Ok(())
     }
 
-    /// What a breakage does to one HSM at once.
     fn kmsuser_of(&self, hsm: &HsmId) -> Result<CryptoUser, FaultError> {
         self.fleet.crypto_user(hsm, KMSUSER).map_err(failed)
     }
 
-    async fn break_hsm(&self, hsm: &HsmId, breakage: Breakage) -> Result<(), FaultError> {
-        match breakage {
-            Breakage::Crash => self.crash(hsm),
-            Breakage::Degrade => self.set_hsm_state(hsm, HsmState::Degraded).await,
-            Breakage::CorruptDisk => {
+    /// What a fault does to one HSM at once.
+    async fn break_hsm(&self, hsm: &HsmId, effect: HsmEffect) -> Result<(), FaultError> {
+        match effect {
+            HsmEffect::Crash => self.crash(hsm),
+            HsmEffect::Degrade => self.set_hsm_state(hsm, HsmState::Degraded).await,
+            HsmEffect::CorruptDisk => {
                 let _one_at_a_time = self.control.lock().await;
                 self.fleet.corrupt(hsm).await.map_err(failed)
             }
-            Breakage::LockKmsuser => self.kmsuser_of(hsm)?.lock_out().await.map_err(failed),
-            Breakage::ChangeKmsuserPassword => {
+            HsmEffect::LockKmsuser => self.kmsuser_of(hsm)?.lock_out().await.map_err(failed),
+            HsmEffect::ChangeKmsuserPassword => {
                 let password = self.random_password();
                 let kmsuser = self.kmsuser_of(hsm)?;
                 kmsuser.change_password(&password).await.map_err(failed)
             }
-            Breakage::RemoveKmsuser => self.kmsuser_of(hsm)?.remove().await.map_err(failed),
-            Breakage::Hang
-            | Breakage::Slow(_)
-            | Breakage::FillDisk
-            | Breakage::Link(..)
-            | Breakage::DeleteCluster
-            | Breakage::Network(_) => Ok(()),
+            HsmEffect::RemoveKmsuser => self.kmsuser_of(hsm)?.remove().await.map_err(failed),
         }
     }
 
@@ -269,15 +273,15 @@ impl CloudHsm {
         &self,
         scope: &Scope,
         cluster: &ClusterId,
-        network: BrokenNetwork,
+        effect: NetworkEffect,
     ) -> Result<(), FaultError> {
         let view = self.cluster(scope, cluster);
         let subnet = view.and_then(|view| view.subnets.values().next().cloned());
         let subnet = subnet.ok_or_else(|| FaultError::NoSuchCluster(cluster.clone()))?;
-        let trouble = match network {
-            BrokenNetwork::SubnetDeleted => NetworkTrouble::SubnetNotFound(subnet),
-            BrokenNetwork::SubnetFull => NetworkTrouble::NoFreeAddress(subnet),
-            BrokenNetwork::SecurityGroupClosed => NetworkTrouble::SecurityGroupChanged,
+        let trouble = match effect {
+            NetworkEffect::DeleteSubnet => NetworkTrouble::SubnetNotFound(subnet),
+            NetworkEffect::FillSubnet => NetworkTrouble::NoFreeAddress(subnet),
+            NetworkEffect::CloseSecurityGroup => NetworkTrouble::SecurityGroupChanged,
         };
         self.set_network_trouble(scope, cluster, Some(trouble))
             .await
@@ -300,14 +304,14 @@ impl CloudHsm {
                     Err(error) => Err((Undo::MendNetwork, error)),
                 }
             }
-            Undo::Hsms(remedies) => {
+            Undo::Hsms(undos) => {
                 let (mut rest, mut first) = (Vec::new(), None);
-                for (hsm, remedy) in remedies {
-                    match self.mend_hsm(&hsm, &remedy).await {
-                        // An HSM that is gone needs no remedy.
+                for (hsm, undo) in undos {
+                    match self.mend_hsm(&hsm, &undo).await {
+                        // An HSM that is gone needs nothing.
                         Ok(()) | Err(FaultError::NoSuchHsm(_)) => {}
                         Err(error) => {
-                            rest.push((hsm, remedy));
+                            rest.push((hsm, undo));
                             first.get_or_insert(error);
                         }
                     }
@@ -317,23 +321,23 @@ impl CloudHsm {
         }
     }
 
-    async fn mend_hsm(&self, hsm: &HsmId, remedy: &Remedy) -> Result<(), FaultError> {
+    async fn mend_hsm(&self, hsm: &HsmId, undo: &HsmUndo) -> Result<(), FaultError> {
         let (_, cluster) = self.owner(hsm)?;
         let forsaken = cluster.hsms.get(hsm).is_some_and(HsmRecord::is_forsaken);
-        match remedy {
+        match undo {
             // Rule HOST-13: it stays DEGRADED.
-            Remedy::ShowActive if forsaken => Ok(()),
-            Remedy::Restart if self.fleet.is_up(hsm) => Ok(()),
-            Remedy::Restart => self.start_again(hsm).await,
-            Remedy::ShowActive => self.set_hsm_state(hsm, HsmState::Active).await,
-            Remedy::RepairDisk => {
+            HsmUndo::ShowActive if forsaken => Ok(()),
+            HsmUndo::Restart if self.fleet.is_up(hsm) => Ok(()),
+            HsmUndo::Restart => self.start_again(hsm).await,
+            HsmUndo::ShowActive => self.set_hsm_state(hsm, HsmState::Active).await,
+            HsmUndo::RepairDisk => {
                 {
                     let _one_at_a_time = self.control.lock().await;
                     self.fleet.repair(hsm).await.map_err(failed)?;
                 }
                 self.start_again(hsm).await
             }
-            Remedy::RestoreUser(tampered) => {
+            HsmUndo::RestoreUser(tampered) => {
                 let kmsuser = self.kmsuser_of(hsm)?;
                 kmsuser.restore(tampered).await.map_err(failed)
             }

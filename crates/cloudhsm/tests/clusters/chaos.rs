@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis_admin::FaultOrder;
 use portcullis_api::cloudhsm::DeleteHsmRequest;
 use portcullis_api::{ClusterId, HsmId};
-use portcullis_cloudhsm::{FaultError, FaultOrder};
+use portcullis_cloudhsm::FaultError;
 use portcullis_clusters::{Clusters, HsmState};
 use portcullis_hsm::{HsmKeyId, Refusal, Role, Secret};
 use portcullis_link::{CallError, FaultyTransport, LinkFaults};

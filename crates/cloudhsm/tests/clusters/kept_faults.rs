@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portcullis_cloudhsm::FaultReport;
+use portcullis_admin::Fault;
 use portcullis_clusters::{Clusters, HsmState, HsmView};
 use portcullis_hsm::{HsmKeyId, Refusal, Secret};
 use portcullis_link::CallError;
@@ -15,8 +15,8 @@ use crate::world::KMSUSER;
 const ONE: HsmKeyId = HsmKeyId([1; 16]);
 
 /// The list without what passes: how long each still lasts.
-fn listed(world: &FaultyWorld) -> Vec<FaultReport> {
-    let untimed = |report| FaultReport {
+fn listed(world: &FaultyWorld) -> Vec<Fault> {
+    let untimed = |report| Fault {
         left_ms: None,
         ..report
     };

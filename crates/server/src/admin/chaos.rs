@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
-use portcullis_cloudhsm::FaultOrder;
+use portcullis_admin::{FaultKindList, FaultOrder};
 use serde_json::json;
 
 use super::Admin;
@@ -14,6 +14,11 @@ use super::users::Place;
 /// Every fault that is not undone.
 pub(super) async fn list(State(admin): State<Arc<Admin>>) -> Answer {
     Ok(Done(json!({ "faults": admin.cloudhsm.faults() })))
+}
+
+/// Every kind of fault that can be injected.
+pub(super) async fn kinds() -> Done {
+    Done(json!(FaultKindList::every()))
 }
 
 /// Injects a fault; the body is its order.

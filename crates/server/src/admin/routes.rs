@@ -68,7 +68,7 @@ fn of_clock() -> [Route; 4] {
     ]
 }
 
-fn of_hsms() -> [Route; 9] {
+fn of_hsms() -> [Route; 10] {
     let (host, fault) = ("/_portcullis/hosts/{number}", "/_portcullis/chaos/{id}");
     [
         Route::read("ListHosts", "/_portcullis/hosts", get(hosts::list)),
@@ -83,6 +83,11 @@ fn of_hsms() -> [Route; 9] {
         Route::read("ListFaults", "/_portcullis/chaos", get(chaos::list)),
         Route::change("InjectFault", "/_portcullis/chaos", post(chaos::inject)),
         Route::change("ClearFaults", "/_portcullis/chaos", delete(chaos::clear)),
+        Route::read(
+            "ListFaultKinds",
+            "/_portcullis/chaos/kinds",
+            get(chaos::kinds),
+        ),
         Route::change("UndoFault", fault, delete(chaos::undo)),
     ]
 }
