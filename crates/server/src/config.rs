@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use portcullis_admin::{LoadOrder, LoadRun, LoadRunDetail};
 use portcullis_api::{AccountId, Region, Scope};
 use tokio::sync::Notify;
 use zeroize::Zeroizing;
@@ -96,47 +97,16 @@ pub trait LoadRuns: Send + Sync + fmt::Debug {
     fn start(&self, order: LoadOrder) -> Result<String, String>;
 
     /// Every run that was kept, the newest first.
-    fn list(&self) -> Vec<serde_json::Value>;
+    fn list(&self) -> Vec<LoadRun>;
 
     /// A run with the lines of its timeline from line `from` on; none when there is no such run.
-    fn show(&self, id: &str, from: usize) -> Option<serde_json::Value>;
+    fn show(&self, id: &str, from: usize) -> Option<LoadRunDetail>;
 
     /// Ends a run that is under way. Gives whether there is such a run.
     fn stop(&self, id: &str) -> bool;
 
     /// The report of a run that has ended, as a page.
     fn report(&self, id: &str) -> Option<String>;
-}
-
-/// A load run as it is asked for.
-#[derive(Debug, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LoadOrder {
-    /// `steady`, `edit-cycle`, or `substitution` for the rehearsal of a repair.
-    pub scenario: String,
-    /// Calls a second.
-    pub rate: u32,
-    /// How long; with a rehearsal, before the loss and again after the repair.
-    pub seconds: u32,
-    /// The account that calls.
-    pub account: AccountId,
-    /// The Region that is called.
-    pub region: Region,
-    /// The key store; the first CONNECTED one when it is left out.
-    #[serde(default)]
-    pub key_store: Option<String>,
-    /// What `edit-cycle` edits; only the name when it is left out.
-    #[serde(default)]
-    pub edits: Vec<String>,
-    /// The backup that a rehearsal restores: `fresh`, `newest` or `oldest`.
-    #[serde(default)]
-    pub backup: Option<String>,
-    /// Keys that a rehearsal makes after the backup, which the repair loses.
-    #[serde(default)]
-    pub keys_after_backup: u16,
-    /// The password of the clusters' `admin`, for edits of the password and of the cluster.
-    #[serde(default)]
-    pub admin_password: Option<portcullis_hsm::Secret>,
 }
 
 impl Default for ServerConfig {

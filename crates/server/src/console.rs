@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use portcullis_console::{Carried, File, carried, find};
 
-use crate::admin::{Route, get};
+use crate::admin::Route;
 
 /// Rule CON-04: the page loads nothing from elsewhere and sends nothing elsewhere, and no other
 /// page may frame it.
@@ -27,19 +27,13 @@ const ASK_AGAIN: &str = "no-cache";
 /// `/console` and everything below.
 pub(crate) fn routes() -> [Route; 3] {
     [
-        Route::file(
-            "/console",
-            get(|| async { Redirect::permanent("/console/") }),
-        ),
-        Route::file(
-            "/console/",
-            get(|headers: HeaderMap| async move { serve("", &headers) }),
-        ),
+        Route::file("/console", || async { Redirect::permanent("/console/") }),
+        Route::file("/console/", |headers: HeaderMap| async move {
+            serve("", &headers)
+        }),
         Route::file(
             "/console/{*path}",
-            get(
-                |Path(path): Path<String>, headers: HeaderMap| async move { serve(&path, &headers) },
-            ),
+            |Path(path): Path<String>, headers: HeaderMap| async move { serve(&path, &headers) },
         ),
     ]
 }

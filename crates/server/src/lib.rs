@@ -60,9 +60,7 @@ mod tests;
 mod tls;
 mod trail;
 
-pub use config::{
-    Auth, Credentials, EventsConfig, LoadOrder, LoadRuns, Resets, ServerConfig, Snapshots,
-};
+pub use config::{Auth, Credentials, EventsConfig, LoadRuns, Resets, ServerConfig, Snapshots};
 pub use door::{AdminAccess, AdminToken, HostNames, InvalidHostName, InvalidToken};
 pub use limits::{Limits, Patience};
 pub use line_queue::{DropCount, LineQueue, LineSink};

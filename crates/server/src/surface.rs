@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use crate::admin::CallKind;
+use portcullis_admin::CallKind;
 
 /// What is served at one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -20,10 +20,12 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use portcullis_seam::{SystemClock, WallClock};
-use portcullis_server::{LoadOrder, LoadRuns};
+use portcullis_admin::{KeptLoadOrder, LoadOrder, LoadRun, LoadRunDetail, LoadRunState};
+use portcullis_seam::{SystemClock, Timestamp, WallClock};
+use portcullis_server::LoadRuns;
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::{Value, json};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 
@@ -80,26 +82,24 @@ impl LoadRunner {
         Some((run, process))
     }
 
-    fn head(&self, run: u64, process: Option<Pid>) -> Value {
+    fn head(&self, run: u64, process: Option<Pid>) -> LoadRun {
         let path = self.path(run);
-        json!({
-            "id": id(run),
-            "state": if process.is_some() { "running" } else { "ended" },
-            "order": read_json(&path.join("order.json")),
-            "summary": read_json(&path.join("summary.json")),
-            "rehearsal": read_json(&path.join(REHEARSAL)),
-        })
+        LoadRun {
+            id: id(run),
+            state: match process {
+                Some(_) => LoadRunState::Running,
+                None => LoadRunState::Ended,
+            },
+            order: read_json(&path.join("order.json")),
+            summary: read_json(&path.join("summary.json")),
+            rehearsal: read_json(&path.join(REHEARSAL)),
+        }
     }
 
     fn spawn(&self, folder: &Path, order: &LoadOrder, urls: &Urls) -> io::Result<Child> {
         make_folders(folder)?;
-        let told = json!({
-            "scenario": order.scenario, "rate": order.rate, "seconds": order.seconds,
-            "account": order.account, "region": order.region, "key_store": order.key_store,
-            "edits": order.edits, "backup": order.backup, "keys_after_backup": order.keys_after_backup,
-            "started_at_ms": SystemClock.now().millis(),
-        });
-        fs::write(folder.join("order.json"), told.to_string())?;
+        let kept = serde_json::to_vec(&kept(order, SystemClock.now()))?;
+        fs::write(folder.join("order.json"), kept)?;
         let messages = File::create(folder.join("messages.txt"))?;
         let script = order::script(order).map_err(io::Error::other)?;
         let mut command = Command::new(std::env::current_exe()?);
@@ -171,7 +171,7 @@ impl LoadRuns for LoadRunner {
         Ok(id(run))
     }
 
-    fn list(&self) -> Vec<Value> {
+    fn list(&self) -> Vec<LoadRun> {
         let runs = self.runs().clone();
         let newest_first = runs.into_iter().rev();
         newest_first
@@ -179,18 +179,16 @@ impl LoadRuns for LoadRunner {
             .collect()
     }
 
-    fn show(&self, id: &str, from: usize) -> Option<Value> {
+    fn show(&self, id: &str, from: usize) -> Option<LoadRunDetail> {
         let (run, process) = self.find(id)?;
         let folder = self.path(run);
-        let lines = timeline(&folder, from);
-        let mut shown = self.head(run, process);
-        let messages = fs::read_to_string(folder.join("messages.txt")).unwrap_or_default();
-        if let Some(members) = shown.as_object_mut() {
-            members.insert("next".to_owned(), json!(from + lines.len()));
-            members.insert("timeline".to_owned(), Value::Array(lines));
-            members.insert("messages".to_owned(), Value::String(messages));
-        }
-        Some(shown)
+        let timeline = timeline(&folder, from);
+        Some(LoadRunDetail {
+            run: self.head(run, process),
+            next: from + timeline.len(),
+            timeline,
+            messages: fs::read_to_string(folder.join("messages.txt")).unwrap_or_default(),
+        })
     }
 
     fn stop(&self, id: &str) -> bool {
@@ -231,9 +229,25 @@ fn timeline(folder: &Path, from: usize) -> Vec<Value> {
         .collect()
 }
 
-fn read_json(path: &Path) -> Value {
-    let text = fs::read_to_string(path).unwrap_or_default();
-    serde_json::from_str(&text).unwrap_or(Value::Null)
+/// What a file of a run says, if it is there already and says something.
+fn read_json<T: DeserializeOwned>(path: &Path) -> Option<T> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+/// What is kept of an order. Rule CON-06: not the password.
+fn kept(order: &LoadOrder, started: Timestamp) -> KeptLoadOrder {
+    KeptLoadOrder {
+        scenario: order.scenario.clone(),
+        rate: order.rate,
+        seconds: order.seconds,
+        account: order.account.clone(),
+        region: order.region.clone(),
+        key_store: order.key_store.clone(),
+        edits: order.edits.clone(),
+        backup: order.backup.clone(),
+        keys_after_backup: order.keys_after_backup,
+        started_at_ms: started.millis(),
+    }
 }
 
 fn id(run: u64) -> String {
@@ -260,6 +274,8 @@ fn make_folders(run: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     /// An ID comes from outside and is part of a path.
@@ -280,9 +296,9 @@ mod tests {
         fs::write(run.join("report.html"), "page").unwrap();
         let runner = LoadRunner::new(folder.path().to_owned());
         let shown = runner.show("run-3", 1).unwrap();
-        assert_eq!(shown.get("state"), Some(&json!("ended")));
-        assert_eq!(shown.get("timeline"), Some(&json!([{ "a": 2 }])));
-        assert_eq!(shown.get("next"), Some(&json!(2)));
+        assert_eq!(shown.run.state, LoadRunState::Ended);
+        assert_eq!(shown.timeline, [json!({ "a": 2 })]);
+        assert_eq!(shown.next, 2);
         assert_eq!(runner.report("run-3").as_deref(), Some("page"));
         assert_eq!(runner.show("run-4", 0), None);
         let order = json!({

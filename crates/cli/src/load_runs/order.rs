@@ -1,6 +1,6 @@
 //! From what was asked for to a command of this binary.
 
-use portcullis_server::LoadOrder;
+use portcullis_admin::LoadOrder;
 use serde::Serialize;
 use zeroize::Zeroizing;
 

@@ -6,38 +6,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
+use portcullis_admin::{
+    AdvanceClock, AdvanceRequest, Clock, GetClock, SetStateChanges, SetTimeScale,
+    StateChangesRequest, TimeScaleRequest,
+};
 use portcullis_seam::TimeScale;
 use portcullis_time::{Pace, Reading};
-use serde::Deserialize;
-use serde_json::{Value, json};
 
 use super::Admin;
 use super::date::date;
-use super::reply::{Answer, Done, Sent};
+use super::reply::{Answer, Asked, Done};
 
 /// The longest step of the clock at once: longer than the longest retention of a backup.
 const ADVANCE_MAX: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
 /// What happens daily happens on each day that is passed over.
 const STRIDE: Duration = Duration::from_secs(24 * 60 * 60);
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Advance {
-    seconds: u64,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Scale {
-    time_scale: u32,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StateChanges {
-    state_changes: String,
-}
 
 /// A value out of its range.
 #[derive(Debug)]
@@ -52,7 +36,7 @@ impl fmt::Display for OutOfRange {
 impl std::error::Error for OutOfRange {}
 
 /// `GET /_portcullis/clock`.
-pub(super) async fn show(State(admin): State<Arc<Admin>>) -> Done {
+pub(super) async fn show(State(admin): State<Arc<Admin>>) -> Done<GetClock> {
     Done(shown(&admin, admin.calendar.read()))
 }
 
@@ -60,8 +44,10 @@ pub(super) async fn show(State(admin): State<Arc<Admin>>) -> Done {
 /// time, and answers when what was due meanwhile has been done.
 ///
 /// Rule TIME-04: what is due by the new date has happened when the answer comes.
-pub(super) async fn advance(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer {
-    let Advance { seconds } = sent.read()?;
+pub(super) async fn advance(
+    State(admin): State<Arc<Admin>>,
+    Asked(AdvanceRequest { seconds }): Asked<AdvanceClock>,
+) -> Answer<AdvanceClock> {
     let mut left = Duration::from_secs(seconds);
     if left > ADVANCE_MAX {
         return Err(OutOfRange("The clock is put forward by at most 400 days at once.").into());
@@ -77,8 +63,10 @@ pub(super) async fn advance(State(admin): State<Arc<Admin>>, sent: Sent) -> Answ
 }
 
 /// `POST /_portcullis/clock/scale` with `{"time_scale": 60}`.
-pub(super) async fn set_scale(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer {
-    let Scale { time_scale } = sent.read()?;
+pub(super) async fn set_scale(
+    State(admin): State<Arc<Admin>>,
+    Asked(TimeScaleRequest { time_scale }): Asked<SetTimeScale>,
+) -> Answer<SetTimeScale> {
     let scale = TimeScale::new(time_scale).ok_or(OutOfRange(
         "A time scale is a whole number from 1 (real time) to 1000000.",
     ))?;
@@ -87,18 +75,20 @@ pub(super) async fn set_scale(State(admin): State<Arc<Admin>>, sent: Sent) -> An
 }
 
 /// `POST /_portcullis/clock/state-changes` with `{"state_changes": "aws"}`, until the next start.
-pub(super) async fn set_state_changes(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer {
-    let StateChanges { state_changes } = sent.read()?;
+pub(super) async fn set_state_changes(
+    State(admin): State<Arc<Admin>>,
+    Asked(StateChangesRequest { state_changes }): Asked<SetStateChanges>,
+) -> Answer<SetStateChanges> {
     let pace: Pace = state_changes.parse()?;
     admin.calendar.pacing().set_pace(pace);
     Ok(Done(shown(&admin, admin.calendar.read())))
 }
 
-fn shown(admin: &Admin, reading: Reading) -> Value {
-    json!({
-        "now": date(reading.now),
-        "real": date(reading.real),
-        "time_scale": reading.scale.get(),
-        "state_changes": admin.calendar.pacing().pace().to_string(),
-    })
+fn shown(admin: &Admin, reading: Reading) -> Clock {
+    Clock {
+        now: date(reading.now),
+        real: date(reading.real),
+        time_scale: reading.scale.get(),
+        state_changes: admin.calendar.pacing().pace().to_string(),
+    }
 }

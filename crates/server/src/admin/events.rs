@@ -6,31 +6,20 @@ use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use portcullis_admin::EventQuery;
 use portcullis_seam::Timestamp;
 use portcullis_sigv4::Date;
-use serde::Deserialize;
 use serde_json::json;
 
 use super::Admin;
 use crate::http;
-use crate::trail::{AdminCalls, Filter};
-
-/// What a reader asks for.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Asked {
-    name: Option<String>,
-    key: Option<String>,
-    since: Option<String>,
-    #[serde(default)]
-    admin: AdminCalls,
-}
+use crate::trail::Filter;
 
 /// `GET /_portcullis/events?name=&key=&since=&admin=`: the records kept, oldest first, as a CloudTrail log
 /// file has them, and how many older ones were dropped. They are written as the client reads.
 pub(super) async fn events(
     State(admin): State<Arc<Admin>>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<EventQuery>,
 ) -> Response {
     let since = match asked.since.as_deref().map(moment) {
         Some(None) => {

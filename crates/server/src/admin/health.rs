@@ -1,31 +1,35 @@
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
-use serde_json::{Value, json};
+use portcullis_admin::{GetHealth, Health, Services};
 
+use super::reply::Done;
 use super::{Admin, status};
 use crate::metrics;
 
 /// `GET /_portcullis/health`.
 ///
 /// Rule ST-21, ST-24: while nothing can be written it says so, and why.
-pub(super) async fn health(State(admin): State<Arc<Admin>>) -> Json<Value> {
+pub(super) async fn health(State(admin): State<Arc<Admin>>) -> Done<GetHealth> {
     let trouble = admin.kms.storage_trouble();
-    let mut health = json!({
-        "status": "running",
-        "version": env!("CARGO_PKG_VERSION"),
-        "uptime": admin.began.elapsed().as_secs(),
-        "resets": admin.resets.as_ref().map_or(0, |resets| resets.count),
-        "services": { "kms": "running", "cloudhsm": "running" },
-    });
-    if let (Some(trouble), Some(health)) = (trouble, health.as_object_mut()) {
-        health.insert("status".to_owned(), "read-only".into());
-        health.insert("reason".to_owned(), trouble.message.into());
-    }
-    Json(health)
+    let status = if trouble.is_some() {
+        "read-only"
+    } else {
+        "running"
+    };
+    Done(Health {
+        status: status.to_owned(),
+        reason: trouble.map(|trouble| trouble.message),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        uptime: admin.began.elapsed().as_secs(),
+        resets: admin.resets.as_ref().map_or(0, |resets| resets.count),
+        services: Services {
+            kms: "running".to_owned(),
+            cloudhsm: "running".to_owned(),
+        },
+    })
 }
 
 /// `GET /metrics`.

@@ -3,48 +3,72 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
+use portcullis_admin::{
+    EnrolHost, EnrolRequest, EnrolledHost, Host, HostList, HostState, ListHosts, RevokeHost,
+    RevokedHost, Secret,
+};
+use portcullis_cloudhsm::{self as cloudhsm, HostReport};
 use portcullis_seam::Timestamp;
-use serde::Deserialize;
-use serde_json::json;
 
 use super::Admin;
 use super::date::date;
-use super::reply::{Answer, Done, Refused, Sent};
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Invitation {
-    /// Where the host will stand; the first zone of the default Region when none is named.
-    availability_zone: Option<String>,
-}
+use super::reply::{Answer, Asked, Done, Refused};
 
 /// `POST /_portcullis/hosts`: a token with which one host may join.
-pub(super) async fn enrol(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer {
-    let Invitation { availability_zone } = sent.read()?;
+pub(super) async fn enrol(
+    State(admin): State<Arc<Admin>>,
+    Asked(EnrolRequest { availability_zone }): Asked<EnrolHost>,
+) -> Answer<EnrolHost> {
     let first = || format!("{}a", admin.defaults.region);
     let zone = availability_zone.unwrap_or_else(first);
     let enrolment = admin.cloudhsm.enrol_host(&zone).await?;
-    Ok(Done(json!({
-        "host": enrolment.token.number,
-        "availability_zone": enrolment.zone,
-        "join": enrolment.join,
-        "token": *enrolment.token.reveal(),
-        "expires": date(Timestamp::from_millis(enrolment.expires)),
-    })))
+    Ok(Done(EnrolledHost {
+        host: enrolment.token.number,
+        availability_zone: enrolment.zone,
+        join: enrolment.join,
+        token: Secret::new(enrolment.token.reveal().as_str()),
+        expires: date(Timestamp::from_millis(enrolment.expires)),
+    }))
 }
 
 /// `GET /_portcullis/hosts`.
-pub(super) async fn list(State(admin): State<Arc<Admin>>) -> Answer {
-    Ok(Done(json!({ "hosts": admin.cloudhsm.hosts() })))
+pub(super) async fn list(State(admin): State<Arc<Admin>>) -> Done<ListHosts> {
+    let hosts = admin.cloudhsm.hosts().into_iter().map(shown).collect();
+    Done(HostList { hosts })
 }
 
 /// `DELETE /_portcullis/hosts/{number}`: it is let in no more.
-pub(super) async fn revoke(State(admin): State<Arc<Admin>>, Path(number): Path<String>) -> Answer {
-    let parsed = number.parse().map_err(|_| {
+pub(super) async fn revoke(
+    State(admin): State<Arc<Admin>>,
+    Path(number): Path<String>,
+) -> Answer<RevokeHost> {
+    let host = number.parse().map_err(|_| {
         Refused::because("A host is named by its number, which `portcullis hsm hosts` lists.")
     })?;
-    let hsm = admin.cloudhsm.revoke_host(parsed).await?;
-    Ok(Done(
-        json!({ "host": parsed, "state": "REVOKED", "hsm": hsm }),
-    ))
+    let hsm = admin.cloudhsm.revoke_host(host).await?;
+    Ok(Done(RevokedHost {
+        host,
+        state: HostState::Revoked,
+        hsm: hsm.map(|hsm| hsm.to_string()),
+    }))
+}
+
+fn shown(report: HostReport) -> Host {
+    Host {
+        host: report.host,
+        availability_zone: report.availability_zone,
+        state: match report.state {
+            cloudhsm::HostState::Invited => HostState::Invited,
+            cloudhsm::HostState::Expired => HostState::Expired,
+            cloudhsm::HostState::Idle => HostState::Idle,
+            cloudhsm::HostState::Serving => HostState::Serving,
+            cloudhsm::HostState::Down => HostState::Down,
+            cloudhsm::HostState::Lost => HostState::Lost,
+            cloudhsm::HostState::Revoked => HostState::Revoked,
+        },
+        calls_from: report.calls_from,
+        hsm: report.hsm.map(|hsm| hsm.to_string()),
+        cluster: report.cluster.map(|cluster| cluster.to_string()),
+        address: report.address,
+    }
 }

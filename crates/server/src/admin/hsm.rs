@@ -3,21 +3,27 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use serde_json::json;
+use portcullis_admin::{CrashHsm, RestartHsm};
 
 use super::Admin;
 use super::reply::{Answer, Done};
 
 /// Takes an HSM down as a power cut does.
-pub(super) async fn crash(State(admin): State<Arc<Admin>>, Path(id): Path<String>) -> Answer {
+pub(super) async fn crash(
+    State(admin): State<Arc<Admin>>,
+    Path(id): Path<String>,
+) -> Answer<CrashHsm> {
     let id = id.parse()?;
     admin.cloudhsm.crash(&id)?;
-    Ok(Done(json!("HSM crashed")))
+    Ok(Done("HSM crashed".to_owned()))
 }
 
 /// Starts an HSM from its disk.
-pub(super) async fn restart(State(admin): State<Arc<Admin>>, Path(id): Path<String>) -> Answer {
+pub(super) async fn restart(
+    State(admin): State<Arc<Admin>>,
+    Path(id): Path<String>,
+) -> Answer<RestartHsm> {
     let id = id.parse()?;
     admin.cloudhsm.restart(&id).await?;
-    Ok(Done(json!("HSM restarted")))
+    Ok(Done("HSM restarted".to_owned()))
 }

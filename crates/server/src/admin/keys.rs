@@ -1,50 +1,32 @@
 //! The verbs of the CloudHSM CLI that are about keys, all under `/_portcullis/cloudhsm/{cluster}`
 //! with a token of `login` in the body.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
 use base64_simd::STANDARD;
 use data_encoding::HEXLOWER;
+use portcullis_admin::{
+    AttributeRequest, AttributeValue, DeleteHsmKey, GenerateHsmKey, GenerateRequest, KeyFilter,
+    KeyInfo, KeyPage, KeyQuorum, KeyUser, ListHsmKeys, ListedKey, MadeKey, Message,
+    ReplicateHsmKey, ReplicateRequest, ReplicatedKey, SetHsmKeyAttribute, ShareHsmKey,
+    ShareRequest, UnshareHsmKey, UnwrapHsmKey, WrapHsmKey, WrappedKey,
+};
 use portcullis_cloudhsm::{Coverage, KeyRow, NewKey, UnwrapRequest, WrapRequest};
 use portcullis_hsm::{Flag, HsmKeyId, KEY_CLASS, KEY_TYPE};
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
 
 use super::Admin;
-use super::reply::{Answer, Done, Refused, Sent};
+use super::reply::{Answer, Asked, Done, Refused};
 
 /// Keys on a page (CloudHSM User Guide, key list).
 const LISTED_BY_DEFAULT: usize = 10;
 
-/// A verb that selects one key.
-#[derive(Deserialize)]
-struct OneKey {
-    token: String,
-    filter: Vec<String>,
-}
-
-/// `key share` and `key unshare`.
-#[derive(Deserialize)]
-struct Sharing {
-    token: String,
-    filter: Vec<String>,
-    username: String,
-}
-
 /// `key list`.
-pub(super) async fn list(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer {
-    #[derive(Deserialize)]
-    struct List {
-        token: String,
-        #[serde(default)]
-        filter: Vec<String>,
-        max_items: Option<usize>,
-        starting_token: Option<String>,
-        #[serde(default)]
-        verbose: bool,
-    }
-    let asked: List = sent.read()?;
+pub(super) async fn list(
+    State(admin): State<Arc<Admin>>,
+    Asked(asked): Asked<ListHsmKeys>,
+) -> Answer<ListHsmKeys> {
     let start = match &asked.starting_token {
         Some(text) => text.parse().map_err(|_| {
             Refused::because("The starting token is not one that `key list` gave. Leave it out.")
@@ -59,106 +41,104 @@ pub(super) async fn list(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer 
     }
     let page = admin
         .cloudhsm
-        .list_keys(&asked.token, &asked.filter, start, max)
+        .list_keys(asked.token.reveal(), &asked.filter, start, max)
         .await?;
-    let shown = page.keys.iter().map(|row| {
-        if asked.verbose && page.all_about_them {
-            whole(row)
-        } else {
-            json!({
-                "key-reference": reference(row.key.id),
-                "attributes": { "label": row.key.attributes.label },
-            })
-        }
-    });
-    let mut data = Map::new();
-    data.insert("matched_keys".to_owned(), shown.collect());
-    data.insert("total_key_count".to_owned(), page.total.into());
-    data.insert("returned_key_count".to_owned(), page.keys.len().into());
-    if let Some(next) = page.next {
-        data.insert("next_token".to_owned(), next.to_string().into());
-    }
-    Ok(Done(Value::Object(data)))
+    let everything = asked.verbose && page.all_about_them;
+    let shown = if everything { whole } else { brief };
+    Ok(Done(KeyPage {
+        matched_keys: page.keys.iter().map(shown).collect(),
+        total_key_count: page.total,
+        returned_key_count: page.keys.len(),
+        next_token: page.next.map(|next| next.to_string()),
+    }))
 }
 
 /// `key generate-symmetric aes`.
-pub(super) async fn generate(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer {
-    #[derive(Deserialize)]
-    struct Generate {
-        token: String,
-        label: String,
-        key_length_bytes: usize,
-        #[serde(default)]
-        attributes: Vec<String>,
-        #[serde(default)]
-        share_crypto_users: Vec<String>,
-    }
-    let asked: Generate = sent.read()?;
+pub(super) async fn generate(
+    State(admin): State<Arc<Admin>>,
+    Asked(asked): Asked<GenerateHsmKey>,
+) -> Answer<GenerateHsmKey> {
+    let GenerateRequest {
+        token,
+        label,
+        key_length_bytes,
+        attributes,
+        share_crypto_users,
+    } = asked;
     let key = NewKey {
-        label: asked.label,
-        length_bytes: asked.key_length_bytes,
-        attributes: asked.attributes,
-        share_crypto_users: asked.share_crypto_users,
+        label,
+        length_bytes: key_length_bytes,
+        attributes,
+        share_crypto_users,
     };
-    let row = admin.cloudhsm.generate_key(&asked.token, &key).await?;
-    Ok(Done(json!({ "key": whole(&row) })))
+    let row = admin.cloudhsm.generate_key(token.reveal(), &key).await?;
+    Ok(Done(MadeKey { key: whole(&row) }))
 }
 
 /// `key delete`.
-pub(super) async fn delete(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer {
-    let OneKey { token, filter } = sent.read()?;
-    admin.cloudhsm.delete_key(&token, &filter).await?;
-    Ok(message("Key deleted successfully"))
+pub(super) async fn delete(
+    State(admin): State<Arc<Admin>>,
+    Asked(KeyFilter { token, filter }): Asked<DeleteHsmKey>,
+) -> Answer<DeleteHsmKey> {
+    admin.cloudhsm.delete_key(token.reveal(), &filter).await?;
+    Ok(Done(message("Key deleted successfully")))
 }
 
 /// `key share`.
-pub(super) async fn share(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer {
-    let asked: Sharing = sent.read()?;
-    let shared = admin
-        .cloudhsm
-        .share_key(&asked.token, &asked.filter, &asked.username);
+pub(super) async fn share(
+    State(admin): State<Arc<Admin>>,
+    Asked(asked): Asked<ShareHsmKey>,
+) -> Answer<ShareHsmKey> {
+    let ShareRequest {
+        token,
+        filter,
+        username,
+    } = asked;
+    let shared = admin.cloudhsm.share_key(token.reveal(), &filter, &username);
     shared.await?;
-    Ok(message("Key shared successfully"))
+    Ok(Done(message("Key shared successfully")))
 }
 
 /// `key unshare`.
-pub(super) async fn unshare(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer {
-    let asked: Sharing = sent.read()?;
+pub(super) async fn unshare(
+    State(admin): State<Arc<Admin>>,
+    Asked(asked): Asked<UnshareHsmKey>,
+) -> Answer<UnshareHsmKey> {
+    let ShareRequest {
+        token,
+        filter,
+        username,
+    } = asked;
     let unshared = admin
         .cloudhsm
-        .unshare_key(&asked.token, &asked.filter, &asked.username);
+        .unshare_key(token.reveal(), &filter, &username);
     unshared.await?;
-    Ok(message("Key unshared successfully"))
+    Ok(Done(message("Key unshared successfully")))
 }
 
 /// `key set-attribute`.
-pub(super) async fn set_attribute(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer {
-    #[derive(Deserialize)]
-    struct Change {
-        name: String,
-        value: String,
-    }
-    let OneKey { token, filter } = sent.read()?;
-    let Change { name, value } = sent.read()?;
+pub(super) async fn set_attribute(
+    State(admin): State<Arc<Admin>>,
+    Asked(asked): Asked<SetHsmKeyAttribute>,
+) -> Answer<SetHsmKeyAttribute> {
+    let AttributeRequest {
+        token,
+        filter,
+        name,
+        value,
+    } = asked;
     let set = admin
         .cloudhsm
-        .set_key_attribute(&token, &filter, &name, &value);
+        .set_key_attribute(token.reveal(), &filter, &name, &value);
     set.await?;
-    Ok(message("Attribute set successfully"))
+    Ok(Done(message("Attribute set successfully")))
 }
 
 /// `key wrap …`.
-pub(super) async fn wrap(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer {
-    #[derive(Deserialize)]
-    struct Wrap {
-        token: String,
-        mechanism: String,
-        payload_filter: Vec<String>,
-        wrapping_filter: Vec<String>,
-        aad: Option<String>,
-        tag_length_bits: Option<u32>,
-    }
-    let asked: Wrap = sent.read()?;
+pub(super) async fn wrap(
+    State(admin): State<Arc<Admin>>,
+    Asked(asked): Asked<WrapHsmKey>,
+) -> Answer<WrapHsmKey> {
     let request = WrapRequest {
         mechanism: asked.mechanism,
         payload_filter: asked.payload_filter,
@@ -166,37 +146,21 @@ pub(super) async fn wrap(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer 
         aad: asked.aad,
         tag_length_bits: asked.tag_length_bits,
     };
-    let wrapped = admin.cloudhsm.wrap_key(&asked.token, &request).await?;
-    let mut data = Map::new();
-    let mut put = |name: &str, value: String| data.insert(name.to_owned(), value.into());
-    put("payload_key_reference", reference(wrapped.payload));
-    put("wrapping_key_reference", reference(wrapped.wrapping));
-    if !wrapped.iv.is_empty() {
-        put("iv", hex(&wrapped.iv));
-    }
-    put("wrapped_key_data", STANDARD.encode_to_string(&wrapped.data));
-    Ok(Done(Value::Object(data)))
+    let wrapped = admin.cloudhsm.wrap_key(asked.token.reveal(), &request);
+    let wrapped = wrapped.await?;
+    Ok(Done(WrappedKey {
+        payload_key_reference: reference(wrapped.payload),
+        wrapping_key_reference: reference(wrapped.wrapping),
+        iv: (!wrapped.iv.is_empty()).then(|| hex(&wrapped.iv)),
+        wrapped_key_data: STANDARD.encode_to_string(&wrapped.data),
+    }))
 }
 
 /// `key unwrap …`.
-pub(super) async fn unwrap(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer {
-    #[derive(Deserialize)]
-    struct Unwrap {
-        token: String,
-        mechanism: String,
-        filter: Vec<String>,
-        aad: Option<String>,
-        tag_length_bits: Option<u32>,
-        iv: Option<String>,
-        data: String,
-        key_type_class: String,
-        label: String,
-        #[serde(default)]
-        attributes: Vec<String>,
-        #[serde(default)]
-        share_crypto_users: Vec<String>,
-    }
-    let asked: Unwrap = sent.read()?;
+pub(super) async fn unwrap(
+    State(admin): State<Arc<Admin>>,
+    Asked(asked): Asked<UnwrapHsmKey>,
+) -> Answer<UnwrapHsmKey> {
     let data = STANDARD.decode_to_vec(asked.data.trim()).map_err(|_| {
         Refused::because("The wrapped key is not Base64. Give what `key wrap` printed.")
     })?;
@@ -212,62 +176,90 @@ pub(super) async fn unwrap(State(admin): State<Arc<Admin>>, sent: Sent) -> Answe
         attributes: asked.attributes,
         share_crypto_users: asked.share_crypto_users,
     };
-    let row = admin.cloudhsm.unwrap_key(&asked.token, &request).await?;
-    Ok(Done(json!({ "key": whole(&row) })))
+    let row = admin.cloudhsm.unwrap_key(asked.token.reveal(), &request);
+    let row = row.await?;
+    Ok(Done(MadeKey { key: whole(&row) }))
 }
 
 /// `key replicate`; the path's cluster is the source.
-pub(super) async fn replicate(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer {
-    #[derive(Deserialize)]
-    struct Destination {
-        destination_token: String,
-    }
-    let OneKey { token, filter } = sent.read()?;
-    let Destination { destination_token } = sent.read()?;
-    let replicated = admin
-        .cloudhsm
-        .replicate_key(&token, &destination_token, &filter);
+pub(super) async fn replicate(
+    State(admin): State<Arc<Admin>>,
+    Asked(asked): Asked<ReplicateHsmKey>,
+) -> Answer<ReplicateHsmKey> {
+    let ReplicateRequest {
+        token,
+        destination_token,
+        filter,
+    } = asked;
+    let replicated =
+        admin
+            .cloudhsm
+            .replicate_key(token.reveal(), destination_token.reveal(), &filter);
     let row = replicated.await?;
-    let message = "Successfully replicated key";
-    Ok(Done(json!({ "key": whole(&row), "message": message })))
+    Ok(Done(ReplicatedKey {
+        key: whole(&row),
+        message: "Successfully replicated key".to_owned(),
+    }))
 }
 
-fn message(text: &str) -> Done {
-    Done(json!({ "message": text }))
+fn message(text: &str) -> Message {
+    Message {
+        message: text.to_owned(),
+    }
+}
+
+/// A key as `key list` shows it.
+fn brief(row: &KeyRow) -> ListedKey {
+    let label = AttributeValue::Text(row.key.attributes.label.clone());
+    ListedKey {
+        key_reference: reference(row.key.id),
+        key_info: None,
+        attributes: BTreeMap::from([("label".to_owned(), label)]),
+    }
 }
 
 /// Everything about a key, as `key list --verbose` shows it.
-fn whole(row: &KeyRow) -> Value {
+fn whole(row: &KeyRow) -> ListedKey {
     let key = &row.key;
-    let mut attributes = Map::new();
-    let mut put = |name: &str, value: Value| attributes.insert(name.to_owned(), value);
-    put("key-type", KEY_TYPE.into());
-    put("class", KEY_CLASS.into());
-    put("label", key.attributes.label.as_str().into());
-    put("id", hex(&key.attributes.id).into());
-    put("check-value", hex(&key.check_value).into());
-    put("key-length-bytes", key.length.bytes().into());
+    let mut attributes = BTreeMap::new();
+    let mut put = |name: &str, value| attributes.insert(name.to_owned(), value);
+    for (name, text) in [
+        ("key-type", KEY_TYPE.to_owned()),
+        ("class", KEY_CLASS.to_owned()),
+        ("label", key.attributes.label.clone()),
+        ("id", hex(&key.attributes.id)),
+        ("check-value", hex(&key.check_value)),
+    ] {
+        put(name, AttributeValue::Text(text));
+    }
+    put(
+        "key-length-bytes",
+        AttributeValue::Number(key.length.bytes()),
+    );
     for flag in Flag::ALL {
-        put(flag.name(), key.attributes.flags.has(flag).into());
+        put(
+            flag.name(),
+            AttributeValue::Flag(key.attributes.flags.has(flag)),
+        );
     }
     let shared = row.shared_users.iter();
-    let shared: Vec<Value> = shared
-        .map(|(user, covered)| person(user, *covered))
-        .collect();
-    json!({
-        "key-reference": reference(key.id),
-        "key-info": {
-            "key-owners": [person(&key.owner, row.owner_coverage)],
-            "shared-users": shared,
-            "key-quorum-values": { "manage-key-quorum-value": 0, "use-key-quorum-value": 0 },
-            "cluster-coverage": row.cluster_coverage.name(),
-        },
-        "attributes": attributes,
-    })
+    ListedKey {
+        key_reference: reference(key.id),
+        key_info: Some(KeyInfo {
+            key_owners: vec![user(&key.owner, row.owner_coverage)],
+            shared_users: shared.map(|(name, covered)| user(name, *covered)).collect(),
+            key_quorum_values: KeyQuorum::default(),
+            cluster_coverage: row.cluster_coverage.name().to_owned(),
+        }),
+        attributes,
+    }
 }
 
-fn person(username: &str, coverage: Coverage) -> Value {
-    json!({ "username": username, "key-coverage": coverage.name() })
+fn user(username: &str, coverage: Coverage) -> KeyUser {
+    KeyUser {
+        username: username.to_owned(),
+        key_coverage: coverage.name().to_owned(),
+    }
 }
 
 fn reference(id: HsmKeyId) -> String {

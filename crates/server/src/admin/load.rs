@@ -6,47 +6,47 @@ use std::sync::Arc;
 use axum::extract::{Path, Query, State};
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
-use serde_json::json;
+use portcullis_admin::{
+    GetLoadRun, ListLoadRuns, LoadRunList, LoadRunQuery, StartLoadRun, StartedLoadRun, StopLoadRun,
+};
 
 use super::Admin;
-use super::reply::{Answer, Done, Refused, Sent};
-use crate::config::{LoadOrder, LoadRuns};
-
-#[derive(Debug, Deserialize)]
-pub(super) struct From {
-    /// Lines of the timeline that the client has.
-    #[serde(default)]
-    from: usize,
-}
+use super::reply::{Answer, Asked, Done, Refused};
+use crate::config::LoadRuns;
 
 /// Every run that was kept.
-pub(super) async fn list(State(admin): State<Arc<Admin>>) -> Answer {
-    Ok(Done(json!({ "runs": admin.load_runs()?.list() })))
+pub(super) async fn list(State(admin): State<Arc<Admin>>) -> Answer<ListLoadRuns> {
+    let runs = admin.load_runs()?.list();
+    Ok(Done(LoadRunList { runs }))
 }
 
 /// Starts a run; the body is its order.
-pub(super) async fn start(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer {
-    let order: LoadOrder = sent.read()?;
+pub(super) async fn start(
+    State(admin): State<Arc<Admin>>,
+    Asked(order): Asked<StartLoadRun>,
+) -> Answer<StartLoadRun> {
     let id = admin.load_runs()?.start(order);
     let id = id.map_err(|why| Refused::because(&why))?;
-    Ok(Done(json!({ "id": id })))
+    Ok(Done(StartedLoadRun { id }))
 }
 
 /// A run and what its timeline has grown by.
 pub(super) async fn show(
     State(admin): State<Arc<Admin>>,
     Path(id): Path<String>,
-    Query(From { from }): Query<From>,
-) -> Answer {
+    Query(LoadRunQuery { from }): Query<LoadRunQuery>,
+) -> Answer<GetLoadRun> {
     let run = admin.load_runs()?.show(&id, from);
     run.map(Done).ok_or_else(|| unknown(&id))
 }
 
 /// Ends a run that is under way.
-pub(super) async fn stop(State(admin): State<Arc<Admin>>, Path(id): Path<String>) -> Answer {
+pub(super) async fn stop(
+    State(admin): State<Arc<Admin>>,
+    Path(id): Path<String>,
+) -> Answer<StopLoadRun> {
     if admin.load_runs()?.stop(&id) {
-        Ok(Done(json!(format!("{id} is ending"))))
+        Ok(Done(format!("{id} is ending")))
     } else {
         Err(unknown(&id))
     }

@@ -21,7 +21,7 @@ mod users;
 mod vpc;
 
 pub(crate) use date::date;
-pub(crate) use route::{AdminCall, CallKind, Route, get};
+pub(crate) use route::{AdminCall, Route};
 pub(crate) use routes::table;
 
 use std::sync::Arc;
@@ -72,7 +72,7 @@ pub(crate) fn router(surface: Surface, admin: &Arc<Admin>, doorkeeper: Doorkeepe
     let guard = Guard::new(surface, doorkeeper, &routes);
     let mut router = Router::new();
     for route in routes {
-        router = router.route(&route.path, route.answers);
+        router = router.route(route.path, route.answers);
     }
     let guarded = middleware::from_fn_with_state(Arc::new(guard), door::layer);
     nowhere(surface, router)

@@ -1,7 +1,6 @@
-//! The form in which the CloudHSM CLI answers: `{"error_code": 0, "data": …}`.
+//! How calls are read and answered.
 
 use std::error::Error;
-use std::fmt;
 
 use axum::Json;
 use axum::body::Bytes;
@@ -9,15 +8,15 @@ use axum::extract::{FromRequest, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use portcullis_admin::{Call, Form, Reply};
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::json;
 
-/// The answer to a verb.
-pub(super) type Answer = Result<Done, Refused>;
+/// The answer to a call.
+pub(super) type Answer<C> = Result<Done<C>, Refused>;
 
 /// It was done, and this came of it.
-#[derive(Debug)]
-pub(super) struct Done(pub(super) Value);
+pub(super) struct Done<C: Call>(pub(super) C::Reply);
 
 /// It was not done, and why.
 #[derive(Debug)]
@@ -30,47 +29,35 @@ impl Refused {
     }
 }
 
-/// What was sent to a verb, not read yet.
-pub(super) struct Sent {
-    headers: HeaderMap,
-    body: Bytes,
-}
+/// The body of a call.
+pub(super) struct Asked<C: Call>(pub(super) C::Request);
 
-impl Sent {
-    /// Reads the body, of which a verb may read different members at different times.
-    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, Refused> {
-        parse(&self.headers, &self.body)
-    }
-}
-
-impl<S: Send + Sync> FromRequest<S> for Sent {
+impl<C: Call, S: Send + Sync> FromRequest<S> for Asked<C> {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
         let headers = request.headers().clone();
         let body = Bytes::from_request(request, state).await;
         let body = body.map_err(IntoResponse::into_response)?;
-        Ok(Self { headers, body })
+        let asked = parse(&headers, &body);
+        asked.map(Self).map_err(IntoResponse::into_response)
     }
 }
 
-/// By hand: a body may hold a password.
-impl fmt::Debug for Sent {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Sent({} bytes)", self.body.len())
-    }
-}
-
-impl IntoResponse for Done {
+impl<C: Call> IntoResponse for Done<C> {
+    /// The members of an object stand in the order of their names: `json!` sorts them.
     fn into_response(self) -> Response {
-        Json(json!({ "error_code": 0, "data": self.0 })).into_response()
+        match C::ROUTE.form {
+            Form::Bare => Json(json!(self.0)).into_response(),
+            Form::Enveloped | Form::Media(_) => Json(json!(Reply::Done(self.0))).into_response(),
+        }
     }
 }
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let body = json!({ "error_code": 1, "data": self.0 });
-        (StatusCode::BAD_REQUEST, Json(body)).into_response()
+        let refused = Reply::<()>::Refused(self.0);
+        (StatusCode::BAD_REQUEST, Json(json!(refused))).into_response()
     }
 }
 

@@ -1,171 +1,114 @@
-//! The one table of what is served beside the AWS endpoint. Every router is built from it, and so
-//! is the list in `docs/admin.md`.
+//! What answers each call of the admin API. Every router is built from it, and so is the list in
+//! `docs/admin.md`.
 
-use super::route::{Route, delete, get, post};
+use portcullis_admin::{
+    ActivateCluster, AddSubnet, AdvanceClock, ChangePassword, ClearFaults, CrashHsm, CreateUser,
+    DeleteHsmKey, DeleteSubnet, DeleteUser, EnrolHost, GenerateHsmKey, GetAwsRoot, GetClock,
+    GetHealth, GetHsmInfo, GetLoadReport, GetLoadRun, GetLocalStackHealth, GetManufacturerRoot,
+    GetMetrics, GetNetwork, GetSession, GetStatus, InjectFault, ListEvents, ListFaultKinds,
+    ListFaults, ListHosts, ListHsmKeys, ListLoadRuns, ListUsers, LogIn, LogOut, ReplicateHsmKey,
+    Reset, ResetLocalStackState, RestartHsm, RestoreSecurityGroupRules, RestoreSubnet, RevokeHost,
+    SetHsmKeyAttribute, SetSecurityGroupRules, SetStateChanges, SetTimeScale, ShareHsmKey,
+    StartLoadRun, StopLoadRun, TakeAddresses, TakeSnapshot, UndoFault, UnshareHsmKey, UnwrapHsmKey,
+    WrapHsmKey,
+};
+
+use super::route::Route;
 use super::{
     chaos, clock, events, health, hosts, hsm, keys, load, reset, roots, snapshot, status, users,
     vpc,
 };
 
-/// Where the verbs of the CloudHSM CLI are.
-const CLUSTER: &str = "/_portcullis/cloudhsm/{cluster}";
-
-/// Where the network of clusters is.
-const VPC: &str = "/_portcullis/vpc";
-
-/// Every route.
+/// Every route: the calls in the order of [`portcullis_admin::ROUTES`], then the console.
 pub(crate) fn table() -> Vec<Route> {
     let mut table = vec![
         // Rule WIRE-13: also where scripts written for LocalStack look for the health.
-        Route::health("/_portcullis/health", get(health::health)),
-        Route::health("/_localstack/health", get(health::health)),
-        Route::read("GetMetrics", "/metrics", get(health::metrics)),
-        Route::read("GetStatus", "/_portcullis/status", get(status::status)),
-        Route::read("ListEvents", "/_portcullis/events", get(events::events)),
-        Route::secret(
-            "TakeSnapshot",
-            "/_portcullis/snapshot",
-            post(snapshot::take),
-        ),
+        Route::of(GetHealth, health::health),
+        Route::of(GetLocalStackHealth, health::health),
+        Route::of(GetMetrics, health::metrics),
+        Route::of(GetStatus, status::status),
+        Route::of(ListEvents, events::events),
+        Route::of(TakeSnapshot, snapshot::take),
         // Rule WIRE-13: also where scripts written for LocalStack ask for it.
-        Route::change("Reset", "/_portcullis/reset", post(reset::reset)),
-        Route::change("Reset", "/_localstack/state/reset", post(reset::reset)),
-        Route::read("GetRoot", "/_portcullis/roots/aws.pem", get(roots::aws)),
-        Route::read(
-            "GetRoot",
-            "/_portcullis/roots/manufacturer.pem",
-            get(roots::manufacturer),
-        ),
+        Route::of(Reset, reset::reset),
+        Route::of(ResetLocalStackState, reset::reset),
+        Route::of(GetAwsRoot, roots::aws),
+        Route::of(GetManufacturerRoot, roots::manufacturer),
+        Route::of(GetClock, clock::show),
+        Route::of(AdvanceClock, clock::advance),
+        Route::of(SetTimeScale, clock::set_scale),
+        Route::of(SetStateChanges, clock::set_state_changes),
     ];
-    table.extend(of_clock());
     table.extend(of_hsms());
     table.extend(of_load());
+    table.extend(of_network());
+    table.extend(of_users());
+    table.extend(of_keys());
     table.extend(crate::console::routes());
-    table.extend(of_network().map(|route| route.below(VPC)));
-    table.extend(of_users().map(|route| route.below(CLUSTER)));
-    table.extend(of_keys().map(|route| route.below(CLUSTER)));
     table
 }
 
-fn of_clock() -> [Route; 4] {
-    [
-        Route::read("GetClock", "/_portcullis/clock", get(clock::show)),
-        Route::change(
-            "AdvanceClock",
-            "/_portcullis/clock/advance",
-            post(clock::advance),
-        ),
-        Route::change(
-            "SetTimeScale",
-            "/_portcullis/clock/scale",
-            post(clock::set_scale),
-        ),
-        Route::change(
-            "SetStateChanges",
-            "/_portcullis/clock/state-changes",
-            post(clock::set_state_changes),
-        ),
-    ]
-}
-
 fn of_hsms() -> [Route; 10] {
-    let (host, fault) = ("/_portcullis/hosts/{number}", "/_portcullis/chaos/{id}");
     [
-        Route::read("ListHosts", "/_portcullis/hosts", get(hosts::list)),
-        Route::change("EnrolHost", "/_portcullis/hosts", post(hosts::enrol)),
-        Route::change("RevokeHost", host, delete(hosts::revoke)),
-        Route::change("CrashHsm", "/_portcullis/hsm/{id}/crash", post(hsm::crash)),
-        Route::change(
-            "RestartHsm",
-            "/_portcullis/hsm/{id}/restart",
-            post(hsm::restart),
-        ),
-        Route::read("ListFaults", "/_portcullis/chaos", get(chaos::list)),
-        Route::change("InjectFault", "/_portcullis/chaos", post(chaos::inject)),
-        Route::change("ClearFaults", "/_portcullis/chaos", delete(chaos::clear)),
-        Route::read(
-            "ListFaultKinds",
-            "/_portcullis/chaos/kinds",
-            get(chaos::kinds),
-        ),
-        Route::change("UndoFault", fault, delete(chaos::undo)),
+        Route::of(ListHosts, hosts::list),
+        Route::of(EnrolHost, hosts::enrol),
+        Route::of(RevokeHost, hosts::revoke),
+        Route::of(CrashHsm, hsm::crash),
+        Route::of(RestartHsm, hsm::restart),
+        Route::of(ListFaults, chaos::list),
+        Route::of(InjectFault, chaos::inject),
+        Route::of(ClearFaults, chaos::clear),
+        Route::of(ListFaultKinds, chaos::kinds),
+        Route::of(UndoFault, chaos::undo),
     ]
 }
 
 fn of_load() -> [Route; 5] {
-    let (runs, run) = ("/_portcullis/load", "/_portcullis/load/{id}");
     [
-        Route::read("ListLoadRuns", runs, get(load::list)),
-        Route::change("StartLoadRun", runs, post(load::start)),
-        Route::read("GetLoadRun", run, get(load::show)),
-        Route::change("StopLoadRun", run, delete(load::stop)),
-        Route::read(
-            "GetLoadReport",
-            "/_portcullis/load/{id}/report",
-            get(load::report),
-        ),
+        Route::of(ListLoadRuns, load::list),
+        Route::of(StartLoadRun, load::start),
+        Route::of(GetLoadRun, load::show),
+        Route::of(StopLoadRun, load::stop),
+        Route::of(GetLoadReport, load::report),
     ]
 }
 
-fn of_network() -> impl Iterator<Item = Route> {
+fn of_network() -> [Route; 7] {
     [
-        Route::read("GetNetwork", "", get(vpc::show)),
-        Route::change("AddSubnet", "/subnets", post(vpc::add)),
-        Route::change("DeleteSubnet", "/subnets/{id}/delete", vpc::delete_subnet()),
-        Route::change(
-            "RestoreSubnet",
-            "/subnets/{id}/restore",
-            vpc::restore_subnet(),
-        ),
-        Route::change("TakeAddresses", "/subnets/{id}/take", post(vpc::take)),
-        Route::change(
-            "SetSecurityGroupRules",
-            "/security-groups/{id}/rules",
-            post(vpc::set_rules),
-        ),
-        Route::change(
-            "RestoreSecurityGroupRules",
-            "/security-groups/{id}/restore",
-            vpc::restore_rules(),
-        ),
+        Route::of(GetNetwork, vpc::show),
+        Route::of(AddSubnet, vpc::add),
+        Route::of(DeleteSubnet, vpc::delete_subnet),
+        Route::of(RestoreSubnet, vpc::restore_subnet),
+        Route::of(TakeAddresses, vpc::take),
+        Route::of(SetSecurityGroupRules, vpc::set_rules),
+        Route::of(RestoreSecurityGroupRules, vpc::restore_rules),
     ]
-    .into_iter()
 }
 
-fn of_users() -> impl Iterator<Item = Route> {
+fn of_users() -> [Route; 9] {
     [
-        Route::change("ActivateCluster", "/activate", post(users::activate)),
-        Route::change("LogIn", "/login", post(users::login)),
-        Route::change("LogOut", "/logout", post(users::logout)),
-        Route::read("GetSession", "/session", post(users::session)),
-        Route::change("CreateUser", "/users", post(users::create)),
-        Route::read("ListUsers", "/users", get(users::list)),
-        Route::change(
-            "ChangePassword",
-            "/users/change-password",
-            post(users::change_password),
-        ),
-        Route::change("DeleteUser", "/users/delete", post(users::delete)),
-        Route::read("GetHsmInfo", "/hsm-info", get(users::hsm_info)),
+        Route::of(ActivateCluster, users::activate),
+        Route::of(LogIn, users::login),
+        Route::of(LogOut, users::logout),
+        Route::of(GetSession, users::session),
+        Route::of(CreateUser, users::create),
+        Route::of(ListUsers, users::list),
+        Route::of(ChangePassword, users::change_password),
+        Route::of(DeleteUser, users::delete),
+        Route::of(GetHsmInfo, users::hsm_info),
     ]
-    .into_iter()
 }
 
-fn of_keys() -> impl Iterator<Item = Route> {
+fn of_keys() -> [Route; 9] {
     [
-        Route::read("ListHsmKeys", "/keys/list", post(keys::list)),
-        Route::change("GenerateHsmKey", "/keys/generate", post(keys::generate)),
-        Route::change("DeleteHsmKey", "/keys/delete", post(keys::delete)),
-        Route::change("ShareHsmKey", "/keys/share", post(keys::share)),
-        Route::change("UnshareHsmKey", "/keys/unshare", post(keys::unshare)),
-        Route::change(
-            "SetHsmKeyAttribute",
-            "/keys/set-attribute",
-            post(keys::set_attribute),
-        ),
-        Route::change("WrapHsmKey", "/keys/wrap", post(keys::wrap)),
-        Route::change("UnwrapHsmKey", "/keys/unwrap", post(keys::unwrap)),
-        Route::change("ReplicateHsmKey", "/keys/replicate", post(keys::replicate)),
+        Route::of(ListHsmKeys, keys::list),
+        Route::of(GenerateHsmKey, keys::generate),
+        Route::of(DeleteHsmKey, keys::delete),
+        Route::of(ShareHsmKey, keys::share),
+        Route::of(UnshareHsmKey, keys::unshare),
+        Route::of(SetHsmKeyAttribute, keys::set_attribute),
+        Route::of(WrapHsmKey, keys::wrap),
+        Route::of(UnwrapHsmKey, keys::unwrap),
+        Route::of(ReplicateHsmKey, keys::replicate),
     ]
-    .into_iter()
 }

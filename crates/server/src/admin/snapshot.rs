@@ -3,21 +3,19 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
+use portcullis_admin::{Nothing, TakeSnapshot};
 
 use super::Admin;
-use super::reply::{Refused, Sent};
+use super::reply::{Asked, Refused};
 use crate::http;
-
-/// Nothing to say, but in JSON: pages of other origins cannot send that.
-#[derive(Deserialize)]
-struct Nothing {}
 
 /// `POST /_portcullis/snapshot`: everything that is kept, the device key included.
 ///
 /// Rule ST-12: only where nobody but this machine can ask.
-pub(super) async fn take(State(admin): State<Arc<Admin>>, sent: Sent) -> Result<Response, Refused> {
-    let Nothing {} = sent.read()?;
+pub(super) async fn take(
+    State(admin): State<Arc<Admin>>,
+    Asked(Nothing {}): Asked<TakeSnapshot>,
+) -> Result<Response, Refused> {
     let Some(snapshots) = admin.snapshots.clone() else {
         return Err(Refused::because(
             "A snapshot holds the device key, so it is not given in the clear over an address that \

@@ -1,59 +1,57 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
-use portcullis_api::{Region, Scope};
+use portcullis_admin::{ClusterStatus, Defaults, GetStatus, HsmStatus, KeyStoreStatus, Status};
+use portcullis_api::Scope;
 use portcullis_cloudhsm::default_subnets;
 use portcullis_clusters::ClusterView;
-use portcullis_kms::{Connection, KeyStoreStatus, Kms};
-use serde_json::{Value, json};
+use portcullis_kms::{self as kms, Connection, Kms};
 
 use super::Admin;
+use super::reply::Done;
 use crate::metrics::{header, line};
 
 /// `GET /_portcullis/status`: key stores, clusters and HSMs of every account and Region.
-pub(super) async fn status(State(admin): State<Arc<Admin>>) -> Json<Value> {
-    let key_stores: Vec<Value> = admin.kms.key_stores().iter().map(key_store).collect();
+pub(super) async fn status(State(admin): State<Arc<Admin>>) -> Done<GetStatus> {
+    let key_stores = admin.kms.key_stores();
     let clusters = admin.cloudhsm.clusters();
-    let clusters: Vec<Value> = clusters
-        .iter()
-        .map(|(scope, view)| cluster(scope, view))
-        .collect();
-    Json(json!({
-        "key_stores": key_stores,
-        "clusters": clusters,
-        "subnets": subnets(&admin),
-        "defaults": { "account": admin.defaults.account, "region": admin.defaults.region },
-    }))
+    Done(Status {
+        key_stores: key_stores.into_iter().map(key_store).collect(),
+        clusters: clusters
+            .iter()
+            .map(|(scope, view)| cluster(scope, view))
+            .collect(),
+        subnets: subnets(&admin),
+        defaults: Defaults {
+            account: admin.defaults.account.to_string(),
+            region: admin.defaults.region.to_string(),
+        },
+    })
 }
 
 /// The subnets of the default VPC, by Region and Availability Zone: what CreateCluster wants. The
 /// default Region's, and those of every Region that has a cluster.
-fn subnets(admin: &Admin) -> Value {
+fn subnets(admin: &Admin) -> BTreeMap<String, BTreeMap<String, String>> {
     let mut regions = vec![admin.defaults.region.clone()];
-    regions.extend(
-        admin
-            .cloudhsm
-            .clusters()
-            .into_iter()
-            .map(|(scope, _)| scope.region),
-    );
-    regions.sort();
-    regions.dedup();
-    let of = |region: &Region| (region.to_string(), json!(default_subnets(region)));
-    Value::Object(regions.iter().map(of).collect())
+    let clusters = admin.cloudhsm.clusters();
+    regions.extend(clusters.into_iter().map(|(scope, _)| scope.region));
+    regions
+        .iter()
+        .map(|region| (region.to_string(), default_subnets(region)))
+        .collect()
 }
 
-fn key_store(store: &KeyStoreStatus) -> Value {
-    json!({
-        "id": store.id,
-        "name": store.name,
-        "state": store.connection.name(),
-        "error_code": error_code(store.connection),
-        "cluster_id": store.cluster,
-        "account": store.scope.account,
-        "region": store.scope.region,
-    })
+fn key_store(store: kms::KeyStoreStatus) -> KeyStoreStatus {
+    KeyStoreStatus {
+        id: store.id,
+        name: store.name,
+        state: store.connection.name().to_owned(),
+        error_code: error_code(store.connection).map(str::to_owned),
+        cluster_id: store.cluster,
+        account: store.scope.account.to_string(),
+        region: store.scope.region.to_string(),
+    }
 }
 
 const fn error_code(connection: Connection) -> Option<&'static str> {
@@ -66,26 +64,20 @@ const fn error_code(connection: Connection) -> Option<&'static str> {
     }
 }
 
-fn cluster(scope: &Scope, view: &ClusterView) -> Value {
-    let hsms: Vec<Value> = view
-        .hsms
-        .iter()
-        .map(|hsm| {
-            json!({
-                "id": hsm.id,
-                "availability_zone": hsm.availability_zone,
-                "state": hsm.state,
-                "address": hsm.address,
-            })
-        })
-        .collect();
-    json!({
-        "id": view.id,
-        "state": view.state,
-        "account": scope.account,
-        "region": scope.region,
-        "hsms": hsms,
-    })
+fn cluster(scope: &Scope, view: &ClusterView) -> ClusterStatus {
+    let hsms = view.hsms.iter().map(|hsm| HsmStatus {
+        id: hsm.id.to_string(),
+        availability_zone: hsm.availability_zone.clone(),
+        state: hsm.state.name().to_owned(),
+        address: hsm.address,
+    });
+    ClusterStatus {
+        id: view.id.to_string(),
+        state: view.state.name().to_owned(),
+        account: scope.account.to_string(),
+        region: scope.region.to_string(),
+        hsms: hsms.collect(),
+    }
 }
 
 /// Adds to the metrics in which state each key store is.

@@ -4,49 +4,29 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
+use portcullis_admin::{
+    self as api, ActivateCluster, ActivateRequest, ChangePassword, CreateUser, DeleteUser,
+    GetHsmInfo, GetSession, HsmInfo, HsmInfoList, ListUsers, LogIn, LogOut, LoggedIn, LoginRequest,
+    Place, SessionRequest, User, UserList, UserName, UserPasswordRequest, UserRequest,
+};
 use portcullis_api::{ClusterId, Scope};
+use portcullis_cloudhsm as cloudhsm;
 use portcullis_hsm::{Role, Secret};
-use serde::Deserialize;
-use serde_json::{Value, json};
 
 use super::Admin;
-use super::reply::{Answer, Done, Refused, Sent};
-
-/// Where a cluster is, unless it is in the default account and Region.
-#[derive(Debug, Deserialize)]
-pub(super) struct Place {
-    account: Option<String>,
-    region: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Activation {
-    password: Secret,
-}
-
-#[derive(Debug, Deserialize)]
-struct Credentials {
-    username: String,
-    role: Role,
-    password: Secret,
-}
-
-#[derive(Deserialize)]
-struct Token {
-    token: String,
-}
+use super::reply::{Answer, Asked, Done, Refused};
 
 /// `cluster activate`.
 pub(super) async fn activate(
     State(admin): State<Arc<Admin>>,
     Path(cluster): Path<String>,
     Query(place): Query<Place>,
-    sent: Sent,
-) -> Answer {
+    Asked(ActivateRequest { password }): Asked<ActivateCluster>,
+) -> Answer<ActivateCluster> {
     let (scope, cluster) = admin.locate(&cluster, place)?;
-    let Activation { password } = sent.read()?;
-    admin.cloudhsm.activate(&scope, &cluster, password).await?;
-    Ok(Done(json!("Cluster activation successful")))
+    let activated = admin.cloudhsm.activate(&scope, &cluster, secret(password));
+    activated.await?;
+    Ok(Done("Cluster activation successful".to_owned()))
 }
 
 /// `login`; the reply has a token for the verbs that need a session.
@@ -54,80 +34,97 @@ pub(super) async fn login(
     State(admin): State<Arc<Admin>>,
     Path(cluster): Path<String>,
     Query(place): Query<Place>,
-    sent: Sent,
-) -> Answer {
+    Asked(asked): Asked<LogIn>,
+) -> Answer<LogIn> {
     let (scope, cluster) = admin.locate(&cluster, place)?;
-    let Credentials {
+    let LoginRequest {
         username,
         role,
         password,
-    } = sent.read()?;
+    } = asked;
+    let (user, password) = (of_hsm(role), secret(password));
     let login = admin
         .cloudhsm
-        .login(&scope, &cluster, &username, role, password);
-    let token = login.await?;
-    let mut data = user(&username, role);
-    if let Some(members) = data.as_object_mut() {
-        members.insert("token".to_owned(), Value::String(token));
-    }
-    Ok(Done(data))
+        .login(&scope, &cluster, &username, user, password);
+    let token = api::Secret::new(login.await?);
+    let UserName { username, role } = named(&username, user);
+    Ok(Done(LoggedIn {
+        username,
+        role,
+        token,
+    }))
 }
 
 /// `logout`.
-pub(super) async fn logout(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer {
-    let Token { token } = sent.read()?;
-    admin.cloudhsm.logout(&token).await?;
-    Ok(Done(json!("Logout successful")))
+pub(super) async fn logout(
+    State(admin): State<Arc<Admin>>,
+    Asked(SessionRequest { token }): Asked<LogOut>,
+) -> Answer<LogOut> {
+    admin.cloudhsm.logout(token.reveal()).await?;
+    Ok(Done("Logout successful".to_owned()))
 }
 
 /// Who is logged in under a token.
-pub(super) async fn session(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer {
-    let Token { token } = sent.read()?;
-    let (username, role) = admin.cloudhsm.session(&token)?;
-    Ok(Done(user(&username, role)))
+pub(super) async fn session(
+    State(admin): State<Arc<Admin>>,
+    Asked(SessionRequest { token }): Asked<GetSession>,
+) -> Answer<GetSession> {
+    let (username, role) = admin.cloudhsm.session(token.reveal())?;
+    Ok(Done(named(&username, role)))
 }
 
 /// `user create`.
-pub(super) async fn create(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer {
-    let Token { token } = sent.read()?;
-    let Credentials {
+pub(super) async fn create(
+    State(admin): State<Arc<Admin>>,
+    Asked(asked): Asked<CreateUser>,
+) -> Answer<CreateUser> {
+    let UserPasswordRequest {
+        token,
         username,
         role,
         password,
-    } = sent.read()?;
+    } = asked;
+    let (role, password) = (of_hsm(role), secret(password));
     let created = admin
         .cloudhsm
-        .create_user(&token, &username, role, password);
+        .create_user(token.reveal(), &username, role, password);
     created.await?;
-    Ok(Done(user(&username, role)))
+    Ok(Done(named(&username, role)))
 }
 
 /// `user change-password`.
-pub(super) async fn change_password(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer {
-    let Token { token } = sent.read()?;
-    let Credentials {
+pub(super) async fn change_password(
+    State(admin): State<Arc<Admin>>,
+    Asked(asked): Asked<ChangePassword>,
+) -> Answer<ChangePassword> {
+    let UserPasswordRequest {
+        token,
         username,
         role,
         password,
-    } = sent.read()?;
+    } = asked;
+    let (role, password) = (of_hsm(role), secret(password));
     let changed = admin
         .cloudhsm
-        .change_password(&token, &username, role, password);
+        .change_password(token.reveal(), &username, role, password);
     changed.await?;
-    Ok(Done(user(&username, role)))
+    Ok(Done(named(&username, role)))
 }
 
 /// `user delete`.
-pub(super) async fn delete(State(admin): State<Arc<Admin>>, sent: Sent) -> Answer {
-    #[derive(Deserialize)]
-    struct User {
-        username: String,
-        role: Role,
-    }
-    let Token { token } = sent.read()?;
-    let User { username, role } = sent.read()?;
-    admin.cloudhsm.delete_user(&token, &username, role).await?;
-    Ok(Done(user(&username, role)))
+pub(super) async fn delete(
+    State(admin): State<Arc<Admin>>,
+    Asked(asked): Asked<DeleteUser>,
+) -> Answer<DeleteUser> {
+    let UserRequest {
+        token,
+        username,
+        role,
+    } = asked;
+    let role = of_hsm(role);
+    let deleted = admin.cloudhsm.delete_user(token.reveal(), &username, role);
+    deleted.await?;
+    Ok(Done(named(&username, role)))
 }
 
 /// `user list`.
@@ -135,22 +132,19 @@ pub(super) async fn list(
     State(admin): State<Arc<Admin>>,
     Path(cluster): Path<String>,
     Query(place): Query<Place>,
-) -> Answer {
+) -> Answer<ListUsers> {
     let (scope, cluster) = admin.locate(&cluster, place)?;
     let rows = admin.cloudhsm.list_users(&scope, &cluster).await?;
-    let users: Vec<Value> = rows
-        .iter()
-        .map(|row| {
-            json!({
-                "username": row.username,
-                "role": row.role,
-                "locked": row.locked.name(),
-                "mfa": row.mfa,
-                "cluster-coverage": row.cluster_coverage.name(),
-            })
-        })
-        .collect();
-    Ok(Done(json!({ "users": users })))
+    let users = rows.into_iter().map(|row| User {
+        username: row.username,
+        role: of_api(row.role),
+        locked: row.locked.name().to_owned(),
+        mfa: row.mfa,
+        cluster_coverage: row.cluster_coverage.name().to_owned(),
+    });
+    Ok(Done(UserList {
+        users: users.collect(),
+    }))
 }
 
 /// `cluster hsm-info`.
@@ -158,37 +152,62 @@ pub(super) async fn hsm_info(
     State(admin): State<Arc<Admin>>,
     Path(cluster): Path<String>,
     Query(place): Query<Place>,
-) -> Answer {
+) -> Answer<GetHsmInfo> {
     let (scope, cluster) = admin.locate(&cluster, place)?;
     let hsms = admin.cloudhsm.hsm_info(&scope, &cluster)?;
-    let hsms: Vec<Value> = hsms
-        .iter()
-        .map(|hsm| {
-            json!({
-                "vendor": "Portcullis",
-                "model": "software HSM",
-                "serial-number": hsm.id,
-                "hardware-version-major": "0",
-                "hardware-version-minor": "0",
-                "firmware-version-major": env!("CARGO_PKG_VERSION_MAJOR"),
-                "firmware-version-minor": env!("CARGO_PKG_VERSION_MINOR"),
-                "firmware-build-number": env!("CARGO_PKG_VERSION_PATCH"),
-                "firmware-id": concat!("portcullis-", env!("CARGO_PKG_VERSION")),
-                "fips-state": "0 [non-FIPS mode with single factor authentication]",
-                "hsm-id": hsm.id,
-                "availability-zone": hsm.availability_zone,
-                "ip": hsm.ip,
-                "state": hsm.state,
-                "address": hsm.address,
-            })
-        })
-        .collect();
-    Ok(Done(json!({ "hsms": hsms })))
+    Ok(Done(HsmInfoList {
+        hsms: hsms.into_iter().map(described).collect(),
+    }))
+}
+
+fn described(hsm: cloudhsm::HsmInfo) -> HsmInfo {
+    HsmInfo {
+        vendor: "Portcullis".to_owned(),
+        model: "software HSM".to_owned(),
+        serial_number: hsm.id.to_string(),
+        hardware_version_major: "0".to_owned(),
+        hardware_version_minor: "0".to_owned(),
+        firmware_version_major: env!("CARGO_PKG_VERSION_MAJOR").to_owned(),
+        firmware_version_minor: env!("CARGO_PKG_VERSION_MINOR").to_owned(),
+        firmware_build_number: env!("CARGO_PKG_VERSION_PATCH").to_owned(),
+        firmware_id: concat!("portcullis-", env!("CARGO_PKG_VERSION")).to_owned(),
+        fips_state: "0 [non-FIPS mode with single factor authentication]".to_owned(),
+        hsm_id: hsm.id.to_string(),
+        availability_zone: hsm.availability_zone,
+        ip: hsm.ip,
+        state: hsm.state.name().to_owned(),
+        address: hsm.address,
+    }
 }
 
 /// Rule CL-29: a user's name is shown in lower case.
-fn user(username: &str, role: Role) -> Value {
-    json!({ "username": username.to_ascii_lowercase(), "role": role })
+fn named(username: &str, role: Role) -> UserName {
+    UserName {
+        username: username.to_ascii_lowercase(),
+        role: of_api(role),
+    }
+}
+
+fn secret(secret: api::Secret) -> Secret {
+    Secret(secret.into_inner())
+}
+
+const fn of_hsm(role: api::Role) -> Role {
+    match role {
+        api::Role::UnactivatedAdmin => Role::UnactivatedAdmin,
+        api::Role::Admin => Role::Admin,
+        api::Role::CryptoUser => Role::CryptoUser,
+        api::Role::ApplianceUser => Role::ApplianceUser,
+    }
+}
+
+const fn of_api(role: Role) -> api::Role {
+    match role {
+        Role::UnactivatedAdmin => api::Role::UnactivatedAdmin,
+        Role::Admin => api::Role::Admin,
+        Role::CryptoUser => api::Role::CryptoUser,
+        Role::ApplianceUser => api::Role::ApplianceUser,
+    }
 }
 
 impl Admin {

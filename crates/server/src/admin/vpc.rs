@@ -3,93 +3,74 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
+use portcullis_admin::{
+    AddSubnet, Addresses, Call, DeleteSubnet, GetNetwork, Network, NetworkRule, Place,
+    RestoreSecurityGroupRules, RestoreSubnet, RuleDirection, RulesRequest, SetSecurityGroupRules,
+    Subnet, SubnetRequest, TakeAddresses, TakeRequest,
+};
 use portcullis_api::Scope;
-use portcullis_cloudhsm::{Addresses, Cidr, NetworkChange, Rule};
-use serde::Deserialize;
-use serde_json::json;
+use portcullis_cloudhsm::{self as cloudhsm, Direction, NetworkChange, Rule};
 
 use super::Admin;
-use super::reply::{Answer, Done, Sent};
-use super::route::{Verb, post};
-use super::users::Place;
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NewSubnet {
-    id: String,
-    vpc: Option<String>,
-    zone: String,
-    cidr: Cidr,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Taken {
-    addresses: Addresses,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Rules {
-    rules: Vec<Rule>,
-}
-
-/// Deletes a subnet.
-pub(super) fn delete_subnet() -> Verb {
-    change(NetworkChange::DeleteSubnet, "Subnet deleted")
-}
-
-/// Brings a deleted subnet back.
-pub(super) fn restore_subnet() -> Verb {
-    change(NetworkChange::RestoreSubnet, "Subnet restored")
-}
-
-/// Gives a security group the rules back that CloudHSM made.
-pub(super) fn restore_rules() -> Verb {
-    change(NetworkChange::RestoreRules, "Rules restored")
-}
+use super::reply::{Answer, Asked, Done};
 
 /// Subnets and security groups.
-pub(super) async fn show(State(admin): State<Arc<Admin>>, Query(place): Query<Place>) -> Answer {
+pub(super) async fn show(
+    State(admin): State<Arc<Admin>>,
+    Query(place): Query<Place>,
+) -> Answer<GetNetwork> {
     let scope = admin.scope(place)?;
     let network = admin.cloudhsm.network(&scope)?;
     let groups = admin.cloudhsm.security_groups(&scope)?;
-    Ok(Done(json!({
-        "subnets": network.subnets,
-        "security_groups": groups,
-    })))
+    let subnets = network.subnets.into_iter();
+    let groups = groups.into_iter();
+    Ok(Done(Network {
+        subnets: subnets.map(|(id, one)| (id, subnet(one))).collect(),
+        security_groups: groups
+            .map(|(id, rules)| (id, rules.into_iter().map(shown).collect()))
+            .collect(),
+    }))
 }
 
 /// A new subnet.
 pub(super) async fn add(
     State(admin): State<Arc<Admin>>,
     Query(place): Query<Place>,
-    sent: Sent,
-) -> Answer {
-    let NewSubnet {
+    Asked(asked): Asked<AddSubnet>,
+) -> Answer<AddSubnet> {
+    let SubnetRequest {
         id,
         vpc,
         zone,
         cidr,
-    } = sent.read()?;
+    } = asked;
     let change = NetworkChange::AddSubnet {
         id,
         vpc,
         zone,
-        cidr,
+        cidr: cidr.parse()?,
     };
     admin.change(place, change, "Subnet added").await
 }
 
-/// A verb that changes what its path names, and needs to be told nothing else.
-fn change(change: fn(String) -> NetworkChange, done: &'static str) -> Verb {
-    post(
-        move |State(admin): State<Arc<Admin>>,
-              Path(id): Path<String>,
-              Query(place): Query<Place>| async move {
-            admin.change(place, change(id), done).await
-        },
-    )
+/// Deletes a subnet.
+pub(super) async fn delete_subnet(
+    State(admin): State<Arc<Admin>>,
+    Path(id): Path<String>,
+    Query(place): Query<Place>,
+) -> Answer<DeleteSubnet> {
+    let change = NetworkChange::DeleteSubnet(id);
+    admin.change(place, change, "Subnet deleted").await
+}
+
+/// Brings a deleted subnet back.
+pub(super) async fn restore_subnet(
+    State(admin): State<Arc<Admin>>,
+    Path(id): Path<String>,
+    Query(place): Query<Place>,
+) -> Answer<RestoreSubnet> {
+    let change = NetworkChange::RestoreSubnet(id);
+    admin.change(place, change, "Subnet restored").await
 }
 
 /// Lets others than HSMs have addresses of a subnet.
@@ -97,9 +78,12 @@ pub(super) async fn take(
     State(admin): State<Arc<Admin>>,
     Path(id): Path<String>,
     Query(place): Query<Place>,
-    sent: Sent,
-) -> Answer {
-    let Taken { addresses } = sent.read()?;
+    Asked(TakeRequest { addresses }): Asked<TakeAddresses>,
+) -> Answer<TakeAddresses> {
+    let addresses = match addresses {
+        Addresses::All => cloudhsm::Addresses::All,
+        Addresses::Count(count) => cloudhsm::Addresses::Count(count),
+    };
     let change = NetworkChange::TakeAddresses(id, addresses);
     admin.change(place, change, "Addresses taken").await
 }
@@ -109,17 +93,65 @@ pub(super) async fn set_rules(
     State(admin): State<Arc<Admin>>,
     Path(id): Path<String>,
     Query(place): Query<Place>,
-    sent: Sent,
-) -> Answer {
-    let Rules { rules } = sent.read()?;
-    let change = NetworkChange::SetRules(id, rules);
+    Asked(RulesRequest { rules }): Asked<SetSecurityGroupRules>,
+) -> Answer<SetSecurityGroupRules> {
+    let change = NetworkChange::SetRules(id, rules.into_iter().map(wanted).collect());
     admin.change(place, change, "Rules set").await
 }
 
+/// Gives a security group the rules back that CloudHSM made.
+pub(super) async fn restore_rules(
+    State(admin): State<Arc<Admin>>,
+    Path(id): Path<String>,
+    Query(place): Query<Place>,
+) -> Answer<RestoreSecurityGroupRules> {
+    let change = NetworkChange::RestoreRules(id);
+    admin.change(place, change, "Rules restored").await
+}
+
 impl Admin {
-    async fn change(&self, place: Place, change: NetworkChange, done: &str) -> Answer {
+    async fn change<C: Call<Reply = String>>(
+        &self,
+        place: Place,
+        change: NetworkChange,
+        done: &str,
+    ) -> Answer<C> {
         let scope: Scope = self.scope(place)?;
         self.cloudhsm.change_network(&scope, change).await?;
-        Ok(Done(json!(done)))
+        Ok(Done(done.to_owned()))
+    }
+}
+
+fn subnet(subnet: cloudhsm::Subnet) -> Subnet {
+    Subnet {
+        vpc: subnet.vpc,
+        zone: subnet.zone,
+        cidr: subnet.cidr.to_string(),
+        taken: subnet.taken,
+        deleted: subnet.deleted,
+    }
+}
+
+fn shown(rule: Rule) -> NetworkRule {
+    NetworkRule {
+        direction: match rule.direction {
+            Direction::Inbound => RuleDirection::Inbound,
+            Direction::Outbound => RuleDirection::Outbound,
+        },
+        from_port: rule.from_port,
+        to_port: rule.to_port,
+        peer: rule.peer,
+    }
+}
+
+fn wanted(rule: NetworkRule) -> Rule {
+    Rule {
+        direction: match rule.direction {
+            RuleDirection::Inbound => Direction::Inbound,
+            RuleDirection::Outbound => Direction::Outbound,
+        },
+        from_port: rule.from_port,
+        to_port: rule.to_port,
+        peer: rule.peer,
     }
 }

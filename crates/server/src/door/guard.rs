@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{RETRY_AFTER, USER_AGENT, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use parking_lot::Mutex;
+use portcullis_admin::CallKind;
 use portcullis_api::Scope;
 use serde_json::json;
 use tokio::time::Instant;
@@ -18,7 +19,7 @@ use super::guesses::{Guesses, Trial, WINDOW};
 use super::host::{HostNames, host_of};
 use super::record::{AdminRecord, Caller, Credential, parameters};
 use super::token::{AdminToken, presented};
-use crate::admin::{AdminCall, CallKind, Route};
+use crate::admin::{AdminCall, Route};
 use crate::http::{is_of_another_page, is_own_or_none};
 use crate::surface::Surface;
 use crate::trail::{Peer, Trail};
@@ -86,7 +87,7 @@ struct Asked<'a> {
 impl Guard {
     pub(crate) fn new(surface: Surface, keeper: Doorkeeper, routes: &[Route]) -> Self {
         let known = routes.iter().map(|route| Known {
-            template: route.path.as_str().into(),
+            template: route.path.into(),
             method: route.method.clone(),
             call: route.call,
         });

@@ -4,12 +4,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::Method;
+use portcullis_admin::CallKind;
 use portcullis_api::Scope;
 use portcullis_seam::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::guard::Refusal;
-use crate::admin::{AdminCall, CallKind, date};
+use crate::admin::{AdminCall, date};
 use crate::trail::uuid;
 
 /// A call of the admin API, and what became of it.

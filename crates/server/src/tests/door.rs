@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 
+use portcullis_admin::{CallKind, ROUTES};
 use serde_json::Value;
 
 use super::client::{Client, Reply};
 use super::story::World;
-use crate::admin::{CallKind, table};
+use crate::admin::table;
 use crate::config::{Auth, Credentials, ServerConfig};
 use crate::door::{AdminAccess, AdminToken, HostNames};
 use crate::surface::{Listeners, NotStarted};
@@ -40,7 +41,7 @@ async fn a_public_address_has_the_aws_endpoint_and_the_health_and_nothing_else()
     let mut admin = Client::connect(world.running.admin).await;
     let mut shown = 0;
     for route in table() {
-        let path = filled(&route.path);
+        let path = filled(route.path);
         for method in METHODS {
             let reply = ask(&mut public, method, &path).await;
             if route.call.kind == CallKind::Health && matches!(method, "GET" | "HEAD") {
@@ -67,6 +68,17 @@ async fn a_public_address_has_the_aws_endpoint_and_the_health_and_nothing_else()
     world.running.shutdown().await;
 }
 
+#[test]
+fn every_call_of_the_admin_api_is_answered() {
+    let answered = table();
+    for (route, answered) in ROUTES.iter().zip(&answered) {
+        assert_eq!(route.path, answered.path);
+        assert_eq!(route.method.name(), answered.method.as_str());
+        assert_eq!(route.name, answered.call.name);
+    }
+    assert!(answered.len() > ROUTES.len(), "and the console is behind");
+}
+
 /// The list of the documentation, which the black-box test walks, is the table.
 #[test]
 fn the_documentation_lists_every_route() {
@@ -76,13 +88,6 @@ fn the_documentation_lists_every_route() {
         .lines()
         .filter(|line| line.starts_with("| `"))
         .collect();
-    let kind = |kind| match kind {
-        CallKind::Health => "health",
-        CallKind::Read => "read",
-        CallKind::Change => "change",
-        CallKind::Secret => "secret",
-        CallKind::File => "file",
-    };
     let rows = table().into_iter().map(|route| {
         let call = route.call;
         format!(
@@ -90,7 +95,7 @@ fn the_documentation_lists_every_route() {
             route.method,
             route.path,
             call.name,
-            kind(call.kind)
+            call.kind.name()
         )
     });
     let rows: Vec<String> = rows.collect();
@@ -144,7 +149,7 @@ async fn every_route_but_the_health_is_refused_under_a_name_that_could_be_anybod
     .await;
     let mut client = Client::connect(world.running.address).await;
     for route in table() {
-        let (method, path) = (route.method.as_str(), filled(&route.path));
+        let (method, path) = (route.method.as_str(), filled(route.path));
         for (host, expected) in [
             ("evil.example", 421),
             ("127.0.0.1.evil.example:4566", 421),
@@ -190,7 +195,7 @@ async fn with_a_token_every_route_but_the_health_needs_it() {
     .await;
     let mut client = Client::connect(world.running.address).await;
     for route in table() {
-        let (method, path) = (route.method.as_str(), filled(&route.path));
+        let (method, path) = (route.method.as_str(), filled(route.path));
         let is_health = route.call.kind == CallKind::Health;
         for (authorization, code) in [("", 401), ("Bearer wrong", 401), ("Basic x", 401)] {
             let headers = [("authorization", authorization)];

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
+use portcullis_admin::AdminCalls;
 use portcullis_api::{Exception, Operation, Scope};
 use portcullis_kms::{Concerns, EventRecord, Kms, Subject, policy_findings_of, recipient_told};
 use portcullis_seam::{Entropy, Timestamp, WallClock, draw};
@@ -27,7 +28,7 @@ use crate::door::AdminRecord;
 
 pub(crate) use caller::{Caller, Client, Peer};
 pub(crate) use reader::Reader;
-pub(crate) use record::{AdminCalls, Filter, cloudtrail, uuid};
+pub(crate) use record::{Filter, cloudtrail, uuid};
 pub(crate) use show::Shown;
 
 pub use file::EventsFile;

@@ -1,5 +1,6 @@
 //! Records in the form of a CloudTrail log file.
 
+use portcullis_admin::AdminCalls;
 use portcullis_api::{Operation, Reply, Service};
 use portcullis_kms::{EventRecord, Subject};
 use portcullis_seam::Timestamp;
@@ -20,21 +21,6 @@ pub(crate) struct Filter {
     pub(crate) since: Option<Timestamp>,
     /// Which calls of the admin API.
     pub(crate) admin: AdminCalls,
-}
-
-/// Which calls of the admin API are among the records.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum AdminCalls {
-    /// Those that changed something.
-    #[default]
-    Changes,
-    /// Also those that read something, and those that were refused.
-    All,
-    /// These and no others.
-    Only,
-    /// None.
-    None,
 }
 
 impl Filter {
