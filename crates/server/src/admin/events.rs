@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use portcullis_admin::EventQuery;
 use portcullis_seam::Timestamp;
 use portcullis_sigv4::Date;
-use serde_json::json;
 
 use super::Admin;
+use super::reply::Refused;
 use crate::http;
 use crate::trail::Filter;
 
@@ -20,22 +18,20 @@ use crate::trail::Filter;
 pub(super) async fn events(
     State(admin): State<Arc<Admin>>,
     Query(asked): Query<EventQuery>,
-) -> Response {
-    let since = match asked.since.as_deref().map(moment) {
-        Some(None) => {
-            let message = "since is a date such as 2026-08-30T12:36:00Z, or seconds since 1970.";
-            return (StatusCode::BAD_REQUEST, Json(json!({ "message": message }))).into_response();
-        }
-        other => other.flatten(),
-    };
+) -> Result<Response, Refused> {
+    let since = asked.since.as_deref().map(|text| {
+        moment(text).ok_or_else(|| {
+            Refused::because("since is a date such as 2026-08-30T12:36:00Z, or seconds since 1970.")
+        })
+    });
     let filter = Filter {
         name: asked.name,
         key: asked.key,
-        since,
+        since: since.transpose()?,
         admin: asked.admin,
     };
     let pieces = admin.trail.reader(filter).pieces();
-    http::stream(&admin.bounds, "application/json", pieces)
+    Ok(http::stream(&admin.bounds, "application/json", pieces))
 }
 
 /// A date as `eventTime` has it, or seconds since 1970.
