@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::path::Path;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,8 +11,10 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use portcullis_loadgen::{Access, Dial};
-use serde_json::Value;
+use portcullis_admin::{Call, Place, Reply, body, target};
+use portcullis_loadgen::{Access, Dial, print};
+use serde::Serialize;
+use serde_json::json;
 
 /// A reply of the admin API is a page of text, never more.
 const REPLY_BYTES_MAX: usize = 4 << 20;
@@ -73,71 +76,69 @@ impl Client {
         self.dial.address()
     }
 
-    /// GETs `path`.
-    pub(crate) async fn get(&self, path: &str) -> Result<Value, ClientError> {
-        self.json(Method::GET, path, Bytes::new()).await
+    /// Makes the call `C` about `place`, with `parameters` in its path.
+    pub(crate) async fn call<C: Call>(
+        &self,
+        parameters: &[&str],
+        place: &Place,
+        request: &C::Request,
+    ) -> Result<Reply<C::Reply>, ClientError> {
+        let limits = (REPLY_BYTES_MAX, DEADLINE);
+        let (status, bytes) = self.send::<C>(parameters, place, request, limits).await?;
+        match Reply::read::<C>(&bytes) {
+            Ok(Reply::Unreached(why)) => Err(ClientError(format!("{} answered: {why}", self.url))),
+            Ok(reply) => Ok(reply),
+            Err(_not_ours) => Err(self.foreign(status)),
+        }
     }
 
-    /// POSTs `body` to `path`.
-    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, ClientError> {
-        self.json(Method::POST, path, Bytes::from(body.to_string()))
-            .await
+    /// Makes a call that names nothing but itself; a refusal is an error.
+    pub(crate) async fn get<C: Call<Request = ()>>(&self) -> Result<C::Reply, ClientError> {
+        let reply = self.call::<C>(&[], &Place::default(), &()).await?;
+        reply.into_result().map_err(ClientError)
     }
 
-    /// DELETEs what is at `path`.
-    pub(crate) async fn delete(&self, path: &str) -> Result<Value, ClientError> {
-        self.json(Method::DELETE, path, Bytes::new()).await
-    }
-
-    /// POSTs to `path` and gives the bytes of the reply.
-    pub(crate) async fn download(&self, path: &str) -> Result<Vec<u8>, ClientError> {
+    /// Makes a call that gives something else than JSON.
+    pub(crate) async fn download<C: Call>(
+        &self,
+        request: &C::Request,
+    ) -> Result<Vec<u8>, ClientError> {
         let limits = (DOWNLOAD_BYTES_MAX, DOWNLOAD_DEADLINE);
-        let (status, bytes) = self
-            .send(Method::POST, path, Bytes::from_static(b"{}"), limits)
-            .await?;
+        let here = Place::default();
+        let (status, bytes) = self.send::<C>(&[], &here, request, limits).await?;
         if status.is_success() {
             return Ok(bytes.into());
         }
-        let reply = self.read(status, &bytes)?;
-        let why = reply.get("data").or_else(|| reply.get("message"));
-        Err(ClientError(
-            why.and_then(Value::as_str)
-                .map_or_else(|| reply.to_string(), str::to_owned),
-        ))
-    }
-
-    async fn json(&self, method: Method, path: &str, body: Bytes) -> Result<Value, ClientError> {
-        let (status, bytes) = self
-            .send(method, path, body, (REPLY_BYTES_MAX, DEADLINE))
-            .await?;
-        let reply = self.read(status, &bytes)?;
-        // A verb that is refused answers in the form of the CloudHSM CLI; what never came to one has
-        // a message.
-        let message = reply.get("message").and_then(Value::as_str);
-        match message.filter(|_| status.is_client_error()) {
-            Some(message) => Err(ClientError(format!("{} answered: {message}", self.url))),
-            None => Ok(reply),
+        let refused = Reply::read::<C>(&bytes).map(Reply::into_result);
+        match refused {
+            Ok(Err(why)) => Err(ClientError(why)),
+            Ok(Ok(_)) | Err(_) => Err(self.foreign(status)),
         }
     }
 
-    fn read(&self, status: StatusCode, bytes: &[u8]) -> Result<Value, ClientError> {
-        serde_json::from_slice(bytes).map_err(|_not_json| {
-            ClientError(format!(
-                "{} answered {status} with something that is not Portcullis's. Is the endpoint \
-                 right?",
-                self.url
-            ))
-        })
+    fn foreign(&self, status: StatusCode) -> ClientError {
+        ClientError(format!(
+            "{} answered {status} with something that is not Portcullis's. Is the endpoint right?",
+            self.url
+        ))
     }
 
-    async fn send(
+    async fn send<C: Call>(
         &self,
-        method: Method,
-        path: &str,
-        body: Bytes,
+        parameters: &[&str],
+        place: &Place,
+        request: &C::Request,
         (bytes_max, deadline): (usize, Duration),
     ) -> Result<(StatusCode, Bytes), ClientError> {
-        let exchange = self.exchange(method, path, body, bytes_max);
+        let body = body::<C>(request)
+            .map_err(|error| ClientError(format!("The request cannot be written: {error}.")))?;
+        let method = match C::ROUTE.method {
+            portcullis_admin::Method::GET => Method::GET,
+            portcullis_admin::Method::POST => Method::POST,
+            portcullis_admin::Method::DELETE => Method::DELETE,
+        };
+        let target = target::<C>(parameters, place);
+        let exchange = self.exchange(method, &target, body.into(), bytes_max);
         tokio::time::timeout(deadline, exchange)
             .await
             .unwrap_or_else(|_elapsed| {
@@ -201,6 +202,20 @@ impl Client {
     }
 }
 
+/// Prints what came of a call; a refusal goes to stderr, with exit code 1.
+pub(crate) fn print_data(reply: Reply<impl Serialize>) -> ExitCode {
+    match reply.into_result() {
+        Ok(data) => {
+            print::json(&json!(data));
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            print::note(&why);
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// What can be done about a certificate that is not believed.
 fn not_believed(error: &io::Error) -> &'static str {
     // rustls tells apart what it says no of by text only.
@@ -214,12 +229,14 @@ fn not_believed(error: &io::Error) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use portcullis_admin::GetStatus;
+
     use super::*;
 
     #[tokio::test]
     async fn an_endpoint_where_nothing_listens_says_how_to_start_one() {
         let client = Client::new("http://127.0.0.1:1", None).unwrap();
-        let error = client.get("/").await.unwrap_err().to_string();
+        let error = client.get::<GetStatus>().await.unwrap_err().to_string();
         assert!(error.contains("portcullis up"), "{error}");
     }
 }

@@ -3,11 +3,13 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use portcullis_loadgen::print;
-use serde_json::{Value, json};
+use portcullis_admin::{
+    AdvanceClock, AdvanceRequest, GetClock, Place, Reply, SetStateChanges, SetTimeScale,
+    StateChangesRequest, TimeScaleRequest,
+};
 
 use crate::args::{Clock, ClockCommand};
-use crate::client::{Client, ClientError};
+use crate::client::{Client, ClientError, print_data};
 
 /// A longer way is gone in several requests, each of which answers in time.
 const STRIDE_SECONDS: u64 = 30 * 24 * 60 * 60;
@@ -15,43 +17,41 @@ const STRIDE_SECONDS: u64 = 30 * 24 * 60 * 60;
 /// Shows or sets the clock.
 pub(crate) async fn run(arguments: &Clock) -> Result<ExitCode, ClientError> {
     let client = Client::of(&arguments.access)?;
+    let here = Place::default();
     let reply = match &arguments.command {
-        ClockCommand::Show => client.get("/_portcullis/clock").await?,
+        ClockCommand::Show => client.call::<GetClock>(&[], &here, &()).await?,
         ClockCommand::Advance { by } => advance(&client, *by).await?,
         ClockCommand::SetScale { scale } => {
-            let body = json!({ "time_scale": scale.get() });
-            client.post("/_portcullis/clock/scale", &body).await?
+            let request = TimeScaleRequest {
+                time_scale: scale.get(),
+            };
+            client.call::<SetTimeScale>(&[], &here, &request).await?
         }
         ClockCommand::SetStateChanges { pace } => {
-            let body = json!({ "state_changes": pace.to_string() });
-            client
-                .post("/_portcullis/clock/state-changes", &body)
-                .await?
+            let request = StateChangesRequest {
+                state_changes: pace.to_string(),
+            };
+            client.call::<SetStateChanges>(&[], &here, &request).await?
         }
     };
-    print::json(reply.get("data").unwrap_or(&reply));
-    Ok(if done(&reply) {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(print_data(reply))
 }
 
-async fn advance(client: &Client, by: Duration) -> Result<Value, ClientError> {
+async fn advance(
+    client: &Client,
+    by: Duration,
+) -> Result<Reply<portcullis_admin::Clock>, ClientError> {
     let mut left = by.as_secs();
     loop {
-        let stride = left.min(STRIDE_SECONDS);
-        let body = json!({ "seconds": stride });
-        let reply = client.post("/_portcullis/clock/advance", &body).await?;
-        left -= stride;
-        if left == 0 || !done(&reply) {
+        let seconds = left.min(STRIDE_SECONDS);
+        let request = AdvanceRequest { seconds };
+        let here = Place::default();
+        let reply = client.call::<AdvanceClock>(&[], &here, &request).await?;
+        left -= seconds;
+        if left == 0 || !reply.is_done() {
             return Ok(reply);
         }
     }
-}
-
-fn done(reply: &Value) -> bool {
-    reply.get("error_code").and_then(Value::as_i64) == Some(0)
 }
 
 /// Reads `90s`, `30m`, `12h`, `7d`.

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
+use portcullis_admin::{Nothing, TakeSnapshot};
 use portcullis_api::HsmId;
 use portcullis_cloudhsm::hsms_on_hosts;
 use portcullis_fleet::{Disks, FoundDisk};
@@ -34,9 +35,6 @@ const MAGIC: &[u8] = b"portcullis snapshot\n";
 /// Raised when the body changes.
 const FORMAT: u32 = 1;
 
-/// What a running Portcullis is asked for.
-const PATH: &str = "/_portcullis/snapshot";
-
 /// Saves or loads.
 pub(crate) async fn run(command: &SnapshotCommand) -> Result<ExitCode, ClientError> {
     match command {
@@ -52,7 +50,10 @@ async fn save(source: &SnapshotSource, file: &Path) -> Result<(), ClientError> {
             let saved = SavedFolder::read(data).map_err(ClientError)?;
             take(&saved.store, saved.disks, &saved.device_key).map_err(ClientError)?
         }
-        None => Zeroizing::new(Client::of(&source.access)?.download(PATH).await?),
+        None => {
+            let client = Client::of(&source.access)?;
+            Zeroizing::new(client.download::<TakeSnapshot>(&Nothing {}).await?)
+        }
     };
     // Whatever came over the wire is a whole snapshot, or is not kept.
     let snapshot =

@@ -3,28 +3,30 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use portcullis_admin::{
+    ClusterStatus, CrashHsm, EnrolHost, EnrolRequest, GetStatus, Host, HostList, HsmStatus,
+    KeyStoreStatus, ListHosts, Place, Reply, RestartHsm, RevokeHost, Status,
+};
 use portcullis_loadgen::print::{self, Columns};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 use tokio::time::Instant;
 
-use crate::args::{Hsm, HsmCommand, Output, Status, Wait};
+use crate::args::{self, Hsm, HsmCommand, Output, Wait};
 use crate::client::{Client, ClientError};
-
-const STATUS: &str = "/_portcullis/status";
-const HOSTS: &str = "/_portcullis/hosts";
 
 /// How often `wait` asks. Short, since state changes take milliseconds by default.
 const WAIT_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Shows key stores, clusters and HSMs.
-pub(crate) async fn status(arguments: &Status) -> Result<ExitCode, ClientError> {
-    let found = Client::of(&arguments.access)?.get(STATUS).await?;
+pub(crate) async fn status(arguments: &args::Status) -> Result<ExitCode, ClientError> {
+    let found = Client::of(&arguments.access)?.get::<GetStatus>().await?;
     match arguments.output {
-        Output::Json => print::json(&found),
+        Output::Json => print::json(&json!(found)),
         Output::Table => {
-            print::table(Columns::Texts, &key_store_rows(&found));
+            print::table(Columns::Texts, &key_store_rows(&found.key_stores));
             print::line("");
-            print::table(Columns::Texts, &hsm_rows(&found));
+            print::table(Columns::Texts, &hsm_rows(&found.clusters));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -36,10 +38,10 @@ pub(crate) async fn wait(arguments: &Wait) -> Result<ExitCode, ClientError> {
     let client = Client::of(&arguments.access)?;
     let deadline = Instant::now() + Duration::from_secs(arguments.timeout);
     loop {
-        let last = match client.get(STATUS).await {
+        let last = match client.get::<GetStatus>().await {
             Ok(found) => match (subject(arguments), &arguments.state) {
                 (Some((kind, name)), Some(state)) => match state_of(&found, kind, name) {
-                    Some(present) if present == *state => return Ok(ExitCode::SUCCESS),
+                    Some(present) if present == state => return Ok(ExitCode::SUCCESS),
                     Some(present) => format!("{name} is {present}"),
                     None => format!("there is no {} {name}", kind.name()),
                 },
@@ -57,65 +59,59 @@ pub(crate) async fn wait(arguments: &Wait) -> Result<ExitCode, ClientError> {
     }
 }
 
-/// Lists, crashes or restarts HSMs.
+/// Lists, crashes or restarts HSMs, and lets hosts in that run some.
 pub(crate) async fn hsm(arguments: &Hsm) -> Result<ExitCode, ClientError> {
     let client = Client::of(&arguments.access)?;
-    let (id, verb) = match &arguments.command {
+    let here = Place::default();
+    match &arguments.command {
         HsmCommand::List { output } => {
-            let found = client.get(STATUS).await?;
+            let Status { clusters, .. } = client.get::<GetStatus>().await?;
             match output {
-                Output::Json => print::json(&json!(list(&found, "clusters"))),
-                Output::Table => print::table(Columns::Texts, &hsm_rows(&found)),
+                Output::Json => print::json(&json!(clusters)),
+                Output::Table => print::table(Columns::Texts, &hsm_rows(&clusters)),
             }
-            return Ok(ExitCode::SUCCESS);
+            Ok(ExitCode::SUCCESS)
         }
         HsmCommand::Hosts { output } => {
-            let reply = client.get(HOSTS).await?;
-            let found = reply.get("data").unwrap_or(&Value::Null);
+            let HostList { hosts } = client.get::<ListHosts>().await?;
             match output {
-                Output::Json => print::json(&json!(list(found, "hosts"))),
-                Output::Table => print::table(Columns::Texts, &host_rows(found)),
+                Output::Json => print::json(&json!(hosts)),
+                Output::Table => print::table(Columns::Texts, &host_rows(&hosts)),
             }
-            return Ok(ExitCode::SUCCESS);
+            Ok(ExitCode::SUCCESS)
         }
         HsmCommand::Enrol { availability_zone } => {
-            let body = json!({ "availability_zone": availability_zone });
-            return Ok(told(&client.post(HOSTS, &body).await?));
+            let request = EnrolRequest {
+                availability_zone: availability_zone.clone(),
+            };
+            let enrolled = client.call::<EnrolHost>(&[], &here, &request).await?;
+            Ok(print_reply(&enrolled))
         }
         HsmCommand::Revoke { host } => {
-            return Ok(told(&client.delete(&format!("{HOSTS}/{host}")).await?));
+            let number = host.to_string();
+            let revoked = client.call::<RevokeHost>(&[&number], &here, &()).await?;
+            Ok(print_reply(&revoked))
         }
-        HsmCommand::Crash { id } => (id, "crash"),
-        HsmCommand::Restart { id } => (id, "restart"),
-        HsmCommand::Serve(_) => return Err(ClientError("A host is no client.".to_owned())),
-    };
-    let reply = client
-        .post(&format!("/_portcullis/hsm/{id}/{verb}"), &json!({}))
-        .await?;
-    Ok(told(&reply))
+        HsmCommand::Crash { id } => {
+            let crashed = client.call::<CrashHsm>(&[id], &here, &()).await?;
+            Ok(print_reply(&crashed))
+        }
+        HsmCommand::Restart { id } => {
+            let restarted = client.call::<RestartHsm>(&[id], &here, &()).await?;
+            Ok(print_reply(&restarted))
+        }
+        HsmCommand::Serve(_) => Err(ClientError("A host is no client.".to_owned())),
+    }
 }
 
 /// Prints what was answered; success when it was done.
-fn told(reply: &Value) -> ExitCode {
-    print::json(reply);
-    if reply.get("error_code").and_then(Value::as_i64) == Some(0) {
+fn print_reply(reply: &Reply<impl Serialize>) -> ExitCode {
+    print::json(&json!(reply));
+    if reply.is_done() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     }
-}
-
-fn list<'a>(of: &'a Value, member: &str) -> &'a [Value] {
-    of.get(member)
-        .and_then(Value::as_array)
-        .map_or(&[], Vec::as_slice)
-}
-
-fn text(of: &Value, member: &str) -> String {
-    of.get(member)
-        .and_then(Value::as_str)
-        .unwrap_or("-")
-        .to_owned()
 }
 
 /// What has a state to wait for.
@@ -148,19 +144,29 @@ fn subject(arguments: &Wait) -> Option<(Kind, &str)> {
     given.next()
 }
 
-fn state_of(found: &Value, kind: Kind, name: &str) -> Option<String> {
-    let clusters = list(found, "clusters").iter();
-    let mut entries: Box<dyn Iterator<Item = &Value>> = match kind {
-        Kind::KeyStore => Box::new(list(found, "key_stores").iter()),
-        Kind::Cluster => Box::new(clusters),
-        Kind::Hsm => Box::new(clusters.flat_map(|cluster| list(cluster, "hsms"))),
-    };
-    entries
-        .find(|entry| text(entry, "id") == name || text(entry, "name") == name)
-        .map(|entry| text(entry, "state"))
+fn state_of<'a>(found: &'a Status, kind: Kind, name: &str) -> Option<&'a str> {
+    let mut key_stores = found.key_stores.iter();
+    let mut clusters = found.clusters.iter();
+    match kind {
+        Kind::KeyStore => key_stores
+            .find(|store| store.id == name || store.name == name)
+            .map(|store| store.state.as_str()),
+        Kind::Cluster => clusters
+            .find(|cluster| cluster.id == name)
+            .map(|cluster| cluster.state.as_str()),
+        Kind::Hsm => clusters
+            .flat_map(|cluster| &cluster.hsms)
+            .find(|hsm| hsm.id == name)
+            .map(|hsm| hsm.state.as_str()),
+    }
 }
 
-fn key_store_rows(found: &Value) -> Vec<Vec<String>> {
+/// A cell of a table for what there may be.
+fn cell(value: Option<&impl ToString>) -> String {
+    value.map_or_else(|| "-".to_owned(), ToString::to_string)
+}
+
+fn key_store_rows(key_stores: &[KeyStoreStatus]) -> Vec<Vec<String>> {
     let heading = [
         "KEY STORE",
         "NAME",
@@ -170,76 +176,105 @@ fn key_store_rows(found: &Value) -> Vec<Vec<String>> {
         "ACCOUNT",
         "REGION",
     ];
+    let row = |store: &KeyStoreStatus| {
+        vec![
+            store.id.clone(),
+            store.name.clone(),
+            store.state.clone(),
+            cell(store.error_code.as_ref()),
+            store.cluster_id.clone(),
+            store.account.clone(),
+            store.region.clone(),
+        ]
+    };
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
-    for entry in list(found, "key_stores") {
-        let members = [
-            "id",
-            "name",
-            "state",
-            "error_code",
-            "cluster_id",
-            "account",
-            "region",
-        ];
-        rows.push(members.map(|member| text(entry, member)).to_vec());
-    }
+    rows.extend(key_stores.iter().map(row));
     rows
 }
 
-fn host_rows(found: &Value) -> Vec<Vec<String>> {
+fn host_rows(hosts: &[Host]) -> Vec<Vec<String>> {
     let heading = ["HOST", "ZONE", "STATE", "HSM", "CLUSTER", "ADDRESS"];
+    let row = |host: &Host| {
+        vec![
+            host.host.to_string(),
+            host.availability_zone.clone(),
+            host.state.name().to_owned(),
+            cell(host.hsm.as_ref()),
+            cell(host.cluster.as_ref()),
+            cell(host.address.as_ref()),
+        ]
+    };
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
-    for host in list(found, "hosts") {
-        let number = host
-            .get("host")
-            .map_or_else(|| "-".into(), Value::to_string);
-        let members = ["availability_zone", "state", "hsm", "cluster", "address"];
-        let cells = members.map(|member| text(host, member));
-        rows.push([vec![number], cells.to_vec()].concat());
-    }
+    rows.extend(hosts.iter().map(row));
     rows
 }
 
-fn hsm_rows(found: &Value) -> Vec<Vec<String>> {
+fn hsm_rows(clusters: &[ClusterStatus]) -> Vec<Vec<String>> {
     let heading = ["CLUSTER", "STATE", "HSM", "ZONE", "HSM STATE", "ADDRESS"];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
-    for cluster in list(found, "clusters") {
-        let (id, state) = (text(cluster, "id"), text(cluster, "state"));
-        let hsms = list(cluster, "hsms");
+    for cluster in clusters {
+        let of_hsm = |hsm: &HsmStatus| {
+            let address = cell(hsm.address.as_ref());
+            let zone = hsm.availability_zone.clone();
+            [hsm.id.clone(), zone, hsm.state.clone(), address]
+        };
+        let mut hsms: Vec<[String; 4]> = cluster.hsms.iter().map(of_hsm).collect();
         if hsms.is_empty() {
-            rows.push(vec![
-                id.clone(),
-                state.clone(),
-                "-".into(),
-                "-".into(),
-                "-".into(),
-                "-".into(),
-            ]);
+            hsms.push(["-"; 4].map(str::to_owned));
         }
-        for hsm in hsms {
-            let of_hsm = ["id", "availability_zone", "state", "address"];
-            let cells = of_hsm.map(|member| text(hsm, member));
-            rows.push([vec![id.clone(), state.clone()], cells.to_vec()].concat());
-        }
+        let of_cluster = [cluster.id.clone(), cluster.state.clone()];
+        rows.extend(hsms.iter().map(|hsm| [&of_cluster[..], hsm].concat()));
     }
     rows
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use portcullis_admin::Defaults;
+
     use super::*;
+
+    fn cluster(id: &str, state: &str, hsms: Vec<HsmStatus>) -> ClusterStatus {
+        ClusterStatus {
+            id: id.to_owned(),
+            state: state.to_owned(),
+            account: "111122223333".to_owned(),
+            region: "us-east-1".to_owned(),
+            hsms,
+        }
+    }
 
     #[test]
     fn a_key_store_is_found_by_name_and_id_and_a_cluster_and_an_hsm_by_id() {
-        let found = json!({
-            "key_stores": [{"id": "cks-1", "name": "Keys", "state": "FAILED"}],
-            "clusters": [
-                {"id": "cluster-1", "state": "UNINITIALIZED", "hsms": []},
-                {"id": "cluster-2", "state": "ACTIVE", "hsms": [
-                    {"id": "hsm-1", "state": "CREATE_IN_PROGRESS"},
-                ]},
+        let hsm = HsmStatus {
+            id: "hsm-1".to_owned(),
+            availability_zone: "us-east-1a".to_owned(),
+            state: "CREATE_IN_PROGRESS".to_owned(),
+            address: None,
+        };
+        let store = KeyStoreStatus {
+            id: "cks-1".to_owned(),
+            name: "Keys".to_owned(),
+            state: "FAILED".to_owned(),
+            error_code: None,
+            cluster_id: "cluster-2".to_owned(),
+            account: "111122223333".to_owned(),
+            region: "us-east-1".to_owned(),
+        };
+        let found = Status {
+            key_stores: vec![store],
+            clusters: vec![
+                cluster("cluster-1", "UNINITIALIZED", Vec::new()),
+                cluster("cluster-2", "ACTIVE", vec![hsm]),
             ],
-        });
+            subnets: BTreeMap::new(),
+            defaults: Defaults {
+                account: "111122223333".to_owned(),
+                region: "us-east-1".to_owned(),
+            },
+        };
         for (kind, name, state) in [
             (Kind::KeyStore, "Keys", Some("FAILED")),
             (Kind::KeyStore, "cks-1", Some("FAILED")),
@@ -249,13 +284,13 @@ mod tests {
             (Kind::Cluster, "hsm-1", None),
             (Kind::Hsm, "hsm-1", Some("CREATE_IN_PROGRESS")),
         ] {
-            assert_eq!(state_of(&found, kind, name).as_deref(), state, "{name}");
+            assert_eq!(state_of(&found, kind, name), state, "{name}");
         }
     }
 
     #[test]
     fn a_cluster_without_hsms_still_has_a_row() {
-        let found = json!({"clusters": [{"id": "cluster-x", "state": "ACTIVE", "hsms": []}]});
+        let found = [cluster("cluster-x", "ACTIVE", Vec::new())];
         assert_eq!(hsm_rows(&found).len(), 2);
     }
 }

@@ -7,15 +7,18 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
-use portcullis_admin::{Direction, FaultField, FaultKind, FaultOrder};
+use portcullis_admin::{
+    ClearFaults, Direction, Fault, FaultField, FaultKind, FaultList, FaultOrder, InjectFault,
+    ListFaults, Place, UndoFault,
+};
 use portcullis_api::{ClusterId, HsmId};
 use portcullis_loadgen::print::{self, Columns};
 use portcullis_loadgen::{Access, Credentials, RehearseArguments, parse_duration};
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::args::Output;
-use crate::client::{Client, ClientError};
+use crate::client::{Client, ClientError, print_data};
 
 /// `portcullis chaos`.
 #[derive(Debug, Args)]
@@ -127,26 +130,34 @@ pub(crate) fn run(arguments: Chaos) -> Result<ExitCode, ClientError> {
 
 async fn ask(arguments: Chaos) -> Result<ExitCode, ClientError> {
     let client = Client::of(&arguments.access)?;
-    let reply = match &arguments.command {
-        Verb::Inject(order) => client.post(&order.path(), &json!(order.order())).await?,
-        Verb::Undo { id } => client.delete(&format!("{PATH}/{id}")).await?,
-        Verb::Clear => client.delete(PATH).await?,
-        Verb::List { .. } | Verb::Run(_) => client.get(PATH).await?,
-    };
-    let data = reply.get("data").unwrap_or(&Value::Null);
-    if reply.get("error_code").and_then(Value::as_i64) != Some(0) {
-        print::note(
-            data.as_str()
-                .unwrap_or("Portcullis refused it without a reason."),
-        );
-        return Ok(ExitCode::FAILURE);
+    let here = Place::default();
+    match &arguments.command {
+        Verb::Inject(order) => {
+            let (place, order) = (order.scope(), order.order());
+            let injected = client.call::<InjectFault>(&[], &place, &order).await?;
+            Ok(print_data(injected))
+        }
+        Verb::Undo { id } => {
+            let undone = client.call::<UndoFault>(&[id], &here, &()).await?;
+            Ok(print_data(undone))
+        }
+        Verb::Clear => Ok(print_data(
+            client.call::<ClearFaults>(&[], &here, &()).await?,
+        )),
+        Verb::List {
+            output: Output::Json,
+        } => Ok(print_data(
+            client.call::<ListFaults>(&[], &here, &()).await?,
+        )),
+        Verb::List {
+            output: Output::Table,
+        } => {
+            let FaultList { faults } = client.get::<ListFaults>().await?;
+            print::table(Columns::Texts, &rows(&faults));
+            Ok(ExitCode::SUCCESS)
+        }
+        Verb::Run(_) => Err(ClientError("A rehearsal is no call.".to_owned())),
     }
-    if matches!(arguments.command, Verb::List { output } if output == Output::Table) {
-        print::table(Columns::Texts, &rows(data));
-    } else {
-        print::json(data);
-    }
-    Ok(ExitCode::SUCCESS)
 }
 
 fn rehearse(run: Run, access: Access) -> Result<ExitCode, ClientError> {
@@ -161,8 +172,6 @@ fn rehearse(run: Run, access: Access) -> Result<ExitCode, ClientError> {
     };
     Ok(portcullis_loadgen::rehearse(&script, &arguments))
 }
-
-const PATH: &str = "/_portcullis/chaos";
 
 impl Order {
     fn order(&self) -> FaultOrder {
@@ -179,13 +188,11 @@ impl Order {
         }
     }
 
-    fn path(&self) -> String {
-        let named = [("account", &self.account), ("region", &self.region)];
-        let query: Vec<String> = named
-            .iter()
-            .filter_map(|(name, value)| Some(format!("{name}={}", value.as_ref()?)))
-            .collect();
-        format!("{PATH}?{}", query.join("&"))
+    fn scope(&self) -> Place {
+        Place {
+            account: self.account.clone(),
+            region: self.region.clone(),
+        }
     }
 }
 
@@ -228,7 +235,7 @@ fn named<T: DeserializeOwned>(name: String) -> Result<T, serde_json::Error> {
     serde_json::from_value(json!(name))
 }
 
-fn rows(data: &Value) -> Vec<Vec<String>> {
+fn rows(faults: &[Fault]) -> Vec<Vec<String>> {
     let heading = [
         "FAULT",
         "KIND",
@@ -238,41 +245,38 @@ fn rows(data: &Value) -> Vec<Vec<String>> {
         "SECONDS LEFT",
         "UNDO",
     ];
+    let row = |fault: &Fault| {
+        let left = fault.left_ms.map(|left| (left / 1000).to_string());
+        vec![
+            fault.id.clone(),
+            fault.kind.to_string(),
+            fault.place.clone(),
+            how(fault),
+            fault.hsms.len().to_string(),
+            left.unwrap_or_else(|| "-".to_owned()),
+            if fault.undoable { "yes" } else { "no" }.to_owned(),
+        ]
+    };
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
-    let faults = data.get("faults").and_then(Value::as_array);
-    for fault in faults.into_iter().flatten() {
-        let text = |name: &str| fault.get(name).and_then(Value::as_str).unwrap_or("-");
-        let number = |name: &str| fault.get(name).and_then(Value::as_u64);
-        let how = [
-            fault
-                .get("direction")
-                .and_then(Value::as_str)
-                .map(str::to_owned),
-            number("delay_ms").map(|it| format!("{it}ms")),
-            number("percent").map(|it| format!("{it}%")),
-        ];
-        let how: Vec<String> = how.into_iter().flatten().collect();
-        let hsms = fault
-            .get("hsms")
-            .and_then(Value::as_array)
-            .map_or(0, Vec::len);
-        let left = number("left_ms").map_or_else(|| "-".to_owned(), |it| (it / 1000).to_string());
-        let undoable = fault.get("undoable").and_then(Value::as_bool) == Some(true);
-        rows.push(vec![
-            text("id").to_owned(),
-            text("kind").to_owned(),
-            text("place").to_owned(),
-            how.join(" "),
-            hsms.to_string(),
-            left,
-            if undoable { "yes" } else { "no" }.to_owned(),
-        ]);
-    }
+    rows.extend(faults.iter().map(row));
     rows
+}
+
+/// What was given beside the kind and the place.
+fn how(fault: &Fault) -> String {
+    let parts = [
+        fault.direction.map(|direction| direction.name().to_owned()),
+        fault.delay_ms.map(|delay| format!("{delay}ms")),
+        fault.percent.map(|percent| format!("{percent}%")),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    parts.join(" ")
 }
 
 #[cfg(test)]
 mod tests {
+    use portcullis_admin::target;
+
     use super::*;
 
     #[test]
@@ -289,7 +293,8 @@ mod tests {
             account: None,
             region: Some("eu-west-1".to_owned()),
         };
-        assert_eq!(order.path(), "/_portcullis/chaos?region=eu-west-1");
+        let target = target::<InjectFault>(&[], &order.scope());
+        assert_eq!(target, "/_portcullis/chaos?region=eu-west-1");
         let expected = json!({ "kind": "fill-disk", "zone": "us-east-1a", "duration_ms": 2000 });
         assert_eq!(json!(order.order()), expected);
     }
@@ -299,16 +304,27 @@ mod tests {
         for kind in FaultKind::ALL {
             assert_eq!(named::<FaultKind>(kind.to_string()).unwrap(), *kind);
         }
-        for direction in ["to-hsm", "from-hsm", "both"] {
-            named::<Direction>(direction.to_owned()).unwrap();
+        for name in ["to-hsm", "from-hsm", "both"] {
+            assert_eq!(named::<Direction>(name.to_owned()).unwrap().name(), name);
         }
     }
 
     #[test]
     fn a_fault_without_an_end_has_no_seconds_left() {
-        let faults = json!({ "faults": [{ "id": "fault-1", "kind": "hang", "undoable": true }] });
-        let rows = rows(&faults);
+        let fault = Fault {
+            id: "fault-1".to_owned(),
+            kind: FaultKind::Hang,
+            place: "us-east-1a".to_owned(),
+            direction: None,
+            delay_ms: None,
+            percent: None,
+            hsms: Vec::new(),
+            since_ms: 0,
+            left_ms: None,
+            undoable: true,
+        };
+        let rows = rows(&[fault]);
         let row: Vec<&str> = rows[1].iter().map(String::as_str).collect();
-        assert_eq!(row, ["fault-1", "hang", "-", "", "0", "-", "yes"]);
+        assert_eq!(row, ["fault-1", "hang", "us-east-1a", "", "0", "-", "yes"]);
     }
 }

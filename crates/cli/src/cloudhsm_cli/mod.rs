@@ -1,6 +1,6 @@
 //! The CloudHSM CLI's verbs, flags and JSON, against a running Portcullis.
 //!
-//! `verbs` has what can be typed, `request` what each verb asks of the admin API, `session` under
+//! `verbs` has what can be typed, `request` what verbs about keys ask of the admin API, `session` under
 //! whose login, `prompt` the interactive mode.
 
 #[cfg(test)]
@@ -16,15 +16,20 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use portcullis_admin::{
+    ActivateCluster, ActivateRequest, Call, ChangePassword, CreateUser, DeleteHsmKey, DeleteUser,
+    GenerateHsmKey, GetHsmInfo, KeyFilter, KeyListRequest, ListHsmKeys, ListUsers, LoginRequest,
+    ReplicateHsmKey, ReplicateRequest, Reply, Secret, SetHsmKeyAttribute, ShareHsmKey,
+    UnshareHsmKey, UnwrapHsmKey, UserPasswordRequest, UserRequest, WrapHsmKey,
+};
 use portcullis_loadgen::{Access, print};
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use self::input::Input;
 use self::place::Place;
-use self::request::{Request, check_approval, not_there};
+use self::request::{check_approval, not_there};
 use self::session::{Sessions, Side};
-use self::verbs::{ClusterVerb, Credentials, KeyVerb, Password, UserVerb, Verb};
+use self::verbs::{ClusterVerb, Credentials, KeyVerb, UserVerb, Verb, WrapVerb};
 use crate::client::{Client, ClientError};
 
 /// `portcullis cloudhsm-cli`.
@@ -86,13 +91,40 @@ pub(crate) async fn run(arguments: CloudHsmCli) -> Result<ExitCode, ClientError>
         prompt::run(&mut cli).await?;
         return Ok(ExitCode::SUCCESS);
     };
-    let reply = cli.carry_out(*verb, None).await?;
-    print_reply(&reply);
-    Ok(if succeeded(&reply) {
+    let reply = replied(cli.carry_out(*verb, None).await)?;
+    print::json(&reply);
+    Ok(if reply.is_done() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Why nothing came of a verb.
+#[derive(Debug)]
+enum Failed {
+    /// Portcullis or this program refuses it, which is printed as its reply.
+    Refused(String),
+    /// There is no reply.
+    NoReply(ClientError),
+}
+
+impl From<ClientError> for Failed {
+    fn from(error: ClientError) -> Self {
+        Self::NoReply(error)
+    }
+}
+
+/// What is printed of a verb: its reply in the form of the CloudHSM CLI, with the members of its data
+/// in the order of their names.
+type Printed = Reply<Value>;
+
+fn replied(outcome: Result<Value, Failed>) -> Result<Printed, ClientError> {
+    match outcome {
+        Ok(data) => Ok(Reply::Done(data)),
+        Err(Failed::Refused(why)) => Ok(Reply::Refused(why)),
+        Err(Failed::NoReply(error)) => Err(error),
+    }
 }
 
 /// A person, or a script, with the CloudHSM CLI before it.
@@ -107,11 +139,7 @@ struct Cli {
 }
 
 impl Cli {
-    async fn carry_out(
-        &mut self,
-        verb: Verb,
-        cluster: Option<String>,
-    ) -> Result<Value, ClientError> {
+    async fn carry_out(&mut self, verb: Verb, cluster: Option<String>) -> Result<Value, Failed> {
         if let Verb::Key(KeyVerb::Replicate {
             filter,
             source_cluster_id,
@@ -120,96 +148,158 @@ impl Cli {
         {
             let source = self.place(source_cluster_id);
             let destination = self.place(destination_cluster_id);
-            return self.replicate(&source, &destination, &filter).await;
+            return self.replicate(&source, &destination, filter).await;
         }
-        let Some(cluster) = cluster.or_else(|| self.cluster.clone()) else {
-            return Ok(failure(
-                "No cluster is named. Give --cluster-id, or set CLOUDHSM_CLUSTER_ID.",
-            ));
-        };
+        let none =
+            || refused("No cluster is named. Give --cluster-id, or set CLOUDHSM_CLUSTER_ID.");
+        let cluster = cluster.or_else(|| self.cluster.clone()).ok_or_else(none)?;
         let place = self.place(cluster);
         match verb {
             Verb::Cluster(verb) => self.on_cluster(&place, verb).await,
-            Verb::Login(credentials) => match self.complete(credentials, Confirm::No).await {
-                Ok(body) => self.sessions.log_in(&place, body).await,
-                Err(reply) => Ok(reply),
-            },
-            Verb::Logout => self.sessions.log_out(&place).await,
+            Verb::Login(credentials) => {
+                let password = self.password(credentials.password, Confirm::No).await?;
+                let login = LoginRequest {
+                    username: credentials.user.username,
+                    role: credentials.user.role.into(),
+                    password,
+                };
+                Ok(json!(self.sessions.log_in(&place, login).await?))
+            }
+            Verb::Logout => Ok(json!(self.sessions.log_out(&place).await?)),
             Verb::User(verb) => self.on_users(&place, verb).await,
-            Verb::Key(verb) => match request::of_key(verb) {
-                Ok(request) => self.under_session(&place, request).await,
-                Err(why) => Ok(failure(&why)),
-            },
-            Verb::Crypto(_) => Ok(failure(&not_there("crypto"))),
-            Verb::Quorum(_) => Ok(failure(&not_there("quorum"))),
+            Verb::Key(verb) => self.on_keys(&place, verb).await,
+            Verb::Crypto(_) => Err(not_there("crypto")),
+            Verb::Quorum(_) => Err(not_there("quorum")),
         }
     }
 
-    async fn on_cluster(&mut self, place: &Place, verb: ClusterVerb) -> Result<Value, ClientError> {
+    async fn on_cluster(&mut self, place: &Place, verb: ClusterVerb) -> Result<Value, Failed> {
         match verb {
             ClusterVerb::Activate { password } => {
-                match self.password(password, Confirm::Yes).await {
-                    Ok(password) => {
-                        let body = json!({ "password": password });
-                        place.post("activate", body).await
-                    }
-                    Err(reply) => Ok(reply),
-                }
+                let password = self.password(password, Confirm::Yes).await?;
+                let request = ActivateRequest { password };
+                Ok(json!(place.call::<ActivateCluster>(&request).await?))
             }
-            ClusterVerb::HsmInfo => place.get("hsm-info").await,
-            ClusterVerb::Mtls(_) => Ok(failure(&not_there("cluster mtls"))),
+            ClusterVerb::HsmInfo => Ok(json!(place.call::<GetHsmInfo>(&()).await?)),
+            ClusterVerb::Mtls(_) => Err(not_there("cluster mtls")),
         }
     }
 
-    async fn on_users(&mut self, place: &Place, verb: UserVerb) -> Result<Value, ClientError> {
-        let (path, credentials, approval) = match verb {
-            UserVerb::List => return place.get("users").await,
+    async fn on_users(&mut self, place: &Place, verb: UserVerb) -> Result<Value, Failed> {
+        match verb {
+            UserVerb::List => Ok(json!(place.call::<ListUsers>(&()).await?)),
             UserVerb::Delete { user, approval } => {
-                if let Err(why) = check_approval(&approval) {
-                    return Ok(failure(&why));
-                }
-                let body = json!({ "username": user.username, "role": user.role.as_str() });
-                let request = Request::new("users/delete", body);
-                return self.under_session(place, request).await;
+                check_approval(&approval)?;
+                let request = |token| UserRequest {
+                    token,
+                    username: user.username,
+                    role: user.role.into(),
+                };
+                self.under_session::<DeleteUser>(place, request).await
             }
             UserVerb::Create {
                 credentials,
                 approval,
-            } => ("users", credentials, approval),
+            } => {
+                check_approval(&approval)?;
+                let request = self.user_and_password(credentials).await?;
+                self.under_session::<CreateUser>(place, request).await
+            }
             UserVerb::ChangePassword {
                 credentials,
                 approval,
                 deregister_mfa: _,
                 deregister_quorum: _,
-            } => ("users/change-password", credentials, approval),
-            UserVerb::ChangeMfa(_) => return Ok(failure(&not_there("user change-mfa"))),
-            UserVerb::ChangeQuorum(_) => return Ok(failure(&not_there("user change-quorum"))),
-            UserVerb::Replicate(_) => return Ok(failure(&not_there("user replicate"))),
-        };
-        if let Err(why) = check_approval(&approval) {
-            return Ok(failure(&why));
-        }
-        match self.complete(credentials, Confirm::Yes).await {
-            Ok(body) => self.under_session(place, Request::new(path, body)).await,
-            Err(reply) => Ok(reply),
+            } => {
+                check_approval(&approval)?;
+                let request = self.user_and_password(credentials).await?;
+                self.under_session::<ChangePassword>(place, request).await
+            }
+            UserVerb::ChangeMfa(_) => Err(not_there("user change-mfa")),
+            UserVerb::ChangeQuorum(_) => Err(not_there("user change-quorum")),
+            UserVerb::Replicate(_) => Err(not_there("user replicate")),
         }
     }
 
-    async fn under_session(&self, place: &Place, request: Request) -> Result<Value, ClientError> {
-        let lease = match self.sessions.lease(place, Side::Here).await? {
-            Ok(lease) => lease,
-            Err(reply) => return Ok(reply),
-        };
-        let mut body = request.body;
-        set(&mut body, "token", lease.token.clone().into());
-        let reply = place.post(request.path, body).await;
+    async fn on_keys(&self, place: &Place, verb: KeyVerb) -> Result<Value, Failed> {
+        match verb {
+            KeyVerb::List {
+                filter,
+                max_items,
+                starting_token,
+                verbose,
+            } => {
+                let request = |token| KeyListRequest {
+                    token,
+                    filter,
+                    max_items: usize::try_from(max_items.get()).ok(),
+                    starting_token,
+                    verbose,
+                };
+                self.under_session::<ListHsmKeys>(place, request).await
+            }
+            KeyVerb::Delete(key) => {
+                let filter = request::one_key(key)?;
+                let request = |token| KeyFilter { token, filter };
+                self.under_session::<DeleteHsmKey>(place, request).await
+            }
+            KeyVerb::GenerateSymmetric(verb) => {
+                let request = request::generate(verb)?;
+                self.under_session::<GenerateHsmKey>(place, request).await
+            }
+            KeyVerb::Share(sharing) => {
+                let request = request::share(sharing)?;
+                self.under_session::<ShareHsmKey>(place, request).await
+            }
+            KeyVerb::Unshare(sharing) => {
+                let request = request::share(sharing)?;
+                self.under_session::<UnshareHsmKey>(place, request).await
+            }
+            KeyVerb::SetAttribute { key, name, value } => {
+                let request = request::set_attribute(key, name, &value)?;
+                self.under_session::<SetHsmKeyAttribute>(place, request)
+                    .await
+            }
+            KeyVerb::Wrap(verb) => self.wrap(place, verb).await,
+            KeyVerb::Unwrap(verb) => {
+                let request = request::unwrap(verb)?;
+                self.under_session::<UnwrapHsmKey>(place, request).await
+            }
+            KeyVerb::Replicate { .. } => Err(not_there("key replicate under one session")),
+            KeyVerb::GenerateAsymmetricPair(_) => Err(not_there("key generate-asymmetric-pair")),
+            KeyVerb::GenerateFile(_) => Err(not_there("key generate-file")),
+            KeyVerb::Import(_) => Err(not_there("key import")),
+        }
+    }
+
+    /// `key wrap …`, which saves the wrapped key too if that is wanted.
+    async fn wrap(&self, place: &Place, verb: WrapVerb) -> Result<Value, Failed> {
+        let (path, request) = request::wrap(verb)?;
+        let wrapped = self.ask::<WrapHsmKey>(place, request).await?;
+        if let Some(path) = path {
+            request::save(&wrapped, &path)?;
+        }
+        Ok(json!(wrapped))
+    }
+
+    /// Makes a call that needs the token of a session; gives what is printed of it.
+    async fn under_session<C: Call>(
+        &self,
+        place: &Place,
+        request: impl FnOnce(Secret) -> C::Request,
+    ) -> Result<Value, Failed> {
+        Ok(json!(self.ask::<C>(place, request).await?))
+    }
+
+    async fn ask<C: Call>(
+        &self,
+        place: &Place,
+        request: impl FnOnce(Secret) -> C::Request,
+    ) -> Result<C::Reply, Failed> {
+        let lease = self.sessions.lease(place, Side::Here).await?;
+        let reply = place.call::<C>(&request(lease.token.clone())).await;
         Sessions::release(place, lease).await?;
-        let reply = reply?;
-        let saved = request.save_to.map(|path| request::save(&reply, &path));
-        Ok(match saved {
-            Some(Err(why)) => failure(&why),
-            Some(Ok(())) | None => reply,
-        })
+        reply
     }
 
     /// `key replicate`, under a session on each of two clusters.
@@ -217,53 +307,51 @@ impl Cli {
         &self,
         source: &Place,
         destination: &Place,
-        filter: &[String],
-    ) -> Result<Value, ClientError> {
-        let here = match self.sessions.lease(source, Side::Here).await? {
-            Ok(lease) => lease,
-            Err(reply) => return Ok(reply),
-        };
-        let reply = match self.sessions.lease(destination, Side::Destination).await? {
+        filter: Vec<String>,
+    ) -> Result<Value, Failed> {
+        let here = self.sessions.lease(source, Side::Here).await?;
+        let token = here.token.clone();
+        let reply = match self.sessions.lease(destination, Side::Destination).await {
             Ok(there) => {
-                let body = json!({
-                    "token": here.token,
-                    "destination_token": there.token,
-                    "filter": filter,
-                });
-                let reply = source.post("keys/replicate", body).await;
+                let request = ReplicateRequest {
+                    token,
+                    destination_token: there.token.clone(),
+                    filter,
+                };
+                let reply = source.call::<ReplicateHsmKey>(&request).await;
                 Sessions::release(destination, there).await?;
                 reply
             }
-            Err(reply) => Ok(reply),
+            Err(failed) => Err(failed),
         };
         Sessions::release(source, here).await?;
-        reply
+        Ok(json!(reply?))
     }
 
-    /// The body of a verb that takes a user and a password, which is asked for if need be.
-    async fn complete(
+    /// A user and a password, which is asked for if need be.
+    async fn user_and_password(
         &mut self,
         credentials: Credentials,
-        confirm: Confirm,
-    ) -> Result<Value, Value> {
+    ) -> Result<impl FnOnce(Secret) -> UserPasswordRequest + use<>, Failed> {
         let user = credentials.user;
-        let password = self.password(credentials.password, confirm).await?;
-        Ok(json!({
-            "username": user.username,
-            "role": user.role.as_str(),
-            "password": password,
-        }))
+        let password = self.password(credentials.password, Confirm::Yes).await?;
+        Ok(move |token| UserPasswordRequest {
+            token,
+            username: user.username,
+            role: user.role.into(),
+            password,
+        })
     }
 
     async fn password(
         &mut self,
-        given: Option<Password>,
+        given: Option<Secret>,
         confirm: Confirm,
-    ) -> Result<String, Value> {
-        if let Some(Password(password)) = given {
+    ) -> Result<Secret, Failed> {
+        if let Some(password) = given {
             return Ok(password);
         }
-        let none = || failure("No password was given. Type one, or give --password.");
+        let none = || refused("No password was given. Type one, or give --password.");
         let input = self.input();
         let password = input.password("Enter password:\n").await.ok_or_else(none)?;
         if confirm == Confirm::Yes {
@@ -272,12 +360,12 @@ impl Cli {
                 .await
                 .ok_or_else(none)?;
             if again != password {
-                return Err(failure(
+                return Err(refused(
                     "The two passwords differ. Type the same one twice.",
                 ));
             }
         }
-        Ok(password)
+        Ok(Secret::new(password))
     }
 
     fn input(&mut self) -> &mut Input {
@@ -296,7 +384,11 @@ impl Cli {
     async fn log_out_everywhere(&mut self) -> Result<(), ClientError> {
         for cluster in self.sessions.open_clusters() {
             let place = self.place(cluster);
-            self.sessions.log_out(&place).await?;
+            match self.sessions.log_out(&place).await {
+                // A session that has ended by itself needs no logout.
+                Ok(_) | Err(Failed::Refused(_)) => {}
+                Err(Failed::NoReply(error)) => return Err(error),
+            }
         }
         Ok(())
     }
@@ -318,33 +410,7 @@ enum Confirm {
     Yes,
 }
 
-/// Prints a reply with its code first, as the CloudHSM CLI does.
-fn print_reply(reply: &Value) {
-    #[derive(Serialize)]
-    struct InOrder<'a> {
-        error_code: &'a Value,
-        data: &'a Value,
-    }
-    let (Some(error_code), Some(data)) = (reply.get("error_code"), reply.get("data")) else {
-        return print::json(reply);
-    };
-    match serde_json::to_string_pretty(&InOrder { error_code, data }) {
-        Ok(text) => print::line(&text),
-        Err(_) => print::json(reply),
-    }
-}
-
-/// A reply of this program's own.
-fn failure(why: &str) -> Value {
-    json!({ "error_code": 1, "data": why })
-}
-
-fn succeeded(reply: &Value) -> bool {
-    reply.get("error_code").and_then(Value::as_i64) == Some(0)
-}
-
-fn set(body: &mut Value, member: &str, value: Value) {
-    if let Some(object) = body.as_object_mut() {
-        object.insert(member.to_owned(), value);
-    }
+/// A refusal of this program's own.
+fn refused(why: &str) -> Failed {
+    Failed::Refused(why.to_owned())
 }

@@ -1,6 +1,7 @@
-use serde_json::Value;
+use portcullis_admin::{self as api, Call};
 
-use crate::client::{Client, ClientError};
+use super::Failed;
+use crate::client::Client;
 
 /// A cluster of a running Portcullis.
 #[derive(Debug, Clone)]
@@ -12,23 +13,14 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub(super) async fn get(&self, verb: &str) -> Result<Value, ClientError> {
-        self.client.get(&self.path(verb)).await
-    }
-
-    pub(super) async fn post(&self, verb: &str, body: Value) -> Result<Value, ClientError> {
-        self.client.post(&self.path(verb), &body).await
-    }
-
-    fn path(&self, verb: &str) -> String {
-        let mut path = format!("/_portcullis/cloudhsm/{}/{verb}", self.cluster);
-        let mut separator = '?';
-        for (name, value) in [("account", &self.account), ("region", &self.region)] {
-            if let Some(value) = value {
-                path.push_str(&format!("{separator}{name}={value}"));
-                separator = '&';
-            }
-        }
-        path
+    /// Makes a call about the cluster.
+    pub(super) async fn call<C: Call>(&self, request: &C::Request) -> Result<C::Reply, Failed> {
+        let place = api::Place {
+            account: self.account.clone(),
+            region: self.region.clone(),
+        };
+        let parameters = [self.cluster.as_str()];
+        let reply = self.client.call::<C>(&parameters, &place, request).await?;
+        reply.into_result().map_err(Failed::Refused)
     }
 }

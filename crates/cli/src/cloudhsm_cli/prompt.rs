@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use portcullis_loadgen::print;
 
 use super::verbs::Verb;
-use super::{Cli, print_reply};
+use super::{Cli, replied};
 use crate::client::ClientError;
 
 /// The verbs of the CloudHSM CLI; `help VERB` explains one
@@ -52,8 +52,8 @@ pub(super) async fn run(cli: &mut Cli) -> Result<(), ClientError> {
             Ok(Line {
                 cluster_id,
                 verb: LineVerb::Verb(verb),
-            }) => match cli.carry_out(*verb, cluster_id).await {
-                Ok(reply) => print_reply(&reply),
+            }) => match replied(cli.carry_out(*verb, cluster_id).await) {
+                Ok(reply) => print::json(&reply),
                 // The next line may be answered again.
                 Err(error) => print::note(&error.0),
             },

@@ -1,108 +1,80 @@
-//! What each verb asks of the admin API.
+//! What verbs about keys ask of the admin API: requests that want for the token of a session.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base64_simd::STANDARD;
-use serde_json::{Value, json};
-
-use super::set;
-use super::verbs::{
-    Approval, Gcm, GenerateVerb, KeyVerb, NewKey, OneKey, Sharing, Unwrap, UnwrapVerb, Wrap,
-    WrapVerb,
+use portcullis_admin::{
+    AttributeRequest, GenerateRequest, Secret, ShareRequest, UnwrapRequest, WrapRequest, WrappedKey,
 };
 
-/// A request under a session, to be completed by its token.
-pub(super) struct Request {
-    pub(super) path: &'static str,
-    pub(super) body: Value,
-    /// Where to save the wrapped key of the reply.
-    pub(super) save_to: Option<std::path::PathBuf>,
-}
+use super::verbs::{
+    Approval, Gcm, GenerateVerb, NewKey, OneKey, RoleArgument, Sharing, Unwrap, UnwrapVerb, Wrap,
+    WrapVerb,
+};
+use super::{Failed, refused};
 
-/// Why there is no request, or nothing came of it: the text of the reply.
-pub(super) type Unavailable = String;
-
-impl Request {
-    pub(super) const fn new(path: &'static str, body: Value) -> Self {
-        Self {
-            path,
-            body,
-            save_to: None,
-        }
-    }
-}
-
-/// What a verb about keys asks for, except `key replicate`, which needs two sessions.
-pub(super) fn of_key(verb: KeyVerb) -> Result<Request, Unavailable> {
-    match verb {
-        KeyVerb::List {
-            filter,
-            max_items,
-            starting_token,
-            verbose,
-        } => Ok(Request::new(
-            "keys/list",
-            json!({
-                "filter": filter,
-                "max_items": max_items,
-                "starting_token": starting_token,
-                "verbose": verbose,
-            }),
-        )),
-        KeyVerb::Delete(key) => one_key("keys/delete", &key),
-        KeyVerb::GenerateSymmetric(verb) => generate(&verb),
-        KeyVerb::Share(sharing) => share("keys/share", &sharing),
-        KeyVerb::Unshare(sharing) => share("keys/unshare", &sharing),
-        KeyVerb::SetAttribute { key, name, value } => {
-            one_key("keys/set-attribute", &key).map(|mut request| {
-                set(&mut request.body, "name", name.into());
-                set(&mut request.body, "value", value.join(" ").into());
-                request
-            })
-        }
-        KeyVerb::Wrap(verb) => wrap(verb),
-        KeyVerb::Unwrap(verb) => unwrap(&verb),
-        KeyVerb::Replicate { .. } => Err(not_there("key replicate under one session")),
-        KeyVerb::GenerateAsymmetricPair(_) => Err(not_there("key generate-asymmetric-pair")),
-        KeyVerb::GenerateFile(_) => Err(not_there("key generate-file")),
-        KeyVerb::Import(_) => Err(not_there("key import")),
-    }
-}
-
-fn one_key(path: &'static str, key: &OneKey) -> Result<Request, Unavailable> {
+/// The filter of a verb that works on one key.
+pub(super) fn one_key(key: OneKey) -> Result<Vec<String>, Failed> {
     check_approval(&key.approval)?;
-    Ok(Request::new(path, json!({ "filter": key.filter })))
+    Ok(key.filter)
 }
 
-fn share(path: &'static str, sharing: &Sharing) -> Result<Request, Unavailable> {
-    let mut request = one_key(path, &sharing.key)?;
-    if sharing.user.role != super::verbs::RoleArgument::CryptoUser {
-        return Err("Keys are shared with crypto users only. Give --role crypto-user.".to_owned());
+pub(super) fn share(sharing: Sharing) -> Result<impl FnOnce(Secret) -> ShareRequest, Failed> {
+    let filter = one_key(sharing.key)?;
+    if sharing.user.role != RoleArgument::CryptoUser {
+        return Err(refused(
+            "Keys are shared with crypto users only. Give --role crypto-user.",
+        ));
     }
-    set(
-        &mut request.body,
-        "username",
-        sharing.user.username.clone().into(),
-    );
-    Ok(request)
+    let username = sharing.user.username;
+    Ok(|token| ShareRequest {
+        token,
+        filter,
+        username,
+    })
 }
 
-fn generate(verb: &GenerateVerb) -> Result<Request, Unavailable> {
+pub(super) fn set_attribute(
+    key: OneKey,
+    name: String,
+    value: &[String],
+) -> Result<impl FnOnce(Secret) -> AttributeRequest + use<>, Failed> {
+    let filter = one_key(key)?;
+    let value = value.join(" ");
+    Ok(|token| AttributeRequest {
+        token,
+        filter,
+        name,
+        value,
+    })
+}
+
+pub(super) fn generate(
+    verb: GenerateVerb,
+) -> Result<impl FnOnce(Secret) -> GenerateRequest, Failed> {
     match verb {
         GenerateVerb::Aes {
             label,
             key_length_bytes,
             new,
         } => {
-            let mut body = json!({ "label": label, "key_length_bytes": key_length_bytes });
-            describe(new, &mut body)?;
-            Ok(Request::new("keys/generate", body))
+            check_new(&new)?;
+            Ok(move |token| GenerateRequest {
+                token,
+                label,
+                key_length_bytes,
+                attributes: new.attributes,
+                share_crypto_users: new.share_crypto_users,
+            })
         }
         GenerateVerb::GenericSecret(_) => Err(not_there("key generate-symmetric generic-secret")),
     }
 }
 
-fn wrap(verb: WrapVerb) -> Result<Request, Unavailable> {
+/// The request, and where the wrapped key is saved too.
+pub(super) fn wrap(
+    verb: WrapVerb,
+) -> Result<(Option<PathBuf>, impl FnOnce(Secret) -> WrapRequest), Failed> {
     let (mechanism, wrap, gcm) = match verb {
         WrapVerb::AesGcm(with) => ("aes-gcm", with.wrap, Some(with.gcm)),
         WrapVerb::CloudhsmAesGcm(with) => ("cloudhsm-aes-gcm", with.wrap, Some(with.gcm)),
@@ -123,20 +95,19 @@ fn wrap(verb: WrapVerb) -> Result<Request, Unavailable> {
     if payload_approval.is_some() || wrapping_approval.is_some() {
         return Err(not_there("a quorum"));
     }
-    let mut body = json!({
-        "mechanism": mechanism,
-        "payload_filter": payload_filter,
-        "wrapping_filter": wrapping_filter,
-    });
-    parametrise(gcm.as_ref(), &mut body);
-    Ok(Request {
-        path: "keys/wrap",
-        body,
-        save_to: path,
-    })
+    let (aad, tag_length_bits) = parameters(gcm);
+    let request = move |token| WrapRequest {
+        token,
+        mechanism: mechanism.to_owned(),
+        payload_filter,
+        wrapping_filter,
+        aad,
+        tag_length_bits,
+    };
+    Ok((path, request))
 }
 
-fn unwrap(verb: &UnwrapVerb) -> Result<Request, Unavailable> {
+pub(super) fn unwrap(verb: UnwrapVerb) -> Result<impl FnOnce(Secret) -> UnwrapRequest, Failed> {
     let (mechanism, unwrap, gcm, iv) = match verb {
         UnwrapVerb::AesGcm { unwrap, gcm, iv } => ("aes-gcm", unwrap, Some(gcm), Some(iv)),
         UnwrapVerb::CloudhsmAesGcm { unwrap, gcm } => ("cloudhsm-aes-gcm", unwrap, Some(gcm), None),
@@ -147,79 +118,73 @@ fn unwrap(verb: &UnwrapVerb) -> Result<Request, Unavailable> {
         UnwrapVerb::RsaOaep(_) => return Err(not_there("key unwrap rsa-oaep")),
         UnwrapVerb::RsaPkcs(_) => return Err(not_there("key unwrap rsa-pkcs")),
     };
-    let data = wrapped_data(unwrap)?;
-    let complete = |mut request: Request| {
-        let body = &mut request.body;
-        set(body, "mechanism", mechanism.into());
-        set(body, "data", data.into());
-        set(body, "key_type_class", unwrap.key_type_class.clone().into());
-        set(body, "label", unwrap.label.clone().into());
-        parametrise(gcm, body);
-        if let Some(iv) = iv {
-            set(body, "iv", iv.clone().into());
-        }
-        describe(&unwrap.new, body)?;
-        Ok(request)
-    };
-    one_key("keys/unwrap", &unwrap.key).and_then(complete)
+    let data = wrapped_data(&unwrap)?;
+    let filter = one_key(unwrap.key)?;
+    check_new(&unwrap.new)?;
+    let (aad, tag_length_bits) = parameters(gcm);
+    Ok(move |token| UnwrapRequest {
+        token,
+        mechanism: mechanism.to_owned(),
+        filter,
+        aad,
+        tag_length_bits,
+        iv,
+        data,
+        key_type_class: unwrap.key_type_class,
+        label: unwrap.label,
+        attributes: unwrap.new.attributes,
+        share_crypto_users: unwrap.new.share_crypto_users,
+    })
 }
 
 /// In Base64.
-fn wrapped_data(unwrap: &Unwrap) -> Result<String, Unavailable> {
+fn wrapped_data(unwrap: &Unwrap) -> Result<String, Failed> {
     match (&unwrap.data, &unwrap.data_path) {
         (Some(data), _) => Ok(data.clone()),
         (None, Some(path)) => std::fs::read(path)
             .map(|bytes| STANDARD.encode_to_string(bytes))
             .map_err(|error| cannot("read", path, &error)),
-        (None, None) => Err("Give --data or --data-path.".to_owned()),
+        (None, None) => Err(refused("Give --data or --data-path.")),
     }
 }
 
-/// Saves the wrapped key of a reply as bytes.
-pub(super) fn save(reply: &Value, path: &Path) -> Result<(), Unavailable> {
-    let data = reply
-        .get("data")
-        .and_then(|data| data.get("wrapped_key_data"));
-    let Some(data) = data.and_then(Value::as_str) else {
-        return Ok(());
-    };
+/// Saves a wrapped key as bytes.
+pub(super) fn save(wrapped: &WrappedKey, path: &Path) -> Result<(), Failed> {
     let bytes = STANDARD
-        .decode_to_vec(data)
-        .map_err(|_| "The wrapped key in the reply is not Base64.".to_owned())?;
+        .decode_to_vec(&wrapped.wrapped_key_data)
+        .map_err(|_| refused("The wrapped key in the reply is not Base64."))?;
     std::fs::write(path, bytes).map_err(|error| cannot("written", path, &error))
 }
 
-fn cannot(what: &str, path: &Path, error: &std::io::Error) -> Unavailable {
-    format!(
+fn cannot(what: &str, path: &Path, error: &std::io::Error) -> Failed {
+    Failed::Refused(format!(
         "{} cannot be {what}: {error}. Give the path of another file.",
         path.display()
-    )
+    ))
 }
 
-fn parametrise(gcm: Option<&Gcm>, body: &mut Value) {
-    if let Some(Gcm {
-        aad,
-        tag_length_bits,
-    }) = gcm
-    {
-        set(body, "aad", json!(aad));
-        set(body, "tag_length_bits", json!(tag_length_bits));
+/// The additional authenticated data and the length of the tag.
+fn parameters(gcm: Option<Gcm>) -> (Option<String>, Option<u32>) {
+    match gcm {
+        Some(Gcm {
+            aad,
+            tag_length_bits,
+        }) => (aad, Some(tag_length_bits)),
+        None => (None, None),
     }
 }
 
-fn describe(new: &NewKey, body: &mut Value) -> Result<(), Unavailable> {
+fn check_new(new: &NewKey) -> Result<(), Failed> {
     if new.session {
         return Err(not_there("a session key (--session)"));
     }
     if new.manage_key_quorum_value > 1 || new.use_key_quorum_value > 1 {
         return Err(not_there("a quorum"));
     }
-    set(body, "attributes", json!(new.attributes));
-    set(body, "share_crypto_users", json!(new.share_crypto_users));
     Ok(())
 }
 
-pub(super) fn check_approval(approval: &Approval) -> Result<(), Unavailable> {
+pub(super) fn check_approval(approval: &Approval) -> Result<(), Failed> {
     if approval.approval.is_some() {
         Err(not_there("a quorum"))
     } else {
@@ -228,9 +193,9 @@ pub(super) fn check_approval(approval: &Approval) -> Result<(), Unavailable> {
 }
 
 /// Rule CL-24: what the CloudHSM CLI has and Portcullis has not says so.
-pub(super) fn not_there(what: &str) -> Unavailable {
-    format!(
+pub(super) fn not_there(what: &str) -> Failed {
+    Failed::Refused(format!(
         "Portcullis does not have this part of the CloudHSM CLI: {what}. `help` lists what there \
          is; docs/cloudhsm-cli.md says what is missing."
-    )
+    ))
 }

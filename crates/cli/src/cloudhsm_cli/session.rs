@@ -1,15 +1,16 @@
 //! Under whose session a verb runs.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use serde_json::{Value, json};
+use portcullis_admin::{
+    GetSession, LogIn, LogOut, LoggedIn, LoginRequest, Secret, SessionRequest, UserName,
+};
 
+use super::Failed;
 use super::place::Place;
 use super::verbs::RoleArgument;
-use super::{failure, set};
 use crate::client::ClientError;
 use crate::user_folders;
 
@@ -24,21 +25,15 @@ pub(super) enum Sessions {
 }
 
 /// A session that `login` opened.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(super) struct Open {
-    token: String,
+    token: Secret,
     username: String,
-}
-
-impl fmt::Debug for Open {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Open({})", self.username)
-    }
 }
 
 /// A token for one verb.
 pub(super) struct Lease {
-    pub(super) token: String,
+    pub(super) token: Secret,
     /// Whether it ends with the verb.
     passing: bool,
 }
@@ -62,101 +57,90 @@ impl Side {
 }
 
 impl Sessions {
-    /// A token, or the reply of a verb that gets none.
-    pub(super) async fn lease(
-        &self,
-        place: &Place,
-        side: Side,
-    ) -> Result<Result<Lease, Value>, ClientError> {
+    /// A token for one verb.
+    pub(super) async fn lease(&self, place: &Place, side: Side) -> Result<Lease, Failed> {
         let kept = match self {
             Self::OneCommand => open_session(place).await?,
             Self::Prompt(open) => open.get(&place.cluster).cloned(),
         };
         if let Some(Open { token, .. }) = kept {
-            return Ok(Ok(Lease {
+            return Ok(Lease {
                 token,
                 passing: false,
-            }));
+            });
         }
         let (role, pin) = side.variables();
         if matches!(self, Self::Prompt(_)) {
             let cluster = &place.cluster;
-            return Ok(Err(failure(&format!(
+            return Err(Failed::Refused(format!(
                 "Nobody is logged in on {cluster}. Run `login --username NAME --role ROLE` first."
-            ))));
+            )));
         }
-        let credentials = match credentials_from_environment(role, pin) {
-            Ok(credentials) => credentials,
-            Err(why) => return Ok(Err(failure(&why))),
-        };
-        let reply = place.post("login", credentials).await?;
-        Ok(match token_of(&reply) {
-            Some(token) => Ok(Lease {
-                token,
-                passing: true,
-            }),
-            None => Err(reply),
+        let credentials = credentials_from_environment(role, pin).map_err(Failed::Refused)?;
+        let LoggedIn { token, .. } = place.call::<LogIn>(&credentials).await?;
+        Ok(Lease {
+            token,
+            passing: true,
         })
     }
 
     /// Gives a token back.
     pub(super) async fn release(place: &Place, lease: Lease) -> Result<(), ClientError> {
-        if lease.passing {
-            let logout = json!({ "token": lease.token });
-            place.post("logout", logout).await?;
+        if !lease.passing {
+            return Ok(());
         }
-        Ok(())
+        let request = SessionRequest { token: lease.token };
+        match place.call::<LogOut>(&request).await {
+            // A session that has ended meanwhile needs no logout.
+            Ok(_) | Err(Failed::Refused(_)) => Ok(()),
+            Err(Failed::NoReply(error)) => Err(error),
+        }
     }
 
-    /// `login`: the session stays open.
+    /// `login`: the session stays open. The token is this program's business: the CloudHSM CLI shows the
+    /// user and the role.
     pub(super) async fn log_in(
         &mut self,
         place: &Place,
-        credentials: Value,
-    ) -> Result<Value, ClientError> {
+        credentials: LoginRequest,
+    ) -> Result<UserName, Failed> {
         let before = match self {
             Self::OneCommand => open_session(place).await?,
             Self::Prompt(open) => open.get(&place.cluster).cloned(),
         };
         if let Some(Open { username, .. }) = before {
-            return Ok(failure(&format!(
+            return Err(Failed::Refused(format!(
                 "{username} is logged in on this cluster. Run `logout` first."
             )));
         }
-        let mut reply = place.post("login", credentials).await?;
-        let Some(token) = token_of(&reply) else {
-            return Ok(reply);
-        };
-        // The token is this program's business; the CloudHSM CLI shows the user and the role.
-        let data = reply.get_mut("data").and_then(Value::as_object_mut);
-        let username = data.and_then(|data| {
-            data.remove("token");
-            data.get("username")?.as_str().map(str::to_owned)
-        });
+        let LoggedIn {
+            username,
+            role,
+            token,
+        } = place.call::<LogIn>(&credentials).await?;
         match self {
             Self::OneCommand => keep_session(place, &token)?,
             Self::Prompt(open) => {
-                let username = username.unwrap_or_default();
+                let username = username.clone();
                 open.insert(place.cluster.clone(), Open { token, username });
             }
         }
-        Ok(reply)
+        Ok(UserName { username, role })
     }
 
     /// `logout`.
-    pub(super) async fn log_out(&mut self, place: &Place) -> Result<Value, ClientError> {
+    pub(super) async fn log_out(&mut self, place: &Place) -> Result<String, Failed> {
         let open = match self {
             Self::OneCommand => open_session(place).await?,
             Self::Prompt(open) => open.remove(&place.cluster),
         };
-        let Some(Open { token, .. }) = open else {
-            return Ok(failure("Nobody is logged in."));
-        };
-        let reply = place.post("logout", json!({ "token": token })).await?;
-        if matches!(self, Self::OneCommand) {
+        let none = || Failed::Refused("Nobody is logged in.".to_owned());
+        let Open { token, .. } = open.ok_or_else(none)?;
+        let reply = place.call::<LogOut>(&SessionRequest { token }).await;
+        if matches!(self, Self::OneCommand) && !matches!(reply, Err(Failed::NoReply(_))) {
             forget_session(place)?;
         }
-        Ok(reply)
+        reply
     }
 
     /// The clusters on which somebody is logged in at the prompt.
@@ -176,26 +160,28 @@ impl Sessions {
     }
 }
 
-fn credentials_from_environment(role: &str, pin: &str) -> Result<Value, String> {
+fn credentials_from_environment(role: &str, pin: &str) -> Result<LoginRequest, String> {
     let (Ok(value), Ok(name)) = (std::env::var(pin), std::env::var(role)) else {
         return Err(format!(
             "Nobody is logged in. Run `login` first, or set {role} (admin or crypto-user) and \
              {pin} (user:password)."
         ));
     };
-    if RoleArgument::from_str(&name, false).is_err() {
+    let Ok(found) = RoleArgument::from_str(&name, false) else {
         return Err(format!(
             "{role} is {name:?}, which is no role. Set it to admin or crypto-user."
         ));
-    }
+    };
     let Some((username, password)) = value.split_once(':') else {
         return Err(format!(
             "{pin} has no colon. Set it to the user, a colon and the password: user:password."
         ));
     };
-    let mut credentials = json!({ "username": username, "role": name });
-    set(&mut credentials, "password", password.into());
-    Ok(credentials)
+    Ok(LoginRequest {
+        username: username.to_owned(),
+        role: found.into(),
+        password: Secret::new(password),
+    })
 }
 
 /// The session that an earlier `login` command left open.
@@ -206,17 +192,18 @@ async fn open_session(place: &Place) -> Result<Option<Open>, ClientError> {
     let Some(token) = kept_session(place) else {
         return Ok(None);
     };
-    let reply = place.post("session", json!({ "token": token })).await?;
-    let username = reply.get("data").and_then(|data| data.get("username"));
-    let Some(username) = username.and_then(Value::as_str).map(str::to_owned) else {
-        forget_session(place)?;
-        return Ok(None);
-    };
-    Ok(Some(Open { token, username }))
-}
-
-fn token_of(login: &Value) -> Option<String> {
-    login.get("data")?.get("token")?.as_str().map(str::to_owned)
+    let request = SessionRequest { token };
+    match place.call::<GetSession>(&request).await {
+        Ok(UserName { username, .. }) => Ok(Some(Open {
+            token: request.token,
+            username,
+        })),
+        Err(Failed::Refused(_)) => {
+            forget_session(place)?;
+            Ok(None)
+        }
+        Err(Failed::NoReply(error)) => Err(error),
+    }
 }
 
 /// Where the session of `login` is kept between two commands: readable by its owner only.
@@ -228,12 +215,12 @@ fn session_file(place: &Place) -> PathBuf {
     user_folders::runtime().join(format!("portcullis-session-{}", name.replace(unusual, "_")))
 }
 
-fn kept_session(place: &Place) -> Option<String> {
+fn kept_session(place: &Place) -> Option<Secret> {
     let kept = std::fs::read_to_string(session_file(place)).ok()?;
-    Some(kept.trim().to_owned())
+    Some(Secret::new(kept.trim()))
 }
 
-fn keep_session(place: &Place, token: &str) -> Result<(), ClientError> {
+fn keep_session(place: &Place, token: &Secret) -> Result<(), ClientError> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
     let path = session_file(place);
@@ -243,7 +230,7 @@ fn keep_session(place: &Place, token: &str) -> Result<(), ClientError> {
         .truncate(true)
         .mode(0o600)
         .open(&path)
-        .and_then(|mut file| file.write_all(token.as_bytes()))
+        .and_then(|mut file| file.write_all(token.reveal().as_bytes()))
         .map_err(|error| {
             ClientError(format!(
                 "The session is open but cannot be kept in {}: {error}.",

@@ -1,12 +1,10 @@
 //! The verbs and flags of the CloudHSM CLI.
 
-use std::convert::Infallible;
-use std::fmt;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use clap::{Args, Subcommand, ValueEnum};
+use portcullis_admin::{Role, Secret};
 
 /// What the CloudHSM CLI can be told, alone or at its prompt.
 #[derive(Debug, Subcommand)]
@@ -44,7 +42,7 @@ pub(super) enum ClusterVerb {
     Activate {
         /// The password of the user `admin`, 7 to 32 characters; asked for when left out
         #[arg(long, env = "CLOUDHSM_PASSWORD", hide_env_values = true)]
-        password: Option<Password>,
+        password: Option<Secret>,
     },
     /// Describe the HSMs
     #[command(after_help = "Example:
@@ -313,7 +311,7 @@ pub(super) struct Credentials {
     pub(super) user: User,
     /// The user's password, 7 to 32 characters; asked for when left out
     #[arg(long, env = "CLOUDHSM_PASSWORD", hide_env_values = true)]
-    pub(super) password: Option<Password>,
+    pub(super) password: Option<Secret>,
 }
 
 /// The filter of a verb that works on one key.
@@ -440,29 +438,11 @@ pub(super) enum RoleArgument {
     CryptoUser,
 }
 
-impl RoleArgument {
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Admin => "admin",
-            Self::CryptoUser => "crypto-user",
+impl From<RoleArgument> for Role {
+    fn from(role: RoleArgument) -> Self {
+        match role {
+            RoleArgument::Admin => Self::Admin,
+            RoleArgument::CryptoUser => Self::CryptoUser,
         }
-    }
-}
-
-/// A password, which is not printed.
-#[derive(Clone)]
-pub(super) struct Password(pub(super) String);
-
-impl FromStr for Password {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(Self(text.to_owned()))
-    }
-}
-
-impl fmt::Debug for Password {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Password(..)")
     }
 }
