@@ -1,12 +1,9 @@
-use std::convert::Infallible;
-use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
+use portcullis_admin::Secret;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 use crate::access::Access;
 use crate::operation::Mix;
@@ -223,36 +220,6 @@ pub struct CompareArguments {
     /// Print the comparison as a table or as JSON
     #[arg(long, value_enum, default_value_t = Output::Table)]
     pub output: Output,
-}
-
-/// A password or secret access key: not printed, wiped when dropped. `Clone` is here because clap
-/// keeps its own copy of a default.
-#[derive(Clone)]
-pub struct Secret(Zeroizing<String>);
-
-impl Secret {
-    pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self(Zeroizing::new(text.into()))
-    }
-
-    /// The text, for the one place that sends it.
-    pub(crate) fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for Secret {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(Self::new(text))
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Secret(..)")
-    }
 }
 
 impl EditKind {

@@ -61,7 +61,7 @@ mod summary;
 pub use access::Access;
 pub use args::{
     CompareArguments, Credentials, CycleArguments, EditKind, LoadCommand, Output, ReportArguments,
-    RunArguments, Scenario, Secret,
+    RunArguments, Scenario,
 };
 pub use command::run;
 pub use dial::{Dial, DialStream};

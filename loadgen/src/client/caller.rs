@@ -4,11 +4,12 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
+use portcullis_admin::Secret;
 use portcullis_seam::{SystemClock, WallClock};
 use portcullis_sigv4::{Date, Request as Signable, Signer};
 
 use super::Endpoint;
-use crate::args::{Credentials, Secret};
+use crate::args::Credentials;
 use crate::failure::Unusable;
 use crate::operation::Operation;
 

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
-use http::{HeaderValue, Method, Request, StatusCode};
+use http::{HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::Full;
+use portcullis_admin::{Call, Place, Reply, body, target};
 use serde_json::{Value, json};
 
 use super::{Answer, Broken, Caller, Endpoint, Line, Places, Prepared, Service, exception_name};
@@ -176,16 +177,34 @@ impl Control {
         self.send(prepared).await
     }
 
-    /// POSTs `input` to the admin API of a Portcullis and gives its `data`.
-    pub(crate) async fn admin(&mut self, path: &str, input: &Value) -> Result<Value, CallError> {
-        let mut request = Request::new(Full::new(Bytes::from(input.to_string())));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = path.parse().map_err(|_not_a_path| CallError {
-            call: path.to_owned(),
-            name: "not a path".to_owned(),
-            message: String::new(),
+    /// Makes the call `C` of the admin API of a Portcullis.
+    pub(crate) async fn admin<C: Call>(
+        &mut self,
+        parameters: &[&str],
+        place: &Place,
+        request: &C::Request,
+    ) -> Result<C::Reply, CallError> {
+        let name = C::ROUTE.name;
+        let error = |why: &str, message: String| CallError {
+            call: name.to_owned(),
+            name: why.to_owned(),
+            message,
             unreachable: false,
-        })?;
+        };
+        let target = target::<C>(parameters, place);
+        let target = target.parse::<Uri>();
+        let target =
+            target.map_err(|invalid| error("a name that fits no path", invalid.to_string()))?;
+        let body = body::<C>(request);
+        let body =
+            body.map_err(|invalid| error("a request that is no JSON", invalid.to_string()))?;
+        let mut request = Request::new(Full::new(Bytes::from(body)));
+        *request.method_mut() = match C::ROUTE.method {
+            portcullis_admin::Method::GET => Method::GET,
+            portcullis_admin::Method::POST => Method::POST,
+            portcullis_admin::Method::DELETE => Method::DELETE,
+        };
+        *request.uri_mut() = target;
         let headers = request.headers_mut();
         headers.insert(HOST, self.admin.endpoint().host.clone());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -193,8 +212,12 @@ impl Control {
             headers.insert(AUTHORIZATION, authorization.clone());
         }
         let answer = self.admin.exchange(request).await;
-        let answer = answer.map_err(|broken| CallError::broken(path, broken))?;
-        read_admin(path, &answer)
+        let answer = answer.map_err(|broken| CallError::broken(name, broken))?;
+        let reply = Reply::read::<C>(&answer.body).map_err(|invalid| {
+            not_understood(name, &format!("status {}, {invalid}", answer.status))
+        })?;
+        let done = reply.into_result();
+        done.map_err(|why| error("an error of the cluster", why))
     }
 
     /// All entries of a paginated list of KMS, at most [`PAGES_MAX`] pages.
@@ -284,26 +307,4 @@ fn not_understood(call: &str, why: &str) -> CallError {
         message: why.to_owned(),
         unreachable: true,
     }
-}
-
-/// `{"error_code": 0, "data": …}`; any other code comes with a text.
-fn read_admin(path: &str, answer: &Answer) -> Result<Value, CallError> {
-    let mut reply: Value = serde_json::from_slice(&answer.body)
-        .map_err(|_not_json| not_understood(path, &format!("status {}", answer.status)))?;
-    let data = reply.get_mut("data").map(Value::take).unwrap_or_default();
-    if reply.get("error_code").and_then(Value::as_u64) == Some(0) {
-        return Ok(data);
-    }
-    // What never came to a verb has a message instead.
-    let data = reply.get_mut("message").map_or(data, Value::take);
-    let message = data
-        .as_str()
-        .map_or_else(|| data.to_string(), str::to_owned);
-    let name = "an error of the cluster".to_owned();
-    Err(CallError {
-        call: path.to_owned(),
-        name,
-        message,
-        unreachable: false,
-    })
 }

@@ -17,7 +17,7 @@ use crate::phase::Phase;
 use crate::worker::Load;
 
 pub(crate) use edit::{Edits, prepare};
-pub(crate) use password::{Admin, generate, query};
+pub(crate) use password::{Admin, generate, place};
 
 /// The scenario at work.
 #[derive(Debug)]

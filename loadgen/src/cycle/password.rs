@@ -1,10 +1,13 @@
 use std::process::{Command, Stdio};
 
 use data_encoding::HEXLOWER;
+use portcullis_admin::{
+    Call, ChangePassword, CreateUser, LogIn, LogOut, LoggedIn, LoginRequest, Place, Role, Secret,
+    SessionRequest, UserPasswordRequest,
+};
 use portcullis_seam::{SystemEntropy, draw};
-use serde_json::{Value, json};
 
-use crate::args::{Credentials, CycleArguments, Secret};
+use crate::args::{Credentials, CycleArguments};
 use crate::client::Control;
 use crate::failure::Unusable;
 
@@ -19,7 +22,7 @@ pub(crate) enum Passwords {
         user: String,
         password: Secret,
         fixed: Option<Secret>,
-        query: String,
+        place: Place,
     },
     /// A command of the user's resets it and prints it.
     Command(String),
@@ -37,7 +40,7 @@ impl Passwords {
                 user: arguments.admin_user.clone(),
                 password: password.clone(),
                 fixed: arguments.kmsuser_password.clone(),
-                query: query(credentials),
+                place: place(credentials),
             });
         }
         match &arguments.password_command {
@@ -59,12 +62,12 @@ impl Passwords {
                 user,
                 password,
                 fixed,
-                query,
+                place,
             } => {
                 let admin = Admin {
                     control,
                     cluster_id,
-                    query,
+                    place,
                 };
                 let fresh = fixed.clone().unwrap_or_else(generate);
                 admin.reset(user, password, &fresh).await?;
@@ -80,23 +83,21 @@ pub(crate) fn generate() -> Secret {
     Secret::new(HEXLOWER.encode(&bytes))
 }
 
-/// The account and Region of the caller, as the admin API takes them.
-pub(crate) fn query(credentials: &Credentials) -> String {
+/// The account and Region of the caller.
+pub(crate) fn place(credentials: &Credentials) -> Place {
     let key = &credentials.access_key;
     let is_account = key.len() == 12 && key.bytes().all(|byte| byte.is_ascii_digit());
-    let account = if is_account {
-        format!("&account={key}")
-    } else {
-        String::new()
-    };
-    format!("?region={}{account}", credentials.region)
+    Place {
+        account: is_account.then(|| key.clone()),
+        region: Some(credentials.region.clone()),
+    }
 }
 
 /// A cluster's users, as the CloudHSM CLI's verbs reach them.
 pub(crate) struct Admin<'a> {
     pub(crate) control: &'a mut Control,
     pub(crate) cluster_id: &'a str,
-    pub(crate) query: &'a str,
+    pub(crate) place: &'a Place,
 }
 
 impl Admin<'_> {
@@ -107,8 +108,7 @@ impl Admin<'_> {
         password: &Secret,
         fresh: &Secret,
     ) -> Result<(), Unusable> {
-        self.set("users/change-password", user, password, fresh)
-            .await
+        self.set::<ChangePassword>(user, password, fresh).await
     }
 
     /// Creates `kmsuser` with the password `fresh`.
@@ -118,42 +118,36 @@ impl Admin<'_> {
         password: &Secret,
         fresh: &Secret,
     ) -> Result<(), Unusable> {
-        self.set("users", user, password, fresh).await
+        self.set::<CreateUser>(user, password, fresh).await
     }
 
-    async fn set(
+    async fn set<C: Call<Request = UserPasswordRequest>>(
         mut self,
-        verb: &str,
         user: &str,
         password: &Secret,
         fresh: &Secret,
     ) -> Result<(), Unusable> {
-        let login = json!({ "username": user, "role": "admin", "password": password.reveal() });
-        let session = self.post("login", &login).await?;
-        let Some(token) = session.get("token").and_then(Value::as_str) else {
-            return Err(Unusable(format!(
-                "The admin API of cluster {} opened no session for {user}. Is the endpoint a \
-                 Portcullis?",
-                self.cluster_id
-            )));
+        let login = LoginRequest {
+            username: user.to_owned(),
+            role: Role::Admin,
+            password: password.clone(),
         };
-        let change = json!({
-            "token": token,
-            "username": KMSUSER,
-            "role": "crypto-user",
-            "password": fresh.reveal(),
-        });
-        let changed = self.post(verb, &change).await;
-        self.post("logout", &json!({ "token": token })).await?;
+        let LoggedIn { token, .. } = self.call::<LogIn>(&login).await?;
+        let change = UserPasswordRequest {
+            token: token.clone(),
+            username: KMSUSER.to_owned(),
+            role: Role::CryptoUser,
+            password: fresh.clone(),
+        };
+        let changed = self.call::<C>(&change).await;
+        self.call::<LogOut>(&SessionRequest { token }).await?;
         changed.map(drop)
     }
 
-    async fn post(&mut self, verb: &str, input: &Value) -> Result<Value, Unusable> {
-        let path = format!(
-            "/_portcullis/cloudhsm/{}/{verb}{}",
-            self.cluster_id, self.query
-        );
-        self.control.admin(&path, input).await.map_err(|error| {
+    async fn call<C: Call>(&mut self, request: &C::Request) -> Result<C::Reply, Unusable> {
+        let parameters = [self.cluster_id];
+        let called = self.control.admin::<C>(&parameters, self.place, request);
+        called.await.map_err(|error| {
             Unusable(format!(
                 "The password of {KMSUSER} in cluster {} could not be reset: {error} Check \
                  --admin-user and --admin-password, or use --password-command.",

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use crate::access::Access;
 use crate::args::{Credentials, Output};
 use crate::client::{Caller, Control, KeyStore, Places, Prepared};
-use crate::cycle::query;
+use crate::cycle::place;
 use crate::failure::Unusable;
 use crate::judge::{Comparison, Gate, Outcome, Sample, digest};
 use crate::operation::{Mix, Operation};
@@ -90,7 +90,7 @@ async fn carry_out(script: &Script, arguments: &RehearseArguments) -> Result<Rep
     let mut repair = Repair {
         control,
         key_store,
-        query: query(&arguments.credentials),
+        place: place(&arguments.credentials),
         admin: script.admin.as_ref(),
         patience: script.state_timeout,
         connect_errors: Vec::new(),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use portcullis_admin::{FaultKind, FaultOrder, InjectFault, Place};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -17,8 +18,8 @@ use crate::judge::Gate;
 pub(super) struct Repair<'a> {
     pub(super) control: Control,
     pub(super) key_store: KeyStore,
-    /// The account and Region, as the admin API takes them.
-    pub(super) query: String,
+    /// The account and Region.
+    pub(super) place: Place,
     pub(super) admin: Option<&'a AdminScript>,
     pub(super) patience: Duration,
     /// The codes with which connects failed on the way.
@@ -113,9 +114,19 @@ impl Repair<'_> {
 
     /// Destroys the cluster, as a fault of a Portcullis.
     pub(super) async fn destroy(&mut self, cluster: &str) -> Result<(), Unusable> {
-        let path = format!("/_portcullis/chaos{}", self.query);
-        let order = json!({ "kind": "delete-cluster", "cluster": cluster });
-        let destroyed = self.control.admin(&path, &order).await;
+        let cluster = cluster.parse().map_err(|invalid| {
+            stopped(format!(
+                "{cluster:?} names no cluster of a Portcullis: {invalid}"
+            ))
+        })?;
+        let order = FaultOrder {
+            cluster: Some(cluster),
+            ..FaultOrder::of(FaultKind::DeleteCluster)
+        };
+        let destroyed = self
+            .control
+            .admin::<InjectFault>(&[], &self.place, &order)
+            .await;
         destroyed.map(drop).map_err(|error| called(&error))
     }
 
@@ -212,7 +223,7 @@ impl Repair<'_> {
         let admin = Admin {
             control: &mut self.control,
             cluster_id: cluster,
-            query: &self.query,
+            place: &self.place,
         };
         if missing {
             admin.create(&script.user, &script.password, &fresh).await?;

@@ -207,6 +207,20 @@ mod tests {
         assert!(!without_limits.passed, "the outage has no end");
     }
 
+    /// The admin API passes a result on as it was printed.
+    #[test]
+    fn a_result_is_what_the_admin_api_says_it_is() {
+        let mut report = report(None, 3);
+        report.judge(&Thresholds {
+            lost_keys: Some(0),
+            ..Thresholds::default()
+        });
+        let read = serde_json::to_value(&report).unwrap();
+        let read: portcullis_admin::Rehearsal = serde_json::from_value(read).unwrap();
+        assert_eq!(read.lost_keys.len(), 1);
+        assert!(!read.thresholds[0].passed);
+    }
+
     #[test]
     fn a_missed_limit_is_seen_in_the_table() {
         let mut report = report(Some(900), 0);

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
+use portcullis_admin::Secret;
 use serde::{Deserialize, Deserializer};
 
-use crate::args::Secret;
 use crate::quantity::{Rate, parse_duration};
 
 /// What a rehearsal does, and what a good result is: a file of the user's.
@@ -75,7 +75,6 @@ pub(crate) struct AdminScript {
     #[serde(default = "default_admin")]
     pub(crate) user: String,
     /// Its password.
-    #[serde(deserialize_with = "secret")]
     pub(crate) password: Secret,
 }
 
@@ -133,10 +132,6 @@ fn some_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Du
 fn rate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rate, D::Error> {
     let text = String::deserialize(deserializer)?;
     text.parse().map_err(serde::de::Error::custom)
-}
-
-fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
-    String::deserialize(deserializer).map(Secret::new)
 }
 
 #[cfg(test)]

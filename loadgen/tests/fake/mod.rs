@@ -386,12 +386,18 @@ impl State {
             "login" if text(input, "password") != ADMIN_PASSWORD => {
                 json!({ "error_code": 1, "data": "the password is wrong" })
             }
-            "login" => json!({ "error_code": 0, "data": { "token": "session" } }),
+            "login" => json!({
+                "error_code": 0,
+                "data": { "username": "admin", "role": "admin", "token": "session" },
+            }),
             "users/change-password" => {
                 assert_eq!(text(input, "username"), "kmsuser");
                 self.passwords
                     .insert(cluster.to_owned(), text(input, "password").to_owned());
-                json!({ "error_code": 0, "data": {} })
+                json!({
+                    "error_code": 0,
+                    "data": { "username": "kmsuser", "role": "crypto-user" },
+                })
             }
             _ => json!({ "error_code": 0, "data": "done" }),
         }
