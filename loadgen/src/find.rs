@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::args::{RunArguments, Scenario};
-use crate::client::{CallError, Control, KeyStore};
+use crate::client::{CallError, Control, DescribedKey, KeyMetadata, KeyStore, KeyStores, Keys};
 use crate::failure::Unusable;
 
 /// A key, and the key store that it is in.
@@ -71,10 +71,8 @@ async fn named(
     key_id: &str,
     arguments: &RunArguments,
 ) -> Result<Target, Problem> {
-    let reply = control
-        .kms("DescribeKey", &json!({ "KeyId": key_id }))
-        .await?;
-    let key = Key::read(&reply).ok_or_else(|| not_usable(key_id))?;
+    let key = described(control, key_id).await?;
+    let key = Key::of(key).ok_or_else(|| not_usable(key_id))?;
     let key_store = match &key.key_store_id {
         Some(id) => Some(control.key_store(id).await?),
         None => None,
@@ -149,7 +147,7 @@ async fn candidate_stores(
     control: &mut Control,
     arguments: &RunArguments,
 ) -> Result<Vec<KeyStore>, Problem> {
-    let mut stores = control.key_stores().await?;
+    let mut stores = control.list::<KeyStores>().await?;
     if let Some(wanted) = &arguments.key_store {
         stores.retain(|store| is_called(store, wanted));
         if stores.is_empty() {
@@ -176,8 +174,8 @@ async fn create(
     input: &Value,
     key_store: Option<KeyStore>,
 ) -> Result<Target, Problem> {
-    let reply = control.kms("CreateKey", input).await?;
-    let key = Key::read(&reply).ok_or_else(|| not_usable("that CreateKey made"))?;
+    let made: DescribedKey = control.kms("CreateKey", input).await?;
+    let key = Key::of(made.key_metadata).ok_or_else(|| not_usable("that CreateKey made"))?;
     Ok(Target {
         key_id: key.arn,
         key_store,
@@ -193,34 +191,33 @@ struct Key {
 }
 
 impl Key {
-    /// Reads the answer of DescribeKey or CreateKey.
-    fn read(reply: &Value) -> Option<Self> {
-        let metadata = reply.get("KeyMetadata")?;
-        let text = |name: &str| metadata.get(name).and_then(Value::as_str);
-        let is = |name: &str, value: &str| text(name).is_none_or(|found| found == value);
+    /// None when it cannot encrypt and decrypt for a customer.
+    fn of(key: KeyMetadata) -> Option<Self> {
+        let is =
+            |found: &Option<String>, value: &str| found.as_deref().is_none_or(|it| it == value);
         // Unavailable, as in a disconnected key store, is left for the first Encrypt to explain.
-        let in_use = matches!(text("KeyState"), None | Some("Enabled" | "Unavailable"));
-        let symmetric = is("KeySpec", "SYMMETRIC_DEFAULT") && is("KeyUsage", "ENCRYPT_DECRYPT");
-        (in_use && symmetric && is("KeyManager", "CUSTOMER")).then_some(())?;
-        Some(Self {
-            arn: text("Arn")?.to_owned(),
-            created: metadata
-                .get("CreationDate")
-                .and_then(Value::as_f64)
-                .unwrap_or_default(),
-            key_store_id: text("CustomKeyStoreId").map(str::to_owned),
+        let in_use = is(&key.key_state, "Enabled") || is(&key.key_state, "Unavailable");
+        let symmetric =
+            is(&key.key_spec, "SYMMETRIC_DEFAULT") && is(&key.key_usage, "ENCRYPT_DECRYPT");
+        (in_use && symmetric && is(&key.key_manager, "CUSTOMER")).then_some(Self {
+            arn: key.arn,
+            created: key.creation_date,
+            key_store_id: key.custom_key_store_id,
         })
     }
 }
 
+async fn described(control: &mut Control, key_id: &str) -> Result<KeyMetadata, CallError> {
+    let input = json!({ "KeyId": key_id });
+    let reply: DescribedKey = control.kms("DescribeKey", &input).await?;
+    Ok(reply.key_metadata)
+}
+
 async fn keys(control: &mut Control) -> Result<Vec<Key>, CallError> {
-    let listed = control.list("ListKeys", "Keys").await?;
+    let listed = control.list::<Keys>().await?;
     let mut keys = Vec::new();
     for entry in listed.iter().take(KEYS_MAX) {
-        if let Some(id) = entry.get("KeyId") {
-            let reply = control.kms("DescribeKey", &json!({ "KeyId": id })).await?;
-            keys.extend(Key::read(&reply));
-        }
+        keys.extend(Key::of(described(control, &entry.key_id).await?));
     }
     Ok(keys)
 }
@@ -234,7 +231,7 @@ mod tests {
         let key = |member: &str, value: &str| {
             let mut metadata = json!({ "Arn": "arn", "KeyState": "Enabled" });
             metadata[member] = Value::from(value);
-            Key::read(&json!({ "KeyMetadata": metadata })).is_some()
+            Key::of(serde_json::from_value(metadata).unwrap()).is_some()
         };
         assert!(key("KeySpec", "SYMMETRIC_DEFAULT"));
         assert!(key("CustomKeyStoreId", "cks-1"));

@@ -7,9 +7,13 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::Full;
 use portcullis_admin::{Call, Place, Reply, body, target};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Answer, Broken, Caller, Endpoint, Line, Places, Prepared, Service, exception_name};
+use super::{
+    Answer, Broken, Caller, Endpoint, KeyStore, KeyStores, Line, Page, Places, Prepared, Service,
+    exception_name,
+};
 use crate::failure::Unusable;
 
 /// Why a control-plane call failed.
@@ -64,30 +68,6 @@ impl CallError {
     }
 }
 
-/// A custom key store as DescribeCustomKeyStores shows it.
-#[derive(Debug, Clone)]
-pub(crate) struct KeyStore {
-    pub(crate) id: String,
-    pub(crate) name: String,
-    /// Absent in an external key store.
-    pub(crate) cluster_id: Option<String>,
-    pub(crate) state: String,
-    pub(crate) error_code: Option<String>,
-}
-
-impl KeyStore {
-    fn read(entry: &Value) -> Option<Self> {
-        let text = |name: &str| entry.get(name).and_then(Value::as_str).map(str::to_owned);
-        Some(Self {
-            id: text("CustomKeyStoreId")?,
-            name: text("CustomKeyStoreName")?,
-            cluster_id: text("CloudHsmClusterId"),
-            state: text("ConnectionState")?,
-            error_code: text("ConnectionErrorCode"),
-        })
-    }
-}
-
 /// The control plane over a connection of its own, so that it never queues behind the load.
 #[derive(Debug)]
 pub(crate) struct Control {
@@ -123,25 +103,29 @@ impl Control {
     }
 
     /// Calls `operation` of KMS.
-    pub(crate) async fn kms(&mut self, operation: &str, input: &Value) -> Result<Value, CallError> {
+    pub(crate) async fn kms<T: DeserializeOwned>(
+        &mut self,
+        operation: &str,
+        input: &Value,
+    ) -> Result<T, CallError> {
         self.call(Service::Kms, operation, input).await
     }
 
     /// Calls `operation` of CloudHSM.
-    pub(crate) async fn cloudhsm(
+    pub(crate) async fn cloudhsm<T: DeserializeOwned>(
         &mut self,
         operation: &str,
         input: &Value,
-    ) -> Result<Value, CallError> {
+    ) -> Result<T, CallError> {
         self.call(Service::CloudHsm, operation, input).await
     }
 
-    async fn call(
+    async fn call<T: DeserializeOwned>(
         &mut self,
         service: Service,
         operation: &str,
         input: &Value,
-    ) -> Result<Value, CallError> {
+    ) -> Result<T, CallError> {
         let prefix = match service {
             Service::Kms => "TrentService",
             Service::CloudHsm => "BaldrApiService",
@@ -220,72 +204,45 @@ impl Control {
         done.map_err(|why| error("an error of the cluster", why))
     }
 
-    /// All entries of a paginated list of KMS, at most [`PAGES_MAX`] pages.
-    pub(crate) async fn list(
-        &mut self,
-        operation: &str,
-        member: &str,
-    ) -> Result<Vec<Value>, CallError> {
+    /// All entries of a list, at most [`PAGES_MAX`] pages.
+    pub(crate) async fn list<P: Page>(&mut self) -> Result<Vec<P::Entry>, CallError> {
         let mut entries = Vec::new();
         let mut input = json!({});
         for _ in 0..PAGES_MAX {
-            let mut page = self.kms(operation, &input).await?;
-            if let Some(Value::Array(found)) = page.get_mut(member).map(Value::take) {
-                entries.extend(found);
-            }
-            match page.get("NextMarker").and_then(Value::as_str) {
-                Some(marker) => input = json!({ "Marker": marker }),
+            let page: P = self.call(P::SERVICE, P::OPERATION, &input).await?;
+            let (found, next) = page.split();
+            entries.extend(found);
+            match next {
+                Some(marker) => input = json!({ P::MARKER: marker }),
                 None => break,
             }
         }
         Ok(entries)
     }
 
-    /// Every custom key store, in the order of the service.
-    pub(crate) async fn key_stores(&mut self) -> Result<Vec<KeyStore>, CallError> {
-        let entries = self
-            .list("DescribeCustomKeyStores", "CustomKeyStores")
-            .await?;
-        Ok(entries.iter().filter_map(KeyStore::read).collect())
-    }
-
     pub(crate) async fn key_store(&mut self, id: &str) -> Result<KeyStore, CallError> {
         let input = json!({ "CustomKeyStoreId": id });
-        let reply = self.kms("DescribeCustomKeyStores", &input).await?;
-        let entry = reply.pointer("/CustomKeyStores/0").and_then(KeyStore::read);
-        entry.ok_or_else(|| not_understood("DescribeCustomKeyStores", "no entry in the answer"))
-    }
-
-    /// Every cluster: DescribeClusters of the CloudHSM API.
-    pub(crate) async fn clusters(&mut self) -> Result<Vec<Value>, CallError> {
-        let mut clusters = Vec::new();
-        let mut input = json!({});
-        for _ in 0..PAGES_MAX {
-            let mut page = self
-                .call(Service::CloudHsm, "DescribeClusters", &input)
-                .await?;
-            if let Some(Value::Array(found)) = page.get_mut("Clusters").map(Value::take) {
-                clusters.extend(found);
-            }
-            match page.get("NextToken").and_then(Value::as_str) {
-                Some(token) => input = json!({ "NextToken": token }),
-                None => break,
-            }
-        }
-        Ok(clusters)
+        let page: KeyStores = self.kms(KeyStores::OPERATION, &input).await?;
+        let found = page.split().0.into_iter().next();
+        found.ok_or_else(|| not_understood(KeyStores::OPERATION, "no entry in the answer"))
     }
 }
 
-fn read_answer(call: &str, answer: Result<Answer, Broken>) -> Result<Value, CallError> {
+fn read_answer<T: DeserializeOwned>(
+    call: &str,
+    answer: Result<Answer, Broken>,
+) -> Result<T, CallError> {
     let answer = answer.map_err(|broken| CallError::broken(call, broken))?;
     if answer.status != StatusCode::OK {
         return Err(refused(call, &answer));
     }
-    if answer.body.is_empty() {
-        return Ok(json!({}));
-    }
-    serde_json::from_slice(&answer.body)
-        .map_err(|_not_json| not_understood(call, "the answer is not JSON"))
+    let body = if answer.body.is_empty() {
+        b"{}"
+    } else {
+        &answer.body[..]
+    };
+    serde_json::from_slice(body)
+        .map_err(|error| not_understood(call, &format!("the answer cannot be read: {error}")))
 }
 
 fn refused(call: &str, answer: &Answer) -> CallError {

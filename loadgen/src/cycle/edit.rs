@@ -1,8 +1,9 @@
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::password::Passwords;
 use crate::args::{EditKind, RunArguments};
-use crate::client::{CallError, Control, KeyStore};
+use crate::client::{CallError, Cluster, Clusters, Control, KeyStore};
 use crate::failure::Unusable;
 
 /// The edits of a run: their kinds in turn, and what is needed to make them.
@@ -95,7 +96,7 @@ async fn related_clusters(
     let mut clusters = named.to_vec();
     if clusters.is_empty() {
         let all = control
-            .clusters()
+            .list::<Clusters>()
             .await
             .map_err(|error: CallError| error.to_string())?;
         clusters = with_the_certificate_of(own, &all);
@@ -109,23 +110,15 @@ async fn related_clusters(
     ))
 }
 
-fn with_the_certificate_of(own: &str, clusters: &[Value]) -> Vec<String> {
-    let text = |cluster: &Value, path: &str| {
-        cluster
-            .pointer(path)
-            .and_then(Value::as_str)
-            .map(str::to_owned)
-    };
-    let certificate = |cluster: &Value| text(cluster, "/Certificates/ClusterCertificate");
-    let is_own = |cluster: &&Value| text(cluster, "/ClusterId").as_deref() == Some(own);
-    let Some(anchor) = clusters.iter().find(is_own).and_then(certificate) else {
+fn with_the_certificate_of(own: &str, clusters: &[Cluster]) -> Vec<String> {
+    let is_own = |cluster: &&Cluster| cluster.cluster_id == own;
+    let Some(anchor) = clusters.iter().find(is_own).and_then(Cluster::certificate) else {
         return Vec::new();
     };
     clusters
         .iter()
-        .filter(|cluster| certificate(cluster).as_ref() == Some(&anchor))
-        .filter(|cluster| text(cluster, "/State").as_deref() == Some("ACTIVE"))
-        .filter_map(|cluster| text(cluster, "/ClusterId"))
+        .filter(|cluster| cluster.certificate() == Some(anchor) && cluster.state == "ACTIVE")
+        .map(|cluster| cluster.cluster_id.clone())
         .collect()
 }
 
@@ -209,7 +202,7 @@ async fn update(
 ) -> Result<(), Unusable> {
     set(&mut change, "CustomKeyStoreId", &key_store.id);
     control
-        .kms("UpdateCustomKeyStore", &change)
+        .kms::<IgnoredAny>("UpdateCustomKeyStore", &change)
         .await
         .map(drop)
         .map_err(|error| {
@@ -241,6 +234,7 @@ mod tests {
             cluster("cluster-d", "DEGRADED", "one"),
             json!({ "ClusterId": "cluster-e", "State": "UNINITIALIZED" }),
         ];
+        let clusters = clusters.map(|cluster| serde_json::from_value(cluster).unwrap());
         assert_eq!(
             with_the_certificate_of("cluster-a", &clusters),
             ["cluster-a", "cluster-c"]

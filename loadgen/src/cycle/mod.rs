@@ -6,6 +6,7 @@ mod password;
 use std::rc::Rc;
 use std::time::Duration;
 
+use serde::de::IgnoredAny;
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -106,7 +107,7 @@ impl EditCycle {
 
     async fn call(&mut self, operation: &str, input: &serde_json::Value) -> Result<(), Unusable> {
         self.control
-            .kms(operation, input)
+            .kms::<IgnoredAny>(operation, input)
             .await
             .map(drop)
             .map_err(|error| {

@@ -15,13 +15,15 @@ use std::process::ExitCode;
 use std::rc::Rc;
 
 use portcullis_seam::{SystemEntropy, draw};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::task::LocalSet;
 use tokio::time::Instant;
 
 use crate::access::Access;
 use crate::args::{Credentials, Output};
-use crate::client::{Caller, Control, KeyStore, Places, Prepared};
+use crate::client::{
+    Caller, Control, DescribedKey, Encrypted, KeyStore, KeyStores, Keys, Places, Prepared,
+};
 use crate::cycle::place;
 use crate::failure::Unusable;
 use crate::judge::{Comparison, Gate, Outcome, Sample, digest};
@@ -150,7 +152,7 @@ async fn act(
 }
 
 async fn choose(control: &mut Control, script: &Script) -> Result<KeyStore, Unusable> {
-    let stores = control.key_stores().await;
+    let stores = control.list::<KeyStores>().await;
     let stores = stores.map_err(|error| error.unusable(control.endpoint()))?;
     let named = |store: &KeyStore| match &script.key_store {
         Some(wanted) => store.id == *wanted || store.name == *wanted,
@@ -175,23 +177,18 @@ const KEYS_MAX: usize = 1000;
 
 /// The enabled keys of the key store, the oldest first.
 async fn keys(repair: &mut Repair<'_>) -> Result<Vec<String>, Unusable> {
-    let listed = repair.control.list("ListKeys", "Keys").await;
+    let listed = repair.control.list::<Keys>().await;
     let listed = listed.map_err(|error| error.unusable(repair.control.endpoint()))?;
     let mut found: Vec<(f64, String)> = Vec::new();
     for entry in listed.iter().take(KEYS_MAX) {
-        let Some(id) = entry.get("KeyId") else {
+        let input = json!({ "KeyId": entry.key_id });
+        let described = repair.control.kms::<DescribedKey>("DescribeKey", &input);
+        let Ok(DescribedKey { key_metadata: key }) = described.await else {
             continue;
         };
-        let input = json!({ "KeyId": id });
-        let Ok(reply) = repair.control.kms("DescribeKey", &input).await else {
-            continue;
-        };
-        let metadata = reply.get("KeyMetadata").cloned().unwrap_or_default();
-        let text = |name: &str| metadata.get(name).and_then(Value::as_str);
-        let own = text("CustomKeyStoreId") == Some(repair.key_store.id.as_str());
-        if let (true, Some("Enabled"), Some(id)) = (own, text("KeyState"), text("KeyId")) {
-            let created = metadata.get("CreationDate").and_then(Value::as_f64);
-            found.push((created.unwrap_or_default(), id.to_owned()));
+        let own = key.custom_key_store_id.as_deref() == Some(repair.key_store.id.as_str());
+        if own && key.key_state.as_deref() == Some("Enabled") {
+            found.push((key.creation_date, key.key_id));
         }
     }
     found.sort_by(|one, other| one.0.total_cmp(&other.0));
@@ -205,7 +202,7 @@ async fn usable(control: &mut Control, keys: Vec<String>) -> Result<Vec<String>,
     let mut usable = Vec::new();
     for key in keys {
         let input = json!({ "KeyId": key, "Plaintext": "AA==" });
-        match control.kms("Encrypt", &input).await {
+        match control.kms::<Encrypted>("Encrypt", &input).await {
             Ok(_) => usable.push(key),
             Err(error) if error.name == "KMSInvalidStateException" => {
                 print::note(&format!("The key {key} is left out. {error}"));
@@ -222,10 +219,10 @@ async fn new_key(repair: &mut Repair<'_>) -> Result<String, Unusable> {
         "CustomKeyStoreId": repair.key_store.id,
         "Description": "Made by a rehearsal",
     });
-    let reply = repair.control.kms("CreateKey", &input).await;
-    let reply = reply.map_err(|error| error.unusable(repair.control.endpoint()))?;
-    let id = reply.pointer("/KeyMetadata/KeyId").and_then(Value::as_str);
-    Ok(id.unwrap_or_default().to_owned())
+    let made = repair.control.kms::<DescribedKey>("CreateKey", &input);
+    let made = made.await;
+    let made = made.map_err(|error| error.unusable(repair.control.endpoint()))?;
+    Ok(made.key_metadata.key_id)
 }
 
 /// A ciphertext of every key, to be opened after the repair.
@@ -238,9 +235,9 @@ async fn canaries(
         let plaintext: [u8; 32] = draw(&SystemEntropy);
         let encoded = base64_simd::STANDARD.encode_to_string(plaintext);
         let input = json!({ "KeyId": key, "Plaintext": encoded });
-        let reply = control.kms("Encrypt", &input).await;
-        let reply = reply.map_err(|error| error.unusable(control.endpoint()))?;
-        let open = json!({ "KeyId": key, "CiphertextBlob": reply.get("CiphertextBlob") });
+        let sealed = control.kms::<Encrypted>("Encrypt", &input).await;
+        let sealed = sealed.map_err(|error| error.unusable(control.endpoint()))?;
+        let open = json!({ "KeyId": key, "CiphertextBlob": sealed.ciphertext_blob });
         let call = Prepared::new(Operation::Decrypt, open.to_string());
         canaries.push((key.clone(), Sample::new(call, digest(&plaintext))));
     }

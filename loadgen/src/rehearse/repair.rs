@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use portcullis_admin::{FaultKind, FaultOrder, InjectFault, Place};
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::script::{AdminScript, BackupChoice};
 use super::traffic::{Stage, Traffic};
-use crate::client::{CallError, Control, KeyStore};
+use crate::client::{
+    Backups, CallError, Cluster, Clusters, Control, CreatedCluster, CreatedHsm, KeyStore, Page,
+};
 use crate::cycle::{Admin, generate};
 use crate::failure::Unusable;
 use crate::judge::Gate;
@@ -34,7 +37,7 @@ pub(super) struct Shape {
     subnets: Vec<String>,
     /// Two zones in which it had HSMs.
     zones: Vec<String>,
-    certificate: String,
+    certificate: Option<String>,
 }
 
 const LOOK_AFTER: Duration = Duration::from_millis(20);
@@ -48,15 +51,15 @@ impl Repair<'_> {
         let id = self.key_store.cluster_id.clone().unwrap_or_default();
         let found = self.cluster(&id).await?;
         let found = found.ok_or_else(|| stopped(format!("there is no cluster {id}")))?;
-        let subnets = found.get("SubnetMapping").and_then(Value::as_object);
-        let mut zones = zones_of(&found);
-        if let Some(subnets) = subnets {
-            zones.extend(subnets.keys().cloned());
-        }
+        let of_hsms = found
+            .hsms
+            .iter()
+            .filter_map(|hsm| hsm.availability_zone.as_ref());
+        let zones = of_hsms.chain(found.subnet_mapping.keys());
         let mut distinct: Vec<String> = Vec::new();
         for zone in zones {
-            if !distinct.contains(&zone) {
-                distinct.push(zone);
+            if !distinct.contains(zone) {
+                distinct.push(zone.clone());
             }
         }
         distinct.truncate(2);
@@ -66,12 +69,10 @@ impl Repair<'_> {
             )));
         }
         Ok(Shape {
-            hsm_type: text(&found, "HsmType").unwrap_or_else(|| "hsm2m.medium".to_owned()),
-            subnets: subnets
-                .map(|all| all.values().filter_map(as_text).collect())
-                .unwrap_or_default(),
+            certificate: found.certificate().map(str::to_owned),
+            hsm_type: found.hsm_type.unwrap_or_else(|| "hsm2m.medium".to_owned()),
+            subnets: found.subnet_mapping.into_values().collect(),
             zones: distinct,
-            certificate: certificate(&found),
             id,
         })
     }
@@ -88,27 +89,21 @@ impl Repair<'_> {
             let extra = self.add_hsm(&shape.id, &zone).await?;
             self.settle(&shape.id).await?;
             let input = json!({ "ClusterId": shape.id, "HsmId": extra });
-            self.cloudhsm("DeleteHsm", &input).await?;
+            self.cloudhsm::<IgnoredAny>("DeleteHsm", &input).await?;
             self.until_hsm(&shape.id, &extra, None).await?;
         }
         let input = json!({
             "Filters": { "clusterIds": [shape.id], "states": ["READY"] },
             "SortAscending": true,
         });
-        let reply = self.cloudhsm("DescribeBackups", &input).await?;
-        let backups = reply.get("Backups").and_then(Value::as_array);
-        let mut backups: Vec<&Value> = backups.into_iter().flatten().collect();
-        let created = |backup: &&Value| backup.get("CreateTimestamp").and_then(Value::as_f64);
-        backups.sort_by(|one, other| {
-            let (one, other) = (created(one).unwrap_or(0.0), created(other).unwrap_or(0.0));
-            one.total_cmp(&other)
-        });
+        let Backups { mut backups } = self.cloudhsm("DescribeBackups", &input).await?;
+        backups.sort_by(|one, other| one.create_timestamp.total_cmp(&other.create_timestamp));
         let chosen = match choice {
-            BackupChoice::Oldest => backups.first(),
-            BackupChoice::Fresh | BackupChoice::Newest => backups.last(),
+            BackupChoice::Oldest => backups.into_iter().next(),
+            BackupChoice::Fresh | BackupChoice::Newest => backups.pop(),
         };
         chosen
-            .and_then(|backup| text(backup, "BackupId"))
+            .map(|backup| backup.backup_id)
             .ok_or_else(|| stopped(format!("the cluster {} has no backup", shape.id)))
     }
 
@@ -142,17 +137,16 @@ impl Repair<'_> {
             "SubnetIds": shape.subnets,
             "SourceBackupId": backup,
         });
-        let reply = self.cloudhsm("CreateCluster", &input).await?;
-        let made = reply.get("Cluster").and_then(|it| text(it, "ClusterId"));
-        let made = made.ok_or_else(|| stopped("CreateCluster made no cluster".to_owned()))?;
+        let made: CreatedCluster = self.cloudhsm("CreateCluster", &input).await?;
+        let made = made.cluster.cluster_id;
         for zone in &shape.zones {
             self.add_hsm(&made, zone).await?;
         }
         let deadline = Instant::now() + self.patience;
         loop {
             let found = self.cluster(&made).await?.unwrap_or_default();
-            if text(&found, "State").as_deref() == Some("ACTIVE") {
-                if certificate(&found) == shape.certificate {
+            if found.state == "ACTIVE" {
+                if found.certificate() == shape.certificate.as_deref() {
                     return Ok(made);
                 }
                 return Err(stopped(format!(
@@ -200,9 +194,7 @@ impl Repair<'_> {
     }
 
     async fn update(&mut self, settings: &mut Value) -> Result<(), Unusable> {
-        self.kms("UpdateCustomKeyStore", settings.take())
-            .await
-            .map(drop)
+        self.kms("UpdateCustomKeyStore", settings.take()).await
     }
 
     /// What the documentation says about a code of `kmsuser`: its new password.
@@ -236,9 +228,8 @@ impl Repair<'_> {
     async fn add_hsm(&mut self, cluster: &str, zone: &str) -> Result<String, Unusable> {
         self.settle(cluster).await?;
         let input = json!({ "ClusterId": cluster, "AvailabilityZone": zone });
-        let reply = self.cloudhsm("CreateHsm", &input).await?;
-        let made = reply.get("Hsm").and_then(|it| text(it, "HsmId"));
-        let made = made.ok_or_else(|| stopped("CreateHsm made no HSM".to_owned()))?;
+        let made: CreatedHsm = self.cloudhsm("CreateHsm", &input).await?;
+        let made = made.hsm.hsm_id;
         self.until_hsm(cluster, &made, Some("ACTIVE")).await?;
         Ok(made)
     }
@@ -248,7 +239,7 @@ impl Repair<'_> {
         let deadline = Instant::now() + self.patience;
         loop {
             let found = self.cluster(cluster).await?.unwrap_or_default();
-            let state = text(&found, "State").unwrap_or_default();
+            let state = found.state;
             if !state.ends_with("_IN_PROGRESS") {
                 return Ok(());
             }
@@ -267,12 +258,9 @@ impl Repair<'_> {
         let deadline = Instant::now() + self.patience;
         loop {
             let found = self.cluster(cluster).await?.unwrap_or_default();
-            let hsms = found.get("Hsms").and_then(Value::as_array);
-            let mut hsms = hsms.into_iter().flatten();
-            let seen = hsms
-                .find(|one| text(one, "HsmId").as_deref() == Some(hsm))
-                .and_then(|one| text(one, "State"));
-            if seen.as_deref() == state {
+            let seen = found.hsms.iter().find(|one| one.hsm_id == hsm);
+            let seen = seen.map(|one| one.state.as_str());
+            if seen == state {
                 return Ok(());
             }
             self.pause(deadline, &format!("the HSM {hsm} {state:?}"))
@@ -304,46 +292,30 @@ impl Repair<'_> {
         Ok(())
     }
 
-    async fn cluster(&mut self, id: &str) -> Result<Option<Value>, Unusable> {
+    async fn cluster(&mut self, id: &str) -> Result<Option<Cluster>, Unusable> {
         let input = json!({ "Filters": { "clusterIds": [id] } });
-        let mut reply = self.cloudhsm("DescribeClusters", &input).await?;
-        Ok(reply.pointer_mut("/Clusters/0").map(Value::take))
+        let found: Clusters = self.cloudhsm(Clusters::OPERATION, &input).await?;
+        Ok(found.clusters.into_iter().next())
     }
 
-    /// Calls KMS about the key store.
-    async fn kms(&mut self, operation: &str, mut input: Value) -> Result<Value, Unusable> {
+    /// Has KMS do something to the key store.
+    async fn kms(&mut self, operation: &str, mut input: Value) -> Result<(), Unusable> {
         if let Some(members) = input.as_object_mut() {
             let id = Value::from(self.key_store.id.clone());
             members.insert("CustomKeyStoreId".to_owned(), id);
         }
-        let reply = self.control.kms(operation, &input).await;
-        reply.map_err(|error| called(&error))
+        let done = self.control.kms::<IgnoredAny>(operation, &input).await;
+        done.map(drop).map_err(|error| called(&error))
     }
 
-    async fn cloudhsm(&mut self, operation: &str, input: &Value) -> Result<Value, Unusable> {
+    async fn cloudhsm<T: DeserializeOwned>(
+        &mut self,
+        operation: &str,
+        input: &Value,
+    ) -> Result<T, Unusable> {
         let reply = self.control.cloudhsm(operation, input).await;
         reply.map_err(|error| called(&error))
     }
-}
-
-fn zones_of(cluster: &Value) -> Vec<String> {
-    let hsms = cluster.get("Hsms").and_then(Value::as_array);
-    let hsms = hsms.into_iter().flatten();
-    hsms.filter_map(|hsm| text(hsm, "AvailabilityZone"))
-        .collect()
-}
-
-fn certificate(cluster: &Value) -> String {
-    let found = cluster.pointer("/Certificates/ClusterCertificate");
-    found.and_then(as_text).unwrap_or_default()
-}
-
-fn text(value: &Value, member: &str) -> Option<String> {
-    value.get(member).and_then(as_text)
-}
-
-fn as_text(value: &Value) -> Option<String> {
-    value.as_str().map(str::to_owned)
 }
 
 fn called(error: &CallError) -> Unusable {

@@ -1,0 +1,204 @@
+//! What is looked at of the replies of KMS and CloudHSM. They have more members than these.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::Service;
+
+/// A reply that is a page of a list.
+pub(crate) trait Page: DeserializeOwned {
+    /// What the list is of.
+    type Entry;
+    /// The service that has it.
+    const SERVICE: Service;
+    /// The operation that gives it.
+    const OPERATION: &'static str;
+    /// The member of the next request that says where its page begins.
+    const MARKER: &'static str;
+
+    /// The entries of this page, and where the next one begins.
+    fn split(self) -> (Vec<Self::Entry>, Option<String>);
+}
+
+/// A custom key store.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct KeyStore {
+    #[serde(rename = "CustomKeyStoreId")]
+    pub(crate) id: String,
+    #[serde(rename = "CustomKeyStoreName")]
+    pub(crate) name: String,
+    /// Absent in an external key store.
+    #[serde(rename = "CloudHsmClusterId")]
+    pub(crate) cluster_id: Option<String>,
+    #[serde(rename = "ConnectionState")]
+    pub(crate) state: String,
+    #[serde(rename = "ConnectionErrorCode")]
+    pub(crate) error_code: Option<String>,
+}
+
+/// DescribeCustomKeyStores.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct KeyStores {
+    #[serde(default)]
+    custom_key_stores: Vec<KeyStore>,
+    next_marker: Option<String>,
+}
+
+impl Page for KeyStores {
+    type Entry = KeyStore;
+    const SERVICE: Service = Service::Kms;
+    const OPERATION: &'static str = "DescribeCustomKeyStores";
+    const MARKER: &'static str = "Marker";
+
+    fn split(self) -> (Vec<KeyStore>, Option<String>) {
+        (self.custom_key_stores, self.next_marker)
+    }
+}
+
+/// A key in a list.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct ListedKey {
+    pub(crate) key_id: String,
+}
+
+/// ListKeys.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Keys {
+    #[serde(default)]
+    keys: Vec<ListedKey>,
+    next_marker: Option<String>,
+}
+
+impl Page for Keys {
+    type Entry = ListedKey;
+    const SERVICE: Service = Service::Kms;
+    const OPERATION: &'static str = "ListKeys";
+    const MARKER: &'static str = "Marker";
+
+    fn split(self) -> (Vec<ListedKey>, Option<String>) {
+        (self.keys, self.next_marker)
+    }
+}
+
+/// DescribeKey and CreateKey.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct DescribedKey {
+    pub(crate) key_metadata: KeyMetadata,
+}
+
+/// A key.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct KeyMetadata {
+    pub(crate) key_id: String,
+    pub(crate) arn: String,
+    pub(crate) key_state: Option<String>,
+    pub(crate) key_spec: Option<String>,
+    pub(crate) key_usage: Option<String>,
+    pub(crate) key_manager: Option<String>,
+    /// Seconds since 1970-01-01 UTC.
+    pub(crate) creation_date: f64,
+    /// Absent for a key of the Region's own.
+    pub(crate) custom_key_store_id: Option<String>,
+}
+
+/// Encrypt.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Encrypted {
+    /// In Base64.
+    pub(crate) ciphertext_blob: String,
+}
+
+/// DescribeClusters.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Clusters {
+    #[serde(default)]
+    pub(crate) clusters: Vec<Cluster>,
+    next_token: Option<String>,
+}
+
+impl Page for Clusters {
+    type Entry = Cluster;
+    const SERVICE: Service = Service::CloudHsm;
+    const OPERATION: &'static str = "DescribeClusters";
+    const MARKER: &'static str = "NextToken";
+
+    fn split(self) -> (Vec<Cluster>, Option<String>) {
+        (self.clusters, self.next_token)
+    }
+}
+
+/// CreateCluster.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct CreatedCluster {
+    pub(crate) cluster: Cluster,
+}
+
+/// A cluster.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct Cluster {
+    pub(crate) cluster_id: String,
+    pub(crate) state: String,
+    pub(crate) hsm_type: Option<String>,
+    /// Subnets by Availability Zone.
+    pub(crate) subnet_mapping: BTreeMap<String, String>,
+    pub(crate) hsms: Vec<Hsm>,
+    certificates: Certificates,
+}
+
+impl Cluster {
+    /// The certificate that clusters of one backup history share.
+    pub(crate) fn certificate(&self) -> Option<&str> {
+        self.certificates.cluster_certificate.as_deref()
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Certificates {
+    cluster_certificate: Option<String>,
+}
+
+/// CreateHsm.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct CreatedHsm {
+    pub(crate) hsm: Hsm,
+}
+
+/// An HSM.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct Hsm {
+    pub(crate) hsm_id: String,
+    pub(crate) state: String,
+    pub(crate) availability_zone: Option<String>,
+}
+
+/// DescribeBackups.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Backups {
+    #[serde(default)]
+    pub(crate) backups: Vec<Backup>,
+}
+
+/// A backup.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Backup {
+    pub(crate) backup_id: String,
+    /// Seconds since 1970-01-01 UTC.
+    #[serde(default)]
+    pub(crate) create_timestamp: f64,
+}
