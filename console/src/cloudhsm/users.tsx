@@ -8,7 +8,7 @@ import Input from "@cloudscape-design/components/input";
 import Select from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 
-import { activate, asAdmin, changePassword, createUser, deleteUser, users, type NamedUser, type User } from "../admin/api.ts";
+import { activate, asAdmin, changePassword, createUser, deleteUser, users, type Role, type User, type UserName } from "../admin/api.ts";
 import type { Cluster } from "../aws/cloudhsm.ts";
 import { Confirm, SimulatorOnly, State } from "../parts/common.tsx";
 import { useSay } from "../parts/flash.tsx";
@@ -81,7 +81,7 @@ function whyNoUsers(cluster: Cluster): string | null {
 }
 
 /** What was done, and what it asks for. */
-function told(asked: Asked, made: NamedUser): { header: string; content?: string } {
+function told(asked: Asked, made: UserName): { header: string; content?: string } {
   const name = "user" in asked ? asked.user.username : made.username;
   const isKmsuser = name === "kmsuser";
   switch (asked.kind) {
@@ -96,13 +96,13 @@ function told(asked: Asked, made: NamedUser): { header: string; content?: string
   }
 }
 
-const ROLES = ["crypto-user", "admin"];
+const ROLES: Role[] = ["crypto-user", "admin"];
 
 function Ask({ asked, id, onClose, onDone }: { asked: Asked; id: string; onClose: () => void; onDone: () => void }) {
   const { account, region } = useSession();
   const say = useSay();
   const [admin, setAdmin] = useState({ username: "admin", password: "" });
-  const [user, setUser] = useState<NamedUser>({ username: asked.kind === "create" ? "kmsuser" : "", role: "crypto-user" });
+  const [user, setUser] = useState<UserName>({ username: asked.kind === "create" ? "kmsuser" : "", role: "crypto-user" });
   const [password, setPassword] = useState("");
   const scope = { account, region };
 
@@ -145,7 +145,7 @@ function Ask({ asked, id, onClose, onDone }: { asked: Asked; id: string; onClose
               <Select
                 selectedOption={{ value: user.role, label: user.role }}
                 options={ROLES.map((value) => ({ value, label: value }))}
-                onChange={({ detail }) => setUser({ ...user, role: detail.selectedOption.value ?? "crypto-user" })}
+                onChange={({ detail }) => setUser({ ...user, role: ROLES.find((role) => role === detail.selectedOption.value) ?? "crypto-user" })}
               />
             </FormField>
           </>

@@ -9,23 +9,26 @@ import Input from "@cloudscape-design/components/input";
 import Select from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 
-import { clearFaults, faults, inject, undo, type Fault } from "../admin/api.ts";
+import { clearFaults, faultKinds, faults, inject, undo, type Fault, type FaultDescription, type FaultOrder, type Scope } from "../admin/api.ts";
 import { explain } from "../aws/errors.ts";
 import { clusters } from "../aws/keystores.ts";
 import { SimulatorOnly, When } from "../parts/common.tsx";
 import { FailureText } from "../parts/failure.tsx";
 import { useSay } from "../parts/flash.tsx";
 import { Listing } from "../parts/listing.tsx";
-import { useLoad } from "../parts/load.ts";
+import { CALM, useLoad } from "../parts/load.ts";
 import { useSession } from "../session.tsx";
-import { FAULTS, orderOf, type FaultAbout, type Form } from "./faults.ts";
+import { fieldsOf, orderOf, type Form } from "./faults.ts";
 
 const EMPTY: Form = { kind: "crash", cluster: "", zone: "", hsm: "", direction: "both", delayMs: "200", percent: "20", seconds: "" };
-const GROUPS: FaultAbout["group"][] = ["HSMs", "Links", "kmsuser", "Cluster and network"];
+
+/** The kinds stay the same while Portcullis runs. */
+const untilKnown = (known: unknown) => (known === null ? CALM : 0);
 
 export function Chaos() {
   const say = useSay();
   const found = useLoad(faults, 1000);
+  const kinds = useLoad(faultKinds, untilKnown).data ?? [];
   const all = found.data ?? [];
   const run = (done: string, send: () => Promise<unknown>) => {
     send().then(
@@ -47,7 +50,7 @@ export function Chaos() {
       >
         Chaos
       </Header>
-      <Inject onInject={(form, scope) => run(`${form.kind} was injected`, () => inject(scope, orderOf(form)))} />
+      <Inject kinds={kinds} onInject={(scope, order) => run(`${order.kind} was injected`, () => inject(scope, order))} />
       <Listing
         title="Faults that are not undone"
         what="faults"
@@ -93,12 +96,13 @@ function how(fault: Fault): string {
   return parts.filter((part) => part !== null).join(", ") || "-";
 }
 
-function Inject({ onInject }: { onInject: (form: Form, scope: { account: string; region: string }) => void }) {
+function Inject({ kinds, onInject }: { kinds: FaultDescription[]; onInject: (scope: Scope, order: FaultOrder) => void }) {
   const { cloudhsm, account, region } = useSession();
   const around = useLoad(useCallback(() => clusters(cloudhsm), [cloudhsm]), 1000);
   const [filled, setForm] = useState<Form>(EMPTY);
-  const about = FAULTS.find(({ kind }) => kind === filled.kind);
-  const needs = about?.needs ?? [];
+  const about = kinds.find(({ kind }) => kind === filled.kind);
+  const fields = fieldsOf(about);
+  const groups = [...new Set(kinds.map(({ group }) => group))];
   const all = around.data ?? [];
   // A cluster that was chosen may be destroyed meanwhile, not least from here.
   const isGone = around.data !== null && filled.cluster !== "" && !all.some((one) => one.ClusterId === filled.cluster);
@@ -112,26 +116,28 @@ function Inject({ onInject }: { onInject: (form: Form, scope: { account: string;
   const clusterOptions = options("Any cluster", all.map((one) => one.ClusterId));
   const zoneOptions = options("Any zone", zones);
   const hsmOptions = options("Any HSM", hsms.map((hsm) => hsm.HsmId));
-  const isPlaced = form.cluster !== "" || (about?.wholeCluster !== true && (form.zone !== "" || form.hsm !== ""));
+  const isPlaced = form.cluster !== "" || (about?.place !== "cluster" && (form.zone !== "" || form.hsm !== ""));
   return (
-    <form onSubmit={(event) => { event.preventDefault(); onInject(form, { account, region }); }}>
+    <form onSubmit={(event) => { event.preventDefault(); if (about !== undefined) onInject({ account, region }, orderOf(form, about)); }}>
       <Container
         header={
           <Header
             variant="h2"
-            actions={<Button variant="primary" disabled={!isPlaced} disabledReason={about?.wholeCluster === true ? "Choose a cluster." : "Choose a cluster, a zone or an HSM."}>Inject fault</Button>}
+            actions={<Button variant="primary" disabled={!isPlaced} disabledReason={about?.place === "cluster" ? "Choose a cluster." : "Choose a cluster, a zone or an HSM."}>Inject fault</Button>}
           >
             Inject a fault
           </Header>
         }
       >
         <SpaceBetween size="m">
-          <FormField label="Fault" description={about?.what}>
+          <FormField label="Fault" description={about?.effect}>
             <Select
               selectedOption={{ value: form.kind, label: form.kind }}
-              options={GROUPS.map((group) => ({
+              statusType={kinds.length === 0 ? "loading" : "finished"}
+              loadingText="Asking which faults there are"
+              options={groups.map((group) => ({
                 label: group,
-                options: FAULTS.filter((one) => one.group === group).map(({ kind, what }) => ({ value: kind, label: kind, description: what })),
+                options: kinds.filter((one) => one.group === group).map(({ kind, effect }) => ({ value: kind, label: kind, description: effect })),
               }))}
               onChange={({ detail }) => setForm({ ...form, kind: detail.selectedOption.value as Form["kind"] })}
             />
@@ -140,27 +146,27 @@ function Inject({ onInject }: { onInject: (form: Form, scope: { account: string;
             <FormField label="Cluster">
               <Select selectedOption={chosen(clusterOptions, form.cluster)} options={clusterOptions} onChange={({ detail }) => setForm({ ...form, cluster: detail.selectedOption.value ?? "", zone: "", hsm: "" })} />
             </FormField>
-            {about?.wholeCluster !== true && (
+            {about?.place !== "cluster" && (
               <FormField label="Availability Zone">
                 <Select selectedOption={chosen(zoneOptions, form.zone)} options={zoneOptions} onChange={({ detail }) => setForm({ ...form, zone: detail.selectedOption.value ?? "", hsm: "" })} />
               </FormField>
             )}
-            {about?.wholeCluster !== true && (
+            {about?.place !== "cluster" && (
               <FormField label="HSM">
                 <Select selectedOption={chosen(hsmOptions, form.hsm)} options={hsmOptions} onChange={({ detail }) => setForm({ ...form, hsm: detail.selectedOption.value ?? "" })} />
               </FormField>
             )}
-            {needs.includes("delay") && (
+            {fields.includes("delay_ms") && (
               <FormField label="Delay in milliseconds">
                 <Input type="number" value={form.delayMs} onChange={({ detail }) => setForm({ ...form, delayMs: detail.value })} />
               </FormField>
             )}
-            {needs.includes("percent") && (
+            {fields.includes("percent") && (
               <FormField label="Percent of messages">
                 <Input type="number" value={form.percent} onChange={({ detail }) => setForm({ ...form, percent: detail.value })} />
               </FormField>
             )}
-            {needs.includes("direction") && (
+            {fields.includes("direction") && (
               <FormField label="Direction">
                 <Select
                   selectedOption={{ value: form.direction, label: form.direction }}
@@ -173,9 +179,11 @@ function Inject({ onInject }: { onInject: (form: Form, scope: { account: string;
                 />
               </FormField>
             )}
-            <FormField label={<>Ends after seconds <i>- optional</i></>} constraintText="Empty: until it is undone">
-              <Input type="number" value={form.seconds} onChange={({ detail }) => setForm({ ...form, seconds: detail.value })} />
-            </FormField>
+            {fields.includes("duration_ms") && (
+              <FormField label={<>Ends after seconds <i>- optional</i></>} constraintText="Empty: until it is undone">
+                <Input type="number" value={form.seconds} onChange={({ detail }) => setForm({ ...form, seconds: detail.value })} />
+              </FormField>
+            )}
           </ColumnLayout>
         </SpaceBetween>
       </Container>

@@ -1,8 +1,8 @@
 /** Throughput and latency over time, with the phases of the key store behind them. */
-import type { Phase } from "../admin/api.ts";
+import type { LoadPhase } from "../admin/api.ts";
 import { count } from "../parts/common.tsx";
 import { ceiling, drawn, end, inWords, rate } from "./timeline.ts";
-import type { RunDetail, Second } from "../admin/api.ts";
+import type { LoadRunDetail, Second } from "../admin/api.ts";
 
 const WIDTH = 960;
 const LEFT = 64;
@@ -11,9 +11,9 @@ const TOP = 24;
 const HEIGHT = 150;
 const GAP = 46;
 
-const PHASES: Phase[] = ["connected", "disconnecting", "disconnected", "editing", "connecting"];
+const PHASES: LoadPhase[] = ["connected", "disconnecting", "disconnected", "editing", "connecting"];
 
-export function Chart({ timeline, seconds: planned }: { timeline: RunDetail["timeline"]; seconds: number }) {
+export function Chart({ timeline, seconds: planned }: { timeline: LoadRunDetail["timeline"]; seconds: number }) {
   const run = drawn(timeline);
   const last = run.seconds.at(-1);
   const span = Math.max(planned, last === undefined ? 0 : end(last), 1);

@@ -10,7 +10,7 @@ import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Spinner from "@cloudscape-design/components/spinner";
 
-import { reportAddress, run as show, stopRun, type RunDetail } from "../admin/api.ts";
+import { reportAddress, run as show, stopRun, type LoadRunDetail } from "../admin/api.ts";
 import { count, millis, SimulatorOnly, State, To, when } from "../parts/common.tsx";
 import { Failure } from "../parts/failure.tsx";
 import { useSay } from "../parts/flash.tsx";
@@ -19,13 +19,13 @@ import { Result } from "./load-list.tsx";
 import { RehearsalReport } from "./rehearsal.tsx";
 
 /** The run as far as it is known: each look asks only for the lines that came since. */
-function useRun(id: string): { run: RunDetail | null; error: unknown } {
-  const [run, setRun] = useState<RunDetail | null>(null);
+function useRun(id: string): { run: LoadRunDetail | null; error: unknown } {
+  const [run, setRun] = useState<LoadRunDetail | null>(null);
   const [error, setError] = useState<unknown>(null);
   useEffect(() => {
     let isGone = false;
     let timer: ReturnType<typeof setTimeout> | undefined;
-    let known: RunDetail["timeline"] = [];
+    let known: LoadRunDetail["timeline"] = [];
     const look = () => {
       show(id, known.length).then(
         (found) => {
@@ -89,7 +89,7 @@ export function LoadDetail({ id }: { id: string }) {
 }
 
 /** A rehearsal has its report at the end; meanwhile the key store shows how far it is. */
-function Rehearsed({ run }: { run: RunDetail }) {
+function Rehearsed({ run }: { run: LoadRunDetail }) {
   if (run.rehearsal !== null) return <RehearsalReport rehearsal={run.rehearsal} />;
   if (run.state !== "running") {
     return <Alert type="error" header="The rehearsal was not carried out to its end">The key store stays as it is now. What the rehearsal wrote says why.</Alert>;
@@ -102,7 +102,7 @@ function Rehearsed({ run }: { run: RunDetail }) {
   );
 }
 
-function Measured({ run }: { run: RunDetail }) {
+function Measured({ run }: { run: LoadRunDetail }) {
   const { summary, order } = run;
   return (
     <SpaceBetween size="l">

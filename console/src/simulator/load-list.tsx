@@ -12,7 +12,7 @@ import Select from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
 
-import { runs, startRun, type LoadOrder, type Run, type Scenario } from "../admin/api.ts";
+import { runs, startRun, type LoadOrder, type LoadRun } from "../admin/api.ts";
 import { keyStores } from "../aws/keystores.ts";
 import { count, millis, SimulatorOnly, State, To, When } from "../parts/common.tsx";
 import { Failure } from "../parts/failure.tsx";
@@ -21,7 +21,7 @@ import { CALM, useLoad } from "../parts/load.ts";
 import { href, navigate, useQuery } from "../router.ts";
 import { useSession } from "../session.tsx";
 
-const SCENARIOS: { value: Scenario; label: string; description: string }[] = [
+const SCENARIOS: { value: string; label: string; description: string }[] = [
   { value: "edit-cycle", label: "edit-cycle", description: "The key store is disconnected, edited and connected again, over and over" },
   { value: "steady", label: "steady", description: "Nothing but the load" },
   { value: "substitution", label: "substitution", description: "A rehearsal of the repair: the cluster is destroyed, and one from a backup takes its place" },
@@ -64,13 +64,13 @@ export function LoadList() {
   );
 }
 
-function failed({ summary, rehearsal }: Run): string {
+function failed({ summary, rehearsal }: LoadRun): string {
   if (summary !== null) return count(summary.failed);
   if (rehearsal === null) return "-";
   return count(rehearsal.stages.flatMap((stage) => Object.values(stage.failed)).reduce((sum, one) => sum + one, 0));
 }
 
-export function Result({ run }: { run: Run }) {
+export function Result({ run }: { run: LoadRun }) {
   if (run.state === "running") return <>-</>;
   const passed = (run.summary ?? run.rehearsal)?.passed;
   if (passed === undefined) return <StatusIndicator type="error">Not carried out</StatusIndicator>;

@@ -8,7 +8,7 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import Table from "@cloudscape-design/components/table";
 
-import type { Rehearsal, Stage } from "../admin/api.ts";
+import type { Rehearsal, RehearsalStage } from "../admin/api.ts";
 import { count, To } from "../parts/common.tsx";
 
 /** The stages of the repair in words. */
@@ -29,7 +29,7 @@ const LIMITS: Record<string, string> = {
 };
 
 const seconds = (ms: number) => `${(ms / 1000).toFixed(2)} s`;
-const failures = (stage: Stage) => Object.values(stage.failed).reduce((sum, one) => sum + one, 0);
+const failures = (stage: RehearsalStage) => Object.values(stage.failed).reduce((sum, one) => sum + one, 0);
 
 export function RehearsalReport({ rehearsal }: { rehearsal: Rehearsal }) {
   const { outage_ms: outage } = rehearsal;
@@ -107,7 +107,7 @@ function StageName({ stage }: { stage: string }) {
   );
 }
 
-function FailedWith({ stage }: { stage: Stage }) {
+function FailedWith({ stage }: { stage: RehearsalStage }) {
   const named = Object.entries(stage.failed);
   return <>{named.length === 0 ? "-" : named.map(([name, calls]) => <div key={name}>{name}: {count(calls)}</div>)}</>;
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
-import type { Second, Span } from "../admin/api.ts";
-import { FAULTS, orderOf, type Form } from "./faults.ts";
+import type { FaultDescription, Second, Span } from "../admin/api.ts";
+import { orderOf, type Form } from "./faults.ts";
 import { ceiling, drawn, inWords, rate } from "./timeline.ts";
 
 const second = (at: number, phase: Second["phase"]): Second => ({
@@ -38,9 +38,12 @@ it("an axis ends at a round number", () => {
 
 it("a fault is ordered with what it takes and nothing else", () => {
   const form: Form = { kind: "crash", cluster: "c", zone: "z", hsm: "h", direction: "to-hsm", delayMs: "5", percent: "7", seconds: "2" };
-  expect(orderOf(form)).toEqual({ kind: "crash", cluster: "c", zone: "z", hsm: "h", duration_ms: 2000 });
-  expect(orderOf({ ...form, kind: "delete-subnet", seconds: "" })).toEqual({ kind: "delete-subnet", cluster: "c" });
-  expect(orderOf({ ...form, kind: "lose", hsm: "" })).toMatchObject({ percent: 7, direction: "to-hsm" });
-  expect(orderOf({ ...form, kind: "delay" })).toMatchObject({ delay_ms: 5 });
-  expect(new Set(FAULTS.map(({ kind }) => kind)).size).toBe(16);
+  const about = (fields: Partial<FaultDescription>): FaultDescription => ({
+    kind: "crash", group: "HSMs", place: "hsms", required: [], optional: ["duration_ms"], effect: "", undo: "", ...fields,
+  });
+  expect(orderOf(form, about({}))).toEqual({ kind: "crash", cluster: "c", zone: "z", hsm: "h", duration_ms: 2000 });
+  expect(orderOf({ ...form, seconds: "" }, about({ place: "cluster" }))).toEqual({ kind: "crash", cluster: "c" });
+  const fields = about({ required: ["percent", "delay_ms"], optional: ["direction"] });
+  expect(orderOf(form, fields)).toMatchObject({ percent: 7, delay_ms: 5, direction: "to-hsm" });
+  expect(orderOf(form, fields)).not.toHaveProperty("duration_ms");
 });

@@ -1,8 +1,8 @@
 /** A load run's timeline as the chart draws it. */
-import type { Phase, RunDetail, Second, Span } from "../admin/api.ts";
+import type { LoadPhase, LoadRunDetail, Second, Span } from "../admin/api.ts";
 
 export interface Band {
-  phase: Phase;
+  phase: LoadPhase;
   from: number;
   to: number;
 }
@@ -15,8 +15,8 @@ export interface Drawn {
 /** A last second shorter than this holds too few calls for a rate. */
 const CUT_SHORT_MS = 250;
 
-export function drawn(timeline: RunDetail["timeline"]): Drawn {
-  const whole = (line: RunDetail["timeline"][number]): line is Second => line?.type === "second" && line.duration_ms >= CUT_SHORT_MS;
+export function drawn(timeline: LoadRunDetail["timeline"]): Drawn {
+  const whole = (line: LoadRunDetail["timeline"][number]): line is Second => line?.type === "second" && line.duration_ms >= CUT_SHORT_MS;
   const seconds = timeline.filter(whole);
   const spans = timeline.filter((line): line is Span => line?.type === "phase");
   const bands = spans.map((span) => ({ phase: span.phase, from: span.start_us / 1e6, to: span.end_us / 1e6 }));
