@@ -5,7 +5,7 @@ use std::time::Duration;
 use portcullis_admin::{self as api, FaultKind, FaultOrder};
 use portcullis_link::{Direction, LinkEffect};
 
-use crate::fleet::Ailment;
+use portcullis_fleet::Ailment;
 
 /// What a fault does, with what belongs to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

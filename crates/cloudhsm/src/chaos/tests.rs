@@ -2,11 +2,11 @@ use std::time::Duration;
 
 use portcullis_admin::FaultOrder;
 use portcullis_api::Scope;
+use portcullis_fleet::Ailment;
 use portcullis_link::{Direction, LinkEffect};
 use serde_json::{Value, json};
 
 use super::{Effect, lasts};
-use crate::fleet::Ailment;
 
 fn scope() -> Scope {
     Scope {
