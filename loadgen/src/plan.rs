@@ -3,7 +3,7 @@ use std::rc::Rc;
 use serde_json::json;
 
 use crate::client::{Prepared, read_sealed};
-use crate::judge::{Comparison, Digest, Outcome, Sample, Samples, digest};
+use crate::judge::{Digest, Outcome, Sample, SampleComparison, Samples, digest};
 use crate::operation::{Mix, Operation};
 use crate::random::Sequence;
 
@@ -97,11 +97,11 @@ impl Plan {
         match job {
             Job::Open(sample) => Outcome::Succeeded(sample.compare(body)),
             Job::Seal(payload) => match self.samples.place(&mut self.sequence) {
-                None => Outcome::Succeeded(Comparison::Right),
+                None => Outcome::Succeeded(SampleComparison::Right),
                 Some(place) => match self.sample(payload, body) {
                     Some(sample) => {
                         self.samples.keep(place, sample);
-                        Outcome::Succeeded(Comparison::Right)
+                        Outcome::Succeeded(SampleComparison::Right)
                     }
                     None => Outcome::Failed(NOT_UNDERSTOOD.to_owned()),
                 },

@@ -12,7 +12,7 @@ use crate::summary::Summary;
 pub struct Threshold {
     text: String,
     metric: Metric,
-    comparison: Comparison,
+    comparison: Operator,
     /// In the unit of the metric: microseconds, a share, or a number.
     limit: f64,
 }
@@ -78,7 +78,7 @@ const COUNTERS: [(&str, Counter); 9] = [
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Comparison {
+enum Operator {
     Less,
     AtMost,
     Equal,
@@ -87,15 +87,15 @@ enum Comparison {
 }
 
 /// Longer ones first, so that `<=` is not read as `<`.
-const COMPARISONS: [(&str, Comparison); 5] = [
-    ("<=", Comparison::AtMost),
-    (">=", Comparison::AtLeast),
-    ("<", Comparison::Less),
-    (">", Comparison::More),
-    ("=", Comparison::Equal),
+const COMPARISONS: [(&str, Operator); 5] = [
+    ("<=", Operator::AtMost),
+    (">=", Operator::AtLeast),
+    ("<", Operator::Less),
+    (">", Operator::More),
+    ("=", Operator::Equal),
 ];
 
-impl Comparison {
+impl Operator {
     #[expect(clippy::float_cmp, reason = "equality is asked of whole numbers")]
     fn holds(self, measured: f64, limit: f64) -> bool {
         match self {
@@ -264,40 +264,35 @@ mod tests {
             (
                 "p99<50ms",
                 latency(None, Statistic::P99),
-                Comparison::Less,
+                Operator::Less,
                 50_000.0,
             ),
             (
                 "p99.9 <= 1s",
                 latency(None, Statistic::P999),
-                Comparison::AtMost,
+                Operator::AtMost,
                 1_000_000.0,
             ),
             (
                 "decrypt.p50<200us",
                 latency(Some(Operation::Decrypt), Statistic::P50),
-                Comparison::Less,
+                Operator::Less,
                 200.0,
             ),
             (
                 "errors<1%",
                 Metric::Share(Counter::Errors),
-                Comparison::Less,
+                Operator::Less,
                 0.01,
             ),
             (
                 "gate_leaks=0",
                 Metric::Count(Counter::GateLeaks),
-                Comparison::Equal,
+                Operator::Equal,
                 0.0,
             ),
-            ("rate>=1900/s", Metric::Rate, Comparison::AtLeast, 1900.0),
-            (
-                "shed=0",
-                Metric::Count(Counter::Shed),
-                Comparison::Equal,
-                0.0,
-            ),
+            ("rate>=1900/s", Metric::Rate, Operator::AtLeast, 1900.0),
+            ("shed=0", Metric::Count(Counter::Shed), Operator::Equal, 0.0),
         ] {
             let threshold: Threshold = text.parse().unwrap();
             assert_eq!(
@@ -334,11 +329,11 @@ mod tests {
     #[test]
     fn comparisons_are_exact_at_their_limit() {
         for (comparison, below, at, above) in [
-            (Comparison::Less, true, false, false),
-            (Comparison::AtMost, true, true, false),
-            (Comparison::Equal, false, true, false),
-            (Comparison::AtLeast, false, true, true),
-            (Comparison::More, false, false, true),
+            (Operator::Less, true, false, false),
+            (Operator::AtMost, true, true, false),
+            (Operator::Equal, false, true, false),
+            (Operator::AtLeast, false, true, true),
+            (Operator::More, false, false, true),
         ] {
             let held = [1.0, 2.0, 3.0].map(|measured| comparison.holds(measured, 2.0));
             assert_eq!(held, [below, at, above], "{comparison:?}");

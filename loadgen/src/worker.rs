@@ -126,7 +126,7 @@ impl Load {
         }
     }
 
-    fn ended(&self, job: &Job, sent: &Sent, answer: Result<Answer, Broken>) {
+    fn ended(&self, job: &Job, sent: &SentCall, answer: Result<Answer, Broken>) {
         let ended = Instant::now();
         let outcome = match answer {
             Err(broken) => Outcome::Failed(broken.name().to_owned()),
@@ -162,7 +162,7 @@ fn refusal(answer: &Answer) -> String {
 }
 
 #[derive(Debug)]
-struct Sent {
+struct SentCall {
     intended: Instant,
     at: Instant,
     phase: Phase,
@@ -180,7 +180,7 @@ pub(crate) async fn work(load: Rc<Load>, mut line: Line) {
         load.begun();
         let request = job.call().call(&load.caller);
         let phase = load.journal.borrow().phases.present();
-        let sent = Sent {
+        let sent = SentCall {
             intended,
             at: Instant::now(),
             phase,

@@ -33,7 +33,7 @@ struct Statement {
     #[serde(rename = "Sid", default)]
     _sid: Option<String>,
     #[serde(rename = "Effect")]
-    effect: Effect,
+    effect: PolicyEffect,
     #[serde(rename = "Principal")]
     principal: Principal,
     #[serde(rename = "Action")]
@@ -43,7 +43,7 @@ struct Statement {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-enum Effect {
+enum PolicyEffect {
     Allow,
     Deny,
 }
@@ -87,7 +87,7 @@ impl Policy {
         let policy: Self = serde_json::from_str(text).map_err(|error| {
             refuse(format!(
                 "Policy is not a resource policy that can be evaluated: line {}, column {}. Give \
-                 a JSON document whose Statement has Effect, Principal, Action and Resource; \
+                 a JSON document whose Statement has PolicyEffect, Principal, Action and Resource; \
                  Condition and the Not forms are not there.",
                 error.line(),
                 error.column()
@@ -120,11 +120,11 @@ impl Policy {
 
     /// Rule BK-15: a statement that allows is needed, and one that denies decides.
     pub(crate) fn permits(&self, account: &AccountId, action: &str) -> bool {
-        let about = |effect: Effect| {
+        let about = |effect: PolicyEffect| {
             let mut statements = self.statements.as_slice().iter();
             statements.any(|one| one.effect == effect && one.is_about(account, action))
         };
-        about(Effect::Allow) && !about(Effect::Deny)
+        about(PolicyEffect::Allow) && !about(PolicyEffect::Deny)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What ails an HSM: it hangs, is slow, or its disk is full. Part of the HSM rather than of the
+//! How an HSM misbehaves: it hangs, is slow, or its disk is full. Part of the HSM rather than of the
 //! node that runs it, so that it outlives a restart.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-/// What ails one HSM at present.
+/// How one HSM behaves at present; by default as a healthy one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ailment {
+pub struct Behaviour {
     /// It takes what comes and never answers.
     pub hung: bool,
     /// How much later than a healthy one it begins with what comes.
@@ -21,49 +21,49 @@ pub struct Ailment {
     pub cut_off: bool,
 }
 
-impl Ailment {
+impl Behaviour {
     /// Whether the other HSMs of the cluster can neither give it keys nor take some from it.
     pub(crate) const fn keeps_apart(&self) -> bool {
         self.hung || self.disk_full || self.cut_off
     }
 }
 
-/// The ailment of an HSM, which a fault sets and the node looks at.
+/// The behaviour of an HSM, which a fault sets and the node looks at.
 #[derive(Debug)]
 pub(crate) struct Condition {
     /// Whether there is any: all that a healthy HSM reads for a frame.
-    ails: AtomicBool,
-    ailment: watch::Sender<Ailment>,
+    misbehaves: AtomicBool,
+    behaviour: watch::Sender<Behaviour>,
 }
 
 impl Default for Condition {
     fn default() -> Self {
         Self {
-            ails: AtomicBool::new(false),
-            ailment: watch::Sender::new(Ailment::default()),
+            misbehaves: AtomicBool::new(false),
+            behaviour: watch::Sender::new(Behaviour::default()),
         }
     }
 }
 
 impl Condition {
-    pub(crate) fn set(&self, ailment: Ailment) {
-        self.ails
-            .store(ailment != Ailment::default(), Ordering::Release);
-        self.ailment.send_replace(ailment);
+    pub(crate) fn set(&self, behaviour: Behaviour) {
+        self.misbehaves
+            .store(behaviour != Behaviour::default(), Ordering::Release);
+        self.behaviour.send_replace(behaviour);
     }
 
-    pub(crate) fn ails(&self) -> bool {
-        self.ails.load(Ordering::Acquire)
+    pub(crate) fn misbehaves(&self) -> bool {
+        self.misbehaves.load(Ordering::Acquire)
     }
 
     /// Rule FT-05: a full disk refuses what would be written, before anything has changed.
     pub(crate) fn disk_is_full(&self) -> bool {
-        self.ails() && self.ailment.borrow().disk_full
+        self.misbehaves() && self.behaviour.borrow().disk_full
     }
 
     /// Whether the other HSMs of its cluster can neither give it keys nor take some from it.
     pub(crate) fn keeps_apart(&self) -> bool {
-        self.ails() && self.ailment.borrow().keeps_apart()
+        self.misbehaves() && self.behaviour.borrow().keeps_apart()
     }
 
     /// Waits as the HSM keeps its clients waiting. False when it hung: what came meanwhile is not
@@ -71,8 +71,8 @@ impl Condition {
     ///
     /// Rule FT-04: a hung HSM answers nothing, and later does nothing of what it was told.
     pub(crate) async fn wait(&self) -> bool {
-        let mut changes = self.ailment.subscribe();
-        let Ailment { hung, delay, .. } = *changes.borrow_and_update();
+        let mut changes = self.behaviour.subscribe();
+        let Behaviour { hung, delay, .. } = *changes.borrow_and_update();
         if hung {
             // An error would mean that the HSM is gone: then nobody waits.
             let _mended = changes.wait_for(|now| !now.hung).await;

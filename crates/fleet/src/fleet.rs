@@ -13,7 +13,7 @@ use crate::local::{LocalHsm, cannot};
 use crate::remote::{Fittings, RemoteHsm};
 use crate::seat::Seat;
 use crate::synchronise::synchronise;
-use crate::{Ailment, Capture, CryptoUser, Disks, FleetError, KeptIdentity, Line, Profile};
+use crate::{Behaviour, Capture, CryptoUser, Disks, FleetError, KeptIdentity, Line, Profile};
 
 /// What every node is made with.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ pub struct Fleet {
     wanted: Mutex<Wanted>,
 }
 
-/// How each HSM shall be, whether it has a seat or not: a removal forgets neither what ails an HSM nor
+/// How each HSM shall be, whether it has a seat or not: a removal forgets neither how an HSM misbehaves nor
 /// how much it holds.
 #[derive(Debug, Default)]
 struct Wanted {
@@ -53,7 +53,7 @@ struct Wanted {
     devices: BTreeMap<HsmId, Option<Profile>>,
     /// How much those hold that hold less than the software could.
     limits: BTreeMap<HsmId, Limits>,
-    ailments: BTreeMap<HsmId, Ailment>,
+    behaviours: BTreeMap<HsmId, Behaviour>,
 }
 
 impl Wanted {
@@ -61,7 +61,7 @@ impl Wanted {
         Fittings {
             device: self.devices.get(id).unwrap_or(&self.device).clone(),
             limits: self.limits.get(id).copied(),
-            ailment: self.ailments.get(id).copied().unwrap_or_default(),
+            behaviour: self.behaviours.get(id).copied().unwrap_or_default(),
         }
     }
 }
@@ -142,10 +142,10 @@ impl Fleet {
         }
     }
 
-    /// Makes these HSMs ail so, and all others well.
-    pub fn set_ailments(&self, ailing: impl Iterator<Item = (HsmId, Ailment)>) {
-        let ailing = ailing.collect();
-        self.wanted.lock().ailments = ailing;
+    /// Makes these HSMs behave so, and all others as healthy ones.
+    pub fn set_behaviours(&self, behaving: impl Iterator<Item = (HsmId, Behaviour)>) {
+        let behaving = behaving.collect();
+        self.wanted.lock().behaviours = behaving;
         self.fit_all();
     }
 
@@ -156,7 +156,7 @@ impl Fleet {
         wanted
             .limits
             .extend(fittings.limits.map(|limits| (id.clone(), limits)));
-        wanted.ailments.insert(id.clone(), fittings.ailment);
+        wanted.behaviours.insert(id.clone(), fittings.behaviour);
         drop(wanted);
         self.fit(id);
     }

@@ -30,14 +30,14 @@ mod seat;
 mod synchronise;
 
 pub use capture::Capture;
-pub use condition::Ailment;
+pub use condition::Behaviour;
 pub use device::{InvalidProfile, Latency, Profile};
 pub use disk::{Disks, FileDisks, FoundDisk, MemoryDisks};
 pub use error::FleetError;
 pub use fleet::{Equipment, Fleet};
 pub use host::{HostConfig, HostEnd, HsmHost, Joined, MakeTransport, is_host_folder};
 pub use identity::KeptIdentity;
-pub use local::{CryptoUser, Tampered};
+pub use local::{CryptoUser, UserBefore};
 pub use remote::{
     Admission, EnrolmentToken, InvalidToken, JOIN_BYTES_MAX, Join, Line, TokenSecret, decode,
     encode, is_host_message,

@@ -19,12 +19,12 @@ pub struct Running {
     /// Where everything is served; the same address unless the admin API has one of its own.
     pub admin: SocketAddr,
     stop: watch::Sender<bool>,
-    cores: Vec<Core>,
+    cores: Vec<CoreThread>,
     trail: Arc<Trail>,
 }
 
 #[derive(Debug)]
-struct Core {
+struct CoreThread {
     thread: JoinHandle<()>,
     ended: oneshot::Receiver<()>,
 }
@@ -116,7 +116,7 @@ fn spawn(
     open: Open,
     shared: &Arc<Shared>,
     stopped: &watch::Receiver<bool>,
-    cores: &mut Vec<Core>,
+    cores: &mut Vec<CoreThread>,
 ) -> io::Result<()> {
     let Opening {
         front,
@@ -134,7 +134,7 @@ fn spawn(
                 http::run(listener, edge, stopped);
                 let _nobody_waits = ending.send(());
             })?;
-        cores.push(Core { thread, ended });
+        cores.push(CoreThread { thread, ended });
     }
     Ok(())
 }

@@ -50,16 +50,16 @@ const ANSWER_BYTES_MAX: usize = 8 << 20;
 pub(crate) struct Line {
     endpoint: Endpoint,
     timeout: Duration,
-    open: Option<Open>,
+    open: Option<OpenConnection>,
 }
 
 #[derive(Debug)]
-struct Open {
+struct OpenConnection {
     sender: SendRequest<Full<Bytes>>,
     driver: JoinHandle<()>,
 }
 
-impl Drop for Open {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.driver.abort();
     }
@@ -99,17 +99,17 @@ impl Line {
 }
 
 async fn exchange(
-    open: Option<Open>,
+    open: Option<OpenConnection>,
     endpoint: &Endpoint,
     request: Request<Full<Bytes>>,
-) -> Result<(Open, Answer), Broken> {
+) -> Result<(OpenConnection, Answer), Broken> {
     let mut open = match open {
         Some(open) => open,
-        None => Open::to(endpoint).await?,
+        None => OpenConnection::to(endpoint).await?,
     };
     // A server may close a connection between two calls.
     if open.sender.ready().await.is_err() {
-        open = Open::to(endpoint).await?;
+        open = OpenConnection::to(endpoint).await?;
     }
     let response = open
         .sender
@@ -125,7 +125,7 @@ async fn exchange(
     Ok((open, Answer { status, body }))
 }
 
-impl Open {
+impl OpenConnection {
     async fn to(endpoint: &Endpoint) -> Result<Self, Broken> {
         let stream = endpoint.dial.connect().await.map_err(|error| {
             if error.kind() == io::ErrorKind::InvalidData {

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::gate::INVALID_STATE;
-use super::{Comparison, Verdict};
+use super::{SampleComparison, Verdict};
 use crate::operation::Operation;
 use crate::record::count;
 
@@ -9,7 +9,7 @@ use crate::record::count;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// With a success; for a Decrypt, with this plaintext.
-    Succeeded(Comparison),
+    Succeeded(SampleComparison),
     /// With an exception, or without an answer.
     Failed(String),
 }
@@ -67,10 +67,10 @@ impl Findings {
     }
 
     /// Notes the answer to a Decrypt.
-    pub(crate) fn compared(&mut self, comparison: Comparison) {
+    pub(crate) fn compared(&mut self, comparison: SampleComparison) {
         self.plaintexts_compared += 1;
         // Rule LG-08: a plaintext that differs, or none in a success, is a wrong plaintext.
-        self.wrong_plaintexts += u64::from(comparison != Comparison::Right);
+        self.wrong_plaintexts += u64::from(comparison != SampleComparison::Right);
     }
 
     /// Notes a Decrypt of the check after the run, when there is no excuse left.
@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn only_a_decrypt_can_show_a_wrong_plaintext() {
         let mut findings = Findings::default();
-        let wrong = Outcome::Succeeded(Comparison::Wrong);
+        let wrong = Outcome::Succeeded(SampleComparison::Wrong);
         findings.note(Operation::Encrypt, &wrong, Verdict::Permitted);
         assert_eq!(findings.wrong_plaintexts, 0);
         findings.note(Operation::Decrypt, &wrong, Verdict::Permitted);

@@ -6,4 +6,4 @@ mod samples;
 
 pub(crate) use findings::{Findings, Outcome};
 pub(crate) use gate::{Gate, Verdict};
-pub(crate) use samples::{Comparison, Digest, Sample, Samples, digest};
+pub(crate) use samples::{Digest, Sample, SampleComparison, Samples, digest};

@@ -29,7 +29,7 @@ pub(crate) struct Sample {
 
 /// What the answer to a Decrypt shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Comparison {
+pub(crate) enum SampleComparison {
     Right,
     Wrong,
     NotUnderstood,
@@ -40,11 +40,11 @@ impl Sample {
         Self { call, plaintext }
     }
 
-    pub(crate) fn compare(&self, body: &[u8]) -> Comparison {
+    pub(crate) fn compare(&self, body: &[u8]) -> SampleComparison {
         match decode_plaintext(body) {
-            Some(plaintext) if digest(&plaintext) == self.plaintext => Comparison::Right,
-            Some(_) => Comparison::Wrong,
-            None => Comparison::NotUnderstood,
+            Some(plaintext) if digest(&plaintext) == self.plaintext => SampleComparison::Right,
+            Some(_) => SampleComparison::Wrong,
+            None => SampleComparison::NotUnderstood,
         }
     }
 }
@@ -108,10 +108,10 @@ mod tests {
     fn a_plaintext_is_compared_by_its_digest() {
         let sample = sample(b"right");
         for (body, expected) in [
-            (r#"{"Plaintext":"cmlnaHQ="}"#, Comparison::Right),
-            (r#"{"Plaintext":"d3Jvbmc="}"#, Comparison::Wrong),
-            (r#"{"Plaintext":"?"}"#, Comparison::NotUnderstood),
-            ("{}", Comparison::NotUnderstood),
+            (r#"{"Plaintext":"cmlnaHQ="}"#, SampleComparison::Right),
+            (r#"{"Plaintext":"d3Jvbmc="}"#, SampleComparison::Wrong),
+            (r#"{"Plaintext":"?"}"#, SampleComparison::NotUnderstood),
+            ("{}", SampleComparison::NotUnderstood),
         ] {
             assert_eq!(sample.compare(body.as_bytes()), expected, "{body}");
         }

@@ -60,13 +60,13 @@ pub(crate) struct Recorder {
     pub(crate) arrived: u64,
     pub(crate) shed: u64,
     late: u64,
-    second: Open,
+    second: OpenSpan,
     closed: Vec<Second>,
 }
 
 /// The second that is under way.
 #[derive(Debug)]
-struct Open {
+struct OpenSpan {
     number: u64,
     operations: PerOperation<Totals>,
     all: Totals,
@@ -88,7 +88,7 @@ impl Recorder {
             arrived: 0,
             shed: 0,
             late: 0,
-            second: Open {
+            second: OpenSpan {
                 number: 0,
                 operations: PerOperation::with(Totals::new),
                 all: Totals::new(),

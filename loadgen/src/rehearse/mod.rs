@@ -26,7 +26,7 @@ use crate::client::{
 };
 use crate::cycle::place;
 use crate::failure::Unusable;
-use crate::judge::{Comparison, Gate, Outcome, Sample, digest};
+use crate::judge::{Gate, Outcome, Sample, SampleComparison, digest};
 use crate::operation::{Mix, Operation};
 use crate::plan::Plan;
 use crate::print::{self, Columns};
@@ -273,8 +273,8 @@ async fn lost(
     for (key, sample) in canaries {
         let answer = control.send_patiently(&sample.call).await;
         let error = match answer.map(|body| sample.compare(&body)) {
-            Ok(Comparison::Right) => continue,
-            Ok(Comparison::Wrong | Comparison::NotUnderstood) => {
+            Ok(SampleComparison::Right) => continue,
+            Ok(SampleComparison::Wrong | SampleComparison::NotUnderstood) => {
                 traffic.diary.borrow_mut().wrong_plaintexts += 1;
                 "a wrong plaintext".to_owned()
             }
@@ -288,7 +288,7 @@ async fn lost(
     let samples = traffic.plan.borrow().samples.all();
     for sample in samples {
         if let Ok(body) = control.send_patiently(&sample.call).await {
-            let wrong = sample.compare(&body) != Comparison::Right;
+            let wrong = sample.compare(&body) != SampleComparison::Right;
             traffic.diary.borrow_mut().wrong_plaintexts += u64::from(wrong);
         }
     }

@@ -23,7 +23,7 @@ pub(super) struct Report {
     pub(super) gate_leaks: u64,
     pub(super) wrong_plaintexts: u64,
     pub(super) stages: Vec<Chapter>,
-    pub(super) thresholds: Vec<Judged>,
+    pub(super) thresholds: Vec<JudgedStage>,
     pub(super) passed: bool,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct LostKey {
 
 /// A limit and what was found.
 #[derive(Debug, Serialize)]
-pub(super) struct Judged {
+pub(super) struct JudgedStage {
     name: &'static str,
     limit: u64,
     /// None when it was not measured: that is a miss.
@@ -70,7 +70,7 @@ impl Report {
             .into_iter()
             .filter_map(|(name, limit, found)| {
                 let limit = limit?;
-                Some(Judged {
+                Some(JudgedStage {
                     name,
                     limit,
                     found,
@@ -128,7 +128,7 @@ impl Report {
             self.wrong_plaintexts.to_string(),
             String::new(),
         );
-        for Judged {
+        for JudgedStage {
             name,
             limit,
             found,

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::script::LoadScript;
 use crate::client::{Answer, Broken, Caller, Endpoint, Line, exception_name};
-use crate::judge::{Comparison, Gate, Outcome, Verdict};
+use crate::judge::{Gate, Outcome, SampleComparison, Verdict};
 use crate::pace::{Arrivals, LATE_ARRIVALS_MAX, Schedule, pace};
 use crate::plan::{Job, Plan};
 use crate::record::count;
@@ -161,7 +161,7 @@ impl Traffic {
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn answered(&self, job: &Job, sent: &Sent, answer: Result<Answer, Broken>) {
+    fn answered(&self, job: &Job, sent: &SentRequest, answer: Result<Answer, Broken>) {
         let outcome = match answer {
             Err(broken) => Outcome::Failed(broken.name().to_owned()),
             Ok(answer) if answer.status == StatusCode::OK => {
@@ -181,7 +181,7 @@ const LOSS: usize = 1;
 
 /// A call on its way: when it was sent, and in which chapter.
 #[derive(Debug)]
-struct Sent {
+struct SentRequest {
     at: Instant,
     chapter: usize,
 }
@@ -208,7 +208,7 @@ impl Diary {
     /// Rule LG-15: a call counts for the stage in which it was sent, but one that was under way
     /// when the cluster went and failed counts for the loss; the outage lasts from the last
     /// success before the loss to the first of a call that was sent after it.
-    fn note(&mut self, sent: &Sent, outcome: &Outcome, now: Instant) {
+    fn note(&mut self, sent: &SentRequest, outcome: &Outcome, now: Instant) {
         if self.gate.judge(sent.at, outcome.error()) == Verdict::Leak {
             self.gate_leaks += 1;
         }
@@ -226,7 +226,7 @@ impl Diary {
                 if let Some(chapter) = chapter {
                     chapter.succeeded += 1;
                 }
-                self.wrong_plaintexts += u64::from(*comparison != Comparison::Right);
+                self.wrong_plaintexts += u64::from(*comparison != SampleComparison::Right);
                 match self.destroyed {
                     Some(at) if sent.at >= at => {
                         let last = self.last_success;
@@ -246,7 +246,7 @@ async fn work(traffic: Rc<Traffic>, mut line: Line) {
             continue;
         };
         let request = job.call().call(&traffic.caller);
-        let sent = Sent {
+        let sent = SentRequest {
             at: Instant::now(),
             chapter: traffic.diary.borrow().chapters.len().saturating_sub(1),
         };
@@ -265,9 +265,9 @@ mod tests {
         let start = Instant::now();
         let at = |millis| start + Duration::from_millis(millis);
         let mut diary = Diary::new(start);
-        let succeeded = Outcome::Succeeded(Comparison::Right);
+        let succeeded = Outcome::Succeeded(SampleComparison::Right);
         let failed = Outcome::Failed("KMSInvalidStateException".to_owned());
-        let sent = |millis, chapter| Sent {
+        let sent = |millis, chapter| SentRequest {
             at: at(millis),
             chapter,
         };
@@ -293,11 +293,11 @@ mod tests {
         let start = Instant::now();
         let mut diary = Diary::new(start);
         diary.gate = Gate::Disconnected(start);
-        let sent = Sent {
+        let sent = SentRequest {
             at: start + Duration::from_millis(1),
             chapter: 0,
         };
-        let right = Outcome::Succeeded(Comparison::Right);
+        let right = Outcome::Succeeded(SampleComparison::Right);
         diary.note(&sent, &right, start + Duration::from_millis(2));
         assert_eq!(diary.gate_leaks, 1);
     }

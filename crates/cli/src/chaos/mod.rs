@@ -34,11 +34,11 @@ pub(crate) struct Chaos {
     #[command(flatten)]
     access: Access,
     #[command(subcommand)]
-    command: Verb,
+    command: ChaosVerb,
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
+enum ChaosVerb {
     /// List the faults that are not undone
     List {
         /// table or json
@@ -122,7 +122,7 @@ struct Order {
 
 /// Runs the verb; exit code 1 when Portcullis refuses it, or when a rehearsal went badly.
 pub(crate) fn run(arguments: Chaos) -> Result<ExitCode, ClientError> {
-    if let Verb::Run(run) = arguments.command {
+    if let ChaosVerb::Run(run) = arguments.command {
         return rehearse(run, arguments.access);
     }
     crate::wait_for(ask(arguments))
@@ -132,31 +132,31 @@ async fn ask(arguments: Chaos) -> Result<ExitCode, ClientError> {
     let client = Client::of(&arguments.access)?;
     let here = Place::default();
     match &arguments.command {
-        Verb::Inject(order) => {
+        ChaosVerb::Inject(order) => {
             let (place, order) = (order.scope(), order.order());
             let injected = client.call::<InjectFault>(&[], &place, &order).await?;
             Ok(print_data(injected))
         }
-        Verb::Undo { id } => {
+        ChaosVerb::Undo { id } => {
             let undone = client.call::<UndoFault>(&[id], &here, &()).await?;
             Ok(print_data(undone))
         }
-        Verb::Clear => Ok(print_data(
+        ChaosVerb::Clear => Ok(print_data(
             client.call::<ClearFaults>(&[], &here, &()).await?,
         )),
-        Verb::List {
+        ChaosVerb::List {
             output: Output::Json,
         } => Ok(print_data(
             client.call::<ListFaults>(&[], &here, &()).await?,
         )),
-        Verb::List {
+        ChaosVerb::List {
             output: Output::Table,
         } => {
             let FaultList { faults } = client.get::<ListFaults>().await?;
             print::table(Columns::Texts, &rows(&faults));
             Ok(ExitCode::SUCCESS)
         }
-        Verb::Run(_) => Err(ClientError("A rehearsal is no call.".to_owned())),
+        ChaosVerb::Run(_) => Err(ClientError("A rehearsal is no call.".to_owned())),
     }
 }
 

@@ -5,13 +5,13 @@ use std::time::Duration;
 use portcullis_admin::{self as api, FaultKind, FaultOrder};
 use portcullis_link::{Direction, LinkEffect};
 
-use portcullis_fleet::Ailment;
+use portcullis_fleet::Behaviour;
 
 /// What a fault does, with what belongs to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effect {
     /// HSMs behave like this while the fault is listed, also those that come into its place later.
-    Behaviour(Ailment),
+    Behaviour(Behaviour),
     /// Links to HSMs behave like this while the fault is listed.
     Link(LinkEffect, Direction),
     /// Something happens to each HSM that is in its place, once.
@@ -53,16 +53,16 @@ pub(crate) enum NetworkEffect {
 impl Effect {
     /// What an order does, which has everything that its kind requires.
     pub(super) fn of(order: &FaultOrder) -> Self {
-        let well = Ailment::default();
+        let well = Behaviour::default();
         let delay = Duration::from_millis(order.delay_ms.unwrap_or_default());
         let percent = order.percent.unwrap_or_default();
         let link = |effect| Self::Link(effect, direction(order));
         match order.kind {
             FaultKind::Crash => Self::EachHsm(HsmEffect::Crash),
-            FaultKind::Hang => Self::Behaviour(Ailment { hung: true, ..well }),
-            FaultKind::Slow => Self::Behaviour(Ailment { delay, ..well }),
+            FaultKind::Hang => Self::Behaviour(Behaviour { hung: true, ..well }),
+            FaultKind::Slow => Self::Behaviour(Behaviour { delay, ..well }),
             FaultKind::Degrade => Self::EachHsm(HsmEffect::Degrade),
-            FaultKind::FillDisk => Self::Behaviour(Ailment {
+            FaultKind::FillDisk => Self::Behaviour(Behaviour {
                 disk_full: true,
                 ..well
             }),
@@ -89,12 +89,12 @@ impl Effect {
     }
 
     /// How HSMs behave while the fault is listed.
-    pub(super) fn behaviour(self) -> Option<Ailment> {
+    pub(super) fn behaviour(self) -> Option<Behaviour> {
         match self {
             Self::Behaviour(behaviour) => Some(behaviour),
-            Self::Link(LinkEffect::Cut, _) => Some(Ailment {
+            Self::Link(LinkEffect::Cut, _) => Some(Behaviour {
                 cut_off: true,
-                ..Ailment::default()
+                ..Behaviour::default()
             }),
             Self::Link(LinkEffect::Delay(_) | LinkEffect::Lose { .. }, _)
             | Self::EachHsm(_)

@@ -2,7 +2,7 @@
 
 use portcullis_admin::FaultOrder;
 use portcullis_api::{HsmId, Scope};
-use portcullis_fleet::Tampered;
+use portcullis_fleet::UserBefore;
 use portcullis_seam::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -43,7 +43,7 @@ pub(crate) enum HsmUndo {
     Restart,
     ShowActive,
     RepairDisk,
-    RestoreUser(Tampered),
+    RestoreUser(UserBefore),
 }
 
 /// The dates at which a fault begins: on the services' clock and on the machine's.

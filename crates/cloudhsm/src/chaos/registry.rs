@@ -5,7 +5,7 @@ use std::time::Duration;
 use portcullis_admin::{Direction, Fault, FaultField};
 use portcullis_api::{HsmId, Scope};
 use portcullis_clusters::ClusterView;
-use portcullis_fleet::Ailment;
+use portcullis_fleet::Behaviour;
 use portcullis_link::LinkRule;
 use tokio::time::Instant;
 
@@ -113,8 +113,8 @@ impl Registry {
     }
 
     /// How the HSMs among `views` behave: of several faults, everything.
-    pub(crate) fn behaviours(&self, views: Views<'_>) -> BTreeMap<HsmId, Ailment> {
-        let mut behaviours: BTreeMap<HsmId, Ailment> = BTreeMap::new();
+    pub(crate) fn behaviours(&self, views: Views<'_>) -> BTreeMap<HsmId, Behaviour> {
+        let mut behaviours: BTreeMap<HsmId, Behaviour> = BTreeMap::new();
         for active in self.active.values() {
             let Some(more) = active.effect.behaviour() else {
                 continue;

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use portcullis_admin::FaultOrder;
 use portcullis_api::Scope;
-use portcullis_fleet::Ailment;
+use portcullis_fleet::Behaviour;
 use portcullis_link::{Direction, LinkEffect};
 use serde_json::{Value, json};
 
@@ -24,11 +24,11 @@ fn read(order: Value) -> Result<(Effect, Option<Duration>), String> {
 /// Rule FT-01
 #[test]
 fn an_order_is_read_into_exactly_what_it_says() {
-    let well = Ailment::default();
+    let well = Behaviour::default();
     let cases = [
         (
             json!({ "kind": "slow", "zone": "us-east-1a", "delay_ms": 20 }),
-            Effect::Behaviour(Ailment {
+            Effect::Behaviour(Behaviour {
                 delay: Duration::from_millis(20),
                 ..well
             }),
@@ -53,7 +53,7 @@ fn an_order_is_read_into_exactly_what_it_says() {
     let lasts = Some(Duration::from_millis(1500));
     assert_eq!(
         read(timed),
-        Ok((Effect::Behaviour(Ailment { hung: true, ..well }), lasts))
+        Ok((Effect::Behaviour(Behaviour { hung: true, ..well }), lasts))
     );
 }
 

@@ -146,7 +146,7 @@ impl CloudHsm {
             links.set(faults.rules(&views));
         }
         self.fleet
-            .set_ailments(faults.behaviours(&views).into_iter());
+            .set_behaviours(faults.behaviours(&views).into_iter());
     }
 
     pub(super) fn has_faults(&self) -> bool {

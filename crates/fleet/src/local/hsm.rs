@@ -42,7 +42,7 @@ struct Parts {
 impl LocalHsm {
     pub(crate) fn new(id: HsmId, equipment: Arc<Equipment>, fittings: Fittings) -> Self {
         let condition = Arc::<Condition>::default();
-        condition.set(fittings.ailment);
+        condition.set(fittings.behaviour);
         Self {
             id,
             equipment,
@@ -60,9 +60,9 @@ impl LocalHsm {
         FleetError::of(&self.id, what, why)
     }
 
-    /// Gives it this device, these limits and this ailment, now and at every start.
+    /// Gives it this device, these limits and this behaviour, now and at every start.
     pub(crate) fn fit(&self, fittings: Fittings) {
-        self.condition.set(fittings.ailment);
+        self.condition.set(fittings.behaviour);
         let mut present = self.fittings.lock();
         if let Some(node) = &self.parts.lock().node {
             if present.device != fittings.device {

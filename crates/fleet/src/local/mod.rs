@@ -8,4 +8,4 @@ mod tamper;
 
 pub(crate) use hsm::LocalHsm;
 pub(crate) use tamper::cannot;
-pub use tamper::{CryptoUser, Tampered};
+pub use tamper::{CryptoUser, UserBefore};

@@ -35,7 +35,7 @@ struct Connected {
 impl Conversation for Connected {
     fn execute(self: Arc<Self>, request: Request, done: Done) {
         let core = Arc::clone(&self.node.core);
-        if !core.condition.ails() {
+        if !core.condition.misbehaves() {
             serve(&core, request, done);
             return;
         }

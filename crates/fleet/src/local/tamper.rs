@@ -18,15 +18,15 @@ const ATTEMPTS_MAX: usize = 16;
 
 /// A crypto user of one HSM before a fault: a password hash, so never printed and kept only sealed.
 #[derive(Serialize, Deserialize)]
-pub struct Tampered {
+pub struct UserBefore {
     before: Option<Zeroizing<Vec<u8>>>,
     /// When a command changed it last: a failed login is no change.
     changed: Option<u64>,
 }
 
-impl fmt::Debug for Tampered {
+impl fmt::Debug for UserBefore {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Tampered(..)")
+        formatter.write_str("UserBefore(..)")
     }
 }
 
@@ -92,8 +92,8 @@ pub struct CryptoUser {
 
 impl CryptoUser {
     /// The user as it is, for the undoing of what will be done to it.
-    pub async fn state(&self) -> Tampered {
-        Tampered {
+    pub async fn state(&self) -> UserBefore {
+        UserBefore {
             before: self.record(),
             changed: self.last_change().await,
         }
@@ -151,7 +151,7 @@ impl CryptoUser {
     ///
     /// # Errors
     /// When the disk fails.
-    pub async fn restore(&self, before: &Tampered) -> Result<(), FleetError> {
+    pub async fn restore(&self, before: &UserBefore) -> Result<(), FleetError> {
         if self.last_change().await != before.changed {
             return Ok(());
         }

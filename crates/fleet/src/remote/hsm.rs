@@ -74,7 +74,7 @@ impl RemoteHsm {
 
     /// It, as the others of its cluster see it; none when they do not.
     pub(crate) fn peer(self: &Arc<Self>) -> Option<Arc<dyn Peer>> {
-        let kept_apart = self.fittings.lock().ailment.keeps_apart();
+        let kept_apart = self.fittings.lock().behaviour.keeps_apart();
         (self.is_up() && !kept_apart).then(|| Arc::clone(self) as Arc<dyn Peer>)
     }
 

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::disk::{Contents, Notes};
-use crate::{Ailment, Profile};
+use crate::{Behaviour, Profile};
 
 /// The longest message (Rule HOST-10): the image of an HSM with a million keys.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 512 << 20;
@@ -130,12 +130,12 @@ pub(crate) struct Tally {
     pub(crate) deleted: Fingerprint,
 }
 
-/// What an HSM is fitted with: how fast it is, how much it holds, what ails it on purpose.
+/// What an HSM is fitted with: how fast it is, how much it holds, how it misbehaves on purpose.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Fittings {
     pub(crate) device: Option<Profile>,
     pub(crate) limits: Option<Limits>,
-    pub(crate) ailment: Ailment,
+    pub(crate) behaviour: Behaviour,
 }
 
 /// A message as it travels.

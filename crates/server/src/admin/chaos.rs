@@ -10,7 +10,7 @@ use portcullis_admin::{
 };
 
 use super::Admin;
-use super::reply::{Answer, Asked, Done, Refused};
+use super::reply::{AdminAnswer, Asked, Done, Refused};
 
 /// Every fault that is not undone.
 pub(super) async fn list(State(admin): State<Arc<Admin>>) -> Done<ListFaults> {
@@ -29,7 +29,7 @@ pub(super) async fn inject(
     State(admin): State<Arc<Admin>>,
     Query(place): Query<Place>,
     Asked(order): Asked<InjectFault>,
-) -> Answer<InjectFault> {
+) -> AdminAnswer<InjectFault> {
     let scope = admin.scope(place)?;
     Ok(Done(admin.cloudhsm.inject(scope, &order).await?))
 }
@@ -38,13 +38,13 @@ pub(super) async fn inject(
 pub(super) async fn undo(
     State(admin): State<Arc<Admin>>,
     Path(id): Path<String>,
-) -> Answer<UndoFault> {
+) -> AdminAnswer<UndoFault> {
     admin.cloudhsm.undo_fault(&id).await?;
     Ok(Done(format!("{id} is undone")))
 }
 
 /// Undoes every fault.
-pub(super) async fn clear(State(admin): State<Arc<Admin>>) -> Answer<ClearFaults> {
+pub(super) async fn clear(State(admin): State<Arc<Admin>>) -> AdminAnswer<ClearFaults> {
     let (undone, failed) = admin.cloudhsm.clear_faults().await;
     match failed.first() {
         None => Ok(Done(ClearedFaults { undone })),

@@ -15,7 +15,7 @@ use portcullis_time::{Pace, Reading};
 
 use super::Admin;
 use super::date::date;
-use super::reply::{Answer, Asked, Done};
+use super::reply::{AdminAnswer, Asked, Done};
 
 /// The longest step of the clock at once: longer than the longest retention of a backup.
 const ADVANCE_MAX: Duration = Duration::from_secs(400 * 24 * 60 * 60);
@@ -47,7 +47,7 @@ pub(super) async fn show(State(admin): State<Arc<Admin>>) -> Done<GetClock> {
 pub(super) async fn advance(
     State(admin): State<Arc<Admin>>,
     Asked(AdvanceRequest { seconds }): Asked<AdvanceClock>,
-) -> Answer<AdvanceClock> {
+) -> AdminAnswer<AdvanceClock> {
     let mut left = Duration::from_secs(seconds);
     if left > ADVANCE_MAX {
         return Err(OutOfRange("The clock is put forward by at most 400 days at once.").into());
@@ -66,7 +66,7 @@ pub(super) async fn advance(
 pub(super) async fn set_scale(
     State(admin): State<Arc<Admin>>,
     Asked(TimeScaleRequest { time_scale }): Asked<SetTimeScale>,
-) -> Answer<SetTimeScale> {
+) -> AdminAnswer<SetTimeScale> {
     let scale = TimeScale::new(time_scale).ok_or(OutOfRange(
         "A time scale is a whole number from 1 (real time) to 1000000.",
     ))?;
@@ -78,7 +78,7 @@ pub(super) async fn set_scale(
 pub(super) async fn set_state_changes(
     State(admin): State<Arc<Admin>>,
     Asked(StateChangesRequest { state_changes }): Asked<SetStateChanges>,
-) -> Answer<SetStateChanges> {
+) -> AdminAnswer<SetStateChanges> {
     let pace: Pace = state_changes.parse()?;
     admin.calendar.pacing().set_pace(pace);
     Ok(Done(shown(&admin, admin.calendar.read())))

@@ -12,13 +12,13 @@ use portcullis_seam::Timestamp;
 
 use super::Admin;
 use super::date::date;
-use super::reply::{Answer, Asked, Done, Refused};
+use super::reply::{AdminAnswer, Asked, Done, Refused};
 
 /// `POST /_portcullis/hosts`: a token with which one host may join.
 pub(super) async fn enrol(
     State(admin): State<Arc<Admin>>,
     Asked(EnrolRequest { availability_zone }): Asked<EnrolHost>,
-) -> Answer<EnrolHost> {
+) -> AdminAnswer<EnrolHost> {
     let first = || format!("{}a", admin.defaults.region);
     let zone = availability_zone.unwrap_or_else(first);
     let enrolment = admin.cloudhsm.enrol_host(&zone).await?;
@@ -41,7 +41,7 @@ pub(super) async fn list(State(admin): State<Arc<Admin>>) -> Done<ListHosts> {
 pub(super) async fn revoke(
     State(admin): State<Arc<Admin>>,
     Path(number): Path<String>,
-) -> Answer<RevokeHost> {
+) -> AdminAnswer<RevokeHost> {
     let host = number.parse().map_err(|_| {
         Refused::because("A host is named by its number, which `portcullis hsm hosts` lists.")
     })?;

@@ -6,13 +6,13 @@ use axum::extract::{Path, State};
 use portcullis_admin::{CrashHsm, RestartHsm};
 
 use super::Admin;
-use super::reply::{Answer, Done};
+use super::reply::{AdminAnswer, Done};
 
 /// Takes an HSM down as a power cut does.
 pub(super) async fn crash(
     State(admin): State<Arc<Admin>>,
     Path(id): Path<String>,
-) -> Answer<CrashHsm> {
+) -> AdminAnswer<CrashHsm> {
     let id = id.parse()?;
     admin.cloudhsm.crash(&id)?;
     Ok(Done("HSM crashed".to_owned()))
@@ -22,7 +22,7 @@ pub(super) async fn crash(
 pub(super) async fn restart(
     State(admin): State<Arc<Admin>>,
     Path(id): Path<String>,
-) -> Answer<RestartHsm> {
+) -> AdminAnswer<RestartHsm> {
     let id = id.parse()?;
     admin.cloudhsm.restart(&id).await?;
     Ok(Done("HSM restarted".to_owned()))

@@ -17,7 +17,7 @@ use portcullis_cloudhsm::{Coverage, KeyRow, NewKey, UnwrapRequest, WrapRequest};
 use portcullis_hsm::{Flag, HsmKeyId, KEY_CLASS, KEY_TYPE};
 
 use super::Admin;
-use super::reply::{Answer, Asked, Done, Refused};
+use super::reply::{AdminAnswer, Asked, Done, Refused};
 
 /// Keys on a page (CloudHSM User Guide, key list).
 const LISTED_BY_DEFAULT: usize = 10;
@@ -26,7 +26,7 @@ const LISTED_BY_DEFAULT: usize = 10;
 pub(super) async fn list(
     State(admin): State<Arc<Admin>>,
     Asked(asked): Asked<ListHsmKeys>,
-) -> Answer<ListHsmKeys> {
+) -> AdminAnswer<ListHsmKeys> {
     let start = match &asked.starting_token {
         Some(text) => text.parse().map_err(|_| {
             Refused::because("The starting token is not one that `key list` gave. Leave it out.")
@@ -57,7 +57,7 @@ pub(super) async fn list(
 pub(super) async fn generate(
     State(admin): State<Arc<Admin>>,
     Asked(asked): Asked<GenerateHsmKey>,
-) -> Answer<GenerateHsmKey> {
+) -> AdminAnswer<GenerateHsmKey> {
     let GenerateRequest {
         token,
         label,
@@ -79,7 +79,7 @@ pub(super) async fn generate(
 pub(super) async fn delete(
     State(admin): State<Arc<Admin>>,
     Asked(KeyFilter { token, filter }): Asked<DeleteHsmKey>,
-) -> Answer<DeleteHsmKey> {
+) -> AdminAnswer<DeleteHsmKey> {
     admin.cloudhsm.delete_key(token.reveal(), &filter).await?;
     Ok(Done(message("Key deleted successfully")))
 }
@@ -88,7 +88,7 @@ pub(super) async fn delete(
 pub(super) async fn share(
     State(admin): State<Arc<Admin>>,
     Asked(asked): Asked<ShareHsmKey>,
-) -> Answer<ShareHsmKey> {
+) -> AdminAnswer<ShareHsmKey> {
     let ShareRequest {
         token,
         filter,
@@ -103,7 +103,7 @@ pub(super) async fn share(
 pub(super) async fn unshare(
     State(admin): State<Arc<Admin>>,
     Asked(asked): Asked<UnshareHsmKey>,
-) -> Answer<UnshareHsmKey> {
+) -> AdminAnswer<UnshareHsmKey> {
     let ShareRequest {
         token,
         filter,
@@ -120,7 +120,7 @@ pub(super) async fn unshare(
 pub(super) async fn set_attribute(
     State(admin): State<Arc<Admin>>,
     Asked(asked): Asked<SetHsmKeyAttribute>,
-) -> Answer<SetHsmKeyAttribute> {
+) -> AdminAnswer<SetHsmKeyAttribute> {
     let AttributeRequest {
         token,
         filter,
@@ -138,7 +138,7 @@ pub(super) async fn set_attribute(
 pub(super) async fn wrap(
     State(admin): State<Arc<Admin>>,
     Asked(asked): Asked<WrapHsmKey>,
-) -> Answer<WrapHsmKey> {
+) -> AdminAnswer<WrapHsmKey> {
     let request = WrapRequest {
         mechanism: asked.mechanism,
         payload_filter: asked.payload_filter,
@@ -160,7 +160,7 @@ pub(super) async fn wrap(
 pub(super) async fn unwrap(
     State(admin): State<Arc<Admin>>,
     Asked(asked): Asked<UnwrapHsmKey>,
-) -> Answer<UnwrapHsmKey> {
+) -> AdminAnswer<UnwrapHsmKey> {
     let data = STANDARD.decode_to_vec(asked.data.trim()).map_err(|_| {
         Refused::because("The wrapped key is not Base64. Give what `key wrap` printed.")
     })?;
@@ -185,7 +185,7 @@ pub(super) async fn unwrap(
 pub(super) async fn replicate(
     State(admin): State<Arc<Admin>>,
     Asked(asked): Asked<ReplicateHsmKey>,
-) -> Answer<ReplicateHsmKey> {
+) -> AdminAnswer<ReplicateHsmKey> {
     let ReplicateRequest {
         token,
         destination_token,

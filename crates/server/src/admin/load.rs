@@ -11,11 +11,11 @@ use portcullis_admin::{
 };
 
 use super::Admin;
-use super::reply::{Answer, Asked, Done, Refused};
+use super::reply::{AdminAnswer, Asked, Done, Refused};
 use crate::config::LoadRuns;
 
 /// Every run that was kept.
-pub(super) async fn list(State(admin): State<Arc<Admin>>) -> Answer<ListLoadRuns> {
+pub(super) async fn list(State(admin): State<Arc<Admin>>) -> AdminAnswer<ListLoadRuns> {
     let runs = admin.load_runs()?.list();
     Ok(Done(LoadRunList { runs }))
 }
@@ -24,7 +24,7 @@ pub(super) async fn list(State(admin): State<Arc<Admin>>) -> Answer<ListLoadRuns
 pub(super) async fn start(
     State(admin): State<Arc<Admin>>,
     Asked(order): Asked<StartLoadRun>,
-) -> Answer<StartLoadRun> {
+) -> AdminAnswer<StartLoadRun> {
     let id = admin.load_runs()?.start(order);
     let id = id.map_err(|why| Refused::because(&why))?;
     Ok(Done(StartedLoadRun { id }))
@@ -35,7 +35,7 @@ pub(super) async fn show(
     State(admin): State<Arc<Admin>>,
     Path(id): Path<String>,
     Query(LoadRunQuery { from }): Query<LoadRunQuery>,
-) -> Answer<GetLoadRun> {
+) -> AdminAnswer<GetLoadRun> {
     let run = admin.load_runs()?.show(&id, from);
     run.map(Done).ok_or_else(|| unknown(&id))
 }
@@ -44,7 +44,7 @@ pub(super) async fn show(
 pub(super) async fn stop(
     State(admin): State<Arc<Admin>>,
     Path(id): Path<String>,
-) -> Answer<StopLoadRun> {
+) -> AdminAnswer<StopLoadRun> {
     if admin.load_runs()?.stop(&id) {
         Ok(Done(format!("{id} is ending")))
     } else {

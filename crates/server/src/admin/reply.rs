@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 /// The answer to a call.
-pub(super) type Answer<C> = Result<Done<C>, Refused>;
+pub(super) type AdminAnswer<C> = Result<Done<C>, Refused>;
 
 /// It was done, and this came of it.
 pub(super) struct Done<C: Call>(pub(super) C::Reply);

@@ -4,7 +4,7 @@ use axum::extract::State;
 use portcullis_admin::{Nothing, Reset, ResetCount};
 
 use super::Admin;
-use super::reply::{Answer, Asked, Done, Refused};
+use super::reply::{AdminAnswer, Asked, Done, Refused};
 
 /// `POST /_portcullis/reset`: back to the start of the world.
 ///
@@ -13,7 +13,7 @@ use super::reply::{Answer, Asked, Done, Refused};
 pub(super) async fn reset(
     State(admin): State<Arc<Admin>>,
     Asked(Nothing {}): Asked<Reset>,
-) -> Answer<Reset> {
+) -> AdminAnswer<Reset> {
     let Some(resets) = &admin.resets else {
         return Err(Refused::because(
             "This Portcullis has no world to go back to: it is part of another program.",

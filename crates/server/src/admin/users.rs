@@ -14,7 +14,7 @@ use portcullis_cloudhsm as cloudhsm;
 use portcullis_hsm::{Role, Secret};
 
 use super::Admin;
-use super::reply::{Answer, Asked, Done, Refused};
+use super::reply::{AdminAnswer, Asked, Done, Refused};
 
 /// `cluster activate`.
 pub(super) async fn activate(
@@ -22,7 +22,7 @@ pub(super) async fn activate(
     Path(cluster): Path<String>,
     Query(place): Query<Place>,
     Asked(ActivateRequest { password }): Asked<ActivateCluster>,
-) -> Answer<ActivateCluster> {
+) -> AdminAnswer<ActivateCluster> {
     let (scope, cluster) = admin.locate(&cluster, place)?;
     let activated = admin.cloudhsm.activate(&scope, &cluster, secret(password));
     activated.await?;
@@ -35,7 +35,7 @@ pub(super) async fn login(
     Path(cluster): Path<String>,
     Query(place): Query<Place>,
     Asked(asked): Asked<LogIn>,
-) -> Answer<LogIn> {
+) -> AdminAnswer<LogIn> {
     let (scope, cluster) = admin.locate(&cluster, place)?;
     let LoginRequest {
         username,
@@ -59,7 +59,7 @@ pub(super) async fn login(
 pub(super) async fn logout(
     State(admin): State<Arc<Admin>>,
     Asked(SessionRequest { token }): Asked<LogOut>,
-) -> Answer<LogOut> {
+) -> AdminAnswer<LogOut> {
     admin.cloudhsm.logout(token.reveal()).await?;
     Ok(Done("Logout successful".to_owned()))
 }
@@ -68,7 +68,7 @@ pub(super) async fn logout(
 pub(super) async fn session(
     State(admin): State<Arc<Admin>>,
     Asked(SessionRequest { token }): Asked<GetSession>,
-) -> Answer<GetSession> {
+) -> AdminAnswer<GetSession> {
     let (username, role) = admin.cloudhsm.session(token.reveal())?;
     Ok(Done(named(&username, role)))
 }
@@ -77,7 +77,7 @@ pub(super) async fn session(
 pub(super) async fn create(
     State(admin): State<Arc<Admin>>,
     Asked(asked): Asked<CreateUser>,
-) -> Answer<CreateUser> {
+) -> AdminAnswer<CreateUser> {
     let UserPasswordRequest {
         token,
         username,
@@ -96,7 +96,7 @@ pub(super) async fn create(
 pub(super) async fn change_password(
     State(admin): State<Arc<Admin>>,
     Asked(asked): Asked<ChangePassword>,
-) -> Answer<ChangePassword> {
+) -> AdminAnswer<ChangePassword> {
     let UserPasswordRequest {
         token,
         username,
@@ -115,7 +115,7 @@ pub(super) async fn change_password(
 pub(super) async fn delete(
     State(admin): State<Arc<Admin>>,
     Asked(asked): Asked<DeleteUser>,
-) -> Answer<DeleteUser> {
+) -> AdminAnswer<DeleteUser> {
     let UserRequest {
         token,
         username,
@@ -132,7 +132,7 @@ pub(super) async fn list(
     State(admin): State<Arc<Admin>>,
     Path(cluster): Path<String>,
     Query(place): Query<Place>,
-) -> Answer<ListUsers> {
+) -> AdminAnswer<ListUsers> {
     let (scope, cluster) = admin.locate(&cluster, place)?;
     let rows = admin.cloudhsm.list_users(&scope, &cluster).await?;
     let users = rows.into_iter().map(|row| User {
@@ -152,7 +152,7 @@ pub(super) async fn hsm_info(
     State(admin): State<Arc<Admin>>,
     Path(cluster): Path<String>,
     Query(place): Query<Place>,
-) -> Answer<GetHsmInfo> {
+) -> AdminAnswer<GetHsmInfo> {
     let (scope, cluster) = admin.locate(&cluster, place)?;
     let hsms = admin.cloudhsm.hsm_info(&scope, &cluster)?;
     Ok(Done(HsmInfoList {

@@ -12,13 +12,13 @@ use portcullis_api::Scope;
 use portcullis_cloudhsm::{self as cloudhsm, Direction, NetworkChange, Rule};
 
 use super::Admin;
-use super::reply::{Answer, Asked, Done};
+use super::reply::{AdminAnswer, Asked, Done};
 
 /// Subnets and security groups.
 pub(super) async fn show(
     State(admin): State<Arc<Admin>>,
     Query(place): Query<Place>,
-) -> Answer<GetNetwork> {
+) -> AdminAnswer<GetNetwork> {
     let scope = admin.scope(place)?;
     let network = admin.cloudhsm.network(&scope)?;
     let groups = admin.cloudhsm.security_groups(&scope)?;
@@ -37,7 +37,7 @@ pub(super) async fn add(
     State(admin): State<Arc<Admin>>,
     Query(place): Query<Place>,
     Asked(asked): Asked<AddSubnet>,
-) -> Answer<AddSubnet> {
+) -> AdminAnswer<AddSubnet> {
     let SubnetRequest {
         id,
         vpc,
@@ -58,7 +58,7 @@ pub(super) async fn delete_subnet(
     State(admin): State<Arc<Admin>>,
     Path(id): Path<String>,
     Query(place): Query<Place>,
-) -> Answer<DeleteSubnet> {
+) -> AdminAnswer<DeleteSubnet> {
     let change = NetworkChange::DeleteSubnet(id);
     admin.change(place, change, "Subnet deleted").await
 }
@@ -68,7 +68,7 @@ pub(super) async fn restore_subnet(
     State(admin): State<Arc<Admin>>,
     Path(id): Path<String>,
     Query(place): Query<Place>,
-) -> Answer<RestoreSubnet> {
+) -> AdminAnswer<RestoreSubnet> {
     let change = NetworkChange::RestoreSubnet(id);
     admin.change(place, change, "Subnet restored").await
 }
@@ -79,7 +79,7 @@ pub(super) async fn take(
     Path(id): Path<String>,
     Query(place): Query<Place>,
     Asked(TakeRequest { addresses }): Asked<TakeAddresses>,
-) -> Answer<TakeAddresses> {
+) -> AdminAnswer<TakeAddresses> {
     let addresses = match addresses {
         Addresses::All => cloudhsm::Addresses::All,
         Addresses::Count(count) => cloudhsm::Addresses::Count(count),
@@ -94,7 +94,7 @@ pub(super) async fn set_rules(
     Path(id): Path<String>,
     Query(place): Query<Place>,
     Asked(RulesRequest { rules }): Asked<SetSecurityGroupRules>,
-) -> Answer<SetSecurityGroupRules> {
+) -> AdminAnswer<SetSecurityGroupRules> {
     let change = NetworkChange::SetRules(id, rules.into_iter().map(wanted).collect());
     admin.change(place, change, "Rules set").await
 }
@@ -104,7 +104,7 @@ pub(super) async fn restore_rules(
     State(admin): State<Arc<Admin>>,
     Path(id): Path<String>,
     Query(place): Query<Place>,
-) -> Answer<RestoreSecurityGroupRules> {
+) -> AdminAnswer<RestoreSecurityGroupRules> {
     let change = NetworkChange::RestoreRules(id);
     admin.change(place, change, "Rules restored").await
 }
@@ -115,7 +115,7 @@ impl Admin {
         place: Place,
         change: NetworkChange,
         done: &str,
-    ) -> Answer<C> {
+    ) -> AdminAnswer<C> {
         let scope: Scope = self.scope(place)?;
         self.cloudhsm.change_network(&scope, change).await?;
         Ok(Done(done.to_owned()))

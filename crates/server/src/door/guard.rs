@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::guesses::{Guesses, Trial, WINDOW};
 use super::host::{HostNames, host_of};
-use super::record::{AdminRecord, Caller, Credential, parameters};
+use super::record::{AdminCaller, AdminRecord, Credential, parameters};
 use super::token::{AdminToken, presented};
 use crate::admin::{AdminCall, Route};
 use crate::http::{is_of_another_page, is_own_or_none};
@@ -77,7 +77,7 @@ pub(crate) enum Refusal {
 }
 
 /// What of a request decides.
-struct Asked<'a> {
+struct AskedRoute<'a> {
     head: &'a HeaderMap,
     host: Option<&'a str>,
     peer: Peer,
@@ -112,7 +112,7 @@ impl Guard {
     }
 
     /// Decides, in this order: whose page, which host, which token.
-    fn admit(&self, asked: &Asked<'_>, now: Instant) -> Result<Credential, Refusal> {
+    fn admit(&self, asked: &AskedRoute<'_>, now: Instant) -> Result<Credential, Refusal> {
         let hosts = &*self.keeper.hosts;
         if !is_own_or_none(asked.head, hosts, asked.peer) {
             return Err(Refusal::ForeignPage);
@@ -139,7 +139,7 @@ impl Guard {
     fn check(
         &self,
         token: &AdminToken,
-        asked: &Asked<'_>,
+        asked: &AskedRoute<'_>,
         now: Instant,
     ) -> Result<Credential, Refusal> {
         let presented = presented(asked.head).ok_or(Refusal::TokenMissing)?;
@@ -175,7 +175,7 @@ pub(crate) async fn layer(
     let known = guard.find(&request);
     let kind = known.map(|known| known.call.kind);
     let admitted = guard.admit(
-        &Asked {
+        &AskedRoute {
             head: request.headers(),
             host: host_of(request.headers(), request.uri()),
             peer,
@@ -222,7 +222,7 @@ impl Guard {
         AdminRecord {
             at: self.keeper.trail.now(),
             event_id: self.keeper.trail.event_id(),
-            from: Caller {
+            from: AdminCaller {
                 address: peer.address,
                 agent: agent.chars().take(AGENT_CHARS_MAX).collect(),
                 credential: Credential::None,

@@ -18,7 +18,7 @@ use crate::trail::uuid;
 pub(crate) struct AdminRecord {
     pub(crate) at: Timestamp,
     pub(crate) event_id: [u8; 16],
-    pub(crate) from: Caller,
+    pub(crate) from: AdminCaller,
     pub(crate) call: AdminCall,
     pub(crate) method: Method,
     /// The path as the table of routes has it; none of a path that is in no table.
@@ -31,7 +31,7 @@ pub(crate) struct AdminRecord {
 
 /// Who called.
 #[derive(Debug)]
-pub(crate) struct Caller {
+pub(crate) struct AdminCaller {
     pub(crate) address: IpAddr,
     pub(crate) agent: Box<str>,
     pub(crate) credential: Credential,
@@ -125,7 +125,7 @@ mod tests {
         AdminRecord {
             at: Timestamp::from_millis(1_635_291_687_999),
             event_id: [7; 16],
-            from: Caller {
+            from: AdminCaller {
                 address: "10.0.0.1".parse().unwrap(),
                 agent: "curl".into(),
                 credential: Credential::Token,

@@ -86,7 +86,7 @@ async fn collect(mut body: Incoming, bounds: &Bounds) -> Result<Bytes, Unread> {
         };
     }
     let most = said.unwrap_or(bytes_max).min(bytes_max);
-    let mut pieces = Pieces::of(&first, most, bounds)?;
+    let mut pieces = BodyPieces::of(&first, most, bounds)?;
     drop(first);
     let mut length = pieces.whole.len();
     while let Some(data) = next(&mut body).await? {
@@ -108,13 +108,13 @@ async fn collect(mut body: Incoming, bounds: &Bounds) -> Result<Bytes, Unread> {
 /// The pieces of a body, and what they hold of the budget that all bodies share.
 ///
 /// Rule WIRE-29: a body in pieces that finds nothing left of it is answered with 503.
-struct Pieces {
+struct BodyPieces {
     whole: BytesMut,
     bytes_max: usize,
     held: Held,
 }
 
-impl Pieces {
+impl BodyPieces {
     fn of(first: &[u8], bytes_max: usize, bounds: &Bounds) -> Result<Self, Unread> {
         let whole = BytesMut::from(first);
         let held = bounds.requests.take(whole.capacity());

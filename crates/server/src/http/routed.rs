@@ -81,7 +81,7 @@ where
     };
     // It ends with the reply, when the receiver is dropped.
     drop(tokio::spawn(run));
-    ([(CONTENT_TYPE, kind)], Body::new(Pieces(receiver))).into_response()
+    ([(CONTENT_TYPE, kind)], Body::new(RoutedPieces(receiver))).into_response()
 }
 
 /// What is answered when there is no room.
@@ -91,9 +91,9 @@ pub(crate) fn unavailable(message: &str) -> Response<Body> {
 
 /// Pieces that another task makes.
 #[derive(Debug)]
-struct Pieces(mpsc::Receiver<Bytes>);
+struct RoutedPieces(mpsc::Receiver<Bytes>);
 
-impl hyper::body::Body for Pieces {
+impl hyper::body::Body for RoutedPieces {
     type Data = Bytes;
     type Error = Infallible;
 

@@ -89,9 +89,9 @@ impl DropCount {
 /// A bounded queue of lines in front of a destination that may be slow, full or gone.
 ///
 /// Rule OUT-01: offering a line never waits for the destination.
-pub struct LineQueue<L>(Arc<Shared<L>>);
+pub struct LineQueue<L>(Arc<SharedQueue<L>>);
 
-struct Shared<L> {
+struct SharedQueue<L> {
     /// The bound of the queue: bytes of lines that are not written, as they were offered.
     bytes_max: usize,
     state: Mutex<State<L>>,
@@ -116,19 +116,19 @@ struct State<L> {
     writes: u64,
     /// Whether the writing thread holds entries.
     is_writing: bool,
-    phase: Phase,
+    phase: QueuePhase,
 }
 
 impl<L> State<L> {
     /// Whether everything is written, or nothing is to be written any more.
     fn is_settled(&self) -> bool {
         let is_empty = self.waiting.is_empty() && self.missing == 0 && !self.is_writing;
-        is_empty || self.phase == Phase::Abandoned
+        is_empty || self.phase == QueuePhase::Abandoned
     }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+enum QueuePhase {
     Open,
     /// What waits is written, and nothing more is taken.
     Closing,
@@ -154,7 +154,7 @@ impl<L: Send + 'static> LineQueue<L> {
     where
         S: LineSink<Line = L>,
     {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(SharedQueue {
             bytes_max,
             state: Mutex::new(State {
                 waiting: VecDeque::new(),
@@ -163,7 +163,7 @@ impl<L: Send + 'static> LineQueue<L> {
                 missing: 0,
                 writes: 0,
                 is_writing: false,
-                phase: Phase::Open,
+                phase: QueuePhase::Open,
             }),
             offered: Condvar::new(),
             written: Condvar::new(),
@@ -182,7 +182,7 @@ impl<L: Send + 'static> LineQueue<L> {
     pub fn offer(&self, line: L, bytes: usize) {
         let mut state = self.0.state.lock();
         let has_room = state.bytes.saturating_add(bytes) <= self.0.bytes_max;
-        if state.phase != Phase::Open || !has_room {
+        if state.phase != QueuePhase::Open || !has_room {
             state.missing += 1;
             self.0.dropped.add(1);
             // The line is freed outside the lock.
@@ -224,8 +224,8 @@ impl<L: Send + 'static> LineQueue<L> {
     /// are left over, which count as dropped.
     pub fn close(&self) -> u64 {
         let mut state = self.0.state.lock();
-        if state.phase == Phase::Open {
-            state.phase = Phase::Closing;
+        if state.phase == QueuePhase::Open {
+            state.phase = QueuePhase::Closing;
         }
         drop(state);
         self.flush();
@@ -233,7 +233,7 @@ impl<L: Send + 'static> LineQueue<L> {
     }
 }
 
-impl<L> Shared<L> {
+impl<L> SharedQueue<L> {
     /// The writing thread.
     fn write_all(&self, mut sink: impl LineSink<Line = L>) {
         let mut is_refusing = false;
@@ -283,7 +283,7 @@ impl<L> Shared<L> {
                 drop(state);
                 return Some(Batch::of(&entries, sink));
             }
-            if state.phase == Phase::Abandoned {
+            if state.phase == QueuePhase::Abandoned {
                 return None;
             }
             self.offered.wait(&mut state);
@@ -293,16 +293,16 @@ impl<L> Shared<L> {
     /// Waits until another attempt may be made; false when none is to be made any more.
     fn wait_to_retry(&self) -> bool {
         let mut state = self.state.lock();
-        if state.phase != Phase::Abandoned {
+        if state.phase != QueuePhase::Abandoned {
             self.abandoned.wait_for(&mut state, RETRY);
         }
-        state.phase != Phase::Abandoned
+        state.phase != QueuePhase::Abandoned
     }
 
     /// Gives up what is not written, and counts it.
     fn abandon(&self) -> u64 {
         let mut state = self.state.lock();
-        state.phase = Phase::Abandoned;
+        state.phase = QueuePhase::Abandoned;
         state.waiting.clear();
         state.bytes = 0;
         let left = std::mem::take(&mut state.lines);
