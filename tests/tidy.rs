@@ -14,6 +14,9 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
+#[path = "tidy/types.rs"]
+mod types;
+
 /// Crates by layer, lowest first; a row is read from left to right, and a dependency points to a
 /// lower row or to the left within its own.
 const LAYERS: &[&[&str]] = &[
