@@ -12,7 +12,6 @@ use portcullis_store::{Expect, Transaction};
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::Partition;
-use crate::key::managed::{RESERVED, SERVICES, alias_of};
 use crate::key::{Snapshot, check_customers, find_for_management, spec};
 use crate::paging::{Asked, page};
 use crate::records::Records;
@@ -30,6 +29,34 @@ impl Aliases {
             records: Arc::clone(records),
         }
     }
+}
+
+/// The services whose predefined aliases an account has (an assumption: the documentation has no
+/// full list), in order.
+pub(crate) const SERVICES: [&str; 15] = [
+    "acm",
+    "backup",
+    "dynamodb",
+    "ebs",
+    "elasticfilesystem",
+    "es",
+    "glue",
+    "kinesisvideo",
+    "lambda",
+    "rds",
+    "redshift",
+    "s3",
+    "secretsmanager",
+    "ssm",
+    "xray",
+];
+
+/// What the aliases of AWS services begin with.
+pub(crate) const RESERVED: &str = "alias/aws/";
+
+/// The name of the predefined alias of a service.
+pub(crate) fn alias_of(service: &str) -> String {
+    format!("{RESERVED}{service}")
 }
 
 /// Aliases of one key (KMS resource quotas).

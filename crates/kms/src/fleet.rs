@@ -12,8 +12,8 @@ use portcullis_seam::{WorkClass, draw};
 use portcullis_store::{StoreError, Transaction};
 use zeroize::Zeroizing;
 
+use crate::config::{KmsConfig, OpenError};
 use crate::key_store::Failure;
-use crate::records::{KmsConfig, OpenError};
 
 /// Its records in KMS's own store, each sealed under the device key.
 const PREFIX: &str = "fleet/";

@@ -9,6 +9,7 @@ use portcullis_api::{Exception, KeyId, KeyStoreId, Operation, Scope, Service};
 
 use crate::access::{Concern, Concerns, Guard, Principal, RequestOrigin};
 use crate::alias::Aliases;
+use crate::config::{KmsConfig, OpenError};
 use crate::crypto::{Cryptography, DataKeys, Executor, Recipients};
 use crate::events::{EventListener, Events};
 use crate::fleet::Fleet;
@@ -20,7 +21,7 @@ use crate::key::{
 use crate::key_store::{KeyStoreStatus, KeyStores};
 use crate::kms_operations;
 use crate::load::load;
-use crate::records::{KmsConfig, OpenError, Records};
+use crate::records::Records;
 use crate::shared::start_following;
 use crate::subject::Subject;
 
@@ -243,7 +244,7 @@ impl Kms {
         operation: Operation,
         concern: &Concern<'_>,
     ) -> Result<(), Exception> {
-        self.records.admit(scope, operation, concern)
+        self.guard.admit(scope, operation, concern)
     }
 
     /// A key as a call names it, for an event.

@@ -18,6 +18,7 @@
 mod access;
 mod alias;
 mod catalogue;
+mod config;
 mod crypto;
 mod events;
 mod fleet;
@@ -40,6 +41,7 @@ mod work;
 pub use access::{
     Concern, Concerns, Principal, RequestOrigin, policy_findings, policy_findings_of,
 };
+pub use config::{KmsConfig, OpenError};
 pub use crypto::recipient_told;
 pub use events::{EVENTS_MAX, EventListener, EventLog, EventRecord, Events};
 pub use gate::{Gate, Passage};
@@ -49,5 +51,4 @@ pub use key_store::{
 };
 pub use kms::Kms;
 pub use portcullis_attest::Trust as AttestationTrust;
-pub use records::{KmsConfig, OpenError};
 pub use subject::Subject;

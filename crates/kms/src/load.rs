@@ -7,9 +7,10 @@ use serde::de::DeserializeOwned;
 
 use crate::alias::AliasRecord;
 use crate::catalogue::Partition;
+use crate::config::OpenError;
 use crate::key::{KeyRecord, Snapshot, load_last_uses};
 use crate::key_store::{KeyStore, KeyStoreRecord};
-use crate::records::{OpenError, Records, scope_of};
+use crate::records::{Records, scope_of};
 
 /// Records of one kind are read in pages of this many.
 const PAGE: usize = 1000;

@@ -4,12 +4,13 @@
 //! `access/table.rs`, by its input. An operation without a row in either does not compile.
 
 use portcullis_api::Operation;
+use portcullis_api::kms::KeyState;
 
 use Counting::{Alone, ByKey, ByKeyOrSymmetric, ByPair, Not, Symmetric};
 
-use crate::key::Verdict::{
-    self, Creating as C, Disabled as D, External as X, NotPendingDeletion as N,
-    PendingDeletion as P, PendingImport as I, Permitted as Y, Unavailable as U, Updating as W,
+use Verdict::{
+    Creating as C, Disabled as D, External as X, NotPendingDeletion as N, PendingDeletion as P,
+    PendingImport as I, Permitted as Y, Unavailable as U, Updating as W,
 };
 
 /// How calls of an operation are counted (Rule QUOTA-02).
@@ -29,11 +30,45 @@ pub(crate) enum Counting {
     ByPair,
 }
 
+/// What the table says of an operation in a state. The numbers are those of the page's footnotes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Permitted,
+    /// 1
+    Disabled,
+    /// 2 and 3; where the page permits either exception it is KMSInvalidStateException.
+    PendingDeletion,
+    /// 4
+    NotPendingDeletion,
+    /// 5
+    PendingImport,
+    /// 6
+    External,
+    /// 11
+    Unavailable,
+    /// 14
+    Creating,
+    /// 15
+    Updating,
+}
+
+/// The states in the order of the table's columns; pending deletion of a primary with replicas
+/// stands in the column of pending deletion.
+pub(crate) const STATES: [KeyState; 7] = [
+    KeyState::Enabled,
+    KeyState::Disabled,
+    KeyState::PendingDeletion,
+    KeyState::PendingImport,
+    KeyState::Unavailable,
+    KeyState::Creating,
+    KeyState::Updating,
+];
+
 /// A row of the table.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Row {
     pub(crate) counting: Counting,
-    /// What each state of the key says, in the order of [`STATES`](crate::key::STATES); nothing for an
+    /// What each state of the key says, in the order of [`STATES`]; nothing for an
     /// operation that is on no key that there is.
     pub(crate) states: Option<[Verdict; 7]>,
 }

@@ -9,12 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use portcullis_api::kms::KeySpec;
-use portcullis_api::{Code, Exception, KeyStoreId, Operation, Scope, Service};
+use portcullis_api::{Code, Exception, KeyStoreId, Operation, Scope};
 use portcullis_seam::Timestamp;
 
-use crate::access::Concern;
 use crate::operation::{Counting, row};
-use crate::records::Records;
 
 /// What is counted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -164,6 +162,17 @@ enum Whose {
 }
 
 impl RequestQuotas {
+    /// Keeps the service's quotas from here on.
+    pub(crate) fn keep(&self) {
+        self.are_kept.store(true, Ordering::Relaxed);
+    }
+
+    /// Counts a call against the quota of its account.
+    pub(crate) fn account_permits(&self, scope: &Scope, counted: Counted, now: Timestamp) -> bool {
+        let rate = per_second(counted, scope.region.as_str());
+        self.take(Whose::Account(scope.clone(), counted), rate, now)
+    }
+
     pub(crate) fn are_kept(&self) -> bool {
         self.are_kept.load(Ordering::Relaxed)
     }
@@ -191,50 +200,10 @@ pub(crate) fn throttled() -> Exception {
     )
 }
 
-impl Records {
-    /// Keeps the service's quotas from here on.
-    pub(crate) fn keep_quotas(&self) {
-        self.quotas.are_kept.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether the service's quotas are kept.
-    #[must_use]
-    pub(crate) fn keeps_quotas(&self) -> bool {
-        self.quotas.are_kept()
-    }
-
-    /// Counts a call of KMS against the quota of its account. `key` is the key that it names and
-    /// `pair` the spec of a data key pair.
-    ///
-    /// # Errors
-    /// ThrottlingException.
-    pub(crate) fn admit(
-        &self,
-        scope: &Scope,
-        operation: Operation,
-        concern: &Concern<'_>,
-    ) -> Result<(), Exception> {
-        if !self.keeps_quotas() || operation.service() != Service::Kms {
-            return Ok(());
-        }
-        let key = concern.key_named();
-        let subject = key.and_then(|name| self.key_subject(scope, name));
-        let spec = subject.and_then(|subject| subject.spec());
-        let Some(counted) = counted(operation, spec, concern.data_key_pair()) else {
-            return Ok(());
-        };
-        let rate = per_second(counted, scope.region.as_str());
-        let whose = Whose::Account(scope.clone(), counted);
-        if self.quotas.take(whose, rate, self.config.clock.now()) {
-            Ok(())
-        } else {
-            Err(throttled())
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use portcullis_api::Service;
+
     use super::*;
 
     fn rate(target: &str, key: Option<KeySpec>, pair: Option<&str>, region: &str) -> Option<u64> {

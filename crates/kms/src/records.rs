@@ -1,77 +1,19 @@
 use std::collections::BTreeSet;
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use portcullis_api::{Code, Exception, Scope};
-use portcullis_attest::Trust as AttestationTrust;
-use portcullis_clusters::Clusters;
-use portcullis_hsm::{DeviceKey, Secret, Settings, Unsealable};
-use portcullis_link::Transport;
-use portcullis_seam::{Entropy, WallClock, WorkPool, draw};
-use portcullis_store::{Expect, Store, StoreError, Transaction};
-use portcullis_time::Pacing;
+use portcullis_hsm::{Secret, Unsealable};
+use portcullis_seam::draw;
+use portcullis_store::{Expect, StoreError, Transaction};
 use serde::Serialize;
 
 use crate::catalogue::{Catalogue, Partition};
+use crate::config::KmsConfig;
 use crate::events::{EventLog, EventRecord, event_id};
-use crate::key::Snapshot;
 use crate::quota::RequestQuotas;
 use crate::translate;
-
-/// What KMS is put together from.
-#[derive(Debug)]
-pub struct KmsConfig {
-    /// Where its records are.
-    pub store: Store,
-    /// The clusters that key stores may have.
-    pub clusters: Arc<dyn Clusters>,
-    /// The way to their HSMs.
-    pub transport: Arc<dyn Transport>,
-    /// For ids, passwords and the built-in fleet's keys.
-    pub entropy: Arc<dyn Entropy>,
-    /// For dates.
-    pub clock: Arc<dyn WallClock>,
-    /// Under which passwords and the built-in fleet's keys lie in the store.
-    pub device_key: Arc<DeviceKey>,
-    /// Of the built-in fleet.
-    pub hsm_settings: Settings,
-    /// For work of the built-in fleet that takes long: RSA.
-    pub pool: Arc<dyn WorkPool>,
-    /// Permit renaming a CONNECTED key store, as today's API does.
-    pub rename_while_connected: bool,
-    /// How long a connect and a disconnect take.
-    pub pacing: Arc<Pacing>,
-    /// Whose attestation documents are believed.
-    pub attestation: AttestationTrust,
-    /// How long a cryptographic operation may take in all.
-    pub operation_deadline: Duration,
-}
-
-/// Why KMS cannot start.
-#[derive(Debug)]
-pub struct OpenError(String);
-
-impl OpenError {
-    pub(crate) fn new(why: impl fmt::Display) -> Self {
-        Self(why.to_string())
-    }
-}
-
-impl fmt::Display for OpenError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for OpenError {}
-
-impl From<StoreError> for OpenError {
-    fn from(error: StoreError) -> Self {
-        Self::new(error)
-    }
-}
 
 /// What every part of KMS works on: the records as they were last committed, in memory and in the store,
 /// and the one way to commit more.
@@ -107,6 +49,17 @@ impl Records {
         let _looked_at_the_disk = self.config.store.health();
         let refused = self.config.store.check_writable().err();
         refused.map(translate::store)
+    }
+
+    /// Keeps the service's quotas from here on.
+    pub(crate) fn keep_quotas(&self) {
+        self.quotas.keep();
+    }
+
+    /// Whether the service's quotas are kept.
+    #[must_use]
+    pub(crate) fn keeps_quotas(&self) -> bool {
+        self.quotas.are_kept()
     }
 
     /// The service's date, in milliseconds since 1970.
@@ -193,16 +146,16 @@ impl Records {
     /// Tells of what KMS did with a key by itself.
     pub(crate) fn tell(
         &self,
-        key: &Snapshot,
+        (scope, key_arn): (&Scope, &str),
         name: &'static str,
         additional: Vec<(&'static str, String)>,
     ) {
         self.events.record(EventRecord {
             id: event_id(&*self.config.entropy),
             at: self.config.clock.now(),
-            scope: (*key.scope).clone(),
+            scope: scope.clone(),
             name,
-            key_arn: key.arn.clone(),
+            key_arn: key_arn.to_owned(),
             additional,
         });
     }

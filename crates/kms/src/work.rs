@@ -5,8 +5,8 @@ use portcullis_hsm::KeyKind;
 use portcullis_seam::{JobTerms, NotDone, WorkClass, perform};
 use tokio::time::Instant;
 
+use crate::config::KmsConfig;
 use crate::key_store::Failure;
-use crate::records::KmsConfig;
 
 impl KmsConfig {
     /// Has a worker of `class` do it, who begins within the time that an operation has. Dropping the

@@ -13,20 +13,20 @@ use super::granted::{self, Child, Use};
 use super::lockout::{self, keeps_control};
 use super::table::{CONTEXT_EQUALS, CONTEXT_SUBSET};
 use super::{Principal, RequestOrigin};
+use crate::alias::RESERVED;
 use crate::catalogue::Partition;
 use crate::crypto::Ciphertext;
 use crate::crypto::Recipients;
 use crate::grant::GrantRecord;
 use crate::grant::Grants;
 use crate::key::LastUses;
-use crate::key::managed::RESERVED;
 use crate::key::{Snapshot, find_for_management, find_for_use, find_maker, find_shared};
 use crate::records::Records;
 
 /// Asks before an operation whether its caller may.
 #[derive(Debug)]
 pub(crate) struct Guard {
-    records: Arc<Records>,
+    pub(super) records: Arc<Records>,
     grants: Arc<Grants>,
     recipients: Arc<Recipients>,
     uses: Arc<LastUses>,

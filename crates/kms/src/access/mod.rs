@@ -6,6 +6,7 @@
 //!
 //! [`Kms::authorize`]: crate::Kms::authorize
 
+mod admit;
 mod concern;
 mod condition_keys;
 mod decide;

@@ -10,11 +10,11 @@ use portcullis_seam::plant::{Bug, planted};
 use portcullis_store::{Expect, Transaction};
 
 use super::custom::{self, Chosen, Fixed};
-use super::keys::Keys;
+use super::keys::{KEYS_MAX, Keys};
 use super::policy::check_policy;
 use super::record::{MultiRegion, bound_name};
 use super::tags::tags;
-use super::{Home, KeyRecord, Materials, Requested, Rotation, Snapshot, describe, spec};
+use super::{Home, KeyRecord, Materials, Requested, Rotation, Snapshot, metadata, spec};
 use crate::catalogue::Partition;
 use crate::gate::Passage;
 use crate::key_store::KeyStores;
@@ -46,9 +46,6 @@ impl KeyCreation {
         })
     }
 }
-
-/// Customer keys in an account and Region (KMS resource quotas), where quotas are kept.
-pub(super) const KEYS_MAX: usize = 100_000;
 
 /// The service does not document this answer; LimitExceededException is one that CreateKey
 /// declares.
@@ -356,7 +353,7 @@ impl KeyCreation {
         };
         let key = self.put_new_key(&partition, record, store).await?;
         Ok(CreateKeyResponse {
-            key_metadata: Some(describe::metadata(scope, &key)),
+            key_metadata: Some(metadata(scope, &key)),
         })
     }
 

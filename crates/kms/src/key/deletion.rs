@@ -197,8 +197,11 @@ impl KeyDeletion {
         if !deletion.material_gone {
             tracing::warn!(key = key.arn, materials = ?key.record.materials, "orphaned key material");
         }
-        self.records
-            .tell(key, "DeleteKey", deletion.additional_event_data());
+        self.records.tell(
+            (&key.scope, &key.arn),
+            "DeleteKey",
+            deletion.additional_event_data(),
+        );
         Ok(())
     }
 }

@@ -1,19 +1,12 @@
 use std::sync::Arc;
 
-use portcullis_api::kms::{
-    DescribeKeyRequest, DescribeKeyResponse, KeyMetadata, KeySpec, KeyState,
-    UpdateKeyDescriptionRequest,
-};
+use portcullis_api::kms::{DescribeKeyRequest, DescribeKeyResponse, UpdateKeyDescriptionRequest};
 use portcullis_api::{Exception, Operation, Scope};
-use portcullis_hsm::HsmKeyId;
 
 use super::create::KeyCreation;
 use super::keys::Keys;
-use super::replicate;
 use super::replicate::Replication;
-use super::rotation::{date, expiration_model};
-use super::spec::{self, Algorithms};
-use super::{KeyRecord, Origin, Requested, Snapshot, find_for_use};
+use super::{find_for_use, metadata};
 use crate::records::Records;
 
 /// Shows keys, and changes their description.
@@ -85,81 +78,4 @@ impl KeyDescription {
             })
             .await
     }
-}
-
-/// The identity in replies of a version of a key's material: of symmetric encryption keys that
-/// are not in a key store only (API, KeyMetadata and Decrypt).
-pub(crate) fn material_id(key: &Snapshot, material: HsmKeyId) -> Option<String> {
-    let record = &key.record;
-    if record.spec != KeySpec::SymmetricDefault || record.origin() == Origin::AwsCloudHsm {
-        return None;
-    }
-    let version = record.materials.of_hsm_key(material)?;
-    Some(version.id.to_string())
-}
-
-/// Rule KEY-07: a key of a key store shows its store and the store's present cluster, and no
-/// material ID.
-pub(crate) fn metadata(scope: &Scope, key: &Snapshot) -> KeyMetadata {
-    let state = key.state();
-    let current = key.record.materials.current();
-    let expiry = key.record.materials.first_expiry_ms();
-    let imported = key.record.imported && current.is_some();
-    KeyMetadata {
-        aws_account_id: Some(scope.account.to_string()),
-        key_id: Some(key.record.id.to_string()),
-        arn: Some(key.arn.clone()),
-        creation_date: Some(date(key.record.created_ms)),
-        enabled: Some(state == KeyState::Enabled),
-        description: Some(key.record.description.clone()),
-        key_usage: Some(key.record.usage.as_str().to_owned()),
-        key_state: Some(state.as_str().to_owned()),
-        deletion_date: match key.record.requested {
-            Requested::PendingDeletion { at_ms } => Some(date(at_ms)),
-            Requested::Enabled | Requested::Disabled | Requested::PendingReplicaDeletion { .. } => {
-                None
-            }
-        },
-        origin: Some(key.record.origin().as_str().to_owned()),
-        valid_to: expiry.map(date),
-        expiration_model: imported.then(|| expiration_model(expiry).to_owned()),
-        custom_key_store_id: key.record.store_id().map(ToString::to_string),
-        cloud_hsm_cluster_id: key
-            .store
-            .as_ref()
-            .map(|store| store.record().cluster.to_string()),
-        key_manager: Some(key.record.manager().to_owned()),
-        multi_region: Some(key.record.multi_region.is_some()),
-        multi_region_configuration: replicate::configuration(key),
-        pending_deletion_window_in_days: match key.record.requested {
-            Requested::PendingReplicaDeletion { window_days } => Some(i32::from(window_days)),
-            Requested::Enabled | Requested::Disabled | Requested::PendingDeletion { .. } => None,
-        },
-        current_key_material_id: current.and_then(|it| material_id(key, it.hsm_key)),
-        ..algorithms(key)
-    }
-}
-
-/// Rule CRY-02: a key shows the algorithms of its usage, and its spec under the older name too as
-/// far as that knows it.
-fn algorithms(key: &Snapshot) -> KeyMetadata {
-    let KeyRecord { spec, usage, .. } = key.record;
-    let mut metadata = KeyMetadata {
-        key_spec: Some(spec.as_str().to_owned()),
-        customer_master_key_spec: spec::customer_master_key_spec(spec),
-        ..KeyMetadata::default()
-    };
-    match spec::algorithms(spec, usage) {
-        Some(Algorithms::Encryption(all)) => metadata.encryption_algorithms = names(all),
-        Some(Algorithms::Signing(all)) => metadata.signing_algorithms = names(all),
-        Some(Algorithms::Mac(all)) => metadata.mac_algorithms = names(all),
-        Some(Algorithms::Agreement(all)) => metadata.key_agreement_algorithms = names(all),
-        Some(Algorithms::Encapsulation(all)) => metadata.encapsulation_algorithms = names(all),
-        None => {}
-    }
-    metadata
-}
-
-fn names<T: AsRef<str>>(all: &[T]) -> Option<Vec<String>> {
-    Some(all.iter().map(|one| one.as_ref().to_owned()).collect())
 }

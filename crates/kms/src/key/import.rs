@@ -26,9 +26,9 @@ use zeroize::Zeroizing;
 use super::keep::Material;
 use super::keys::Keys;
 use super::material::{Import, MaterialId, Materials, Role, Version};
+use super::metadata::date;
 use super::permission::check_permitted;
 use super::relatives::{Held, primary_elsewhere};
-use super::rotation::date;
 use super::wrapping::{self, Wrapping, WrappingKey};
 use super::{KeyRecord, Origin, Snapshot, find_for_management, spec};
 use crate::catalogue::Partition;
@@ -287,8 +287,11 @@ impl MaterialImport {
             let removed = async {
                 let held = self.keys.hold(&partition.scope, &id.to_string()).await?;
                 self.remove_material(&held, expired).await?;
-                self.records
-                    .tell(&held.key, "DeleteExpiredKeyMaterial", Vec::new());
+                self.records.tell(
+                    (&held.key.scope, &held.key.arn),
+                    "DeleteExpiredKeyMaterial",
+                    Vec::new(),
+                );
                 Ok::<(), Exception>(())
             };
             if let Err(exception) = removed.await {

@@ -7,6 +7,9 @@ use crate::fleet::Fleet;
 use crate::paging::{Asked, invalid_marker, marker};
 use crate::records::Records;
 
+/// Customer keys in an account and Region (KMS resource quotas), where quotas are kept.
+pub(super) const KEYS_MAX: usize = 100_000;
+
 /// The keys: finds, holds and changes them, with their relatives in other Regions and their material.
 #[derive(Debug)]
 pub(crate) struct Keys {

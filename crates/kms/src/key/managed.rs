@@ -13,41 +13,13 @@ use serde_json::json;
 use super::create::KeyCreation;
 use super::record::Automatic;
 use super::{Home, KeyRecord, Materials, Requested, Rotation, Snapshot};
-use crate::alias::{AliasRecord, alias_key};
+use crate::alias::{AliasRecord, RESERVED, SERVICES, alias_key, alias_of};
 use crate::catalogue::Partition;
 use crate::records::encode;
 use crate::translate;
 
-/// The services whose predefined aliases an account has (an assumption: the documentation has no
-/// full list), in order.
-pub(crate) const SERVICES: [&str; 15] = [
-    "acm",
-    "backup",
-    "dynamodb",
-    "ebs",
-    "elasticfilesystem",
-    "es",
-    "glue",
-    "kinesisvideo",
-    "lambda",
-    "rds",
-    "redshift",
-    "s3",
-    "secretsmanager",
-    "ssm",
-    "xray",
-];
-
-/// What the aliases of AWS services begin with.
-pub(crate) const RESERVED: &str = "alias/aws/";
-
 /// Days between the rotations of an AWS managed key (API, GetKeyRotationStatus).
 const PERIOD_DAYS: u32 = 365;
-
-/// The name of the predefined alias of a service.
-pub(crate) fn alias_of(service: &str) -> String {
-    format!("{RESERVED}{service}")
-}
 
 /// The service whose predefined alias `name` is, if it is one's of this scope.
 fn service_of(scope: &Scope, name: &str) -> Option<&'static str> {

@@ -9,42 +9,8 @@ use portcullis_api::{Exception, Operation};
 
 use super::Snapshot;
 use super::state;
-use crate::operation::row;
+use crate::operation::{STATES, Verdict, row};
 use crate::translate;
-
-/// What the table says of an operation in a state. The numbers are those of the page's footnotes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Permitted,
-    /// 1
-    Disabled,
-    /// 2 and 3; where the page permits either exception it is KMSInvalidStateException.
-    PendingDeletion,
-    /// 4
-    NotPendingDeletion,
-    /// 5
-    PendingImport,
-    /// 6
-    External,
-    /// 11
-    Unavailable,
-    /// 14
-    Creating,
-    /// 15
-    Updating,
-}
-
-/// The states in the order of the table's columns; pending deletion of a primary with replicas
-/// stands in the column of pending deletion.
-pub(crate) const STATES: [KeyState; 7] = [
-    KeyState::Enabled,
-    KeyState::Disabled,
-    KeyState::PendingDeletion,
-    KeyState::PendingImport,
-    KeyState::Unavailable,
-    KeyState::Creating,
-    KeyState::Updating,
-];
 
 /// What the table says; an operation that is on no key is permitted.
 pub(crate) fn verdict(operation: Operation, state: KeyState) -> Verdict {

@@ -2,8 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use portcullis_api::kms::{KeySpec, KeyState, KeyUsageType};
-use portcullis_api::{Exception, KeyId, KeyStoreId, Region, Scope};
-use portcullis_hsm::HsmKeyId;
+use portcullis_api::{KeyId, KeyStoreId, Region, Scope};
 use portcullis_policy::Document;
 use portcullis_seam::Timestamp;
 use portcullis_time::Turn;
@@ -11,7 +10,6 @@ use serde::{Deserialize, Serialize};
 
 use super::last_use::LastUse;
 use super::material::Materials;
-use super::state;
 use crate::key_store::{Connection, KeyStore};
 use crate::state_change::StateChange;
 
@@ -250,33 +248,6 @@ impl Snapshot {
         format!("kms/{}/{}/key/{id}", scope.account, scope.region)
     }
 
-    /// The material that seals, in the HSMs.
-    ///
-    /// # Errors
-    /// KMSInvalidStateException while no material has been imported.
-    pub(crate) fn material(&self) -> Result<HsmKeyId, Exception> {
-        let current = self.record.materials.current();
-        current
-            .map(|version| version.hsm_key)
-            .ok_or_else(|| state::pending_import(self))
-    }
-
-    /// The public key that is left when the imported material is gone; none while that is there.
-    ///
-    /// # Errors
-    /// KMSInvalidStateException where the public key is not known: nothing was imported, or an
-    /// earlier release did not keep it.
-    pub(crate) fn public_key_left(&self) -> Result<Option<&[u8]>, Exception> {
-        let current = self.record.materials.current();
-        match current.and_then(|version| version.import.as_ref()) {
-            Some(import) if !import.present => match &import.public_key {
-                Some(left) => Ok(Some(&left.0)),
-                None => Err(state::pending_import(self)),
-            },
-            Some(_) | None => Ok(None),
-        }
-    }
-
     /// The name under which ciphertexts are bound to it: its ARN, and for a multi-Region key,
     /// whose ciphertexts open in each of its Regions, what stands behind the Region there.
     pub(crate) fn bound_name(&self) -> &str {
@@ -325,6 +296,8 @@ pub(super) fn bound_name<'a>(id: &KeyId, arn: &'a str) -> &'a str {
 
 #[cfg(test)]
 mod tests {
+    use portcullis_hsm::HsmKeyId;
+
     use super::*;
 
     /// Rule LIFE-01: a data folder of a version that knew symmetric keys with one material only.

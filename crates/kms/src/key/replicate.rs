@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 
-use portcullis_api::kms::{
-    MultiRegionConfiguration, MultiRegionKey, ReplicateKeyRequest, ReplicateKeyResponse,
-    UpdatePrimaryRegionRequest,
-};
+use portcullis_api::kms::{ReplicateKeyRequest, ReplicateKeyResponse, UpdatePrimaryRegionRequest};
 use portcullis_api::{Code, Exception, KeyId, Operation, Region, Scope};
 use portcullis_time::Verdict;
 
-use super::create::KEYS_MAX;
+use super::keys::KEYS_MAX;
 use super::keys::Keys;
 use super::permission::check_permitted;
 use super::policy::{check_policy, policy_of};
@@ -17,7 +14,7 @@ use super::record::{Changing, MultiRegion};
 use super::relatives::KeyChange;
 use super::state::check_customers;
 use super::tags::{listed, tags};
-use super::{KeyRecord, Requested, Snapshot, describe};
+use super::{KeyRecord, Requested, Snapshot, metadata};
 use crate::catalogue::Partition;
 use crate::records::Records;
 use crate::records::unsupported;
@@ -100,7 +97,7 @@ impl Replication {
         let replica = super::find_for_management(&place, &key.record.id.to_string())?;
         self.watch_change(&replica);
         Ok(ReplicateKeyResponse {
-            replica_key_metadata: Some(describe::metadata(&place.scope, &replica)),
+            replica_key_metadata: Some(metadata(&place.scope, &replica)),
             replica_policy: Some(policy_of(&place.scope, &replica.record)),
             replica_tags: Some(listed(&replica.record.tags)),
         })
@@ -257,26 +254,4 @@ fn check_room(place: &Partition, key: &Snapshot) -> Result<(), Exception> {
         return Err(Exception::new(Code::LimitExceeded, text));
     }
     Ok(())
-}
-
-/// What metadata says of the relatives.
-pub(super) fn configuration(key: &Snapshot) -> Option<MultiRegionConfiguration> {
-    let relatives = key.record.multi_region.as_ref()?;
-    let member = |region: &Region| {
-        let scope = Scope {
-            account: key.scope.account.clone(),
-            region: region.clone(),
-        };
-        MultiRegionKey {
-            arn: Some(scope.key_arn(&key.record.id)),
-            region: Some(region.to_string()),
-        }
-    };
-    let is_primary = relatives.primary == key.scope.region;
-    let kind = if is_primary { "PRIMARY" } else { "REPLICA" };
-    Some(MultiRegionConfiguration {
-        multi_region_key_type: Some(kind.to_owned()),
-        primary_key: Some(member(&relatives.primary)),
-        replica_keys: Some(relatives.replicas.iter().map(member).collect()),
-    })
 }

@@ -8,12 +8,13 @@ use portcullis_api::kms::{
     ListKeyRotationsResponse, RotateKeyOnDemandRequest, RotateKeyOnDemandResponse,
     RotationsListEntry,
 };
-use portcullis_api::{Code, EpochSeconds, Exception, Operation, Scope};
+use portcullis_api::{Code, Exception, Operation, Scope};
 use portcullis_hsm::HsmKeyId;
-use portcullis_seam::{Timestamp, draw};
+use portcullis_seam::draw;
 
 use super::keys::Keys;
 use super::material::{Role, RotationType, Version};
+use super::metadata::{date, expiration_model};
 use super::permission::check_permitted;
 use super::record::Automatic;
 use super::relatives::Held;
@@ -377,7 +378,8 @@ impl KeyRotation {
             ("currentBackingKeyId", current(after)),
         ];
         additional.extend(members.map(|(name, id)| (name, id.unwrap_or_default())));
-        self.records.tell(after, "RotateKey", additional);
+        self.records
+            .tell((&after.scope, &after.arn), "RotateKey", additional);
     }
 }
 
@@ -445,16 +447,4 @@ fn entry(key: &Snapshot, version: &Version, waits: bool) -> RotationsListEntry {
         rotation_date: version.rotated.map(|(_, at_ms)| date(at_ms)),
         rotation_type: version.rotated.map(|(why, _)| why.as_str().to_owned()),
     }
-}
-
-/// The name of what happens at the end of an import.
-pub(super) const fn expiration_model(expires_ms: Option<u64>) -> &'static str {
-    match expires_ms {
-        Some(_) => "KEY_MATERIAL_EXPIRES",
-        None => "KEY_MATERIAL_DOES_NOT_EXPIRE",
-    }
-}
-
-pub(super) fn date(millis: u64) -> EpochSeconds {
-    EpochSeconds(Timestamp::from_millis(millis).seconds())
 }

@@ -1,6 +1,7 @@
 //! Which operation a key's state permits (Developer Guide, key states of KMS keys).
 
 use portcullis_api::{Code, Exception};
+use portcullis_hsm::HsmKeyId;
 
 use super::record::Changing;
 use super::{Requested, Snapshot};
@@ -121,4 +122,33 @@ pub(crate) fn pending_deletion(key: &Snapshot) -> Exception {
             key.arn
         ),
     )
+}
+
+impl Snapshot {
+    /// The material that seals, in the HSMs.
+    ///
+    /// # Errors
+    /// KMSInvalidStateException while no material has been imported.
+    pub(crate) fn material(&self) -> Result<HsmKeyId, Exception> {
+        let current = self.record.materials.current();
+        current
+            .map(|version| version.hsm_key)
+            .ok_or_else(|| pending_import(self))
+    }
+
+    /// The public key that is left when the imported material is gone; none while that is there.
+    ///
+    /// # Errors
+    /// KMSInvalidStateException where the public key is not known: nothing was imported, or an
+    /// earlier release did not keep it.
+    pub(crate) fn public_key_left(&self) -> Result<Option<&[u8]>, Exception> {
+        let current = self.record.materials.current();
+        match current.and_then(|version| version.import.as_ref()) {
+            Some(import) if !import.present => match &import.public_key {
+                Some(left) => Ok(Some(&left.0)),
+                None => Err(pending_import(self)),
+            },
+            Some(_) | None => Ok(None),
+        }
+    }
 }

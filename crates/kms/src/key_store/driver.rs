@@ -6,12 +6,12 @@ use parking_lot::Mutex;
 use portcullis_api::{KeyStoreId, Scope};
 use portcullis_hsm::{Epoch, Fence};
 use portcullis_time::Turn;
+use tokio::time::Instant;
 
 use super::connection::LiveConnection;
 use super::lifecycle::Connection;
 use super::record::KeyStoreRecord;
 use crate::gate::Gate;
-use crate::shared::Watched;
 
 /// A key store at run time: its gate, its record as last committed, its connection.
 pub(crate) struct KeyStore {
@@ -35,6 +35,15 @@ pub(crate) struct KeyStore {
 pub(crate) struct StoredKeyStore {
     pub(crate) record: KeyStoreRecord,
     revision: u64,
+}
+
+/// A connect or disconnect that somebody else drives: its epoch, the revision of the lease, and when
+/// that was first seen.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Watched {
+    pub(crate) epoch: Epoch,
+    pub(crate) renewed: u64,
+    pub(crate) since: Instant,
 }
 
 impl KeyStore {

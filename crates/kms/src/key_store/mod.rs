@@ -29,7 +29,7 @@ use std::sync::{Arc, Weak};
 use crate::records::Records;
 
 pub(crate) use connection::{Failure, NewKey};
-pub(crate) use driver::{KeyStore, StoredKeyStore};
+pub(crate) use driver::{KeyStore, StoredKeyStore, Watched};
 pub(crate) use operations::find;
 pub(crate) use pace::end_due;
 pub(crate) use record::KeyStoreRecord;

@@ -9,7 +9,7 @@ use portcullis_time::{Turn, Verdict};
 
 use super::driver::KeyStore;
 use crate::catalogue::Partition;
-use crate::records::KmsConfig;
+use crate::config::KmsConfig;
 use crate::state_change::StateChange;
 
 /// How long a description waits for a connect whose turn has come: an HSM that cannot be reached

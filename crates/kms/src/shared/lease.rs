@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::catalogue::Partition;
 use crate::key_store::KeyStores;
-use crate::key_store::{Connection, KeyStore};
+use crate::key_store::{Connection, KeyStore, Watched};
 use crate::records::Records;
 
 /// How often a facade looks by itself at what the others have done.
@@ -21,15 +21,6 @@ const RENEW_EVERY: Duration = Duration::from_millis(500);
 
 /// Who has not said so for this long has ended, or cannot reach the store.
 const LEASE: Duration = Duration::from_secs(3);
-
-/// A connect or disconnect that somebody else drives: its epoch, the revision of the lease, and when
-/// that was first seen.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Watched {
-    epoch: Epoch,
-    renewed: u64,
-    since: Instant,
-}
 
 /// Carries out a connect or disconnect of `epoch`, and says meanwhile that it does.
 pub(crate) async fn drive(

@@ -12,7 +12,7 @@
 mod follow;
 mod lease;
 
-pub(crate) use lease::{Watched, drive, start_following};
+pub(crate) use lease::{drive, start_following};
 
 use std::sync::Arc;
 use std::time::Duration;
