@@ -2,8 +2,8 @@ use portcullis_seam::Timestamp;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::time::ASN1Time;
 
+use crate::refused::Refused;
 use crate::trust::Trust;
-use crate::verify::Refused;
 
 /// The certificates of a document, from the first issuer down to the one whose key signed it.
 pub(crate) struct Path<'a> {

@@ -27,6 +27,7 @@ mod chain;
 mod document;
 mod envelope;
 mod make;
+mod refused;
 mod trust;
 mod verify;
 
@@ -34,5 +35,6 @@ pub use cbor::Malformed;
 pub use document::Document;
 pub use envelope::{CannotSeal, RecipientKey};
 pub use make::{Authority, CannotMake, Claims};
+pub use refused::Refused;
 pub use trust::{NoRoots, Trust};
-pub use verify::{Attested, Refused, verify};
+pub use verify::{Attested, verify};

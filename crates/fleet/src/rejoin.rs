@@ -15,10 +15,8 @@ use std::collections::BTreeMap;
 use portcullis_hsm::Change;
 use zeroize::Zeroizing;
 
+use crate::disk::layout::USERS;
 use crate::disk::{Contents, Notes, Writes, key_of_record};
-
-/// Where an HSM's records of users lie.
-pub(crate) const USERS: &str = "user/";
 
 /// Rules CL-13 and CL-14: what `own` must take over from its peers.
 pub(crate) fn catch_up(own: &Contents, peers: &[Contents]) -> Writes {

@@ -44,6 +44,7 @@ mod console;
 pub mod decode;
 mod dispatch;
 mod door;
+mod exposition;
 mod handle;
 mod http;
 mod input;

@@ -3,7 +3,6 @@
 //! Each core has counters of its own, so that counting touches no line of memory that another
 //! core writes; a scrape adds them up.
 
-use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,6 +12,7 @@ use portcullis_seam::ClassFigures;
 use tokio::time::Instant;
 
 use crate::connections::{self, ConnectionMetrics};
+use crate::exposition::{header, line};
 
 /// Upper bounds of the latency buckets, in microseconds: from a call answered at the edge to one
 /// that waits for a cluster.
@@ -284,21 +284,6 @@ fn sum(
             .map_or(0, |found| found.load(Ordering::Relaxed))
     };
     cores.iter().map(of_core).sum()
-}
-
-/// Starts a metric.
-pub(crate) fn header(page: &mut String, name: &str, kind: &str, help: &str) {
-    // Writing to a string does not fail.
-    let _written = write!(page, "# HELP {name} {help}.\n# TYPE {name} {kind}\n");
-}
-
-/// One sample.
-pub(crate) fn line(page: &mut String, name: &str, labels: &str, value: impl std::fmt::Display) {
-    let _written = if labels.is_empty() {
-        writeln!(page, "{name} {value}")
-    } else {
-        writeln!(page, "{name}{{{labels}}} {value}")
-    };
 }
 
 #[cfg(test)]

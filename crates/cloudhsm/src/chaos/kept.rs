@@ -7,7 +7,7 @@ use portcullis_seam::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::{Active, BadOrder, lasts, read};
+use super::{BadOrder, Effect, Place, lasts, read};
 
 /// What was asked for, since when, and what undoes it.
 ///
@@ -22,6 +22,16 @@ pub(crate) struct Kept {
     /// When it is undone by itself, in milliseconds since 1970 on the machine's clock.
     ends_ms: Option<u64>,
     pub(crate) undo: Undo,
+}
+
+/// A fault that was injected and not undone.
+#[derive(Debug)]
+pub(crate) struct Active {
+    pub(crate) effect: Effect,
+    pub(crate) place: Place,
+    /// When it is undone by itself.
+    pub(crate) ends: Option<Instant>,
+    pub(crate) kept: Kept,
 }
 
 /// What undoes a fault.

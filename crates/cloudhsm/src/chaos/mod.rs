@@ -11,10 +11,10 @@ mod order;
 mod registry;
 
 pub(crate) use effect::{Effect, HsmEffect, NetworkEffect};
-pub(crate) use kept::{Dates, HsmUndo, Kept, Undo};
+pub(crate) use kept::{Active, Dates, HsmUndo, Kept, Undo};
 pub use order::BadOrder;
 pub(crate) use order::{Place, lasts, read};
-pub(crate) use registry::{Active, Registry, hsms};
+pub(crate) use registry::{Registry, hsms};
 
 #[cfg(test)]
 mod tests;

@@ -9,23 +9,13 @@ use portcullis_fleet::Behaviour;
 use portcullis_link::LinkRule;
 use tokio::time::Instant;
 
-use super::{Effect, Kept, Place, Undo};
+use super::{Active, Place, Undo};
 
 /// Everything that is broken on purpose, by number.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     last: u64,
     active: BTreeMap<u64, Active>,
-}
-
-/// A fault that was injected and not undone.
-#[derive(Debug)]
-pub(crate) struct Active {
-    pub(crate) effect: Effect,
-    pub(crate) place: Place,
-    /// When it is undone by itself.
-    pub(crate) ends: Option<Instant>,
-    pub(crate) kept: Kept,
 }
 
 /// Clusters of every scope, as the registry looks for HSMs in them.

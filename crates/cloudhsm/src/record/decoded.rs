@@ -7,7 +7,7 @@ use portcullis_api::Exception;
 use portcullis_store::Record;
 use serde::de::DeserializeOwned;
 
-use super::ledger::parse;
+use super::format::parse;
 
 /// Records as they were decoded last. A record is read far more often than it is changed: by every
 /// description, every decision in its scope and every round of tending.

@@ -3,12 +3,12 @@ use std::sync::Arc;
 
 use portcullis_api::{BackupId, ClusterId, Code, Exception, Scope};
 use portcullis_store::{Expect, Store, StoreError, Transaction};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use portcullis_fleet::Profile;
 
 use super::decoded::Decoded;
+use super::format::{Record, internal, parse};
 use super::{Backup, Cluster, Shared, State, decode, encode, layout};
 use crate::Network;
 use crate::policy::Policy;
@@ -17,12 +17,6 @@ impl Record for Network {
     fn key(&self, scope: &Scope) -> String {
         layout::network(scope)
     }
-}
-
-/// A record that a decision can result in.
-pub(crate) trait Record: Serialize {
-    /// Where it lies.
-    fn key(&self, scope: &Scope) -> String;
 }
 
 /// The records in the store, read and written as what they mean.
@@ -377,18 +371,6 @@ impl Ledger {
     }
 }
 
-pub(super) fn parse<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, Exception> {
-    decode(value).map_err(|why| {
-        internal("A stored record cannot be read. The log of Portcullis says which.")
-            .because(format!("{key}: {why}"))
-    })
-}
-
 fn contended() -> Exception {
     internal("Other changes to the same cluster came first each time. Try again.")
-}
-
-/// Our failure, not the caller's.
-pub(crate) fn internal(message: &str) -> Exception {
-    Exception::new(Code::CloudHsmInternalFailure, message)
 }

@@ -3,12 +3,14 @@
 mod backup;
 mod cluster;
 mod decoded;
+mod format;
 pub(crate) mod layout;
 mod ledger;
 mod state;
 
 pub(crate) use backup::{Backup, BackupState, HSM1, HSM2M, Source};
 pub(crate) use cluster::{Certificates, Cluster, HsmRecord, Rollback};
-pub(crate) use ledger::{Ledger, Record, internal};
+pub(crate) use format::{Record, internal};
+pub(crate) use ledger::Ledger;
 pub(crate) use portcullis_store::versioned::{decode, encode};
 pub(crate) use state::{Shared, State};

@@ -11,6 +11,8 @@ use portcullis_hsm::HsmKeyId;
 
 /// The prefix of the HSM's own records.
 pub(crate) const HSM_RECORDS: &str = "hsm/";
+/// Where an HSM's records of users lie.
+pub(crate) const USERS: &str = "user/";
 pub(crate) const DELETED: &str = "deleted/";
 pub(crate) const CHANGED: &str = "changed/";
 pub(crate) const DAMAGED: &str = "damaged";

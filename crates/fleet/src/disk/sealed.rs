@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::layout;
-use crate::rejoin::USERS;
 
 /// The disk of one HSM: its records, each sealed under the device key, and what the service notes
 /// beside them.
@@ -104,7 +103,7 @@ impl Disk {
     /// # Errors
     /// As [`Disk::read`].
     pub(crate) fn read_users(&self) -> Result<Contents, String> {
-        self.read_records(USERS)
+        self.read_records(layout::USERS)
     }
 
     /// The notes, and those records of the HSM whose keys start with `prefix`.

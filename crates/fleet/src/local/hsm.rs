@@ -11,10 +11,9 @@ use super::node::Node;
 use crate::condition::Condition;
 use crate::device::Station;
 use crate::disk::{Contents, Disk, Notes, Writes};
-use crate::fleet::Equipment;
 use crate::peer::Peer;
 use crate::remote::Fittings;
-use crate::{Capture, FleetError, KeptIdentity, Profile, rejoin};
+use crate::{Capture, Equipment, FleetError, KeptIdentity, Profile, rejoin};
 
 /// An HSM of this process.
 ///

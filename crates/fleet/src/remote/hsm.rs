@@ -11,28 +11,11 @@ use portcullis_hsm::{HsmKeyId, Image, MaskedKey};
 
 use super::line::Line;
 use super::protocol::{
-    Content, Fittings, HostRequest, HsmReply, HsmRequest, KeyRequest, Status, Tally,
+    Content, Fittings, HostRequest, HsmReply, HsmRequest, KeyRequest, Status, Tally, Undelivered,
 };
 use crate::disk::Contents;
 use crate::peer::{Peer, PeerReply};
 use crate::{Capture, FleetError, KeptIdentity};
-
-/// Why a request brought nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Undelivered {
-    /// The host is not there, or went away meanwhile: it may or may not have been done.
-    Away(String),
-    /// The host could not do it.
-    Failed(String),
-}
-
-impl std::fmt::Display for Undelivered {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Away(why) | Self::Failed(why) => formatter.write_str(why),
-        }
-    }
-}
 
 /// An HSM on another host.
 #[derive(Debug)]

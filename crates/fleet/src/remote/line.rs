@@ -6,8 +6,7 @@ use portcullis_link::ControlConnection;
 use portcullis_seam::WallClock;
 use tokio::time::Instant;
 
-use super::hsm::Undelivered;
-use super::protocol::{HostRequest, HsmReply, MESSAGE_BYTES_MAX, decode, encode};
+use super::protocol::{HostRequest, HsmReply, MESSAGE_BYTES_MAX, Undelivered, decode, encode};
 
 /// How long a request may take: filling an HSM with a million keys takes tens of seconds. A host that
 /// is gone is noticed by the connection, within seconds.

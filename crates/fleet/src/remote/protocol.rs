@@ -95,6 +95,23 @@ pub(crate) enum HsmReply {
     Failed(String),
 }
 
+/// Why a request brought nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Undelivered {
+    /// The host is not there, or went away meanwhile: it may or may not have been done.
+    Away(String),
+    /// The host could not do it.
+    Failed(String),
+}
+
+impl fmt::Display for Undelivered {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Away(why) | Self::Failed(why) => formatter.write_str(why),
+        }
+    }
+}
+
 /// What a new HSM holds, or a present one at an instant. Secret.
 #[derive(PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Content {

@@ -60,6 +60,9 @@ pub const CALLS_MAX: usize = 1024;
 /// The largest frame of a management command; the longest one inserts a masked key.
 pub const COMMAND_BYTES_MAX: usize = 64 << 10;
 
+/// Status and length.
+const ANSWER_BYTES: usize = 5;
+
 /// The largest frame of an answer to a command: the longest lists 1,000 keys with their labels.
 pub const COMMAND_ANSWER_BYTES_MAX: usize = 256 << 10;
 

@@ -3,14 +3,13 @@ use std::fmt;
 use portcullis_hsm::Refusal;
 
 use super::cursor::Cursor;
-use super::{CALLS_MAX, FRAME_BYTES_MAX, FrameError, HEADER_BYTES, Head, Kind, Request, finish};
+use super::{
+    ANSWER_BYTES, CALLS_MAX, FRAME_BYTES_MAX, FrameError, HEADER_BYTES, Head, Kind, Request, finish,
+};
 use crate::Wiped;
 
 /// How many answers there are, after the header.
 const COUNT_BYTES: usize = 2;
-
-/// Status and length.
-pub(super) const ANSWER_BYTES: usize = 5;
 
 /// The answers to a frame, being written in the order of its operations. Wiped when dropped.
 pub struct ReplyFrame {

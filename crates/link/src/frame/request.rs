@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use portcullis_hsm::{Call, HsmKeyId, Operation, Refusal, SEAL_BYTES, SessionId};
 
+use super::ANSWER_BYTES;
 use super::cursor::Cursor;
-use super::reply::ANSWER_BYTES;
 use super::{CALLS_MAX, FRAME_BYTES_MAX, FrameError, HEADER_BYTES, Head, Kind, finish, millis};
 use crate::Wiped;
 

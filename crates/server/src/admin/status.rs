@@ -10,7 +10,7 @@ use portcullis_kms::{self as kms, Connection, Kms};
 
 use super::Admin;
 use super::reply::Done;
-use crate::metrics::{header, line};
+use crate::exposition::{header, line};
 
 /// `GET /_portcullis/status`: key stores, clusters and HSMs of every account and Region.
 pub(super) async fn status(State(admin): State<Arc<Admin>>) -> Done<GetStatus> {

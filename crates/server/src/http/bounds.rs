@@ -4,8 +4,8 @@ use tokio::sync::Semaphore;
 
 use super::budget::Budget;
 use super::notices::Notices;
+use crate::exposition::{header, line};
 use crate::limits::Limits;
-use crate::metrics::{header, line};
 
 /// What bounds the connections of all cores together.
 #[derive(Debug)]
