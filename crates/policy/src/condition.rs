@@ -4,10 +4,10 @@ use std::cmp::Ordering;
 use std::net::IpAddr;
 
 use crate::context::{Context, Readings};
-use crate::document::{Effect, Malformed};
+use crate::effect::Effect;
 use crate::glob::{Case, Piece, Variables, Wild, matches, pieces};
+use crate::malformed::{Malformed, malformed};
 use crate::moment;
-use crate::parse::malformed;
 
 /// One operator applied to one key.
 #[derive(Debug, Clone, PartialEq, Eq)]

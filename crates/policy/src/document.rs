@@ -4,7 +4,9 @@ use std::fmt;
 use serde_json::{Map, Value, json};
 
 use crate::condition::Condition;
+use crate::effect::Effect;
 use crate::glob::{Case, Wild, matches, pieces};
+use crate::malformed::Malformed;
 use crate::principal::Principals;
 
 /// Whose policy a document is, which decides the elements it must have.
@@ -44,15 +46,6 @@ impl Version {
     }
 }
 
-/// What a statement does to the requests that it is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Effect {
-    /// It permits them.
-    Allow,
-    /// It refuses them, whatever permits them elsewhere.
-    Deny,
-}
-
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Statement {
     pub(crate) sid: Option<String>,
@@ -69,18 +62,6 @@ pub(crate) enum Clause<T> {
     These(T),
     AllBut(T),
 }
-
-/// Why a text is no policy document.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Malformed(pub(crate) String);
-
-impl fmt::Display for Malformed {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Malformed {}
 
 /// A condition as a statement uses it.
 #[derive(Debug, Clone, Copy)]

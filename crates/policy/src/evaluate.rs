@@ -1,7 +1,8 @@
 //! What a document says about a request.
 
 use crate::context::Context;
-use crate::document::{Clause, Document, Effect, Statement, Version};
+use crate::document::{Clause, Document, Statement, Version};
+use crate::effect::Effect;
 use crate::glob::{Case, Variables, Wild, matches, pieces};
 use crate::principal::{Identity, Named};
 

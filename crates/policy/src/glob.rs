@@ -1,7 +1,7 @@
 //! Wildcards and policy variables in the texts of a policy.
 
 use crate::context::{Context, Readings};
-use crate::document::Effect;
+use crate::effect::Effect;
 
 /// Whether upper and lower case are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -26,8 +26,10 @@
 mod condition;
 mod context;
 mod document;
+mod effect;
 mod evaluate;
 mod glob;
+mod malformed;
 mod moment;
 mod parse;
 mod principal;
@@ -36,6 +38,8 @@ mod strict;
 mod tests;
 
 pub use context::Context;
-pub use document::{Document, Effect, Kind, Malformed, UsedCondition};
+pub use document::{Document, Kind, UsedCondition};
+pub use effect::Effect;
 pub use evaluate::{Hold, Request, Verdict};
+pub use malformed::Malformed;
 pub use principal::Identity;

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use crate::condition;
-use crate::document::{Clause, Document, Effect, Kind, Malformed, Statement, Version};
+use crate::document::{Clause, Document, Kind, Statement, Version};
+use crate::effect::Effect;
+use crate::malformed::{Malformed, malformed};
 use crate::principal::Principals;
 
 type Object = Map<String, Value>;
@@ -223,8 +225,4 @@ fn text_of(object: &Object, name: &str) -> Result<Option<String>, Malformed> {
         Some(Value::String(text)) => Ok(Some(text.clone())),
         Some(_) => Err(malformed(format!("{name} must be a text."))),
     }
-}
-
-pub(crate) fn malformed(text: impl Into<String>) -> Malformed {
-    Malformed(text.into())
 }

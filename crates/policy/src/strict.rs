@@ -5,8 +5,8 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use crate::document::{Document, Malformed};
-use crate::parse::malformed;
+use crate::document::Document;
+use crate::malformed::{Malformed, malformed};
 
 /// Rule AUTH-42: a policy has no member twice, no condition without a value, and in a resource's
 /// policy no statement without Action or Resource.
