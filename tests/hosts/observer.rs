@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use portcullis_api::{Blob, Code, KeyId};
 use portcullis_hsm::HsmKeyId;
-use portcullis_sim::Dice;
+use portcullis_sim::Random;
 use portcullis_sim::check::{Violation, check};
 use portcullis_sim::history::{Answer, Call, Context, Edit, Event, History, Moment, Request, Told};
 use portcullis_tests::{Caller, Outcome};
@@ -36,7 +36,7 @@ pub(crate) struct Client<'a> {
     observer: &'a Observer,
     number: u8,
     caller: Caller,
-    dice: Dice,
+    random: Random,
     renamed: u32,
 }
 
@@ -77,7 +77,7 @@ impl Observer {
             observer: self,
             number,
             caller: Caller::new(&self.authority),
-            dice: Dice::new(u64::from(number), "client"),
+            random: Random::new(u64::from(number), "client"),
             renamed: 0,
         }
     }
@@ -190,19 +190,19 @@ impl Client<'_> {
     pub(crate) fn step(&mut self) {
         let (keys, text) = {
             let record = self.observer.record.lock().unwrap();
-            let text = self.dice.pick(&record.texts).cloned();
+            let text = self.random.pick(&record.texts).cloned();
             (record.keys.clone(), text)
         };
-        let key = self.dice.pick(&keys).copied();
-        let (Some(key), false) = (key, self.dice.chance(2)) else {
+        let key = self.random.pick(&keys).copied();
+        let (Some(key), false) = (key, self.random.chance(2)) else {
             let _told = self.call(Request::CreateKey);
             return;
         };
         let context = self.context();
-        let _told = match (self.dice.below(4), text) {
+        let _told = match (self.random.below(4), text) {
             (1, _) => self.call(Request::GenerateDataKey { key, context }),
             (2, Some((ciphertext, right))) => {
-                let wrong = self.dice.chance(10);
+                let wrong = self.random.chance(10);
                 let context = if wrong { context } else { right };
                 self.call(Request::Decrypt {
                     ciphertext,
@@ -280,7 +280,7 @@ impl Client<'_> {
 
     pub(crate) fn encrypt(&mut self, key: KeyId) -> Result<Answer, Code> {
         let mut plaintext = vec![0; 32];
-        self.dice.fill(&mut plaintext);
+        self.random.fill(&mut plaintext);
         let context = self.context();
         self.call(Request::Encrypt {
             key,
@@ -290,7 +290,7 @@ impl Client<'_> {
     }
 
     fn context(&mut self) -> Context {
-        let value = self.dice.below(1_000_000).to_string();
+        let value = self.random.below(1_000_000).to_string();
         Context::from([("for".to_owned(), value)])
     }
 

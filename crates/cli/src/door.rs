@@ -11,10 +11,10 @@ use portcullis_server::{AdminAccess, AdminToken, HostNames, Listeners, Running};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use crate::again;
 use crate::args::{AuthMode, Up};
 use crate::instance::Data;
 use crate::output::ServerOutput;
+use crate::restart;
 use crate::tls::Presented;
 
 /// Which file of the data folder holds the admin token.
@@ -112,10 +112,10 @@ fn no_token(admin: SocketAddr) -> String {
 
 /// Where to listen: as asked for, or after a reset where it was.
 fn listeners(arguments: &Up) -> Result<Listeners, String> {
-    let port = again::port().unwrap_or(arguments.port);
+    let port = restart::port().unwrap_or(arguments.port);
     let bind = SocketAddr::new(arguments.bind, port);
     let planned = Listeners::plan(bind, arguments.admin_bind).map_err(|error| error.to_string())?;
-    Ok(match (planned, again::admin_port()) {
+    Ok(match (planned, restart::admin_port()) {
         (Listeners::Two { public, admin }, Some(port)) => Listeners::Two {
             public,
             admin: SocketAddr::new(admin.ip(), port),

@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 
 use portcullis_api::Scope;
 
-use crate::again;
 use crate::door::Urls;
+use crate::restart;
 
 /// Rule CONF-06: runs the scripts of a folder one after the other, in the order of their names, with an
 /// environment that points AWS clients and `portcullis` here. Files that are executable are run as they are
@@ -40,9 +40,9 @@ pub(crate) fn run(folder: &Path, urls: &Urls, scope: &Scope) -> Result<usize, St
             .env("AWS_PAGER", "")
             .env("PATH", path_with_ourselves())
             // Not for a Portcullis that a script may start.
-            .env_remove(again::PORT)
-            .env_remove(again::ADMIN_PORT)
-            .env_remove(again::RESETS)
+            .env_remove(restart::PORT)
+            .env_remove(restart::ADMIN_PORT)
+            .env_remove(restart::RESETS)
             .stdin(Stdio::null())
             .stdout(std::io::stderr())
             .status();

@@ -1,6 +1,5 @@
 //! `portcullis`: the command line.
 
-mod again;
 mod args;
 mod attest;
 mod chaos;
@@ -18,6 +17,7 @@ mod instance;
 mod load_runs;
 mod output;
 mod pem;
+mod restart;
 mod snapshot;
 mod status;
 mod stop;

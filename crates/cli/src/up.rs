@@ -21,7 +21,7 @@ use crate::args::{AuthMode, Up};
 use crate::door::{Door, Urls};
 use crate::instance::{Data, Instance};
 use crate::output::ServerOutput;
-use crate::{again, core_dumps, descriptors, door, hooks, stop, tls, user_folders};
+use crate::{core_dumps, descriptors, door, hooks, restart, stop, tls, user_folders};
 
 /// Runs until SIGTERM or SIGINT.
 pub(crate) fn run(arguments: &Up) -> ExitCode {
@@ -52,7 +52,7 @@ pub(crate) fn run(arguments: &Up) -> ExitCode {
         Ok(Ended::ToBeginAgain { port, admin_port }) => {
             // What was said is written before this process becomes another one.
             output.flush();
-            Err(again::begin(port, admin_port))
+            Err(restart::begin(port, admin_port))
         }
         Err(why) => Err(why),
     };
@@ -91,7 +91,7 @@ async fn serve(arguments: &Up, output: &ServerOutput) -> Result<Ended, String> {
     let mut signals = Signals::listen()?;
     let resets = Resets {
         ask: Arc::new(Notify::new()),
-        count: again::resets(),
+        count: restart::resets(),
     };
     let running = instance.serve(ServerConfig {
         listeners: door.listeners,
@@ -113,7 +113,7 @@ async fn serve(arguments: &Up, output: &ServerOutput) -> Result<Ended, String> {
     run_hooks(arguments, &urls, world.scope(), output).await?;
     let ready_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     // After a reset whoever waited for the line has read it, and may not read on.
-    if again::port().is_none() {
+    if restart::port().is_none() {
         let mut line = json!({
             "endpoint": urls.endpoint,
             "world": arguments.world,

@@ -285,8 +285,8 @@ impl Kms {
 
     /// Does what is due by now: keys whose day has come are deleted, connects and disconnects whose
     /// time is over end.
-    pub async fn tend_once(&self) {
-        self.upkeep.tend_once().await;
+    pub async fn reconcile_once(&self) {
+        self.upkeep.reconcile_once().await;
     }
 
     /// Saves last uses for as long as somebody holds KMS.

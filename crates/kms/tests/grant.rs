@@ -267,7 +267,7 @@ async fn a_grant_needs_a_usable_key_and_goes_with_it() {
     assert_eq!(ids(&world, list(&key)).await.len(), 1);
     let week = std::time::Duration::from_secs(8 * 24 * 60 * 60);
     world.calendar.advance(week).await.unwrap();
-    world.kms.tend_once().await;
+    world.kms.reconcile_once().await;
     let gone = world.kms.list_grants(&world.scope, list(&key)).await;
     refused(gone, Code::NotFound);
     // Nothing of it is left in the store either.

@@ -171,7 +171,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 impl World {
     async fn pass(&self, days: u32) {
         self.calendar.advance(DAY * days).await.unwrap();
-        self.kms.tend_once().await;
+        self.kms.reconcile_once().await;
     }
 
     async fn enable_rotation(&self, key: &str, days: Option<i32>) -> Result<(), Exception> {
@@ -342,7 +342,7 @@ async fn a_disabled_key_catches_up_once_and_rotations_on_demand_have_a_quota() {
     world.pass(400).await;
     assert_eq!(world.rotations(&key, false).await.len(), 0);
     world.enable(&key).await;
-    world.kms.tend_once().await;
+    world.kms.reconcile_once().await;
     assert_eq!(world.rotations(&key, false).await.len(), 1);
     for _ in 0..25 {
         world.rotate(&key).await.unwrap();
@@ -573,7 +573,7 @@ async fn a_last_use_survives_a_restart_and_goes_with_its_key() {
     scheduled.await.unwrap();
     let week = Duration::from_secs(8 * 24 * 60 * 60);
     world.calendar.advance(week).await.unwrap();
-    world.kms.tend_once().await;
+    world.kms.reconcile_once().await;
     let records = world.store.scan("kms/", None, usize::MAX);
     assert!(records.iter().all(|(name, _)| !name.contains("/last-use/")));
 }

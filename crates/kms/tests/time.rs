@@ -38,7 +38,7 @@ impl World {
 
     async fn days_pass(&self, days: u32) {
         self.calendar.advance(DAY * days).await.unwrap();
-        self.kms.tend_once().await;
+        self.kms.reconcile_once().await;
     }
 
     async fn exists(&self, key: &str) -> bool {
@@ -183,15 +183,15 @@ async fn a_connect_that_takes_as_long_as_on_aws_ends_when_the_clock_says_so() {
     world.connect(&store).await.unwrap();
     let minutes = |count: u32| world.calendar.advance(Duration::from_secs(60) * count);
     minutes(19).await.unwrap();
-    world.kms.tend_once().await;
+    world.kms.reconcile_once().await;
     assert_eq!(world.connection(&store), Connection::Connecting);
     world.disconnect(&store).await.unwrap();
     minutes(1).await.unwrap();
-    world.kms.tend_once().await;
+    world.kms.reconcile_once().await;
     assert_eq!(world.connection(&store), Connection::Disconnected);
 
     world.connect(&store).await.unwrap();
     minutes(20).await.unwrap();
-    world.kms.tend_once().await;
+    world.kms.reconcile_once().await;
     assert_eq!(world.connection(&store), Connection::Connected);
 }

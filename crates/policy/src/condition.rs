@@ -4,10 +4,10 @@ use std::cmp::Ordering;
 use std::net::IpAddr;
 
 use crate::context::{Context, Readings};
+use crate::date;
 use crate::effect::Effect;
 use crate::glob::{Case, Piece, Variables, Wild, matches, pieces};
 use crate::malformed::{Malformed, malformed};
-use crate::moment;
 
 /// One operator applied to one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -264,7 +264,7 @@ impl Operator {
             || match self.test {
                 Test::Text(..) | Test::Arn => true,
                 Test::Number(_) => value.parse::<f64>().is_ok_and(f64::is_finite),
-                Test::Date(_) => moment::parse(value).is_some(),
+                Test::Date(_) => date::parse(value).is_some(),
                 Test::Truth | Test::Null => truth(value).is_some(),
                 Test::Address => network(value).is_some(),
             };
@@ -313,7 +313,7 @@ impl Test {
                 Some(compare.holds(value.partial_cmp(&wanted)?))
             }
             Self::Date(compare) => {
-                let ordering = moment::parse(value)?.cmp(&moment::parse(wanted)?);
+                let ordering = date::parse(value)?.cmp(&date::parse(wanted)?);
                 Some(compare.holds(ordering))
             }
             Self::Truth => Some(truth(value)? == truth(wanted)?),

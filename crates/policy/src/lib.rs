@@ -25,12 +25,12 @@
 
 mod condition;
 mod context;
+mod date;
 mod document;
 mod effect;
 mod evaluate;
 mod glob;
 mod malformed;
-mod moment;
 mod parse;
 mod principal;
 mod strict;

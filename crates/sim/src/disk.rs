@@ -15,7 +15,7 @@ use portcullis_store::{Place, Storage, Store, StoreError, Transaction};
 use tokio::sync::Notify;
 
 use crate::medium::{PIECE_BYTES, Piece};
-use crate::{Dice, Medium};
+use crate::{Medium, Random};
 
 /// What a disk writes in one piece; a write that is cut off ends at such a boundary.
 const SECTOR_BYTES: usize = 512;
@@ -26,7 +26,7 @@ pub struct SimDisk(Arc<Mutex<Platter>>);
 
 #[derive(Debug)]
 struct Platter {
-    dice: Dice,
+    random: Random,
     bytes: Medium,
     /// What was done since the last sync.
     unsynced: Vec<Undo>,
@@ -70,17 +70,17 @@ enum Again {
 }
 
 impl SimDisk {
-    /// An empty disk whose misfortunes are drawn from `dice`.
+    /// An empty disk whose misfortunes are drawn from `random`.
     #[must_use]
-    pub fn new(dice: Dice) -> Self {
-        Self::with(Medium::default(), dice)
+    pub fn new(random: Random) -> Self {
+        Self::with(Medium::default(), random)
     }
 
     /// A disk that begins with what another one had.
     #[must_use]
-    pub fn with(bytes: Medium, dice: Dice) -> Self {
+    pub fn with(bytes: Medium, random: Random) -> Self {
         Self(Arc::new(Mutex::new(Platter {
-            dice,
+            random,
             bytes,
             unsynced: Vec::new(),
             replaced: Vec::new(),
@@ -190,11 +190,11 @@ impl Platter {
         self.power += 1;
         self.fuse = None;
         // Everything lost, torn, nearly everything kept, or all of it.
-        let odds = self.dice.pick(&[0, 50, 95, 100]).copied().unwrap_or(50);
+        let odds = self.random.pick(&[0, 50, 95, 100]).copied().unwrap_or(50);
         for again in self.take_back() {
             match again {
                 Again::Write { at, data } => self.put_what_survives(at, &data, odds),
-                Again::Resize(after) if self.dice.chance(odds) => self.bytes.resize(after),
+                Again::Resize(after) if self.random.chance(odds) => self.bytes.resize(after),
                 Again::Resize(_) => (),
             }
         }
@@ -238,7 +238,7 @@ impl Platter {
     /// Each sector of a write reaches the medium or does not.
     fn put_what_survives(&mut self, at: usize, data: &[u8], odds: u64) {
         for (index, sector) in data.chunks(SECTOR_BYTES).enumerate() {
-            if self.dice.chance(odds) {
+            if self.random.chance(odds) {
                 self.bytes.write(at + index * SECTOR_BYTES, sector);
             }
         }
@@ -435,8 +435,8 @@ impl SimDisks {
     #[must_use]
     pub fn with(seed: u64, images: &BTreeMap<HsmId, Medium>) -> Self {
         let slot = |(hsm, bytes): (&HsmId, &Medium)| {
-            let dice = Dice::new(seed, hsm.as_str());
-            let disk = SimDisk::with(bytes.clone(), dice);
+            let random = Random::new(seed, hsm.as_str());
+            let disk = SimDisk::with(bytes.clone(), random);
             (hsm.clone(), Slot { disk, store: None })
         };
         Self {
@@ -583,7 +583,7 @@ impl Disks for ProcessDisks {
 
 impl Disks for SimDisks {
     fn make(&self, hsm: &HsmId) -> Result<Store, StoreError> {
-        let disk = SimDisk::new(Dice::new(self.seed, hsm.as_str()));
+        let disk = SimDisk::new(Random::new(self.seed, hsm.as_str()));
         let slot = Slot { disk, store: None };
         self.slots.lock().insert(hsm.clone(), slot);
         self.open(hsm)
@@ -641,7 +641,7 @@ mod tests {
             writes in prop::collection::vec((0_u8..5, 0_usize..3000), 1..20),
             fuse in 0_u64..60,
         ) {
-            let disk = SimDisk::new(Dice::new(seed, "disk"));
+            let disk = SimDisk::new(Random::new(seed, "disk"));
             let store = Store::on_storage(disk.attach()).unwrap();
             let mut acknowledged = BTreeMap::new();
             let mut unknown = None;
@@ -672,7 +672,7 @@ mod tests {
     fn a_shrink_that_was_not_synced_takes_nothing_with_it() {
         let (mut kept, mut lost) = (false, false);
         for seed in 0..40 {
-            let disk = SimDisk::new(Dice::new(seed, "disk"));
+            let disk = SimDisk::new(Random::new(seed, "disk"));
             let host = disk.attach();
             host.resize(2048).unwrap();
             host.write(0, &[1; 2048]).unwrap();

@@ -18,7 +18,6 @@
 mod canary;
 pub mod check;
 mod clock;
-mod dice;
 mod digest;
 mod disk;
 mod finder;
@@ -26,6 +25,7 @@ pub mod history;
 mod medium;
 mod network;
 mod power_cuts;
+mod random;
 mod record;
 mod run;
 mod shrink;
@@ -33,11 +33,11 @@ mod world;
 
 pub use canary::Canaries;
 pub use clock::SimClock;
-pub use dice::{Dice, SimEntropy};
 pub use disk::{Attached, ProcessDisks, SimDisk, SimDisks};
 pub use medium::Medium;
 pub use network::{BIND_IP, Carrier, Counts, Network, ProcessNetwork, Way, Weather};
 pub use power_cuts::{PowerCuts, power_cuts};
+pub use random::{Random, SimEntropy};
 pub use record::{Lines, Record, Recorder};
 pub use run::{Coverage, Verdict, run, run_plan, run_plan_twice, run_twice};
 pub use shrink::{Shrunk, shrink, shrink_plan};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use portcullis_seam::plant::{self, Bug};
 use portcullis_store::{Record, Store, Transaction};
 
-use crate::{Dice, SimDisk};
+use crate::{Random, SimDisk};
 
 /// Records that a store has in this trial: few, so that most writes change one.
 const RECORDS: u64 = 24;
@@ -47,8 +47,8 @@ pub fn power_cuts(seed: u64, cuts: u64, bug: Option<Bug>) -> std::io::Result<Pow
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     Ok(plant::with(bug, || {
         let mut trial = Trial {
-            disk: SimDisk::new(Dice::new(seed, "power cuts")),
-            dice: Dice::new(seed, "commits"),
+            disk: SimDisk::new(Random::new(seed, "power cuts")),
+            random: Random::new(seed, "commits"),
             expected: BTreeMap::new(),
             found: PowerCuts::default(),
         };
@@ -64,7 +64,7 @@ pub fn power_cuts(seed: u64, cuts: u64, bug: Option<Bug>) -> std::io::Result<Pow
 
 struct Trial {
     disk: SimDisk,
-    dice: Dice,
+    random: Random,
     expected: BTreeMap<String, Vec<u8>>,
     found: PowerCuts,
 }
@@ -72,8 +72,9 @@ struct Trial {
 impl Trial {
     /// Opens the store; in one of ten cases the power fails again while it recovers.
     fn open(&mut self) -> Option<Store> {
-        if self.dice.chance(10) {
-            self.disk.cut_power_after(self.dice.below(RECOVERY_WRITES));
+        if self.random.chance(10) {
+            self.disk
+                .cut_power_after(self.random.below(RECOVERY_WRITES));
         }
         let power = self.disk.cuts();
         let mut opened = Store::on_storage(self.disk.attach());
@@ -94,11 +95,12 @@ impl Trial {
 
     /// Commits until the power fails, opens the store again and looks.
     async fn round(&mut self, store: Store) -> Option<Store> {
-        self.disk.cut_power_after(self.dice.below(FUSE_MAX));
+        self.disk.cut_power_after(self.random.below(FUSE_MAX));
         let (key, value) = loop {
-            let key = format!("record/{:02}", self.dice.below(RECORDS));
-            let mut value = vec![0; usize::try_from(self.dice.below(VALUE_BYTES_MAX)).unwrap_or(0)];
-            self.dice.fill(&mut value);
+            let key = format!("record/{:02}", self.random.below(RECORDS));
+            let mut value =
+                vec![0; usize::try_from(self.random.below(VALUE_BYTES_MAX)).unwrap_or(0)];
+            self.random.fill(&mut value);
             let put = Transaction::new().put(&*key, value.clone());
             if store.commit(put).await.is_err() {
                 break (key, value);

@@ -221,7 +221,7 @@ impl CloudHsm {
     }
 
     /// Takes the backups that are due, finishes copies and lets the expired ones go.
-    pub(super) async fn tend_backups(&self, scope: &Scope) -> Result<(), Exception> {
+    pub(super) async fn reconcile_backups(&self, scope: &Scope) -> Result<(), Exception> {
         let now = self.clock.now().millis();
         let state = self.ledger.state(scope)?;
         let begun = state.backups.values().filter(|one| one.is_begun());

@@ -95,7 +95,7 @@ impl CloudHsm {
             .await
             .map_err(|error| FaultError::Failed(error.to_string()))?;
         if let Err(error) = self.synchronise(&cluster, None).await {
-            super::tend::warn(&cluster.id, &error);
+            super::reconcile::warn(&cluster.id, &error);
         }
         self.refresh(&scope, &cluster.id);
         Ok(())

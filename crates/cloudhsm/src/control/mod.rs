@@ -9,9 +9,9 @@ mod kept_faults;
 mod network;
 mod operations;
 mod progress;
+mod reconcile;
 mod state_change;
 mod tag_operations;
-mod tend;
 mod turns;
 mod unfinished;
 mod views;
@@ -91,7 +91,7 @@ pub struct CloudHsm {
     changes: watch::Sender<u64>,
     pub(crate) sessions: Sessions,
     customer: Mutex<Option<Arc<CustomerAuthority>>>,
-    tending: Mutex<Option<AbortHandle>>,
+    reconciling: Mutex<Option<AbortHandle>>,
     /// Passing states that wait for their end.
     turns: Arc<Turns>,
     unfinished: Arc<Unfinished>,
@@ -170,7 +170,7 @@ impl CloudHsm {
             changes,
             sessions: Sessions::default(),
             customer: Mutex::default(),
-            tending: Mutex::default(),
+            reconciling: Mutex::default(),
             turns,
             unfinished: Arc::default(),
             faults: Mutex::default(),
@@ -178,9 +178,9 @@ impl CloudHsm {
         });
         cloud.load_faults()?;
         cloud.start_hsms().await;
-        cloud.tend_once().await;
+        cloud.reconcile_once().await;
         cloud.resume_faults().await;
-        *cloud.tending.lock() = Some(tend::start(&cloud));
+        *cloud.reconciling.lock() = Some(reconcile::start(&cloud));
         Ok(cloud)
     }
 
@@ -262,7 +262,7 @@ async fn makers(config: &CloudHsmConfig) -> Result<Makers, OpenError> {
 
 impl Drop for CloudHsm {
     fn drop(&mut self) {
-        if let Some(task) = self.tending.lock().take() {
+        if let Some(task) = self.reconciling.lock().take() {
             task.abort();
         }
     }

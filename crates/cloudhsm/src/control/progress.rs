@@ -146,7 +146,7 @@ impl CloudHsm {
                     return Err(error);
                 }
                 // Rule MIG-05: a migration that meets an error is rolled back by the service.
-                super::tend::warn(id, &error);
+                super::reconcile::warn(id, &error);
                 self.ledger.amend(scope, id, roll_back).await?;
             }
             self.refresh(scope, id);

@@ -146,7 +146,7 @@ impl Turns {
         }
     }
 
-    /// Rests between two rounds of tending.
+    /// Rests between two rounds of reconciling.
     pub(crate) async fn pause(&self, real: Duration, simulated: Duration) {
         self.pacing.pause(&*self.clock, real, simulated).await;
     }

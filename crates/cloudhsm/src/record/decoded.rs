@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::format::parse;
 
 /// Records as they were decoded last. A record is read far more often than it is changed: by every
-/// description, every decision in its scope and every round of tending.
+/// description, every decision in its scope and every round of reconciling.
 ///
 /// Rule CL-26: what is kept was decoded from the very revision that the store has, so that nobody
 /// can see a record as it was before.

@@ -73,14 +73,14 @@ async fn an_hsm_takes_as_long_as_on_aws_and_begins_anew_after_a_restart() {
     world.pacing.set_pace("aws".parse().unwrap());
     let hsm = add_hsm(&world, &cluster, "b").await;
     world.calendar.pass(MINUTE * 9);
-    world.cloud.tend_once().await;
+    world.cloud.reconcile_once().await;
     assert_eq!(described(&world, &cluster, &hsm).await, in_progress());
     world.start().await;
     world.calendar.pass(MINUTE * 9);
-    world.cloud.tend_once().await;
+    world.cloud.reconcile_once().await;
     assert_eq!(described(&world, &cluster, &hsm).await, in_progress());
     world.calendar.pass(MINUTE);
-    world.cloud.tend_once().await;
+    world.cloud.reconcile_once().await;
     assert_eq!(described(&world, &cluster, &hsm).await, active());
 }
 
@@ -121,7 +121,7 @@ async fn backups(world: &World, region: &str) -> Vec<String> {
 /// Lets time pass, and what waits for it be done.
 async fn pass(world: &World, time: Duration) {
     world.calendar.pass(time);
-    world.cloud.tend_once().await;
+    world.cloud.reconcile_once().await;
 }
 
 /// Rules BK-19 and TIME-05: the backup of an HSM that is added is there as long as that lasts, and

@@ -27,13 +27,13 @@ impl Upkeep {
     /// Does what is due, for as long as somebody holds this.
     pub(crate) fn start(self: &Arc<Self>) {
         let rest = (SWEEP_EVERY, SWEEP_EVERY_SIMULATED);
-        let job = |upkeep: Arc<Self>| async move { upkeep.tend_once().await };
+        let job = |upkeep: Arc<Self>| async move { upkeep.reconcile_once().await };
         keep_doing(self, &self.records.config, rest, job);
     }
 
     /// What is due by now is done: keys whose day has come are deleted, connects and disconnects
     /// whose time is over end. What fails is logged and tried again in the next round.
-    pub(crate) async fn tend_once(&self) {
+    pub(crate) async fn reconcile_once(&self) {
         for partition in self.records.catalogue.all() {
             self.deletion.sweep(&partition).await;
             self.import.expire_materials(&partition).await;

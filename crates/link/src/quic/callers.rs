@@ -6,7 +6,7 @@ use portcullis_hsm::Output;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use super::bell::Wake;
+use super::wake_up::Wake;
 use crate::frame::Replies;
 use crate::{CallError, LinkError};
 

@@ -5,7 +5,6 @@
 //! operations share frames), then `listener` (the HSM's side). `control` is apart from these: how the
 //! control plane reaches hosts that run HSMs. `socket` is for simulators.
 
-mod bell;
 mod callers;
 mod channel;
 mod connector;
@@ -16,6 +15,7 @@ mod queue;
 mod socket;
 mod stream;
 mod verifier;
+mod wake_up;
 
 use std::fmt;
 use std::io;

@@ -9,8 +9,8 @@ use tokio::runtime::Id;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::bell::{Bell, Wake};
 use super::callers::{Callers, Ticket};
+use super::wake_up::{Wake, WakeUp};
 use crate::frame::{Pushed, Replies, RequestFrame};
 use crate::{CallError, LinkError, Wiped};
 
@@ -90,7 +90,7 @@ impl Queue {
         deadline: Instant,
         context: &Context<'_>,
     ) -> Result<Ticket, CallError> {
-        let wake = Wake::new(context.waker().clone(), Bell::of_caller(self.home));
+        let wake = Wake::new(context.waker().clone(), WakeUp::of_caller(self.home));
         let mut state = self.state.lock();
         if let Some(error) = &state.closed {
             return Err(error.clone().into());

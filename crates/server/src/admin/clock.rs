@@ -55,8 +55,8 @@ pub(super) async fn advance(
     while !left.is_zero() {
         let stride = left.min(STRIDE);
         admin.calendar.advance(stride).await?;
-        admin.cloudhsm.tend_once().await;
-        admin.kms.tend_once().await;
+        admin.cloudhsm.reconcile_once().await;
+        admin.kms.reconcile_once().await;
         left -= stride;
     }
     Ok(Done(shown(&admin, admin.calendar.read())))

@@ -31,7 +31,7 @@ use portcullis_seam::Entropy;
 use portcullis_seam::plant::{Bug, planted};
 
 use crate::record::Recorder;
-use crate::{Dice, SimEntropy, history::Event};
+use crate::{Random, SimEntropy, history::Event};
 use quic::Quic;
 use udp::Sockets;
 
@@ -128,7 +128,7 @@ pub(crate) struct Shared {
 }
 
 struct NetworkState {
-    dice: Dice,
+    random: Random,
     weather: Weather,
     next_port: u16,
     next_incarnation: u64,
@@ -189,7 +189,7 @@ impl Network {
     #[must_use]
     pub fn new(seed: u64, carrier: Carrier, recorder: Arc<Recorder>) -> Self {
         let state = NetworkState {
-            dice: Dice::new(seed, "network"),
+            random: Random::new(seed, "network"),
             weather: Weather::fair(),
             next_port: FIRST_PORT,
             next_incarnation: 1,
@@ -395,7 +395,7 @@ impl Shared {
         match state.listeners.get(&address) {
             Some(served) if served.incarnation == incarnation => FarEnd::Here,
             Some(_) => FarEnd::Restarted,
-            None if state.dice.chance(50) => FarEnd::Closed,
+            None if state.random.chance(50) => FarEnd::Closed,
             None => FarEnd::Silent,
         }
     }
@@ -412,21 +412,21 @@ impl Shared {
 impl NetworkState {
     fn fate(&mut self) -> Fate {
         let Self {
-            dice,
+            random,
             weather,
             counts,
             ..
         } = self;
-        if dice.chance(weather.lost_percent) {
+        if random.chance(weather.lost_percent) {
             counts.lost += 1;
             return Fate::Lost;
         }
         counts.messages += 1;
-        let millis = if dice.chance(weather.late_percent) {
+        let millis = if random.chance(weather.late_percent) {
             counts.late += 1;
-            dice.within(&weather.late)
+            random.within(&weather.late)
         } else {
-            dice.within(&weather.delay)
+            random.within(&weather.delay)
         };
         Fate::Arrives(Duration::from_millis(millis))
     }

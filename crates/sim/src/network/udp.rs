@@ -188,7 +188,7 @@ impl NetworkState {
     /// What becomes of a datagram: it arrives once, twice or not at all.
     fn fates(&mut self, from: SocketAddr, to: SocketAddr) -> Vec<Fate> {
         let doubled = self.weather.late_percent / LATE_TO_DOUBLED;
-        let copies = if self.dice.chance(doubled) { 2 } else { 1 };
+        let copies = if self.random.chance(doubled) { 2 } else { 1 };
         self.counts.doubled += copies - 1;
         let fates = (0..copies).map(|_| self.fate()).collect();
         let link = self.sockets.link(from, to);

@@ -14,7 +14,7 @@ use super::{Known, World, WorldError};
 use crate::canary::Canaries;
 use crate::history::Event;
 use crate::record::Recorder;
-use crate::{Carrier, Dice, Network, SimClock, SimDisk, SimDisks, SimEntropy};
+use crate::{Carrier, Network, Random, SimClock, SimDisk, SimDisks, SimEntropy};
 
 /// The admin of every cluster.
 pub(super) const ADMIN: &str = "admin";
@@ -57,7 +57,7 @@ impl World {
         }
         let hardware = Hardware {
             disks: SimDisks::new(seed),
-            control: SimDisk::new(Dice::new(seed, CONTROL_DICE)),
+            control: SimDisk::new(Random::new(seed, CONTROL_DICE)),
             clock: SimClock::start(),
             device_key: None,
         };
@@ -76,7 +76,7 @@ impl World {
         let control = template.control.clone();
         let hardware = Hardware {
             disks: SimDisks::with(seed, &template.disks),
-            control: SimDisk::with(control, Dice::new(seed, CONTROL_DICE)),
+            control: SimDisk::with(control, Random::new(seed, CONTROL_DICE)),
             clock: SimClock::resume(template.past.lasted),
             device_key: Some(Arc::clone(&template.device_key)),
         };

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use super::{CLERK, Clerk, World, wait};
-use crate::Dice;
+use crate::Random;
 
 impl World {
     /// Looks, renames, and perhaps connects and disconnects.
     pub(super) async fn clerk(self: &Arc<Self>, number: usize, clerk: Clerk) {
-        let mut dice = Dice::new(self.seed, &format!("clerk {number}"));
+        let mut random = Random::new(self.seed, &format!("clerk {number}"));
         wait(clerk.at).await;
         for call in 0..clerk.calls {
-            match dice.below(if clerk.connects { 10 } else { 6 }) {
+            match random.below(if clerk.connects { 10 } else { 6 }) {
                 0..3 => {
                     self.see().await;
                 }
@@ -25,7 +25,7 @@ impl World {
                     self.disconnect(CLERK).await;
                 }
             }
-            wait(dice.below(clerk.think)).await;
+            wait(random.below(clerk.think)).await;
         }
     }
 }

@@ -1,7 +1,7 @@
 use portcullis_api::KeyId;
 
 use super::{World, wait};
-use crate::Dice;
+use crate::Random;
 use crate::history::Context;
 
 /// Values that an encryption context takes: few, so that a wrong one is sometimes another right
@@ -15,32 +15,32 @@ impl World {
     /// Calls `calls` operations, one after another, with up to twice `think` milliseconds between.
     pub(super) async fn client(&self, client: u8, calls: usize, think: u64) {
         let round = self.known.lock().ciphertexts.len();
-        let mut dice = Dice::new(self.seed, &format!("client {client} {round}"));
+        let mut random = Random::new(self.seed, &format!("client {client} {round}"));
         for _ in 0..calls {
-            wait(dice.below(2 * think)).await;
-            self.call_something(client, &mut dice).await;
+            wait(random.below(2 * think)).await;
+            self.call_something(client, &mut random).await;
         }
     }
 
-    async fn call_something(&self, client: u8, dice: &mut Dice) {
-        let Some(key) = self.some_key(dice) else {
+    async fn call_something(&self, client: u8, random: &mut Random) {
+        let Some(key) = self.some_key(random) else {
             return;
         };
-        let context = some_context(dice);
-        match dice.below(100) {
+        let context = some_context(random);
+        match random.below(100) {
             0..35 => {
-                let mut text = vec![0; usize::try_from(1 + dice.below(64)).unwrap_or(1)];
-                dice.fill(&mut text);
+                let mut text = vec![0; usize::try_from(1 + random.below(64)).unwrap_or(1)];
+                random.fill(&mut text);
                 self.encrypt(client, key, context, text).await;
             }
             35..60 => {
-                if let Some((ciphertext, context)) = self.some_ciphertext(dice) {
+                if let Some((ciphertext, context)) = self.some_ciphertext(random) {
                     self.decrypt(client, ciphertext, context).await;
                 }
             }
             60..75 => self.generate_data_key(client, key, context).await,
             75..88 => {
-                if let Some(source) = self.some_ciphertext(dice) {
+                if let Some(source) = self.some_ciphertext(random) {
                     self.re_encrypt(client, source, key, context).await;
                 }
             }
@@ -49,30 +49,30 @@ impl World {
         }
     }
 
-    fn some_key(&self, dice: &mut Dice) -> Option<KeyId> {
-        dice.pick(&self.known.lock().keys).copied()
+    fn some_key(&self, random: &mut Random) -> Option<KeyId> {
+        random.pick(&self.known.lock().keys).copied()
     }
 
     /// A ciphertext with its context, or with another one.
-    fn some_ciphertext(&self, dice: &mut Dice) -> Option<(Vec<u8>, Context)> {
-        let (ciphertext, context) = dice.pick(&self.known.lock().ciphertexts).cloned()?;
-        if dice.chance(WRONG_CONTEXT_PERCENT) {
-            return Some((ciphertext, some_context(dice)));
+    fn some_ciphertext(&self, random: &mut Random) -> Option<(Vec<u8>, Context)> {
+        let (ciphertext, context) = random.pick(&self.known.lock().ciphertexts).cloned()?;
+        if random.chance(WRONG_CONTEXT_PERCENT) {
+            return Some((ciphertext, some_context(random)));
         }
         Some((ciphertext, context))
     }
 }
 
-fn some_context(dice: &mut Dice) -> Context {
-    let purpose = dice.pick(&PURPOSES).copied().unwrap_or("none");
+fn some_context(random: &mut Random) -> Context {
+    let purpose = random.pick(&PURPOSES).copied().unwrap_or("none");
     let mut context = Context::from([("purpose".to_owned(), purpose.to_owned())]);
-    if dice.chance(50) {
-        context.insert("tenant".to_owned(), dice.below(3).to_string());
+    if random.chance(50) {
+        context.insert("tenant".to_owned(), random.below(3).to_string());
     }
-    if dice.chance(10) {
+    if random.chance(10) {
         // These two differ only in where the name ends.
         let pairs = [("a", "bc"), ("ab", "c")];
-        let (name, value) = dice.pick(&pairs).copied().unwrap_or(("a", "bc"));
+        let (name, value) = random.pick(&pairs).copied().unwrap_or(("a", "bc"));
         return Context::from([(name.to_owned(), value.to_owned())]);
     }
     context

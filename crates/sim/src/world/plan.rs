@@ -1,7 +1,7 @@
 use std::fmt;
 
 use super::template::TEMPLATES;
-use crate::{Carrier, Dice, Way, Weather};
+use crate::{Carrier, Random, Way, Weather};
 
 /// Everything that will be done to a world, drawn from its seed before it begins.
 ///
@@ -43,11 +43,11 @@ pub enum Origin {
 
 impl Origin {
     fn of(seed: u64) -> Self {
-        let mut dice = Dice::new(seed, "origin");
-        if dice.below(BUILT_ONE_IN) == 0 {
+        let mut random = Random::new(seed, "origin");
+        if random.below(BUILT_ONE_IN) == 0 {
             Self::Nothing
         } else {
-            Self::Copy(dice.below(TEMPLATES))
+            Self::Copy(random.below(TEMPLATES))
         }
     }
 }
@@ -120,14 +120,14 @@ pub enum Fault {
 
 impl Fault {
     /// Draws one of each kind, in this order.
-    const DRAW: [fn(&mut Dice, u64) -> Self; 7] = [
-        |dice, _| Self::PowerCut(Crash::draw(dice)),
-        |dice, _| Self::Partition(Partition::draw(dice)),
-        |dice, edit_at| Self::Storm(Storm::draw(dice, edit_at)),
-        |dice, _| Self::Members(Members::draw(dice)),
-        |dice, _| Self::Guesses(Guesses::draw(dice)),
-        |dice, edit_at| Self::Restart(Restart::draw(dice, edit_at)),
-        |dice, _| Self::Clerk(Clerk::draw(dice)),
+    const DRAW: [fn(&mut Random, u64) -> Self; 7] = [
+        |random, _| Self::PowerCut(Crash::draw(random)),
+        |random, _| Self::Partition(Partition::draw(random)),
+        |random, edit_at| Self::Storm(Storm::draw(random, edit_at)),
+        |random, _| Self::Members(Members::draw(random)),
+        |random, _| Self::Guesses(Guesses::draw(random)),
+        |random, edit_at| Self::Restart(Restart::draw(random, edit_at)),
+        |random, _| Self::Clerk(Clerk::draw(random)),
     ];
 }
 
@@ -289,14 +289,17 @@ impl Plan {
     /// The plan of `seed`.
     #[must_use]
     pub fn draw(seed: u64) -> Self {
-        let mut dice = Dice::new(seed, "plan");
-        let edit = dice.pick(&EditKind::ALL).copied().unwrap_or(EditKind::Name);
-        let edit_at = 150 + dice.below(BUSY_FOR - 300);
+        let mut random = Random::new(seed, "plan");
+        let edit = random
+            .pick(&EditKind::ALL)
+            .copied()
+            .unwrap_or(EditKind::Name);
+        let edit_at = 150 + random.below(BUSY_FOR - 300);
         let mut faults = Vec::new();
         for draw in Fault::DRAW {
-            if dice.chance(KIND_PERCENT) {
-                let count = 1 + dice.below(EACH_MAX);
-                faults.extend((0..count).map(|_| draw(&mut dice, edit_at)));
+            if random.chance(KIND_PERCENT) {
+                let count = 1 + random.below(EACH_MAX);
+                faults.extend((0..count).map(|_| draw(&mut random, edit_at)));
             }
         }
         let facades = draw_facades(seed, edit_at, &mut faults);
@@ -309,13 +312,13 @@ impl Plan {
             edit_at,
             clients: CLIENTS,
             calls: CALLS,
-            think: 10 + dice.below(40),
+            think: 10 + random.below(40),
             idle_minutes: 0,
             faults,
         }
     }
 
-    /// The same plan over another carrier. What a seed's dice decide stays decided.
+    /// The same plan over another carrier. What a seed has drawn stays decided.
     #[must_use]
     pub fn over(self, carrier: Carrier) -> Self {
         Self { carrier, ..self }
@@ -351,17 +354,17 @@ impl Plan {
 /// How many facades there are, and what befalls them: from a stream of its own, so that schedules
 /// with one facade are as they would be without it.
 fn draw_facades(seed: u64, edit_at: u64, faults: &mut Vec<Fault>) -> usize {
-    let mut dice = Dice::new(seed, "facades");
-    if dice.below(SHARED_ONE_IN) > 0 {
+    let mut random = Random::new(seed, "facades");
+    if random.below(SHARED_ONE_IN) > 0 {
         return 1;
     }
-    let count = 2 + usize::from(dice.chance(25));
-    if dice.chance(KIND_PERCENT) {
-        let end = FacadeEnd::draw(&mut dice, count, edit_at);
+    let count = 2 + usize::from(random.chance(25));
+    if random.chance(KIND_PERCENT) {
+        let end = FacadeEnd::draw(&mut random, count, edit_at);
         faults.push(Fault::FacadeEnd(end));
     }
-    if dice.chance(KIND_PERCENT) {
-        faults.push(Fault::Dark(Dark::draw(&mut dice, count, edit_at)));
+    if random.chance(KIND_PERCENT) {
+        faults.push(Fault::Dark(Dark::draw(&mut random, count, edit_at)));
     }
     count
 }
@@ -369,82 +372,82 @@ fn draw_facades(seed: u64, edit_at: u64, faults: &mut Vec<Fault>) -> usize {
 /// What befalls the control plane's disk: from a stream of its own, so that other schedules are as
 /// they would be without it.
 fn draw_disk(seed: u64, edit_at: u64, faults: &mut Vec<Fault>) {
-    let mut dice = Dice::new(seed, "disk of the control plane");
-    if dice.chance(FULL_PERCENT) {
-        let at = draw_at(&mut dice, edit_at);
-        let lasts = 50 + dice.below(800);
+    let mut random = Random::new(seed, "disk of the control plane");
+    if random.chance(FULL_PERCENT) {
+        let at = draw_at(&mut random, edit_at);
+        let lasts = 50 + random.below(800);
         faults.push(Fault::FullDisk(FullDisk { at, lasts }));
     }
-    if dice.chance(VANISH_PERCENT) {
-        let at = draw_at(&mut dice, edit_at);
-        let lasts = 20 + dice.below(400);
+    if random.chance(VANISH_PERCENT) {
+        let at = draw_at(&mut random, edit_at);
+        let lasts = 20 + random.below(400);
         faults.push(Fault::Vanish(Vanish { at, lasts }));
     }
 }
 
 /// About the edit, when there is most to overlook, or at any time.
-fn draw_at(dice: &mut Dice, edit_at: u64) -> u64 {
-    if dice.chance(50) {
-        (edit_at + dice.below(120)).saturating_sub(60)
+fn draw_at(random: &mut Random, edit_at: u64) -> u64 {
+    if random.chance(50) {
+        (edit_at + random.below(120)).saturating_sub(60)
     } else {
-        50 + dice.below(BUSY_FOR)
+        50 + random.below(BUSY_FOR)
     }
 }
 
-fn draw_facade(dice: &mut Dice, count: usize) -> usize {
+fn draw_facade(random: &mut Random, count: usize) -> usize {
     let count = u64::try_from(count).unwrap_or(1);
-    usize::try_from(dice.below(count)).unwrap_or_default()
+    usize::try_from(random.below(count)).unwrap_or_default()
 }
 
 impl FacadeEnd {
-    fn draw(dice: &mut Dice, count: usize, edit_at: u64) -> Self {
+    fn draw(random: &mut Random, count: usize, edit_at: u64) -> Self {
         Self {
-            which: draw_facade(dice, count),
-            at: draw_at(dice, edit_at),
-            down: 10 + dice.below(600),
+            which: draw_facade(random, count),
+            at: draw_at(random, edit_at),
+            down: 10 + random.below(600),
         }
     }
 }
 
 impl Dark {
-    fn draw(dice: &mut Dice, count: usize, edit_at: u64) -> Self {
+    fn draw(random: &mut Random, count: usize, edit_at: u64) -> Self {
         let ways = [None, None, Some(Way::ToHsm), Some(Way::FromHsm)];
         Self {
-            which: draw_facade(dice, count),
-            way: dice.pick(&ways).copied().flatten(),
-            at: draw_at(dice, edit_at),
-            lasts: if dice.chance(20) {
+            which: draw_facade(random, count),
+            way: random.pick(&ways).copied().flatten(),
+            at: draw_at(random, edit_at),
+            lasts: if random.chance(20) {
                 4_000
             } else {
-                20 + dice.below(1_200)
+                20 + random.below(1_200)
             },
         }
     }
 }
 
 impl Crash {
-    fn draw(dice: &mut Dice) -> Self {
+    fn draw(random: &mut Random) -> Self {
         Self {
-            hsm: usize::from(dice.chance(50)),
-            at: 100 + dice.below(BUSY_FOR),
-            down: 20 + dice.below(600),
-            mid_write: dice.chance(40).then(|| dice.below(12)),
+            hsm: usize::from(random.chance(50)),
+            at: 100 + random.below(BUSY_FOR),
+            down: 20 + random.below(600),
+            mid_write: random.chance(40).then(|| random.below(12)),
         }
     }
 }
 
 impl Partition {
-    fn draw(dice: &mut Dice) -> Self {
+    fn draw(random: &mut Random) -> Self {
         let ways = [None, None, Some(Way::ToHsm), Some(Way::FromHsm)];
         Self {
-            which: usize::from(dice.chance(50)),
-            whole_zone: dice.chance(60),
-            way: dice.pick(&ways).copied().flatten(),
-            at: 100 + dice.below(BUSY_FOR),
-            lasts: if dice.chance(20) {
+            which: usize::from(random.chance(50)),
+            whole_zone: random.chance(60),
+            way: random.pick(&ways).copied().flatten(),
+            at: 100 + random.below(BUSY_FOR),
+            lasts: if random.chance(20) {
                 4_000
             } else {
-                20 + dice.below(1_200)
+                20 + random.below(1_200)
             },
         }
     }
@@ -453,66 +456,66 @@ impl Partition {
 impl Storm {
     /// Half of the storms end just as the operator disconnects: what is late then comes in when
     /// everything has changed.
-    fn draw(dice: &mut Dice, edit_at: u64) -> Self {
-        let (at, lasts) = if dice.chance(50) {
-            let before = 20 + dice.below(80);
-            (edit_at.saturating_sub(before), before + dice.below(3))
+    fn draw(random: &mut Random, edit_at: u64) -> Self {
+        let (at, lasts) = if random.chance(50) {
+            let before = 20 + random.below(80);
+            (edit_at.saturating_sub(before), before + random.below(3))
         } else {
-            (50 + dice.below(BUSY_FOR), 50 + dice.below(500))
+            (50 + random.below(BUSY_FOR), 50 + random.below(500))
         };
         let weather = Weather {
-            delay: 0..=(1 + dice.below(8)),
-            late_percent: 5 + dice.below(35),
-            late: 30..=(100 + dice.below(850)),
-            lost_percent: dice.below(8),
+            delay: 0..=(1 + random.below(8)),
+            late_percent: 5 + random.below(35),
+            late: 30..=(100 + random.below(850)),
+            lost_percent: random.below(8),
         };
         Self { at, lasts, weather }
     }
 }
 
 impl Members {
-    fn draw(dice: &mut Dice) -> Self {
+    fn draw(random: &mut Random) -> Self {
         Self {
-            at: 50 + dice.below(BUSY_FOR),
-            zone: usize::from(dice.chance(50)),
-            removes_after: dice.chance(60).then(|| 20 + dice.below(800)),
-            removes_older: dice.chance(50),
+            at: 50 + random.below(BUSY_FOR),
+            zone: usize::from(random.chance(50)),
+            removes_after: random.chance(60).then(|| 20 + random.below(800)),
+            removes_older: random.chance(50),
         }
     }
 }
 
 impl Guesses {
-    fn draw(dice: &mut Dice) -> Self {
+    fn draw(random: &mut Random) -> Self {
         Self {
-            hsm: usize::from(dice.chance(50)),
-            at: 50 + dice.below(BUSY_FOR),
+            hsm: usize::from(random.chance(50)),
+            at: 50 + random.below(BUSY_FOR),
         }
     }
 }
 
 impl Restart {
     /// Most come about when the operator reconnects: there is more to lose.
-    fn draw(dice: &mut Dice, edit_at: u64) -> Self {
+    fn draw(random: &mut Random, edit_at: u64) -> Self {
         Self {
-            at: if dice.chance(60) {
-                edit_at + dice.below(60)
+            at: if random.chance(60) {
+                edit_at + random.below(60)
             } else {
-                100 + dice.below(BUSY_FOR)
+                100 + random.below(BUSY_FOR)
             },
-            power_cut: dice.chance(70),
-            mid_write: dice.chance(50).then(|| dice.below(40)),
-            down: 10 + dice.below(300),
+            power_cut: random.chance(70),
+            mid_write: random.chance(50).then(|| random.below(40)),
+            down: 10 + random.below(300),
         }
     }
 }
 
 impl Clerk {
-    fn draw(dice: &mut Dice) -> Self {
+    fn draw(random: &mut Random) -> Self {
         Self {
-            at: 20 + dice.below(BUSY_FOR),
-            calls: 5 + dice.below(25),
-            think: 1 + dice.below(60),
-            connects: dice.chance(60),
+            at: 20 + random.below(BUSY_FOR),
+            calls: 5 + random.below(25),
+            think: 1 + random.below(60),
+            connects: random.chance(60),
         }
     }
 }

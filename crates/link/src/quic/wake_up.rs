@@ -11,9 +11,9 @@ use tokio::sync::Notify;
 ///
 /// Waking a task of another current-thread runtime costs a write to that runtime's event file
 /// descriptor, every time. A frame answers many callers at once, so the channel's task hands all
-/// their wakers to the bell and rings it once; a task of the bell on the callers' runtime does the
+/// their wakers to the wake-up and rings it once; a task of the wake-up on the callers' runtime does the
 /// rest, without a system call.
-pub(super) struct Bell {
+pub(super) struct WakeUp {
     wakers: Mutex<Wakers>,
     ring: Notify,
 }
@@ -21,17 +21,17 @@ pub(super) struct Bell {
 #[derive(Default)]
 struct Wakers {
     waiting: Vec<Waker>,
-    /// The bell's task has ended with its runtime.
+    /// The wake-up's task has ended with its runtime.
     ended: bool,
 }
 
 thread_local! {
-    /// The bell of the runtime that this thread ran last.
-    static LAST: RefCell<Option<(Id, Arc<Bell>)>> = const { RefCell::new(None) };
+    /// The wake-up of the runtime that this thread ran last.
+    static LAST: RefCell<Option<(Id, Arc<WakeUp>)>> = const { RefCell::new(None) };
 }
 
-impl Bell {
-    /// The bell of the caller's runtime; none when that is `home`, or there is none.
+impl WakeUp {
+    /// The wake-up of the caller's runtime; none when that is `home`, or there is none.
     pub(super) fn of_caller(home: Id) -> Option<Arc<Self>> {
         let runtime = Handle::try_current().ok()?;
         let id = runtime.id();
@@ -39,23 +39,23 @@ impl Bell {
             return None;
         }
         LAST.with_borrow_mut(|last| {
-            if let Some((known, bell)) = last
+            if let Some((known, wake_up)) = last
                 && *known == id
             {
-                return Some(Arc::clone(bell));
+                return Some(Arc::clone(wake_up));
             }
-            let bell = Arc::new(Self {
+            let wake_up = Arc::new(Self {
                 wakers: Mutex::default(),
                 ring: Notify::new(),
             });
-            // Ends with the runtime. One bell per runtime and thread that calls HSMs.
-            let _detached = runtime.spawn(Arc::clone(&bell).listen());
-            *last = Some((id, Arc::clone(&bell)));
-            Some(bell)
+            // Ends with the runtime. One wake-up per runtime and thread that calls HSMs.
+            let _detached = runtime.spawn(Arc::clone(&wake_up).listen());
+            *last = Some((id, Arc::clone(&wake_up)));
+            Some(wake_up)
         })
     }
 
-    /// Hands a waker over; [`Bell::ring`] must follow.
+    /// Hands a waker over; [`WakeUp::ring`] must follow.
     fn add(&self, waker: Waker) {
         let mut wakers = self.wakers.lock();
         if wakers.ended {
@@ -76,8 +76,8 @@ impl Bell {
     }
 }
 
-/// Wakes whoever is left when the bell's task ends.
-struct Ending<'a>(&'a Bell);
+/// Wakes whoever is left when the wake-up's task ends.
+struct Ending<'a>(&'a WakeUp);
 
 impl Drop for Ending<'_> {
     fn drop(&mut self) {
@@ -93,12 +93,12 @@ impl Drop for Ending<'_> {
 #[derive(Debug)]
 pub(super) struct Wake {
     waker: Waker,
-    bell: Option<Arc<Bell>>,
+    wake_up: Option<Arc<WakeUp>>,
 }
 
 impl Wake {
-    pub(super) const fn new(waker: Waker, bell: Option<Arc<Bell>>) -> Self {
-        Self { waker, bell }
+    pub(super) const fn new(waker: Waker, wake_up: Option<Arc<WakeUp>>) -> Self {
+        Self { waker, wake_up }
     }
 
     /// Follows the caller when its future moved to another task.
@@ -106,25 +106,27 @@ impl Wake {
         self.waker.clone_from(waker);
     }
 
-    /// Wakes them all, each bell rung once.
+    /// Wakes them all, each wake-up rung once.
     pub(super) fn all(wakes: impl Iterator<Item = Self>) {
-        let mut bells: Vec<Arc<Bell>> = Vec::new();
-        for Self { waker, bell } in wakes {
-            let Some(bell) = bell else {
+        let mut wake_ups: Vec<Arc<WakeUp>> = Vec::new();
+        for Self { waker, wake_up } in wakes {
+            let Some(wake_up) = wake_up else {
                 waker.wake();
                 continue;
             };
-            bell.add(waker);
-            if !bells.iter().any(|known| Arc::ptr_eq(known, &bell)) {
-                bells.push(bell);
+            wake_up.add(waker);
+            if !wake_ups.iter().any(|known| Arc::ptr_eq(known, &wake_up)) {
+                wake_ups.push(wake_up);
             }
         }
-        bells.iter().for_each(|bell| bell.ring.notify_one());
+        wake_ups
+            .iter()
+            .for_each(|wake_up| wake_up.ring.notify_one());
     }
 }
 
-impl fmt::Debug for Bell {
+impl fmt::Debug for WakeUp {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Bell(..)")
+        formatter.write_str("WakeUp(..)")
     }
 }

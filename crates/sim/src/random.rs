@@ -10,9 +10,9 @@ use crate::canary::Canaries;
 /// Seeded chance: xoshiro256++, one stream for each name, so that a draw more in one part of a
 /// world does not shift the draws of another.
 #[derive(Clone)]
-pub struct Dice([u64; 4]);
+pub struct Random([u64; 4]);
 
-impl Dice {
+impl Random {
     /// The stream `name` of `seed`.
     #[must_use]
     pub fn new(seed: u64, name: &str) -> Self {
@@ -74,16 +74,16 @@ impl Dice {
     }
 }
 
-impl fmt::Debug for Dice {
+impl fmt::Debug for Random {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Dice(..)")
+        formatter.write_str("Random(..)")
     }
 }
 
 /// The [`Entropy`] of one host: what it draws depends on the seed and on what it drew before.
 #[derive(Debug)]
 pub struct SimEntropy {
-    dice: Mutex<Dice>,
+    random: Mutex<Random>,
     canaries: Option<Arc<Canaries>>,
 }
 
@@ -96,7 +96,7 @@ impl SimEntropy {
     #[must_use]
     pub fn new(seed: u64, host: &str) -> Self {
         Self {
-            dice: Mutex::new(Dice::new(seed, host)),
+            random: Mutex::new(Random::new(seed, host)),
             canaries: None,
         }
     }
@@ -113,7 +113,7 @@ impl SimEntropy {
 
 impl Entropy for SimEntropy {
     fn fill(&self, out: &mut [u8]) {
-        self.dice.lock().fill(out);
+        self.random.lock().fill(out);
         if let Some(canaries) = &self.canaries
             && out.len() == SECRET_BYTES
         {
@@ -148,13 +148,13 @@ mod tests {
 
     #[test]
     fn every_number_of_a_range_comes_and_no_other() {
-        let mut dice = Dice::new(3, "range");
+        let mut random = Random::new(3, "range");
         let mut seen = [0; 5];
         for _ in 0..500 {
-            seen[usize::try_from(dice.within(&(0..=4))).unwrap()] += 1;
+            seen[usize::try_from(random.within(&(0..=4))).unwrap()] += 1;
         }
         assert!(seen.iter().all(|count| *count > 50), "{seen:?}");
-        assert_eq!(dice.within(&(7..=7)), 7);
-        assert_eq!(dice.pick::<u8>(&[]), None);
+        assert_eq!(random.within(&(7..=7)), 7);
+        assert_eq!(random.pick::<u8>(&[]), None);
     }
 }

@@ -54,18 +54,18 @@ async fn tend(cloud: Weak<CloudHsm>, turns: Arc<Turns>, unfinished: Arc<Unfinish
         let Some(cloud) = cloud.upgrade() else {
             return;
         };
-        cloud.tend_once().await;
+        cloud.reconcile_once().await;
     }
 }
 
 impl CloudHsm {
     /// One round over every cluster: what is due by now is done. What fails is logged and tried
     /// again in the next round.
-    pub async fn tend_once(&self) {
+    pub async fn reconcile_once(&self) {
         let _one_at_a_time = self.control.lock().await;
         let clusters = self.ledger.clusters();
         for (scope, id) in &clusters {
-            if let Err(error) = self.tend_cluster(scope, id).await {
+            if let Err(error) = self.reconcile_cluster(scope, id).await {
                 warn(id, &error);
             }
         }
@@ -75,7 +75,7 @@ impl CloudHsm {
         scopes.sort();
         scopes.dedup();
         for scope in scopes {
-            if let Err(error) = self.tend_backups(&scope).await {
+            if let Err(error) = self.reconcile_backups(&scope).await {
                 tracing::warn!(cause = error.cause, "backups wait for the next round");
             }
         }
@@ -84,12 +84,12 @@ impl CloudHsm {
     /// Finishes what was begun with a cluster and brings its HSMs in step; the caller has the control
     /// lock. What fails is tried again.
     pub(crate) async fn carry_on_with(&self, scope: &Scope, id: &ClusterId) {
-        if let Err(error) = self.tend_cluster(scope, id).await {
+        if let Err(error) = self.reconcile_cluster(scope, id).await {
             warn(id, &error);
         }
     }
 
-    async fn tend_cluster(&self, scope: &Scope, id: &ClusterId) -> Result<(), Exception> {
+    async fn reconcile_cluster(&self, scope: &Scope, id: &ClusterId) -> Result<(), Exception> {
         if !self.finish(scope, id).await {
             return Ok(());
         }
