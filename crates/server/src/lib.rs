@@ -61,7 +61,7 @@ mod tests;
 mod tls;
 mod trail;
 
-pub use config::{Auth, Credentials, EventsConfig, LoadRuns, Resets, ServerConfig, Snapshots};
+pub use config::{Auth, Credentials, LoadRuns, Resets, ServerConfig, Snapshots};
 pub use door::{AdminAccess, AdminToken, HostNames, InvalidHostName, InvalidToken};
 pub use limits::{Limits, Patience};
 pub use line_queue::{DropCount, LineQueue, LineSink};
@@ -70,4 +70,4 @@ pub use running::Running;
 pub use surface::{Listeners, NoAdminPort, NotStarted, Surface};
 pub use system::{OpenError, System, SystemConfig};
 pub use tls::{InvalidIdentity, TlsAuthority, TlsIdentity};
-pub use trail::EventsFile;
+pub use trail::{EventsConfig, EventsFile};

@@ -21,7 +21,7 @@ mod users;
 mod vpc;
 
 pub(crate) use date::date;
-pub(crate) use route::{AdminCall, Route};
+pub(crate) use route::Route;
 pub(crate) use routes::table;
 
 use std::sync::Arc;
@@ -69,7 +69,10 @@ pub(crate) struct Admin {
 pub(crate) fn router(surface: Surface, admin: &Arc<Admin>, doorkeeper: Doorkeeper) -> Router {
     let mut routes = table();
     routes.retain(|route| surface.serves(route.call.kind));
-    let guard = Guard::new(surface, doorkeeper, &routes);
+    let known = routes
+        .iter()
+        .map(|route| (route.path, route.method.clone(), route.call));
+    let guard = Guard::new(surface, doorkeeper, known);
     let mut router = Router::new();
     for route in routes {
         router = router.route(route.path, route.answers);

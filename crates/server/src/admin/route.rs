@@ -8,6 +8,7 @@ use axum::routing::{self, MethodRouter};
 use portcullis_admin::{Call, CallKind};
 
 use super::Admin;
+use crate::trail::AdminCall;
 
 /// A method of a path and what answers there.
 #[derive(Debug)]
@@ -16,14 +17,6 @@ pub(crate) struct Route {
     pub(crate) method: Method,
     pub(crate) call: AdminCall,
     pub(super) answers: MethodRouter<Arc<Admin>>,
-}
-
-/// What a route is, as events tell it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct AdminCall {
-    /// `eventName`.
-    pub(crate) name: &'static str,
-    pub(crate) kind: CallKind,
 }
 
 impl Route {

@@ -17,12 +17,10 @@ use tokio::time::Instant;
 
 use super::guesses::{Guesses, Trial, WINDOW};
 use super::host::{HostNames, host_of};
-use super::record::{AdminCaller, AdminRecord, Credential, parameters};
 use super::token::{AdminToken, presented};
-use crate::admin::{AdminCall, Route};
 use crate::http::{is_of_another_page, is_own_or_none};
 use crate::surface::Surface;
-use crate::trail::{Peer, Trail};
+use crate::trail::{AdminCall, AdminCaller, AdminRecord, Credential, Peer, Trail, parameters};
 
 /// What a caller must bring to use the admin API.
 #[derive(Debug, Clone)]
@@ -85,11 +83,16 @@ struct AskedRoute<'a> {
 }
 
 impl Guard {
-    pub(crate) fn new(surface: Surface, keeper: Doorkeeper, routes: &[Route]) -> Self {
-        let known = routes.iter().map(|route| Known {
-            template: route.path.into(),
-            method: route.method.clone(),
-            call: route.call,
+    /// Before these routes: path, method, and what events tell of each.
+    pub(crate) fn new(
+        surface: Surface,
+        keeper: Doorkeeper,
+        routes: impl Iterator<Item = (&'static str, Method, AdminCall)>,
+    ) -> Self {
+        let known = routes.map(|(path, method, call)| Known {
+            template: path.into(),
+            method,
+            call,
         });
         Self {
             surface,
@@ -196,7 +199,7 @@ pub(crate) async fn layer(
     };
     if let Some(mut record) = pending {
         record.from.credential = credential;
-        record.refused = refused;
+        record.refused = refused.map(Refusal::code);
         record.status = response.status().as_u16();
         guard.keeper.trail.tell_admin(record);
     }

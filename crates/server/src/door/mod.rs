@@ -1,12 +1,11 @@
 //! The control plane's door: who may use what is served beside the AWS endpoint.
 //!
 //! `guard.rs` stands before every route; `host.rs` judges the Host, `token.rs` the admin token,
-//! `guesses.rs` bounds wrong ones, `record.rs` is what events tell of a call.
+//! `guesses.rs` bounds wrong ones.
 
 mod guard;
 mod guesses;
 mod host;
-mod record;
 mod token;
 
 pub use host::{HostNames, InvalidHostName};
@@ -15,4 +14,3 @@ pub use token::{AdminToken, InvalidToken};
 pub use guard::AdminAccess;
 
 pub(crate) use guard::{Doorkeeper, Guard, layer};
-pub(crate) use record::AdminRecord;

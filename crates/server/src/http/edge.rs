@@ -211,7 +211,8 @@ impl Edge {
             .filter(|_| self.shared.trail.is_on())
             .map(|operation| {
                 let credential = signed.credential();
-                let caller = client.caller(&head.headers, credential, &self.shared);
+                let known = (self.shared.principals.as_deref(), &self.shared.defaults);
+                let caller = client.caller(&head.headers, credential, known);
                 self.shared.trail.arrived(operation, caller, request_id)
             });
         // Rule CONF-07: nothing that a request says is expected to end in this.

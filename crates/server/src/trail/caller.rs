@@ -9,7 +9,7 @@ use portcullis_kms::{Principal, RequestOrigin};
 use portcullis_sigv4::Credential;
 
 use crate::decode;
-use crate::http::Shared;
+use crate::principals::Principals;
 
 /// Who calls, as far as an event tells.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ impl Client {
         &self,
         headers: &HeaderMap,
         signed: Option<&Credential<'_>>,
-        shared: &Shared,
+        (principals, defaults): (Option<&Principals>, &Scope),
     ) -> Arc<Caller> {
         let agent = headers.get(USER_AGENT).map(http::HeaderValue::as_bytes);
         let agent = agent.unwrap_or_default();
@@ -84,11 +84,10 @@ impl Client {
             return Arc::clone(last);
         }
         let access_key = signed.map(|signed| signed.access_key);
-        let principals = shared.principals.as_ref();
         let principal = principals
             .zip(access_key)
             .and_then(|(principals, key)| principals.declared(key).map(Arc::clone));
-        let mut scope = decode::scope(signed, &shared.defaults);
+        let mut scope = decode::scope(signed, defaults);
         if let Some(principal) = &principal {
             scope.account = principal.account().clone();
         }

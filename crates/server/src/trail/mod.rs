@@ -1,14 +1,17 @@
 //! What was called, as CloudTrail tells it: a bounded log in memory, and a file if one is wanted.
 //!
 //! While a call is answered only what it was about is put down, in one record; the form that
-//! CloudTrail gives it is made when somebody reads it. `show.rs` decides what of an input and an
+//! CloudTrail gives it is made when somebody reads it. `told.rs` has the record, `show.rs` decides what of an input and an
 //! output is put down, `record.rs` has the form, `file.rs` the file.
 
+mod admin_call;
 mod caller;
+mod config;
 mod file;
 mod reader;
 mod record;
 mod show;
+mod told;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -18,19 +21,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use portcullis_admin::AdminCalls;
-use portcullis_api::{Exception, Operation, Scope};
-use portcullis_kms::{Concerns, EventRecord, Kms, Subject, policy_findings_of, recipient_told};
+use portcullis_api::{Exception, Operation};
+use portcullis_kms::EventRecord;
 use portcullis_seam::{Entropy, Timestamp, WallClock, draw};
-use serde::Serialize;
 
-use crate::config::EventsConfig;
-use crate::door::AdminRecord;
-
+pub(crate) use admin_call::{AdminCall, AdminCaller, AdminRecord, Credential, parameters};
 pub(crate) use caller::{Caller, Client, Peer};
 pub(crate) use reader::Reader;
-pub(crate) use record::{Filter, cloudtrail, uuid};
+pub(crate) use record::{Filter, cloudtrail};
 pub(crate) use show::Shown;
+pub(crate) use told::{Arrival, CallRecord, Notes, Told, What};
 
+pub use config::EventsConfig;
 pub use file::EventsFile;
 
 use self::file::File;
@@ -48,151 +50,6 @@ pub(crate) struct Trail {
     admin_reads: Ring,
     sequence: AtomicU64,
     file: Option<File>,
-}
-
-/// A record.
-#[derive(Debug)]
-pub(crate) struct Told {
-    pub(crate) what: What,
-}
-
-impl Told {
-    /// What it takes in memory, about.
-    fn bytes(&self) -> usize {
-        let text = |shown: &Option<Shown>| shown.as_ref().map_or(0, |it| it.text().len());
-        let texts = match &self.what {
-            What::Call(call) => text(&call.notes.input) + text(&call.notes.output),
-            What::Service(_) => size_of::<EventRecord>(),
-            What::Admin(record) => size_of::<AdminRecord>() + record.from.agent.len(),
-        };
-        size_of::<Self>() + texts
-    }
-}
-
-/// What is told.
-#[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly every record is a call, and boxing it costs an allocation a call"
-)]
-pub(crate) enum What {
-    /// Somebody called. It stands here itself: a call is told in one allocation beside its texts.
-    Call(CallRecord),
-    /// KMS did something by itself, which is rare.
-    Service(Box<EventRecord>),
-    /// The admin API was called.
-    Admin(Box<AdminRecord>),
-}
-
-/// A call that has come in.
-#[derive(Debug, Clone)]
-pub(crate) struct Arrival {
-    pub(crate) at: Timestamp,
-    pub(crate) operation: Operation,
-    pub(crate) caller: Arc<Caller>,
-    pub(crate) request_id: [u8; 16],
-}
-
-/// A call that was answered.
-#[derive(Debug)]
-pub(crate) struct CallRecord {
-    pub(crate) arrival: Arrival,
-    pub(crate) event_id: [u8; 16],
-    pub(crate) notes: Notes,
-    pub(crate) failed: Option<Exception>,
-}
-
-/// What the dispatch notes of a call for its record.
-#[derive(Debug, Default)]
-pub(crate) struct Notes {
-    is_wanted: bool,
-    pub(crate) input: Option<Shown>,
-    /// Of a call that changed something.
-    pub(crate) output: Option<Shown>,
-    pub(crate) subject: Option<Subject>,
-    /// The other key of a ReEncrypt.
-    pub(crate) source: Option<Subject>,
-    /// The enclave that the reply is for.
-    pub(crate) recipient: Vec<(&'static str, String)>,
-    /// What a key policy that was put says without effect. Rule AUTH-40.
-    pub(crate) policy_findings: Vec<String>,
-}
-
-impl Notes {
-    /// For a call that is recorded, or one that is not.
-    pub(crate) fn wanted(is_wanted: bool) -> Self {
-        Self {
-            is_wanted,
-            ..Self::default()
-        }
-    }
-
-    /// Before the service has the input.
-    pub(crate) fn asked(&mut self, input: &impl Serialize) {
-        if self.is_wanted {
-            self.input = Some(Shown::of(input));
-        }
-    }
-
-    /// Before the service has the input: which enclave the reply is for, and what a key policy in it
-    /// says without effect.
-    pub(crate) fn attested(&mut self, input: &impl Concerns) {
-        if let Some(policy) = input.policy().filter(|_| self.is_wanted) {
-            self.policy_findings = policy_findings_of(policy);
-        }
-        if let Some(recipient) = input.recipient().filter(|_| self.is_wanted) {
-            self.recipient = recipient_told(recipient);
-        }
-    }
-
-    /// Before the call, where the call may be the end of what it is about.
-    pub(crate) fn about(&mut self, kms: &Kms, scope: &Scope) {
-        if let Some(input) = self.input.take() {
-            self.find(kms, scope, &input);
-            self.input = Some(input);
-        }
-    }
-
-    /// After a call that only reads: what it was about, as the answer names it.
-    pub(crate) fn read(&mut self, kms: &Kms, scope: &Scope, output: Option<&impl Serialize>) {
-        if !self.is_wanted {
-            return;
-        }
-        match output {
-            Some(output) => Shown::with_names_of(output, |names| {
-                if names.key().is_some() {
-                    self.find(kms, scope, names);
-                } else {
-                    self.about(kms, scope);
-                }
-            }),
-            None => self.about(kms, scope),
-        }
-    }
-
-    /// After a call that changed something: what it made of it.
-    pub(crate) fn changed(&mut self, kms: &Kms, scope: &Scope, output: &impl Serialize) {
-        if !self.is_wanted {
-            return;
-        }
-        let output = Shown::of(output);
-        self.about(kms, scope);
-        if self.subject.is_none() {
-            self.find(kms, scope, &output);
-        }
-        self.output = Some(output);
-    }
-
-    fn find(&mut self, kms: &Kms, scope: &Scope, names: &Shown) {
-        let key = names.key().and_then(|key| kms.key_subject(scope, key));
-        let store = || kms.key_store_subject(scope, names.key_store()?);
-        if let Some(found) = key.or_else(store) {
-            self.subject = Some(found);
-        }
-        if let Some(source) = names.source_key() {
-            self.source = kms.key_subject(scope, source);
-        }
-    }
 }
 
 /// Calls of the admin API that changed nothing, or that were refused: a minute of an open console,

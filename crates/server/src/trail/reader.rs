@@ -89,7 +89,7 @@ mod tests {
     use portcullis_seam::{SystemClock, SystemEntropy, Timestamp};
 
     use super::*;
-    use crate::config::EventsConfig;
+    use crate::trail::EventsConfig;
 
     fn event(name: &'static str) -> EventRecord {
         EventRecord {

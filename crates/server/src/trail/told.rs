@@ -1,0 +1,158 @@
+//! What an event is made of: a call with what the dispatch noted of it, something that KMS did by
+//! itself, or a call of the admin API.
+
+use std::sync::Arc;
+
+use portcullis_api::{Exception, Operation, Scope};
+use portcullis_kms::{Concerns, EventRecord, Kms, Subject, policy_findings_of, recipient_told};
+use portcullis_seam::Timestamp;
+use serde::Serialize;
+
+use super::admin_call::AdminRecord;
+use super::caller::Caller;
+use super::show::Shown;
+
+/// A record.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) what: What,
+}
+
+impl Told {
+    /// What it takes in memory, about.
+    pub(super) fn bytes(&self) -> usize {
+        let text = |shown: &Option<Shown>| shown.as_ref().map_or(0, |it| it.text().len());
+        let texts = match &self.what {
+            What::Call(call) => text(&call.notes.input) + text(&call.notes.output),
+            What::Service(_) => size_of::<EventRecord>(),
+            What::Admin(record) => size_of::<AdminRecord>() + record.from.agent.len(),
+        };
+        size_of::<Self>() + texts
+    }
+}
+
+/// What is told.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every record is a call, and boxing it costs an allocation a call"
+)]
+pub(crate) enum What {
+    /// Somebody called. It stands here itself: a call is told in one allocation beside its texts.
+    Call(CallRecord),
+    /// KMS did something by itself, which is rare.
+    Service(Box<EventRecord>),
+    /// The admin API was called.
+    Admin(Box<AdminRecord>),
+}
+
+/// A call that has come in.
+#[derive(Debug, Clone)]
+pub(crate) struct Arrival {
+    pub(crate) at: Timestamp,
+    pub(crate) operation: Operation,
+    pub(crate) caller: Arc<Caller>,
+    pub(crate) request_id: [u8; 16],
+}
+
+/// A call that was answered.
+#[derive(Debug)]
+pub(crate) struct CallRecord {
+    pub(crate) arrival: Arrival,
+    pub(crate) event_id: [u8; 16],
+    pub(crate) notes: Notes,
+    pub(crate) failed: Option<Exception>,
+}
+
+/// What the dispatch notes of a call for its record.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    is_wanted: bool,
+    pub(crate) input: Option<Shown>,
+    /// Of a call that changed something.
+    pub(crate) output: Option<Shown>,
+    pub(crate) subject: Option<Subject>,
+    /// The other key of a ReEncrypt.
+    pub(crate) source: Option<Subject>,
+    /// The enclave that the reply is for.
+    pub(crate) recipient: Vec<(&'static str, String)>,
+    /// What a key policy that was put says without effect. Rule AUTH-40.
+    pub(crate) policy_findings: Vec<String>,
+}
+
+impl Notes {
+    /// For a call that is recorded, or one that is not.
+    pub(crate) fn wanted(is_wanted: bool) -> Self {
+        Self {
+            is_wanted,
+            ..Self::default()
+        }
+    }
+
+    /// Before the service has the input.
+    pub(crate) fn asked(&mut self, input: &impl Serialize) {
+        if self.is_wanted {
+            self.input = Some(Shown::of(input));
+        }
+    }
+
+    /// Before the service has the input: which enclave the reply is for, and what a key policy in it
+    /// says without effect.
+    pub(crate) fn attested(&mut self, input: &impl Concerns) {
+        if let Some(policy) = input.policy().filter(|_| self.is_wanted) {
+            self.policy_findings = policy_findings_of(policy);
+        }
+        if let Some(recipient) = input.recipient().filter(|_| self.is_wanted) {
+            self.recipient = recipient_told(recipient);
+        }
+    }
+
+    /// Before the call, where the call may be the end of what it is about.
+    pub(crate) fn about(&mut self, kms: &Kms, scope: &Scope) {
+        if let Some(input) = self.input.take() {
+            self.find(kms, scope, &input);
+            self.input = Some(input);
+        }
+    }
+
+    /// After a call that only reads: what it was about, as the answer names it.
+    pub(crate) fn read(&mut self, kms: &Kms, scope: &Scope, output: Option<&impl Serialize>) {
+        if !self.is_wanted {
+            return;
+        }
+        match output {
+            Some(output) => Shown::with_names_of(output, |names| {
+                if names.key().is_some() {
+                    self.find(kms, scope, names);
+                } else {
+                    self.about(kms, scope);
+                }
+            }),
+            None => self.about(kms, scope),
+        }
+    }
+
+    /// After a call that changed something: what it made of it.
+    pub(crate) fn changed(&mut self, kms: &Kms, scope: &Scope, output: &impl Serialize) {
+        if !self.is_wanted {
+            return;
+        }
+        let output = Shown::of(output);
+        self.about(kms, scope);
+        if self.subject.is_none() {
+            self.find(kms, scope, &output);
+        }
+        self.output = Some(output);
+    }
+
+    fn find(&mut self, kms: &Kms, scope: &Scope, names: &Shown) {
+        let key = names.key().and_then(|key| kms.key_subject(scope, key));
+        let store = || kms.key_store_subject(scope, names.key_store()?);
+        if let Some(found) = key.or_else(store) {
+            self.subject = Some(found);
+        }
+        if let Some(source) = names.source_key() {
+            self.source = kms.key_subject(scope, source);
+        }
+    }
+}
