@@ -11,13 +11,11 @@ use std::process::ExitCode;
 use data_encoding::HEXLOWER_PERMISSIVE;
 use portcullis_attest::{Authority, Claims};
 use portcullis_seam::{SystemClock, SystemEntropy, Timestamp, WallClock};
+use portcullis_worlds::read_key_file;
 
 use crate::args::Attest;
 use crate::client::ClientError;
 use crate::pem;
-
-/// The longest file that is read: public keys and certificates have a few kilobytes.
-const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Makes a document and writes it to a file.
 pub(crate) fn run(arguments: &Attest) -> Result<ExitCode, ClientError> {
@@ -59,8 +57,8 @@ fn authority(folder: Option<&Path>) -> Result<Authority, String> {
     };
     let (root, key) = (folder.join("root.pem"), folder.join("root.key"));
     if root.exists() && key.exists() {
-        let root = pem::decode(&read(&root)?, "CERTIFICATE")?;
-        let key = pem::decode(&read(&key)?, "PRIVATE KEY")?;
+        let root = pem::decode(&read_key_file(&root)?, "CERTIFICATE")?;
+        let key = pem::decode(&read_key_file(&key)?, "PRIVATE KEY")?;
         return Ok(Authority::kept(root.to_vec(), key));
     }
     let made = generate(now)?;
@@ -85,23 +83,11 @@ fn generate(now: Timestamp) -> Result<Authority, String> {
 
 /// SubjectPublicKeyInfo from a file, PEM or DER.
 fn public_key(path: &Path) -> Result<Vec<u8>, String> {
-    let bytes = read(path)?;
+    let bytes = read_key_file(path)?;
     if bytes.starts_with(b"-----") {
         return Ok(pem::decode(&bytes, "PUBLIC KEY")?.to_vec());
     }
     Ok(bytes)
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let unreadable =
-        |why: &dyn std::fmt::Display| format!("{} cannot be read: {why}.", path.display());
-    let size = fs::metadata(path)
-        .map_err(|error| unreadable(&error))?
-        .len();
-    if size > FILE_BYTES_MAX {
-        return Err(unreadable(&"it has more than a megabyte"));
-    }
-    fs::read(path).map_err(|error| unreadable(&error))
 }
 
 /// Reads `0=HEX`: the index of a PCR and its value.

@@ -23,3 +23,4 @@ mod seed;
 mod trust;
 
 pub use file::{AuthEntry, World, WorldError};
+pub use trust::read_key_file;

@@ -3,7 +3,7 @@ use std::path::Path;
 
 use portcullis_kms::AttestationTrust;
 
-/// The longest file of roots that is read: a certificate has a few kilobytes.
+/// The longest file that is read: public keys and certificates have a few kilobytes.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Whose documents are believed, by the name of the choice or the path of a file with roots.
@@ -16,7 +16,7 @@ pub(crate) fn trust(choice: Option<&str>) -> Result<AttestationTrust, String> {
         Some("unchecked") => Ok(AttestationTrust::Unchecked),
         Some("aws") => AttestationTrust::aws().map_err(|error| error.to_string()),
         Some(path) => {
-            let text = read(Path::new(path)).map_err(|why| {
+            let text = read_key_file(Path::new(path)).map_err(|why| {
                 format!(
                     "The attestation roots {path:?} are neither any, aws nor unchecked, and as a \
                      file they cannot be read: {why} Give one of the three, or a PEM file."
@@ -29,7 +29,11 @@ pub(crate) fn trust(choice: Option<&str>) -> Result<AttestationTrust, String> {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, String> {
+/// Reads a file of a key or of certificates, of at most a megabyte.
+///
+/// # Errors
+/// A sentence for the user when it cannot be read, or is longer.
+pub fn read_key_file(path: &Path) -> Result<Vec<u8>, String> {
     let unreadable =
         |why: &dyn std::fmt::Display| format!("{} cannot be read: {why}.", path.display());
     let size = fs::metadata(path)
