@@ -34,10 +34,7 @@ pub use certificate::{CannotSign, CustomerAuthority, Roots};
 pub use chaos::BadOrder;
 pub use control::{CloudHsm, CloudHsmConfig, FaultError, OpenError};
 pub use decide::{HsmsOn, InvalidPlacement};
-pub use hosts::{
-    Enrolment, HostError, HostGate, HostReport, HostState, hsms_here, hsms_on_hosts,
-    records_of_hosts,
-};
+pub use hosts::{Enrolment, HostError, HostGate, hsms_here, hsms_on_hosts, records_of_hosts};
 pub use keys::{KeyPage, KeyRow, KeyTextError, NewKey, UnwrapRequest, WrapRequest, WrappedKey};
 pub use network::{
     Addresses, Cidr, Direction, InvalidCidr, Network, NetworkChange, Rule, Subnet, default_subnets,

@@ -23,6 +23,6 @@ mod revoke;
 pub use accept::HostGate;
 pub use enrol::{Enrolment, HostError};
 pub use record::records_of_hosts;
-pub use report::{HostReport, HostState, hsms_here, hsms_on_hosts};
+pub use report::{hsms_here, hsms_on_hosts};
 
 pub(crate) use accept::Hosts;

@@ -1,59 +1,18 @@
 //! Which hosts there are.
 
-use std::net::SocketAddr;
-
-use portcullis_api::{ClusterId, HsmId};
+use portcullis_admin::{Host, HostState};
+use portcullis_api::HsmId;
 use portcullis_clusters::HsmState;
 use portcullis_store::Store;
-use serde::Serialize;
 
 use super::record::{self, Standing};
 use crate::CloudHsm;
 use crate::record::{Cluster, HsmRecord, decode, layout};
 
-/// A host, as it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct HostReport {
-    /// Its number.
-    pub host: u64,
-    /// The Availability Zone that it stands in.
-    pub availability_zone: String,
-    /// How it is.
-    pub state: HostState,
-    /// Where it calls from.
-    pub calls_from: Option<SocketAddr>,
-    /// The HSM that it runs.
-    pub hsm: Option<HsmId>,
-    /// The cluster of that HSM.
-    pub cluster: Option<ClusterId>,
-    /// Where that HSM listens.
-    pub address: Option<SocketAddr>,
-}
-
-/// How a host is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum HostState {
-    /// Its token was not used yet.
-    Invited,
-    /// Its token was not used in time.
-    Expired,
-    /// It is connected and has no HSM.
-    Idle,
-    /// It is connected and its HSM serves.
-    Serving,
-    /// It is connected, and its HSM is down.
-    Down,
-    /// It is not connected.
-    Lost,
-    /// It is not let in any more.
-    Revoked,
-}
-
 impl CloudHsm {
     /// Every host that was invited, by number.
     #[must_use]
-    pub fn hosts(&self) -> Vec<HostReport> {
+    pub fn hosts(&self) -> Vec<Host> {
         let hsms = self.hsms_by_host();
         let now = self.clock.now().millis();
         let report = |host: record::HostRecord| {
@@ -70,14 +29,14 @@ impl CloudHsm {
                 (Standing::Enrolled { .. }, true, Some(_)) if up => HostState::Serving,
                 (Standing::Enrolled { .. }, true, Some(_)) => HostState::Down,
             };
-            HostReport {
+            Host {
                 host: host.number,
                 availability_zone: host.zone,
                 state,
                 calls_from: line.and_then(|line| line.address()),
                 address: hsm.as_ref().and_then(|hsm| self.fleet.address(hsm)),
-                hsm,
-                cluster,
+                hsm: hsm.map(|hsm| hsm.to_string()),
+                cluster: cluster.map(|cluster| cluster.to_string()),
             }
         };
         let hosts = record::all(&self.ledger.store);

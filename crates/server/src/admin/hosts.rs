@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use portcullis_admin::{
-    EnrolHost, EnrolRequest, EnrolledHost, Host, HostList, HostState, ListHosts, RevokeHost,
-    RevokedHost, Secret,
+    EnrolHost, EnrolRequest, EnrolledHost, HostList, HostState, ListHosts, RevokeHost, RevokedHost,
+    Secret,
 };
-use portcullis_cloudhsm::{self as cloudhsm, HostReport};
 use portcullis_seam::Timestamp;
 
 use super::Admin;
@@ -33,8 +32,9 @@ pub(super) async fn enrol(
 
 /// `GET /_portcullis/hosts`.
 pub(super) async fn list(State(admin): State<Arc<Admin>>) -> Done<ListHosts> {
-    let hosts = admin.cloudhsm.hosts().into_iter().map(shown).collect();
-    Done(HostList { hosts })
+    Done(HostList {
+        hosts: admin.cloudhsm.hosts(),
+    })
 }
 
 /// `DELETE /_portcullis/hosts/{number}`: it is let in no more.
@@ -51,24 +51,4 @@ pub(super) async fn revoke(
         state: HostState::Revoked,
         hsm: hsm.map(|hsm| hsm.to_string()),
     }))
-}
-
-fn shown(report: HostReport) -> Host {
-    Host {
-        host: report.host,
-        availability_zone: report.availability_zone,
-        state: match report.state {
-            cloudhsm::HostState::Invited => HostState::Invited,
-            cloudhsm::HostState::Expired => HostState::Expired,
-            cloudhsm::HostState::Idle => HostState::Idle,
-            cloudhsm::HostState::Serving => HostState::Serving,
-            cloudhsm::HostState::Down => HostState::Down,
-            cloudhsm::HostState::Lost => HostState::Lost,
-            cloudhsm::HostState::Revoked => HostState::Revoked,
-        },
-        calls_from: report.calls_from,
-        hsm: report.hsm.map(|hsm| hsm.to_string()),
-        cluster: report.cluster.map(|cluster| cluster.to_string()),
-        address: report.address,
-    }
 }
