@@ -7,8 +7,8 @@ use crate::peer::Peer;
 use crate::remote::{Fittings, RemoteHsm};
 use crate::{Capture, FleetError, KeptIdentity};
 
-/// Where an HSM runs. Whatever the fleet does with an HSM it does with its seat; which of the two it
-/// is decides here, and nowhere else.
+/// Where an HSM runs. What is done with every HSM is done with its seat, which decides here how. What
+/// only one of the two has (a disk to damage, a host to ask) the fleet asks of that one.
 #[derive(Debug, Clone)]
 pub(crate) enum Seat {
     /// In this process.
