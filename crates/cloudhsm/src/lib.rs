@@ -19,20 +19,23 @@
 
 mod certificate;
 mod chaos;
+mod cloudhsm;
 mod control;
 mod decide;
 mod hosts;
 mod keys;
 mod network;
+mod operations;
 mod policy;
 mod quota;
 mod record;
 mod shapes;
 mod users;
+mod views;
 
 pub use certificate::{CannotSign, CustomerAuthority, Roots};
-pub use chaos::BadOrder;
-pub use control::{CloudHsm, CloudHsmConfig, FaultError, OpenError};
+pub use chaos::{BadOrder, FaultError};
+pub use cloudhsm::{CloudHsm, CloudHsmConfig, OpenError};
 pub use decide::{HsmsOn, InvalidPlacement};
 pub use hosts::{Enrolment, HostError, HostGate, hsms_here, hsms_on_hosts, records_of_hosts};
 pub use keys::{KeyPage, KeyRow, KeyTextError, NewKey, UnwrapRequest, WrapRequest, WrappedKey};

@@ -3,13 +3,17 @@
 //! The kinds of faults are listed in [`portcullis_admin::FaultKind`]; `effect` says what each does.
 //! `order` reads what was asked for into an [`Effect`] and a [`Place`]; `registry` lists what is
 //! broken and derives from it how HSMs and links behave; `kept` is what of it outlives the
-//! process. Carrying a fault out, and undoing it, is in `control::chaos`.
+//! process. Carrying a fault out, and undoing it, is in `faults`.
 
+mod controls;
 mod effect;
+mod faults;
 mod kept;
+mod list;
 mod order;
 mod registry;
 
+pub use controls::FaultError;
 pub(crate) use effect::{Effect, HsmEffect, NetworkEffect};
 pub(crate) use kept::{Active, Dates, HsmUndo, Kept, Undo};
 pub use order::BadOrder;

@@ -7,17 +7,17 @@ use portcullis_hsm::Image;
 use portcullis_seam::draw;
 use portcullis_seam::plant::{Bug, planted};
 
-use super::CloudHsm;
 use super::progress::failed;
 use super::state_change::StateChange;
 use super::turns::Subject;
+use crate::CloudHsm;
 use crate::decide::{Change, backup_is_due, changes_due};
 use crate::record::{Backup, BackupState, Cluster, internal, layout};
 
 impl CloudHsm {
     /// Takes a backup from one HSM of an initialised cluster, and gives what it holds. One that has
     /// been begun is brought up to date and is READY with this.
-    pub(super) async fn take_backup(
+    pub(crate) async fn take_backup(
         &self,
         scope: &Scope,
         cluster: &Cluster,
@@ -33,7 +33,7 @@ impl CloudHsm {
     ///
     /// Rule BK-19: it has an image all the same. Should what it was begun for never end, it is
     /// still a backup.
-    pub(super) async fn begin_backup(
+    pub(crate) async fn begin_backup(
         &self,
         scope: &Scope,
         cluster: &Cluster,
@@ -107,7 +107,7 @@ impl CloudHsm {
     ///
     /// Rule BK-03: a fresh backup of an HSM that is there; else the newest backup of the cluster;
     /// else the backup that the cluster was made from.
-    pub(super) async fn content_for_new_hsm(
+    pub(crate) async fn content_for_new_hsm(
         &self,
         scope: &Scope,
         cluster: &Cluster,
@@ -138,7 +138,7 @@ impl CloudHsm {
     ///
     /// Rule BK-19: a backup that is taken because an HSM comes or goes, or at activation, lasts as
     /// long as that; another one, and a copy, as the pace says.
-    pub(super) async fn end_backup(&self, scope: &Scope, backup: Backup) -> Result<(), Exception> {
+    pub(crate) async fn end_backup(&self, scope: &Scope, backup: Backup) -> Result<(), Exception> {
         let is_copy = backup.source.is_some();
         if !is_copy
             && let Some(cluster) = self.ledger.cluster(scope, &backup.cluster)?
@@ -164,7 +164,7 @@ impl CloudHsm {
     }
 
     /// Ends the passing state of a backup whose turn has come.
-    pub(super) async fn settle_backup(&self, scope: &Scope, id: &BackupId) {
+    pub(crate) async fn settle_backup(&self, scope: &Scope, id: &BackupId) {
         let _one_at_a_time = self.control.lock().await;
         let ended = async {
             let state = self.ledger.state(scope)?;
@@ -221,7 +221,7 @@ impl CloudHsm {
     }
 
     /// Takes the backups that are due, finishes copies and lets the expired ones go.
-    pub(super) async fn reconcile_backups(&self, scope: &Scope) -> Result<(), Exception> {
+    pub(crate) async fn reconcile_backups(&self, scope: &Scope) -> Result<(), Exception> {
         let now = self.clock.now().millis();
         let state = self.ledger.state(scope)?;
         let begun = state.backups.values().filter(|one| one.is_begun());

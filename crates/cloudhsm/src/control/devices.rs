@@ -3,7 +3,7 @@
 use portcullis_api::{ClusterId, Exception, HsmId, Scope};
 use portcullis_fleet::Profile;
 
-use super::CloudHsm;
+use crate::CloudHsm;
 use crate::record::Cluster;
 
 impl CloudHsm {
@@ -38,7 +38,7 @@ impl CloudHsm {
     /// Gives a new or starting HSM the device profile of its cluster and the limits of its type.
     ///
     /// Rule DEV-05: a cluster's own profile comes before the default one.
-    pub(super) fn equip(&self, scope: &Scope, cluster: &Cluster, hsm: &HsmId) {
+    pub(crate) fn equip(&self, scope: &Scope, cluster: &Cluster, hsm: &HsmId) {
         let hsm_type = cluster.hsms.get(hsm).map(|one| cluster.type_of(one));
         let limits = hsm_type.and_then(|hsm_type| self.quotas.limits(hsm_type));
         self.fleet.set_limits(hsm, limits);

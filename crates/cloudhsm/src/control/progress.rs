@@ -18,9 +18,9 @@ use portcullis_fleet::{FleetError, KeptIdentity};
 use portcullis_seam::draw;
 use portcullis_seam::plant::{Bug, planted};
 
-use super::CloudHsm;
 use super::state_change::StateChange;
 use super::turns::Subject;
+use crate::CloudHsm;
 use crate::certificate::give_birth;
 use crate::network::hex_id;
 use crate::record::{Certificates, Cluster, HsmRecord, internal};
@@ -122,7 +122,7 @@ impl CloudHsm {
     ///
     /// Rule CL-16: what was begun is finished, also after a restart. While a step fails the cluster
     /// is there as it is.
-    pub(super) async fn carry_on(&self, scope: &Scope, id: &ClusterId) -> Result<(), Exception> {
+    pub(crate) async fn carry_on(&self, scope: &Scope, id: &ClusterId) -> Result<(), Exception> {
         self.refresh(scope, id);
         while let Some(cluster) = self.ledger.cluster(scope, id)? {
             if cluster.state == ClusterState::Initialized {
@@ -188,7 +188,7 @@ impl CloudHsm {
     }
 
     /// Whether the cluster waits for the end of a change that takes a backup.
-    pub(super) fn awaits_backup(&self, cluster: &Cluster) -> bool {
+    pub(crate) fn awaits_backup(&self, cluster: &Cluster) -> bool {
         let next = next_step(cluster, |hsm| self.fleet.is_activated(hsm));
         next.is_some_and(|step| {
             step.ends(cluster).is_some() && self.source_of_backup(cluster, &step).is_some()
@@ -383,7 +383,7 @@ impl CloudHsm {
     }
 
     /// Brings the HSMs of a cluster in step, `also` one that is not in service.
-    pub(super) async fn synchronise(
+    pub(crate) async fn synchronise(
         &self,
         cluster: &Cluster,
         also: Option<&HsmId>,
@@ -420,6 +420,6 @@ fn roll_back(cluster: &mut Cluster) {
 }
 
 /// What an operation answers with when the fleet fails.
-pub(super) fn failed(error: FleetError) -> Exception {
+pub(crate) fn failed(error: FleetError) -> Exception {
     internal("An HSM of the cluster failed. The service tries again by itself.").because(error)
 }

@@ -8,9 +8,9 @@ use portcullis_clusters::HsmState;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::CloudHsm;
 use super::turns::Turns;
 use super::unfinished::Unfinished;
+use crate::CloudHsm;
 use crate::record::Cluster;
 
 /// How often HSMs are brought in step. Our choice: the documentation says "periodically".
@@ -21,7 +21,7 @@ const TEND_EVERY: Duration = Duration::from_secs(10);
 const TEND_EVERY_SIMULATED: Duration = Duration::from_secs(60 * 60);
 
 /// Tends `cloud` until it is dropped.
-pub(super) fn start(cloud: &Arc<CloudHsm>) -> AbortHandle {
+pub(crate) fn start(cloud: &Arc<CloudHsm>) -> AbortHandle {
     let (turns, unfinished) = (Arc::clone(&cloud.turns), Arc::clone(&cloud.unfinished));
     tokio::spawn(tend(Arc::downgrade(cloud), turns, unfinished)).abort_handle()
 }
@@ -117,7 +117,7 @@ impl CloudHsm {
     /// has the control lock.
     ///
     /// Rule CL-27: a change that fails is tried again soon, without anybody asking.
-    pub(super) async fn finish(&self, scope: &Scope, id: &ClusterId) -> bool {
+    pub(crate) async fn finish(&self, scope: &Scope, id: &ClusterId) -> bool {
         let began = Instant::now();
         match self.carry_on(scope, id).await {
             Ok(()) => {
@@ -134,7 +134,7 @@ impl CloudHsm {
     }
 }
 
-pub(super) fn warn(cluster: &ClusterId, error: &Exception) {
+pub(crate) fn warn(cluster: &ClusterId, error: &Exception) {
     let cause = error.cause.as_deref().unwrap_or("unknown");
     tracing::warn!(%cluster, cause, "a change of the cluster waits and is tried again");
 }

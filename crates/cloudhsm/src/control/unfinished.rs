@@ -16,7 +16,7 @@ const ATTEMPT_SHARE: u32 = 5;
 
 /// Clusters with a change that was begun and could not be finished.
 #[derive(Debug, Default)]
-pub(super) struct Unfinished {
+pub(crate) struct Unfinished {
     /// With the time of the next attempt.
     clusters: Mutex<BTreeMap<(Scope, ClusterId), Instant>>,
     bell: Notify,
@@ -24,7 +24,7 @@ pub(super) struct Unfinished {
 
 impl Unfinished {
     /// An attempt that began at `began` has failed just now. Says whether it was the first one.
-    pub(super) fn note(&self, scope: &Scope, cluster: &ClusterId, began: Instant) -> bool {
+    pub(crate) fn note(&self, scope: &Scope, cluster: &ClusterId, began: Instant) -> bool {
         if planted(Bug::ChangeTriedAgainLate) {
             return true;
         }
@@ -37,7 +37,7 @@ impl Unfinished {
         first
     }
 
-    pub(super) fn forget(&self, scope: &Scope, cluster: &ClusterId) {
+    pub(crate) fn forget(&self, scope: &Scope, cluster: &ClusterId) {
         let mut clusters = self.clusters.lock();
         if !clusters.is_empty() {
             clusters.remove(&(scope.clone(), cluster.clone()));
@@ -45,7 +45,7 @@ impl Unfinished {
     }
 
     /// Waits until a change is to be tried again, and says of which cluster.
-    pub(super) async fn next(&self) -> (Scope, ClusterId) {
+    pub(crate) async fn next(&self) -> (Scope, ClusterId) {
         loop {
             let first = {
                 let clusters = self.clusters.lock();

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use data_encoding::HEXLOWER_PERMISSIVE;
-use portcullis_hsm::{AttributeChange, Attributes, Criterion, Flag};
+use portcullis_hsm::{AttributeChange, Attributes, Criterion, Flag, KeyLength, KeyTemplate};
 
 /// A text about keys that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,7 +124,7 @@ fn criterion(part: &str) -> Result<Criterion, KeyTextError> {
 }
 
 /// Sets what `--attributes` chooses for a new key.
-pub(super) fn choose(chosen: &[String], attributes: &mut Attributes) -> Result<(), KeyTextError> {
+fn choose(chosen: &[String], attributes: &mut Attributes) -> Result<(), KeyTextError> {
     for part in chosen {
         let (name, value) = part
             .split_once('=')
@@ -145,6 +145,19 @@ pub(super) fn choose(chosen: &[String], attributes: &mut Attributes) -> Result<(
         }
     }
     Ok(())
+}
+
+/// A general key with the attributes that somebody chose.
+pub(super) fn template(
+    length: KeyLength,
+    label: &str,
+    attributes: &[String],
+    shared_users: &[String],
+) -> Result<KeyTemplate, KeyTextError> {
+    let mut template = KeyTemplate::general(length, label);
+    choose(attributes, &mut template.attributes)?;
+    template.shared_users = shared_users.to_vec();
+    Ok(template)
 }
 
 /// Reads one attribute and its new value.
@@ -185,8 +198,6 @@ const TRUTH: &str = "true or false";
 
 #[cfg(test)]
 mod tests {
-    use portcullis_hsm::{KeyLength, KeyTemplate};
-
     use super::*;
 
     fn one(part: &str) -> Result<Criterion, KeyTextError> {

@@ -1,11 +1,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use portcullis_clusters::ClusterView;
 use portcullis_hsm::{Command, Criterion, HsmKeyId, KeyInfo, Reply, Role};
 use portcullis_link::CallError;
 
-use super::{filter, seats_in_service};
+use super::filter;
 use crate::CloudHsm;
-use crate::users::{Coverage, Seat, UserError, deadline, unexpected};
+use crate::users::{Coverage, Seat, UserError, UserSession, deadline, unexpected};
 
 /// A key of a cluster as `key list --verbose` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +88,15 @@ impl CloudHsm {
         }
         Ok(merge(lists, view.active_hsms().count()))
     }
+}
+
+/// The session's seats on HSMs that are still in service.
+pub(super) fn seats_in_service<'session>(
+    session: &'session UserSession,
+    view: &ClusterView,
+) -> impl Iterator<Item = &'session Seat> {
+    let in_service = |seat: &&Seat| view.active_hsms().any(|hsm| hsm.id == seat.hsm);
+    session.seats.iter().filter(in_service)
 }
 
 async fn keys_on(seat: &Seat, criteria: &[Criterion]) -> Result<Vec<KeyInfo>, CallError> {

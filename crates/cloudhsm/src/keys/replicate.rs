@@ -1,6 +1,6 @@
 use portcullis_hsm::{Command, KeyAction, Reply};
 
-use super::KeyRow;
+use super::list::KeyRow;
 use crate::CloudHsm;
 use crate::users::{Seat, UserError, unexpected};
 

@@ -1,7 +1,7 @@
 use portcullis_hsm::{Command, HsmKeyId, KeyAction, KeyLength, Mechanism, NONCE_BYTES, Reply};
 
-use super::filter::{HEX, KeyTextError, hex};
-use super::{KeyRow, template};
+use super::filter::{HEX, KeyTextError, hex, template};
+use super::list::KeyRow;
 use crate::CloudHsm;
 use crate::users::{UserError, unexpected};
 

@@ -13,6 +13,7 @@ mod change;
 mod cidr;
 mod group;
 mod ids;
+mod networks;
 
 pub use change::{Addresses, NetworkChange};
 pub use cidr::{Cidr, InvalidCidr};

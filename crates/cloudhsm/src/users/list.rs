@@ -5,7 +5,8 @@ use portcullis_api::{ClusterId, HsmId, Scope};
 use portcullis_clusters::HsmState;
 use portcullis_hsm::{Command, Reply, Role, UserInfo};
 
-use super::{UserError, deadline, unexpected};
+use super::error::UserError;
+use super::session::{deadline, unexpected};
 use crate::CloudHsm;
 
 /// A user of a cluster as `user list` shows it.

@@ -1,13 +1,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use portcullis_api::{ClusterId, HsmId, Scope};
 use portcullis_hsm::{Role, SessionId};
-use portcullis_link::Channel;
+use portcullis_link::{CallError, Channel, LinkError};
+use tokio::time::Instant;
 
-use super::UserError;
+use super::error::UserError;
 
 /// A person's sessions, by token. In memory only: a restart logs everybody out.
 #[derive(Default)]
@@ -17,6 +19,9 @@ pub(crate) struct Sessions {
 
 /// Sessions of people, not of programs: more than this many are forgotten ones.
 const SESSIONS_MAX: usize = 256;
+
+/// How long one HSM may take to answer a person.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// One login, on each HSM that accepted it.
 pub(crate) struct UserSession {
@@ -69,4 +74,13 @@ impl fmt::Debug for Sessions {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Sessions({} open)", self.open.lock().len())
     }
+}
+
+pub(crate) fn deadline() -> Instant {
+    Instant::now() + ANSWER_WITHIN
+}
+
+/// An HSM answered something that does not answer the command.
+pub(crate) fn unexpected() -> CallError {
+    CallError::Link(LinkError::NoAnswer("the answer makes no sense".to_owned()))
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use portcullis_api::{ClusterId, HsmId, Scope};
 use portcullis_clusters::{HsmState, NetworkTrouble};
 
-use super::CloudHsm;
+use crate::CloudHsm;
 use crate::chaos::BadOrder;
 use crate::record::Cluster;
 use crate::{Addresses, NetworkChange};
@@ -86,7 +86,7 @@ impl CloudHsm {
         self.strike_crashes(hsm).await
     }
 
-    pub(super) async fn start_again(&self, hsm: &HsmId) -> Result<(), FaultError> {
+    pub(crate) async fn start_again(&self, hsm: &HsmId) -> Result<(), FaultError> {
         let _one_at_a_time = self.control.lock().await;
         let (scope, cluster) = self.owner(hsm)?;
         let peers: Vec<HsmId> = cluster.hsms.keys().cloned().collect();
@@ -95,7 +95,7 @@ impl CloudHsm {
             .await
             .map_err(|error| FaultError::Failed(error.to_string()))?;
         if let Err(error) = self.synchronise(&cluster, None).await {
-            super::reconcile::warn(&cluster.id, &error);
+            crate::control::warn(&cluster.id, &error);
         }
         self.refresh(&scope, &cluster.id);
         Ok(())
@@ -176,7 +176,7 @@ impl CloudHsm {
     }
 
     /// The cluster that has an HSM.
-    pub(super) fn owner(&self, hsm: &HsmId) -> Result<(Scope, Arc<Cluster>), FaultError> {
+    pub(crate) fn owner(&self, hsm: &HsmId) -> Result<(Scope, Arc<Cluster>), FaultError> {
         self.ledger
             .clusters()
             .into_iter()

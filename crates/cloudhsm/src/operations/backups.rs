@@ -12,8 +12,8 @@ use portcullis_api::cloudhsm::{
 use portcullis_api::{BackupId, Exception, Scope};
 use portcullis_seam::draw;
 
-use super::CloudHsm;
-use super::turns::Subject;
+use crate::CloudHsm;
+use crate::control::Subject;
 use crate::decide::{
     BackupFilters, CopyBackup, DeleteBackup, DescribeBackups, ModifyBackup, PageRequest,
     RestoreBackup,
@@ -156,7 +156,7 @@ impl CloudHsm {
     }
 
     /// Decides on a backup and commits what comes of it.
-    pub(super) async fn change_backup(
+    pub(crate) async fn change_backup(
         &self,
         scope: &Scope,
         decide: impl Fn(&State) -> Result<Backup, Exception>,

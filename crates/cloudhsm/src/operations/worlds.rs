@@ -7,7 +7,7 @@ use portcullis_api::cloudhsm::InitializeClusterRequest;
 use portcullis_api::{BackupId, ClusterId, Exception, Scope};
 use portcullis_clusters::HsmState;
 
-use super::CloudHsm;
+use crate::CloudHsm;
 use crate::certificate::CustomerAuthority;
 use crate::decide::{not_found, refuse};
 use crate::record::{Certificates, Cluster, internal};

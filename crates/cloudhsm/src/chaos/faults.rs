@@ -11,8 +11,8 @@ use portcullis_fleet::{CryptoUser, FleetError};
 use portcullis_hsm::Secret;
 use portcullis_seam::draw;
 
-use super::CloudHsm;
-use super::faults::FaultError;
+use super::controls::FaultError;
+use crate::CloudHsm;
 use crate::chaos::{
     Active, Dates, Effect, HsmEffect, HsmUndo, NetworkEffect, Place, Registry, Undo, hsms, lasts,
     read,
@@ -99,7 +99,7 @@ impl CloudHsm {
         (undone, failed)
     }
 
-    pub(super) async fn undo(&self, number: u64) -> Result<(), FaultError> {
+    pub(crate) async fn undo(&self, number: u64) -> Result<(), FaultError> {
         let taken = self.faults.lock().take(number);
         let Some(mut active) = taken else {
             return Err(FaultError::NoSuchFault(Registry::id(number)));
@@ -122,7 +122,7 @@ impl CloudHsm {
         }
     }
 
-    pub(super) fn undo_after(self: &Arc<Self>, number: u64, duration: Duration) {
+    pub(crate) fn undo_after(self: &Arc<Self>, number: u64, duration: Duration) {
         let cloud = Arc::downgrade(self);
         tokio::spawn(async move {
             tokio::time::sleep(duration).await;
@@ -139,7 +139,7 @@ impl CloudHsm {
     /// Brings the state of links and HSMs in line with the list of faults.
     ///
     /// Rule FT-07: also when an HSM comes into a place that is broken.
-    pub(super) fn apply_faults(&self) {
+    pub(crate) fn apply_faults(&self) {
         let faults = self.faults.lock();
         let views = self.clusters();
         if let Some(links) = self.transport.faults() {
@@ -149,7 +149,7 @@ impl CloudHsm {
             .set_behaviours(faults.behaviours(&views).into_iter());
     }
 
-    pub(super) fn has_faults(&self) -> bool {
+    pub(crate) fn has_faults(&self) -> bool {
         !self.faults.lock().is_empty()
     }
 

@@ -8,7 +8,7 @@ use portcullis_api::cloudhsm::{
 };
 use portcullis_api::{Exception, Scope};
 
-use super::CloudHsm;
+use crate::CloudHsm;
 use crate::decide::{
     BackupArn, DeletePolicy, GetPolicy, ListTags, PageRequest, PutPolicy, Resource, TagChange,
     refuse,

@@ -9,8 +9,8 @@ use portcullis_api::cloudhsm::{
 use portcullis_api::{ClusterId, Exception, HsmId, Scope};
 use portcullis_seam::draw;
 
-use super::CloudHsm;
-use super::turns::Subject;
+use crate::CloudHsm;
+use crate::control::Subject;
 use crate::decide::{
     ClusterFilters, CreateCluster, CreateHsm, DeleteCluster, DeleteHsm, DescribeClusters, FreshHsm,
     InitializeCluster, ModifyCluster, PageRequest,
@@ -229,14 +229,14 @@ impl CloudHsm {
     }
 
     /// Rule TIME-06: what was described often enough is over before it is described again.
-    pub(super) async fn end_what_was_described(&self, scope: &Scope) {
+    pub(crate) async fn end_what_was_described(&self, scope: &Scope) {
         for subject in self.turns.described_enough(scope) {
             self.take_turn(scope, &subject).await;
         }
     }
 
     /// Ends a passing state whose turn has come.
-    pub(super) async fn take_turn(&self, scope: &Scope, subject: &Subject) {
+    pub(crate) async fn take_turn(&self, scope: &Scope, subject: &Subject) {
         match subject {
             Subject::Cluster(cluster) => self.settle(scope, cluster).await,
             Subject::Backup(backup) => self.settle_backup(scope, backup).await,

@@ -7,7 +7,7 @@ use portcullis_api::{ClusterId, Exception, HsmId, Scope};
 use portcullis_clusters::{ClusterView, Clusters, HsmView, NetworkTrouble};
 use tokio::sync::watch;
 
-use super::CloudHsm;
+use crate::CloudHsm;
 use crate::record::{Cluster, HsmRecord};
 
 impl CloudHsm {
@@ -22,7 +22,7 @@ impl CloudHsm {
     }
 
     /// Shows a cluster as it is; tells those who watch when that is a change.
-    pub(super) fn refresh(&self, scope: &Scope, id: &ClusterId) {
+    pub(crate) fn refresh(&self, scope: &Scope, id: &ClusterId) {
         let key = (scope.clone(), id.clone());
         let view = match self.ledger.cluster(scope, id) {
             Ok(cluster) => cluster.map(|cluster| {

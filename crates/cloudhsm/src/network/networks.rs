@@ -6,7 +6,7 @@ use std::sync::Arc;
 use portcullis_api::{Exception, Scope};
 use portcullis_clusters::NetworkTrouble;
 
-use super::CloudHsm;
+use crate::CloudHsm;
 use crate::network::rules_of_cloudhsm;
 use crate::record::{Cluster, State};
 use crate::{Network, NetworkChange, Rule};
@@ -62,7 +62,7 @@ impl CloudHsm {
         Ok(())
     }
 
-    pub(super) fn network_trouble(
+    pub(crate) fn network_trouble(
         &self,
         scope: &Scope,
         cluster: &Cluster,

@@ -9,12 +9,13 @@ use portcullis_api::{Exception, HsmId};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use super::{CloudHsm, FaultError, OpenError};
+use super::controls::FaultError;
 use crate::chaos::{Active, Kept, Registry};
 use crate::record::{decode, encode, layout};
+use crate::{CloudHsm, OpenError};
 
 impl CloudHsm {
-    pub(super) async fn keep_new_fault(
+    pub(crate) async fn keep_new_fault(
         &self,
         number: u64,
         active: &Active,
@@ -24,13 +25,13 @@ impl CloudHsm {
         kept.map_err(not_kept)
     }
 
-    pub(super) async fn keep_fault(&self, number: u64, active: &Active) -> Result<(), FaultError> {
+    pub(crate) async fn keep_fault(&self, number: u64, active: &Active) -> Result<(), FaultError> {
         let sealed = self.seal_fault(number, active);
         let kept = self.ledger.put_fault(number, sealed, false).await;
         kept.map_err(not_kept)
     }
 
-    pub(super) async fn forget_fault(&self, number: u64) -> Result<(), FaultError> {
+    pub(crate) async fn forget_fault(&self, number: u64) -> Result<(), FaultError> {
         let forgotten = self.ledger.remove_fault(number).await;
         forgotten.map_err(not_kept)
     }
@@ -45,7 +46,7 @@ impl CloudHsm {
     /// The list as the process before left it.
     ///
     /// Rule FT-08: what was broken is listed, and broken, after a restart too.
-    pub(super) fn load_faults(&self) -> Result<(), OpenError> {
+    pub(crate) fn load_faults(&self) -> Result<(), OpenError> {
         let (sealed, last) = self.ledger.faults();
         let mut faults = BTreeMap::new();
         for (number, sealed) in sealed {
@@ -63,7 +64,7 @@ impl CloudHsm {
     }
 
     /// Undoes the faults whose time went by while nothing ran, and waits for the ends of the others.
-    pub(super) async fn resume_faults(self: &Arc<Self>) {
+    pub(crate) async fn resume_faults(self: &Arc<Self>) {
         let ends = self.faults.lock().ends();
         for (number, ends) in ends {
             let left = ends.saturating_duration_since(Instant::now());
@@ -82,7 +83,7 @@ impl CloudHsm {
     }
 
     /// Somebody has started an HSM by hand: the crashes that took it down are over for it.
-    pub(super) async fn strike_crashes(&self, hsm: &HsmId) -> Result<(), FaultError> {
+    pub(crate) async fn strike_crashes(&self, hsm: &HsmId) -> Result<(), FaultError> {
         let touched = self.faults.lock().restarted(hsm);
         for (number, is_over) in touched {
             if is_over {
