@@ -302,10 +302,11 @@ async fn cluster(cloudhsm: &CloudHsm, scope: &Scope) -> ClusterId {
     create_hsm(&zones[0]).await;
     cloudhsm.issue_certificates(scope, &id).await.unwrap();
     cloudhsm
+        .users()
         .activate(scope, &id, Secret::new("adminPassword"))
         .await
         .unwrap();
-    let login = cloudhsm.login(
+    let login = cloudhsm.users().login(
         scope,
         &id,
         "admin",
@@ -315,10 +316,11 @@ async fn cluster(cloudhsm: &CloudHsm, scope: &Scope) -> ClusterId {
     let token = login.await.unwrap();
     let password = Secret::new("kmsPassword");
     cloudhsm
-        .create_user(&token, "kmsuser", Role::CryptoUser, password)
+        .users()
+        .create(&token, "kmsuser", Role::CryptoUser, password)
         .await
         .unwrap();
-    cloudhsm.logout(&token).await.unwrap();
+    cloudhsm.users().logout(&token).await.unwrap();
     create_hsm(&zones[1]).await;
     id
 }

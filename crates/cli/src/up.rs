@@ -134,7 +134,7 @@ async fn serve(arguments: &Up, output: &ServerOutput) -> Result<Ended, String> {
     hints(&urls, &started, output);
     door::tell(&running, &door.reach, arguments.auth, output);
     tell_of_another_world(instance.world().as_deref(), arguments, output);
-    tell_of_faults(instance.system.cloudhsm.faults().len(), output);
+    tell_of_faults(instance.system.cloudhsm.faults().list().len(), output);
     let why = why_to_end(&mut signals, &resets.ask).await;
     end(why, running, &instance, output).await
 }

@@ -1,119 +1,43 @@
-//! The control plane as it runs: decisions are committed, then carried out on the fleet.
-
-use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use portcullis_api::{ClusterId, Scope};
-use portcullis_hsm::{DeviceKey, Settings};
-use portcullis_link::Transport;
-use portcullis_seam::{Entropy, WallClock, WorkPool};
-use portcullis_store::{Expect, Store, StoreError, Transaction};
+use portcullis_clusters::{ClusterView, Clusters};
+use portcullis_store::{Expect, Transaction};
 use tokio::sync::watch;
-use tokio::task::AbortHandle;
 
 use crate::certificate::{CustomerAuthority, Makers, Roots};
-use crate::chaos::Registry;
-use crate::control::{Turns, Unfinished, start};
-use crate::hosts::Hosts;
-use crate::quota::Quotas;
-use crate::record::{Cluster, Ledger, layout};
-use crate::users::Sessions;
-use portcullis_clusters::{ClusterView, HsmState};
-use portcullis_fleet::{Disks, Equipment, Fleet};
-use portcullis_time::Pacing;
+use crate::chaos::{Controls, Faults};
+use crate::config::{CloudHsmConfig, OpenError};
+use crate::control::{Backups, Devices, Provisioning, Reconciler};
+use crate::decide::HsmsOn;
+use crate::hosts::{HostLines, Hosts};
+use crate::keys::HsmKeys;
+use crate::network::Networks;
+use crate::record::layout;
+use crate::service_core::ServiceCore;
+use crate::users::HsmUsers;
 
-/// What a [`CloudHsm`] works with.
-#[derive(Debug)]
-pub struct CloudHsmConfig {
-    /// Where clusters and backups are recorded.
-    pub store: Store,
-    /// Where HSMs keep their disks.
-    pub disks: Arc<dyn Disks>,
-    /// How HSMs are reached.
-    pub transport: Arc<dyn Transport>,
-    /// Keys, ids, salts.
-    pub entropy: Arc<dyn Entropy>,
-    /// Dates.
-    pub clock: Arc<dyn WallClock>,
-    /// How long changes of state take.
-    pub pacing: Arc<Pacing>,
-    /// Where passwords are hashed and large frames are worked on.
-    pub pool: Arc<dyn WorkPool>,
-    /// Under which disks and backups are sealed. Another key cannot open them.
-    pub device_key: Arc<DeviceKey>,
-    /// Limits of each HSM.
-    pub hsm_settings: Settings,
-    /// Whether the service's quotas are kept.
-    pub quotas: Quotas,
-    /// The address on which HSMs listen; each chooses a free port.
-    pub bind_ip: IpAddr,
-}
-
-/// CloudHSM: the clusters of every account and Region, and the HSMs that run.
+/// CloudHSM: the clusters of every account and Region, and the HSMs that run. It has one method an
+/// operation of the API; what else can be done is behind one door each.
 ///
 /// Operations on different clusters are carried out one at a time too: they are rare, and a state
 /// that only one of them changes is easy to reason about. Descriptions never wait.
 pub struct CloudHsm {
-    pub(crate) ledger: Ledger,
-    pub(crate) fleet: Fleet,
-    pub(crate) makers: Makers,
-    pub(crate) transport: Arc<dyn Transport>,
-    pub(crate) entropy: Arc<dyn Entropy>,
-    pub(crate) clock: Arc<dyn WallClock>,
-    pub(crate) device_key: Arc<DeviceKey>,
-    pub(crate) quotas: Quotas,
-    /// Held by whoever changes a cluster. Taken before any other lock.
-    pub(crate) control: tokio::sync::Mutex<()>,
-    pub(crate) views: RwLock<BTreeMap<(Scope, ClusterId), Arc<ClusterView>>>,
-    pub(crate) changes: watch::Sender<u64>,
-    pub(crate) sessions: Sessions,
+    pub(crate) core: Arc<ServiceCore>,
+    pub(crate) reconciler: Arc<Reconciler>,
+    pub(crate) backups: Arc<Backups>,
+    pub(crate) lines: Arc<HostLines>,
     pub(crate) customer: Mutex<Option<Arc<CustomerAuthority>>>,
-    pub(crate) reconciling: Mutex<Option<AbortHandle>>,
-    /// Passing states that wait for their end.
-    pub(crate) turns: Arc<Turns>,
-    pub(crate) unfinished: Arc<Unfinished>,
-    /// What is broken on purpose. Taken before the views.
-    pub(crate) faults: Mutex<Registry>,
-    /// Other processes that run HSMs.
-    pub(crate) hosts: Hosts,
-}
-
-/// Why CloudHSM cannot start.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OpenError {
-    /// The store failed.
-    Store(StoreError),
-    /// What is stored was sealed under another device key, or is damaged.
-    Unreadable(String),
-    /// The makers' root certificates could not be made.
-    Certificates(String),
-}
-
-impl fmt::Display for OpenError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Store(error) => fmt::Display::fmt(error, formatter),
-            Self::Unreadable(why) => write!(
-                formatter,
-                "the data folder cannot be read ({why}): use the device key it was made with, or \
-                 another folder"
-            ),
-            Self::Certificates(why) => {
-                write!(formatter, "the root certificates cannot be made: {why}")
-            }
-        }
-    }
-}
-
-impl std::error::Error for OpenError {}
-
-impl From<StoreError> for OpenError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
+    provisioning: Arc<Provisioning>,
+    devices: Arc<Devices>,
+    networks: Arc<Networks>,
+    controls: Arc<Controls>,
+    faults: Arc<Faults>,
+    hosts: Arc<Hosts>,
+    users: Arc<HsmUsers>,
+    keys: HsmKeys,
 }
 
 impl CloudHsm {
@@ -125,96 +49,140 @@ impl CloudHsm {
     /// When the store fails, or was sealed under another device key.
     pub async fn open(config: CloudHsmConfig) -> Result<Arc<Self>, OpenError> {
         let makers = makers(&config).await?;
-        let (changes, _) = watch::channel(0);
-        let turns = Arc::new(Turns::new(config.pacing, Arc::clone(&config.clock)));
-        let cloud = Arc::new(Self {
-            ledger: Ledger::new(config.store),
-            makers,
-            transport: Arc::clone(&config.transport),
-            entropy: Arc::clone(&config.entropy),
-            clock: Arc::clone(&config.clock),
-            device_key: Arc::clone(&config.device_key),
-            quotas: config.quotas,
-            fleet: Fleet::new(Equipment {
-                disks: config.disks,
-                transport: config.transport,
-                entropy: config.entropy,
-                clock: config.clock,
-                pool: config.pool,
-                device_key: config.device_key,
-                settings: config.hsm_settings,
-                bind: SocketAddr::new(config.bind_ip, 0),
-            }),
-            control: tokio::sync::Mutex::new(()),
-            views: RwLock::default(),
-            changes,
-            sessions: Sessions::default(),
-            customer: Mutex::default(),
-            reconciling: Mutex::default(),
-            turns,
-            unfinished: Arc::default(),
-            faults: Mutex::default(),
-            hosts: Hosts::default(),
-        });
-        cloud.load_faults()?;
-        cloud.start_hsms().await;
-        cloud.reconcile_once().await;
-        cloud.resume_faults().await;
-        *cloud.reconciling.lock() = Some(start(&cloud));
+        let cloud = Arc::new(Self::of(config, makers));
+        let core = &cloud.core;
+        core.faults.load(core.clock.real_now())?;
+        cloud.provisioning.start_hsms().await;
+        cloud.reconciler.reconcile_once().await;
+        cloud.faults.resume_faults().await;
+        cloud.reconciler.start();
         Ok(cloud)
     }
 
-    /// Every HSM in service, after all disks of its cluster are open: they catch up from each
-    /// other.
-    pub(crate) async fn start_hsms(&self) {
-        for (scope, id) in self.ledger.clusters() {
-            let Ok(Some(cluster)) = self.ledger.cluster(&scope, &id) else {
-                continue;
-            };
-            let hsms: Vec<_> = cluster
-                .hsms
-                .iter()
-                .filter(|(_, hsm)| hsm.state != HsmState::CreateInProgress)
-                .map(|(id, _)| id.clone())
-                .collect();
-            self.place_hsms(&cluster);
-            for hsm in hsms.iter().filter(|hsm| !self.fleet.is_placed(hsm)) {
-                // What fails here fails again when it is started, and is logged then.
-                let _peers_read_it = self.fleet.attach(hsm);
-            }
-            for hsm in &hsms {
-                self.equip(&scope, &cluster, hsm);
-                if self.fleet.is_placed(hsm) || self.is_kept_down(hsm) {
-                    // It starts when its host calls; or when the fault is undone.
-                    continue;
-                }
-                let Err(error) = self.fleet.start(hsm, &hsms).await else {
-                    continue;
-                };
-                let found = cluster.hsms.get(hsm);
-                if found.is_some_and(|found| found.state == HsmState::DeleteInProgress) {
-                    // Rule ST-23: its disk may be gone already, and the rest of it goes now.
-                    tracing::debug!(%error, "an HSM that is being deleted does not start");
-                } else {
-                    tracing::error!(%error, "an HSM stays down");
-                }
-            }
-        }
-    }
-
-    /// Lets the fleet know which HSMs of a cluster are on other hosts.
-    pub(crate) fn place_hsms(&self, cluster: &Cluster) {
-        for (id, hsm) in &cluster.hsms {
-            if let Some(number) = hsm.host {
-                self.fleet.place(id, self.line_to(number, &hsm.zone));
-            }
+    fn of(config: CloudHsmConfig, makers: Makers) -> Self {
+        let core = Arc::new(ServiceCore::new(config));
+        let backups = Arc::new(Backups::new(Arc::clone(&core)));
+        let devices = Arc::new(Devices::new(Arc::clone(&core)));
+        let lines = Arc::new(HostLines::new(Arc::clone(&core)));
+        let networks = Arc::new(Networks::new(Arc::clone(&core)));
+        let controls = Arc::new(Controls::new(Arc::clone(&core), Arc::clone(&networks)));
+        let faults = Arc::new(Faults::new(Arc::clone(&core), Arc::clone(&controls)));
+        let provisioning = Arc::new(Provisioning {
+            core: Arc::clone(&core),
+            backups: Arc::clone(&backups),
+            devices: Arc::clone(&devices),
+            lines: Arc::clone(&lines),
+            makers,
+        });
+        let reconciler = Arc::new(Reconciler::new(
+            Arc::clone(&core),
+            Arc::clone(&backups),
+            Arc::clone(&provisioning),
+            Arc::clone(&lines),
+        ));
+        let hosts = Hosts::new(
+            Arc::clone(&core),
+            Arc::clone(&reconciler),
+            Arc::clone(&lines),
+        );
+        let users = HsmUsers::new(Arc::clone(&core), Arc::clone(&reconciler));
+        let users = Arc::new(users);
+        Self {
+            keys: HsmKeys::new(Arc::clone(&core), Arc::clone(&users)),
+            users,
+            hosts: Arc::new(hosts),
+            customer: Mutex::default(),
+            core,
+            reconciler,
+            backups,
+            lines,
+            provisioning,
+            devices,
+            networks,
+            controls,
+            faults,
         }
     }
 
     /// The root certificates under which every HSM's certificates verify.
     #[must_use]
     pub fn roots(&self) -> Roots {
-        self.makers.roots()
+        self.provisioning.makers.roots()
+    }
+
+    /// Every cluster, in the order of account, Region and ID.
+    #[must_use]
+    pub fn clusters(&self) -> Vec<(Scope, Arc<ClusterView>)> {
+        self.core.clusters()
+    }
+
+    /// One round over every cluster: what is due by now is done. What fails is logged and tried
+    /// again in the next round.
+    pub async fn reconcile_once(&self) {
+        self.reconciler.reconcile_once().await;
+    }
+
+    /// Says where HSMs are made of clusters that have no tag for it. Until the next start.
+    pub fn set_default_placement(&self, place: HsmsOn) {
+        self.lines.set_default_placement(place);
+    }
+
+    /// Which device profiles the HSMs have.
+    #[must_use]
+    pub fn devices(&self) -> &Devices {
+        &self.devices
+    }
+
+    /// The networks that clusters lie in.
+    #[must_use]
+    pub fn networks(&self) -> &Networks {
+        &self.networks
+    }
+
+    /// What the real service does without being asked, done on request.
+    #[must_use]
+    pub fn controls(&self) -> &Controls {
+        &self.controls
+    }
+
+    /// What is broken on purpose.
+    #[must_use]
+    pub const fn faults(&self) -> &Arc<Faults> {
+        &self.faults
+    }
+
+    /// Other processes that run HSMs.
+    #[must_use]
+    pub const fn hosts(&self) -> &Arc<Hosts> {
+        &self.hosts
+    }
+
+    /// Users of HSMs, as the CloudHSM CLI manages them.
+    #[must_use]
+    pub fn users(&self) -> &HsmUsers {
+        &self.users
+    }
+
+    /// Keys in HSMs, as the CloudHSM CLI manages them.
+    #[must_use]
+    pub const fn keys(&self) -> &HsmKeys {
+        &self.keys
+    }
+}
+
+impl Clusters for CloudHsm {
+    fn cluster(&self, scope: &Scope, id: &ClusterId) -> Option<Arc<ClusterView>> {
+        self.core.cluster(scope, id)
+    }
+
+    fn tags(&self, scope: &Scope, id: &str) -> Vec<(String, String)> {
+        // What cannot be read has no tags that anybody could be sure of.
+        let tags = self.core.ledger.tags(scope, id).unwrap_or_default();
+        tags.into_iter().collect()
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.core.changes()
     }
 }
 
@@ -240,16 +208,8 @@ async fn makers(config: &CloudHsmConfig) -> Result<Makers, OpenError> {
     Ok(makers)
 }
 
-impl Drop for CloudHsm {
-    fn drop(&mut self) {
-        if let Some(task) = self.reconciling.lock().take() {
-            task.abort();
-        }
-    }
-}
-
 impl fmt::Debug for CloudHsm {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "CloudHsm({} clusters)", self.views.read().len())
+        write!(formatter, "CloudHsm({:?})", self.core)
     }
 }

@@ -7,7 +7,7 @@
 //! This crate knows nothing of KMS, HTTP, QUIC or files: the link brings the transport, the store
 //! the records. What KMS may know of clusters is in [`portcullis_clusters::Clusters`], and nothing else.
 //!
-//! Start reading at [`CloudHsm`], then `decide` for the rules and `control::progress` for what
+//! Start reading at [`CloudHsm`], then `decide` for the rules and `control` for what
 //! happens between two states.
 //!
 //! ```
@@ -20,6 +20,7 @@
 mod certificate;
 mod chaos;
 mod cloudhsm;
+mod config;
 mod control;
 mod decide;
 mod hosts;
@@ -29,19 +30,25 @@ mod operations;
 mod policy;
 mod quota;
 mod record;
+mod service_core;
 mod shapes;
 mod users;
-mod views;
 
 pub use certificate::{CannotSign, CustomerAuthority, Roots};
-pub use chaos::{BadOrder, FaultError};
-pub use cloudhsm::{CloudHsm, CloudHsmConfig, OpenError};
+pub use chaos::{BadOrder, Controls, FaultError, Faults};
+pub use cloudhsm::CloudHsm;
+pub use config::{CloudHsmConfig, OpenError};
+pub use control::Devices;
 pub use decide::{HsmsOn, InvalidPlacement};
-pub use hosts::{Enrolment, HostError, HostGate, hsms_here, hsms_on_hosts, records_of_hosts};
-pub use keys::{KeyPage, KeyRow, KeyTextError, NewKey, UnwrapRequest, WrapRequest, WrappedKey};
+pub use hosts::{
+    Enrolment, HostError, HostGate, Hosts, hsms_here, hsms_on_hosts, records_of_hosts,
+};
+pub use keys::{
+    HsmKeys, KeyPage, KeyRow, KeyTextError, NewKey, UnwrapRequest, WrapRequest, WrappedKey,
+};
 pub use network::{
-    Addresses, Cidr, Direction, InvalidCidr, Network, NetworkChange, Rule, Subnet, default_subnets,
-    default_vpc,
+    Addresses, Cidr, Direction, InvalidCidr, Network, NetworkChange, Networks, Rule, Subnet,
+    default_subnets, default_vpc,
 };
 pub use quota::{InvalidQuotas, Quotas};
-pub use users::{Coverage, HsmInfo, Locked, UserError, UserRow};
+pub use users::{Coverage, HsmInfo, HsmUsers, Locked, UserError, UserRow};

@@ -108,7 +108,7 @@ impl Place {
         }
         let order: FaultOrder = serde_json::from_value(order).unwrap();
         let scope = self.world.scope.clone();
-        match self.world.cloudhsm.inject(scope, &order).await {
+        match self.world.cloudhsm.faults().inject(scope, &order).await {
             Ok(_) => true,
             // It befalls whole clusters only.
             Err(FaultError::BadOrder(_)) if !whole => false,

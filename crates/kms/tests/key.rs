@@ -46,7 +46,7 @@ async fn a_key_is_made_on_two_hsms_in_two_zones_or_not_at_all() {
         .hsms
         .clone();
     world.create_key(Some(&store)).await.unwrap();
-    world.cloudhsm.crash(&hsms[1].id).unwrap();
+    world.cloudhsm.controls().crash(&hsms[1].id).unwrap();
     let unreachable = world.create_key(Some(&store)).await.unwrap_err();
     // Whichever HSM begins: one that was asked and did not answer, or one that cannot be reached.
     let codes = [
@@ -56,6 +56,7 @@ async fn a_key_is_made_on_two_hsms_in_two_zones_or_not_at_all() {
     assert!(codes.contains(&unreachable.code), "{unreachable:?}");
     world
         .cloudhsm
+        .controls()
         .set_hsm_state(&hsms[1].id, HsmState::Degraded)
         .await
         .unwrap();

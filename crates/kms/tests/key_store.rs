@@ -236,22 +236,26 @@ async fn every_connection_error_code_comes_from_its_cause_and_goes_with_its_repa
         .unwrap();
 
     let secret = Secret::new("freshPassword");
-    let person = world
-        .cloudhsm
-        .login(&world.scope, &cluster, "kmsuser", Role::CryptoUser, secret);
+    let person =
+        world
+            .cloudhsm
+            .users()
+            .login(&world.scope, &cluster, "kmsuser", Role::CryptoUser, secret);
     let token = person.await.unwrap();
     world
         .fails_with(&store, ConnectionError::UserLoggedIn)
         .await;
-    world.cloudhsm.logout(&token).await.unwrap();
+    world.cloudhsm.users().logout(&token).await.unwrap();
 
     world.connected(&store).await;
     world.disconnected(&store).await;
     // The connect rotated the password: the one before is wrong.
     let secret = Secret::new("freshPassword");
-    let old = world
-        .cloudhsm
-        .login(&world.scope, &cluster, "kmsuser", Role::CryptoUser, secret);
+    let old =
+        world
+            .cloudhsm
+            .users()
+            .login(&world.scope, &cluster, "kmsuser", Role::CryptoUser, secret);
     assert!(old.await.is_err(), "the password was rotated");
 }
 
@@ -265,10 +269,13 @@ async fn a_lockout_while_connected_fails_operations_and_names_itself() {
     let key = world.create_key(Some(&store)).await.unwrap();
     for _ in 0..5 {
         let wrong = Secret::new("wrongPassword");
-        let person =
-            world
-                .cloudhsm
-                .login(&world.scope, &cluster, "kmsuser", Role::CryptoUser, wrong);
+        let person = world.cloudhsm.users().login(
+            &world.scope,
+            &cluster,
+            "kmsuser",
+            Role::CryptoUser,
+            wrong,
+        );
         assert!(person.await.is_err(), "the password is known to KMS only");
     }
     let failed = world.encrypt(&key).await.unwrap_err();
@@ -304,6 +311,7 @@ async fn trouble_of_the_network_or_the_cluster_has_a_code_of_its_own() {
     ] {
         world
             .cloudhsm
+            .controls()
             .set_network_trouble(&world.scope, &cluster, Some(trouble))
             .await
             .unwrap();
@@ -311,6 +319,7 @@ async fn trouble_of_the_network_or_the_cluster_has_a_code_of_its_own() {
     }
     world
         .cloudhsm
+        .controls()
         .set_network_trouble(&world.scope, &cluster, None)
         .await
         .unwrap();
@@ -324,6 +333,7 @@ async fn trouble_of_the_network_or_the_cluster_has_a_code_of_its_own() {
     for hsm in &hsms {
         world
             .cloudhsm
+            .controls()
             .set_hsm_state(&hsm.id, HsmState::Degraded)
             .await
             .unwrap();
@@ -334,6 +344,7 @@ async fn trouble_of_the_network_or_the_cluster_has_a_code_of_its_own() {
     );
     world
         .cloudhsm
+        .controls()
         .destroy_cluster(&world.scope, &cluster)
         .await
         .unwrap();
@@ -387,18 +398,23 @@ async fn only_a_related_cluster_is_substituted_and_it_has_what_its_backup_had() 
         .unwrap()
         .hsms
         .clone();
-    world.cloudhsm.crash(&hsms[0].id).unwrap();
+    world.cloudhsm.controls().crash(&hsms[0].id).unwrap();
     for _ in 0..4 {
         assert_eq!(world.decrypt(&blob, &[]).await.unwrap(), b"attack at dawn");
     }
-    world.cloudhsm.crash(&hsms[1].id).unwrap();
+    world.cloudhsm.controls().crash(&hsms[1].id).unwrap();
     refused(world.decrypt(&blob, &[]).await, Code::KmsInvalidState);
     assert_eq!(
         world.connection(&store),
         Connection::Connected,
         "a store never leaves by itself"
     );
-    world.cloudhsm.restart(&hsms[0].id).await.unwrap();
+    world
+        .cloudhsm
+        .controls()
+        .restart(&hsms[0].id)
+        .await
+        .unwrap();
     for _ in 0..5_000 {
         if world.decrypt(&blob, &[]).await.is_ok() {
             return;

@@ -171,16 +171,19 @@ impl Place {
                 "no HSM left" => {
                     let cluster = world.cloudhsm.cluster(&world.scope, &self.cluster).unwrap();
                     for hsm in &cluster.hsms {
-                        world.cloudhsm.crash(&hsm.id).unwrap();
+                        world.cloudhsm.controls().crash(&hsm.id).unwrap();
                     }
                 }
                 "cluster destroyed" => {
-                    let destroyed = world.cloudhsm.destroy_cluster(&world.scope, &self.cluster);
+                    let destroyed = world
+                        .cloudhsm
+                        .controls()
+                        .destroy_cluster(&world.scope, &self.cluster);
                     destroyed.await.unwrap();
                 }
                 "kmsuser locked out" => self.lock_out().await,
                 "busy cluster" => {
-                    world.cloudhsm.set_default_device(Some(slow_device()));
+                    world.cloudhsm.devices().set_default(Some(slow_device()));
                     // Two for each HSM: one at work and one that waits; and many more.
                     self.call_at_once(32).await;
                 }
@@ -191,7 +194,7 @@ impl Place {
                     });
                     let slow: FaultOrder = serde_json::from_value(slow).unwrap();
                     let scope = world.scope.clone();
-                    world.cloudhsm.inject(scope, &slow).await.unwrap();
+                    world.cloudhsm.faults().inject(scope, &slow).await.unwrap();
                     self.call_at_once(1_024).await;
                 }
                 "material missing" => panic!("is brought about before the key is made"),
@@ -251,9 +254,11 @@ impl Place {
         for _ in 0..5 {
             let wrong = Secret::new("wrongPassword");
             let (cluster, role) = (&self.cluster, Role::CryptoUser);
-            let person = world
-                .cloudhsm
-                .login(&world.scope, cluster, "kmsuser", role, wrong);
+            let person =
+                world
+                    .cloudhsm
+                    .users()
+                    .login(&world.scope, cluster, "kmsuser", role, wrong);
             assert!(person.await.is_err(), "the password is known to KMS only");
         }
     }

@@ -144,7 +144,7 @@ async fn an_hsm_that_is_down_at_the_day_loses_the_material_when_it_is_back() {
         .unwrap()
         .hsms
         .clone();
-    world.cloudhsm.crash(&hsms[0].id).unwrap();
+    world.cloudhsm.controls().crash(&hsms[0].id).unwrap();
     world.days_pass(7).await;
     let told = world.events();
     let status = additional(&told[0], "backingKeysDeletionStatus").unwrap();

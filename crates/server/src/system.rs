@@ -208,7 +208,7 @@ impl System {
             bind: endpoint,
             identity: self.identity.clone(),
         };
-        self.cloudhsm.receive_hosts(gate)
+        self.cloudhsm.hosts().receive(gate)
     }
 
     /// Begins no more long work for callers, and refuses what waits. Rule WORK-05.

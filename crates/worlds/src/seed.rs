@@ -81,7 +81,7 @@ impl World {
             pacing.set_pace(pace);
             made.map_err(WorldError)?;
         }
-        system.cloudhsm.set_default_device(profile);
+        system.cloudhsm.devices().set_default(profile);
         system.cloudhsm.set_default_placement(self.hsms_on);
         if self.quota == Quotas::Aws {
             system.kms.keep_quotas();
@@ -177,7 +177,7 @@ impl Seeder<'_> {
         let taken = Addresses::Count(entry.taken);
         let take = NetworkChange::TakeAddresses(entry.id.clone(), taken);
         for change in [add, take] {
-            let changed = self.system.cloudhsm.change_network(&self.scope, change);
+            let changed = self.system.cloudhsm.networks().change(&self.scope, change);
             changed.await.map_err(told)?;
         }
         Ok(())
@@ -189,7 +189,7 @@ impl Seeder<'_> {
             let id = self.clusters.get(&entry.name);
             if let (Some(name), Some(id)) = (&entry.profile, id) {
                 let profile = world.device(Some(name))?;
-                let set = self.system.cloudhsm.set_device(&self.scope, id, profile);
+                let set = self.system.cloudhsm.devices().set(&self.scope, id, profile);
                 set.await.map_err(told)?;
             }
         }
@@ -239,6 +239,7 @@ impl Seeder<'_> {
                 .map_err(told)?;
             let password = Secret::new(password.reveal());
             cloudhsm
+                .users()
                 .activate(&self.scope, &id, password)
                 .await
                 .map_err(failed)?;
@@ -276,18 +277,24 @@ impl Seeder<'_> {
     ) -> Result<(), String> {
         let cloudhsm = &self.system.cloudhsm;
         let secret = Secret::new(admin.reveal());
-        let login = cloudhsm.login(&self.scope, cluster, ADMIN, Role::Admin, secret);
+        let login = cloudhsm
+            .users()
+            .login(&self.scope, cluster, ADMIN, Role::Admin, secret);
         let token = login.await.map_err(failed)?;
         let (role, password) = (Role::CryptoUser, Secret::new(kmsuser.reveal()));
         let set = if restored {
             cloudhsm
+                .users()
                 .change_password(&token, KMSUSER, role, password)
                 .await
         } else {
-            cloudhsm.create_user(&token, KMSUSER, role, password).await
+            cloudhsm
+                .users()
+                .create(&token, KMSUSER, role, password)
+                .await
         };
         set.map_err(failed)?;
-        cloudhsm.logout(&token).await.map_err(failed)
+        cloudhsm.users().logout(&token).await.map_err(failed)
     }
 
     async fn key_store(&self, world: &World, entry: &KeyStoreEntry) -> Result<KeyStoreId, String> {

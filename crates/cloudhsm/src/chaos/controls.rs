@@ -1,69 +1,28 @@
 //! Controls for tests and chaos: what the real service does to its users without being asked.
 
-use std::fmt;
 use std::sync::Arc;
 
 use portcullis_api::{ClusterId, HsmId, Scope};
 use portcullis_clusters::{HsmState, NetworkTrouble};
 
-use crate::CloudHsm;
-use crate::chaos::BadOrder;
+use super::FaultError;
+use crate::network::Networks;
 use crate::record::Cluster;
+use crate::service_core::{ServiceCore, warn};
 use crate::{Addresses, NetworkChange};
 
-/// Why a control did nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FaultError {
-    /// No cluster has the HSM.
-    NoSuchHsm(HsmId),
-    /// There is no such cluster.
-    NoSuchCluster(ClusterId),
-    /// It did not come back, or the change could not be stored.
-    Failed(String),
-    /// What was asked for makes no sense.
-    BadOrder(BadOrder),
-    /// No HSM is where something was to be broken.
-    Nowhere(String),
-    /// No fault is listed under this ID.
-    NoSuchFault(String),
-    /// It cannot be undone.
-    Final(String),
+/// What the real service does to its users without being asked, done on request.
+#[derive(Debug)]
+pub struct Controls {
+    core: Arc<ServiceCore>,
+    networks: Arc<Networks>,
 }
 
-impl fmt::Display for FaultError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoSuchHsm(id) => write!(
-                formatter,
-                "No cluster has an HSM {id}. Run DescribeClusters to see which there are."
-            ),
-            Self::NoSuchCluster(id) => write!(
-                formatter,
-                "There is no cluster {id}. Run DescribeClusters to see which there are."
-            ),
-            Self::Failed(why) => write!(formatter, "It could not be done: {why}."),
-            Self::BadOrder(why) => fmt::Display::fmt(why, formatter),
-            Self::Nowhere(place) => write!(
-                formatter,
-                "There is no HSM at {place}, so nothing is broken. Run `portcullis hsm list` to \
-                 see where there are some."
-            ),
-            Self::NoSuchFault(id) => write!(
-                formatter,
-                "There is no fault {id}. Run `portcullis chaos list` to see which there are."
-            ),
-            Self::Final(why) => write!(
-                formatter,
-                "This cannot be undone: {why}. Make a cluster from a backup and let the key store \
-                 use it; `portcullis chaos clear` strikes the fault off the list."
-            ),
-        }
+impl Controls {
+    pub(crate) const fn new(core: Arc<ServiceCore>, networks: Arc<Networks>) -> Self {
+        Self { core, networks }
     }
-}
 
-impl std::error::Error for FaultError {}
-
-impl CloudHsm {
     /// Takes an HSM down as a power cut does: connections, sessions and memory are lost, the disk
     /// stays. Its state in descriptions does not change: that an HSM is gone is for its clients
     /// to find out.
@@ -71,8 +30,8 @@ impl CloudHsm {
     /// # Errors
     /// When no cluster has it.
     pub fn crash(&self, hsm: &HsmId) -> Result<(), FaultError> {
-        self.owner(hsm)?;
-        self.fleet.crash(hsm);
+        self.core.owner(hsm)?;
+        self.core.fleet.crash(hsm);
         Ok(())
     }
 
@@ -83,21 +42,22 @@ impl CloudHsm {
     /// When no cluster has it, or it does not start.
     pub async fn restart(&self, hsm: &HsmId) -> Result<(), FaultError> {
         self.start_again(hsm).await?;
-        self.strike_crashes(hsm).await
+        self.core.faults.strike_crashes(hsm).await
     }
 
     pub(crate) async fn start_again(&self, hsm: &HsmId) -> Result<(), FaultError> {
-        let _one_at_a_time = self.control.lock().await;
-        let (scope, cluster) = self.owner(hsm)?;
+        let _one_at_a_time = self.core.control.lock().await;
+        let (scope, cluster) = self.core.owner(hsm)?;
         let peers: Vec<HsmId> = cluster.hsms.keys().cloned().collect();
-        self.fleet
+        self.core
+            .fleet
             .restart(hsm, &peers)
             .await
             .map_err(|error| FaultError::Failed(error.to_string()))?;
-        if let Err(error) = self.synchronise(&cluster, None).await {
-            crate::control::warn(&cluster.id, &error);
+        if let Err(error) = self.core.synchronise(&cluster, None).await {
+            warn(&cluster.id, &error);
         }
-        self.refresh(&scope, &cluster.id);
+        self.core.refresh(&scope, &cluster.id);
         Ok(())
     }
 
@@ -106,7 +66,7 @@ impl CloudHsm {
     /// # Errors
     /// When no cluster has it, or the change cannot be stored.
     pub async fn set_hsm_state(&self, hsm: &HsmId, state: HsmState) -> Result<(), FaultError> {
-        let (scope, cluster) = self.owner(hsm)?;
+        let (scope, cluster) = self.core.owner(hsm)?;
         self.amend(&scope, &cluster.id, |one| {
             if let Some(record) = one.hsms.get_mut(hsm) {
                 record.state = state;
@@ -116,7 +76,7 @@ impl CloudHsm {
     }
 
     /// Breaks or mends the network that a key store's connection needs, by a change of the VPC
-    /// model: [`CloudHsm::change_network`] has them all. What was broken before in the network of
+    /// model: [`Networks::change`] has them all. What was broken before in the network of
     /// this cluster is mended first.
     ///
     /// # Errors
@@ -127,11 +87,11 @@ impl CloudHsm {
         cluster: &ClusterId,
         trouble: Option<NetworkTrouble>,
     ) -> Result<(), FaultError> {
-        let Ok(Some(found)) = self.ledger.cluster(scope, cluster) else {
+        let Ok(Some(found)) = self.core.ledger.cluster(scope, cluster) else {
             return Err(FaultError::NoSuchCluster(cluster.clone()));
         };
         for change in breaking(&found, trouble.as_ref()) {
-            let changed = self.change_network(scope, change).await;
+            let changed = self.networks.change(scope, change).await;
             changed.map_err(|error| FaultError::Failed(error.cause.unwrap_or(error.message)))?;
         }
         Ok(())
@@ -146,17 +106,17 @@ impl CloudHsm {
         scope: &Scope,
         cluster: &ClusterId,
     ) -> Result<(), FaultError> {
-        let _one_at_a_time = self.control.lock().await;
-        let Ok(Some(found)) = self.ledger.cluster(scope, cluster) else {
+        let _one_at_a_time = self.core.control.lock().await;
+        let Ok(Some(found)) = self.core.ledger.cluster(scope, cluster) else {
             return Err(FaultError::NoSuchCluster(cluster.clone()));
         };
         for hsm in found.hsms.keys() {
-            let removed = self.fleet.remove(hsm).await;
+            let removed = self.core.fleet.remove(hsm).await;
             removed.map_err(|error| FaultError::Failed(error.to_string()))?;
         }
-        let forgotten = self.ledger.forget(scope, cluster).await;
+        let forgotten = self.core.ledger.forget(scope, cluster).await;
         forgotten.map_err(|error| FaultError::Failed(error.cause.unwrap_or(error.message)))?;
-        self.refresh(scope, cluster);
+        self.core.refresh(scope, cluster);
         Ok(())
     }
 
@@ -166,24 +126,14 @@ impl CloudHsm {
         cluster: &ClusterId,
         amend: impl Fn(&mut Cluster),
     ) -> Result<(), FaultError> {
-        let _one_at_a_time = self.control.lock().await;
-        self.ledger
+        let _one_at_a_time = self.core.control.lock().await;
+        self.core
+            .ledger
             .amend(scope, cluster, amend)
             .await
             .map_err(|error| FaultError::Failed(error.cause.unwrap_or(error.message)))?;
-        self.refresh(scope, cluster);
+        self.core.refresh(scope, cluster);
         Ok(())
-    }
-
-    /// The cluster that has an HSM.
-    pub(crate) fn owner(&self, hsm: &HsmId) -> Result<(Scope, Arc<Cluster>), FaultError> {
-        self.ledger
-            .clusters()
-            .into_iter()
-            .filter_map(|(scope, id)| Some((self.ledger.cluster(&scope, &id).ok()??, scope)))
-            .find(|(cluster, _)| cluster.hsms.contains_key(hsm))
-            .map(|(cluster, scope)| (scope, cluster))
-            .ok_or_else(|| FaultError::NoSuchHsm(hsm.clone()))
     }
 }
 

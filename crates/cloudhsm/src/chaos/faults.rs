@@ -6,20 +6,32 @@ use std::time::Duration;
 use data_encoding::HEXLOWER;
 use portcullis_admin::{Fault, FaultOrder};
 use portcullis_api::{ClusterId, HsmId, Scope};
-use portcullis_clusters::{Clusters, HsmState, KMSUSER, NetworkTrouble};
+use portcullis_clusters::{HsmState, KMSUSER, NetworkTrouble};
 use portcullis_fleet::{CryptoUser, FleetError};
 use portcullis_hsm::Secret;
 use portcullis_seam::draw;
+use tokio::time::Instant;
 
-use super::controls::FaultError;
-use crate::CloudHsm;
+use super::{Controls, FaultError};
 use crate::chaos::{
     Active, Dates, Effect, HsmEffect, HsmUndo, NetworkEffect, Place, Registry, Undo, hsms, lasts,
     read,
 };
 use crate::record::HsmRecord;
+use crate::service_core::ServiceCore;
 
-impl CloudHsm {
+/// Breaks things on purpose, keeps a list of what is broken, and undoes it.
+#[derive(Debug)]
+pub struct Faults {
+    core: Arc<ServiceCore>,
+    controls: Arc<Controls>,
+}
+
+impl Faults {
+    pub(crate) const fn new(core: Arc<ServiceCore>, controls: Arc<Controls>) -> Self {
+        Self { core, controls }
+    }
+
     /// Breaks what `order` says, and undoes it by itself when the order's time is over.
     ///
     /// Rule FT-02: what is broken is listed until it is undone.
@@ -35,21 +47,21 @@ impl CloudHsm {
         let (effect, place) = read(order, scope.clone()).map_err(FaultError::BadOrder)?;
         let undo = self.foresee(effect, &place).await?;
         let now = Dates {
-            services: self.clock.now(),
-            machine: self.clock.real_now(),
+            services: self.core.clock.now(),
+            machine: self.core.clock.real_now(),
         };
         let active = Active::begin(order, scope, now, undo).map_err(FaultError::BadOrder)?;
-        let number = self.faults.lock().fresh_number();
-        self.keep_new_fault(number, &active).await?;
+        let number = self.core.faults.registry().fresh_number();
+        self.core.faults.keep_new(number, &active).await?;
         if let Err((done, error)) = self.carry_out(&active).await {
             if let Err((_, failed)) = self.mend(&active.place, active.kept.undo.first(done)).await {
                 tracing::error!(%failed, "a fault stays half made");
             }
-            self.forget_fault(number).await?;
+            self.core.faults.forget(number).await?;
             return Err(error);
         }
-        self.faults.lock().list(number, active);
-        self.apply_faults();
+        self.core.faults.registry().list(number, active);
+        self.core.apply_faults();
         tracing::warn!(
             fault = Registry::id(number),
             kind = order.kind.name(),
@@ -58,16 +70,16 @@ impl CloudHsm {
         if let Some(duration) = lasts(order) {
             self.undo_after(number, duration);
         }
-        let views = self.clusters();
-        let report = self.faults.lock().report(number, &views);
+        let views = self.core.clusters();
+        let report = self.core.faults.registry().report(number, &views);
         report.ok_or_else(|| FaultError::NoSuchFault(Registry::id(number)))
     }
 
     /// Every fault that was injected and not undone, in the order of injection.
     #[must_use]
-    pub fn faults(&self) -> Vec<Fault> {
-        let views = self.clusters();
-        self.faults.lock().reports(&views)
+    pub fn list(&self) -> Vec<Fault> {
+        let views = self.core.clusters();
+        self.core.faults.registry().reports(&views)
     }
 
     /// Undoes a fault.
@@ -75,23 +87,23 @@ impl CloudHsm {
     /// # Errors
     /// When there is no such fault, it cannot be undone, or a part of it cannot be at present: it
     /// stays in the list with that part.
-    pub async fn undo_fault(&self, id: &str) -> Result<(), FaultError> {
+    pub async fn undo(&self, id: &str) -> Result<(), FaultError> {
         let unknown = || FaultError::NoSuchFault(id.to_owned());
         let number = Registry::number(id).ok_or_else(unknown)?;
-        self.undo(number).await
+        self.undo_number(number).await
     }
 
     /// Undoes every fault, the latest first, and strikes off what cannot be undone. Gives how many
     /// it undid and what failed.
-    pub async fn clear_faults(&self) -> (usize, Vec<FaultError>) {
+    pub async fn clear(&self) -> (usize, Vec<FaultError>) {
         let (mut undone, mut failed) = (0, Vec::new());
-        let numbers = self.faults.lock().latest_first();
+        let numbers = self.core.faults.registry().latest_first();
         for number in numbers {
-            match self.undo(number).await {
+            match self.undo_number(number).await {
                 Ok(()) => undone += 1,
                 Err(FaultError::Final(_)) => {
-                    drop(self.faults.lock().take(number));
-                    failed.extend(self.forget_fault(number).await.err());
+                    drop(self.core.faults.registry().take(number));
+                    failed.extend(self.core.faults.forget(number).await.err());
                 }
                 Err(error) => failed.push(error),
             }
@@ -99,58 +111,54 @@ impl CloudHsm {
         (undone, failed)
     }
 
-    pub(crate) async fn undo(&self, number: u64) -> Result<(), FaultError> {
-        let taken = self.faults.lock().take(number);
+    pub(crate) async fn undo_number(&self, number: u64) -> Result<(), FaultError> {
+        let taken = self.core.faults.registry().take(number);
         let Some(mut active) = taken else {
             return Err(FaultError::NoSuchFault(Registry::id(number)));
         };
-        self.apply_faults();
+        self.core.apply_faults();
         let undo = std::mem::replace(&mut active.kept.undo, Undo::Strike);
         match self.mend(&active.place, undo).await {
             Ok(()) => {
                 tracing::info!(fault = Registry::id(number), "undone");
-                self.forget_fault(number).await
+                self.core.faults.forget(number).await
             }
             Err((rest, error)) => {
                 active.kept.undo = rest;
                 // What is broken stays listed, also when that cannot be written.
-                let kept = self.keep_fault(number, &active).await;
-                self.faults.lock().list(number, active);
-                self.apply_faults();
+                let kept = self.core.faults.keep(number, &active).await;
+                self.core.faults.registry().list(number, active);
+                self.core.apply_faults();
                 kept.and(Err(error))
             }
         }
     }
 
     pub(crate) fn undo_after(self: &Arc<Self>, number: u64, duration: Duration) {
-        let cloud = Arc::downgrade(self);
+        let faults = Arc::downgrade(self);
         tokio::spawn(async move {
             tokio::time::sleep(duration).await;
-            let Some(cloud) = cloud.upgrade() else {
+            let Some(faults) = faults.upgrade() else {
                 return;
             };
-            match cloud.undo(number).await {
+            match faults.undo_number(number).await {
                 Ok(()) | Err(FaultError::NoSuchFault(_)) => {}
                 Err(error) => tracing::error!(%error, "a fault stays although its time is over"),
             }
         });
     }
 
-    /// Brings the state of links and HSMs in line with the list of faults.
-    ///
-    /// Rule FT-07: also when an HSM comes into a place that is broken.
-    pub(crate) fn apply_faults(&self) {
-        let faults = self.faults.lock();
-        let views = self.clusters();
-        if let Some(links) = self.transport.faults() {
-            links.set(faults.rules(&views));
+    /// Undoes the faults whose time went by while nothing ran, and waits for the ends of the others.
+    pub(crate) async fn resume_faults(self: &Arc<Self>) {
+        let ends = self.core.faults.registry().ends();
+        for (number, ends) in ends {
+            let left = ends.saturating_duration_since(Instant::now());
+            if left > Duration::ZERO {
+                self.undo_after(number, left);
+            } else if let Err(error) = self.undo_number(number).await {
+                tracing::error!(%error, "a fault stays although its time is over");
+            }
         }
-        self.fleet
-            .set_behaviours(faults.behaviours(&views).into_iter());
-    }
-
-    pub(crate) fn has_faults(&self) -> bool {
-        !self.faults.lock().is_empty()
     }
 
     /// What will undo a fault, while everything is as it was.
@@ -164,7 +172,7 @@ impl CloudHsm {
                 self.check_cluster(place)?;
                 Ok(Undo::MendNetwork)
             }
-            Effect::Link(..) if self.transport.faults().is_none() => {
+            Effect::Link(..) if self.core.transport.faults().is_none() => {
                 let why = "the links are not made to be broken";
                 Err(FaultError::Failed(why.into()))
             }
@@ -185,7 +193,7 @@ impl CloudHsm {
 
     fn check_cluster(&self, place: &Place) -> Result<(), FaultError> {
         match &place.cluster {
-            Some(cluster) if self.cluster(&place.scope, cluster).is_none() => {
+            Some(cluster) if self.core.cluster(&place.scope, cluster).is_none() => {
                 Err(FaultError::NoSuchCluster(cluster.clone()))
             }
             Some(_) | None => Ok(()),
@@ -194,7 +202,7 @@ impl CloudHsm {
 
     /// The HSMs at a place, of which there must be one.
     fn hsms_at(&self, place: &Place) -> Result<Vec<HsmId>, FaultError> {
-        let found = hsms(place, &self.clusters());
+        let found = hsms(place, &self.core.clusters());
         if found.is_empty() {
             return Err(FaultError::Nowhere(place.to_string()));
         }
@@ -207,7 +215,10 @@ impl CloudHsm {
             HsmEffect::Crash => HsmUndo::Restart,
             HsmEffect::Degrade => HsmUndo::ShowActive,
             HsmEffect::CorruptDisk => {
-                let reached = self.fleet.within_reach(hsm, "its disk cannot be damaged");
+                let reached = self
+                    .core
+                    .fleet
+                    .within_reach(hsm, "its disk cannot be damaged");
                 reached.map_err(failed)?;
                 HsmUndo::RepairDisk
             }
@@ -223,7 +234,7 @@ impl CloudHsm {
         let place = &active.place;
         match (active.effect, &place.cluster, &active.kept.undo) {
             (Effect::DeleteCluster, Some(cluster), _) => {
-                let destroyed = self.destroy_cluster(&place.scope, cluster).await;
+                let destroyed = self.controls.destroy_cluster(&place.scope, cluster).await;
                 destroyed.map_err(|error| (0, error))
             }
             (Effect::Network(effect), Some(cluster), _) => {
@@ -242,17 +253,17 @@ impl CloudHsm {
     }
 
     fn kmsuser_of(&self, hsm: &HsmId) -> Result<CryptoUser, FaultError> {
-        self.fleet.crypto_user(hsm, KMSUSER).map_err(failed)
+        self.core.fleet.crypto_user(hsm, KMSUSER).map_err(failed)
     }
 
     /// What a fault does to one HSM at once.
     async fn break_hsm(&self, hsm: &HsmId, effect: HsmEffect) -> Result<(), FaultError> {
         match effect {
-            HsmEffect::Crash => self.crash(hsm),
-            HsmEffect::Degrade => self.set_hsm_state(hsm, HsmState::Degraded).await,
+            HsmEffect::Crash => self.controls.crash(hsm),
+            HsmEffect::Degrade => self.controls.set_hsm_state(hsm, HsmState::Degraded).await,
             HsmEffect::CorruptDisk => {
-                let _one_at_a_time = self.control.lock().await;
-                self.fleet.corrupt(hsm).await.map_err(failed)
+                let _one_at_a_time = self.core.control.lock().await;
+                self.core.fleet.corrupt(hsm).await.map_err(failed)
             }
             HsmEffect::LockKmsuser => self.kmsuser_of(hsm)?.lock_out().await.map_err(failed),
             HsmEffect::ChangeKmsuserPassword => {
@@ -265,7 +276,7 @@ impl CloudHsm {
     }
 
     fn random_password(&self) -> Secret {
-        let bits: [u8; 16] = draw(&*self.entropy);
+        let bits: [u8; 16] = draw(&*self.core.entropy);
         Secret::new(HEXLOWER.encode(&bits))
     }
 
@@ -275,7 +286,7 @@ impl CloudHsm {
         cluster: &ClusterId,
         effect: NetworkEffect,
     ) -> Result<(), FaultError> {
-        let view = self.cluster(scope, cluster);
+        let view = self.core.cluster(scope, cluster);
         let subnet = view.and_then(|view| view.subnets.values().next().cloned());
         let subnet = subnet.ok_or_else(|| FaultError::NoSuchCluster(cluster.clone()))?;
         let trouble = match effect {
@@ -283,7 +294,8 @@ impl CloudHsm {
             NetworkEffect::FillSubnet => NetworkTrouble::NoFreeAddress(subnet),
             NetworkEffect::CloseSecurityGroup => NetworkTrouble::SecurityGroupChanged,
         };
-        self.set_network_trouble(scope, cluster, Some(trouble))
+        self.controls
+            .set_network_trouble(scope, cluster, Some(trouble))
             .await
     }
 
@@ -299,7 +311,11 @@ impl CloudHsm {
                 let Some(cluster) = &place.cluster else {
                     return Ok(());
                 };
-                match self.set_network_trouble(&place.scope, cluster, None).await {
+                match self
+                    .controls
+                    .set_network_trouble(&place.scope, cluster, None)
+                    .await
+                {
                     Ok(()) | Err(FaultError::NoSuchCluster(_)) => Ok(()),
                     Err(error) => Err((Undo::MendNetwork, error)),
                 }
@@ -322,20 +338,20 @@ impl CloudHsm {
     }
 
     async fn mend_hsm(&self, hsm: &HsmId, undo: &HsmUndo) -> Result<(), FaultError> {
-        let (_, cluster) = self.owner(hsm)?;
+        let (_, cluster) = self.core.owner(hsm)?;
         let forsaken = cluster.hsms.get(hsm).is_some_and(HsmRecord::is_forsaken);
         match undo {
             // Rule HOST-13: it stays DEGRADED.
             HsmUndo::ShowActive if forsaken => Ok(()),
-            HsmUndo::Restart if self.fleet.is_up(hsm) => Ok(()),
-            HsmUndo::Restart => self.start_again(hsm).await,
-            HsmUndo::ShowActive => self.set_hsm_state(hsm, HsmState::Active).await,
+            HsmUndo::Restart if self.core.fleet.is_up(hsm) => Ok(()),
+            HsmUndo::Restart => self.controls.start_again(hsm).await,
+            HsmUndo::ShowActive => self.controls.set_hsm_state(hsm, HsmState::Active).await,
             HsmUndo::RepairDisk => {
                 {
-                    let _one_at_a_time = self.control.lock().await;
-                    self.fleet.repair(hsm).await.map_err(failed)?;
+                    let _one_at_a_time = self.core.control.lock().await;
+                    self.core.fleet.repair(hsm).await.map_err(failed)?;
                 }
-                self.start_again(hsm).await
+                self.controls.start_again(hsm).await
             }
             HsmUndo::RestoreUser(tampered) => {
                 let kmsuser = self.kmsuser_of(hsm)?;

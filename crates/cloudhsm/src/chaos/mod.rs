@@ -7,15 +7,19 @@
 
 mod controls;
 mod effect;
+mod error;
 mod faults;
 mod kept;
 mod list;
 mod order;
 mod registry;
 
-pub use controls::FaultError;
+pub use controls::Controls;
 pub(crate) use effect::{Effect, HsmEffect, NetworkEffect};
+pub use error::FaultError;
+pub use faults::Faults;
 pub(crate) use kept::{Active, Dates, HsmUndo, Kept, Undo};
+pub(crate) use list::FaultList;
 pub use order::BadOrder;
 pub(crate) use order::{Place, lasts, read};
 pub(crate) use registry::{Registry, hsms};

@@ -1,5 +1,7 @@
 //! Taking backups, restoring them and letting old ones go.
 
+use std::sync::Arc;
+
 use portcullis_api::{BackupId, Exception, HsmId, Scope};
 use portcullis_clusters::HsmState;
 use portcullis_fleet::Capture;
@@ -7,14 +9,24 @@ use portcullis_hsm::Image;
 use portcullis_seam::draw;
 use portcullis_seam::plant::{Bug, planted};
 
-use super::progress::failed;
 use super::state_change::StateChange;
+use super::step::awaits_backup;
 use super::turns::Subject;
-use crate::CloudHsm;
 use crate::decide::{Change, backup_is_due, changes_due};
-use crate::record::{Backup, BackupState, Cluster, internal, layout};
+use crate::record::{Backup, BackupState, Cluster, State, internal, layout};
+use crate::service_core::{ServiceCore, failed};
 
-impl CloudHsm {
+/// Takes backups, restores them and lets old ones go.
+#[derive(Debug)]
+pub(crate) struct Backups {
+    core: Arc<ServiceCore>,
+}
+
+impl Backups {
+    pub(crate) const fn new(core: Arc<ServiceCore>) -> Self {
+        Self { core }
+    }
+
     /// Takes a backup from one HSM of an initialised cluster, and gives what it holds. One that has
     /// been begun is brought up to date and is READY with this.
     pub(crate) async fn take_backup(
@@ -40,6 +52,7 @@ impl CloudHsm {
         hsm: &HsmId,
     ) -> Result<Option<Backup>, Exception> {
         if self
+            .core
             .ledger
             .state(scope)?
             .begun_backup(&cluster.id)
@@ -65,9 +78,9 @@ impl CloudHsm {
         let Some((certificate, trust_anchor)) = cluster.issued() else {
             return Err(internal("The cluster has no certificate to back up."));
         };
-        self.synchronise(cluster, Some(hsm)).await?;
-        let capture = self.fleet.capture(hsm).await.map_err(failed)?;
-        let before = self.ledger.state(scope)?;
+        self.core.synchronise(cluster, Some(hsm)).await?;
+        let capture = self.core.fleet.capture(hsm).await.map_err(failed)?;
+        let before = self.core.ledger.state(scope)?;
         let begun = before.begun_backup(&cluster.id);
         let (id, created) = if let Some(begun) = begun {
             (begun.id.clone(), begun.created)
@@ -75,8 +88,8 @@ impl CloudHsm {
             let newest = before.newest_backup(&cluster.id);
             let after_it = newest.map_or(0, |newest| newest.created + 1);
             // Scripts choose by date: two backups must not share one.
-            let created = self.clock.now().millis().max(after_it);
-            (BackupId::from_random(draw(&*self.entropy)), created)
+            let created = self.core.clock.now().millis().max(after_it);
+            (BackupId::from_random(draw(&*self.core.entropy)), created)
         };
         let backup = Backup {
             cluster: cluster.id.clone(),
@@ -98,8 +111,11 @@ impl CloudHsm {
         };
         let name = layout::image(scope, &backup.id);
         let image = capture.image.to_bytes();
-        let sealed = self.device_key.seal(&name, &image, &*self.entropy);
-        self.ledger.add_backup(scope, &backup, &sealed).await?;
+        let sealed = self
+            .core
+            .device_key
+            .seal(&name, &image, &*self.core.entropy);
+        self.core.ledger.add_backup(scope, &backup, &sealed).await?;
         Ok((backup, capture))
     }
 
@@ -113,12 +129,12 @@ impl CloudHsm {
         cluster: &Cluster,
     ) -> Result<Capture, Exception> {
         let mut present = cluster.hsms_in(HsmState::Active);
-        if let Some(hsm) = present.find(|hsm| self.fleet.is_up(hsm)) {
+        if let Some(hsm) = present.find(|hsm| self.core.fleet.is_up(hsm)) {
             // Rule BK-07: an HSM is added.
             let (_, capture) = self.take_backup(scope, cluster, hsm).await?;
             return Ok(capture);
         }
-        let state = self.ledger.state(scope)?;
+        let state = self.core.ledger.state(scope)?;
         if planted(Bug::OldestBackupRestored)
             && let Some(oldest) = state.backups.values().min_by_key(|one| one.created)
         {
@@ -141,8 +157,8 @@ impl CloudHsm {
     pub(crate) async fn end_backup(&self, scope: &Scope, backup: Backup) -> Result<(), Exception> {
         let is_copy = backup.source.is_some();
         if !is_copy
-            && let Some(cluster) = self.ledger.cluster(scope, &backup.cluster)?
-            && self.awaits_backup(&cluster)
+            && let Some(cluster) = self.core.ledger.cluster(scope, &backup.cluster)?
+            && awaits_backup(&self.core.fleet, &cluster)
         {
             return Ok(());
         }
@@ -152,7 +168,7 @@ impl CloudHsm {
             StateChange::CreateBackup
         };
         let subject = Subject::Backup(backup.id.clone());
-        if !self.turns.may_take(scope, subject, "end", change) {
+        if !self.core.turns.may_take(scope, subject, "end", change) {
             return Ok(());
         }
         if is_copy {
@@ -160,14 +176,14 @@ impl CloudHsm {
         }
         let state = BackupState::Ready;
         let ready = Backup { state, ..backup };
-        self.ledger.put_backup(scope, &ready).await
+        self.core.ledger.put_backup(scope, &ready).await
     }
 
     /// Ends the passing state of a backup whose turn has come.
     pub(crate) async fn settle_backup(&self, scope: &Scope, id: &BackupId) {
-        let _one_at_a_time = self.control.lock().await;
+        let _one_at_a_time = self.core.control.lock().await;
         let ended = async {
-            let state = self.ledger.state(scope)?;
+            let state = self.core.ledger.state(scope)?;
             let begun = state.backups.get(id).filter(|one| one.is_begun());
             match begun {
                 Some(backup) => self.end_backup(scope, Backup::clone(backup)).await,
@@ -194,26 +210,28 @@ impl CloudHsm {
             Ok(image) => image,
             Err(error) => {
                 tracing::warn!(backup = %copy.id, cause = error.cause, "the copy failed");
-                let since = self.clock.now().millis();
+                let since = self.core.clock.now().millis();
                 let state = BackupState::Deleted { since };
                 let failed = Backup { state, ..copy };
-                return self.ledger.put_backup(scope, &failed).await;
+                return self.core.ledger.put_backup(scope, &failed).await;
             }
         };
         let name = layout::image(scope, &copy.id);
         let sealed = self
+            .core
             .device_key
-            .seal(&name, &image.to_bytes(), &*self.entropy);
+            .seal(&name, &image.to_bytes(), &*self.core.entropy);
         let state = BackupState::Ready;
         let done = Backup { state, ..copy };
-        self.ledger.add_backup(scope, &done, &sealed).await
+        self.core.ledger.add_backup(scope, &done, &sealed).await
     }
 
     fn open_image(&self, scope: &Scope, id: &BackupId) -> Result<Image, Exception> {
         let unreadable = || internal("The backup cannot be read. The log of Portcullis says why.");
         let name = layout::image(scope, id);
-        let sealed = self.ledger.image(scope, id);
+        let sealed = self.core.ledger.image(scope, id);
         let image = self
+            .core
             .device_key
             .open(&name, &sealed)
             .map_err(|error| unreadable().because(format!("{name}: {error}")))?;
@@ -222,17 +240,17 @@ impl CloudHsm {
 
     /// Takes the backups that are due, finishes copies and lets the expired ones go.
     pub(crate) async fn reconcile_backups(&self, scope: &Scope) -> Result<(), Exception> {
-        let now = self.clock.now().millis();
-        let state = self.ledger.state(scope)?;
+        let now = self.core.clock.now().millis();
+        let state = self.core.ledger.state(scope)?;
         let begun = state.backups.values().filter(|one| one.is_begun());
         let mut begun: Vec<Backup> = begun.map(|one| Backup::clone(one)).collect();
         for cluster in state.clusters.values().filter(|one| one.in_service()) {
             let mut active = cluster.hsms_in(HsmState::Active);
-            let up = active.find(|hsm| self.fleet.is_up(hsm));
+            let up = active.find(|hsm| self.core.fleet.is_up(hsm));
             if let Some(hsm) = up
                 && backup_is_due(&state, &cluster.id, now)
             {
-                if self.turns.takes_time(StateChange::CreateBackup) {
+                if self.core.turns.takes_time(StateChange::CreateBackup) {
                     begun.extend(self.begin_backup(scope, cluster, hsm).await?);
                 } else {
                     self.take_backup(scope, cluster, hsm).await?;
@@ -245,11 +263,26 @@ impl CloudHsm {
         for change in changes_due(&state, now) {
             tracing::info!(?change, "the calendar changes a backup");
             match change {
-                Change::Purge(backup) => self.ledger.put_backup(scope, &backup).await?,
-                Change::Delete(backup) => self.ledger.remove_image(scope, &backup).await?,
-                Change::Forget(backup) => self.ledger.remove_backup(scope, &backup).await?,
+                Change::Purge(backup) => self.core.ledger.put_backup(scope, &backup).await?,
+                Change::Delete(backup) => self.core.ledger.remove_image(scope, &backup).await?,
+                Change::Forget(backup) => self.core.ledger.remove_backup(scope, &backup).await?,
             }
         }
         Ok(())
+    }
+
+    /// Decides on a backup and commits what comes of it.
+    pub(crate) async fn change_backup(
+        &self,
+        scope: &Scope,
+        decide: impl Fn(&State) -> Result<Backup, Exception>,
+    ) -> Result<Backup, Exception> {
+        let _one_at_a_time = self.core.control.lock().await;
+        let decided = self
+            .core
+            .ledger
+            .decide(scope, |state| Ok((decide(state)?, ())))
+            .await?;
+        Ok(decided.0)
     }
 }

@@ -4,11 +4,15 @@
 mod backups;
 mod devices;
 mod progress;
+mod provisioning;
 mod reconcile;
 mod state_change;
+mod step;
 mod turns;
 mod unfinished;
 
-pub(crate) use reconcile::{start, warn};
+pub(crate) use backups::Backups;
+pub use devices::Devices;
+pub(crate) use provisioning::Provisioning;
+pub(crate) use reconcile::Reconciler;
 pub(crate) use turns::{Subject, Turns};
-pub(crate) use unfinished::Unfinished;

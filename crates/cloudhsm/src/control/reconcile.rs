@@ -3,79 +3,78 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use portcullis_api::{ClusterId, Exception, HsmId, Scope};
 use portcullis_clusters::HsmState;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::turns::Turns;
+use super::backups::Backups;
+use super::provisioning::Provisioning;
+use super::turns::{Subject, Turns};
 use super::unfinished::Unfinished;
-use crate::CloudHsm;
-use crate::record::Cluster;
+use crate::hosts::HostLines;
+use crate::record::{Cluster, State};
+use crate::service_core::{ServiceCore, warn};
 
 /// How often HSMs are brought in step. Our choice: the documentation says "periodically".
-const TEND_EVERY: Duration = Duration::from_secs(10);
+const RECONCILE_EVERY: Duration = Duration::from_secs(10);
 
 /// Rule TIME-04: what has a date is looked for every hour of the services' clock, if that passes
 /// sooner.
-const TEND_EVERY_SIMULATED: Duration = Duration::from_secs(60 * 60);
+const RECONCILE_EVERY_SIMULATED: Duration = Duration::from_secs(60 * 60);
 
-/// Tends `cloud` until it is dropped.
-pub(crate) fn start(cloud: &Arc<CloudHsm>) -> AbortHandle {
-    let (turns, unfinished) = (Arc::clone(&cloud.turns), Arc::clone(&cloud.unfinished));
-    tokio::spawn(tend(Arc::downgrade(cloud), turns, unfinished)).abort_handle()
+/// Brings clusters, their HSMs and their backups to what the records say.
+pub(crate) struct Reconciler {
+    pub(super) core: Arc<ServiceCore>,
+    pub(super) backups: Arc<Backups>,
+    pub(super) provisioning: Arc<Provisioning>,
+    pub(super) lines: Arc<HostLines>,
+    unfinished: Arc<Unfinished>,
+    running: Mutex<Option<AbortHandle>>,
 }
 
-async fn tend(cloud: Weak<CloudHsm>, turns: Arc<Turns>, unfinished: Arc<Unfinished>) {
-    loop {
-        let rest = turns.pause(TEND_EVERY, TEND_EVERY_SIMULATED);
-        tokio::pin!(rest);
-        loop {
-            tokio::select! {
-                biased;
-                () = &mut rest => break,
-                due = turns.next() => {
-                    let Some(cloud) = cloud.upgrade() else {
-                        return;
-                    };
-                    for (scope, subject) in &due {
-                        cloud.take_turn(scope, subject).await;
-                        turns.drop_if_due(scope, subject);
-                    }
-                }
-                (scope, cluster) = unfinished.next() => {
-                    let Some(cloud) = cloud.upgrade() else {
-                        return;
-                    };
-                    cloud.settle(&scope, &cluster).await;
-                }
-            }
+impl Reconciler {
+    pub(crate) fn new(
+        core: Arc<ServiceCore>,
+        backups: Arc<Backups>,
+        provisioning: Arc<Provisioning>,
+        lines: Arc<HostLines>,
+    ) -> Self {
+        Self {
+            core,
+            backups,
+            provisioning,
+            lines,
+            unfinished: Arc::default(),
+            running: Mutex::default(),
         }
-        let Some(cloud) = cloud.upgrade() else {
-            return;
-        };
-        cloud.reconcile_once().await;
     }
-}
 
-impl CloudHsm {
+    /// Reconciles by itself until it is dropped.
+    pub(crate) fn start(self: &Arc<Self>) {
+        let (turns, unfinished) = (Arc::clone(&self.core.turns), Arc::clone(&self.unfinished));
+        let task = reconcile_forever(Arc::downgrade(self), turns, unfinished);
+        *self.running.lock() = Some(tokio::spawn(task).abort_handle());
+    }
+
     /// One round over every cluster: what is due by now is done. What fails is logged and tried
     /// again in the next round.
-    pub async fn reconcile_once(&self) {
-        let _one_at_a_time = self.control.lock().await;
-        let clusters = self.ledger.clusters();
+    pub(crate) async fn reconcile_once(&self) {
+        let _one_at_a_time = self.core.control.lock().await;
+        let clusters = self.core.ledger.clusters();
         for (scope, id) in &clusters {
             if let Err(error) = self.reconcile_cluster(scope, id).await {
                 warn(id, &error);
             }
         }
         // A backup outlives its cluster, and a copy lies where no cluster may be.
-        let mut scopes = self.ledger.scopes_with_backups();
+        let mut scopes = self.core.ledger.scopes_with_backups();
         scopes.extend(clusters.into_iter().map(|(scope, _)| scope));
         scopes.sort();
         scopes.dedup();
         for scope in scopes {
-            if let Err(error) = self.reconcile_backups(&scope).await {
+            if let Err(error) = self.backups.reconcile_backups(&scope).await {
                 tracing::warn!(cause = error.cause, "backups wait for the next round");
             }
         }
@@ -93,12 +92,12 @@ impl CloudHsm {
         if !self.finish(scope, id).await {
             return Ok(());
         }
-        if let Some(cluster) = self.ledger.cluster(scope, id)? {
+        if let Some(cluster) = self.core.ledger.cluster(scope, id)? {
             for hsm in cluster.hsms.keys() {
-                self.fleet.silence_if_down(hsm);
+                self.core.fleet.silence_if_down(hsm);
             }
             self.revive(&cluster).await;
-            self.synchronise(&cluster, None).await?;
+            self.core.synchronise(&cluster, None).await?;
         }
         Ok(())
     }
@@ -106,10 +105,53 @@ impl CloudHsm {
     /// Rule ST-25: HSMs that went down for want of room start again by themselves.
     async fn revive(&self, cluster: &Cluster) {
         let hsms: Vec<HsmId> = cluster.hsms_in(HsmState::Active).cloned().collect();
-        for hsm in hsms.iter().filter(|hsm| self.fleet.can_be_revived(hsm)) {
-            if let Err(error) = self.fleet.restart(hsm, &hsms).await {
+        for hsm in hsms
+            .iter()
+            .filter(|hsm| self.core.fleet.can_be_revived(hsm))
+        {
+            if let Err(error) = self.core.fleet.restart(hsm, &hsms).await {
                 tracing::warn!(%error, "an HSM stays down until the next round");
             }
+        }
+    }
+
+    /// Decides, commits, and carries the cluster on to its next lasting state.
+    ///
+    /// The answer shows the cluster as it was committed, in its passing state. When carrying on
+    /// fails, the change stays accepted, and the service tries again by itself.
+    pub(crate) async fn change<T>(
+        &self,
+        scope: &Scope,
+        id: &ClusterId,
+        decide: impl Fn(&State) -> Result<(Cluster, T), Exception>,
+    ) -> Result<(Cluster, T), Exception> {
+        let _one_at_a_time = self.core.control.lock().await;
+        // Whoever began something here may have stopped waiting for its end.
+        self.finish(scope, id).await;
+        let decided = self.core.ledger.decide(scope, decide).await?;
+        self.core.refresh(scope, id);
+        self.finish(scope, id).await;
+        Ok(decided)
+    }
+
+    /// Carries a cluster on after something happened on its HSMs that concerns it.
+    pub(crate) async fn settle(&self, scope: &Scope, id: &ClusterId) {
+        let _one_at_a_time = self.core.control.lock().await;
+        self.finish(scope, id).await;
+    }
+
+    /// Ends a passing state whose turn has come.
+    pub(crate) async fn take_turn(&self, scope: &Scope, subject: &Subject) {
+        match subject {
+            Subject::Cluster(cluster) => self.settle(scope, cluster).await,
+            Subject::Backup(backup) => self.backups.settle_backup(scope, backup).await,
+        }
+    }
+
+    /// Rule TIME-06: what was described often enough is over before it is described again.
+    pub(crate) async fn end_what_was_described(&self, scope: &Scope) {
+        for subject in self.core.turns.described_enough(scope) {
+            self.take_turn(scope, &subject).await;
         }
     }
 
@@ -134,7 +176,46 @@ impl CloudHsm {
     }
 }
 
-pub(crate) fn warn(cluster: &ClusterId, error: &Exception) {
-    let cause = error.cause.as_deref().unwrap_or("unknown");
-    tracing::warn!(%cluster, cause, "a change of the cluster waits and is tried again");
+impl Drop for Reconciler {
+    fn drop(&mut self) {
+        if let Some(task) = self.running.lock().take() {
+            task.abort();
+        }
+    }
+}
+
+async fn reconcile_forever(
+    reconciler: Weak<Reconciler>,
+    turns: Arc<Turns>,
+    unfinished: Arc<Unfinished>,
+) {
+    loop {
+        let rest = turns.pause(RECONCILE_EVERY, RECONCILE_EVERY_SIMULATED);
+        tokio::pin!(rest);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut rest => break,
+                due = turns.next() => {
+                    let Some(reconciler) = reconciler.upgrade() else {
+                        return;
+                    };
+                    for (scope, subject) in &due {
+                        reconciler.take_turn(scope, subject).await;
+                        turns.drop_if_due(scope, subject);
+                    }
+                }
+                (scope, cluster) = unfinished.next() => {
+                    let Some(reconciler) = reconciler.upgrade() else {
+                        return;
+                    };
+                    reconciler.settle(&scope, &cluster).await;
+                }
+            }
+        }
+        let Some(reconciler) = reconciler.upgrade() else {
+            return;
+        };
+        reconciler.reconcile_once().await;
+    }
 }

@@ -1,6 +1,5 @@
 //! The control plane's side: hosts call, are let in or sent away, and are brought in line.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
@@ -17,16 +16,19 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::admit::admit;
-use super::placement::DefaultPlacement;
+use super::lines::{HostLines, Placed};
 use super::record;
-use super::revoke::REVOKED;
-use crate::CloudHsm;
+use crate::control::Reconciler;
+use crate::service_core::ServiceCore;
 
 /// How long a caller may take to say who it is.
 const JOIN_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long a caller that was sent away may take to read why.
 const GOODBYE: Duration = Duration::from_secs(1);
+
+/// What a revoked host hears when its connection ends.
+pub(super) const REVOKED: &str = "the host was revoked";
 
 /// Callers at once, let in or not. Far more than the 28 HSMs of a cluster.
 const CALLERS_MAX: usize = 256;
@@ -40,13 +42,13 @@ pub struct HostGate {
     pub identity: ClientIdentity,
 }
 
-/// The hosts of a control plane.
-#[derive(Default)]
-pub(crate) struct Hosts {
+/// Other processes that run HSMs: invited, let in and revoked here.
+pub struct Hosts {
+    pub(super) core: Arc<ServiceCore>,
+    pub(super) reconciler: Arc<Reconciler>,
+    pub(super) lines: Arc<HostLines>,
     gate: Mutex<Option<(HostGate, Handle)>>,
     open: Mutex<Option<Open>>,
-    lines: Mutex<BTreeMap<u64, Arc<Line>>>,
-    pub(super) placement: DefaultPlacement,
 }
 
 struct Open {
@@ -61,30 +63,24 @@ impl Drop for Open {
 }
 
 impl Hosts {
+    pub(crate) fn new(
+        core: Arc<ServiceCore>,
+        reconciler: Arc<Reconciler>,
+        lines: Arc<HostLines>,
+    ) -> Self {
+        Self {
+            core,
+            reconciler,
+            lines,
+            gate: Mutex::default(),
+            open: Mutex::default(),
+        }
+    }
+
     pub(super) fn gate(&self) -> Option<HostGate> {
         self.gate.lock().as_ref().map(|(gate, _)| gate.clone())
     }
 
-    pub(super) fn line(&self, number: u64) -> Option<Arc<Line>> {
-        self.lines.lock().get(&number).cloned()
-    }
-}
-
-impl fmt::Debug for Hosts {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Hosts({})", self.lines.lock().len())
-    }
-}
-
-/// An HSM that a cluster's record places on a host.
-struct Placed {
-    scope: Scope,
-    cluster: ClusterId,
-    hsm: HsmId,
-    state: HsmState,
-}
-
-impl CloudHsm {
     /// Takes hosts from here on, on the runtime that this is called in. Nothing listens before one was
     /// invited.
     ///
@@ -93,9 +89,9 @@ impl CloudHsm {
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub fn receive_hosts(self: &Arc<Self>, gate: HostGate) -> Result<(), String> {
-        *self.hosts.gate.lock() = Some((gate, Handle::current()));
-        if !record::all(&self.ledger.store).is_empty() {
+    pub fn receive(self: &Arc<Self>, gate: HostGate) -> Result<(), String> {
+        *self.gate.lock() = Some((gate, Handle::current()));
+        if !record::all(&self.core.ledger.store).is_empty() {
             self.open_gate()?;
         }
         Ok(())
@@ -103,11 +99,11 @@ impl CloudHsm {
 
     /// Listens for hosts, and says where.
     pub(super) fn open_gate(self: &Arc<Self>) -> Result<SocketAddr, String> {
-        let mut open = self.hosts.open.lock();
+        let mut open = self.open.lock();
         if let Some(open) = &*open {
             return Ok(open.address);
         }
-        let gate = self.hosts.gate.lock();
+        let gate = self.gate.lock();
         let Some((gate, runtime)) = &*gate else {
             return Err("This control plane takes no hosts.".to_owned());
         };
@@ -126,48 +122,12 @@ impl CloudHsm {
         Ok(address)
     }
 
-    /// The line to a host, made when it is first needed.
-    pub(crate) fn line_to(&self, number: u64, zone: &str) -> Arc<Line> {
-        let mut lines = self.hosts.lines.lock();
-        let clock = Arc::clone(&self.clock);
-        let line = lines
-            .entry(number)
-            .or_insert_with(|| Arc::new(Line::new(number, zone.to_owned(), clock)));
-        Arc::clone(line)
-    }
-
-    /// A connected host of this zone that has no HSM: the one with the lowest number.
-    ///
-    /// Rule HOST-05: an HSM that is made on a host is made on this one.
-    pub(super) fn idle_host(&self, zone: &str) -> Option<u64> {
-        let ready: Vec<u64> = {
-            let lines = self.hosts.lines.lock();
-            let ready = lines
-                .values()
-                .filter(|line| line.zone() == zone && line.is_ready());
-            ready.map(|line| line.number()).collect()
-        };
-        if ready.is_empty() {
-            return None;
-        }
-        let placements = self.placements();
-        ready
-            .into_iter()
-            .find(|number| placements.iter().all(|(other, _)| other != number))
-    }
-
-    /// Whether a host is connected.
-    pub(crate) fn is_host_there(&self, number: u64) -> bool {
-        let line = self.hosts.line(number);
-        line.is_some_and(|line| line.is_connected())
-    }
-
     /// Decides on a caller and remembers it.
     async fn let_in(&self, join: &Join, certificate: &[u8]) -> Admission {
         loop {
-            let found = record::read(&self.ledger.store, join.number);
+            let found = record::read(&self.core.ledger.store, join.number);
             let (present, revision) = found.unzip();
-            let now = Arc::clone(&self.clock).now().millis();
+            let now = Arc::clone(&self.core.clock).now().millis();
             let changed = match admit(present.as_ref(), join, certificate, now) {
                 Ok(changed) => changed,
                 Err(why) => return Admission::Refused(why.told(join.number)),
@@ -176,7 +136,7 @@ impl CloudHsm {
             let Some(changed) = changed else {
                 return Admission::Admitted { zone };
             };
-            match record::write(&self.ledger.store, &changed, revision).await {
+            match record::write(&self.core.ledger.store, &changed, revision).await {
                 Ok(true) => return Admission::Admitted { zone },
                 // Another caller with the same token was faster.
                 Ok(false) => {}
@@ -190,8 +150,9 @@ impl CloudHsm {
     ///
     /// Rule HOST-06: a host that comes back serves again, after it has caught up.
     async fn bring_in_line(&self, line: &Arc<Line>, held: &[HsmId]) {
-        let _one_at_a_time = self.control.lock().await;
+        let _one_at_a_time = self.core.control.lock().await;
         let own: Vec<Placed> = self
+            .lines
             .placements()
             .into_iter()
             .filter(|(number, _)| *number == line.number())
@@ -203,17 +164,19 @@ impl CloudHsm {
             }
         }
         for placed in own {
-            self.fleet.place(&placed.hsm, Arc::clone(line));
+            self.core.fleet.place(&placed.hsm, Arc::clone(line));
             if placed.state != HsmState::CreateInProgress {
                 self.resume(&placed).await;
             }
-            self.carry_on_with(&placed.scope, &placed.cluster).await;
+            self.reconciler
+                .carry_on_with(&placed.scope, &placed.cluster)
+                .await;
         }
     }
 
     /// Rule HOST-09: what a host has of an HSM that was deleted, or made elsewhere, is wiped.
     async fn wipe(&self, line: &Arc<Line>, hsm: &HsmId) {
-        if let Err(error) = self.fleet.wipe(hsm, Arc::clone(line)).await {
+        if let Err(error) = self.core.fleet.wipe(hsm, Arc::clone(line)).await {
             tracing::warn!(%error, "not wiped on its host");
         }
     }
@@ -225,56 +188,31 @@ impl CloudHsm {
             hsm,
             ..
         } = placed;
-        self.fleet.look(hsm).await;
-        if !self.fleet.is_up(hsm) && !self.is_kept_down(hsm) {
+        self.core.fleet.look(hsm).await;
+        if !self.core.fleet.is_up(hsm) && !self.core.faults.keeps_down(hsm) {
             let peers = self.peers_of(scope, cluster);
-            if let Err(error) = self.fleet.start(hsm, &peers).await {
+            if let Err(error) = self.core.fleet.start(hsm, &peers).await {
                 tracing::error!(%error, "an HSM stays down");
             }
         }
-        self.fleet.fit_placed(hsm).await;
+        self.core.fleet.fit_placed(hsm).await;
     }
 
-    /// Which HSM is on which host, as the records have it.
-    fn placements(&self) -> Vec<(u64, Placed)> {
-        let mut placements = Vec::new();
-        for (scope, cluster) in self.ledger.clusters() {
-            let Ok(Some(record)) = self.ledger.cluster(&scope, &cluster) else {
-                continue;
-            };
-            for (hsm, found) in &record.hsms {
-                if let Some(number) = found.host {
-                    let placed = Placed {
-                        scope: scope.clone(),
-                        cluster: cluster.clone(),
-                        hsm: hsm.clone(),
-                        state: found.state,
-                    };
-                    placements.push((number, placed));
-                }
-            }
-        }
-        placements
+    /// The HSMs of a cluster, for one of them to catch up with.
+    fn peers_of(&self, scope: &Scope, id: &ClusterId) -> Vec<HsmId> {
+        let found = self.core.ledger.cluster(scope, id).ok().flatten();
+        found.map_or_else(Vec::new, |cluster| cluster.hsms.keys().cloned().collect())
     }
+}
 
-    /// The HSM that a host has, and where.
-    pub(super) fn hsm_of_host(&self, number: u64) -> Option<(Scope, ClusterId, HsmId)> {
-        let mut placements = self.placements().into_iter();
-        let (_, placed) = placements.find(|(host, _)| *host == number)?;
-        Some((placed.scope, placed.cluster, placed.hsm))
-    }
-
-    /// The HSM of each host that has one.
-    pub(super) fn hsms_by_host(&self) -> BTreeMap<u64, (HsmId, ClusterId)> {
-        let placements = self.placements().into_iter();
-        placements
-            .map(|(number, placed)| (number, (placed.hsm, placed.cluster)))
-            .collect()
+impl fmt::Debug for Hosts {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Hosts({:?})", self.lines)
     }
 }
 
 /// Receives callers until the control plane is gone.
-async fn receive(listener: ControlListener, cloud: Weak<CloudHsm>) {
+async fn receive(listener: ControlListener, hosts: Weak<Hosts>) {
     let mut callers = JoinSet::new();
     while let Some(caller) = listener.accept().await {
         while callers.try_join_next().is_some() {}
@@ -282,11 +220,11 @@ async fn receive(listener: ControlListener, cloud: Weak<CloudHsm>) {
             caller.refuse();
             continue;
         }
-        callers.spawn(serve_caller(caller, Weak::clone(&cloud)));
+        callers.spawn(serve_caller(caller, Weak::clone(&hosts)));
     }
 }
 
-async fn serve_caller(caller: ControlCaller, cloud: Weak<CloudHsm>) {
+async fn serve_caller(caller: ControlCaller, hosts: Weak<Hosts>) {
     let connection = match caller.connect().await {
         Ok(connection) => Arc::new(connection),
         Err(error) => {
@@ -294,12 +232,12 @@ async fn serve_caller(caller: ControlCaller, cloud: Weak<CloudHsm>) {
             return;
         }
     };
-    let Ok(Some((held, line))) = timeout(JOIN_WITHIN, handshake(&connection, &cloud)).await else {
+    let Ok(Some((held, line))) = timeout(JOIN_WITHIN, handshake(&connection, &hosts)).await else {
         // Time to read the answer, if there was one.
         let _read = timeout(GOODBYE, connection.closed()).await;
         return;
     };
-    let Some(strong) = cloud.upgrade() else {
+    let Some(strong) = hosts.upgrade() else {
         return;
     };
     line.connect(Arc::clone(&connection));
@@ -326,21 +264,21 @@ async fn serve_caller(caller: ControlCaller, cloud: Weak<CloudHsm>) {
 /// that it holds are kept: Rule SEC-03, the secret of its token is gone with the rest.
 async fn handshake(
     connection: &ControlConnection,
-    cloud: &Weak<CloudHsm>,
+    hosts: &Weak<Hosts>,
 ) -> Option<(Vec<HsmId>, Arc<Line>)> {
     let question = connection.next().await.ok()?;
     let (message, answer) = question.read(JOIN_BYTES_MAX).await.ok()?;
-    let cloud = cloud.upgrade()?;
+    let hosts = hosts.upgrade()?;
     let join = decode::<Join>(&message);
     let admission = match &join {
-        Ok(join) => cloud.let_in(join, connection.peer()).await,
+        Ok(join) => hosts.let_in(join, connection.peer()).await,
         Err(why) => Admission::Refused(why.clone()),
     };
     let line = match (&admission, &join) {
-        (Admission::Admitted { zone }, Ok(join)) => Some(cloud.line_to(join.number, zone)),
+        (Admission::Admitted { zone }, Ok(join)) => Some(hosts.lines.line_to(join.number, zone)),
         (Admission::Admitted { .. } | Admission::Refused(_) | Admission::Later(_), _) => None,
     };
-    drop(cloud);
+    drop(hosts);
     if let Ok(admission) = encode(&admission) {
         answer.send(admission).await;
     }

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use portcullis_api::Region;
 use portcullis_fleet::EnrolmentToken;
 
+use super::accept::Hosts;
 use super::admit::sha256;
 use super::record::{self, HostRecord, Standing};
-use crate::{CloudHsm, default_subnets};
+use crate::default_subnets;
 
 /// How long a token may wait to be used. Our choice: long enough to start a machine.
 const TOKEN_LIFE_MS: u64 = 60 * 60 * 1000;
@@ -61,26 +62,26 @@ impl fmt::Display for HostError {
 
 impl std::error::Error for HostError {}
 
-impl CloudHsm {
+impl Hosts {
     /// Invites a host to an Availability Zone.
     ///
     /// Rule HOST-01: the token lets in one host, within an hour; of its secret only a digest is kept.
     ///
     /// # Errors
     /// When there is no such zone, or nothing can listen for hosts.
-    pub async fn enrol_host(self: &Arc<Self>, zone: &str) -> Result<Enrolment, HostError> {
+    pub async fn enrol(self: &Arc<Self>, zone: &str) -> Result<Enrolment, HostError> {
         if !is_zone(zone) {
             return Err(HostError::NoSuchZone(zone.to_owned()));
         }
         let closed = || HostError::Closed("this control plane takes no hosts.".to_owned());
-        let gate = self.hosts.gate().ok_or_else(closed)?;
+        let gate = self.gate().ok_or_else(closed)?;
         let join = self.open_gate().map_err(HostError::Closed)?;
         let fingerprint = sha256(&gate.identity.certificate);
-        let expires = self.clock.now().millis() + TOKEN_LIFE_MS;
+        let expires = self.core.clock.now().millis() + TOKEN_LIFE_MS;
         loop {
-            let hosts = record::all(&self.ledger.store);
+            let hosts = record::all(&self.core.ledger.store);
             let number = hosts.last().map_or(1, |last| last.number + 1);
-            let token = EnrolmentToken::draw(number, fingerprint, &*self.entropy);
+            let token = EnrolmentToken::draw(number, fingerprint, &*self.core.entropy);
             let host = HostRecord {
                 number,
                 zone: zone.to_owned(),
@@ -89,7 +90,7 @@ impl CloudHsm {
                     expires,
                 },
             };
-            let written = record::write(&self.ledger.store, &host, None).await;
+            let written = record::write(&self.core.ledger.store, &host, None).await;
             if written.map_err(|error| HostError::Store(error.to_string()))? {
                 return Ok(Enrolment {
                     token,

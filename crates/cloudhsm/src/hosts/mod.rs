@@ -15,14 +15,15 @@
 mod accept;
 mod admit;
 mod enrol;
+mod lines;
 mod placement;
 mod record;
 mod report;
 mod revoke;
 
-pub use accept::HostGate;
+pub use accept::{HostGate, Hosts};
 pub use enrol::{Enrolment, HostError};
 pub use record::records_of_hosts;
 pub use report::{hsms_here, hsms_on_hosts};
 
-pub(crate) use accept::Hosts;
+pub(crate) use lines::HostLines;

@@ -5,21 +5,21 @@ use portcullis_api::HsmId;
 use portcullis_clusters::HsmState;
 use portcullis_store::Store;
 
+use super::accept::Hosts;
 use super::record::{self, Standing};
-use crate::CloudHsm;
 use crate::record::{Cluster, HsmRecord, decode, layout};
 
-impl CloudHsm {
+impl Hosts {
     /// Every host that was invited, by number.
     #[must_use]
-    pub fn hosts(&self) -> Vec<Host> {
-        let hsms = self.hsms_by_host();
-        let now = self.clock.now().millis();
+    pub fn list(&self) -> Vec<Host> {
+        let hsms = self.lines.hsms_by_host();
+        let now = self.core.clock.now().millis();
         let report = |host: record::HostRecord| {
-            let line = self.hosts.line(host.number);
+            let line = self.lines.line(host.number);
             let connected = line.as_ref().is_some_and(|line| line.is_connected());
             let (hsm, cluster) = hsms.get(&host.number).cloned().unzip();
-            let up = hsm.as_ref().is_some_and(|hsm| self.fleet.is_up(hsm));
+            let up = hsm.as_ref().is_some_and(|hsm| self.core.fleet.is_up(hsm));
             let state = match (&host.standing, connected, &hsm) {
                 (Standing::Revoked, ..) => HostState::Revoked,
                 (Standing::Invited { expires, .. }, ..) if *expires <= now => HostState::Expired,
@@ -34,12 +34,12 @@ impl CloudHsm {
                 availability_zone: host.zone,
                 state,
                 calls_from: line.and_then(|line| line.address()),
-                address: hsm.as_ref().and_then(|hsm| self.fleet.address(hsm)),
+                address: hsm.as_ref().and_then(|hsm| self.core.fleet.address(hsm)),
                 hsm: hsm.map(|hsm| hsm.to_string()),
                 cluster: cluster.map(|cluster| cluster.to_string()),
             }
         };
-        let hosts = record::all(&self.ledger.store);
+        let hosts = record::all(&self.core.ledger.store);
         hosts.into_iter().map(report).collect()
     }
 }

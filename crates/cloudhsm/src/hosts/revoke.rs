@@ -3,14 +3,11 @@
 use portcullis_api::HsmId;
 use portcullis_clusters::HsmState;
 
+use super::accept::{Hosts, REVOKED};
 use super::enrol::HostError;
 use super::record::{self, HostRecord, Standing};
-use crate::CloudHsm;
 
-/// What a revoked host hears when its connection ends.
-pub(super) const REVOKED: &str = "the host was revoked";
-
-impl CloudHsm {
+impl Hosts {
     /// Revokes a host, wherever it is: its certificate or token lets it in no more, its connection
     /// ends, and nothing is sent to its HSM again, which shows DEGRADED until it is deleted. Gives
     /// that HSM.
@@ -20,11 +17,11 @@ impl CloudHsm {
     ///
     /// # Errors
     /// When there is no such host, or it cannot be remembered.
-    pub async fn revoke_host(&self, number: u64) -> Result<Option<HsmId>, HostError> {
-        let _one_at_a_time = self.control.lock().await;
+    pub async fn revoke(&self, number: u64) -> Result<Option<HsmId>, HostError> {
+        let _one_at_a_time = self.core.control.lock().await;
         let unknown = || HostError::NoSuchHost(number);
-        record::read(&self.ledger.store, number).ok_or_else(unknown)?;
-        let placed = self.hsm_of_host(number);
+        record::read(&self.core.ledger.store, number).ok_or_else(unknown)?;
+        let placed = self.lines.hsm_of_host(number);
         if let Some((scope, cluster, hsm)) = &placed {
             let degrade = |one: &mut crate::record::Cluster| {
                 if let Some(record) = one.hsms.get_mut(hsm) {
@@ -35,30 +32,30 @@ impl CloudHsm {
                     }
                 }
             };
-            let amended = self.ledger.amend(scope, cluster, degrade).await;
+            let amended = self.core.ledger.amend(scope, cluster, degrade).await;
             amended.map_err(|error| HostError::Store(error.cause.unwrap_or(error.message)))?;
-            self.fleet.forget_address(hsm);
+            self.core.fleet.forget_address(hsm);
         }
         self.strike_off(number).await?;
-        if let Some(line) = self.hosts.line(number) {
+        if let Some(line) = self.lines.line(number) {
             line.close(REVOKED);
         }
         tracing::warn!(host = number, "a host was revoked");
         if let Some((scope, cluster, _)) = &placed {
-            self.carry_on_with(scope, cluster).await;
+            self.reconciler.carry_on_with(scope, cluster).await;
         }
         Ok(placed.map(|(_, _, hsm)| hsm))
     }
 
     async fn strike_off(&self, number: u64) -> Result<(), HostError> {
         loop {
-            let found = record::read(&self.ledger.store, number);
+            let found = record::read(&self.core.ledger.store, number);
             let (found, revision) = found.ok_or(HostError::NoSuchHost(number))?;
             let revoked = HostRecord {
                 standing: Standing::Revoked,
                 ..found
             };
-            match record::write(&self.ledger.store, &revoked, Some(revision)).await {
+            match record::write(&self.core.ledger.store, &revoked, Some(revision)).await {
                 Ok(true) => return Ok(()),
                 // It was just being let in.
                 Ok(false) => {}
@@ -68,7 +65,7 @@ impl CloudHsm {
     }
 
     pub(super) fn is_revoked(&self, number: u64) -> bool {
-        let found = record::read(&self.ledger.store, number);
+        let found = record::read(&self.core.ledger.store, number);
         found.is_some_and(|(host, _)| host.standing == Standing::Revoked)
     }
 }

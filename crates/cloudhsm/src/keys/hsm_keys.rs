@@ -1,11 +1,14 @@
+use std::fmt;
+use std::sync::Arc;
+
 use portcullis_hsm::{Command, Criterion, HsmKeyId, KeyAction, KeyLength, Reply};
 use portcullis_link::{CallError, LinkError};
 use portcullis_seam::draw;
 
 use super::filter::{self, KeyTextError, template};
-use super::list::{KeyRow, seats_in_service};
-use crate::CloudHsm;
-use crate::users::{Seat, UserError, UserSession, deadline, unexpected};
+use super::row::KeyRow;
+use crate::service_core::ServiceCore;
+use crate::users::{HsmUsers, Seat, UserError, UserSession, deadline, unexpected};
 
 /// What `key generate-symmetric aes` shall make.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,12 +23,26 @@ pub struct NewKey {
     pub share_crypto_users: Vec<String>,
 }
 
-impl CloudHsm {
+/// Keys in HSMs, managed under the sessions of [`HsmUsers`].
+pub struct HsmKeys {
+    core: Arc<ServiceCore>,
+    pub(super) users: Arc<HsmUsers>,
+}
+
+impl HsmKeys {
+    pub(crate) const fn new(core: Arc<ServiceCore>, users: Arc<HsmUsers>) -> Self {
+        Self { core, users }
+    }
+
+    pub(super) fn session(&self, token: &str) -> Result<Arc<UserSession>, UserError> {
+        self.users.sessions.get(token)
+    }
+
     /// `key generate-symmetric aes`; a crypto user's token.
     ///
     /// # Errors
     /// When what is asked for cannot be read, or no HSM makes it.
-    pub async fn generate_key(&self, token: &str, key: &NewKey) -> Result<KeyRow, UserError> {
+    pub async fn generate(&self, token: &str, key: &NewKey) -> Result<KeyRow, UserError> {
         let length = KeyLength::of(key.length_bytes).ok_or(KeyTextError::Length)?;
         let template = template(length, &key.label, &key.attributes, &key.share_crypto_users)?;
         self.make_key(token, |seat, id| Command::GenerateKey {
@@ -40,20 +57,20 @@ impl CloudHsm {
     ///
     /// # Errors
     /// When not exactly one key meets the filter, or an HSM refuses or cannot be reached.
-    pub async fn delete_key(&self, token: &str, filter: &[String]) -> Result<(), UserError> {
+    pub async fn delete(&self, token: &str, filter: &[String]) -> Result<(), UserError> {
         let id = self.select(token, filter).await?;
         let command = |seat: &Seat| Command::DeleteKey {
             session: seat.session,
             id,
         };
-        self.on_every_hsm(token, command).await
+        self.users.on_every_hsm(token, command).await
     }
 
     /// `key share`; the owner's token.
     ///
     /// # Errors
-    /// As [`CloudHsm::delete_key`].
-    pub async fn share_key(
+    /// As [`HsmKeys::delete`].
+    pub async fn share(
         &self,
         token: &str,
         filter: &[String],
@@ -68,8 +85,8 @@ impl CloudHsm {
     /// `key unshare`; the owner's token.
     ///
     /// # Errors
-    /// As [`CloudHsm::delete_key`].
-    pub async fn unshare_key(
+    /// As [`HsmKeys::delete`].
+    pub async fn unshare(
         &self,
         token: &str,
         filter: &[String],
@@ -84,8 +101,8 @@ impl CloudHsm {
     /// `key set-attribute`; the owner's token, or an admin's for `trusted`.
     ///
     /// # Errors
-    /// As [`CloudHsm::delete_key`], and when there is no such attribute or value.
-    pub async fn set_key_attribute(
+    /// As [`HsmKeys::delete`], and when there is no such attribute or value.
+    pub async fn set_attribute(
         &self,
         token: &str,
         filter: &[String],
@@ -109,7 +126,7 @@ impl CloudHsm {
             id,
             action: action(),
         };
-        self.on_every_hsm(token, command).await
+        self.users.on_every_hsm(token, command).await
     }
 
     /// The one key that meets the filter.
@@ -137,8 +154,8 @@ impl CloudHsm {
         token: &str,
         command: impl Fn(&Seat, HsmKeyId) -> Command,
     ) -> Result<KeyRow, UserError> {
-        let session = self.sessions.get(token)?;
-        let id = HsmKeyId(draw(&*self.entropy));
+        let session = self.session(token)?;
+        let id = HsmKeyId(draw(&*self.core.entropy));
         let (maker, reply) = self.on_any_hsm(&session, |seat| command(seat, id)).await?;
         let Reply::Key(masked) = reply else {
             return Err(UserError::from_all(vec![(maker.hsm.clone(), unexpected())]));
@@ -162,9 +179,9 @@ impl CloudHsm {
         session: &'a UserSession,
         command: impl Fn(&Seat) -> Command,
     ) -> Result<(&'a Seat, Reply), UserError> {
-        let view = self.view_of(&session.scope, &session.cluster)?;
+        let view = self.users.view_of(&session.scope, &session.cluster)?;
         let mut failed = Vec::new();
-        for seat in seats_in_service(session, &view) {
+        for seat in session.seats_in_service(&view) {
             let error = match seat.channel.manage(command(seat), deadline()).await {
                 Ok(reply) => return Ok((seat, reply)),
                 Err(error) => error,
@@ -206,4 +223,10 @@ const fn may_differ_elsewhere(refusal: portcullis_hsm::Refusal) -> bool {
         refusal,
         Refusal::NoSession | Refusal::NoSuchKey | Refusal::Busy | Refusal::DiskFailed
     )
+}
+
+impl fmt::Debug for HsmKeys {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "HsmKeys({:?})", self.users)
+    }
 }

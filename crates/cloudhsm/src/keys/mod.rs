@@ -7,9 +7,11 @@ mod filter;
 mod hsm_keys;
 mod list;
 mod replicate;
+mod row;
 mod wrap;
 
 pub use filter::KeyTextError;
-pub use hsm_keys::NewKey;
-pub use list::{KeyPage, KeyRow};
+pub use hsm_keys::{HsmKeys, NewKey};
+pub use list::KeyPage;
+pub use row::KeyRow;
 pub use wrap::{UnwrapRequest, WrapRequest, WrappedKey};

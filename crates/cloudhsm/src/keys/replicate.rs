@@ -1,10 +1,10 @@
 use portcullis_hsm::{Command, KeyAction, Reply};
 
-use super::list::KeyRow;
-use crate::CloudHsm;
+use super::hsm_keys::HsmKeys;
+use super::row::KeyRow;
 use crate::users::{Seat, UserError, unexpected};
 
-impl CloudHsm {
+impl HsmKeys {
     /// `key replicate`: copies the one key that meets the filter from the cluster of one token to
     /// that of another. Both tokens are of an admin or of the key's owner.
     ///
@@ -14,14 +14,14 @@ impl CloudHsm {
     /// # Errors
     /// When the filter does not select one key, when the clusters are not related, when a user of
     /// the key does not exist there, or when an HSM refuses or cannot be reached.
-    pub async fn replicate_key(
+    pub async fn replicate(
         &self,
         source: &str,
         destination: &str,
         filter: &[String],
     ) -> Result<KeyRow, UserError> {
         let id = self.select(source, filter).await?;
-        let from = self.sessions.get(source)?;
+        let from = self.session(source)?;
         let fetch = |seat: &Seat| Command::Key {
             session: seat.session,
             id,
@@ -35,7 +35,7 @@ impl CloudHsm {
             session: seat.session,
             key: masked.clone(),
         };
-        self.on_every_hsm(destination, insert).await?;
+        self.users.on_every_hsm(destination, insert).await?;
         self.row(destination, id).await
     }
 }

@@ -1,8 +1,8 @@
 use portcullis_hsm::{Command, HsmKeyId, KeyAction, KeyLength, Mechanism, NONCE_BYTES, Reply};
 
 use super::filter::{HEX, KeyTextError, hex, template};
-use super::list::KeyRow;
-use crate::CloudHsm;
+use super::hsm_keys::HsmKeys;
+use super::row::KeyRow;
 use crate::users::{UserError, unexpected};
 
 /// `key wrap …`.
@@ -66,22 +66,18 @@ enum Iv {
     InFront,
 }
 
-impl CloudHsm {
+impl HsmKeys {
     /// `key wrap`; the token of the owner of the key.
     ///
     /// # Errors
     /// When a filter does not select one key, when there is no such way to wrap, or when no HSM
     /// wraps it.
-    pub async fn wrap_key(
-        &self,
-        token: &str,
-        request: &WrapRequest,
-    ) -> Result<WrappedKey, UserError> {
+    pub async fn wrap(&self, token: &str, request: &WrapRequest) -> Result<WrappedKey, UserError> {
         let aad = request.aad.as_deref();
         let (mechanism, place) = mechanism(&request.mechanism, aad, request.tag_length_bits)?;
         let payload = self.select(token, &request.payload_filter).await?;
         let wrapping = self.select(token, &request.wrapping_filter).await?;
-        let session = self.sessions.get(token)?;
+        let session = self.session(token)?;
         let wrap = |seat: &crate::users::Seat| Command::Key {
             session: seat.session,
             id: payload,
@@ -111,11 +107,7 @@ impl CloudHsm {
     /// # Errors
     /// When the filter does not select one key, when what is given cannot be read, or when no HSM
     /// unwraps it.
-    pub async fn unwrap_key(
-        &self,
-        token: &str,
-        request: &UnwrapRequest,
-    ) -> Result<KeyRow, UserError> {
+    pub async fn unwrap(&self, token: &str, request: &UnwrapRequest) -> Result<KeyRow, UserError> {
         if request.key_type_class != "aes" {
             return Err(KeyTextError::KeyType(request.key_type_class.clone()).into());
         }

@@ -21,6 +21,7 @@ pub(crate) use group::of_cloudhsm as rules_of_cloudhsm;
 pub use group::{Direction, Rule};
 pub(crate) use ids::hex_id;
 pub use ids::{default_subnets, default_vpc};
+pub use networks::Networks;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;

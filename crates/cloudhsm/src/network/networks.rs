@@ -4,20 +4,29 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portcullis_api::{Exception, Scope};
-use portcullis_clusters::NetworkTrouble;
 
-use crate::CloudHsm;
 use crate::network::rules_of_cloudhsm;
 use crate::record::{Cluster, State};
+use crate::service_core::ServiceCore;
 use crate::{Network, NetworkChange, Rule};
 
-impl CloudHsm {
+/// The networks of accounts, and changes of them.
+#[derive(Debug)]
+pub struct Networks {
+    core: Arc<ServiceCore>,
+}
+
+impl Networks {
+    pub(crate) const fn new(core: Arc<ServiceCore>) -> Self {
+        Self { core }
+    }
+
     /// The network of an account in a Region.
     ///
     /// # Errors
     /// When a record cannot be read.
-    pub fn network(&self, scope: &Scope) -> Result<Network, Exception> {
-        let state = self.ledger.clusters_and_network(scope)?;
+    pub fn of(&self, scope: &Scope) -> Result<Network, Exception> {
+        let state = self.core.ledger.clusters_and_network(scope)?;
         Ok(state.network(&scope.region).into_owned())
     }
 
@@ -26,7 +35,7 @@ impl CloudHsm {
     /// # Errors
     /// When a record cannot be read.
     pub fn security_groups(&self, scope: &Scope) -> Result<BTreeMap<String, Vec<Rule>>, Exception> {
-        let state = self.ledger.clusters_and_network(scope)?;
+        let state = self.core.ledger.clusters_and_network(scope)?;
         let network = state.network(&scope.region);
         let rules = |cluster: &Arc<Cluster>| {
             let group = cluster.security_group.clone();
@@ -43,36 +52,24 @@ impl CloudHsm {
     /// # Errors
     /// CloudHsmResourceNotFoundException for a subnet or group that is not there;
     /// CloudHsmInvalidRequestException for a subnet that cannot be made.
-    pub async fn change_network(
-        &self,
-        scope: &Scope,
-        change: NetworkChange,
-    ) -> Result<(), Exception> {
-        let _one_at_a_time = self.control.lock().await;
+    pub async fn change(&self, scope: &Scope, change: NetworkChange) -> Result<(), Exception> {
+        let _one_at_a_time = self.core.control.lock().await;
         let decide = |state: &State| {
             let clusters = state.clusters.values();
             let groups = clusters.map(|one| one.security_group.as_str()).collect();
             let network = state.network(&scope.region);
             Ok((change.decide(&network, &scope.region, &groups)?, ()))
         };
-        self.ledger.decide(scope, decide).await?;
-        for id in self.ledger.clusters_and_network(scope)?.clusters.keys() {
-            self.refresh(scope, id);
+        self.core.ledger.decide(scope, decide).await?;
+        for id in self
+            .core
+            .ledger
+            .clusters_and_network(scope)?
+            .clusters
+            .keys()
+        {
+            self.core.refresh(scope, id);
         }
         Ok(())
-    }
-
-    pub(crate) fn network_trouble(
-        &self,
-        scope: &Scope,
-        cluster: &Cluster,
-    ) -> Option<NetworkTrouble> {
-        let state = self.ledger.clusters_and_network(scope).ok()?;
-        let network = state.network(&scope.region);
-        network.trouble(
-            &cluster.subnets,
-            &cluster.security_group,
-            &state.hsm_addresses(),
-        )
     }
 }

@@ -41,14 +41,14 @@ impl CloudHsm {
                 next_token: request.next_token,
             },
         };
-        self.end_what_was_described(scope).await;
+        self.reconciler.end_what_was_described(scope).await;
         let state = if shared {
-            self.ledger.state_with_shared(scope)?
+            self.core.ledger.state_with_shared(scope)?
         } else {
-            self.ledger.state(scope)?
+            self.core.ledger.state(scope)?
         };
         let page = command.decide(&state)?;
-        self.turns.describe(scope, passing(&page.items));
+        self.core.turns.describe(scope, passing(&page.items));
         let shape = |backup: &Backup| match state.shared.get(&backup.id) {
             Some(foreign) => {
                 let account = foreign.owner.clone();
@@ -74,19 +74,19 @@ impl CloudHsm {
         request: CopyBackupToRegionRequest,
     ) -> Result<CopyBackupToRegionResponse, Exception> {
         let command = CopyBackup::parse(request)?;
-        let _one_at_a_time = self.control.lock().await;
-        let id = BackupId::from_random(draw(&*self.entropy));
-        let now = self.clock.now().millis();
-        let state = self.ledger.state(scope)?;
+        let _one_at_a_time = self.core.control.lock().await;
+        let id = BackupId::from_random(draw(&*self.core.entropy));
+        let now = self.core.clock.now().millis();
+        let state = self.core.ledger.state(scope)?;
         let copy = command.decide(&state, &scope.region, now, id)?;
         let destination = Scope {
             account: scope.account.clone(),
             region: command.destination,
         };
-        self.ledger.put_backup(&destination, &copy).await?;
+        self.core.ledger.put_backup(&destination, &copy).await?;
         let told = shapes::destination(&copy);
         // The copy is accepted. When its image does not come now, a later round brings it.
-        if let Err(error) = self.end_backup(&destination, copy).await {
+        if let Err(error) = self.backups.end_backup(&destination, copy).await {
             tracing::warn!(cause = error.cause, "a copy waits for the next round");
         }
         Ok(CopyBackupToRegionResponse {
@@ -106,9 +106,9 @@ impl CloudHsm {
         let command = DeleteBackup {
             backup: shapes::backup_id("BackupId", &request.backup_id)?,
         };
-        let now = self.clock.now().millis();
+        let now = self.core.clock.now().millis();
         let decide = |state: &State| command.decide(state, now);
-        let backup = self.change_backup(scope, decide).await?;
+        let backup = self.backups.change_backup(scope, decide).await?;
         Ok(DeleteBackupResponse {
             backup: Some(shapes::backup(scope, &backup)),
         })
@@ -127,9 +127,9 @@ impl CloudHsm {
         let command = RestoreBackup {
             backup: shapes::backup_id("BackupId", &request.backup_id)?,
         };
-        let now = self.clock.now().millis();
+        let now = self.core.clock.now().millis();
         let decide = |state: &State| command.decide(state, now);
-        let backup = self.change_backup(scope, decide).await?;
+        let backup = self.backups.change_backup(scope, decide).await?;
         Ok(RestoreBackupResponse {
             backup: Some(shapes::backup(scope, &backup)),
         })
@@ -149,24 +149,10 @@ impl CloudHsm {
             never_expires: request.never_expires.unwrap_or(false),
         };
         let decide = |state: &State| command.decide(state);
-        let backup = self.change_backup(scope, decide).await?;
+        let backup = self.backups.change_backup(scope, decide).await?;
         Ok(ModifyBackupAttributesResponse {
             backup: Some(shapes::backup(scope, &backup)),
         })
-    }
-
-    /// Decides on a backup and commits what comes of it.
-    pub(crate) async fn change_backup(
-        &self,
-        scope: &Scope,
-        decide: impl Fn(&State) -> Result<Backup, Exception>,
-    ) -> Result<Backup, Exception> {
-        let _one_at_a_time = self.control.lock().await;
-        let decided = self
-            .ledger
-            .decide(scope, |state| Ok((decide(state)?, ())))
-            .await?;
-        Ok(decided.0)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::decide::{
     InitializeCluster, ModifyCluster, PageRequest,
 };
 use crate::network::hex_id;
-use crate::record::{Cluster, State};
+use crate::record::State;
 use crate::shapes;
 
 impl CloudHsm {
@@ -29,7 +29,7 @@ impl CloudHsm {
         scope: &Scope,
         request: CreateClusterRequest,
     ) -> Result<CreateClusterResponse, Exception> {
-        let id = ClusterId::from_random(draw(&*self.entropy));
+        let id = ClusterId::from_random(draw(&*self.core.entropy));
         self.create_cluster_as(scope, id, request).await
     }
 
@@ -44,13 +44,13 @@ impl CloudHsm {
         request: CreateClusterRequest,
     ) -> Result<CreateClusterResponse, Exception> {
         let command = CreateCluster::parse(request)?;
-        let now = self.clock.now().millis();
+        let now = self.core.clock.now().millis();
         let decide = |state: &State| {
             let cluster = command.decide(state, scope, now, id.clone())?;
-            self.quotas.check_clusters(state)?;
+            self.core.quotas.check_clusters(state)?;
             Ok((cluster, ()))
         };
-        let (cluster, ()) = self.change(scope, &id, decide).await?;
+        let (cluster, ()) = self.reconciler.change(scope, &id, decide).await?;
         Ok(CreateClusterResponse {
             cluster: Some(shapes::cluster(&cluster)),
         })
@@ -72,11 +72,11 @@ impl CloudHsm {
                 next_token: request.next_token,
             },
         };
-        self.end_what_was_described(scope).await;
-        let page = command.decide(&self.ledger.state(scope)?)?;
+        self.reconciler.end_what_was_described(scope).await;
+        let page = command.decide(&self.core.ledger.state(scope)?)?;
         let ids = page.items.iter().map(|cluster| cluster.id.clone());
         let shown = ids.map(Subject::Cluster);
-        self.turns.describe(scope, shown);
+        self.core.turns.describe(scope, shown);
         Ok(DescribeClustersResponse {
             clusters: Some(page.items.iter().map(shapes::cluster).collect()),
             next_token: page.next_token,
@@ -99,7 +99,10 @@ impl CloudHsm {
             trust_anchor: request.trust_anchor,
         };
         let decide = |state: &State| Ok((command.decide(state)?, ()));
-        let (cluster, ()) = self.change(scope, &command.cluster, decide).await?;
+        let (cluster, ()) = self
+            .reconciler
+            .change(scope, &command.cluster, decide)
+            .await?;
         Ok(InitializeClusterResponse {
             state: Some(cluster.state.name().to_owned()),
             state_message: Some("The cluster certificate is being installed.".to_owned()),
@@ -116,7 +119,7 @@ impl CloudHsm {
         scope: &Scope,
         request: CreateHsmRequest,
     ) -> Result<CreateHsmResponse, Exception> {
-        let id = HsmId::from_random(draw(&*self.entropy));
+        let id = HsmId::from_random(draw(&*self.core.entropy));
         self.create_hsm_as(scope, id, request).await
     }
 
@@ -137,14 +140,17 @@ impl CloudHsm {
         };
         let decide = |state: &State| {
             let mut cluster = command.decide(state, &scope.region, &fresh)?;
-            self.quotas.check_hsms(state)?;
-            let host = self.host_for_new(&cluster, &command.zone)?;
+            self.core.quotas.check_hsms(state)?;
+            let host = self.lines.host_for_new(&cluster, &command.zone)?;
             if let Some(hsm) = cluster.hsms.get_mut(&id) {
                 hsm.host = host;
             }
             Ok((cluster, ()))
         };
-        let (cluster, ()) = self.change(scope, &command.cluster, decide).await?;
+        let (cluster, ()) = self
+            .reconciler
+            .change(scope, &command.cluster, decide)
+            .await?;
         Ok(CreateHsmResponse {
             hsm: cluster
                 .hsms
@@ -165,7 +171,10 @@ impl CloudHsm {
     ) -> Result<DeleteHsmResponse, Exception> {
         let command = DeleteHsm::parse(request)?;
         let decide = |state: &State| command.decide(state);
-        let (_, hsm) = self.change(scope, &command.cluster, decide).await?;
+        let (_, hsm) = self
+            .reconciler
+            .change(scope, &command.cluster, decide)
+            .await?;
         Ok(DeleteHsmResponse {
             hsm_id: Some(hsm.to_string()),
         })
@@ -182,9 +191,12 @@ impl CloudHsm {
         request: ModifyClusterRequest,
     ) -> Result<ModifyClusterResponse, Exception> {
         let command = ModifyCluster::parse(request)?;
-        let now = self.clock.now().millis();
+        let now = self.core.clock.now().millis();
         let decide = |state: &State| Ok((command.decide(state, now)?, ()));
-        let (cluster, ()) = self.change(scope, &command.cluster, decide).await?;
+        let (cluster, ()) = self
+            .reconciler
+            .change(scope, &command.cluster, decide)
+            .await?;
         Ok(ModifyClusterResponse {
             cluster: Some(shapes::cluster(&cluster)),
         })
@@ -203,49 +215,12 @@ impl CloudHsm {
             cluster: shapes::cluster_id(&request.cluster_id)?,
         };
         let decide = |state: &State| Ok((command.decide(state)?, ()));
-        let (cluster, ()) = self.change(scope, &command.cluster, decide).await?;
+        let (cluster, ()) = self
+            .reconciler
+            .change(scope, &command.cluster, decide)
+            .await?;
         Ok(DeleteClusterResponse {
             cluster: Some(shapes::cluster(&cluster)),
         })
-    }
-
-    /// Decides, commits, and carries the cluster on to its next lasting state.
-    ///
-    /// The answer shows the cluster as it was committed, in its passing state. When carrying on
-    /// fails, the change stays accepted, and the service tries again by itself.
-    async fn change<T>(
-        &self,
-        scope: &Scope,
-        id: &ClusterId,
-        decide: impl Fn(&State) -> Result<(Cluster, T), Exception>,
-    ) -> Result<(Cluster, T), Exception> {
-        let _one_at_a_time = self.control.lock().await;
-        // Whoever began something here may have stopped waiting for its end.
-        self.finish(scope, id).await;
-        let decided = self.ledger.decide(scope, decide).await?;
-        self.refresh(scope, id);
-        self.finish(scope, id).await;
-        Ok(decided)
-    }
-
-    /// Rule TIME-06: what was described often enough is over before it is described again.
-    pub(crate) async fn end_what_was_described(&self, scope: &Scope) {
-        for subject in self.turns.described_enough(scope) {
-            self.take_turn(scope, &subject).await;
-        }
-    }
-
-    /// Ends a passing state whose turn has come.
-    pub(crate) async fn take_turn(&self, scope: &Scope, subject: &Subject) {
-        match subject {
-            Subject::Cluster(cluster) => self.settle(scope, cluster).await,
-            Subject::Backup(backup) => self.settle_backup(scope, backup).await,
-        }
-    }
-
-    /// Carries a cluster on after something happened on its HSMs that concerns it.
-    pub(crate) async fn settle(&self, scope: &Scope, id: &ClusterId) {
-        let _one_at_a_time = self.control.lock().await;
-        self.finish(scope, id).await;
     }
 }

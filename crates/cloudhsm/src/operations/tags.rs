@@ -57,12 +57,12 @@ impl CloudHsm {
         match resource {
             Resource::Backup(id) => {
                 let decide = |state: &State| change.of_backup(state, id);
-                self.change_backup(scope, decide).await.map(drop)
+                self.backups.change_backup(scope, decide).await.map(drop)
             }
             Resource::Cluster(id) => {
-                let _one_at_a_time = self.control.lock().await;
+                let _one_at_a_time = self.core.control.lock().await;
                 let decide = |state: &State| Ok((change.of_cluster(state, id)?, ()));
-                self.ledger.decide(scope, decide).await.map(drop)
+                self.core.ledger.decide(scope, decide).await.map(drop)
             }
         }
     }
@@ -84,7 +84,7 @@ impl CloudHsm {
                 next_token: request.next_token,
             },
         };
-        let page = command.decide(&self.ledger.state(scope)?)?;
+        let page = command.decide(&self.core.ledger.state(scope)?)?;
         Ok(ListTagsResponse {
             tag_list: Some(page.items.into_iter().map(shapes::tag).collect()),
             next_token: page.next_token,
@@ -110,7 +110,7 @@ impl CloudHsm {
         };
         let command = PutPolicy { resource, policy };
         let decide = |state: &State| command.decide(state, scope);
-        let backup = self.change_backup(scope, decide).await?;
+        let backup = self.backups.change_backup(scope, decide).await?;
         Ok(PutResourcePolicyResponse {
             resource_arn: Some(command.resource.text),
             policy: backup.policy,
@@ -130,7 +130,7 @@ impl CloudHsm {
     ) -> Result<GetResourcePolicyResponse, Exception> {
         let resource = BackupArn::parse(request.resource_arn)?;
         let command = GetPolicy { resource };
-        let policy = command.decide(&self.ledger.state(scope)?, scope)?;
+        let policy = command.decide(&self.core.ledger.state(scope)?, scope)?;
         Ok(GetResourcePolicyResponse { policy })
     }
 
@@ -145,9 +145,9 @@ impl CloudHsm {
     ) -> Result<DeleteResourcePolicyResponse, Exception> {
         let resource = BackupArn::parse(request.resource_arn)?;
         let command = DeletePolicy { resource };
-        let _one_at_a_time = self.control.lock().await;
+        let _one_at_a_time = self.core.control.lock().await;
         let decide = |state: &State| command.decide(state, scope);
-        let (_, removed) = self.ledger.decide(scope, decide).await?;
+        let (_, removed) = self.core.ledger.decide(scope, decide).await?;
         Ok(DeleteResourcePolicyResponse {
             resource_arn: Some(command.resource.text),
             policy: removed,

@@ -47,20 +47,23 @@ impl CloudHsm {
     /// # Errors
     /// When there is no such cluster, or it has no HSM in service.
     pub async fn back_up(&self, scope: &Scope, cluster: &ClusterId) -> Result<BackupId, Exception> {
-        let _one_at_a_time = self.control.lock().await;
+        let _one_at_a_time = self.core.control.lock().await;
         let found = self.existing(scope, cluster)?;
         let mut active = found.hsms_in(HsmState::Active);
-        let up = active.find(|hsm| self.fleet.is_up(hsm));
+        let up = active.find(|hsm| self.core.fleet.is_up(hsm));
         let Some(hsm) = up.filter(|_| found.in_service()) else {
             return Err(refuse(format!(
                 "The cluster {cluster} has no HSM in service to back up. Activate it first."
             )));
         };
-        self.take_backup(scope, &found, hsm).await.map(|(id, _)| id)
+        self.backups
+            .take_backup(scope, &found, hsm)
+            .await
+            .map(|(id, _)| id)
     }
 
     fn existing(&self, scope: &Scope, id: &ClusterId) -> Result<Arc<Cluster>, Exception> {
-        self.ledger.cluster(scope, id)?.ok_or_else(|| {
+        self.core.ledger.cluster(scope, id)?.ok_or_else(|| {
             not_found(format!(
                 "There is no cluster {id} in this account and Region. Run DescribeClusters to \
                  see which there are."
@@ -73,7 +76,7 @@ impl CloudHsm {
         if let Some(authority) = &*shared {
             return Ok(Arc::clone(authority));
         }
-        let made = CustomerAuthority::generate(&*self.entropy, self.clock.now());
+        let made = CustomerAuthority::generate(&*self.core.entropy, self.core.clock.now());
         let authority = Arc::new(made.map_err(uncertified)?);
         *shared = Some(Arc::clone(&authority));
         Ok(authority)

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
@@ -7,12 +8,20 @@ use portcullis_link::{CallError, Channel, Target, pem_to_der};
 use portcullis_seam::draw;
 
 use super::error::UserError;
-use super::session::{Seat, UserSession, deadline, unexpected};
-use crate::CloudHsm;
-use portcullis_clusters::{ClusterState, ClusterView, Clusters};
+use super::session::{Seat, Sessions, UserSession, deadline, unexpected};
+use crate::control::Reconciler;
+use crate::service_core::ServiceCore;
+use portcullis_clusters::{ClusterState, ClusterView};
 
 /// An HSM and a channel to it.
 type Dialled = (HsmId, Arc<dyn Channel>);
+
+/// Users of HSMs, and their sessions.
+pub struct HsmUsers {
+    pub(super) core: Arc<ServiceCore>,
+    reconciler: Arc<Reconciler>,
+    pub(crate) sessions: Sessions,
+}
 
 /// What an operation came to on each HSM, in the order of their IDs.
 struct Outcomes {
@@ -37,7 +46,15 @@ impl Outcomes {
     }
 }
 
-impl CloudHsm {
+impl HsmUsers {
+    pub(crate) fn new(core: Arc<ServiceCore>, reconciler: Arc<Reconciler>) -> Self {
+        Self {
+            core,
+            reconciler,
+            sessions: Sessions::default(),
+        }
+    }
+
     /// `cluster activate`: sets the first admin's password, which makes the cluster ACTIVE.
     ///
     /// # Errors
@@ -61,7 +78,7 @@ impl CloudHsm {
         };
         let command = Command::Activate { password };
         let answer = channel.manage(command, deadline()).await;
-        self.settle(scope, cluster).await;
+        self.reconciler.settle(scope, cluster).await;
         match answer {
             Ok(_done) => Ok(()),
             Err(error) => Err(UserError::from_all(vec![(hsm, error)])),
@@ -69,7 +86,7 @@ impl CloudHsm {
     }
 
     /// `login`: opens a session on every HSM in service that can be reached, and gives a token
-    /// for it. The sessions stay open until [`CloudHsm::logout`]: one of `kmsuser` keeps KMS out.
+    /// for it. The sessions stay open until [`HsmUsers::logout`]: one of `kmsuser` keeps KMS out.
     ///
     /// # Errors
     /// When no HSM accepts the login.
@@ -115,7 +132,7 @@ impl CloudHsm {
                 UserError::from_all(failed)
             });
         }
-        let bits: [u8; 32] = draw(&*self.entropy);
+        let bits: [u8; 32] = draw(&*self.core.entropy);
         let token = HEXLOWER.encode(&bits);
         let session = UserSession {
             scope: scope.clone(),
@@ -158,7 +175,7 @@ impl CloudHsm {
     ///
     /// # Errors
     /// When an HSM refuses or cannot be reached.
-    pub async fn create_user(
+    pub async fn create(
         &self,
         token: &str,
         username: &str,
@@ -198,12 +215,7 @@ impl CloudHsm {
     ///
     /// # Errors
     /// When an HSM refuses or cannot be reached.
-    pub async fn delete_user(
-        &self,
-        token: &str,
-        username: &str,
-        role: Role,
-    ) -> Result<(), UserError> {
+    pub async fn delete(&self, token: &str, username: &str, role: Role) -> Result<(), UserError> {
         let command = |seat: &Seat| Command::DeleteUser {
             session: seat.session,
             username: username.to_owned(),
@@ -241,7 +253,8 @@ impl CloudHsm {
         scope: &Scope,
         cluster: &ClusterId,
     ) -> Result<Arc<ClusterView>, UserError> {
-        self.cluster(scope, cluster)
+        self.core
+            .cluster(scope, cluster)
             .ok_or_else(|| UserError::NoSuchCluster(cluster.clone()))
     }
 
@@ -266,7 +279,7 @@ impl CloudHsm {
                 trust_anchor: anchor.clone(),
                 cluster_certificate: certificate.clone(),
             };
-            (hsm.id.clone(), self.transport.dial(target))
+            (hsm.id.clone(), self.core.transport.dial(target))
         });
         let channels: Vec<_> = dialled.collect();
         if channels.is_empty() {
@@ -289,5 +302,11 @@ impl Outcomes {
             Ok(_done) => self.done.push(hsm.clone()),
             Err(error) => self.failed.push((hsm.clone(), error)),
         }
+    }
+}
+
+impl fmt::Debug for HsmUsers {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "HsmUsers({:?})", self.sessions)
     }
 }

@@ -6,8 +6,8 @@ use portcullis_clusters::HsmState;
 use portcullis_hsm::{Command, Reply, Role, UserInfo};
 
 use super::error::UserError;
+use super::hsm_users::HsmUsers;
 use super::session::{deadline, unexpected};
-use crate::CloudHsm;
 
 /// A user of a cluster as `user list` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,12 +82,12 @@ pub struct HsmInfo {
     pub address: Option<SocketAddr>,
 }
 
-impl CloudHsm {
+impl HsmUsers {
     /// `user list`; no session needed.
     ///
     /// # Errors
     /// When no HSM answers.
-    pub async fn list_users(
+    pub async fn list(
         &self,
         scope: &Scope,
         cluster: &ClusterId,
@@ -113,7 +113,7 @@ impl CloudHsm {
     /// # Errors
     /// When there is no such cluster.
     pub fn hsm_info(&self, scope: &Scope, cluster: &ClusterId) -> Result<Vec<HsmInfo>, UserError> {
-        let Ok(Some(found)) = self.record_of(scope, cluster) else {
+        let Ok(Some(found)) = self.core.ledger.cluster(scope, cluster) else {
             return Err(UserError::NoSuchCluster(cluster.clone()));
         };
         let info = |(id, hsm): (&HsmId, &crate::record::HsmRecord)| HsmInfo {
@@ -121,7 +121,7 @@ impl CloudHsm {
             availability_zone: hsm.zone.clone(),
             ip: hsm.ip,
             state: hsm.state,
-            address: self.address_of(id),
+            address: self.core.fleet.address(id),
         };
         Ok(found.hsms.iter().map(info).collect())
     }

@@ -9,5 +9,6 @@ mod list;
 mod session;
 
 pub use error::UserError;
+pub use hsm_users::HsmUsers;
 pub use list::{Coverage, HsmInfo, Locked, UserRow};
-pub(crate) use session::{Seat, Sessions, UserSession, deadline, unexpected};
+pub(crate) use session::{Seat, UserSession, deadline, unexpected};

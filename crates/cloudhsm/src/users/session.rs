@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use portcullis_api::{ClusterId, HsmId, Scope};
+use portcullis_clusters::ClusterView;
 use portcullis_hsm::{Role, SessionId};
 use portcullis_link::{CallError, Channel, LinkError};
 use tokio::time::Instant;
@@ -37,6 +38,14 @@ pub(crate) struct Seat {
     pub(crate) hsm: HsmId,
     pub(crate) channel: Arc<dyn Channel>,
     pub(crate) session: SessionId,
+}
+
+impl UserSession {
+    /// Its seats on HSMs that are still in service.
+    pub(crate) fn seats_in_service(&self, view: &ClusterView) -> impl Iterator<Item = &Seat> {
+        let in_service = |seat: &&Seat| view.active_hsms().any(|hsm| hsm.id == seat.hsm);
+        self.seats.iter().filter(in_service)
+    }
 }
 
 impl Sessions {

@@ -53,7 +53,7 @@ async fn a_cluster_made_from_a_backup_has_the_certificate_users_and_keys_of_the_
         let opened = client.decrypt(before, &sealed).await.unwrap();
         assert_eq!(opened, b"attack at dawn");
     }
-    let users = |cluster| world.cloud.list_users(&world.scope, cluster);
+    let users = |cluster| world.cloud.users().list(&world.scope, cluster);
     assert_eq!(
         users(&restored).await.unwrap(),
         users(&origin).await.unwrap()

@@ -30,8 +30,12 @@ pub(crate) async fn world() -> FaultyWorld {
 
 pub(crate) async fn try_inject(world: &FaultyWorld, order: Value) -> Result<String, FaultError> {
     let order: FaultOrder = serde_json::from_value(order).unwrap();
-    let injected = world.cloud.inject(world.scope.clone(), &order).await?;
-    assert!(world.cloud.faults().contains(&injected));
+    let injected = world
+        .cloud
+        .faults()
+        .inject(world.scope.clone(), &order)
+        .await?;
+    assert!(world.cloud.faults().list().contains(&injected));
     Ok(injected.id)
 }
 
@@ -70,12 +74,12 @@ async fn a_hung_hsm_answers_nothing_and_does_later_nothing_of_what_it_was_told()
             serves(&world, &cluster, &hsms[1]).await,
             "the other one does"
         );
-        world.cloud.undo_fault(&fault).await.unwrap();
+        world.cloud.faults().undo(&fault).await.unwrap();
     };
     tokio::join!(waiting, undo);
     assert!(client.keys().await.is_empty(), "nothing was made late");
-    assert!(world.cloud.faults().is_empty());
-    let again = world.cloud.undo_fault(&fault).await;
+    assert!(world.cloud.faults().list().is_empty());
+    let again = world.cloud.faults().undo(&fault).await;
     assert_eq!(again, Err(FaultError::NoSuchFault(fault)));
 }
 
@@ -95,11 +99,11 @@ async fn a_fault_with_a_duration_ends_by_itself() {
     let client = world.client(&cluster, &hsms[0]).await;
     assert_eq!(began.elapsed(), Duration::from_millis(700), "both count");
     sleep(Duration::from_secs(5)).await;
-    assert_eq!(world.cloud.faults().len(), 1);
+    assert_eq!(world.cloud.faults().list().len(), 1);
     let began = Instant::now();
     client.keys().await;
     assert_eq!(began.elapsed(), Duration::from_millis(400));
-    assert_eq!(world.cloud.clear_faults().await, (1, Vec::new()));
+    assert_eq!(world.cloud.faults().clear().await, (1, Vec::new()));
     let began = Instant::now();
     client.keys().await;
     assert_eq!(began.elapsed(), Duration::ZERO);
@@ -121,7 +125,7 @@ async fn a_full_disk_refuses_what_would_be_written_and_serves_what_is_there() {
     // Nor does it hold the cluster up: a third HSM comes, with what the others have.
     let third = world.create_hsm(&cluster, "c").await;
     assert!(serves(&world, &cluster, &third).await);
-    world.cloud.undo_fault(&fault).await.unwrap();
+    world.cloud.faults().undo(&fault).await.unwrap();
     client.generate(HsmKeyId([2; 16])).await.unwrap();
 }
 
@@ -138,8 +142,8 @@ async fn a_damaged_disk_keeps_its_hsm_down_until_it_is_undone_or_deleted() {
         .unwrap();
     let fault = inject(&world, json!({ "kind": "corrupt-disk", "hsm": hsms[0] })).await;
     assert!(!serves(&world, &cluster, &hsms[0]).await);
-    assert!(world.cloud.restart(&hsms[0]).await.is_err());
-    world.cloud.undo_fault(&fault).await.unwrap();
+    assert!(world.cloud.controls().restart(&hsms[0]).await.is_err());
+    world.cloud.faults().undo(&fault).await.unwrap();
     let client = world.client(&cluster, &hsms[0]).await;
     assert_eq!(client.keys().await, [ONE]);
 
@@ -151,7 +155,7 @@ async fn a_damaged_disk_keeps_its_hsm_down_until_it_is_undone_or_deleted() {
     };
     world.cloud.delete_hsm(&world.scope, request).await.unwrap();
     assert_eq!(world.view(&cluster).hsms.len(), 1);
-    world.cloud.undo_fault(&fault).await.unwrap();
+    world.cloud.faults().undo(&fault).await.unwrap();
     assert_eq!(world.view(&cluster).hsms.len(), 1, "it stays deleted");
 }
 
@@ -172,12 +176,12 @@ async fn a_zone_is_cut_off_with_the_hsms_that_come_into_it_later() {
     ] {
         assert_eq!(serves(&world, &cluster, hsm).await, reached, "{hsm}");
     }
-    assert_eq!(world.cloud.faults()[0].hsms.len(), 2);
+    assert_eq!(world.cloud.faults().list()[0].hsms.len(), 2);
     // What is made meanwhile is copied when the zone is back.
     let client = world.client(&cluster, &hsms[1]).await;
     client.generate(ONE).await.unwrap();
     sleep(Duration::from_secs(11)).await;
-    world.cloud.clear_faults().await;
+    world.cloud.faults().clear().await;
     assert!(
         world
             .client(&cluster, &hsms[0])
@@ -220,22 +224,23 @@ async fn kmsuser_is_broken_on_one_hsm_and_an_undo_never_undoes_a_repair() {
             serves(&world, &cluster, &hsms[1]).await,
             "{kind} is of one HSM"
         );
-        world.cloud.undo_fault(&fault).await.unwrap();
+        world.cloud.faults().undo(&fault).await.unwrap();
         assert_eq!(refused(KMSUSER).await, None, "{kind} is undone");
     }
     let world = &world;
     let fault = inject(world, json!({ "kind": "lock-kmsuser", "hsm": hsms[0] })).await;
     for hsm in &hsms {
-        world.cloud.restart(hsm).await.unwrap();
+        world.cloud.controls().restart(hsm).await.unwrap();
     }
     let admin = world.admin(&cluster).await;
     let (role, new) = (Role::CryptoUser, Secret::new("newPassword"));
     let changed = world
         .cloud
+        .users()
         .change_password(&admin, "kmsuser", role, new)
         .await;
     changed.unwrap();
-    world.cloud.undo_fault(&fault).await.unwrap();
+    world.cloud.faults().undo(&fault).await.unwrap();
     assert_eq!(refused("newPassword").await, None);
 }
 
@@ -250,12 +255,12 @@ async fn a_cluster_that_was_destroyed_is_listed_until_cleared_and_does_not_come_
     )
     .await;
     assert!(world.cloud.cluster(&world.scope, &cluster).is_none());
-    assert!(!world.cloud.faults()[0].undoable);
-    let undone = world.cloud.undo_fault(&fault).await;
+    assert!(!world.cloud.faults().list()[0].undoable);
+    let undone = world.cloud.faults().undo(&fault).await;
     assert!(matches!(undone, Err(FaultError::Final(_))), "{undone:?}");
-    assert_eq!(world.cloud.faults().len(), 1);
-    assert_eq!(world.cloud.clear_faults().await, (0, Vec::new()));
-    assert!(world.cloud.faults().is_empty());
+    assert_eq!(world.cloud.faults().list().len(), 1);
+    assert_eq!(world.cloud.faults().clear().await, (0, Vec::new()));
+    assert!(world.cloud.faults().list().is_empty());
 }
 
 /// Rule FT-02.
@@ -280,7 +285,7 @@ async fn every_other_fault_is_undone_by_clear() {
             .iter()
             .any(|hsm| hsm.state == HsmState::Degraded)
     );
-    assert_eq!(world.cloud.clear_faults().await, (4, Vec::new()));
+    assert_eq!(world.cloud.faults().clear().await, (4, Vec::new()));
     assert_eq!(world.view(&cluster), before);
     for hsm in &hsms {
         assert!(serves(&world, &cluster, hsm).await);
@@ -303,9 +308,9 @@ async fn what_is_not_there_is_not_broken() {
         assert!(injected.is_err(), "{order}");
     }
     // Nothing stays half broken: kmsuser of the second HSM cannot be removed, it is down.
-    world.cloud.crash(&hsms[1]).unwrap();
+    world.cloud.controls().crash(&hsms[1]).unwrap();
     let half = json!({ "kind": "remove-kmsuser", "cluster": cluster });
     assert!(try_inject(&world, half).await.is_err());
-    assert!(world.cloud.faults().is_empty());
+    assert!(world.cloud.faults().list().is_empty());
     assert!(serves(&world, &cluster, &hsms[0]).await);
 }

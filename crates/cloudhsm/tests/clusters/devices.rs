@@ -68,11 +68,11 @@ async fn a_cluster_that_loses_one_of_its_hsms_loses_that_ones_share() {
         let world = World::new().await;
         let zones = ["a", "b", "c", "a", "b", "c"];
         let (cluster, hsms) = world.active_cluster(&zones[..count]).await;
-        world.cloud.set_default_device(Some(profile(100)));
+        world.cloud.devices().set_default(Some(profile(100)));
         let mut clients = clients(&world, &cluster, &hsms).await;
         let share = 10 * 100;
         let whole = throughput(&clients).await;
-        world.cloud.crash(&hsms[0]).unwrap();
+        world.cloud.controls().crash(&hsms[0]).unwrap();
         clients.remove(0);
         let less = throughput(&clients).await;
         let near = |measured: u64, hsms: usize| {
@@ -91,7 +91,7 @@ async fn an_overloaded_device_answers_busy() {
     let world = World::new().await;
     let (cluster, hsms) = world.active_cluster(&["a"]).await;
     let client = clients(&world, &cluster, &hsms).await.remove(0);
-    world.cloud.set_default_device(Some(profile(1000)));
+    world.cloud.devices().set_default(Some(profile(1000)));
     let mut callers = tokio::task::JoinSet::new();
     for _ in 0..100 {
         let client = Arc::clone(&client);
@@ -110,10 +110,11 @@ async fn an_overloaded_device_answers_busy() {
 async fn a_clusters_own_profile_comes_first_and_outlives_a_restart() {
     let mut world = World::new().await;
     let (cluster, hsms) = world.active_cluster(&["a"]).await;
-    world.cloud.set_default_device(Some(profile(10)));
+    world.cloud.devices().set_default(Some(profile(10)));
     world
         .cloud
-        .set_device(&world.scope, &cluster, Some(profile(200)))
+        .devices()
+        .set(&world.scope, &cluster, Some(profile(200)))
         .await
         .unwrap();
     let added = world.create_hsm(&cluster, "b").await;
@@ -126,7 +127,8 @@ async fn a_clusters_own_profile_comes_first_and_outlives_a_restart() {
     }
     world
         .cloud
-        .set_device(&world.scope, &cluster, None)
+        .devices()
+        .set(&world.scope, &cluster, None)
         .await
         .unwrap();
     let client = clients(&world, &cluster, &hsms).await.remove(0);
@@ -142,7 +144,7 @@ async fn commands_take_their_time_and_wait_in_a_queue_of_their_own() {
     let (cluster, hsms) = world.active_cluster(&["a"]).await;
     let client = clients(&world, &cluster, &hsms).await.remove(0);
     let rate = |per_s| Some(NonZeroU32::new(per_s).unwrap());
-    world.cloud.set_default_device(Some(Profile {
+    world.cloud.devices().set_default(Some(Profile {
         login_per_s: rate(4),
         management_per_s: rate(100),
         latency_us: Latency::default(),

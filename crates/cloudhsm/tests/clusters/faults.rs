@@ -29,12 +29,12 @@ async fn an_hsm_that_crashed_comes_back_on_its_address_with_its_users_and_keys()
     let sealed = client.encrypt(ONE, b"text").await.unwrap();
     let before = world.view(&cluster);
 
-    world.cloud.crash(&hsms[0]).unwrap();
+    world.cloud.controls().crash(&hsms[0]).unwrap();
     assert!(matches!(
         client.encrypt(ONE, b"text").await,
         Err(CallError::Link(_))
     ));
-    world.cloud.restart(&hsms[0]).await.unwrap();
+    world.cloud.controls().restart(&hsms[0]).await.unwrap();
 
     assert_eq!(world.view(&cluster), before);
     let refused = client.encrypt(ONE, b"text").await;
@@ -69,9 +69,9 @@ async fn a_deleted_key_stays_deleted_whatever_an_hsm_missed() {
     tokio::time::sleep(Duration::from_secs(11)).await;
 
     // Down: it catches up before it answers anybody.
-    world.cloud.crash(&hsms[1]).unwrap();
+    world.cloud.controls().crash(&hsms[1]).unwrap();
     client.delete(ONE).await;
-    world.cloud.restart(&hsms[1]).await.unwrap();
+    world.cloud.controls().restart(&hsms[1]).await.unwrap();
     let other = world.client(&cluster, &hsms[1]).await;
     assert_eq!(other.keys().await, [TWO]);
 
@@ -97,7 +97,7 @@ async fn an_hsm_that_was_down_takes_over_the_users_as_they_were_changed_last() {
     let mut world = World::new().await;
     let (cluster, hsms) = world.active_cluster(&["a", "b"]).await;
     for restart_all in [false, true] {
-        world.cloud.crash(&hsms[1]).unwrap();
+        world.cloud.controls().crash(&hsms[1]).unwrap();
         let admin = world.admin(&cluster).await;
         let password = if restart_all {
             "password3"
@@ -106,14 +106,15 @@ async fn an_hsm_that_was_down_takes_over_the_users_as_they_were_changed_last() {
         };
         let partly = world
             .cloud
+            .users()
             .change_password(&admin, "kmsuser", Role::CryptoUser, Secret::new(password))
             .await;
         assert!(partly.is_err(), "one HSM is down");
-        world.cloud.logout(&admin).await.unwrap();
+        world.cloud.users().logout(&admin).await.unwrap();
         if restart_all {
             world.start().await;
         } else {
-            world.cloud.restart(&hsms[1]).await.unwrap();
+            world.cloud.controls().restart(&hsms[1]).await.unwrap();
         }
         for hsm in &hsms {
             let client = world.try_client(&cluster, hsm, Secret::new(password)).await;
@@ -139,7 +140,8 @@ async fn everything_is_there_after_a_restart_on_the_same_files() {
     let (before, roots) = (world.describe(&cluster).await, world.cloud.roots());
     let users = world
         .cloud
-        .list_users(&world.scope, &cluster)
+        .users()
+        .list(&world.scope, &cluster)
         .await
         .unwrap();
 
@@ -156,7 +158,7 @@ async fn everything_is_there_after_a_restart_on_the_same_files() {
     for hsm in &hsms {
         // Its file, too, is let go of only when its committer has ended.
         let deadline = soon();
-        while let Err(error) = world.cloud.restart(hsm).await {
+        while let Err(error) = world.cloud.controls().restart(hsm).await {
             assert!(Instant::now() < deadline, "{error}");
             tokio::task::yield_now().await;
         }
@@ -167,7 +169,8 @@ async fn everything_is_there_after_a_restart_on_the_same_files() {
     assert_eq!(
         world
             .cloud
-            .list_users(&world.scope, &cluster)
+            .users()
+            .list(&world.scope, &cluster)
             .await
             .unwrap(),
         users
@@ -250,7 +253,7 @@ async fn an_hsm_whose_disk_fails_goes_down_and_the_others_serve() {
     other.generate(TWO).await.unwrap();
 
     disks.mend();
-    world.cloud.restart(&hsms[0]).await.unwrap();
+    world.cloud.controls().restart(&hsms[0]).await.unwrap();
     // What it had acknowledged is there; what it had not comes from the other HSM.
     assert_eq!(
         world.client(&cluster, &hsms[0]).await.keys().await,
@@ -274,6 +277,7 @@ async fn chaos_can_degrade_an_hsm_break_the_network_and_destroy_a_cluster() {
     let (cluster, hsms) = world.active_cluster(&["a", "b"]).await;
     world
         .cloud
+        .controls()
         .set_hsm_state(&hsms[0], HsmState::Degraded)
         .await
         .unwrap();
@@ -288,6 +292,7 @@ async fn chaos_can_degrade_an_hsm_break_the_network_and_destroy_a_cluster() {
     );
     world
         .cloud
+        .controls()
         .set_hsm_state(&hsms[0], HsmState::Active)
         .await
         .unwrap();
@@ -295,12 +300,14 @@ async fn chaos_can_degrade_an_hsm_break_the_network_and_destroy_a_cluster() {
     let trouble = Some(NetworkTrouble::SecurityGroupChanged);
     let set = world
         .cloud
+        .controls()
         .set_network_trouble(&world.scope, &cluster, trouble.clone())
         .await;
     set.unwrap();
     assert_eq!(world.view(&cluster).network_trouble, trouble);
     world
         .cloud
+        .controls()
         .destroy_cluster(&world.scope, &cluster)
         .await
         .unwrap();
@@ -311,6 +318,7 @@ async fn chaos_can_degrade_an_hsm_break_the_network_and_destroy_a_cluster() {
     assert!(
         world
             .cloud
+            .controls()
             .crash(&unknown)
             .unwrap_err()
             .to_string()

@@ -20,7 +20,13 @@ fn listed(world: &FaultyWorld) -> Vec<Fault> {
         left_ms: None,
         ..report
     };
-    world.cloud.faults().into_iter().map(untimed).collect()
+    world
+        .cloud
+        .faults()
+        .list()
+        .into_iter()
+        .map(untimed)
+        .collect()
 }
 
 /// Rule FT-08.
@@ -50,13 +56,13 @@ async fn every_fault_is_there_after_a_restart_and_can_be_undone() {
         assert_eq!(listed(&world), before, "{order}");
         assert!(!serves(&world, &cluster, hsm).await, "{order}");
         assert!(serves(&world, &cluster, &hsms[1]).await, "{order}");
-        world.cloud.undo_fault(&fault).await.unwrap();
+        world.cloud.faults().undo(&fault).await.unwrap();
         assert!(serves(&world, &cluster, hsm).await, "{order} undone");
         let client = world.client(&cluster, hsm).await;
         assert_eq!(client.keys().await, [ONE], "{order} undone");
         client.logout().await;
         world.start().await;
-        assert!(world.cloud.faults().is_empty(), "{order}");
+        assert!(world.cloud.faults().list().is_empty(), "{order}");
         assert!(serves(&world, &cluster, hsm).await, "{order} stays undone");
     }
     let last = inject(&world, json!({ "kind": "hang", "hsm": hsm })).await;
@@ -82,7 +88,7 @@ async fn faults_of_states_disks_and_networks_are_there_after_a_restart() {
     let login = world.try_client(&cluster, &hsms[1], Secret::new(KMSUSER));
     let full = CallError::Refused(Refusal::Full);
     assert_eq!(login.await.err(), Some(full), "a login is written down");
-    assert_eq!(world.cloud.clear_faults().await, (3, Vec::new()));
+    assert_eq!(world.cloud.faults().clear().await, (3, Vec::new()));
     let mended = world.view(&cluster);
     assert_eq!(mended.network_trouble, before.network_trouble);
     assert!(mended.hsms.iter().all(|hsm| hsm.state == HsmState::Active));
@@ -92,10 +98,10 @@ async fn faults_of_states_disks_and_networks_are_there_after_a_restart() {
     let order = json!({ "kind": "delete-cluster", "cluster": cluster });
     inject(&world, order).await;
     world.start().await;
-    assert!(!world.cloud.faults()[0].undoable);
-    assert_eq!(world.cloud.clear_faults().await, (0, Vec::new()));
+    assert!(!world.cloud.faults().list()[0].undoable);
+    assert_eq!(world.cloud.faults().clear().await, (0, Vec::new()));
     world.start().await;
-    assert!(world.cloud.faults().is_empty());
+    assert!(world.cloud.faults().list().is_empty());
     assert!(world.cloud.cluster(&world.scope, &cluster).is_none());
 }
 
@@ -108,17 +114,17 @@ async fn a_fault_with_a_duration_ends_in_time_although_the_process_began_anew() 
     inject(&world, crash.clone()).await;
     world.calendar.pass(Duration::from_secs(4));
     world.start().await;
-    assert_eq!(world.cloud.faults()[0].left_ms, Some(6000));
+    assert_eq!(world.cloud.faults().list()[0].left_ms, Some(6000));
     assert!(!serves(&world, &cluster, &hsms[0]).await);
     sleep(Duration::from_secs(7)).await;
-    assert!(world.cloud.faults().is_empty());
+    assert!(world.cloud.faults().list().is_empty());
     assert!(serves(&world, &cluster, &hsms[0]).await);
 
     inject(&world, crash).await;
     world.calendar.pass(Duration::from_secs(11));
     world.start().await;
     assert!(
-        world.cloud.faults().is_empty(),
+        world.cloud.faults().list().is_empty(),
         "its time went by meanwhile"
     );
     assert!(serves(&world, &cluster, &hsms[0]).await);
@@ -131,15 +137,18 @@ async fn an_hsm_that_was_restarted_by_hand_stays_up() {
     let mut world = world().await;
     let (cluster, hsms) = world.active_cluster(&["a", "b"]).await;
     inject(&world, json!({ "kind": "crash", "cluster": cluster })).await;
-    world.cloud.restart(&hsms[0]).await.unwrap();
-    assert_eq!(world.cloud.faults()[0].hsms, [hsms[1].clone()]);
+    world.cloud.controls().restart(&hsms[0]).await.unwrap();
+    assert_eq!(world.cloud.faults().list()[0].hsms, [hsms[1].clone()]);
     world.start().await;
     assert!(serves(&world, &cluster, &hsms[0]).await);
     assert!(!serves(&world, &cluster, &hsms[1]).await);
-    world.cloud.restart(&hsms[1]).await.unwrap();
-    assert!(world.cloud.faults().is_empty(), "nothing of it is left");
+    world.cloud.controls().restart(&hsms[1]).await.unwrap();
+    assert!(
+        world.cloud.faults().list().is_empty(),
+        "nothing of it is left"
+    );
     world.start().await;
-    assert!(world.cloud.faults().is_empty());
+    assert!(world.cloud.faults().list().is_empty());
 }
 
 /// Rules FT-01 and FT-08: what could not be carried out is not found on the disk either, and what
@@ -161,8 +170,8 @@ async fn a_fault_that_failed_is_not_kept_and_no_hash_is_in_the_clear() {
         "{text}"
     );
     world.start().await;
-    assert_eq!(world.cloud.faults().len(), 1);
-    assert_eq!(world.cloud.clear_faults().await, (1, Vec::new()));
+    assert_eq!(world.cloud.faults().list().len(), 1);
+    assert_eq!(world.cloud.faults().clear().await, (1, Vec::new()));
     let login = world.try_client(&cluster, &hsms[1], Secret::new(KMSUSER));
     assert!(login.await.is_ok());
 }

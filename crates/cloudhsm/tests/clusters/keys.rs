@@ -29,17 +29,19 @@ impl World {
         let password = || Secret::new("password1");
         let created = self
             .cloud
-            .create_user(&admin, name, Role::CryptoUser, password());
+            .users()
+            .create(&admin, name, Role::CryptoUser, password());
         created.await.unwrap();
-        self.cloud.logout(&admin).await.unwrap();
-        let login = self
-            .cloud
-            .login(&self.scope, cluster, name, Role::CryptoUser, password());
+        self.cloud.users().logout(&admin).await.unwrap();
+        let login =
+            self.cloud
+                .users()
+                .login(&self.scope, cluster, name, Role::CryptoUser, password());
         login.await.unwrap()
     }
 
     async fn keys(&self, token: &str, filter: &str) -> Vec<KeyRow> {
-        let page = self.cloud.list_keys(token, &by(filter), 0, 100).await;
+        let page = self.cloud.keys().list(token, &by(filter), 0, 100).await;
         page.unwrap().keys
     }
 }
@@ -53,7 +55,8 @@ async fn keys_are_made_shared_and_deleted_on_every_hsm() {
     let alice = world.crypto_user(&cluster, "alice").await;
     let bob = world.crypto_user(&cluster, "bob").await;
     let made = cloud
-        .generate_key(&alice, &new_key("k", &[]))
+        .keys()
+        .generate(&alice, &new_key("k", &[]))
         .await
         .unwrap();
     assert_eq!(
@@ -61,42 +64,49 @@ async fn keys_are_made_shared_and_deleted_on_every_hsm() {
         (Coverage::Full, Coverage::Full)
     );
     cloud
-        .generate_key(&alice, &new_key("other", &[]))
+        .keys()
+        .generate(&alice, &new_key("other", &[]))
         .await
         .unwrap();
 
-    let several = cloud.delete_key(&alice, &by("attr.key-type=aes")).await;
+    let several = cloud.keys().delete(&alice, &by("attr.key-type=aes")).await;
     assert_eq!(several, Err(UserError::SeveralKeys(2)));
-    let none = cloud.delete_key(&bob, &by("attr.label=k")).await;
+    let none = cloud.keys().delete(&bob, &by("attr.label=k")).await;
     assert_eq!(none, Err(UserError::NoKey), "it does not exist for bob");
 
     cloud
-        .share_key(&alice, &by("attr.label=k"), "bob")
+        .keys()
+        .share(&alice, &by("attr.label=k"), "bob")
         .await
         .unwrap();
     let seen = world.keys(&bob, "attr.label=k").await;
     assert_eq!(seen[0].shared_users, [("bob".to_owned(), Coverage::Full)]);
-    let refused = cloud.delete_key(&bob, &by("attr.label=k")).await;
+    let refused = cloud.keys().delete(&bob, &by("attr.label=k")).await;
     assert_eq!(refused, Err(UserError::Refused(Refusal::NotOwner)));
     cloud
-        .unshare_key(&alice, &by("attr.label=k"), "bob")
+        .keys()
+        .unshare(&alice, &by("attr.label=k"), "bob")
         .await
         .unwrap();
     assert!(world.keys(&bob, "attr.label=k").await.is_empty());
 
     let one = by("attr.label=k");
-    let set = cloud.set_key_attribute(&alice, &one, "encrypt", "true");
+    let set = cloud.keys().set_attribute(&alice, &one, "encrypt", "true");
     set.await.unwrap();
     let found = world.keys(&alice, "attr.encrypt=true").await;
     assert_eq!(
         (found.len(), found[0].cluster_coverage),
         (1, Coverage::Full)
     );
-    cloud.delete_key(&alice, &by("attr.label=k")).await.unwrap();
+    cloud
+        .keys()
+        .delete(&alice, &by("attr.label=k"))
+        .await
+        .unwrap();
     let left = world.keys(&alice, "attr.class=secret-key").await;
     assert_eq!(left.len(), 1);
     let admin = world.admin(&cluster).await;
-    let page = cloud.list_keys(&admin, &[], 0, 1).await.unwrap();
+    let page = cloud.keys().list(&admin, &[], 0, 1).await.unwrap();
     assert_eq!(
         (page.total, page.next, page.all_about_them),
         (1, None, false)
@@ -112,19 +122,22 @@ async fn a_key_made_while_an_hsm_is_away_is_there_when_it_is_back() {
     world.crypto_user(&cluster, "bob").await;
     world
         .cloud
-        .generate_key(&alice, &new_key("before", &[]))
+        .keys()
+        .generate(&alice, &new_key("before", &[]))
         .await
         .unwrap();
     world.transport.cut_off(&[hsms[1].as_str()]);
     let made = world
         .cloud
-        .generate_key(&alice, &new_key("k", &[]))
+        .keys()
+        .generate(&alice, &new_key("k", &[]))
         .await
         .unwrap();
     assert_eq!(made.cluster_coverage, Coverage::Inconsistent);
     let shared = world
         .cloud
-        .share_key(&alice, &by("attr.label=before"), "bob")
+        .keys()
+        .share(&alice, &by("attr.label=before"), "bob")
         .await;
     assert!(
         matches!(shared, Err(UserError::Partial { .. })),
@@ -163,10 +176,10 @@ async fn a_key_is_replicated_to_a_related_cluster_only() {
     let from = world.admin(&cluster).await;
     let id = by(&format!("attr.id=0x{ONE}"));
     let to = world.admin(&stranger).await;
-    let refused = world.cloud.replicate_key(&from, &to, &id).await;
+    let refused = world.cloud.keys().replicate(&from, &to, &id).await;
     assert_eq!(refused, Err(UserError::Refused(Refusal::ForeignKey)));
     let to = world.admin(&related).await;
-    let row = world.cloud.replicate_key(&from, &to, &id).await.unwrap();
+    let row = world.cloud.keys().replicate(&from, &to, &id).await.unwrap();
     assert_eq!((row.key.id, row.key.owner.as_str()), (ONE, "kmsuser"));
     let client = world.client(&related, &there).await;
     assert_eq!(client.decrypt(ONE, &sealed).await.unwrap(), b"text");
@@ -181,11 +194,12 @@ async fn a_key_is_wrapped_and_unwrapped_in_every_way_and_not_by_a_stranger() {
     let there = world.crypto_user(&two, "bob").await;
     let wrapping = new_key("w", &["wrap=true", "unwrap=true"]);
     for token in [&here, &there] {
-        world.cloud.generate_key(token, &wrapping).await.unwrap();
+        world.cloud.keys().generate(token, &wrapping).await.unwrap();
     }
     let payload = world
         .cloud
-        .generate_key(&here, &new_key("k", &[]))
+        .keys()
+        .generate(&here, &new_key("k", &[]))
         .await
         .unwrap();
     for mechanism in [
@@ -203,7 +217,7 @@ async fn a_key_is_wrapped_and_unwrapped_in_every_way_and_not_by_a_stranger() {
             aad: gcm.then(|| "0x10".to_owned()),
             tag_length_bits: gcm.then_some(64),
         };
-        let wrapped = world.cloud.wrap_key(&here, &wrap).await.unwrap();
+        let wrapped = world.cloud.keys().wrap(&here, &wrap).await.unwrap();
         assert_eq!(wrapped.payload, payload.key.id);
         let label = format!("back-{mechanism}");
         let iv = HEXLOWER.encode(&wrapped.iv);
@@ -219,10 +233,10 @@ async fn a_key_is_wrapped_and_unwrapped_in_every_way_and_not_by_a_stranger() {
             attributes: Vec::new(),
             share_crypto_users: Vec::new(),
         };
-        let back = world.cloud.unwrap_key(&here, &unwrap).await.unwrap();
+        let back = world.cloud.keys().unwrap(&here, &unwrap).await.unwrap();
         assert_eq!(back.key.check_value, payload.key.check_value, "{mechanism}");
         assert_ne!(back.key.id, payload.key.id);
-        let foreign = world.cloud.unwrap_key(&there, &unwrap).await;
+        let foreign = world.cloud.keys().unwrap(&there, &unwrap).await;
         assert_eq!(
             foreign,
             Err(UserError::Refused(Refusal::NotAuthentic)),

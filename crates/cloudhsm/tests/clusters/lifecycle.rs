@@ -44,6 +44,7 @@ async fn a_cluster_passes_through_its_documented_states() {
 
     world
         .cloud
+        .users()
         .activate(&world.scope, &cluster, Secret::new(ADMIN))
         .await
         .unwrap();
@@ -100,6 +101,7 @@ async fn a_certificate_that_openssl_signed_initialises_the_cluster() {
     // And the HSM proves itself with it.
     world
         .cloud
+        .users()
         .activate(&world.scope, &cluster, Secret::new(ADMIN))
         .await
         .unwrap();

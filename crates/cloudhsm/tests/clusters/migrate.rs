@@ -26,6 +26,7 @@ async fn older_cluster(world: &World) -> (ClusterId, Vec<HsmId>) {
     issued.unwrap();
     let activated = world
         .cloud
+        .users()
         .activate(&world.scope, &cluster, Secret::new(ADMIN))
         .await;
     activated.unwrap();

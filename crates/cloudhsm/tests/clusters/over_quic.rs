@@ -26,7 +26,8 @@ async fn a_cluster_serves_over_quic_with_its_own_certificate() {
     let (cluster, hsms) = world.active_cluster(&["a", "b"]).await;
     let users = world
         .cloud
-        .list_users(&world.scope, &cluster)
+        .users()
+        .list(&world.scope, &cluster)
         .await
         .unwrap();
     assert!(
@@ -48,12 +49,12 @@ async fn a_cluster_serves_over_quic_with_its_own_certificate() {
         b"attack at dawn"
     );
 
-    world.cloud.crash(&hsms[0]).unwrap();
+    world.cloud.controls().crash(&hsms[0]).unwrap();
     assert!(matches!(
         one.encrypt(key, b"text").await,
         Err(CallError::Link(_))
     ));
-    world.cloud.restart(&hsms[0]).await.unwrap();
+    world.cloud.controls().restart(&hsms[0]).await.unwrap();
     let one = world.client(&cluster, &hsms[0]).await;
     assert_eq!(one.decrypt(key, &sealed).await.unwrap(), b"attack at dawn");
 
@@ -85,6 +86,7 @@ async fn a_session_ends_with_the_connection_it_was_opened_over() {
         let password = Secret::new("newPassword1");
         world
             .cloud
+            .users()
             .change_password(&token, "kmsuser", Role::CryptoUser, password)
             .await
     };

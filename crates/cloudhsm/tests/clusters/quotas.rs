@@ -73,18 +73,19 @@ async fn a_cluster_is_full_at_the_quota_of_its_type() {
     world.start().await;
     let admin = world.admin(&cluster).await;
     let full = loop {
-        let present = world.cloud.list_users(&world.scope, &cluster).await;
+        let present = world.cloud.users().list(&world.scope, &cluster).await;
         let name = format!("user{}", present.unwrap().len());
         let password = Secret::new("password1");
         let made = world
             .cloud
-            .create_user(&admin, &name, Role::CryptoUser, password)
+            .users()
+            .create(&admin, &name, Role::CryptoUser, password)
             .await;
         if let Err(refused) = made {
             break refused;
         }
     };
     assert_eq!(full, UserError::Refused(Refusal::Full));
-    let users = world.cloud.list_users(&world.scope, &cluster).await;
+    let users = world.cloud.users().list(&world.scope, &cluster).await;
     assert_eq!(users.unwrap().len(), 1024);
 }

@@ -183,7 +183,11 @@ async fn a_begun_backup_of_a_cluster_that_vanishes_becomes_ready() {
     let (cluster, _) = world.active_cluster(&["a"]).await;
     world.pacing.set_pace("after:60".parse().unwrap());
     add_hsm(&world, &cluster, "b").await;
-    let destroyed = world.cloud.destroy_cluster(&world.scope, &cluster).await;
+    let destroyed = world
+        .cloud
+        .controls()
+        .destroy_cluster(&world.scope, &cluster)
+        .await;
     destroyed.unwrap();
     pass(&world, Duration::ZERO).await;
     assert_eq!(backups(&world, "us-east-1").await[0], "CREATE_IN_PROGRESS");

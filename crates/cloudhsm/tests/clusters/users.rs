@@ -13,14 +13,16 @@ async fn users_are_created_changed_and_deleted_on_every_hsm() {
     let admin = world.admin(&cluster).await;
     let password = || Secret::new("password1");
     cloud
-        .create_user(&admin, "alice", Role::CryptoUser, password())
+        .users()
+        .create(&admin, "alice", Role::CryptoUser, password())
         .await
         .unwrap();
     let again = cloud
-        .create_user(&admin, "Alice", Role::CryptoUser, password())
+        .users()
+        .create(&admin, "Alice", Role::CryptoUser, password())
         .await;
     assert_eq!(again, Err(UserError::Refused(Refusal::UserExists)));
-    let rows = cloud.list_users(&world.scope, &cluster).await.unwrap();
+    let rows = cloud.users().list(&world.scope, &cluster).await.unwrap();
     let alice = rows.iter().find(|row| row.username == "alice").unwrap();
     assert_eq!(
         (alice.locked, alice.cluster_coverage),
@@ -30,6 +32,7 @@ async fn users_are_created_changed_and_deleted_on_every_hsm() {
 
     let changed = Secret::new("password2");
     cloud
+        .users()
         .change_password(&admin, "kmsuser", Role::CryptoUser, changed)
         .await
         .unwrap();
@@ -42,13 +45,20 @@ async fn users_are_created_changed_and_deleted_on_every_hsm() {
         assert!(new.is_ok());
     }
     cloud
-        .delete_user(&admin, "alice", Role::CryptoUser)
+        .users()
+        .delete(&admin, "alice", Role::CryptoUser)
         .await
         .unwrap();
-    let gone = cloud.delete_user(&admin, "alice", Role::CryptoUser).await;
+    let gone = cloud
+        .users()
+        .delete(&admin, "alice", Role::CryptoUser)
+        .await;
     assert_eq!(gone, Err(UserError::Refused(Refusal::NoSuchUser)));
-    cloud.logout(&admin).await.unwrap();
-    assert_eq!(cloud.logout(&admin).await, Err(UserError::NoSession));
+    cloud.users().logout(&admin).await.unwrap();
+    assert_eq!(
+        cloud.users().logout(&admin).await,
+        Err(UserError::NoSession)
+    );
 }
 
 /// A session that a person leaves open keeps KMS out, as the Developer Guide warns.
@@ -59,6 +69,7 @@ async fn a_session_left_open_as_kmsuser_blocks_an_exclusive_login() {
     let password = Secret::new(KMSUSER);
     let login = world
         .cloud
+        .users()
         .login(
             &world.scope,
             &cluster,
@@ -72,10 +83,11 @@ async fn a_session_left_open_as_kmsuser_blocks_an_exclusive_login() {
     let change = Secret::new("password2");
     let refused = world
         .cloud
+        .users()
         .change_password(&admin, "kmsuser", Role::CryptoUser, change)
         .await;
     assert_eq!(refused, Err(UserError::Refused(Refusal::LoggedIn)));
-    world.cloud.logout(&token).await.unwrap();
+    world.cloud.users().logout(&token).await.unwrap();
     let client = world
         .try_client(&cluster, &hsms[1], Secret::new(KMSUSER))
         .await;
@@ -92,7 +104,8 @@ async fn what_reaches_only_some_hsms_is_told_and_shown() {
     let password = Secret::new("password1");
     let partly = world
         .cloud
-        .create_user(&admin, "alice", Role::CryptoUser, password)
+        .users()
+        .create(&admin, "alice", Role::CryptoUser, password)
         .await;
     let Err(UserError::Partial { done, failed }) = &partly else {
         panic!("{partly:?}");
@@ -108,7 +121,8 @@ async fn what_reaches_only_some_hsms_is_told_and_shown() {
     world.transport.cut_off(&[]);
     let rows = world
         .cloud
-        .list_users(&world.scope, &cluster)
+        .users()
+        .list(&world.scope, &cluster)
         .await
         .unwrap();
     let coverage = |name| {
@@ -129,6 +143,7 @@ async fn a_cluster_without_a_reachable_hsm_is_told_apart_from_a_wrong_password()
         let password = Secret::new(password);
         world
             .cloud
+            .users()
             .login(&world.scope, &cluster, "admin", Role::Admin, password)
     };
     assert_eq!(
@@ -147,7 +162,8 @@ async fn a_cluster_without_a_reachable_hsm_is_told_apart_from_a_wrong_password()
     );
     let listed = world
         .cloud
-        .list_users(&world.scope, &cluster)
+        .users()
+        .list(&world.scope, &cluster)
         .await
         .unwrap_err();
     assert!(matches!(listed, UserError::NoHsmReachable(_)));
@@ -161,6 +177,7 @@ async fn a_cluster_is_activated_once_and_after_its_initialisation() {
     let activate = |cluster| {
         world
             .cloud
+            .users()
             .activate(&world.scope, cluster, Secret::new("another password"))
     };
     let refused = activate(&early).await.unwrap_err();

@@ -172,6 +172,7 @@ impl<T: Transport + 'static> World<T> {
         issued.unwrap();
         let activated = self
             .cloud
+            .users()
             .activate(&self.scope, &cluster, Secret::new(ADMIN))
             .await;
         activated.unwrap();
@@ -187,10 +188,11 @@ impl<T: Transport + 'static> World<T> {
         let kmsuser = Secret::new(KMSUSER);
         let created = self
             .cloud
-            .create_user(&admin, "kmsuser", Role::CryptoUser, kmsuser)
+            .users()
+            .create(&admin, "kmsuser", Role::CryptoUser, kmsuser)
             .await;
         created.unwrap();
-        self.cloud.logout(&admin).await.unwrap();
+        self.cloud.users().logout(&admin).await.unwrap();
     }
 
     /// An admin's token.
@@ -198,6 +200,7 @@ impl<T: Transport + 'static> World<T> {
         let password = Secret::new(ADMIN);
         let login = self
             .cloud
+            .users()
             .login(&self.scope, cluster, "admin", Role::Admin, password)
             .await;
         login.unwrap()

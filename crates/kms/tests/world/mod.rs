@@ -139,13 +139,15 @@ impl World {
                     .await
                     .unwrap();
                 self.cloudhsm
+                    .users()
                     .activate(&self.scope, &id, Secret::new(ADMIN))
                     .await
                     .unwrap();
                 self.user(&id, |cloudhsm, token| async move {
                     let password = Secret::new(PASSWORD);
                     cloudhsm
-                        .create_user(&token, "kmsuser", Role::CryptoUser, password)
+                        .users()
+                        .create(&token, "kmsuser", Role::CryptoUser, password)
                         .await
                         .unwrap();
                     token
@@ -164,15 +166,17 @@ impl World {
         let admin = Secret::new(ADMIN);
         let login = self
             .cloudhsm
+            .users()
             .login(&self.scope, cluster, "admin", Role::Admin, admin);
         let token = act(Arc::clone(&self.cloudhsm), login.await.unwrap()).await;
-        self.cloudhsm.logout(&token).await.unwrap();
+        self.cloudhsm.users().logout(&token).await.unwrap();
     }
 
     pub(crate) async fn reset_password(&self, cluster: &ClusterId, password: &'static str) {
         self.user(cluster, |cloudhsm, token| async move {
             let secret = Secret::new(password);
             cloudhsm
+                .users()
                 .change_password(&token, "kmsuser", Role::CryptoUser, secret)
                 .await
                 .unwrap();

@@ -15,7 +15,7 @@ use super::reply::{AdminAnswer, Asked, Done, Refused};
 /// Every fault that is not undone.
 pub(super) async fn list(State(admin): State<Arc<Admin>>) -> Done<ListFaults> {
     Done(FaultList {
-        faults: admin.cloudhsm.faults(),
+        faults: admin.cloudhsm.faults().list(),
     })
 }
 
@@ -31,7 +31,7 @@ pub(super) async fn inject(
     Asked(order): Asked<InjectFault>,
 ) -> AdminAnswer<InjectFault> {
     let scope = admin.scope(place)?;
-    Ok(Done(admin.cloudhsm.inject(scope, &order).await?))
+    Ok(Done(admin.cloudhsm.faults().inject(scope, &order).await?))
 }
 
 /// Undoes one fault.
@@ -39,13 +39,13 @@ pub(super) async fn undo(
     State(admin): State<Arc<Admin>>,
     Path(id): Path<String>,
 ) -> AdminAnswer<UndoFault> {
-    admin.cloudhsm.undo_fault(&id).await?;
+    admin.cloudhsm.faults().undo(&id).await?;
     Ok(Done(format!("{id} is undone")))
 }
 
 /// Undoes every fault.
 pub(super) async fn clear(State(admin): State<Arc<Admin>>) -> AdminAnswer<ClearFaults> {
-    let (undone, failed) = admin.cloudhsm.clear_faults().await;
+    let (undone, failed) = admin.cloudhsm.faults().clear().await;
     match failed.first() {
         None => Ok(Done(ClearedFaults { undone })),
         Some(error) => Err(Refused::because(&format!(

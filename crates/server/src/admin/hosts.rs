@@ -20,7 +20,7 @@ pub(super) async fn enrol(
 ) -> AdminAnswer<EnrolHost> {
     let first = || format!("{}a", admin.defaults.region);
     let zone = availability_zone.unwrap_or_else(first);
-    let enrolment = admin.cloudhsm.enrol_host(&zone).await?;
+    let enrolment = admin.cloudhsm.hosts().enrol(&zone).await?;
     Ok(Done(EnrolledHost {
         host: enrolment.token.number,
         availability_zone: enrolment.zone,
@@ -33,7 +33,7 @@ pub(super) async fn enrol(
 /// `GET /_portcullis/hosts`.
 pub(super) async fn list(State(admin): State<Arc<Admin>>) -> Done<ListHosts> {
     Done(HostList {
-        hosts: admin.cloudhsm.hosts(),
+        hosts: admin.cloudhsm.hosts().list(),
     })
 }
 
@@ -45,7 +45,7 @@ pub(super) async fn revoke(
     let host = number.parse().map_err(|_| {
         Refused::because("A host is named by its number, which `portcullis hsm hosts` lists.")
     })?;
-    let hsm = admin.cloudhsm.revoke_host(host).await?;
+    let hsm = admin.cloudhsm.hosts().revoke(host).await?;
     Ok(Done(RevokedHost {
         host,
         state: HostState::Revoked,

@@ -14,7 +14,7 @@ pub(super) async fn crash(
     Path(id): Path<String>,
 ) -> AdminAnswer<CrashHsm> {
     let id = id.parse()?;
-    admin.cloudhsm.crash(&id)?;
+    admin.cloudhsm.controls().crash(&id)?;
     Ok(Done("HSM crashed".to_owned()))
 }
 
@@ -24,6 +24,6 @@ pub(super) async fn restart(
     Path(id): Path<String>,
 ) -> AdminAnswer<RestartHsm> {
     let id = id.parse()?;
-    admin.cloudhsm.restart(&id).await?;
+    admin.cloudhsm.controls().restart(&id).await?;
     Ok(Done("HSM restarted".to_owned()))
 }

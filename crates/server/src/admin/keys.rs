@@ -41,7 +41,8 @@ pub(super) async fn list(
     }
     let page = admin
         .cloudhsm
-        .list_keys(asked.token.reveal(), &asked.filter, start, max)
+        .keys()
+        .list(asked.token.reveal(), &asked.filter, start, max)
         .await?;
     let everything = asked.verbose && page.all_about_them;
     let shown = if everything { whole } else { brief };
@@ -71,7 +72,7 @@ pub(super) async fn generate(
         attributes,
         share_crypto_users,
     };
-    let row = admin.cloudhsm.generate_key(token.reveal(), &key).await?;
+    let row = admin.cloudhsm.keys().generate(token.reveal(), &key).await?;
     Ok(Done(MadeKey { key: whole(&row) }))
 }
 
@@ -80,7 +81,11 @@ pub(super) async fn delete(
     State(admin): State<Arc<Admin>>,
     Asked(KeyFilter { token, filter }): Asked<DeleteHsmKey>,
 ) -> AdminAnswer<DeleteHsmKey> {
-    admin.cloudhsm.delete_key(token.reveal(), &filter).await?;
+    admin
+        .cloudhsm
+        .keys()
+        .delete(token.reveal(), &filter)
+        .await?;
     Ok(Done(message("Key deleted successfully")))
 }
 
@@ -94,7 +99,10 @@ pub(super) async fn share(
         filter,
         username,
     } = asked;
-    let shared = admin.cloudhsm.share_key(token.reveal(), &filter, &username);
+    let shared = admin
+        .cloudhsm
+        .keys()
+        .share(token.reveal(), &filter, &username);
     shared.await?;
     Ok(Done(message("Key shared successfully")))
 }
@@ -111,7 +119,8 @@ pub(super) async fn unshare(
     } = asked;
     let unshared = admin
         .cloudhsm
-        .unshare_key(token.reveal(), &filter, &username);
+        .keys()
+        .unshare(token.reveal(), &filter, &username);
     unshared.await?;
     Ok(Done(message("Key unshared successfully")))
 }
@@ -129,7 +138,8 @@ pub(super) async fn set_attribute(
     } = asked;
     let set = admin
         .cloudhsm
-        .set_key_attribute(token.reveal(), &filter, &name, &value);
+        .keys()
+        .set_attribute(token.reveal(), &filter, &name, &value);
     set.await?;
     Ok(Done(message("Attribute set successfully")))
 }
@@ -146,7 +156,7 @@ pub(super) async fn wrap(
         aad: asked.aad,
         tag_length_bits: asked.tag_length_bits,
     };
-    let wrapped = admin.cloudhsm.wrap_key(asked.token.reveal(), &request);
+    let wrapped = admin.cloudhsm.keys().wrap(asked.token.reveal(), &request);
     let wrapped = wrapped.await?;
     Ok(Done(WrappedKey {
         payload_key_reference: reference(wrapped.payload),
@@ -176,7 +186,7 @@ pub(super) async fn unwrap(
         attributes: asked.attributes,
         share_crypto_users: asked.share_crypto_users,
     };
-    let row = admin.cloudhsm.unwrap_key(asked.token.reveal(), &request);
+    let row = admin.cloudhsm.keys().unwrap(asked.token.reveal(), &request);
     let row = row.await?;
     Ok(Done(MadeKey { key: whole(&row) }))
 }
@@ -194,7 +204,8 @@ pub(super) async fn replicate(
     let replicated =
         admin
             .cloudhsm
-            .replicate_key(token.reveal(), destination_token.reveal(), &filter);
+            .keys()
+            .replicate(token.reveal(), destination_token.reveal(), &filter);
     let row = replicated.await?;
     Ok(Done(ReplicatedKey {
         key: whole(&row),

@@ -24,7 +24,10 @@ pub(super) async fn activate(
     Asked(ActivateRequest { password }): Asked<ActivateCluster>,
 ) -> AdminAnswer<ActivateCluster> {
     let (scope, cluster) = admin.locate(&cluster, place)?;
-    let activated = admin.cloudhsm.activate(&scope, &cluster, secret(password));
+    let activated = admin
+        .cloudhsm
+        .users()
+        .activate(&scope, &cluster, secret(password));
     activated.await?;
     Ok(Done("Cluster activation successful".to_owned()))
 }
@@ -45,6 +48,7 @@ pub(super) async fn login(
     let (user, password) = (of_hsm(role), secret(password));
     let login = admin
         .cloudhsm
+        .users()
         .login(&scope, &cluster, &username, user, password);
     let token = api::Secret::new(login.await?);
     let UserName { username, role } = named(&username, user);
@@ -60,7 +64,7 @@ pub(super) async fn logout(
     State(admin): State<Arc<Admin>>,
     Asked(SessionRequest { token }): Asked<LogOut>,
 ) -> AdminAnswer<LogOut> {
-    admin.cloudhsm.logout(token.reveal()).await?;
+    admin.cloudhsm.users().logout(token.reveal()).await?;
     Ok(Done("Logout successful".to_owned()))
 }
 
@@ -69,7 +73,7 @@ pub(super) async fn session(
     State(admin): State<Arc<Admin>>,
     Asked(SessionRequest { token }): Asked<GetSession>,
 ) -> AdminAnswer<GetSession> {
-    let (username, role) = admin.cloudhsm.session(token.reveal())?;
+    let (username, role) = admin.cloudhsm.users().session(token.reveal())?;
     Ok(Done(named(&username, role)))
 }
 
@@ -87,7 +91,8 @@ pub(super) async fn create(
     let (role, password) = (of_hsm(role), secret(password));
     let created = admin
         .cloudhsm
-        .create_user(token.reveal(), &username, role, password);
+        .users()
+        .create(token.reveal(), &username, role, password);
     created.await?;
     Ok(Done(named(&username, role)))
 }
@@ -106,6 +111,7 @@ pub(super) async fn change_password(
     let (role, password) = (of_hsm(role), secret(password));
     let changed = admin
         .cloudhsm
+        .users()
         .change_password(token.reveal(), &username, role, password);
     changed.await?;
     Ok(Done(named(&username, role)))
@@ -122,7 +128,10 @@ pub(super) async fn delete(
         role,
     } = asked;
     let role = of_hsm(role);
-    let deleted = admin.cloudhsm.delete_user(token.reveal(), &username, role);
+    let deleted = admin
+        .cloudhsm
+        .users()
+        .delete(token.reveal(), &username, role);
     deleted.await?;
     Ok(Done(named(&username, role)))
 }
@@ -134,7 +143,7 @@ pub(super) async fn list(
     Query(place): Query<Place>,
 ) -> AdminAnswer<ListUsers> {
     let (scope, cluster) = admin.locate(&cluster, place)?;
-    let rows = admin.cloudhsm.list_users(&scope, &cluster).await?;
+    let rows = admin.cloudhsm.users().list(&scope, &cluster).await?;
     let users = rows.into_iter().map(|row| User {
         username: row.username,
         role: of_api(row.role),
@@ -154,7 +163,7 @@ pub(super) async fn hsm_info(
     Query(place): Query<Place>,
 ) -> AdminAnswer<GetHsmInfo> {
     let (scope, cluster) = admin.locate(&cluster, place)?;
-    let hsms = admin.cloudhsm.hsm_info(&scope, &cluster)?;
+    let hsms = admin.cloudhsm.users().hsm_info(&scope, &cluster)?;
     Ok(Done(HsmInfoList {
         hsms: hsms.into_iter().map(described).collect(),
     }))

@@ -20,8 +20,8 @@ pub(super) async fn show(
     Query(place): Query<Place>,
 ) -> AdminAnswer<GetNetwork> {
     let scope = admin.scope(place)?;
-    let network = admin.cloudhsm.network(&scope)?;
-    let groups = admin.cloudhsm.security_groups(&scope)?;
+    let network = admin.cloudhsm.networks().of(&scope)?;
+    let groups = admin.cloudhsm.networks().security_groups(&scope)?;
     let subnets = network.subnets.into_iter();
     let groups = groups.into_iter();
     Ok(Done(Network {
@@ -117,7 +117,7 @@ impl Admin {
         done: &str,
     ) -> AdminAnswer<C> {
         let scope: Scope = self.scope(place)?;
-        self.cloudhsm.change_network(&scope, change).await?;
+        self.cloudhsm.networks().change(&scope, change).await?;
         Ok(Done(done.to_owned()))
     }
 }

@@ -159,6 +159,7 @@ impl World {
             .await
             .map_err(failed)?;
         cloud
+            .users()
             .activate(&self.scope, id, Secret::new(ADMIN_PASSWORD))
             .await
             .map_err(|error| WorldError::of("a cluster is not activated", error))?;
@@ -249,10 +250,11 @@ impl World {
         let token = self.log_in_admin(&cloud, cluster).await.map_err(failed)?;
         let password = Secret::new(KMSUSER_PASSWORD);
         let created = cloud
-            .create_user(&token, KMSUSER, Role::CryptoUser, password)
+            .users()
+            .create(&token, KMSUSER, Role::CryptoUser, password)
             .await;
         created.map_err(failed)?;
-        cloud.logout(&token).await.map_err(failed)
+        cloud.users().logout(&token).await.map_err(failed)
     }
 
     pub(super) async fn log_in_admin(
@@ -262,6 +264,7 @@ impl World {
     ) -> Result<String, portcullis_cloudhsm::UserError> {
         let password = Secret::new(ADMIN_PASSWORD);
         cloud
+            .users()
             .login(&self.scope, cluster, ADMIN, Role::Admin, password)
             .await
     }

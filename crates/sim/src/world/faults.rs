@@ -29,7 +29,7 @@ impl World {
         self.disks.cut_power(&hsm);
         self.known.lock().down.insert(hsm.clone());
         // The process may be starting, or be down as well.
-        let crashed = self.cloud().map(|cloud| cloud.crash(&hsm));
+        let crashed = self.cloud().map(|cloud| cloud.controls().crash(&hsm));
         self.recorder
             .note(format_args!("{hsm} is down: {crashed:?}"));
         wait(crash.down).await;
@@ -42,7 +42,7 @@ impl World {
         let Some(cloud) = self.cloud() else {
             return false;
         };
-        let restarted = cloud.restart(hsm).await;
+        let restarted = cloud.controls().restart(hsm).await;
         self.recorder
             .note(format_args!("{hsm} restarts: {restarted:?}"));
         if restarted.is_ok() {

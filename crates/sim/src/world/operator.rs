@@ -168,6 +168,7 @@ impl World {
         };
         let password = Secret::new(NEW_PASSWORD);
         let mut changed = cloud
+            .users()
             .change_password(&token, KMSUSER, Role::CryptoUser, password)
             .await;
         let may_lack = self.known.lock().may_lack_kmsuser;
@@ -175,13 +176,16 @@ impl World {
             // Where there is one, this changes nothing.
             let of = || (KMSUSER, Role::CryptoUser, Secret::new(NEW_PASSWORD));
             let (name, role, password) = of();
-            let _there_already = cloud.create_user(&token, name, role, password).await;
+            let _there_already = cloud.users().create(&token, name, role, password).await;
             let (name, role, password) = of();
-            changed = cloud.change_password(&token, name, role, password).await;
+            changed = cloud
+                .users()
+                .change_password(&token, name, role, password)
+                .await;
         }
         self.recorder
             .note(format_args!("an admin changes the password: {changed:?}"));
-        let _best_effort = cloud.logout(&token).await;
+        let _best_effort = cloud.users().logout(&token).await;
         changed.is_ok()
     }
 

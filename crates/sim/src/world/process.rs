@@ -158,7 +158,7 @@ impl World {
         for (_, view) in process.parts.cloud.clusters() {
             for hsm in &view.hsms {
                 self.disks.let_go(&hsm.id, power_cut);
-                let _was_up = process.parts.cloud.crash(&hsm.id);
+                let _was_up = process.parts.cloud.controls().crash(&hsm.id);
             }
         }
         self.known.lock().down.clear();
