@@ -33,6 +33,7 @@ pub use frame::{ReplyFrame, Request};
 pub use quic::{
     ClientIdentity, ControlAnswer, ControlCaller, ControlConnection, ControlListener,
     ControlQuestion, DatagramSocket, Datagrams, QuicSettings, QuicTransport, dial_control,
+    keep_lanes_here,
 };
 pub use transport::{
     BoxFuture, CallError, Channel, Conversation, Done, Identity, LinkError, Listener, Listening,

@@ -1,45 +1,111 @@
+use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
+use parking_lot::Mutex;
 use portcullis_hsm::{Call, Command, Output, Reply};
-use quinn::{Connection, RecvStream, SendStream};
-use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
+use quinn::Connection;
+use tokio::runtime::{Handle, Id};
 use tokio::time::{Instant, timeout_at};
 
 use super::QuicSettings;
 use super::callers::Ticket;
 use super::connector::Connector;
-use super::queue::Queue;
+use super::lane::{Lane, no_answer, wrong_kind};
 use super::socket::Wire;
 use super::stream::MessageReader;
 use crate::frame::{Message, Order};
 use crate::transport::BoxFuture;
 use crate::{CallError, Channel, LinkError, Target, Wiped};
 
-/// Opens a channel whose task runs on the caller's runtime until the channel is dropped.
+/// Lanes of a channel beside the first. With one more for itself, a facade on this many cores has 65 of
+/// the 900 connections that an HSM takes; further cores share the first lane.
+const LANES_MAX: usize = 64;
+
+thread_local! {
+    /// The runtime that this thread drives, when channels may have lanes on it.
+    static LANES_HERE: Cell<Option<Id>> = const { Cell::new(None) };
+}
+
+/// Lets every channel that this thread uses have a lane, which is a connection, on this thread's runtime.
+///
+/// For a thread that drives one current-thread runtime until both end: a runtime that is left alone for
+/// seconds would lose its connections. Does nothing outside a runtime.
+pub fn keep_lanes_here() {
+    LANES_HERE.set(Handle::try_current().ok().map(|runtime| runtime.id()));
+}
+
+/// Opens a channel whose first lane is on the caller's runtime. All its tasks end with the channel.
 pub(super) fn open(settings: &QuicSettings, wire: &Wire, target: Target) -> Arc<dyn Channel> {
     let Ok(runtime) = Handle::try_current() else {
         return Arc::new(Homeless);
     };
-    let connector = Arc::new(Connector::new(settings.clone(), wire.clone(), target));
-    let queue = Arc::new(Queue::new(runtime.id()));
-    let task = runtime.spawn(drive(Arc::clone(&connector), Arc::clone(&queue)));
+    let connector = Connector::new(settings.clone(), wire.clone(), target);
     Arc::new(QuicChannel {
-        connector,
-        queue,
-        task,
+        first: Arc::new(Lane::start(connector, &runtime)),
+        lanes: ArcSwap::default(),
+        growing: Mutex::default(),
     })
 }
 
+/// Commands, and calls from most threads, go over the first lane. A thread that has asked for it
+/// ([`keep_lanes_here`]), as an HTTP core has, gets a lane on its own runtime: between it and the datagram that carries its calls there is
+/// then no lock that others hold and no thread to be woken, and the calls of one turn of its event loop
+/// share a frame.
+///
+/// An HSM takes a session's calls over any connection of the facade; the session lives as long as the
+/// connection over which it was opened, the first lane's.
 struct QuicChannel {
-    connector: Arc<Connector>,
-    queue: Arc<Queue>,
-    task: JoinHandle<()>,
+    first: Arc<Lane>,
+    lanes: ArcSwap<Vec<Arc<Lane>>>,
+    /// Held while `lanes` is replaced.
+    growing: Mutex<()>,
+}
+
+impl QuicChannel {
+    /// The lane of the caller's thread, or the first one while that has no connection.
+    fn lane(&self) -> Arc<Lane> {
+        let first = || Arc::clone(&self.first);
+        let Some(runtime) = LANES_HERE.get() else {
+            return first();
+        };
+        if self.first.is_of(runtime) {
+            return first();
+        }
+        let lanes = self.lanes.load();
+        match lanes.iter().find(|lane| lane.is_of(runtime)) {
+            Some(lane) if lane.queue.is_ready() => Arc::clone(lane),
+            Some(lane) => {
+                lane.queue.want_connection();
+                first()
+            }
+            None => {
+                self.grow(runtime);
+                first()
+            }
+        }
+    }
+
+    fn grow(&self, runtime: Id) {
+        let Ok(handle) = Handle::try_current() else {
+            return;
+        };
+        let _one_at_a_time = self.growing.lock();
+        let mut lanes = Vec::clone(&self.lanes.load());
+        lanes.retain(|lane| !lane.queue.is_closed());
+        if handle.id() != runtime || lanes.len() >= LANES_MAX {
+            return;
+        }
+        let lane = Lane::start(self.first.connector.another(), &handle);
+        lane.queue.want_connection();
+        lanes.push(Arc::new(lane));
+        self.lanes.store(Arc::new(lanes));
+    }
 }
 
 impl Channel for QuicChannel {
@@ -49,7 +115,7 @@ impl Channel for QuicChannel {
         deadline: Instant,
     ) -> BoxFuture<'a, Result<Output, CallError>> {
         Box::pin(Execute {
-            queue: &self.queue,
+            channel: self,
             call,
             deadline,
             ticket: None,
@@ -62,7 +128,7 @@ impl Channel for QuicChannel {
         deadline: Instant,
     ) -> BoxFuture<'_, Result<Reply, CallError>> {
         Box::pin(async move {
-            let connection = self.connector.connection_until(deadline).await?;
+            let connection = self.first.connector.connection_until(deadline).await?;
             let patience = deadline.saturating_duration_since(Instant::now());
             let frame = Order {
                 id: 0,
@@ -74,11 +140,14 @@ impl Channel for QuicChannel {
             let answer = timeout_at(deadline, ask(&connection, frame)).await;
             let answer = answer.map_err(|_elapsed| no_answer("the deadline passed"))?;
             match answer {
-                Err(CallError::Link(error)) => {
-                    Err(self.connector.why_broken(&connection, error).await.into())
-                }
+                Err(CallError::Link(error)) => Err(self
+                    .first
+                    .connector
+                    .why_broken(&connection, error)
+                    .await
+                    .into()),
                 answered => {
-                    self.connector.proven().await;
+                    self.first.connector.proven().await;
                     answered
                 }
             }
@@ -86,13 +155,13 @@ impl Channel for QuicChannel {
     }
 
     fn in_flight(&self) -> usize {
-        self.queue.unanswered()
+        self.lane().queue.unanswered()
     }
 }
 
 /// One operation: written into a frame when first polled, then waiting for its answer.
 struct Execute<'a> {
-    queue: &'a Queue,
+    channel: &'a QuicChannel,
     call: Call<'a>,
     deadline: Instant,
     ticket: Option<Ticket>,
@@ -105,7 +174,8 @@ impl Future for Execute<'_> {
         if let Some(ticket) = &mut self.ticket {
             return ticket.poll(context);
         }
-        match self.queue.submit(&self.call, self.deadline, context) {
+        let lane = self.channel.lane();
+        match lane.queue.submit(&self.call, self.deadline, context) {
             Ok(ticket) => {
                 self.ticket = Some(ticket);
                 Poll::Pending
@@ -113,10 +183,6 @@ impl Future for Execute<'_> {
             Err(error) => Poll::Ready(Err(error)),
         }
     }
-}
-
-fn no_answer(why: impl fmt::Display) -> LinkError {
-    LinkError::NoAnswer(why.to_string())
 }
 
 /// Sends a command on a stream of its own, so that it waits for no other, and reads the answer.
@@ -136,109 +202,13 @@ async fn ask(connection: &Connection, frame: Wiped) -> Result<Reply, CallError> 
     }
 }
 
-fn wrong_kind() -> LinkError {
-    LinkError::NoAnswer("the HSM answered with another kind of frame".to_owned())
-}
-
-/// The channel's task: one connection after another while there is something to be sent.
-async fn drive(connector: Arc<Connector>, queue: Arc<Queue>) {
-    let closing = Closing(&queue);
-    tokio::select! {
-        biased;
-        () = exchange(&connector, closing.0) => {}
-        () = closing.0.expire() => {}
-    }
-}
-
-/// Lets everybody fail when the channel's task ends, also when its runtime does.
-struct Closing<'a>(&'a Queue);
-
-impl Drop for Closing<'_> {
-    fn drop(&mut self) {
-        self.0
-            .close(&LinkError::Unreachable("the channel was closed".to_owned()));
-    }
-}
-
-async fn exchange(connector: &Connector, queue: &Queue) {
-    loop {
-        queue.work().await;
-        match connector.connection().await {
-            Ok(connection) => {
-                queue.connected();
-                let error = exchange_over(&connection, connector, queue).await;
-                let error = connector.why_broken(&connection, error).await;
-                tracing::debug!(hsm = connector.name(), %error, "the connection broke");
-                queue.broken(&error);
-            }
-            Err(LinkError::Unreachable(why)) => queue.no_connection(why),
-            Err(error) => {
-                tracing::warn!(hsm = connector.name(), %error, "no connection");
-                queue.refuse_waiting(&error);
-            }
-        }
-    }
-}
-
-/// Sends and receives until something fails, and says what.
-async fn exchange_over(connection: &Connection, connector: &Connector, queue: &Queue) -> LinkError {
-    let (send, receive) = match connection.open_bi().await {
-        Ok(streams) => streams,
-        Err(error) => return no_answer(error),
-    };
-    tokio::select! {
-        biased;
-        error = receive_answers(receive, connector, queue) => error,
-        error = send_frames(send, queue) => error,
-    }
-}
-
-async fn send_frames(mut send: SendStream, queue: &Queue) -> LinkError {
-    loop {
-        let frame = queue.next_frame().await;
-        // Not copied: it is wiped when the HSM has acknowledged its last packet.
-        if let Err(error) = send.write_chunk(Bytes::from_owner(frame)).await {
-            return no_answer(error);
-        }
-    }
-}
-
-async fn receive_answers(receive: RecvStream, connector: &Connector, queue: &Queue) -> LinkError {
-    let mut messages = MessageReader::new(receive);
-    let mut proven = false;
-    loop {
-        match messages.next().await {
-            Ok(Message::Replies(replies)) => {
-                if let Err(error) = queue.answer(replies) {
-                    return error;
-                }
-            }
-            Ok(Message::Request(_) | Message::Order(_) | Message::Answer(_)) => {
-                return wrong_kind();
-            }
-            Err(ended) => return no_answer(ended),
-        }
-        if !proven {
-            connector.proven().await;
-            proven = true;
-        }
-    }
-}
-
-impl Drop for QuicChannel {
-    fn drop(&mut self) {
-        self.connector.close();
-        self.task.abort();
-    }
-}
-
 impl fmt::Debug for QuicChannel {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
-            "QuicChannel({}, {} in flight)",
-            self.connector.name(),
-            self.in_flight()
+            "QuicChannel({:?}, {} more lanes)",
+            self.first,
+            self.lanes.load().len()
         )
     }
 }

@@ -58,6 +58,15 @@ impl Connector {
         }
     }
 
+    /// To the same HSM, with a connection of its own.
+    pub(super) fn another(&self) -> Self {
+        Self::new(
+            self.settings.clone(),
+            self.wire.clone(),
+            self.target.clone(),
+        )
+    }
+
     pub(super) fn name(&self) -> &str {
         &self.target.name
     }

@@ -10,6 +10,7 @@ mod channel;
 mod connector;
 mod control;
 mod identity;
+mod lane;
 mod listener;
 mod queue;
 mod socket;
@@ -21,11 +22,14 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use portcullis_seam::Entropy;
 use quinn::{Endpoint, EndpointConfig, TransportConfig, VarInt};
+use tokio::runtime::Handle;
 
+pub use channel::keep_lanes_here;
 pub use control::{
     ControlAnswer, ControlCaller, ControlConnection, ControlListener, ControlQuestion, dial_control,
 };
@@ -69,10 +73,14 @@ pub struct QuicSettings {
     pub entropy: Arc<dyn Entropy>,
 }
 
-/// [`Transport`] over QUIC. Its tasks run on the runtime of whoever calls `dial` and `listen`.
+/// [`Transport`] over QUIC. Its tasks run on the runtime of whoever calls `dial` and `listen`, unless
+/// it is told another one.
 pub struct QuicTransport {
     settings: QuicSettings,
     wire: Wire,
+    serving: Vec<Handle>,
+    /// How many HSMs were served so far.
+    served: AtomicUsize,
 }
 
 impl QuicTransport {
@@ -82,7 +90,17 @@ impl QuicTransport {
         Self {
             settings,
             wire: Wire::Udp,
+            serving: Vec::new(),
+            served: AtomicUsize::new(0),
         }
+    }
+
+    /// Serves HSMs on these runtimes in turn, so that their work holds nobody else up. They must outlive
+    /// the HSMs.
+    #[must_use]
+    pub fn serving_on(mut self, runtimes: Vec<Handle>) -> Self {
+        self.serving = runtimes;
+        self
     }
 
     /// A transport whose datagrams go over `datagrams` instead of the machine's UDP, and whose
@@ -90,7 +108,10 @@ impl QuicTransport {
     #[must_use]
     pub fn over(settings: QuicSettings, datagrams: Arc<dyn Datagrams>) -> Self {
         let wire = Wire::Given(datagrams, Arc::clone(&settings.entropy));
-        Self { settings, wire }
+        Self {
+            wire,
+            ..Self::new(settings)
+        }
     }
 }
 
@@ -100,7 +121,18 @@ impl Transport for QuicTransport {
     }
 
     fn listen(&self, listener: Listener) -> BoxFuture<'_, Result<Box<dyn Listening>, LinkError>> {
-        Box::pin(listener::start(&self.settings, &self.wire, listener))
+        let served = self.served.fetch_add(1, Ordering::Relaxed);
+        let turn = served.checked_rem(self.serving.len());
+        let Some(runtime) = turn.and_then(|turn| self.serving.get(turn)) else {
+            return Box::pin(listener::start(&self.settings, &self.wire, listener));
+        };
+        let (settings, wire) = (self.settings.clone(), self.wire.clone());
+        let started =
+            runtime.spawn(async move { listener::start(&settings, &wire, listener).await });
+        Box::pin(async {
+            let ended = |_| LinkError::Unusable("the HSM's runtime has ended".to_owned());
+            started.await.map_err(ended)?
+        })
     }
 }
 

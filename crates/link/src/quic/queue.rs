@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Context;
 
 use parking_lot::Mutex;
@@ -38,6 +38,8 @@ pub(super) struct Queue {
     /// The runtime of the channel's task.
     home: Id,
     unanswered: AtomicUsize,
+    /// Whether there is a connection.
+    ready: AtomicBool,
     /// Rung when there is something that can be sent.
     work: Notify,
     /// Rung when the earliest deadline has become earlier.
@@ -56,6 +58,8 @@ struct QueueState {
     /// Why there is no connection, for those who have waited for one in vain.
     trouble: Option<String>,
     connected: bool,
+    /// A connection shall be made although nothing waits.
+    wanted: bool,
     closed: Option<LinkError>,
 }
 
@@ -73,6 +77,7 @@ impl Queue {
             state: Mutex::default(),
             home,
             unanswered: AtomicUsize::new(0),
+            ready: AtomicBool::new(false),
             work: Notify::new(),
             deadline: Notify::new(),
         }
@@ -115,7 +120,23 @@ impl Queue {
         Ok(ticket)
     }
 
-    /// Waits until somebody waits for something to be sent.
+    /// Whether there is a connection, as far as is known.
+    pub(super) fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Relaxed)
+    }
+
+    /// Whether it has ended, and takes nothing more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.state.lock().closed.is_some()
+    }
+
+    /// Lets a connection be made, or tried for once, although nothing waits to be sent.
+    pub(super) fn want_connection(&self) {
+        self.state.lock().wanted = true;
+        self.work.notify_one();
+    }
+
+    /// Waits until something waits to be sent, or a connection is wanted.
     pub(super) async fn work(&self) {
         loop {
             let rung = self.work.notified();
@@ -129,7 +150,7 @@ impl Queue {
     fn has_work(&self) -> bool {
         let mut state = self.state.lock();
         let abandoned = state.drop_abandoned();
-        let has_work = !state.waiting.is_empty();
+        let has_work = !state.waiting.is_empty() || std::mem::take(&mut state.wanted);
         drop(state);
         self.forget(abandoned);
         has_work
@@ -181,6 +202,7 @@ impl Queue {
         let mut state = self.state.lock();
         state.connected = true;
         state.trouble = None;
+        self.ready.store(true, Ordering::Relaxed);
     }
 
     /// Rule LINK-08: what was sent over a connection that broke may or may not have been carried
@@ -188,6 +210,7 @@ impl Queue {
     pub(super) fn broken(&self, error: &LinkError) {
         let mut state = self.state.lock();
         state.connected = false;
+        self.ready.store(false, Ordering::Relaxed);
         state.trouble = Some(error.to_string());
         let sent = std::mem::take(&mut state.sent);
         drop(state);

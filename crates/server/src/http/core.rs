@@ -3,6 +3,7 @@ use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis_link::keep_lanes_here;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
@@ -39,6 +40,8 @@ pub(crate) fn run(listener: StdListener, edge: Arc<Edge>, stop: watch::Receiver<
 }
 
 async fn serve(listener: StdListener, edge: Arc<Edge>, mut stop: watch::Receiver<bool>) {
+    // This thread drives one runtime as long as it lives: its calls reach HSMs over connections of its own.
+    keep_lanes_here();
     let listener = match TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => {

@@ -2,6 +2,7 @@
 
 mod control;
 mod identity;
+mod lanes;
 mod misbehave;
 mod operate;
 mod support;
