@@ -46,6 +46,7 @@ mod dispatch;
 mod door;
 mod exposition;
 mod handle;
+mod hsm_threads;
 mod http;
 mod input;
 mod limits;

@@ -19,6 +19,7 @@ use portcullis_store::{Store, Transaction};
 use portcullis_time::{Calendar, Pace, Pacing};
 
 use crate::config::ServerConfig;
+use crate::hsm_threads::HsmThreads;
 use crate::running::Running;
 use crate::server;
 use crate::surface::NotStarted;
@@ -113,6 +114,8 @@ pub struct System {
     device_key: Arc<DeviceKey>,
     /// As which it calls HSMs and receives hosts.
     identity: ClientIdentity,
+    /// Dropped after CloudHSM, whose HSMs are served there.
+    _hsm_threads: HsmThreads,
 }
 
 impl System {
@@ -141,7 +144,8 @@ impl System {
         );
         let calendar = Arc::new(calendar.await.map_err(OpenError::new)?);
         let identity = facade_identity(&store, &device_key, &*entropy).await?;
-        let transport = transport(&identity, &entropy);
+        let hsm_threads = HsmThreads::start().map_err(OpenError::new)?;
+        let transport = transport(&identity, &entropy, &hsm_threads);
         let cloudhsm = CloudHsm::open(CloudHsmConfig {
             store: store.clone(),
             disks: config.disks,
@@ -182,6 +186,7 @@ impl System {
             pool,
             device_key,
             identity,
+            _hsm_threads: hsm_threads,
         })
     }
 
@@ -281,13 +286,17 @@ async fn facade_identity(
     Ok(identity)
 }
 
-fn transport(client: &ClientIdentity, entropy: &Arc<dyn Entropy>) -> Arc<dyn Transport> {
+fn transport(
+    client: &ClientIdentity,
+    entropy: &Arc<dyn Entropy>,
+    threads: &HsmThreads,
+) -> Arc<dyn Transport> {
     let settings = QuicSettings {
         accepted_clients: vec![client.certificate.clone()],
         client: client.clone(),
         entropy: Arc::clone(entropy),
     };
-    let quic = Arc::new(QuicTransport::new(settings));
+    let quic = Arc::new(QuicTransport::new(settings).serving_on(threads.runtimes()));
     let faults = Arc::new(LinkFaults::new(Arc::clone(entropy)));
     Arc::new(FaultyTransport::new(quic, faults))
 }
