@@ -4,7 +4,9 @@
 //! Every server is a process of its own. Instructions are counted by callgrind, which knows no SHA
 //! extensions and runs one thread at a time; system calls by `perf stat`; allocations by the server's own
 //! allocator; processor time by the kernel. Where callgrind or perf are missing, their columns are
-//! empty. Figures are per call, at 64 connections, each with one request in flight.
+//! empty. Figures are per call, at 64 connections, each with one request in flight. With `-- --keep
+//! FOLDER` what callgrind counted, function by function, stays there for `callgrind_annotate`: a file for
+//! each row, in their order.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -13,6 +15,7 @@
 )]
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::Command;
 
 use bytes::Bytes;
@@ -98,8 +101,10 @@ impl Row {
 
 /// User instructions of each row's call.
 fn instructions() -> Vec<Option<f64>> {
-    let folder = tempfile::tempdir().unwrap();
-    let callgrind = counts::callgrind(folder.path());
+    let temporary = tempfile::tempdir().unwrap();
+    let kept = std::env::args().skip_while(|word| word != "--keep").nth(1);
+    let folder = kept.map_or_else(|| temporary.path().to_path_buf(), PathBuf::from);
+    let callgrind = counts::callgrind(&folder);
     let under: Vec<&str> = callgrind.iter().map(String::as_str).collect();
     if Command::new("valgrind").arg("--version").output().is_err() {
         return Vec::new();
@@ -111,7 +116,7 @@ fn instructions() -> Vec<Option<f64>> {
         client.round(request, COUNTED);
         let calls = (CONNECTIONS * COUNTED) as f64;
         let round = || client.round(request, COUNTED);
-        counts::instructions(server, folder.path(), round).map(|all| all / calls)
+        counts::instructions(server, &folder, round).map(|all| all / calls)
     };
     let echoed = [32, 4096].map(|bytes| {
         let request = Call::Encrypt(bytes).request(&facade.endpoint);
