@@ -15,6 +15,7 @@ mod listener;
 mod queue;
 mod socket;
 mod stream;
+mod udp;
 mod verifier;
 mod wake_up;
 

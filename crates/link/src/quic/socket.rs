@@ -2,17 +2,16 @@
 
 use std::fmt::Debug;
 use std::io::{self, IoSliceMut};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use portcullis_seam::{Entropy, draw};
 use quinn::udp::{RecvMeta, Transmit};
-use quinn::{
-    AsyncUdpSocket, ConnectionId, ConnectionIdGenerator, EndpointConfig, Runtime as _,
-    TokioRuntime, UdpPoller,
-};
+use quinn::{AsyncUdpSocket, ConnectionId, ConnectionIdGenerator, EndpointConfig, UdpPoller};
+
+use super::udp::UdpWire;
 
 /// A network that carries datagrams: what a simulator hands in instead of the machine's UDP.
 pub trait Datagrams: Send + Sync + Debug {
@@ -53,7 +52,7 @@ impl Wire {
     /// A socket at `address`.
     pub(super) fn bind(&self, address: SocketAddr) -> io::Result<Arc<dyn AsyncUdpSocket>> {
         match self {
-            Self::Udp => TokioRuntime.wrap_udp_socket(UdpSocket::bind(address)?),
+            Self::Udp => Ok(Arc::new(UdpWire::bind(address)?)),
             Self::Given(datagrams, _) => Ok(Arc::new(Adapted(datagrams.bind(address)?))),
         }
     }
