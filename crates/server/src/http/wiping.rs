@@ -17,11 +17,18 @@ pub(super) struct WipingStream<S> {
     /// The rest is not wiped, so that a client that sends little makes the server hold no page that it
     /// would not hold otherwise.
     read: usize,
+    /// The address at which the buffer was wiped when nothing came: what is offered there next is still
+    /// wiped, and hyper asks more than once for each request.
+    wiped_at: Option<usize>,
 }
 
 impl<S> WipingStream<S> {
     pub(super) const fn new(stream: S) -> Self {
-        Self { stream, read: 0 }
+        Self {
+            stream,
+            read: 0,
+            wiped_at: None,
+        }
     }
 }
 
@@ -32,11 +39,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for WipingStream<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let offered = buffer.remaining();
-        // What is offered may begin behind bytes that are still wanted: then this reaches too far.
-        let _zeros = buffer.initialize_unfilled_to(self.read.min(offered));
+        let room = self.read.min(offered);
+        let at = buffer.initialize_unfilled_to(0).as_ptr().addr();
+        if self.wiped_at.take() != Some(at) {
+            // What is offered may begin behind bytes that are still wanted: then this reaches too far.
+            let _zeros = buffer.initialize_unfilled_to(room);
+        }
         let before = buffer.filled().len();
         let outcome = Pin::new(&mut self.stream).poll_read(context, buffer);
-        self.read = self.read.saturating_add(buffer.filled().len() - before);
+        let read = buffer.filled().len() - before;
+        self.read = self.read.saturating_add(read);
+        self.wiped_at = (read == 0).then_some(at);
         outcome
     }
 }
@@ -100,5 +113,31 @@ mod tests {
         read(&mut stream, b"sec", 8).await;
         read(&mut stream, b"retly", 5).await;
         assert_eq!(read(&mut stream, b"", 8).await, 8);
+    }
+
+    /// Rule SEC-02.
+    #[tokio::test]
+    async fn what_was_wiped_is_wiped_again_only_after_something_was_read_there() {
+        let mut stream = WipingStream::new(&b""[..]);
+        let mut buffer = vec![MaybeUninit::uninit(); 8];
+        for (sent, wiped) in [
+            (&b"secret"[..], 0),
+            (b"", 6),
+            (b"", 0),
+            (b"more", 0),
+            (b"", 8),
+        ] {
+            stream.stream = sent;
+            let mut offered = ReadBuf::uninit(&mut buffer);
+            let poll =
+                |context: &mut Context<'_>| Pin::new(&mut stream).poll_read(context, &mut offered);
+            std::future::poll_fn(poll).await.unwrap();
+            let initialised = offered.initialized().len();
+            assert_eq!(
+                initialised.max(sent.len()),
+                wiped.max(sent.len()),
+                "{sent:?}"
+            );
+        }
     }
 }
