@@ -215,16 +215,23 @@ impl Edge {
                 let caller = client.caller(&head.headers, credential, known);
                 self.shared.trail.arrived(operation, caller, request_id)
             });
+        let service = decode::service(target);
         // Rule CONF-07: nothing that a request says is expected to end in this.
         // Rule WIRE-17: a defect that panics is answered with InternalFailure; the core goes on.
-        let outcome = unless_it_panics(pin!(self.outcome(
-            (&head, client),
-            (target, &signed),
-            (body, state),
-            arrival.as_ref(),
-        )))
-        .await
-        .unwrap_or_else(|| Err(unexpected().into()));
+        let read = self.read((&head, client), (target, &signed), (body, state));
+        let read = unless_it_panics(pin!(read)).await;
+        let outcome = match read {
+            Some(Ok((call, judged))) => {
+                // The head lies in the buffer that hyper reads the connection into: without it, hyper
+                // reads the next request into the same buffer, and need not make another one.
+                drop(head);
+                let carried = self.carry_out(call, judged, arrival.as_ref());
+                let carried = unless_it_panics(pin!(carried)).await;
+                carried.unwrap_or_else(|| Err(unexpected().into()))
+            }
+            Some(Err(exception)) => Err(exception.into()),
+            None => Err(unexpected().into()),
+        };
         let failed = outcome.as_ref().err();
         measured.end(operation, failed.map(|failed| &failed.exception));
         // Rule EV-05: what never reached its service is told too.
@@ -238,26 +245,25 @@ impl Edge {
         match outcome {
             Ok(body) => reply::success(id, body),
             Err(Failed { exception, .. }) => {
-                log(target, &exception);
-                reply::failure(id, &exception, decode::service(target))
+                log(operation, &exception);
+                reply::failure(id, &exception, service)
             }
         }
     }
 
-    async fn outcome(
+    /// Reads a request whole: its body, its signature, and what it asks for.
+    async fn read(
         &self,
         (head, client): (&Parts, &Client),
         (target, signed): (Option<&str>, &Signed<'_>),
         (body, state): (Incoming, &ConnectionState),
-        arrival: Option<&Arrival>,
-    ) -> Result<Bytes, Failed> {
-        let body = body::read(body, state).await.map_err(Exception::from)?;
+    ) -> Result<(Call, Option<Judged>), Exception> {
+        let body = body::read(body, state).await?;
         decode::content_type(text(&head.headers, "content-type"))?;
         let service = decode::service(target).signing_name();
         self.verify((head, signed), &body, service)?;
         let defaults = &self.shared.defaults;
         let mut call = decode::request(target, signed.credential(), &body, defaults)?;
-        drop(body);
         let mut judged = None;
         // Without declared principals, as by default, this is all that a call pays for them.
         if let Some(principals) = &self.shared.principals {
@@ -268,7 +274,7 @@ impl Edge {
                 origin: client.origin(&head.headers),
             });
         }
-        self.carry_out(call, judged, arrival).await
+        Ok((call, judged))
     }
 
     /// Checks the signature, where signatures are verified.
@@ -420,15 +426,16 @@ fn unexpected() -> Exception {
     )
 }
 
-fn log(target: Option<&str>, exception: &Exception) {
-    let target = target.unwrap_or("-");
+fn log(operation: Option<Operation>, exception: &Exception) {
+    let operation = operation.map_or("-", Operation::name);
     let cause = exception.cause.as_deref().unwrap_or("-");
     // Of 503, whoever ran out of something says so once: there may be thousands of such calls.
     if exception.code.status() == 500 {
-        tracing::warn!(target, code = exception.code.name(), cause, "a call failed");
+        let code = exception.code.name();
+        tracing::warn!(operation, code, cause, "a call failed");
     } else {
         tracing::debug!(
-            target,
+            operation,
             code = exception.code.name(),
             cause,
             "a call was refused"
