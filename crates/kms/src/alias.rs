@@ -6,13 +6,13 @@ use portcullis_api::kms::{
     AliasListEntry, CreateAliasRequest, DeleteAliasRequest, ListAliasesRequest,
     ListAliasesResponse, UpdateAliasRequest,
 };
-use portcullis_api::{Code, EpochSeconds, Exception, KeyId, Scope};
+use portcullis_api::{Code, EpochSeconds, Exception, KeyId, Operation, Scope};
 use portcullis_seam::Timestamp;
 use portcullis_store::{Expect, Transaction};
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::Partition;
-use crate::key::{Snapshot, check_customers, find_for_management, spec};
+use crate::key::{Snapshot, find, spec};
 use crate::paging::{Asked, page};
 use crate::records::Records;
 use crate::records::encode;
@@ -146,7 +146,7 @@ impl Aliases {
             let text = format!("An alias with the name {arn} already exists. Use UpdateAlias.");
             return Err(Exception::new(Code::AlreadyExists, text));
         }
-        let target = target(&partition, &input.target_key_id)?;
+        let target = find(Operation::CreateAlias, &partition, &input.target_key_id)?;
         let record = AliasRecord::new(input.alias_name, target.record.id, self.records.now_ms());
         self.put_alias(&partition, record, Expect::Absent).await
     }
@@ -164,7 +164,7 @@ impl Aliases {
         let partition = self.records.partition(scope);
         let _changing = partition.control.lock().await;
         let (mut record, revision) = self.alias(scope, &input.alias_name)?;
-        let target = target(&partition, &input.target_key_id)?;
+        let target = find(Operation::UpdateAlias, &partition, &input.target_key_id)?;
         let present = partition
             .keys
             .get(&record.target)
@@ -211,7 +211,7 @@ impl Aliases {
         let of = input
             .key_id
             .as_deref()
-            .map(|key| find_for_management(&partition, key));
+            .map(|key| find(Operation::ListAliases, &partition, key));
         let of = of.transpose()?.map(|key| key.record.id);
         let mut names: Vec<String> = partition
             .aliases
@@ -278,17 +278,6 @@ impl Aliases {
         partition.aliases.insert(record.name, record.target);
         Ok(())
     }
-}
-
-/// Rule KEY-23: an alias is pointed at a key that is not pending deletion.
-fn target(partition: &Arc<Partition>, key_id: &str) -> Result<Arc<Snapshot>, Exception> {
-    let key = find_for_management(partition, key_id)?;
-    if key.record.is_pending_deletion() {
-        let text = format!("{} is pending deletion. Choose another key.", key.arn);
-        return Err(Exception::new(Code::KmsInvalidState, text));
-    }
-    check_customers(&key)?;
-    Ok(key)
 }
 
 /// Rule LIFE-42: the alias of an AWS service has no target before it is used.

@@ -2,15 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use portcullis_api::kms::CreateGrantRequest;
+use portcullis_api::Operation;
+use portcullis_api::kms::{self, CreateGrantRequest};
 use portcullis_policy::{Context, Document, Kind};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::Principal;
+use super::concern::{Concern, Concerns, On};
 use super::decide::{Ask, Denied, Granted, KeySide, decide};
 use super::granted::{Child, Use, permits};
 use crate::grant::GrantRecord;
+use crate::kms_operations;
+use crate::operation::{KeyLookup, row};
 
 const KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/1";
 const ALICE: &str = "arn:aws:iam::111122223333:user/alice";
@@ -301,4 +305,42 @@ proptest! {
         let key_side = policy.iter().any(named) || granted != Granted::No;
         prop_assert!(!allowed || (own_side && key_side));
     }
+}
+
+/// How the key that an action is on is looked for; none where the request names no key there.
+const fn lookup(on: On<'_>) -> Option<KeyLookup> {
+    match on {
+        On::Use(_) | On::Maker { .. } => Some(KeyLookup::Used),
+        On::Shared(_) | On::Grant(_) => Some(KeyLookup::Shared),
+        On::Own(_) => Some(KeyLookup::Own),
+        On::Nothing
+        | On::Like(_)
+        | On::Alias(_)
+        | On::AliasTarget(_)
+        | On::Cluster(_)
+        | On::Backup(_)
+        | On::Resource(_)
+        | On::Arn(_) => None,
+    }
+}
+
+fn check_lookup(operation: Operation, concern: &Concern<'_>) {
+    for wanted in &concern.wanted {
+        if let Some(lookup) = lookup(wanted.on) {
+            let key = row(operation).key.map(|key| key.lookup);
+            assert_eq!(key, Some(lookup), "{}", operation.name());
+        }
+    }
+}
+
+macro_rules! check_lookups {
+    ($($operation:ident $service:ident.$method:ident($input:ty) $effect:ident $reply:ident { $($row:tt)* };)*) => {
+        $(check_lookup(Operation::$operation, &<$input>::default().concern());)*
+    };
+}
+
+/// Rules AUTH-01, AUTH-02 and KEY-06: permission is asked for the key that the operation then finds.
+#[test]
+fn the_key_of_a_permission_is_looked_for_as_the_operation_looks_for_its_key() {
+    kms_operations!(check_lookups);
 }

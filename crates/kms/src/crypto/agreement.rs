@@ -3,7 +3,7 @@ use portcullis_api::kms::{
     DecapsulateRequest, DecapsulateResponse, DeriveSharedSecretRequest, DeriveSharedSecretResponse,
     EncapsulateRequest, EncapsulateResponse, EncapsulationAlgorithmSpec, KeyAgreementAlgorithmSpec,
 };
-use portcullis_api::{Blob, Code, Exception, Scope, SecretBlob};
+use portcullis_api::{Blob, Code, Exception, Operation, Scope, SecretBlob};
 use portcullis_hsm::Task;
 
 use super::Cryptography;
@@ -27,10 +27,11 @@ impl Cryptography {
         input: DeriveSharedSecretRequest,
     ) -> Result<DeriveSharedSecretResponse, Exception> {
         let recipient = self.recipients.recipient(input.recipient.as_ref())?;
-        let usable = Usable::find(&self.records.partition(scope), &input.key_id)?;
+        let operation = Operation::DeriveSharedSecret;
+        let usable = Usable::find(operation, &self.records.partition(scope), &input.key_id)?;
         let key = &usable.key;
         let algorithm: KeyAgreementAlgorithmSpec =
-            algorithm_of(key, &input.key_agreement_algorithm, "DeriveSharedSecret")?;
+            algorithm_of(key, &input.key_agreement_algorithm, operation)?;
         let public_key = input.public_key.0;
         let agreed = self
             .executor
@@ -69,10 +70,11 @@ impl Cryptography {
         scope: &Scope,
         input: EncapsulateRequest,
     ) -> Result<EncapsulateResponse, Exception> {
-        let usable = Usable::find(&self.records.partition(scope), &input.key_id)?;
+        let operation = Operation::Encapsulate;
+        let usable = Usable::find(operation, &self.records.partition(scope), &input.key_id)?;
         let key = &usable.key;
         let algorithm: EncapsulationAlgorithmSpec =
-            algorithm_of(key, &input.encapsulation_algorithm, "Encapsulate")?;
+            algorithm_of(key, &input.encapsulation_algorithm, operation)?;
         stop_dry_run(input.dry_run)?;
         let made = self.executor.perform(key, Task::Encapsulate).await?;
         let both = made.map_err(unforeseen)?.0;
@@ -97,10 +99,11 @@ impl Cryptography {
         scope: &Scope,
         input: DecapsulateRequest,
     ) -> Result<DecapsulateResponse, Exception> {
-        let usable = Usable::find(&self.records.partition(scope), &input.key_id)?;
+        let operation = Operation::Decapsulate;
+        let usable = Usable::find(operation, &self.records.partition(scope), &input.key_id)?;
         let key = &usable.key;
         let algorithm: EncapsulationAlgorithmSpec =
-            algorithm_of(key, &input.encapsulation_algorithm, "Decapsulate")?;
+            algorithm_of(key, &input.encapsulation_algorithm, operation)?;
         let ciphertext = input.shared_secret_ciphertext_blob.0;
         let opened = self
             .executor

@@ -4,7 +4,7 @@ use portcullis_api::kms::{
     EncapsulationAlgorithmSpec, EncryptionAlgorithmSpec, KeyAgreementAlgorithmSpec, KeyUsageType,
     MacAlgorithmSpec, SigningAlgorithmSpec,
 };
-use portcullis_api::{Code, Exception};
+use portcullis_api::{Code, Exception, Operation};
 
 use crate::key::Snapshot;
 use crate::key::spec::{self, Algorithms};
@@ -46,15 +46,16 @@ algorithm! {
 pub(super) fn algorithm_of<A: Algorithm>(
     key: &Snapshot,
     name: &str,
-    operation: &str,
+    operation: Operation,
 ) -> Result<A, Exception> {
     let record = &key.record;
     let invalid = |text: String| Err(Exception::new(Code::InvalidKeyUsage, text));
     if record.usage != A::USAGE {
         return invalid(format!(
-            "{} key usage is {} which is not valid for {operation}. Use a key with usage {}.",
+            "{} key usage is {} which is not valid for {}. Use a key with usage {}.",
             key.arn,
             record.usage.as_str(),
+            operation.name(),
             A::USAGE.as_str()
         ));
     }
@@ -76,7 +77,7 @@ pub(super) fn algorithm_of<A: Algorithm>(
 }
 
 /// A key that seals data keys: a symmetric one.
-pub(super) fn check_symmetric(key: &Snapshot, operation: &str) -> Result<(), Exception> {
+pub(super) fn check_symmetric(key: &Snapshot, operation: Operation) -> Result<(), Exception> {
     let symmetric = EncryptionAlgorithmSpec::SymmetricDefault;
     algorithm_of::<EncryptionAlgorithmSpec>(key, symmetric.as_str(), operation).map(|_same| ())
 }

@@ -3,8 +3,8 @@ use portcullis_api::kms::{
     GenerateDataKeyRequest, GenerateDataKeyResponse, GenerateDataKeyWithoutPlaintextRequest,
     GenerateDataKeyWithoutPlaintextResponse,
 };
-use portcullis_api::{Blob, Code, Exception, Scope};
-use portcullis_hsm::Operation;
+use portcullis_api::{Blob, Code, Exception, Operation, Scope};
+use portcullis_hsm as hsm;
 use zeroize::Zeroizing;
 
 use super::DataKeys;
@@ -31,8 +31,10 @@ impl DataKeys {
             .creation
             .make_managed_key(scope, &input.key_id)
             .await?;
-        let usable = Usable::find(&self.crypto.records.partition(scope), &input.key_id)?;
-        check_symmetric(&usable.key, "GenerateDataKey")?;
+        let operation = Operation::GenerateDataKey;
+        let partition = self.crypto.records.partition(scope);
+        let usable = Usable::find(operation, &partition, &input.key_id)?;
+        check_symmetric(&usable.key, operation)?;
         let data = usable.bind(input.encryption_context.as_ref())?;
         stop_dry_run(input.dry_run)?;
         let (plaintext, sealed) = self.data_key(&usable, &data, length).await?;
@@ -61,8 +63,10 @@ impl DataKeys {
             .creation
             .make_managed_key(scope, &input.key_id)
             .await?;
-        let usable = Usable::find(&self.crypto.records.partition(scope), &input.key_id)?;
-        check_symmetric(&usable.key, "GenerateDataKeyWithoutPlaintext")?;
+        let operation = Operation::GenerateDataKeyWithoutPlaintext;
+        let partition = self.crypto.records.partition(scope);
+        let usable = Usable::find(operation, &partition, &input.key_id)?;
+        check_symmetric(&usable.key, operation)?;
         let data = usable.bind(input.encryption_context.as_ref())?;
         stop_dry_run(input.dry_run)?;
         let (_wiped, sealed) = self.data_key(&usable, &data, length).await?;
@@ -82,7 +86,7 @@ impl DataKeys {
         data: &[u8],
         length: u16,
     ) -> Result<(Zeroizing<Vec<u8>>, Blob), Exception> {
-        let operation = Operation::GenerateDataKey {
+        let operation = hsm::Operation::GenerateDataKey {
             key: usable.material,
             additional_data: data,
             bytes: length,

@@ -6,8 +6,8 @@ use portcullis_api::kms::{
     GenerateDataKeyPairWithoutPlaintextRequest, GenerateDataKeyPairWithoutPlaintextResponse,
     KeySpec,
 };
-use portcullis_api::{Blob, Exception, Scope};
-use portcullis_hsm::{KeyKind, Operation, Refusal, SecretKey};
+use portcullis_api::{Blob, Exception, Operation, Scope};
+use portcullis_hsm::{self as hsm, KeyKind, Refusal, SecretKey};
 use portcullis_seam::WorkClass;
 use zeroize::Zeroizing;
 
@@ -15,7 +15,7 @@ use super::DataKeys;
 use super::algorithm::check_symmetric;
 use super::usable::{Usable, stop_dry_run};
 use crate::catalogue::Partition;
-use crate::key::{check_not_pending, find_for_use, spec};
+use crate::key::{find_for_use, spec};
 use crate::key_store::Failure;
 use crate::records::unsupported;
 use crate::translate;
@@ -36,7 +36,7 @@ impl DataKeys {
         let sealing = sealing(
             &self.crypto.records.partition(scope),
             &input.key_id,
-            "GenerateDataKeyPair",
+            Operation::GenerateDataKeyPair,
         )?;
         let data = sealing.bind(input.encryption_context.as_ref())?;
         stop_dry_run(input.dry_run)?;
@@ -69,7 +69,7 @@ impl DataKeys {
         let sealing = sealing(
             &self.crypto.records.partition(scope),
             &input.key_id,
-            "GenerateDataKeyPairWithoutPlaintext",
+            Operation::GenerateDataKeyPairWithoutPlaintext,
         )?;
         let data = sealing.bind(input.encryption_context.as_ref())?;
         stop_dry_run(input.dry_run)?;
@@ -101,7 +101,7 @@ impl DataKeys {
             .work_with(kind, WorkClass::KeyGeneration, make);
         let made = made.await.and_then(|made| made.map_err(Failure::Refused));
         let (private, public) = made.map_err(|failure| translate::fleet(&failure))?;
-        let operation = Operation::Encrypt {
+        let operation = hsm::Operation::Encrypt {
             key: sealing.material,
             additional_data: data,
             plaintext: &private,
@@ -132,17 +132,21 @@ fn make(
 /// The key that seals the private key.
 ///
 /// Rule CRY-18: that is a symmetric key, and not one of a key store.
-fn sealing(partition: &Arc<Partition>, name: &str, operation: &str) -> Result<Usable, Exception> {
+fn sealing(
+    partition: &Arc<Partition>,
+    name: &str,
+    operation: Operation,
+) -> Result<Usable, Exception> {
     let key = find_for_use(partition, name)?;
-    check_not_pending(&key)?;
-    if key.store.is_some() {
+    // A pending deletion, which is the first thing that is asked of a key's state, goes before.
+    if key.store.is_some() && !key.record.is_pending_deletion() {
         return Err(unsupported(&format!(
             "{} is in a custom key store, whose keys seal no data key pairs. Name a symmetric key \
              of origin AWS_KMS.",
             key.arn
         )));
     }
-    let usable = Usable::of(key)?;
+    let usable = Usable::of(operation, key)?;
     check_symmetric(&usable.key, operation)?;
     Ok(usable)
 }

@@ -6,8 +6,8 @@ use portcullis_api::kms::{
     DecryptRequest, DecryptResponse, EncryptRequest, EncryptResponse, EncryptionAlgorithmSpec,
     ReEncryptRequest, ReEncryptResponse,
 };
-use portcullis_api::{Blob, Code, Exception, Scope};
-use portcullis_hsm::{OaepHash, Operation, Output, Task};
+use portcullis_api::{Blob, Code, Exception, Operation, Scope};
+use portcullis_hsm::{self as hsm, OaepHash, Output, Task};
 use portcullis_seam::plant::{Bug, planted};
 use zeroize::Zeroizing;
 
@@ -32,9 +32,10 @@ impl Cryptography {
         input: EncryptRequest,
     ) -> Result<EncryptResponse, Exception> {
         self.creation.make_managed_key(scope, &input.key_id).await?;
-        let usable = Usable::find(&self.records.partition(scope), &input.key_id)?;
+        let partition = self.records.partition(scope);
+        let usable = Usable::find(Operation::Encrypt, &partition, &input.key_id)?;
         let algorithm = asked(input.encryption_algorithm.as_deref());
-        let to = Target::of(usable, algorithm, "Encrypt")?;
+        let to = Target::of(usable, algorithm, Operation::Encrypt)?;
         let bound = to.bound(input.encryption_context.as_ref())?;
         to.check_length(input.plaintext.0.len())?;
         stop_dry_run(input.dry_run)?;
@@ -72,7 +73,7 @@ impl Cryptography {
                 input.dry_run_modifiers.as_deref(),
             )?,
         };
-        let (from, sealed) = sealed.find(&self.records.partition(scope), "Decrypt")?;
+        let (from, sealed) = sealed.find(&self.records.partition(scope), Operation::Decrypt)?;
         let bound = from.bound(input.encryption_context.as_ref())?;
         let Some(sealed) = sealed else {
             return Err(would_have_succeeded());
@@ -115,11 +116,11 @@ impl Cryptography {
             .make_managed_key(scope, &input.destination_key_id)
             .await?;
         let partition = self.records.partition(scope);
-        let (from, sealed) = sealed.find(&partition, "ReEncrypt")?;
+        let (from, sealed) = sealed.find(&partition, Operation::ReEncrypt)?;
         let to = Target::of(
-            Usable::find(&partition, &input.destination_key_id)?,
+            Usable::find(Operation::ReEncrypt, &partition, &input.destination_key_id)?,
             asked(input.destination_encryption_algorithm.as_deref()),
-            "ReEncrypt",
+            Operation::ReEncrypt,
         )?;
         let from_bound = from.bound(input.source_encryption_context.as_ref())?;
         let context = if planted(Bug::ReEncryptKeepsContext) {
@@ -157,7 +158,7 @@ impl Cryptography {
     ) -> Result<Blob, Exception> {
         let (from_key, to_key) = (&from.usable.key, &to.usable.key);
         if from.is_symmetric() && to.is_symmetric() && from_key.shares_home(to_key) {
-            let operation = Operation::ReEncrypt {
+            let operation = hsm::Operation::ReEncrypt {
                 source: from.usable.material,
                 source_additional_data: from_bound,
                 destination: to.usable.material,
@@ -180,7 +181,7 @@ impl Cryptography {
     ) -> Result<Blob, Exception> {
         let key = &to.usable.key;
         let Some(hash) = oaep(to.algorithm) else {
-            let operation = Operation::Encrypt {
+            let operation = hsm::Operation::Encrypt {
                 key: to.usable.material,
                 additional_data: bound,
                 plaintext,
@@ -205,7 +206,7 @@ impl Cryptography {
     ) -> Result<Output, Exception> {
         let key = &from.usable.key;
         let Some(hash) = oaep(from.algorithm) else {
-            let operation = Operation::Decrypt {
+            let operation = hsm::Operation::Decrypt {
                 key: from.usable.material,
                 additional_data: bound,
                 sealed,
@@ -228,7 +229,7 @@ struct Target {
 }
 
 impl Target {
-    fn of(usable: Usable, algorithm: &str, operation: &str) -> Result<Self, Exception> {
+    fn of(usable: Usable, algorithm: &str, operation: Operation) -> Result<Self, Exception> {
         let algorithm = algorithm_of(&usable.key, algorithm, operation)?;
         Ok(Self { usable, algorithm })
     }
@@ -283,7 +284,7 @@ impl<'a> Sealed<'a> {
     fn find(
         self,
         partition: &Arc<Partition>,
-        operation: &str,
+        operation: Operation,
     ) -> Result<(Target, Option<&'a [u8]>), Exception> {
         let symmetric = self.algorithm == EncryptionAlgorithmSpec::SymmetricDefault.as_str();
         let named = |why: &str| {
@@ -292,7 +293,8 @@ impl<'a> Sealed<'a> {
                 Exception::new(Code::Validation, text)
             };
             let name = self.key_id.ok_or_else(unnamed)?;
-            Target::of(Usable::find(partition, name)?, self.algorithm, operation)
+            let usable = Usable::find(operation, partition, name)?;
+            Target::of(usable, self.algorithm, operation)
         };
         match self.blob {
             None => Ok((named("IGNORE_CIPHERTEXT is given")?, None)),
@@ -310,7 +312,7 @@ impl<'a> Sealed<'a> {
         &self,
         partition: &Arc<Partition>,
         bytes: &'a [u8],
-        operation: &str,
+        operation: Operation,
     ) -> Result<(Target, Option<&'a [u8]>), Exception> {
         let named = self.key_id.map(|name| find_for_use(partition, name));
         let named = named.transpose()?;
@@ -332,7 +334,7 @@ impl<'a> Sealed<'a> {
         let key = key.ok_or_else(translate::invalid_ciphertext)?;
         // Rule CR-03: the key's state is looked at before the ciphertext is.
         let from = Target::of(
-            Usable::of_material(key, material)?,
+            Usable::of_material(operation, key, material)?,
             self.algorithm,
             operation,
         )?;

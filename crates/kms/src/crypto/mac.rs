@@ -2,7 +2,7 @@ use portcullis_api::kms::KeyLastUsageTrackingOperation as Tracked;
 use portcullis_api::kms::{
     GenerateMacRequest, GenerateMacResponse, MacAlgorithmSpec, VerifyMacRequest, VerifyMacResponse,
 };
-use portcullis_api::{Blob, Code, Exception, Scope};
+use portcullis_api::{Blob, Code, Exception, Operation, Scope};
 use portcullis_hsm::Task;
 
 use super::Cryptography;
@@ -19,9 +19,10 @@ impl Cryptography {
         scope: &Scope,
         input: GenerateMacRequest,
     ) -> Result<GenerateMacResponse, Exception> {
-        let usable = Usable::find(&self.records.partition(scope), &input.key_id)?;
+        let operation = Operation::GenerateMac;
+        let usable = Usable::find(operation, &self.records.partition(scope), &input.key_id)?;
         let key = &usable.key;
-        let algorithm: MacAlgorithmSpec = algorithm_of(key, &input.mac_algorithm, "GenerateMac")?;
+        let algorithm: MacAlgorithmSpec = algorithm_of(key, &input.mac_algorithm, operation)?;
         stop_dry_run(input.dry_run)?;
         let message = input.message.0;
         let made = self.executor.perform(key, Task::Mac { message }).await?;
@@ -43,9 +44,10 @@ impl Cryptography {
         scope: &Scope,
         input: VerifyMacRequest,
     ) -> Result<VerifyMacResponse, Exception> {
-        let usable = Usable::find(&self.records.partition(scope), &input.key_id)?;
+        let operation = Operation::VerifyMac;
+        let usable = Usable::find(operation, &self.records.partition(scope), &input.key_id)?;
         let key = &usable.key;
-        let algorithm: MacAlgorithmSpec = algorithm_of(key, &input.mac_algorithm, "VerifyMac")?;
+        let algorithm: MacAlgorithmSpec = algorithm_of(key, &input.mac_algorithm, operation)?;
         let task = Task::VerifyMac {
             message: input.message.0,
             mac: input.mac.0,

@@ -4,8 +4,7 @@ use portcullis_hsm::Task;
 
 use super::Cryptography;
 use super::usable::unforeseen;
-use crate::key::{check_permitted, find_for_use, metadata, spec};
-use crate::records::unsupported;
+use crate::key::{find, metadata};
 
 impl Cryptography {
     /// GetPublicKey: DER, SubjectPublicKeyInfo. Rule CRY-15: of asymmetric keys only, of disabled
@@ -18,15 +17,8 @@ impl Cryptography {
         scope: &Scope,
         input: GetPublicKeyRequest,
     ) -> Result<GetPublicKeyResponse, Exception> {
-        let key = find_for_use(&self.records.partition(scope), &input.key_id)?;
-        if !spec::is_asymmetric(key.record.spec) {
-            return Err(unsupported(&format!(
-                "{} is a {} key and has no public key. Name an asymmetric key.",
-                key.arn,
-                key.record.spec.as_str()
-            )));
-        }
-        check_permitted(Operation::GetPublicKey, &key)?;
+        let operation = Operation::GetPublicKey;
+        let key = find(operation, &self.records.partition(scope), &input.key_id)?;
         let public_key = match key.public_key_left()? {
             Some(public_key) => public_key.to_vec(),
             None => {

@@ -3,7 +3,7 @@ use portcullis_api::kms::{
     KeySpec, MessageType, SignRequest, SignResponse, SigningAlgorithmSpec, VerifyRequest,
     VerifyResponse,
 };
-use portcullis_api::{Blob, Code, Exception, Scope, SecretBlob};
+use portcullis_api::{Blob, Code, Exception, Operation, Scope, SecretBlob};
 use portcullis_hsm::{Message, SignatureAlgorithm, SignatureHash, Task};
 
 use super::Cryptography;
@@ -24,9 +24,10 @@ impl Cryptography {
         scope: &Scope,
         input: SignRequest,
     ) -> Result<SignResponse, Exception> {
-        let usable = Usable::find(&self.records.partition(scope), &input.key_id)?;
+        let operation = Operation::Sign;
+        let usable = Usable::find(operation, &self.records.partition(scope), &input.key_id)?;
         let key = &usable.key;
-        let named: SigningAlgorithmSpec = algorithm_of(key, &input.signing_algorithm, "Sign")?;
+        let named: SigningAlgorithmSpec = algorithm_of(key, &input.signing_algorithm, operation)?;
         let message = message(key, named, input.message_type.as_deref(), input.message)?;
         stop_dry_run(input.dry_run)?;
         let algorithm = algorithm(named)?;
@@ -52,9 +53,10 @@ impl Cryptography {
         scope: &Scope,
         input: VerifyRequest,
     ) -> Result<VerifyResponse, Exception> {
-        let usable = Usable::find(&self.records.partition(scope), &input.key_id)?;
+        let operation = Operation::Verify;
+        let usable = Usable::find(operation, &self.records.partition(scope), &input.key_id)?;
         let key = &usable.key;
-        let named: SigningAlgorithmSpec = algorithm_of(key, &input.signing_algorithm, "Verify")?;
+        let named: SigningAlgorithmSpec = algorithm_of(key, &input.signing_algorithm, operation)?;
         let message = message(key, named, input.message_type.as_deref(), input.message)?;
         let task = Task::Verify {
             algorithm: algorithm(named)?,

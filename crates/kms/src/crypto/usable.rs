@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use portcullis_api::{Blob, Code, Exception};
-use portcullis_hsm::{HsmKeyId, Operation, Output, Refusal, Task};
+use portcullis_api::{Blob, Code, Exception, Operation};
+use portcullis_hsm::{self as hsm, HsmKeyId, Output, Refusal, Task};
 use tokio::time::Instant;
 
 use super::{additional_data, ciphertext};
@@ -44,12 +44,18 @@ pub(super) struct Usable {
 }
 
 impl Usable {
-    pub(super) fn find(partition: &Arc<Partition>, name: &str) -> Result<Self, Exception> {
-        Self::of(find_for_use(partition, name)?)
+    /// The key that a call names, with the material that seals.
+    pub(super) fn find(
+        operation: Operation,
+        partition: &Arc<Partition>,
+        name: &str,
+    ) -> Result<Self, Exception> {
+        Self::of(operation, find_for_use(partition, name)?)
     }
 
-    pub(super) fn of(key: Arc<Snapshot>) -> Result<Self, Exception> {
-        let passage = check_usable(&key)?;
+    /// The key with the material that seals.
+    pub(super) fn of(operation: Operation, key: Arc<Snapshot>) -> Result<Self, Exception> {
+        let passage = check_usable(operation, &key)?;
         let material = key.material()?;
         Ok(Self {
             key,
@@ -59,8 +65,12 @@ impl Usable {
     }
 
     /// The key with a version of its material that made a ciphertext.
-    pub(super) fn of_material(key: Arc<Snapshot>, material: HsmKeyId) -> Result<Self, Exception> {
-        let passage = check_usable(&key)?;
+    pub(super) fn of_material(
+        operation: Operation,
+        key: Arc<Snapshot>,
+        material: HsmKeyId,
+    ) -> Result<Self, Exception> {
+        let passage = check_usable(operation, &key)?;
         Ok(Self {
             key,
             material,
@@ -92,7 +102,7 @@ impl Executor {
     pub(super) async fn run(
         &self,
         usable: &Usable,
-        operation: Operation<'_>,
+        operation: hsm::Operation<'_>,
     ) -> Result<Output, Exception> {
         let ran = match (&usable.key.store, usable.passage) {
             (Some(store), Some(passage)) => self.run_in_store(store, passage, operation).await,
@@ -110,7 +120,7 @@ impl Executor {
         &self,
         store: &KeyStore,
         passage: Passage,
-        operation: Operation<'_>,
+        operation: hsm::Operation<'_>,
     ) -> Result<Output, Failure> {
         let now = || self.records.config.clock.now();
         if self.records.keeps_quotas()

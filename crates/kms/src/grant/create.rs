@@ -10,7 +10,7 @@ use super::terms::terms;
 use super::token::token;
 use crate::catalogue::Partition;
 use crate::crypto::stop_dry_run;
-use crate::key::{Snapshot, check_permitted, find_shared};
+use crate::key::{Snapshot, find, find_shared};
 use crate::records::encode;
 
 /// Grants of one key (KMS resource quotas).
@@ -31,10 +31,9 @@ impl Grants {
         let terms = terms(&input, key.record.spec, key.record.usage)?;
         let home = self.records.partition(&key.scope);
         let _changing = home.control.lock().await;
-        // Whatever became of the key while this waited.
-        let key = find_shared(&asking, &key.arn)?;
-        // Rule GRANT-08: the key shows Enabled, Unavailable or Updating.
-        check_permitted(Operation::CreateGrant, &key)?;
+        // The key may have changed while this waited. Rule GRANT-08: by its row it shows Enabled,
+        // Unavailable or Updating.
+        let key = find(Operation::CreateGrant, &asking, &key.arn)?;
         let name = input.name.as_deref();
         let grant = match existing(&home, &key, name, &terms) {
             Some(grant) => {

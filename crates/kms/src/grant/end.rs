@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use portcullis_api::kms::{RetireGrantRequest, RevokeGrantRequest};
-use portcullis_api::{Code, Exception, KeyId, Scope};
+use portcullis_api::{Code, Exception, KeyId, Operation, Scope};
 use portcullis_store::{Expect, Transaction};
 
 use super::Grants;
@@ -9,7 +9,7 @@ use super::record::{GrantRecord, check_id, not_found};
 use super::token::TokenParts;
 use crate::catalogue::Partition;
 use crate::crypto::stop_dry_run;
-use crate::key::find_shared;
+use crate::key::find;
 
 impl Grants {
     /// RevokeGrant: the key's side ends a grant. Works in every state of the key.
@@ -21,7 +21,11 @@ impl Grants {
         scope: &Scope,
         input: RevokeGrantRequest,
     ) -> Result<(), Exception> {
-        let key = find_shared(&self.records.partition(scope), &input.key_id)?;
+        let key = find(
+            Operation::RevokeGrant,
+            &self.records.partition(scope),
+            &input.key_id,
+        )?;
         check_id(&input.grant_id)?;
         let home = self.records.partition(&key.scope);
         let place = (key.record.id, input.grant_id.as_str());
@@ -68,7 +72,7 @@ impl Grants {
             }
             (None, Some(key), Some(grant)) => {
                 check_id(grant)?;
-                let key = find_shared(asking, key)?;
+                let key = find(Operation::RetireGrant, asking, key)?;
                 Ok((
                     self.records.partition(&key.scope),
                     key.record.id,

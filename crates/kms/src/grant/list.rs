@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
 use portcullis_api::kms::{ListGrantsRequest, ListGrantsResponse, ListRetirableGrantsRequest};
-use portcullis_api::{Code, Exception, Scope};
+use portcullis_api::{Code, Exception, Operation, Scope};
 
 use super::Grants;
 use super::record::{GrantRecord, check_id};
 use super::terms::check_principal;
-use crate::key::find_shared;
+use crate::key::find;
 use crate::paging::{Asked, page};
 
 /// Limit of both operations (API, ListGrants).
@@ -23,7 +23,11 @@ impl Grants {
         scope: &Scope,
         input: ListGrantsRequest,
     ) -> Result<ListGrantsResponse, Exception> {
-        let key = find_shared(&self.records.partition(scope), &input.key_id)?;
+        let key = find(
+            Operation::ListGrants,
+            &self.records.partition(scope),
+            &input.key_id,
+        )?;
         if let Some(id) = &input.grant_id {
             check_id(id)?;
         }

@@ -11,9 +11,7 @@ use portcullis_store::{Expect, Transaction};
 
 use super::keys::Keys;
 use super::last_use::LastUse;
-use super::permission::check_permitted;
 use super::relatives::{Held, KeyChange};
-use super::state::check_customers;
 use super::{Requested, Snapshot};
 use crate::alias::alias_key;
 use crate::catalogue::Partition;
@@ -61,10 +59,9 @@ impl KeyDeletion {
                 "PendingWindowInDays must be from 7 to 30.",
             )
         })?;
-        let held = self.keys.hold(scope, &input.key_id).await?;
+        let operation = Operation::ScheduleKeyDeletion;
+        let held = self.keys.hold_for(operation, scope, &input.key_id).await?;
         let key = &held.key;
-        check_customers(key)?;
-        check_permitted(Operation::ScheduleKeyDeletion, key)?;
         let (requested, date) = if has_replicas(key) {
             let window_days = u8::try_from(window).unwrap_or(u8::MAX);
             (Requested::PendingReplicaDeletion { window_days }, None)
@@ -94,8 +91,8 @@ impl KeyDeletion {
         scope: &Scope,
         input: CancelKeyDeletionRequest,
     ) -> Result<CancelKeyDeletionResponse, Exception> {
-        let held = self.keys.hold(scope, &input.key_id).await?;
-        check_permitted(Operation::CancelKeyDeletion, &held.key)?;
+        let operation = Operation::CancelKeyDeletion;
+        let held = self.keys.hold_for(operation, scope, &input.key_id).await?;
         let key = self
             .keys
             .put_requested(&held.partition, &held.key, Requested::Disabled)
@@ -149,7 +146,7 @@ impl KeyDeletion {
     async fn delete_if_due(&self, key: &Snapshot) -> Result<(), Exception> {
         let held = self
             .keys
-            .hold(&key.scope, &key.record.id.to_string())
+            .hold_for_upkeep(&key.scope, &key.record.id.to_string())
             .await?;
         if is_due(&held.key, self.records.config.clock.now()) {
             self.delete(&held).await?;

@@ -6,7 +6,7 @@ use portcullis_api::{Exception, Operation, Scope};
 use super::create::KeyCreation;
 use super::keys::Keys;
 use super::replicate::Replication;
-use super::{find_for_use, metadata};
+use super::{find, metadata};
 use crate::records::Records;
 
 /// Shows keys, and changes their description.
@@ -46,14 +46,14 @@ impl KeyDescription {
     ) -> Result<DescribeKeyResponse, Exception> {
         self.creation.make_managed_key(scope, &input.key_id).await?;
         let partition = self.records.partition(scope);
-        let mut key = find_for_use(&partition, &input.key_id)?;
+        let mut key = find(Operation::DescribeKey, &partition, &input.key_id)?;
         if let Some(turn) = &key.turn {
             // Rule TIME-06: what was described often enough is over before it is described again.
             self.replication
                 .end_change(&key.scope, &key.record.id)
                 .await;
             self.records.config.pacing.describe(turn);
-            key = find_for_use(&partition, &input.key_id)?;
+            key = find(Operation::DescribeKey, &partition, &input.key_id)?;
         }
         Ok(DescribeKeyResponse {
             key_metadata: Some(metadata(&key.scope, &key)),

@@ -5,9 +5,7 @@ use portcullis_api::{Exception, Operation, Scope};
 use portcullis_store::{Expect, Transaction};
 
 use super::keys::Keys;
-use super::permission::check_permitted;
-use super::state::check_customers;
-use super::{KeyRecord, Requested, Snapshot, find_for_management};
+use super::{KeyRecord, Requested, Snapshot, find};
 use crate::catalogue::Partition;
 use crate::records::encode;
 
@@ -57,7 +55,7 @@ impl Keys {
         self.change_key(scope, operation, key_id, change).await
     }
 
-    /// Changes the record of a customer's key whose state permits `operation`.
+    /// Changes the record of a key with which `operation` is permitted.
     pub(super) async fn change_key(
         &self,
         scope: &Scope,
@@ -73,7 +71,7 @@ impl Keys {
         self.decide_key(scope, operation, key_id, decide).await
     }
 
-    /// As [`change_key`](Self::change_key), where more than the state decides.
+    /// As [`change_key`](Self::change_key), where more than the operation's row decides.
     pub(super) async fn decide_key(
         &self,
         scope: &Scope,
@@ -83,9 +81,7 @@ impl Keys {
     ) -> Result<(), Exception> {
         let partition = self.records.partition(scope);
         let _changing = partition.control.lock().await;
-        let key = find_for_management(&partition, key_id)?;
-        check_customers(&key)?;
-        check_permitted(operation, &key)?;
+        let key = find(operation, &partition, key_id)?;
         let record = decide(&key)?;
         self.put_record(&partition, &key, record).await.map(drop)
     }

@@ -27,10 +27,9 @@ use super::keep::Material;
 use super::keys::Keys;
 use super::material::{Import, MaterialId, Materials, Role, Version};
 use super::metadata::date;
-use super::permission::check_permitted;
 use super::relatives::{Held, primary_elsewhere};
 use super::wrapping::{self, Wrapping, WrappingKey};
-use super::{KeyRecord, Origin, Snapshot, find_for_management, spec};
+use super::{KeyRecord, Snapshot, find, spec};
 use crate::catalogue::Partition;
 use crate::records::Records;
 use crate::records::unsupported;
@@ -79,19 +78,6 @@ struct Arrival {
     import: Import,
 }
 
-/// Rule LIFE-30: only keys of origin EXTERNAL have imported material.
-fn check_external(key: &Snapshot) -> Result<(), Exception> {
-    if key.record.origin() == Origin::External {
-        return Ok(());
-    }
-    let text = format!(
-        "{} has origin {}; key material is imported into keys of origin EXTERNAL only.",
-        key.arn,
-        key.record.origin().as_str()
-    );
-    Err(unsupported(&text))
-}
-
 /// Rule LIFE-31: RSAES_PKCS1_V1_5, which the service has not taken since October 2023, and SM2, which
 /// exists in the China Regions only, are refused; RSA and ML-DSA keys, which are longer than an RSA
 /// block, need an algorithm that takes them.
@@ -135,9 +121,8 @@ impl MaterialImport {
         scope: &Scope,
         input: GetParametersForImportRequest,
     ) -> Result<GetParametersForImportResponse, Exception> {
-        let key = find_for_management(&self.records.partition(scope), &input.key_id)?;
-        check_external(&key)?;
-        check_permitted(Operation::GetParametersForImport, &key)?;
+        let operation = Operation::GetParametersForImport;
+        let key = find(operation, &self.records.partition(scope), &input.key_id)?;
         let wrapping = algorithm(&input, key.record.spec)?;
         let size = size(&input.wrapping_key_spec)?;
         let made = self.slowly(WorkClass::KeyGeneration, move || wrapping::generate(size));
@@ -177,9 +162,8 @@ impl MaterialImport {
         let now_ms = self.records.now_ms();
         let expires_ms = expires(&input, now_ms)?;
         let (named, is_new) = (named(&input)?, input.import_type.as_deref() == Some(NEW));
-        let key = find_for_management(&self.records.partition(scope), &input.key_id)?;
-        check_external(&key)?;
-        check_permitted(Operation::ImportKeyMaterial, &key)?;
+        let operation = Operation::ImportKeyMaterial;
+        let key = find(operation, &self.records.partition(scope), &input.key_id)?;
         let token = self.open_token(&key, &input.import_token.0)?;
         let wrapped = input.encrypted_key_material.0;
         let spec = key.record.spec;
@@ -214,9 +198,9 @@ impl MaterialImport {
         arrival: Arrival,
         material: Material,
     ) -> Result<ImportKeyMaterialResponse, Exception> {
-        let held = self.keys.hold(scope, key_id).await?;
+        let operation = Operation::ImportKeyMaterial;
+        let held = self.keys.hold_for(operation, scope, key_id).await?;
         let key = &held.key;
-        check_permitted(Operation::ImportKeyMaterial, key)?;
         let (id, hsm_key) = (arrival.id, arrival.id.as_hsm_key());
         let was_there = key.record.materials.of_hsm_key(hsm_key);
         let was_there = was_there.is_some_and(Version::is_present);
@@ -245,10 +229,9 @@ impl MaterialImport {
         scope: &Scope,
         input: DeleteImportedKeyMaterialRequest,
     ) -> Result<DeleteImportedKeyMaterialResponse, Exception> {
-        let held = self.keys.hold(scope, &input.key_id).await?;
+        let operation = Operation::DeleteImportedKeyMaterial;
+        let held = self.keys.hold_for(operation, scope, &input.key_id).await?;
         let key = &held.key;
-        check_external(key)?;
-        check_permitted(Operation::DeleteImportedKeyMaterial, key)?;
         let versions = key.record.materials.all();
         let version = match &input.key_material_id {
             None => key.record.materials.current(),
@@ -285,7 +268,8 @@ impl MaterialImport {
         ids.sort_unstable();
         for id in ids {
             let removed = async {
-                let held = self.keys.hold(&partition.scope, &id.to_string()).await?;
+                let name = id.to_string();
+                let held = self.keys.hold_for_upkeep(&partition.scope, &name).await?;
                 self.remove_material(&held, expired).await?;
                 self.records.tell(
                     (&held.key.scope, &held.key.arn),

@@ -1,16 +1,39 @@
-//! Which operation each state of a key permits, by the operation's row (the Developer Guide's page on
-//! key states), and the exception of each combination that is refused.
+//! Whether an operation is permitted with a key, by the operation's row: who manages the key, its kind,
+//! and its state (the Developer Guide's page on key states), in this order; and the exception of each
+//! combination that is refused.
 //!
-//! Whether an operation fits the *kind* of key at all (a key store's key does not rotate) is asked
-//! before this table is.
+//! Operations find their keys here and in `Keys::hold_for`, so that none has to ask by itself.
+
+use std::sync::Arc;
 
 use portcullis_api::kms::KeyState;
 use portcullis_api::{Exception, Operation};
 
 use super::Snapshot;
-use super::state;
-use crate::operation::{STATES, Verdict, row};
+use super::identify::{find_for_management, find_for_use, find_shared};
+use super::kind::check_kind;
+use super::state::{self, check_customers};
+use crate::catalogue::Partition;
+use crate::operation::{KeyLookup, KeyManager, STATES, Verdict, row};
 use crate::translate;
+
+/// The key that a call names, if the operation's row permits the call with the key.
+///
+/// # Errors
+/// NotFoundException, InvalidArnException, and those of [`check_permitted`].
+pub(crate) fn find(
+    operation: Operation,
+    partition: &Arc<Partition>,
+    name: &str,
+) -> Result<Arc<Snapshot>, Exception> {
+    let key = match row(operation).key.map(|key| key.lookup) {
+        Some(KeyLookup::Used) => find_for_use(partition, name)?,
+        Some(KeyLookup::Shared) => find_shared(partition, name)?,
+        Some(KeyLookup::Own) | None => find_for_management(partition, name)?,
+    };
+    check_permitted(operation, &key)?;
+    Ok(key)
+}
 
 /// What the table says; an operation that is on no key is permitted.
 pub(crate) fn verdict(operation: Operation, state: KeyState) -> Verdict {
@@ -21,20 +44,41 @@ pub(crate) fn verdict(operation: Operation, state: KeyState) -> Verdict {
     };
     let column = STATES.iter().position(|found| *found == state);
     row(operation)
-        .states
+        .key
         .zip(column)
-        .and_then(|(states, column)| states.get(column).copied())
+        .and_then(|(key, column)| key.states.get(column).copied())
         .unwrap_or(Verdict::Permitted)
 }
 
-/// Whether the state of `key` permits `operation`.
+/// Whether `operation` is permitted with `key`.
+///
+/// # Errors
+/// AccessDeniedException for a key that only AWS manages, UnsupportedOperationException for another
+/// kind of key, and the exception that the table names for the key's state.
+pub(super) fn check_permitted(operation: Operation, key: &Snapshot) -> Result<(), Exception> {
+    if let Some(row) = row(operation).key {
+        match row.manager {
+            KeyManager::Any => {}
+            KeyManager::Customer => check_customers(key)?,
+        }
+        check_kind(row.kind, key)?;
+    }
+    check_state(operation, key, key.state())
+}
+
+/// Whether `operation` is permitted with a key in this state.
 ///
 /// # Errors
 /// The exception that the table names.
-pub(crate) fn check_permitted(operation: Operation, key: &Snapshot) -> Result<(), Exception> {
-    Err(match verdict(operation, key.state()) {
+pub(super) fn check_state(
+    operation: Operation,
+    key: &Snapshot,
+    state: KeyState,
+) -> Result<(), Exception> {
+    Err(match verdict(operation, state) {
         Verdict::Permitted => return Ok(()),
         Verdict::Disabled => state::disabled(key),
+        Verdict::PendingDeletion if gives_alias(operation) => state::no_target(key),
         Verdict::PendingDeletion => state::pending_deletion(key),
         Verdict::NotPendingDeletion => state::not_pending_deletion(key),
         Verdict::PendingImport => state::pending_import(key),
@@ -45,8 +89,19 @@ pub(crate) fn check_permitted(operation: Operation, key: &Snapshot) -> Result<()
     })
 }
 
+/// Whether the operation's key is the one that an alias shall have, in whose place another key can be
+/// chosen.
+const fn gives_alias(operation: Operation) -> bool {
+    matches!(operation, Operation::CreateAlias | Operation::UpdateAlias)
+}
+
 #[cfg(test)]
 mod tests {
+    use portcullis_api::Code;
+    use portcullis_api::kms::KeySpec;
+
+    use super::super::fixtures::{key, record};
+    use super::super::{KeyRecord, Requested};
     use super::*;
 
     /// The page's table, a row an operation, in its own words: `+` is permitted, numbers are
@@ -131,5 +186,44 @@ mod tests {
         assert_eq!(compared, 281);
         let replicas = KeyState::PendingReplicaDeletion;
         assert_eq!(verdict(Operation::Sign, replicas), Verdict::PendingDeletion);
+    }
+
+    /// Rules LIFE-06, LIFE-11 and LIFE-05.
+    #[test]
+    fn the_manager_is_asked_before_the_kind_and_the_kind_before_the_state() {
+        let mut asked = KeyRecord {
+            requested: Requested::Disabled,
+            spec: KeySpec::Hmac256,
+            aws_service: Some("ebs".to_owned()),
+            ..record()
+        };
+        let mut refused = |change: fn(&mut KeyRecord)| {
+            change(&mut asked);
+            let outcome = check_permitted(Operation::RotateKeyOnDemand, &key(asked.clone()));
+            outcome.map_err(|refusal| refusal.code)
+        };
+        assert_eq!(refused(|_| ()), Err(Code::AccessDenied));
+        let of_customer = refused(|it| it.aws_service = None);
+        assert_eq!(of_customer, Err(Code::UnsupportedOperation));
+        let symmetric = refused(|it| it.spec = KeySpec::SymmetricDefault);
+        assert_eq!(symmetric, Err(Code::Disabled));
+        assert_eq!(refused(|it| it.requested = Requested::Enabled), Ok(()));
+    }
+
+    /// Rule KEY-23.
+    #[test]
+    fn in_the_place_of_a_key_that_is_pending_deletion_an_alias_gets_another() {
+        let pending = key(KeyRecord {
+            requested: Requested::PendingDeletion { at_ms: 9 },
+            ..record()
+        });
+        for operation in [Operation::CreateAlias, Operation::UpdateAlias] {
+            let refusal = check_permitted(operation, &pending).unwrap_err();
+            assert_eq!(refusal.code, Code::KmsInvalidState);
+            assert!(
+                refusal.message.ends_with("Choose another key."),
+                "{refusal}"
+            );
+        }
     }
 }

@@ -7,7 +7,7 @@ use portcullis_api::kms::{
 use portcullis_api::{Code, Exception, KeyId, Operation, Scope};
 
 use super::keys::Keys;
-use super::{KeyRecord, find_for_management};
+use super::{KeyRecord, find};
 use crate::access;
 use crate::paging::{Asked, page};
 
@@ -63,7 +63,8 @@ impl Keys {
         scope: &Scope,
         input: GetKeyPolicyRequest,
     ) -> Result<GetKeyPolicyResponse, Exception> {
-        let key = find_for_management(&self.records.partition(scope), &input.key_id)?;
+        let operation = Operation::GetKeyPolicy;
+        let key = find(operation, &self.records.partition(scope), &input.key_id)?;
         // Rule LIFE-10: a key has the policy default and no other.
         if input
             .policy_name
@@ -88,7 +89,8 @@ impl Keys {
         scope: &Scope,
         input: ListKeyPoliciesRequest,
     ) -> Result<ListKeyPoliciesResponse, Exception> {
-        find_for_management(&self.records.partition(scope), &input.key_id)?;
+        let operation = Operation::ListKeyPolicies;
+        find(operation, &self.records.partition(scope), &input.key_id)?;
         let asked = Asked {
             limit: input.limit,
             marker: input.marker.as_deref(),

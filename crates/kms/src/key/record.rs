@@ -259,29 +259,37 @@ impl Snapshot {
     /// when the store is connected again; Rule LIFE-02: a key that lacks imported material is
     /// PendingImport, whether it was enabled or not.
     pub(crate) fn state(&self) -> KeyState {
-        let record = &self.record;
-        match record.requested {
-            Requested::PendingDeletion { .. } => return KeyState::PendingDeletion,
-            Requested::PendingReplicaDeletion { .. } => return KeyState::PendingReplicaDeletion,
-            Requested::Enabled | Requested::Disabled => {}
-        }
-        match record.changing {
-            Some(Changing::Creating { .. }) => return KeyState::Creating,
-            Some(Changing::Updating { .. }) => return KeyState::Updating,
-            None => {}
-        }
         let connected = self
             .store
             .as_ref()
             .is_none_or(|store| store.connection() == Connection::Connected);
+        self.state_while(connected)
+    }
+
+    /// As [`state`](Self::state), while the key's store is connected or not.
+    pub(crate) fn state_while(&self, connected: bool) -> KeyState {
+        match self.record.requested {
+            Requested::PendingDeletion { .. } => return KeyState::PendingDeletion,
+            Requested::PendingReplicaDeletion { .. } => return KeyState::PendingReplicaDeletion,
+            Requested::Enabled | Requested::Disabled => {}
+        }
+        match self.record.changing {
+            Some(Changing::Creating { .. }) => KeyState::Creating,
+            Some(Changing::Updating { .. }) => KeyState::Updating,
+            None => self.lasting_state(connected),
+        }
+    }
+
+    /// The state that a key which is not pending deletion has when nothing is changing.
+    pub(crate) fn lasting_state(&self, connected: bool) -> KeyState {
         if !connected {
             KeyState::Unavailable
-        } else if !record.materials.are_complete() {
+        } else if !self.record.materials.are_complete() {
             KeyState::PendingImport
-        } else if record.requested == Requested::Enabled {
-            KeyState::Enabled
-        } else {
+        } else if self.record.requested == Requested::Disabled {
             KeyState::Disabled
+        } else {
+            KeyState::Enabled
         }
     }
 }

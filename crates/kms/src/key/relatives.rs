@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use portcullis_api::{Exception, KeyId, Region, Scope};
+use portcullis_api::{Exception, KeyId, Operation, Region, Scope};
 use portcullis_hsm::HsmKeyId;
 use portcullis_store::{Expect, Transaction};
 use tokio::sync::OwnedMutexGuard;
 
 use super::keys::Keys;
 use super::material::MaterialId;
+use super::permission::check_permitted;
 use super::{KeyRecord, Materials, Snapshot, find_for_management};
 use crate::catalogue::Partition;
 use crate::records::encode;
@@ -30,14 +31,44 @@ pub(super) struct KeyChange {
 }
 
 impl Keys {
-    /// Finds a key of the caller's account and keeps everybody else from changing it, wherever it
-    /// has relatives. Locks are taken in the order of the Regions.
-    pub(super) async fn hold(&self, scope: &Scope, key_id: &str) -> Result<Held, Exception> {
-        self.hold_with(scope, key_id, None).await
+    /// Finds the key that a call names and keeps every other change away from it, in each Region in
+    /// which it is, for as long as the result lives. Then the operation's row is asked whether it
+    /// permits the call with the key as it is by now.
+    pub(super) async fn hold_for(
+        &self,
+        operation: Operation,
+        scope: &Scope,
+        key_id: &str,
+    ) -> Result<Held, Exception> {
+        let held = self.hold(scope, key_id, None).await?;
+        check_permitted(operation, &held.key)?;
+        Ok(held)
     }
 
-    /// As [`hold`](Self::hold), and another Region too.
-    pub(super) async fn hold_with(
+    /// As [`hold_for`](Self::hold_for), in a Region too in which the key is not yet.
+    pub(super) async fn hold_with_region(
+        &self,
+        operation: Operation,
+        scope: &Scope,
+        key_id: &str,
+        region: &Region,
+    ) -> Result<Held, Exception> {
+        let held = self.hold(scope, key_id, Some(region)).await?;
+        check_permitted(operation, &held.key)?;
+        Ok(held)
+    }
+
+    /// As [`hold_for`](Self::hold_for), for what KMS does without a call.
+    pub(super) async fn hold_for_upkeep(
+        &self,
+        scope: &Scope,
+        key_id: &str,
+    ) -> Result<Held, Exception> {
+        self.hold(scope, key_id, None).await
+    }
+
+    /// Locks are taken in the order of the Regions.
+    async fn hold(
         &self,
         scope: &Scope,
         key_id: &str,

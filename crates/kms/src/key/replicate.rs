@@ -8,16 +8,15 @@ use portcullis_time::Verdict;
 
 use super::keys::KEYS_MAX;
 use super::keys::Keys;
-use super::permission::check_permitted;
+use super::kind::relatives_of_primary;
+use super::permission::check_state;
 use super::policy::{check_policy, policy_of};
-use super::record::{Changing, MultiRegion};
+use super::record::Changing;
 use super::relatives::KeyChange;
-use super::state::check_customers;
 use super::tags::{listed, tags};
 use super::{KeyRecord, Requested, Snapshot, metadata};
 use crate::catalogue::Partition;
 use crate::records::Records;
-use crate::records::unsupported;
 use crate::state_change::StateChange;
 
 /// Makes replicas of multi-Region keys, and moves their primaries.
@@ -51,14 +50,13 @@ impl Replication {
     ) -> Result<ReplicateKeyResponse, Exception> {
         let region = parse(&input.replica_region)?;
         let tags = tags(input.tags.as_deref().unwrap_or_default())?;
+        let operation = Operation::ReplicateKey;
         let held = self
             .keys
-            .hold_with(scope, &input.key_id, Some(&region))
+            .hold_with_region(operation, scope, &input.key_id, &region)
             .await?;
         let key = &held.key;
-        check_customers(key)?;
-        let relatives = check_primary(key)?;
-        check_permitted(Operation::ReplicateKey, key)?;
+        let relatives = relatives_of_primary(key)?;
         let place = self.keys.in_region(scope, &region);
         check_room(&place, key)?;
         if let Some(policy) = &input.policy {
@@ -115,11 +113,10 @@ impl Replication {
         input: UpdatePrimaryRegionRequest,
     ) -> Result<(), Exception> {
         let region = parse(&input.primary_region)?;
-        let held = self.keys.hold(scope, &input.key_id).await?;
+        let operation = Operation::UpdatePrimaryRegion;
+        let held = self.keys.hold_for(operation, scope, &input.key_id).await?;
         let key = &held.key;
-        check_customers(key)?;
-        let relatives = check_primary(key)?;
-        check_permitted(Operation::UpdatePrimaryRegion, key)?;
+        let relatives = relatives_of_primary(key)?;
         if !relatives.replicas.contains(&region) {
             let text = format!(
                 "{} has no replica in {region}. Run ReplicateKey, or choose the Region of a replica.",
@@ -129,7 +126,8 @@ impl Replication {
         }
         let place = self.keys.in_region(scope, &region);
         let replica = super::find_for_management(&place, &key.record.id.to_string())?;
-        check_permitted(Operation::UpdatePrimaryRegion, &replica)?;
+        // The operation's second key, which the request does not name.
+        check_state(operation, &replica, replica.state())?;
         let mut shared = relatives.clone();
         shared.replicas.remove(&region);
         shared.replicas.insert(relatives.primary.clone());
@@ -195,7 +193,7 @@ impl Replication {
     /// description or round.
     pub(super) async fn end_change(&self, scope: &Scope, id: &KeyId) {
         let ended = async {
-            let held = self.keys.hold(scope, &id.to_string()).await?;
+            let held = self.keys.hold_for_upkeep(scope, &id.to_string()).await?;
             let Some(turn) = &held.key.turn else {
                 return Ok(());
             };
@@ -221,26 +219,6 @@ fn parse(region: &str) -> Result<Region, Exception> {
         let text = format!("{region:?} is not a Region. Give one such as eu-west-1.");
         Exception::new(Code::Validation, text)
     })
-}
-
-/// Rule LIFE-23: replicas are made, and the primary is moved, where the primary of a multi-Region
-/// key is.
-fn check_primary(key: &Snapshot) -> Result<&MultiRegion, Exception> {
-    let Some(relatives) = &key.record.multi_region else {
-        let text = format!(
-            "{} is not a multi-Region key. Create one with MultiRegion true.",
-            key.arn
-        );
-        return Err(unsupported(&text));
-    };
-    if relatives.primary == key.scope.region {
-        return Ok(relatives);
-    }
-    let text = format!(
-        "{} is a replica. Call the operation on its primary key, which is in {}.",
-        key.arn, relatives.primary
-    );
-    Err(unsupported(&text))
 }
 
 fn check_room(place: &Partition, key: &Snapshot) -> Result<(), Exception> {

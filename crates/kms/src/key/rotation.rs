@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use portcullis_api::kms::{
     DisableKeyRotationRequest, EnableKeyRotationRequest, GetKeyRotationStatusRequest,
-    GetKeyRotationStatusResponse, KeyMaterialState, KeySpec, ListKeyRotationsRequest,
+    GetKeyRotationStatusResponse, KeyMaterialState, ListKeyRotationsRequest,
     ListKeyRotationsResponse, RotateKeyOnDemandRequest, RotateKeyOnDemandResponse,
     RotationsListEntry,
 };
@@ -15,15 +15,12 @@ use portcullis_seam::draw;
 use super::keys::Keys;
 use super::material::{Role, RotationType, Version};
 use super::metadata::{date, expiration_model};
-use super::permission::check_permitted;
 use super::record::Automatic;
-use super::relatives::Held;
-use super::state::{self, check_customers};
-use super::{KeyRecord, Origin, Requested, Snapshot, find_for_management, find_shared};
+use super::relatives::{Held, primary_elsewhere};
+use super::{KeyRecord, Requested, Snapshot, find};
 use crate::catalogue::Partition;
 use crate::paging::{Asked, page};
 use crate::records::Records;
-use crate::records::unsupported;
 use crate::translate;
 
 /// Rotates keys.
@@ -52,46 +49,6 @@ const ON_DEMAND_MAX: u32 = 25;
 const NEAR_MS: u64 = 20 * 60 * 1000;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
-
-/// Rule LIFE-11: symmetric encryption keys outside key stores rotate, on demand.
-fn check_rotates(key: &Snapshot) -> Result<(), Exception> {
-    if key.record.spec != KeySpec::SymmetricDefault {
-        let text = format!(
-            "{} does not rotate: it is not a symmetric encryption key.",
-            key.arn
-        );
-        return Err(unsupported(&text));
-    }
-    if key.record.origin() == Origin::AwsCloudHsm {
-        let text = format!("{} does not rotate: it is in a custom key store.", key.arn);
-        return Err(unsupported(&text));
-    }
-    Ok(())
-}
-
-/// Rule LIFE-12: of these, by itself only material that AWS KMS made; and multi-Region keys are
-/// rotated where the primary is.
-fn check_rotates_by_itself(key: &Snapshot) -> Result<(), Exception> {
-    check_rotates(key)?;
-    if key.record.origin() == Origin::External {
-        return Err(state::external(key));
-    }
-    check_primary(key)
-}
-
-fn check_primary(key: &Snapshot) -> Result<(), Exception> {
-    match &key.record.multi_region {
-        Some(relatives) if relatives.primary != key.scope.region => {
-            let text = format!(
-                "{} is a replica, which rotates with its primary key in {}. Call the operation \
-                 there.",
-                key.arn, relatives.primary
-            );
-            Err(unsupported(&text))
-        }
-        _ => Ok(()),
-    }
-}
 
 impl KeyRecord {
     /// The date of the next automatic rotation. None while a deletion is pending: the key shows
@@ -181,11 +138,8 @@ impl KeyRotation {
         key_id: &str,
         set: impl FnOnce(Option<Automatic>) -> Option<Automatic>,
     ) -> Result<(), Exception> {
-        let held = self.keys.hold(scope, key_id).await?;
+        let held = self.keys.hold_for(operation, scope, key_id).await?;
         let key = &held.key;
-        check_customers(key)?;
-        check_rotates_by_itself(key)?;
-        check_permitted(operation, key)?;
         let mut record = key.record.clone();
         record.rotation.automatic = set(record.rotation.automatic);
         self.keys.put_with_relatives(&held, record).await.map(drop)
@@ -200,9 +154,8 @@ impl KeyRotation {
         scope: &Scope,
         input: GetKeyRotationStatusRequest,
     ) -> Result<GetKeyRotationStatusResponse, Exception> {
-        let key = find_shared(&self.records.partition(scope), &input.key_id)?;
-        check_rotates(&key)?;
-        check_permitted(Operation::GetKeyRotationStatus, &key)?;
+        let operation = Operation::GetKeyRotationStatus;
+        let key = find(operation, &self.records.partition(scope), &input.key_id)?;
         let next = key.record.next_rotation_ms();
         let period = key.record.rotation.automatic.filter(|_| next.is_some());
         let days = period.and_then(|it| i32::try_from(it.period_days).ok());
@@ -226,12 +179,9 @@ impl KeyRotation {
         scope: &Scope,
         input: RotateKeyOnDemandRequest,
     ) -> Result<RotateKeyOnDemandResponse, Exception> {
-        let held = self.keys.hold(scope, &input.key_id).await?;
+        let operation = Operation::RotateKeyOnDemand;
+        let held = self.keys.hold_for(operation, scope, &input.key_id).await?;
         let key = &held.key;
-        check_customers(key)?;
-        check_rotates(key)?;
-        check_primary(key)?;
-        check_permitted(Operation::RotateKeyOnDemand, key)?;
         check_quota_and_distance(key, self.records.now_ms())?;
         if let Some(next) = key.record.materials.pending() {
             check_is_everywhere(key, &self.keys.lacking(key, next.id))?;
@@ -252,8 +202,8 @@ impl KeyRotation {
         scope: &Scope,
         input: ListKeyRotationsRequest,
     ) -> Result<ListKeyRotationsResponse, Exception> {
-        let key = find_for_management(&self.records.partition(scope), &input.key_id)?;
-        check_rotates(&key)?;
+        let operation = Operation::ListKeyRotations;
+        let key = find(operation, &self.records.partition(scope), &input.key_id)?;
         let all = input.include_key_material.as_deref() == Some("ALL_KEY_MATERIAL");
         let versions = key.record.materials.all().iter().enumerate();
         let wanted = versions.filter(|(_, version)| all || version.rotated.is_some());
@@ -281,7 +231,7 @@ impl KeyRotation {
         let mut due: Vec<String> = partition
             .keys
             .iter()
-            .filter(|key| key.record.is_rotation_due(now_ms) && check_primary(key).is_ok())
+            .filter(|key| key.record.is_rotation_due(now_ms) && primary_elsewhere(key).is_none())
             .map(|key| key.record.id.to_string())
             .collect();
         due.sort();
@@ -300,7 +250,7 @@ impl KeyRotation {
         id: &str,
         now_ms: u64,
     ) -> Result<(), Exception> {
-        let mut held = self.keys.hold(&partition.scope, id).await?;
+        let mut held = self.keys.hold_for_upkeep(&partition.scope, id).await?;
         while held.key.record.is_rotation_due(now_ms) {
             let at = held.key.record.next_rotation_ms().unwrap_or(now_ms);
             held.key = self
@@ -362,7 +312,7 @@ impl KeyRotation {
 
     /// Whether a version is imported as far as a key shows it: a primary looks at its replicas too.
     fn is_complete(&self, key: &Snapshot, version: &Version) -> bool {
-        let is_replica = check_primary(key).is_err();
+        let is_replica = primary_elsewhere(key).is_some();
         version.is_present() && (is_replica || self.keys.lacking(key, version.id).is_empty())
     }
 

@@ -1,56 +1,34 @@
-//! Which operation a key's state permits (Developer Guide, key states of KMS keys).
+//! What a key's state says to operations (Developer Guide, key states of KMS keys).
 
-use portcullis_api::{Code, Exception};
+use portcullis_api::kms::KeyState;
+use portcullis_api::{Code, Exception, Operation};
 use portcullis_hsm::HsmKeyId;
 
-use super::record::Changing;
-use super::{Requested, Snapshot};
+use super::Snapshot;
+use super::permission::check_state;
 use crate::gate::Passage;
-use crate::translate;
 
-/// Whether the key may be used in a cryptographic operation, and under which passage.
+/// Whether a cryptographic operation may use the key, and under which passage. The gate says whether
+/// the key's store is connected, which the record of the store says a little later.
 ///
 /// Rule KEY-03: pending deletion comes before the key store's state, and that before Disabled; Rule
 /// LIFE-02: missing imported material comes before that too.
-pub(crate) fn check_usable(key: &Snapshot) -> Result<Option<Passage>, Exception> {
-    check_not_pending(key)?;
-    if let Some(changing) = key.record.changing {
-        check_created(key, changing)?;
+///
+/// # Errors
+/// The exception that the operation's row names for the key's state.
+pub(crate) fn check_usable(
+    operation: Operation,
+    key: &Snapshot,
+) -> Result<Option<Passage>, Exception> {
+    let passage = key.store.as_ref().map(|store| store.gate.enter());
+    let is_connected = passage != Some(None);
+    let state = key.state_while(is_connected);
+    check_state(operation, key, state)?;
+    if state == KeyState::Updating {
+        // That says nothing of whether the key is disabled or lacks material.
+        check_state(operation, key, key.lasting_state(is_connected))?;
     }
-    let passage = match &key.store {
-        None => None,
-        Some(store) => Some(
-            store
-                .gate
-                .enter()
-                .ok_or_else(|| translate::unavailable(&key.arn))?,
-        ),
-    };
-    if !key.record.materials.are_complete() {
-        return Err(pending_import(key));
-    }
-    if key.record.requested == Requested::Disabled {
-        return Err(disabled(key));
-    }
-    Ok(passage)
-}
-
-/// Rule KEY-04: a key that is pending deletion can only be described or have its deletion
-/// cancelled.
-pub(crate) fn check_not_pending(key: &Snapshot) -> Result<(), Exception> {
-    if key.record.is_pending_deletion() {
-        Err(pending_deletion(key))
-    } else {
-        Ok(())
-    }
-}
-
-/// A key that is Updating may be used; one that is Creating may not.
-fn check_created(key: &Snapshot, changing: Changing) -> Result<(), Exception> {
-    match changing {
-        Changing::Creating { .. } => Err(creating(key)),
-        Changing::Updating { .. } => Ok(()),
-    }
+    Ok(passage.flatten())
 }
 
 pub(super) fn disabled(key: &Snapshot) -> Exception {
@@ -84,7 +62,7 @@ pub(super) fn updating(key: &Snapshot) -> Exception {
 }
 
 /// Rule LIFE-06: a key of an AWS service is used and looked at, and not changed by its account.
-pub(crate) fn check_customers(key: &Snapshot) -> Result<(), Exception> {
+pub(super) fn check_customers(key: &Snapshot) -> Result<(), Exception> {
     let Some(service) = &key.record.aws_service else {
         return Ok(());
     };
@@ -113,7 +91,15 @@ pub(super) fn pending_import(key: &Snapshot) -> Exception {
     Exception::new(Code::KmsInvalidState, text)
 }
 
-pub(crate) fn pending_deletion(key: &Snapshot) -> Exception {
+/// Rule KEY-23: an alias is pointed at a key that is not pending deletion.
+pub(super) fn no_target(key: &Snapshot) -> Exception {
+    let text = format!("{} is pending deletion. Choose another key.", key.arn);
+    Exception::new(Code::KmsInvalidState, text)
+}
+
+/// Rule KEY-04: a key that is pending deletion can only be described or have its deletion
+/// cancelled.
+pub(super) fn pending_deletion(key: &Snapshot) -> Exception {
     Exception::new(
         Code::KmsInvalidState,
         format!(

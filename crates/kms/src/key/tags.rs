@@ -9,7 +9,7 @@ use portcullis_api::kms::{
 };
 use portcullis_api::{Code, Exception, Operation, Scope};
 
-use super::find_for_management;
+use super::find;
 use super::keys::Keys;
 use crate::paging::{Asked, page};
 
@@ -126,7 +126,8 @@ impl Keys {
         scope: &Scope,
         input: ListResourceTagsRequest,
     ) -> Result<ListResourceTagsResponse, Exception> {
-        let key = find_for_management(&self.records.partition(scope), &input.key_id)?;
+        let operation = Operation::ListResourceTags;
+        let key = find(operation, &self.records.partition(scope), &input.key_id)?;
         let asked = Asked {
             limit: input.limit,
             marker: input.marker.as_deref(),

@@ -7,12 +7,12 @@ use portcullis_api::kms::{
     GetKeyLastUsageRequest, GetKeyLastUsageResponse, KeyLastUsageData,
     KeyLastUsageTrackingOperation as Tracked,
 };
-use portcullis_api::{Exception, KeyId, Scope};
+use portcullis_api::{Exception, KeyId, Operation, Scope};
 use portcullis_store::{Store, Transaction};
 
 use super::last_use::LastUse;
 use super::metadata::date;
-use super::{Snapshot, find_for_management};
+use super::{Snapshot, find};
 use crate::catalogue::Partition;
 use crate::config::OpenError;
 use crate::records::{Records, keep_doing};
@@ -100,7 +100,8 @@ impl LastUses {
         scope: &Scope,
         input: GetKeyLastUsageRequest,
     ) -> Result<GetKeyLastUsageResponse, Exception> {
-        let key = find_for_management(&self.records.partition(scope), &input.key_id)?;
+        let operation = Operation::GetKeyLastUsage;
+        let key = find(operation, &self.records.partition(scope), &input.key_id)?;
         let last = key.last_use.read();
         let created_ms = key.record.created_ms;
         Ok(GetKeyLastUsageResponse {

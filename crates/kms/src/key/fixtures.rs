@@ -1,0 +1,31 @@
+//! Keys for unit tests.
+
+use std::sync::Arc;
+
+use portcullis_api::{KeyId, Scope};
+use portcullis_hsm::HsmKeyId;
+
+use super::{KeyRecord, Materials, Snapshot};
+
+/// The account and Region of every key here.
+pub(crate) fn scope() -> Scope {
+    Scope {
+        account: "111122223333".parse().unwrap(),
+        region: "us-east-1".parse().unwrap(),
+    }
+}
+
+/// An enabled symmetric encryption key of a customer, built in, made at 1 ms after 1970.
+pub(crate) fn record() -> KeyRecord {
+    let record = serde_json::json!({
+        "id": KeyId::from_bytes([1; 16]), "created_ms": 1, "description": "",
+        "requested": "Enabled", "home": "Fleet",
+        "materials": Materials::generated(HsmKeyId([1; 16]), 1),
+    });
+    serde_json::from_value(record).unwrap()
+}
+
+/// A key with this record, in no key store.
+pub(crate) fn key(record: KeyRecord) -> Snapshot {
+    Snapshot::new(&Arc::new(scope()), record, 1, None)
+}

@@ -1,0 +1,113 @@
+//! Whether an operation fits the kind of its key at all, by the kind that its row names.
+
+use portcullis_api::Exception;
+use portcullis_api::kms::KeySpec;
+
+use super::record::MultiRegion;
+use super::{Origin, Snapshot, spec, state};
+use crate::operation::KindOfKey;
+use crate::records::unsupported;
+
+/// Whether `key` is of this kind.
+///
+/// # Errors
+/// UnsupportedOperationException.
+pub(super) fn check_kind(kind: KindOfKey, key: &Snapshot) -> Result<(), Exception> {
+    match kind {
+        KindOfKey::Any => Ok(()),
+        KindOfKey::Asymmetric => check_asymmetric(key),
+        KindOfKey::External => check_external(key),
+        KindOfKey::Rotating => check_rotating(key),
+        KindOfKey::RotatingByItself => check_rotating_by_itself(key),
+        KindOfKey::RotatingHere => {
+            check_rotating(key)?;
+            check_rotating_here(key)
+        }
+        KindOfKey::Primary => relatives_of_primary(key).map(|_relatives| ()),
+    }
+}
+
+/// Rule CRY-15: only asymmetric keys have a public key.
+fn check_asymmetric(key: &Snapshot) -> Result<(), Exception> {
+    if spec::is_asymmetric(key.record.spec) {
+        return Ok(());
+    }
+    Err(unsupported(&format!(
+        "{} is a {} key and has no public key. Name an asymmetric key.",
+        key.arn,
+        key.record.spec.as_str()
+    )))
+}
+
+/// Rule LIFE-30: only keys of origin EXTERNAL have imported material.
+fn check_external(key: &Snapshot) -> Result<(), Exception> {
+    if key.record.origin() == Origin::External {
+        return Ok(());
+    }
+    let text = format!(
+        "{} has origin {}; key material is imported into keys of origin EXTERNAL only.",
+        key.arn,
+        key.record.origin().as_str()
+    );
+    Err(unsupported(&text))
+}
+
+/// Rule LIFE-11: symmetric encryption keys outside key stores rotate, on demand.
+fn check_rotating(key: &Snapshot) -> Result<(), Exception> {
+    if key.record.spec != KeySpec::SymmetricDefault {
+        let text = format!(
+            "{} does not rotate: it is not a symmetric encryption key.",
+            key.arn
+        );
+        return Err(unsupported(&text));
+    }
+    if key.record.origin() == Origin::AwsCloudHsm {
+        let text = format!("{} does not rotate: it is in a custom key store.", key.arn);
+        return Err(unsupported(&text));
+    }
+    Ok(())
+}
+
+/// Rule LIFE-12: of these, by itself only material that AWS KMS made; and multi-Region keys are
+/// rotated where the primary is.
+fn check_rotating_by_itself(key: &Snapshot) -> Result<(), Exception> {
+    check_rotating(key)?;
+    if key.record.origin() == Origin::External {
+        return Err(state::external(key));
+    }
+    check_rotating_here(key)
+}
+
+fn check_rotating_here(key: &Snapshot) -> Result<(), Exception> {
+    match &key.record.multi_region {
+        Some(relatives) if relatives.primary != key.scope.region => {
+            let text = format!(
+                "{} is a replica, which rotates with its primary key in {}. Call the operation \
+                 there.",
+                key.arn, relatives.primary
+            );
+            Err(unsupported(&text))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Rule LIFE-23: replicas are made, and the primary is moved, where the primary of a multi-Region
+/// key is.
+pub(super) fn relatives_of_primary(key: &Snapshot) -> Result<&MultiRegion, Exception> {
+    let Some(relatives) = &key.record.multi_region else {
+        let text = format!(
+            "{} is not a multi-Region key. Create one with MultiRegion true.",
+            key.arn
+        );
+        return Err(unsupported(&text));
+    };
+    if relatives.primary == key.scope.region {
+        return Ok(relatives);
+    }
+    let text = format!(
+        "{} is a replica. Call the operation on its primary key, which is in {}.",
+        key.arn, relatives.primary
+    );
+    Err(unsupported(&text))
+}
