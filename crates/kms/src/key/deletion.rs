@@ -5,14 +5,15 @@ use portcullis_api::kms::{
     CancelKeyDeletionRequest, CancelKeyDeletionResponse, ScheduleKeyDeletionRequest,
     ScheduleKeyDeletionResponse,
 };
-use portcullis_api::{Code, EpochSeconds, Exception, Operation, Scope};
+use portcullis_api::{Code, Exception, Operation, Region, Scope};
 use portcullis_seam::Timestamp;
 use portcullis_store::{Expect, Transaction};
 
 use super::keys::Keys;
 use super::last_use::LastUse;
+use super::metadata::date;
 use super::relatives::{Held, KeyChange};
-use super::{Requested, Snapshot};
+use super::{KeyRecord, Requested, Snapshot};
 use crate::alias::alias_key;
 use crate::catalogue::Partition;
 use crate::grant::GrantRecord;
@@ -35,9 +36,56 @@ impl KeyDeletion {
 }
 
 /// Rule KEY-15: the waiting period is 7 to 30 days, 30 by default (API, ScheduleKeyDeletion).
-const WINDOW_DAYS: std::ops::RangeInclusive<i32> = 7..=30;
+const WINDOW_DAYS: std::ops::RangeInclusive<u8> = 7..=30;
 const WINDOW_DAYS_DEFAULT: i32 = 30;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The waiting period that a request asks for, in days.
+fn window(days: Option<i32>) -> Result<u8, Exception> {
+    let days = u8::try_from(days.unwrap_or(WINDOW_DAYS_DEFAULT));
+    let days = days.ok().filter(|days| WINDOW_DAYS.contains(days));
+    days.ok_or_else(|| {
+        Exception::new(
+            Code::Validation,
+            "PendingWindowInDays must be from 7 to 30.",
+        )
+    })
+}
+
+/// The record that ScheduleKeyDeletion leaves. Rule LIFE-21: the waiting period of a primary with
+/// replicas has no date yet.
+fn scheduled(key: &Snapshot, window_days: u8, now: Timestamp) -> KeyRecord {
+    let requested = if has_replicas(key) {
+        Requested::PendingReplicaDeletion { window_days }
+    } else {
+        pending(window_days, now)
+    };
+    KeyRecord {
+        requested,
+        ..key.record.clone()
+    }
+}
+
+/// A waiting period that begins now.
+fn pending(window_days: u8, now: Timestamp) -> Requested {
+    let at = now.plus(DAY * u32::from(window_days));
+    Requested::PendingDeletion { at_ms: at.millis() }
+}
+
+/// The record of a key whose replica in a Region is gone. Rule LIFE-21: the waiting period of a primary
+/// begins when its last replica is gone.
+fn without_replica(record: &KeyRecord, region: &Region, now: Timestamp) -> KeyRecord {
+    let mut changed = record.clone();
+    if let Some(regions) = &mut changed.multi_region {
+        regions.replicas.remove(region);
+        if let Requested::PendingReplicaDeletion { window_days } = record.requested
+            && regions.replicas.is_empty()
+        {
+            changed.requested = pending(window_days, now);
+        }
+    }
+    changed
+}
 
 impl KeyDeletion {
     /// ScheduleKeyDeletion. Works while the key store is disconnected.
@@ -49,36 +97,19 @@ impl KeyDeletion {
         scope: &Scope,
         input: ScheduleKeyDeletionRequest,
     ) -> Result<ScheduleKeyDeletionResponse, Exception> {
-        let days = input.pending_window_in_days.unwrap_or(WINDOW_DAYS_DEFAULT);
-        let window = u32::try_from(days)
-            .ok()
-            .filter(|_| WINDOW_DAYS.contains(&days));
-        let window = window.ok_or_else(|| {
-            Exception::new(
-                Code::Validation,
-                "PendingWindowInDays must be from 7 to 30.",
-            )
-        })?;
+        let window_days = window(input.pending_window_in_days)?;
         let operation = Operation::ScheduleKeyDeletion;
         let held = self.keys.hold_for(operation, scope, &input.key_id).await?;
-        let key = &held.key;
-        let (requested, date) = if has_replicas(key) {
-            let window_days = u8::try_from(window).unwrap_or(u8::MAX);
-            (Requested::PendingReplicaDeletion { window_days }, None)
-        } else {
-            let at = self.records.config.clock.now().plus(DAY * window);
-            let requested = Requested::PendingDeletion { at_ms: at.millis() };
-            (requested, Some(EpochSeconds(at.seconds())))
-        };
+        let record = scheduled(&held.key, window_days, self.records.config.clock.now());
         let key = self
             .keys
-            .put_requested(&held.partition, key, requested)
+            .put_record(&held.partition, &held.key, record)
             .await?;
         Ok(ScheduleKeyDeletionResponse {
             key_id: Some(key.arn.clone()),
-            deletion_date: date,
+            deletion_date: key.record.requested.deletion_ms().map(date),
             key_state: Some(key.state().as_str().to_owned()),
-            pending_window_in_days: Some(days),
+            pending_window_in_days: Some(i32::from(window_days)),
         })
     }
 
@@ -93,38 +124,29 @@ impl KeyDeletion {
     ) -> Result<CancelKeyDeletionResponse, Exception> {
         let operation = Operation::CancelKeyDeletion;
         let held = self.keys.hold_for(operation, scope, &input.key_id).await?;
+        let record = KeyRecord {
+            requested: Requested::Disabled,
+            ..held.key.record.clone()
+        };
         let key = self
             .keys
-            .put_requested(&held.partition, &held.key, Requested::Disabled)
+            .put_record(&held.partition, &held.key, record)
             .await?;
         Ok(CancelKeyDeletionResponse {
             key_id: Some(key.arn.clone()),
         })
     }
 
-    /// The records that the relatives of a replica have when it is gone. Rule LIFE-21: the waiting
-    /// period of a primary begins when its last replica is gone.
+    /// The records that the relatives of a replica have when it is gone.
     fn without(&self, key: &Snapshot) -> Vec<KeyChange> {
         let now = self.records.config.clock.now();
         let relatives = self.keys.relatives(key).into_iter();
-        let without = |(partition, relative): (Arc<Partition>, Arc<Snapshot>)| {
-            let mut record = relative.record.clone();
-            if let Some(regions) = &mut record.multi_region {
-                regions.replicas.remove(&key.scope.region);
-                if let Requested::PendingReplicaDeletion { window_days } = record.requested
-                    && regions.replicas.is_empty()
-                {
-                    let at_ms = now.plus(DAY * u32::from(window_days)).millis();
-                    record.requested = Requested::PendingDeletion { at_ms };
-                }
-            }
-            KeyChange {
-                partition,
-                key: Some(relative),
-                record,
-            }
-        };
-        relatives.map(without).collect()
+        let changes = relatives.map(|(partition, relative)| KeyChange {
+            partition,
+            record: without_replica(&relative.record, &key.scope.region, now),
+            key: Some(relative),
+        });
+        changes.collect()
     }
 
     pub(super) async fn sweep(&self, partition: &Partition) {
@@ -251,10 +273,50 @@ fn list(items: impl Iterator<Item = String>) -> String {
 }
 
 fn is_due(key: &Snapshot, now: Timestamp) -> bool {
-    match key.record.requested {
-        Requested::PendingDeletion { at_ms } => at_ms <= now.millis(),
-        Requested::Enabled | Requested::Disabled | Requested::PendingReplicaDeletion { .. } => {
-            false
+    let at_ms = key.record.requested.deletion_ms();
+    at_ms.is_some_and(|at_ms| at_ms <= now.millis())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{self, multi_region, record, region};
+    use super::*;
+
+    const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+    fn now() -> Timestamp {
+        Timestamp::from_millis(DAY_MS)
+    }
+
+    /// Rule KEY-15.
+    #[test]
+    fn the_waiting_period_has_seven_to_thirty_days() {
+        for (days, expected) in [(None, Ok(30)), (Some(7), Ok(7)), (Some(30), Ok(30))] {
+            assert_eq!(window(days).map_err(|it| it.code), expected);
         }
+        for days in [6, 31, 0, -7, 256 + 7] {
+            assert_eq!(window(Some(days)).unwrap_err().code, Code::Validation);
+        }
+    }
+
+    /// Rule LIFE-21.
+    #[test]
+    fn the_waiting_period_of_a_primary_begins_when_its_last_replica_is_gone() {
+        let single = scheduled(&fixtures::key(record()), 7, now());
+        let at_ms = 8 * DAY_MS;
+        assert_eq!(single.requested, Requested::PendingDeletion { at_ms });
+        let replicas = ["eu-west-1", "us-west-2"];
+        let primary = fixtures::key(multi_region("us-east-1", &replicas));
+        let waiting = scheduled(&primary, 7, now());
+        let waits = Requested::PendingReplicaDeletion { window_days: 7 };
+        assert_eq!(waiting.requested, waits);
+        let waiting = without_replica(&waiting, &region("eu-west-1"), now());
+        assert_eq!(waiting.requested, waits);
+        let begun = without_replica(&waiting, &region("us-west-2"), now());
+        assert_eq!(begun.requested, Requested::PendingDeletion { at_ms });
+        assert!(begun.multi_region.unwrap().replicas.is_empty());
+        // A replica has no replicas to wait for.
+        let replica = fixtures::key(multi_region("eu-west-1", &["us-east-1"]));
+        assert_eq!(scheduled(&replica, 7, now()).requested, single.requested);
     }
 }

@@ -6,7 +6,7 @@ use portcullis_api::{Exception, Operation, Scope};
 use super::create::KeyCreation;
 use super::keys::Keys;
 use super::replicate::Replication;
-use super::{find, metadata};
+use super::{KeyRecord, find, metadata};
 use crate::records::Records;
 
 /// Shows keys, and changes their description.
@@ -73,8 +73,11 @@ impl KeyDescription {
     ) -> Result<(), Exception> {
         let operation = Operation::UpdateKeyDescription;
         self.keys
-            .change_key(scope, operation, &input.key_id, |record| {
-                record.description = input.description;
+            .change_key(scope, operation, &input.key_id, |key| {
+                Ok(KeyRecord {
+                    description: input.description,
+                    ..key.record.clone()
+                })
             })
             .await
     }

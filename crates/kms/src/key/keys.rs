@@ -4,7 +4,7 @@ use portcullis_api::kms::{KeyListEntry, ListKeysRequest, ListKeysResponse};
 use portcullis_api::{Exception, KeyId, Operation, Scope};
 use portcullis_store::{Expect, Transaction};
 
-use super::{KeyRecord, Requested, Snapshot, find};
+use super::{KeyRecord, Snapshot, find};
 use crate::catalogue::Partition;
 use crate::fleet::Fleet;
 use crate::paging::{Asked, invalid_marker, marker};
@@ -72,24 +72,8 @@ impl Keys {
         })
     }
 
-    /// Changes the record of a key with which `operation` is permitted.
+    /// Reads a key, if `operation` is permitted with it, and commits the record that `decide` makes of it.
     pub(super) async fn change_key(
-        &self,
-        scope: &Scope,
-        operation: Operation,
-        key_id: &str,
-        change: impl FnOnce(&mut KeyRecord),
-    ) -> Result<(), Exception> {
-        let decide = |key: &Snapshot| {
-            let mut record = key.record.clone();
-            change(&mut record);
-            Ok(record)
-        };
-        self.decide_key(scope, operation, key_id, decide).await
-    }
-
-    /// As [`change_key`](Self::change_key), where more than the operation's row decides.
-    pub(super) async fn decide_key(
         &self,
         scope: &Scope,
         operation: Operation,
@@ -101,18 +85,6 @@ impl Keys {
         let key = find(operation, &partition, key_id)?;
         let record = decide(&key)?;
         self.put_record(&partition, &key, record).await.map(drop)
-    }
-
-    /// Commits another requested state and makes it visible.
-    pub(super) async fn put_requested(
-        &self,
-        partition: &Partition,
-        key: &Snapshot,
-        requested: Requested,
-    ) -> Result<Arc<Snapshot>, Exception> {
-        let mut record = key.record.clone();
-        record.requested = requested;
-        self.put_record(partition, key, record).await
     }
 
     /// Commits the record that `key` has from now on and makes it visible.

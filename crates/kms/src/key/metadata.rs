@@ -37,12 +37,7 @@ pub(crate) fn metadata(scope: &Scope, key: &Snapshot) -> KeyMetadata {
         description: Some(key.record.description.clone()),
         key_usage: Some(key.record.usage.as_str().to_owned()),
         key_state: Some(state.as_str().to_owned()),
-        deletion_date: match key.record.requested {
-            Requested::PendingDeletion { at_ms } => Some(date(at_ms)),
-            Requested::Enabled | Requested::Disabled | Requested::PendingReplicaDeletion { .. } => {
-                None
-            }
-        },
+        deletion_date: key.record.requested.deletion_ms().map(date),
         origin: Some(key.record.origin().as_str().to_owned()),
         valid_to: expiry.map(date),
         expiration_model: imported.then(|| expiration_model(expiry).to_owned()),

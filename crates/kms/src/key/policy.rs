@@ -7,7 +7,7 @@ use portcullis_api::kms::{
 use portcullis_api::{Code, Exception, KeyId, Operation, Scope};
 
 use super::keys::Keys;
-use super::{KeyRecord, find};
+use super::{KeyRecord, Snapshot, find};
 use crate::access;
 use crate::paging::{Asked, page};
 
@@ -34,22 +34,11 @@ impl Keys {
         scope: &Scope,
         input: PutKeyPolicyRequest,
     ) -> Result<(), Exception> {
-        if input
-            .policy_name
-            .as_deref()
-            .is_some_and(|name| name != NAME)
-        {
-            let text =
-                "The policy of a key that can be put is named default. Leave PolicyName out.";
-            return Err(Exception::new(Code::Validation, text));
-        }
+        check_put_name(input.policy_name.as_deref())?;
         let bypass = input.bypass_policy_lockout_safety_check;
         let operation = Operation::PutKeyPolicy;
-        self.decide_key(scope, operation, &input.key_id, |key| {
-            check_policy(scope, &key.record.id, &input.policy, bypass)?;
-            let mut record = key.record.clone();
-            record.policy = Some(input.policy);
-            Ok(record)
+        self.change_key(scope, operation, &input.key_id, |key| {
+            decide(key, input.policy, bypass)
         })
         .await
     }
@@ -106,6 +95,26 @@ impl Keys {
     }
 }
 
+fn check_put_name(name: Option<&str>) -> Result<(), Exception> {
+    if name.is_none_or(|name| name == NAME) {
+        return Ok(());
+    }
+    let text = "The policy of a key that can be put is named default. Leave PolicyName out.";
+    Err(Exception::new(Code::Validation, text))
+}
+
+/// The record that PutKeyPolicy leaves.
+fn decide(
+    key: &Snapshot,
+    policy: String,
+    bypass_lockout_check: Option<bool>,
+) -> Result<KeyRecord, Exception> {
+    check_policy(&key.scope, &key.record.id, &policy, bypass_lockout_check)?;
+    let mut changed = key.record.clone();
+    changed.policy = Some(policy);
+    Ok(changed)
+}
+
 /// What every policy that is put on a key is asked.
 ///
 /// Rule LIFE-09: it has at most 32,768 bytes.
@@ -120,4 +129,24 @@ pub(super) fn check_policy(
         return Err(Exception::new(Code::LimitExceeded, text));
     }
     access::check_policy(policy, bypass_lockout_check, scope, &scope.key_arn(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{key, record};
+    use super::*;
+
+    /// Rule LIFE-09.
+    #[test]
+    fn a_policy_is_put_as_it_was_given_unless_it_is_too_long_or_none() {
+        let policy =
+            r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*"}}"#;
+        let key = key(record());
+        let put = decide(&key, policy.to_owned(), None).unwrap();
+        assert_eq!(put.policy.as_deref(), Some(policy));
+        let code = |policy: String| decide(&key, policy, Some(true)).map_err(|it| it.code);
+        let long = " ".repeat(BYTES_MAX + 1 - policy.len()) + policy;
+        assert_eq!(code(long), Err(Code::LimitExceeded));
+        assert_eq!(code("[]".to_owned()), Err(Code::MalformedPolicyDocument));
+    }
 }

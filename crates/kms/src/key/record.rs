@@ -76,6 +76,16 @@ pub(crate) enum Requested {
     },
 }
 
+impl Requested {
+    /// The date of the deletion, in milliseconds since 1970; none before there is one.
+    pub(crate) const fn deletion_ms(self) -> Option<u64> {
+        match self {
+            Self::PendingDeletion { at_ms } => Some(at_ms),
+            Self::Enabled | Self::Disabled | Self::PendingReplicaDeletion { .. } => None,
+        }
+    }
+}
+
 /// Where a key's material is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Home {

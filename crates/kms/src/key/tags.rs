@@ -9,8 +9,8 @@ use portcullis_api::kms::{
 };
 use portcullis_api::{Code, Exception, Operation, Scope};
 
-use super::find;
 use super::keys::Keys;
+use super::{KeyRecord, find};
 use crate::paging::{Asked, page};
 
 /// Tags of one key (Guide, tags in AWS KMS).
@@ -70,6 +70,21 @@ fn check_number(tags: &BTreeMap<String, String>) -> Result<(), Exception> {
     Err(Exception::new(Code::LimitExceeded, text))
 }
 
+/// The record that TagResource leaves.
+fn tagged(record: &KeyRecord, tags: BTreeMap<String, String>) -> Result<KeyRecord, Exception> {
+    let mut changed = record.clone();
+    changed.tags.extend(tags);
+    check_number(&changed.tags)?;
+    Ok(changed)
+}
+
+/// The record that UntagResource leaves. Tag keys that the key does not have change nothing.
+fn untagged(record: &KeyRecord, tag_keys: &[String]) -> KeyRecord {
+    let mut changed = record.clone();
+    changed.tags.retain(|key, _| !tag_keys.contains(key));
+    changed
+}
+
 /// Tags as replies have them.
 pub(super) fn listed(tags: &BTreeMap<String, String>) -> Vec<Tag> {
     let tags = tags.iter().map(|(tag_key, tag_value)| Tag {
@@ -91,11 +106,8 @@ impl Keys {
     ) -> Result<(), Exception> {
         let tags = tags(&input.tags)?;
         let operation = Operation::TagResource;
-        self.decide_key(scope, operation, &input.key_id, |key| {
-            let mut record = key.record.clone();
-            record.tags.extend(tags);
-            check_number(&record.tags)?;
-            Ok(record)
+        self.change_key(scope, operation, &input.key_id, |key| {
+            tagged(&key.record, tags)
         })
         .await
     }
@@ -111,8 +123,8 @@ impl Keys {
     ) -> Result<(), Exception> {
         input.tag_keys.iter().try_for_each(|key| check_key(key))?;
         let operation = Operation::UntagResource;
-        self.change_key(scope, operation, &input.key_id, |record| {
-            record.tags.retain(|key, _| !input.tag_keys.contains(key));
+        self.change_key(scope, operation, &input.key_id, |key| {
+            Ok(untagged(&key.record, &input.tag_keys))
         })
         .await
     }
@@ -148,6 +160,7 @@ impl Keys {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixtures::record;
     use super::*;
 
     fn tag(key: &str, value: &str) -> Tag {
@@ -173,5 +186,20 @@ mod tests {
         let many: Vec<Tag> = (0..51).map(|n| tag(&n.to_string(), "")).collect();
         assert_eq!(tags(&many).unwrap_err().code, Code::LimitExceeded);
         assert_eq!(tags(many.get(..50).unwrap()).unwrap().len(), 50);
+    }
+
+    /// Rule LIFE-08.
+    #[test]
+    fn tags_are_added_and_replaced_up_to_fifty_of_a_key() {
+        let given = |tags: &[Tag]| super::tags(tags).unwrap();
+        let one = tagged(&record(), given(&[tag("a", "1"), tag("b", "2")])).unwrap();
+        let other = tagged(&one, given(&[tag("b", "3"), tag("c", "")])).unwrap();
+        let listed = listed(&other.tags);
+        assert_eq!(listed, [tag("a", "1"), tag("b", "3"), tag("c", "")]);
+        let many: Vec<Tag> = (0..49).map(|n| tag(&n.to_string(), "")).collect();
+        let refusal = tagged(&one, given(&many)).unwrap_err();
+        assert_eq!(refusal.code, Code::LimitExceeded);
+        let removed = untagged(&other, &["a".to_owned(), "c".to_owned(), "d".to_owned()]);
+        assert_eq!(removed.tags, given(&[tag("b", "3")]));
     }
 }
