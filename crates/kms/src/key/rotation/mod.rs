@@ -1,5 +1,7 @@
 //! Rotation: further versions of a key's material, by the clock or on demand.
 
+mod decide;
+
 use std::sync::Arc;
 
 use portcullis_api::kms::{
@@ -8,7 +10,7 @@ use portcullis_api::kms::{
     ListKeyRotationsResponse, RotateKeyOnDemandRequest, RotateKeyOnDemandResponse,
     RotationsListEntry,
 };
-use portcullis_api::{Code, Exception, Operation, Scope};
+use portcullis_api::{Exception, Operation, Scope};
 use portcullis_hsm::HsmKeyId;
 use portcullis_seam::draw;
 
@@ -17,11 +19,12 @@ use super::material::{Role, RotationType, Version};
 use super::metadata::{date, expiration_model};
 use super::record::Automatic;
 use super::relatives::{Held, primary_elsewhere};
-use super::{KeyRecord, Requested, Snapshot, find};
+use super::{Snapshot, find};
 use crate::catalogue::Partition;
 use crate::paging::{Asked, page};
 use crate::records::Records;
 use crate::translate;
+use decide::{check_is_everywhere, check_quota_and_distance};
 
 /// Rotates keys.
 #[derive(Debug)]
@@ -41,52 +44,6 @@ impl KeyRotation {
 
 /// Days between automatic rotations when the request names none (API, EnableKeyRotation).
 const PERIOD_DAYS_DEFAULT: u32 = 365;
-
-/// Successful calls of RotateKeyOnDemand for one key (KMS resource quotas).
-const ON_DEMAND_MAX: u32 = 25;
-
-/// So near to an automatic rotation there is none on demand (API, RotateKeyOnDemand).
-const NEAR_MS: u64 = 20 * 60 * 1000;
-
-const DAY_MS: u64 = 24 * 60 * 60 * 1000;
-
-impl KeyRecord {
-    /// The date of the next automatic rotation. None while a deletion is pending: the key shows
-    /// rotation as disabled, and again as it was when the deletion is cancelled (API,
-    /// GetKeyRotationStatus).
-    fn next_rotation_ms(&self) -> Option<u64> {
-        let automatic = self
-            .rotation
-            .automatic
-            .filter(|_| !self.is_pending_deletion())?;
-        Some(automatic.next_ms())
-    }
-
-    /// Whether the day of an automatic rotation has come. Rule LIFE-13: a key that is disabled is
-    /// not rotated, and when it is enabled again it catches up once.
-    fn is_rotation_due(&self, now_ms: u64) -> bool {
-        self.requested == Requested::Enabled
-            && self.changing.is_none()
-            && self.next_rotation_ms().is_some_and(|next| next <= now_ms)
-    }
-
-    /// A key that was disabled over several rotations has missed one, not several.
-    pub(super) fn catch_up(&mut self, now_ms: u64) {
-        if let Some(automatic) = &mut self.rotation.automatic {
-            let period_ms = u64::from(automatic.period_days) * DAY_MS;
-            if automatic.next_ms() < now_ms {
-                automatic.from_ms = now_ms.saturating_sub(period_ms);
-            }
-        }
-    }
-}
-
-impl Automatic {
-    fn next_ms(&self) -> u64 {
-        self.from_ms
-            .saturating_add(u64::from(self.period_days) * DAY_MS)
-    }
-}
 
 impl KeyRotation {
     /// EnableKeyRotation. Called again it changes the period, which counts from the last automatic
@@ -331,50 +288,6 @@ impl KeyRotation {
         self.records
             .tell((&after.scope, &after.arn), "RotateKey", additional);
     }
-}
-
-/// Rule LIFE-36: the next material of a multi-Region key becomes current when every Region has it.
-fn check_is_everywhere(key: &Snapshot, lacking: &[String]) -> Result<(), Exception> {
-    if lacking.is_empty() {
-        return Ok(());
-    }
-    let text = format!(
-        "The new key material of {} has yet to be imported in {}. Run ImportKeyMaterial there with \
-         ImportType EXISTING_KEY_MATERIAL.",
-        key.arn,
-        lacking.join(" and ")
-    );
-    Err(Exception::new(Code::KmsInvalidState, text))
-}
-
-/// Rule LIFE-14: at most 25 rotations on demand, none within twenty minutes before an automatic one,
-/// and imported material is there to be rotated to.
-fn check_quota_and_distance(key: &Snapshot, now_ms: u64) -> Result<(), Exception> {
-    let record = &key.record;
-    if record.rotation.on_demand >= ON_DEMAND_MAX {
-        let text = format!(
-            "{} was rotated on demand {ON_DEMAND_MAX} times already.",
-            key.arn
-        );
-        return Err(Exception::new(Code::LimitExceeded, text));
-    }
-    let next = record.next_rotation_ms();
-    if next.is_some_and(|next| next <= now_ms.saturating_add(NEAR_MS)) {
-        let text = format!(
-            "{} rotates by itself within twenty minutes. Wait until that is over, then try again.",
-            key.arn
-        );
-        return Err(Exception::new(Code::Conflict, text));
-    }
-    if record.imported && record.materials.pending().is_none_or(|it| !it.is_present()) {
-        let text = format!(
-            "{} has no key material to rotate to. Run ImportKeyMaterial with ImportType \
-             NEW_KEY_MATERIAL first.",
-            key.arn
-        );
-        return Err(Exception::new(Code::KmsInvalidState, text));
-    }
-    Ok(())
 }
 
 /// `waits` says of a version whose turn comes next that some Region has yet to import it.
