@@ -1,7 +1,9 @@
 //! Decisions on rotations, over records.
 
 use portcullis_api::{Code, Exception};
+use portcullis_hsm::HsmKeyId;
 
+use super::super::material::{Role, RotationType, Version};
 use super::super::record::Automatic;
 use super::super::{KeyRecord, Requested, Snapshot};
 
@@ -51,8 +53,65 @@ impl Automatic {
     }
 }
 
+/// The record that EnableKeyRotation leaves: a key that rotates by itself already has another period,
+/// which counts from the same date as before.
+pub(super) fn enabled(record: &KeyRecord, period_days: u32, now_ms: u64) -> KeyRecord {
+    let before = record.rotation.automatic;
+    let mut changed = record.clone();
+    changed.rotation.automatic = Some(Automatic {
+        period_days,
+        from_ms: before.map_or(now_ms, |before| before.from_ms),
+    });
+    changed
+}
+
+/// The record that DisableKeyRotation leaves.
+pub(super) fn disabled(record: &KeyRecord) -> KeyRecord {
+    let mut changed = record.clone();
+    changed.rotation.automatic = None;
+    changed
+}
+
+/// Whether the key can be rotated on demand now. `lacking` are the Regions in which the material that
+/// would become current has yet to be imported.
+pub(super) fn check_on_demand(
+    key: &Snapshot,
+    lacking: &[String],
+    now_ms: u64,
+) -> Result<(), Exception> {
+    check_quota_and_distance(key, now_ms)?;
+    check_is_everywhere(key, lacking)
+}
+
+/// The record of a key after a rotation to the material that waits for it, or to `made`, which the HSMs
+/// have made for it.
+pub(super) fn rotated(
+    record: &KeyRecord,
+    rotation: RotationType,
+    made: Option<HsmKeyId>,
+    at_ms: u64,
+) -> KeyRecord {
+    let mut changed = record.clone();
+    match rotation {
+        RotationType::Automatic => {
+            if let Some(automatic) = &mut changed.rotation.automatic {
+                automatic.from_ms = at_ms;
+            }
+        }
+        RotationType::OnDemand => changed.rotation.on_demand += 1,
+    }
+    if let Some(hsm_key) = made {
+        changed.materials.push(Version {
+            role: Role::PendingRotation,
+            ..Version::generated(hsm_key, at_ms)
+        });
+    }
+    changed.materials.promote(rotation, at_ms);
+    changed
+}
+
 /// Rule LIFE-36: the next material of a multi-Region key becomes current when every Region has it.
-pub(super) fn check_is_everywhere(key: &Snapshot, lacking: &[String]) -> Result<(), Exception> {
+fn check_is_everywhere(key: &Snapshot, lacking: &[String]) -> Result<(), Exception> {
     if lacking.is_empty() {
         return Ok(());
     }
@@ -67,7 +126,7 @@ pub(super) fn check_is_everywhere(key: &Snapshot, lacking: &[String]) -> Result<
 
 /// Rule LIFE-14: at most 25 rotations on demand, none within twenty minutes before an automatic one,
 /// and imported material is there to be rotated to.
-pub(super) fn check_quota_and_distance(key: &Snapshot, now_ms: u64) -> Result<(), Exception> {
+fn check_quota_and_distance(key: &Snapshot, now_ms: u64) -> Result<(), Exception> {
     let record = &key.record;
     if record.rotation.on_demand >= ON_DEMAND_MAX {
         let text = format!(
@@ -93,4 +152,74 @@ pub(super) fn check_quota_and_distance(key: &Snapshot, now_ms: u64) -> Result<()
         return Err(Exception::new(Code::KmsInvalidState, text));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::fixtures::{key, record};
+    use super::super::super::material::Import;
+    use super::*;
+
+    const YEAR: u32 = 365;
+
+    /// Rule LIFE-13.
+    #[test]
+    fn a_rotation_is_due_one_period_after_the_last_one() {
+        let enabled_at = |record: &KeyRecord, days, at| enabled(record, days, at * DAY_MS);
+        let first = enabled_at(&record(), YEAR, 10);
+        assert_eq!(first.next_rotation_ms(), Some(375 * DAY_MS));
+        let shorter = enabled_at(&first, 90, 20);
+        assert_eq!(shorter.next_rotation_ms(), Some(100 * DAY_MS));
+        assert!(!shorter.is_rotation_due(100 * DAY_MS - 1));
+        assert!(shorter.is_rotation_due(100 * DAY_MS));
+        let mut off = shorter.clone();
+        off.requested = Requested::Disabled;
+        assert!(!off.is_rotation_due(100 * DAY_MS));
+        assert_eq!(disabled(&shorter), record());
+        let made = Some(HsmKeyId([2; 16]));
+        let after = rotated(&shorter, RotationType::Automatic, made, 100 * DAY_MS);
+        assert_eq!(after.next_rotation_ms(), Some(190 * DAY_MS));
+        assert_eq!(after.rotation.on_demand, 0);
+        let current = after.materials.current().unwrap();
+        assert_eq!(current.hsm_key, HsmKeyId([2; 16]));
+        let why = (RotationType::Automatic, 100 * DAY_MS);
+        assert_eq!(current.rotated, Some(why));
+        assert_eq!(after.materials.all().len(), 2);
+    }
+
+    /// Rules LIFE-14 and LIFE-36.
+    #[test]
+    fn a_rotation_on_demand_needs_quota_distance_and_material_everywhere() {
+        let code = |record: KeyRecord, lacking: &[String], now_ms| {
+            let outcome = check_on_demand(&key(record), lacking, now_ms);
+            outcome.map_err(|refusal| refusal.code)
+        };
+        assert_eq!(code(record(), &[], 0), Ok(()));
+        let mut often = record();
+        for _ in 0..ON_DEMAND_MAX {
+            assert_eq!(code(often.clone(), &[], 0), Ok(()));
+            often = rotated(&often, RotationType::OnDemand, None, 0);
+        }
+        assert_eq!(code(often, &[], 0), Err(Code::LimitExceeded));
+        let near = enabled(&record(), 90, 0);
+        let due_ms = 90 * DAY_MS;
+        assert_eq!(code(near.clone(), &[], due_ms - NEAR_MS - 1), Ok(()));
+        let conflict = code(near, &[], due_ms - NEAR_MS);
+        assert_eq!(conflict, Err(Code::Conflict));
+        let mut imported = record();
+        imported.imported = true;
+        let none = code(imported.clone(), &[], 0);
+        assert_eq!(none, Err(Code::KmsInvalidState));
+        imported.materials.push(Version {
+            role: Role::PendingRotation,
+            import: Some(Import {
+                present: true,
+                ..Import::default()
+            }),
+            ..Version::generated(HsmKeyId([2; 16]), 0)
+        });
+        assert_eq!(code(imported.clone(), &[], 0), Ok(()));
+        let elsewhere = code(imported, &["eu-west-1".to_owned()], 0);
+        assert_eq!(elsewhere, Err(Code::KmsInvalidState));
+    }
 }

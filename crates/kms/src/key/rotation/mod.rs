@@ -17,14 +17,13 @@ use portcullis_seam::draw;
 use super::keys::Keys;
 use super::material::{Role, RotationType, Version};
 use super::metadata::{date, expiration_model};
-use super::record::Automatic;
 use super::relatives::{Held, primary_elsewhere};
-use super::{Snapshot, find};
+use super::{KeyRecord, Snapshot, find};
 use crate::catalogue::Partition;
 use crate::paging::{Asked, page};
 use crate::records::Records;
 use crate::translate;
-use decide::{check_is_everywhere, check_quota_and_distance};
+use decide::{check_on_demand, disabled, enabled, rotated};
 
 /// Rotates keys.
 #[derive(Debug)]
@@ -65,11 +64,8 @@ impl KeyRotation {
             .unwrap_or(PERIOD_DAYS_DEFAULT);
         let now_ms = self.records.now_ms();
         let operation = Operation::EnableKeyRotation;
-        self.set_rotation(scope, operation, &input.key_id, |before| {
-            Some(Automatic {
-                period_days: period,
-                from_ms: before.map_or(now_ms, |before| before.from_ms),
-            })
+        self.set_rotation(scope, operation, &input.key_id, |record| {
+            enabled(record, period, now_ms)
         })
         .await
     }
@@ -84,7 +80,7 @@ impl KeyRotation {
         input: DisableKeyRotationRequest,
     ) -> Result<(), Exception> {
         let operation = Operation::DisableKeyRotation;
-        self.set_rotation(scope, operation, &input.key_id, |_before| None)
+        self.set_rotation(scope, operation, &input.key_id, disabled)
             .await
     }
 
@@ -93,12 +89,10 @@ impl KeyRotation {
         scope: &Scope,
         operation: Operation,
         key_id: &str,
-        set: impl FnOnce(Option<Automatic>) -> Option<Automatic>,
+        decide: impl FnOnce(&KeyRecord) -> KeyRecord,
     ) -> Result<(), Exception> {
         let held = self.keys.hold_for(operation, scope, key_id).await?;
-        let key = &held.key;
-        let mut record = key.record.clone();
-        record.rotation.automatic = set(record.rotation.automatic);
+        let record = decide(&held.key.record);
         self.keys.put_with_relatives(&held, record).await.map(drop)
     }
 
@@ -139,11 +133,11 @@ impl KeyRotation {
         let operation = Operation::RotateKeyOnDemand;
         let held = self.keys.hold_for(operation, scope, &input.key_id).await?;
         let key = &held.key;
-        check_quota_and_distance(key, self.records.now_ms())?;
-        if let Some(next) = key.record.materials.pending() {
-            check_is_everywhere(key, &self.keys.lacking(key, next.id))?;
-        }
-        self.rotate_material(&held, RotationType::OnDemand, self.records.now_ms())
+        let pending = key.record.materials.pending();
+        let lacking = pending.map(|next| self.keys.lacking(key, next.id));
+        let now_ms = self.records.now_ms();
+        check_on_demand(key, &lacking.unwrap_or_default(), now_ms)?;
+        self.rotate_material(&held, RotationType::OnDemand, now_ms)
             .await?;
         Ok(RotateKeyOnDemandResponse {
             key_id: Some(held.key.arn.clone()),
@@ -226,20 +220,11 @@ impl KeyRotation {
         at_ms: u64,
     ) -> Result<Arc<Snapshot>, Exception> {
         let key = &held.key;
-        let mut record = key.record.clone();
-        match rotation {
-            RotationType::Automatic => {
-                if let Some(automatic) = &mut record.rotation.automatic {
-                    automatic.from_ms = at_ms;
-                }
-            }
-            RotationType::OnDemand => record.rotation.on_demand += 1,
-        }
-        if record.imported {
-            record.materials.promote(rotation, at_ms);
-            let rotated = self.keys.put_with_relatives(held, record).await?;
-            self.tell_rotation(key, &rotated, rotation);
-            return Ok(rotated);
+        if key.record.imported {
+            let record = rotated(&key.record, rotation, None, at_ms);
+            let after = self.keys.put_with_relatives(held, record).await?;
+            self.tell_rotation(key, &after, rotation);
+            return Ok(after);
         }
         let hsm_key = HsmKeyId(draw(&*self.records.config.entropy));
         let made = self
@@ -247,14 +232,10 @@ impl KeyRotation {
             .fleet
             .create_key(&self.records.config, hsm_key, key.arn.clone());
         made.await.map_err(|failure| translate::fleet(&failure))?;
-        record.materials.push(Version {
-            role: Role::PendingRotation,
-            ..Version::generated(hsm_key, at_ms)
-        });
-        record.materials.promote(rotation, at_ms);
+        let record = rotated(&key.record, rotation, Some(hsm_key), at_ms);
         let put = self.keys.put_with_relatives(held, record).await;
         match &put {
-            Ok(rotated) => self.tell_rotation(key, rotated, rotation),
+            Ok(after) => self.tell_rotation(key, after, rotation),
             Err(_) => {
                 // Nothing was sealed with it.
                 let _orphan = self
