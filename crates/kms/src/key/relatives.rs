@@ -160,20 +160,10 @@ impl Keys {
     pub(super) fn with_relatives(&self, key: &Arc<Snapshot>, record: KeyRecord) -> Vec<KeyChange> {
         let relatives = self.relatives(key).into_iter();
         let mut changes: Vec<KeyChange> = relatives
-            .map(|(partition, key)| {
-                let mut shared = key.record.clone();
-                shared.rotation = record.rotation;
-                shared.multi_region.clone_from(&record.multi_region);
-                shared.materials = if record.imported {
-                    record.materials.imported_as(&shared.materials)
-                } else {
-                    record.materials.clone()
-                };
-                KeyChange {
-                    partition,
-                    key: Some(key),
-                    record: shared,
-                }
+            .map(|(partition, key)| KeyChange {
+                partition,
+                record: sharing(&key.record, &record),
+                key: Some(key),
             })
             .collect();
         changes.push(KeyChange {
@@ -234,6 +224,21 @@ impl Keys {
     }
 }
 
+/// The record of a relative of a key that has `changed`. What they share are rotation, the list of
+/// Regions and the materials, though imported ones are there in each Region apart.
+fn sharing(relative: &KeyRecord, changed: &KeyRecord) -> KeyRecord {
+    KeyRecord {
+        rotation: changed.rotation,
+        multi_region: changed.multi_region.clone(),
+        materials: if changed.imported {
+            changed.materials.imported_as(&relative.materials)
+        } else {
+            changed.materials.clone()
+        },
+        ..relative.clone()
+    }
+}
+
 /// Where the primary is, of a replica.
 pub(super) fn primary_elsewhere(key: &Snapshot) -> Option<&Region> {
     let relatives = key.record.multi_region.as_ref()?;
@@ -248,4 +253,42 @@ fn regions(key: &Snapshot) -> BTreeSet<Region> {
         regions.extend(relatives.replicas.iter().cloned());
     }
     regions
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Requested;
+    use super::super::fixtures::{key, multi_region, region};
+    use super::*;
+
+    /// Rule LIFE-20.
+    #[test]
+    fn relatives_share_rotation_regions_and_materials_and_nothing_else() {
+        let relative = KeyRecord {
+            description: "a replica".to_owned(),
+            requested: Requested::Disabled,
+            ..multi_region("us-east-1", &["eu-west-1"])
+        };
+        let mut changed = multi_region("us-east-1", &["eu-west-1", "us-west-2"]);
+        changed.rotation.on_demand = 3;
+        changed.materials = Materials::generated(HsmKeyId([9; 16]), 9);
+        let shared = sharing(&relative, &changed);
+        let expected = KeyRecord {
+            description: relative.description.clone(),
+            requested: relative.requested,
+            ..changed.clone()
+        };
+        assert_eq!(shared, expected);
+        changed.imported = true;
+        let imported = sharing(&relative, &changed);
+        assert_eq!(imported.materials, relative.materials);
+    }
+
+    #[test]
+    fn a_key_is_in_its_own_region_and_in_those_of_its_relatives() {
+        let key = key(multi_region("eu-west-1", &["us-east-1", "us-west-2"]));
+        let names = ["eu-west-1", "us-east-1", "us-west-2"].map(region);
+        assert_eq!(regions(&key), BTreeSet::from(names));
+        assert_eq!(primary_elsewhere(&key), Some(&region("eu-west-1")));
+    }
 }
