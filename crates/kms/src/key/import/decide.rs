@@ -1,0 +1,209 @@
+//! Decisions on imported material, over records and requests.
+
+use aws_lc_rs::rsa::KeySize;
+use portcullis_api::kms::{GetParametersForImportRequest, ImportKeyMaterialRequest, KeySpec};
+use portcullis_api::{Code, EpochSeconds, Exception, Region};
+use portcullis_hsm::{Refusal, SecretKey};
+use zeroize::Zeroizing;
+
+use super::super::keep::Material;
+use super::super::material::{Import, MaterialId, Materials, Role, Version};
+use super::super::wrapping::Wrapping;
+use super::super::{KeyRecord, Snapshot, spec};
+use crate::records::unsupported;
+
+/// The latest end of material that expires (API, ImportKeyMaterial).
+const VALID_MS_MAX: u64 = 365 * 24 * 60 * 60 * 1000;
+
+/// What an import says of its material.
+pub(super) struct Arrival {
+    pub(super) id: MaterialId,
+    /// The caller names the material that it expects.
+    pub(super) named: Option<MaterialId>,
+    pub(super) is_new: bool,
+    pub(super) now_ms: u64,
+    pub(super) import: Import,
+}
+
+/// Rule LIFE-31: RSAES_PKCS1_V1_5, which the service has not taken since October 2023, and SM2, which
+/// exists in the China Regions only, are refused; RSA and ML-DSA keys, which are longer than an RSA
+/// block, need an algorithm that takes them.
+pub(super) fn algorithm(
+    input: &GetParametersForImportRequest,
+    spec: KeySpec,
+) -> Result<Wrapping, Exception> {
+    let name = input.wrapping_algorithm.as_str();
+    let found = Wrapping::ALL.into_iter().find(|it| it.as_str() == name);
+    let Some(wrapping) = found else {
+        let text =
+            format!("The wrapping algorithm {name} is not supported. Use RSAES_OAEP_SHA_256.");
+        return Err(unsupported(&text));
+    };
+    let is_long = spec::modulus_bytes(spec).is_some();
+    if is_long && !wrapping.takes_long_material() {
+        let text = format!(
+            "{name} does not take key material of {}. Use RSA_AES_KEY_WRAP_SHA_256.",
+            spec.as_str()
+        );
+        return Err(unsupported(&text));
+    }
+    Ok(wrapping)
+}
+
+pub(super) fn size(spec: &str) -> Result<KeySize, Exception> {
+    match spec {
+        "RSA_2048" => Ok(KeySize::Rsa2048),
+        "RSA_3072" => Ok(KeySize::Rsa3072),
+        "RSA_4096" => Ok(KeySize::Rsa4096),
+        other => Err(unsupported(&format!(
+            "The wrapping key spec {other} is not supported. Use RSA_4096."
+        ))),
+    }
+}
+
+pub(super) const NEW: &str = "NEW_KEY_MATERIAL";
+
+pub(super) fn not_unwrapped() -> Exception {
+    let text = "The key material cannot be unwrapped. Wrap it under the public key that came with the \
+                import token, with the same wrapping algorithm.";
+    Exception::new(Code::InvalidCiphertext, text)
+}
+
+pub(super) fn no_such_material(key: &Snapshot, named: &str) -> Exception {
+    let text = format!(
+        "{} has no key material {named}. Run ListKeyRotations.",
+        key.arn
+    );
+    Exception::new(Code::NotFound, text)
+}
+
+/// Rule LIFE-33: material expires unless the request says that it does not; its end lies in the
+/// next 365 days.
+pub(super) fn expires(
+    input: &ImportKeyMaterialRequest,
+    now_ms: u64,
+) -> Result<Option<u64>, Exception> {
+    let invalid = |text: &str| Err(Exception::new(Code::Validation, text));
+    let never = input.expiration_model.as_deref() == Some("KEY_MATERIAL_DOES_NOT_EXPIRE");
+    match (never, &input.valid_to) {
+        (true, None) => Ok(None),
+        (true, Some(_)) => invalid("KEY_MATERIAL_DOES_NOT_EXPIRE has no ValidTo. Leave it out."),
+        (false, None) => invalid("KEY_MATERIAL_EXPIRES needs ValidTo. Add it."),
+        (false, Some(at)) => match millis(at) {
+            Some(at) if at > now_ms && at <= now_ms.saturating_add(VALID_MS_MAX) => Ok(Some(at)),
+            _ => invalid("ValidTo must be in the future, and at most 365 days away."),
+        },
+    }
+}
+
+/// Whole milliseconds; none for what is no date after 1970.
+fn millis(at: &EpochSeconds) -> Option<u64> {
+    let duration = std::time::Duration::try_from_secs_f64(at.0).ok()?;
+    u64::try_from(duration.as_millis()).ok()
+}
+
+pub(super) fn named(input: &ImportKeyMaterialRequest) -> Result<Option<MaterialId>, Exception> {
+    let Some(named) = &input.key_material_id else {
+        return Ok(None);
+    };
+    if input.import_type.as_deref() == Some(NEW) {
+        let text = "KeyMaterialId names material that the key has. Leave it out of a new one.";
+        return Err(Exception::new(Code::Validation, text));
+    }
+    named.parse().map(Some).map_err(|_invalid| {
+        let text = "KeyMaterialId must be 64 hexadecimal digits.";
+        Exception::new(Code::Validation, text)
+    })
+}
+
+/// The same bytes under the same key have the same ID, in every Region of a multi-Region key too.
+pub(super) fn material_id(key: &Snapshot, material: &[u8]) -> MaterialId {
+    let id = key.record.id;
+    let text = Zeroizing::new([b"portcullis-imported", &id.bytes()[..], material].concat());
+    MaterialId::hash(&text)
+}
+
+/// What the bytes are: 32 bytes for a symmetric key, the key itself for HMAC, PKCS #8 for others.
+pub(super) fn read(spec: KeySpec, bytes: &Zeroizing<Vec<u8>>) -> Result<Material, Exception> {
+    let read = match spec::kind(spec) {
+        None if bytes.len() == 32 => Ok(Material::Aes(bytes.clone())),
+        None => Err(Refusal::BadLength),
+        Some(kind) if spec::is_asymmetric(spec) => {
+            SecretKey::from_pkcs8(kind, bytes).map(Material::Other)
+        }
+        Some(kind) => SecretKey::from_bytes(kind, bytes).map(Material::Other),
+    };
+    read.map_err(|refusal| {
+        let text = format!(
+            "The key material is not that of a {} key: 32 bytes for a symmetric key, the bytes of an \
+             HMAC key, or PKCS #8 (DER) for others.",
+            spec.as_str()
+        );
+        Exception::new(Code::IncorrectKeyMaterial, text).because(refusal)
+    })
+}
+
+/// The materials of a key after an import.
+///
+/// Rule LIFE-35: what was imported once is imported again as the same bytes only; other material
+/// waits as a further version for RotateKeyOnDemand, where the kind of key rotates. Rule LIFE-36: a
+/// replica, whose primary is elsewhere, imports only what its primary has.
+pub(super) fn imported(
+    record: &KeyRecord,
+    primary: Option<&Region>,
+    arrival: &Arrival,
+) -> Result<Materials, Exception> {
+    let mut materials = record.materials.clone();
+    let version = |role| Version {
+        hsm_key: arrival.id.as_hsm_key(),
+        id: arrival.id,
+        role,
+        created_ms: arrival.now_ms,
+        rotated: None,
+        import: Some(arrival.import.clone()),
+    };
+    let known = materials.all().iter().any(|it| it.id == arrival.id);
+    if arrival.named.is_some_and(|named| named != arrival.id) {
+        return Err(incorrect("it is not the material that KeyMaterialId names"));
+    }
+    match (arrival.is_new, known) {
+        (false, true) => materials.import_again(arrival.id, &arrival.import),
+        (true, true) => return Err(incorrect("the key has it already")),
+        (_, false) if materials.all().is_empty() => materials.push(version(Role::Current)),
+        (false, false) => {
+            return Err(incorrect("it is not the material that was imported before"));
+        }
+        (true, false) => {
+            check_takes_new(record, primary)?;
+            materials.push(version(Role::PendingRotation));
+        }
+    }
+    Ok(materials)
+}
+
+fn check_takes_new(record: &KeyRecord, primary: Option<&Region>) -> Result<(), Exception> {
+    if record.spec != KeySpec::SymmetricDefault {
+        return Err(unsupported(
+            "Only symmetric encryption keys take new key material beside what they have.",
+        ));
+    }
+    if let Some(primary) = primary {
+        return Err(unsupported(&format!(
+            "A replica takes no new key material. Import it into the primary key in {primary}, then \
+             here with ImportType EXISTING_KEY_MATERIAL."
+        )));
+    }
+    if record.materials.pending().is_some() {
+        let text = "New key material waits already. Run RotateKeyOnDemand, or \
+                    DeleteImportedKeyMaterial with its KeyMaterialId.";
+        return Err(Exception::new(Code::KmsInvalidState, text));
+    }
+    Ok(())
+}
+
+fn incorrect(why: &str) -> Exception {
+    Exception::new(
+        Code::IncorrectKeyMaterial,
+        format!("The key material is not the expected one: {why}."),
+    )
+}
