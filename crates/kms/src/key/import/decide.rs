@@ -3,7 +3,7 @@
 use aws_lc_rs::rsa::KeySize;
 use portcullis_api::kms::{GetParametersForImportRequest, ImportKeyMaterialRequest, KeySpec};
 use portcullis_api::{Code, EpochSeconds, Exception, Region};
-use portcullis_hsm::{Refusal, SecretKey};
+use portcullis_hsm::{HsmKeyId, Refusal, SecretKey};
 use zeroize::Zeroizing;
 
 use super::super::keep::Material;
@@ -69,7 +69,7 @@ pub(super) fn not_unwrapped() -> Exception {
     Exception::new(Code::InvalidCiphertext, text)
 }
 
-pub(super) fn no_such_material(key: &Snapshot, named: &str) -> Exception {
+fn no_such_material(key: &Snapshot, named: &str) -> Exception {
     let text = format!(
         "{} has no key material {named}. Run ListKeyRotations.",
         key.arn
@@ -143,17 +143,21 @@ pub(super) fn read(spec: KeySpec, bytes: &Zeroizing<Vec<u8>>) -> Result<Material
     })
 }
 
-/// The materials of a key after an import.
+/// The record of a key after an import; `listed` are the materials that it has had until now.
 ///
 /// Rule LIFE-35: what was imported once is imported again as the same bytes only; other material
 /// waits as a further version for RotateKeyOnDemand, where the kind of key rotates. Rule LIFE-36: a
 /// replica, whose primary is elsewhere, imports only what its primary has.
 pub(super) fn imported(
     record: &KeyRecord,
+    listed: Materials,
     primary: Option<&Region>,
     arrival: &Arrival,
-) -> Result<Materials, Exception> {
-    let mut materials = record.materials.clone();
+) -> Result<KeyRecord, Exception> {
+    let mut changed = KeyRecord {
+        materials: listed,
+        ..record.clone()
+    };
     let version = |role| Version {
         hsm_key: arrival.id.as_hsm_key(),
         id: arrival.id,
@@ -162,23 +166,58 @@ pub(super) fn imported(
         rotated: None,
         import: Some(arrival.import.clone()),
     };
-    let known = materials.all().iter().any(|it| it.id == arrival.id);
+    let mut versions = changed.materials.all().iter();
+    let known = versions.any(|it| it.id == arrival.id);
     if arrival.named.is_some_and(|named| named != arrival.id) {
         return Err(incorrect("it is not the material that KeyMaterialId names"));
     }
     match (arrival.is_new, known) {
-        (false, true) => materials.import_again(arrival.id, &arrival.import),
+        (false, true) => changed.materials.import_again(arrival.id, &arrival.import),
         (true, true) => return Err(incorrect("the key has it already")),
-        (_, false) if materials.all().is_empty() => materials.push(version(Role::Current)),
+        (_, false) if changed.materials.all().is_empty() => {
+            changed.materials.push(version(Role::Current));
+        }
         (false, false) => {
             return Err(incorrect("it is not the material that was imported before"));
         }
         (true, false) => {
-            check_takes_new(record, primary)?;
-            materials.push(version(Role::PendingRotation));
+            check_takes_new(&changed, primary)?;
+            changed.materials.push(version(Role::PendingRotation));
         }
     }
-    Ok(materials)
+    Ok(changed)
+}
+
+/// The material that DeleteImportedKeyMaterial deletes: the one that the request names, or else the
+/// current one, if there is one.
+pub(super) fn meant(key: &Snapshot, named: Option<&str>) -> Result<Option<MaterialId>, Exception> {
+    let materials = &key.record.materials;
+    let version = match named {
+        None => materials.current(),
+        Some(named) => {
+            let mut versions = materials.all().iter();
+            let found = versions.find(|version| version.id.to_string() == named);
+            Some(found.ok_or_else(|| no_such_material(key, named))?)
+        }
+    };
+    Ok(version.map(|version| version.id))
+}
+
+/// The materials of a key without those that are meant, and the keys in the HSMs that had those.
+pub(super) fn without(
+    record: &KeyRecord,
+    is_meant: impl Fn(&Version) -> bool,
+) -> (Materials, Vec<HsmKeyId>) {
+    let mut left = record.materials.clone();
+    let gone = left.remove(is_meant);
+    (left, gone)
+}
+
+/// Rule LIFE-34: whether the time of imported material is over.
+pub(super) fn is_expired(version: &Version, now_ms: u64) -> bool {
+    let import = version.import.as_ref().filter(|import| import.present);
+    let expires_ms = import.and_then(|import| import.expires_ms);
+    expires_ms.is_some_and(|at| at <= now_ms)
 }
 
 fn check_takes_new(record: &KeyRecord, primary: Option<&Region>) -> Result<(), Exception> {
@@ -206,4 +245,103 @@ fn incorrect(why: &str) -> Exception {
         Code::IncorrectKeyMaterial,
         format!("The key material is not the expected one: {why}."),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::fixtures::{key, record, region};
+    use super::*;
+
+    fn external() -> KeyRecord {
+        KeyRecord {
+            imported: true,
+            materials: Materials::default(),
+            ..record()
+        }
+    }
+
+    /// An import of material that is told from others by one byte.
+    fn arrival(material: u8, is_new: bool) -> Arrival {
+        Arrival {
+            id: MaterialId::hash(&[material]),
+            named: None,
+            is_new,
+            now_ms: 5,
+            import: Import {
+                present: true,
+                expires_ms: Some(9),
+                ..Import::default()
+            },
+        }
+    }
+
+    fn import(record: &KeyRecord, arrival: &Arrival) -> Result<KeyRecord, Code> {
+        let after = imported(record, record.materials.clone(), None, arrival);
+        after.map_err(|refusal| refusal.code)
+    }
+
+    /// Rule LIFE-35.
+    #[test]
+    fn material_is_imported_again_or_waits_as_a_further_version() {
+        let one = import(&external(), &arrival(1, false)).unwrap();
+        assert!(one.materials.are_complete());
+        let other = Err(Code::IncorrectKeyMaterial);
+        assert_eq!(import(&one, &arrival(2, false)), other);
+        assert_eq!(import(&one, &arrival(1, true)), other);
+        let misnamed = Arrival {
+            named: Some(MaterialId::hash(&[2])),
+            ..arrival(1, false)
+        };
+        assert_eq!(import(&one, &misnamed), other);
+        assert_eq!(import(&one, &arrival(1, false)), Ok(one.clone()));
+        let two = import(&one, &arrival(2, true)).unwrap();
+        let pending = two.materials.pending().unwrap();
+        assert_eq!(pending.id, MaterialId::hash(&[2]));
+        let third = import(&two, &arrival(3, true));
+        assert_eq!(third, Err(Code::KmsInvalidState));
+        let hmac = KeyRecord {
+            spec: KeySpec::Hmac256,
+            ..one
+        };
+        let further = import(&hmac, &arrival(2, true));
+        assert_eq!(further, Err(Code::UnsupportedOperation));
+    }
+
+    /// Rule LIFE-36.
+    #[test]
+    fn a_replica_imports_only_what_its_primary_has() {
+        let one = import(&external(), &arrival(1, false)).unwrap();
+        let primary = region("eu-west-1");
+        let replica = |arrival: &Arrival| {
+            let listed = one.materials.clone();
+            let after = imported(&one, listed, Some(&primary), arrival);
+            after.map(drop).map_err(|refusal| refusal.code)
+        };
+        assert_eq!(replica(&arrival(1, false)), Ok(()));
+        let refused = replica(&arrival(2, true));
+        assert_eq!(refused, Err(Code::UnsupportedOperation));
+    }
+
+    /// Rule LIFE-34.
+    #[test]
+    fn material_goes_when_it_is_meant_or_its_time_is_over() {
+        let one = import(&external(), &arrival(1, false)).unwrap();
+        let (id, shown) = (MaterialId::hash(&[1]), MaterialId::hash(&[1]).to_string());
+        let key = key(one.clone());
+        assert_eq!(meant(&key, None), Ok(Some(id)));
+        assert_eq!(meant(&key, Some(&shown)), Ok(Some(id)));
+        let unknown = meant(&key, Some("0")).unwrap_err();
+        assert_eq!(unknown.code, Code::NotFound);
+        let (left, gone) = without(&one, |version| is_expired(version, 8));
+        assert_eq!((left, gone), (one.materials.clone(), Vec::new()));
+        let (left, gone) = without(&one, |version| is_expired(version, 9));
+        assert_eq!(gone, [id.as_hsm_key()]);
+        assert!(!left.are_complete() && left.current().is_some());
+        let expired = KeyRecord {
+            materials: left,
+            ..one
+        };
+        let (_, gone) = without(&expired, |version| is_expired(version, 9));
+        assert!(gone.is_empty());
+    }
 }

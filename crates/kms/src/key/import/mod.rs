@@ -25,10 +25,10 @@ use crate::catalogue::Partition;
 use crate::records::Records;
 use crate::translate;
 use decide::{
-    Arrival, NEW, algorithm, expires, imported, material_id, named, no_such_material,
-    not_unwrapped, read, size,
+    Arrival, NEW, algorithm, expires, imported, is_expired, material_id, meant, named,
+    not_unwrapped, read, size, without,
 };
-use token::{TOKEN, TOKEN_VALID_MS, Token};
+use token::{TOKEN, Token};
 
 /// Takes in key material that comes from outside.
 #[derive(Debug)]
@@ -68,12 +68,7 @@ impl MaterialImport {
                 "The wrapping key could not be made. Try again.",
             )
         })?;
-        let token = Token {
-            wrapping,
-            valid_to_ms: self.records.now_ms().saturating_add(TOKEN_VALID_MS),
-            key_arn: key.arn.clone(),
-            private,
-        };
+        let token = Token::new(wrapping, &key.arn, private, self.records.now_ms());
         let plain = token.encode();
         let config = &self.records.config;
         let sealed = config.device_key.seal(TOKEN, &plain, &*config.entropy);
@@ -139,9 +134,8 @@ impl MaterialImport {
         let (id, hsm_key) = (arrival.id, arrival.id.as_hsm_key());
         let was_there = key.record.materials.of_hsm_key(hsm_key);
         let was_there = was_there.is_some_and(Version::is_present);
-        let mut record = key.record.clone();
-        record.materials = self.keys.listed_by_primary(key, &key.record.materials);
-        record.materials = imported(&record, primary_elsewhere(key), &arrival)?;
+        let listed = self.keys.listed_by_primary(key, &key.record.materials);
+        let record = imported(&key.record, listed, primary_elsewhere(key), &arrival)?;
         self.keys.keep_material(hsm_key, &key.arn, material).await?;
         if let Err(exception) = self.put_imported(&held, record).await {
             if !was_there {
@@ -167,17 +161,7 @@ impl MaterialImport {
         let operation = Operation::DeleteImportedKeyMaterial;
         let held = self.keys.hold_for(operation, scope, &input.key_id).await?;
         let key = &held.key;
-        let versions = key.record.materials.all();
-        let version = match &input.key_material_id {
-            None => key.record.materials.current(),
-            Some(named) => Some(
-                versions
-                    .iter()
-                    .find(|version| version.id.to_string() == *named)
-                    .ok_or_else(|| no_such_material(key, named))?,
-            ),
-        };
-        let id = version.map(|version| version.id);
+        let id = meant(key, input.key_material_id.as_deref())?;
         if let Some(id) = id {
             self.remove_material(&held, |version| version.id == id)
                 .await?;
@@ -191,12 +175,7 @@ impl MaterialImport {
     /// Removes the material whose time is over, and tells of it. Rules LIFE-34 and LIFE-15.
     pub(super) async fn expire_materials(&self, partition: &Arc<Partition>) {
         let now_ms = self.records.now_ms();
-        let expired = |version: &Version| {
-            let import = version.import.as_ref().filter(|import| import.present);
-            import
-                .and_then(|import| import.expires_ms)
-                .is_some_and(|at| at <= now_ms)
-        };
+        let expired = |version: &Version| is_expired(version, now_ms);
         let keys = partition.keys.iter();
         let keys = keys.filter(|key| key.record.materials.all().iter().any(expired));
         let mut ids: Vec<_> = keys.map(|key| key.record.id).collect();
@@ -226,12 +205,14 @@ impl MaterialImport {
         is_meant: impl Fn(&Version) -> bool,
     ) -> Result<(), Exception> {
         let key = &held.key;
-        let mut record = key.record.clone();
-        let gone = record.materials.remove(is_meant);
+        let (left, gone) = without(&key.record, is_meant);
         if gone.is_empty() {
             return Ok(());
         }
-        record.materials = self.keys.listed_by_primary(key, &record.materials);
+        let record = KeyRecord {
+            materials: self.keys.listed_by_primary(key, &left),
+            ..key.record.clone()
+        };
         self.put_imported(held, record).await?;
         for hsm_key in gone {
             if !self.keys.delete_version(key, hsm_key).await {
@@ -265,23 +246,9 @@ impl MaterialImport {
         done.map_err(|failure| translate::fleet(&failure))
     }
 
-    /// Rule LIFE-32: a token is of its key only, and valid for 24 hours.
     fn open_token(&self, key: &Snapshot, sealed: &[u8]) -> Result<Token, Exception> {
-        let invalid = || {
-            let text =
-                "The import token is not one of this key. Run GetParametersForImport for it.";
-            Exception::new(Code::InvalidImportToken, text)
-        };
         let plain = self.records.config.device_key.open(TOKEN, sealed);
-        let plain = plain.map_err(|error| invalid().because(error))?;
-        let token = Token::decode(&plain).ok_or_else(invalid)?;
-        if token.key_arn != key.arn {
-            return Err(invalid());
-        }
-        if token.valid_to_ms <= self.records.now_ms() {
-            let text = "The import token is older than 24 hours. Run GetParametersForImport again.";
-            return Err(Exception::new(Code::ExpiredImportToken, text));
-        }
-        Ok(token)
+        let plain = plain.map_err(|error| token::invalid().because(error))?;
+        Token::check(&plain, &key.arn, self.records.now_ms())
     }
 }
