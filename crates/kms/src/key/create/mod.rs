@@ -1,29 +1,31 @@
-use std::collections::{BTreeMap, BTreeSet};
+mod refusal;
+mod wanted;
+
 use std::sync::Arc;
 
-use portcullis_api::kms::{CreateKeyRequest, CreateKeyResponse, KeySpec, KeyUsageType};
-use portcullis_api::{ClusterId, Code, Exception, HsmId, KeyId, Scope};
+use portcullis_api::kms::{CreateKeyRequest, CreateKeyResponse, KeySpec};
+use portcullis_api::{Code, Exception, HsmId, KeyId, Scope};
 use portcullis_clusters::HsmState;
-use portcullis_hsm::{HsmKeyId, Refusal};
+use portcullis_hsm::HsmKeyId;
 use portcullis_seam::draw;
 use portcullis_seam::plant::{Bug, planted};
 use portcullis_store::{Expect, Transaction};
 
-use super::custom::{self, Chosen, Fixed};
+use super::custom::{self, Chosen};
 use super::keys::{KEYS_MAX, Keys};
-use super::policy::check_policy;
-use super::record::{MultiRegion, bound_name};
-use super::tags::tags;
+use super::record::bound_name;
 use super::{Home, KeyRecord, Materials, Requested, Rotation, Snapshot, metadata, spec};
 use crate::catalogue::Partition;
 use crate::gate::Passage;
 use crate::key_store::KeyStores;
 use crate::key_store::{self, Connection, Failure, KeyStore, NewKey};
 use crate::records::Records;
+use crate::records::encode;
 use crate::records::overtaken;
-use crate::records::{encode, unsupported};
 use crate::shared::ATTEMPTS_MAX;
 use crate::translate;
+use refusal::{not_connected, not_made};
+use wanted::{WantedKey, multi_region, wanted};
 
 /// Makes keys.
 #[derive(Debug)]
@@ -45,207 +47,6 @@ impl KeyCreation {
             stores: Arc::clone(stores),
         })
     }
-}
-
-/// The service does not document this answer; LimitExceededException is one that CreateKey
-/// declares.
-const CLUSTER_FULL: &str = "The CloudHSM cluster takes no more keys: it holds as many as its quota \
-                            permits, or the disk of an HSM is full. Delete keys that are no longer \
-                            needed, then try again.";
-
-/// Rule KEY-11: Origin AWS_CLOUDHSM and CustomKeyStoreId come together.
-fn check(input: &CreateKeyRequest) -> Result<(), Exception> {
-    let invalid = |text: &str| Err(Exception::new(Code::Validation, text));
-    let in_store = input.custom_key_store_id.is_some();
-    match input.origin.as_deref().unwrap_or("AWS_KMS") {
-        "AWS_CLOUDHSM" if !in_store => {
-            return invalid("Origin AWS_CLOUDHSM needs CustomKeyStoreId. Add it.");
-        }
-        "AWS_KMS" | "EXTERNAL" if in_store => {
-            return invalid("CustomKeyStoreId needs Origin AWS_CLOUDHSM. Add it.");
-        }
-        "AWS_CLOUDHSM" | "AWS_KMS" | "EXTERNAL" => {}
-        other => {
-            let text = format!("Portcullis does not build keys of origin {other}.");
-            return Err(unsupported(&text));
-        }
-    }
-    for (given, what) in [
-        (
-            input.multi_region == Some(true) && in_store,
-            "multi-Region keys in a custom key store",
-        ),
-        (input.xks_key_id.is_some(), "XksKeyId"),
-    ] {
-        if given {
-            return Err(unsupported(&format!(
-                "Portcullis does not build {what}. Leave it out."
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// Rule LIFE-24: the ID of a multi-Region key begins with `mrk-`, and no other does.
-fn check_id(id: &KeyId, input: &CreateKeyRequest) -> Result<(), Exception> {
-    if id.is_multi_region() == (input.multi_region == Some(true)) {
-        return Ok(());
-    }
-    let text = format!("{id}: an ID that begins with mrk- is that of a multi-Region key.");
-    Err(Exception::new(Code::Validation, text))
-}
-
-/// A new multi-Region key is a primary without replicas.
-fn multi_region(id: &KeyId, scope: &Scope) -> Option<MultiRegion> {
-    id.is_multi_region().then(|| MultiRegion {
-        primary: scope.region.clone(),
-        replicas: BTreeSet::new(),
-    })
-}
-
-/// What the key shall be, and be used for.
-///
-/// Rule KEY-12: a key of a key store is a symmetric encryption key. Rule CRY-03: the usage must be
-/// one of the spec's, and may be left out for symmetric encryption keys only. Rule CRY-04: SM2 is
-/// refused, as everywhere outside the China Regions.
-fn kind(input: &CreateKeyRequest) -> Result<(KeySpec, KeyUsageType), Exception> {
-    let invalid = |text: String| Err(Exception::new(Code::Validation, text));
-    let named = match (&input.key_spec, &input.customer_master_key_spec) {
-        (Some(_), Some(_)) => {
-            let text = "KeySpec and CustomerMasterKeySpec name the same thing. Give KeySpec only.";
-            return invalid(text.to_owned());
-        }
-        (named, older) => named.as_deref().or(older.as_deref()),
-    };
-    let spec = match named.map(str::parse) {
-        None => KeySpec::SymmetricDefault,
-        Some(Ok(spec)) => spec,
-        Some(Err(())) => return invalid("KeySpec is not one of the service's.".to_owned()),
-    };
-    let usages = spec::usages(spec);
-    let Some(first) = usages.first() else {
-        return Err(unsupported(&format!(
-            "KeySpec {} exists in the China Regions only. Use another one.",
-            spec.as_str()
-        )));
-    };
-    let usage = match input.key_usage.as_deref().map(str::parse) {
-        Some(Ok(usage)) => usage,
-        Some(Err(())) => return invalid("KeyUsage is not one of the service's.".to_owned()),
-        None if spec == KeySpec::SymmetricDefault => first.usage(),
-        None => {
-            return invalid(
-                "You must specify a KeyUsage value for all KMS keys except for symmetric \
-                 encryption keys."
-                    .to_owned(),
-            );
-        }
-    };
-    if spec::algorithms(spec, usage).is_none() {
-        let usages: Vec<_> = usages.iter().map(|one| one.usage().as_str()).collect();
-        return invalid(format!(
-            "KeyUsage {} is not compatible with KeySpec {}. Use {}.",
-            usage.as_str(),
-            spec.as_str(),
-            usages.join(" or ")
-        ));
-    }
-    if input.custom_key_store_id.is_some() && spec != KeySpec::SymmetricDefault {
-        return Err(unsupported(
-            "A custom key store has symmetric encryption keys only. Leave KeySpec and KeyUsage \
-             out, or make the key without CustomKeyStoreId.",
-        ));
-    }
-    Ok((spec, usage))
-}
-
-/// What a request asks for, as far as its parts fit together.
-struct WantedKey {
-    spec: KeySpec,
-    usage: KeyUsageType,
-    tags: BTreeMap<String, String>,
-    /// Material that comes with the request.
-    chosen: Option<Chosen>,
-}
-
-fn wanted(scope: &Scope, id: &KeyId, input: &mut CreateKeyRequest) -> Result<WantedKey, Exception> {
-    let fixed = Fixed::take(&mut input.tags);
-    check(input)?;
-    let (spec, usage) = kind(input)?;
-    let chosen = fixed.map(|fixed| fixed.read(input.origin.as_deref(), spec));
-    check_id(id, input)?;
-    if let Some(policy) = &input.policy {
-        let bypass = input.bypass_policy_lockout_safety_check;
-        check_policy(scope, id, policy, bypass)?;
-    }
-    Ok(WantedKey {
-        spec,
-        usage,
-        tags: tags(input.tags.as_deref().unwrap_or_default())?,
-        chosen: chosen.transpose()?,
-    })
-}
-
-/// Rule KEY-13: a key is created in a key store only while that is CONNECTED.
-fn not_connected(store: &KeyStore) -> Exception {
-    store.turned_away().wrong_state(
-        "a key can be created in it only while it is CONNECTED",
-        "Run ConnectCustomKeyStore and wait until it is CONNECTED, then try again.",
-    )
-}
-
-/// Why a connected key store has not made a key.
-///
-/// Rule KEY-28: what CreateKey needs of the cluster is active HSMs in two Availability Zones, on which
-/// KMS is logged in. Where HSMs did not answer in time, trying again may help. Rule QUO-05: a full
-/// cluster is told apart from one that is in trouble.
-fn not_made(failure: &Failure, cluster: &ClusterId) -> Exception {
-    let unfit = |why: &str, repair: &str| {
-        let text = format!(
-            "The key is not there: it needs active HSMs of the cluster {cluster} in two Availability \
-             Zones, and {why}. {repair}"
-        );
-        Exception::new(Code::CloudHsmClusterInvalidConfiguration, text)
-    };
-    let unfit = match failure {
-        Failure::Refused(Refusal::Full) => {
-            return Exception::new(Code::LimitExceeded, CLUSTER_FULL);
-        }
-        Failure::NoAnswer(_) => Exception::new(
-            Code::DependencyTimeout,
-            format!(
-                "The system timed out while trying to fulfill the request: HSMs of the cluster \
-                 {cluster} in two Availability Zones must have the key, and not all of them answered. \
-                 It is not there. Try again; if that persists, restart or replace the HSM that does \
-                 not answer."
-            ),
-        ),
-        Failure::LockedOut => unfit(
-            "its crypto user kmsuser is locked out after too many failed logins",
-            "Disconnect the custom key store, let an admin change the password of kmsuser, set \
-             KeyStorePassword to it, and connect.",
-        ),
-        Failure::NoHsm | Failure::Unreachable(_) => unfit(
-            "KMS reaches such HSMs, as the crypto user kmsuser, in fewer",
-            "Restart or replace the HSMs that are down, or add one in another Availability Zone with \
-             CreateHsm; if kmsuser is missing there, create it and connect the custom key store again. \
-             Then try again.",
-        ),
-        Failure::Refused(refusal) => unfit(
-            &format!("an HSM refused to keep it ({refusal})"),
-            "Check kmsuser and the keys of the cluster, then try again.",
-        ),
-        Failure::NoMaterial => unfit("an HSM has lost it again", "Try again."),
-        // Those of calls with a key, in their words.
-        Failure::Disconnected
-        | Failure::Unconfirmed(_)
-        | Failure::Busy
-        | Failure::OverQuota
-        | Failure::NotStored(_)
-        | Failure::NotDone { .. }
-        | Failure::NoSessionFree => return translate::operation(failure, cluster.as_str()),
-    };
-    unfit.because(format!("{failure:?}"))
 }
 
 /// Why the record of a new key is not there.
