@@ -4,7 +4,7 @@ mod wanted;
 use std::sync::Arc;
 
 use portcullis_api::kms::{CreateKeyRequest, CreateKeyResponse, KeySpec};
-use portcullis_api::{Code, Exception, HsmId, KeyId, Scope};
+use portcullis_api::{Exception, HsmId, KeyId, Scope};
 use portcullis_clusters::HsmState;
 use portcullis_hsm::HsmKeyId;
 use portcullis_seam::draw;
@@ -12,20 +12,20 @@ use portcullis_seam::plant::{Bug, planted};
 use portcullis_store::{Expect, Transaction};
 
 use super::custom::{self, Chosen};
-use super::keys::{KEYS_MAX, Keys};
+use super::keys::Keys;
 use super::record::bound_name;
-use super::{Home, KeyRecord, Materials, Requested, Rotation, Snapshot, metadata, spec};
+use super::{Home, KeyRecord, Snapshot, metadata, spec};
 use crate::catalogue::Partition;
 use crate::gate::Passage;
 use crate::key_store::KeyStores;
-use crate::key_store::{self, Connection, Failure, KeyStore, NewKey};
+use crate::key_store::{self, Failure, KeyStore, NewKey};
 use crate::records::Records;
 use crate::records::encode;
 use crate::records::overtaken;
 use crate::shared::ATTEMPTS_MAX;
 use crate::translate;
 use refusal::{not_connected, not_made};
-use wanted::{WantedKey, multi_region, wanted};
+use wanted::{check_number, check_store, wanted};
 
 /// Makes keys.
 #[derive(Debug)]
@@ -94,23 +94,17 @@ impl KeyCreation {
         id: KeyId,
         mut input: CreateKeyRequest,
     ) -> Result<CreateKeyResponse, Exception> {
-        let WantedKey {
-            spec,
-            usage,
-            tags,
-            chosen,
-        } = wanted(scope, &id, &mut input)?;
+        let mut wanted = wanted(scope, &id, &mut input)?;
         if input.custom_key_store_id.is_none() {
             self.records.check_has_fleet()?;
         }
         let partition = self.records.partition(scope);
-        if self.records.keeps_quotas() && partition.keys.len() >= KEYS_MAX {
-            let text = format!("There are {KEYS_MAX} keys already. Delete some, then try again.");
-            return Err(Exception::new(Code::LimitExceeded, text));
+        if self.records.keeps_quotas() {
+            check_number(partition.keys.len())?;
         }
-        let imported = input.origin.as_deref() == Some("EXTERNAL");
-        // Two keys of one ID and one material are one key in the HSMs: whoever comes second must not
-        // find that out by taking its own away again.
+        let chosen = wanted.chosen.take();
+        // Two keys of one ID and one material are one key in the HSMs: the call that comes second must
+        // not find that out by taking its own away again.
         let alone = chosen.as_ref().map(|_| Arc::clone(&partition.control));
         let _alone = match alone {
             Some(control) => Some(control.lock_owned().await),
@@ -122,36 +116,16 @@ impl KeyCreation {
         let new = self.new_key(&id, scope.key_arn(&id), chosen.as_ref());
         let store = match &input.custom_key_store_id {
             // Rule LIFE-30: the material comes later, from the caller.
-            None if imported => None,
+            None if wanted.imported => None,
             None => {
-                self.create_in_fleet(spec, &new, chosen).await?;
+                self.create_in_fleet(wanted.spec, &new, chosen).await?;
                 None
             }
             Some(store) => Some(self.create_in_store(&partition, store, &new).await?),
         };
         let home = store.as_ref().map(|(store, _passage)| store.id.clone());
-        let created_ms = self.records.now_ms();
-        let record = KeyRecord {
-            id,
-            created_ms,
-            description: input.description.unwrap_or_default(),
-            requested: Requested::Enabled,
-            home: home.map_or(Home::Fleet, Home::Store),
-            materials: if imported {
-                Materials::default()
-            } else {
-                Materials::generated(new.id, created_ms)
-            },
-            spec,
-            usage,
-            imported,
-            policy: input.policy,
-            tags,
-            rotation: Rotation::default(),
-            multi_region: multi_region(&id, scope),
-            changing: None,
-            aws_service: None,
-        };
+        let home = home.map_or(Home::Fleet, Home::Store);
+        let record = wanted.record(scope, (id, new.id), home, self.records.now_ms());
         let key = self.put_new_key(&partition, record, store).await?;
         Ok(CreateKeyResponse {
             key_metadata: Some(metadata(scope, &key)),
@@ -200,25 +174,16 @@ impl KeyCreation {
         let store = key_store::find(partition, store)?;
         let record = store.record();
         let Some(passage) = store.gate.enter() else {
-            return Err(not_connected(&store));
+            return Err(not_connected(&store.turned_away()));
         };
-        if record.connection != Connection::Connected {
-            return Err(not_connected(&store));
-        }
-        // Rule KEY-14: the cluster has two active HSMs in different Availability Zones.
         let cluster = self
             .records
             .config
             .clusters
             .cluster(&store.scope, &record.cluster);
-        let cluster =
-            key_store::found(&record.cluster, cluster.as_ref()).map_err(|missing| Exception {
-                code: Code::CloudHsmClusterInvalidConfiguration,
-                ..missing
-            })?;
-        key_store::two_zones(&cluster)?;
+        check_store(&record, cluster.as_ref())?;
         let Some(live) = store.live.load_full() else {
-            return Err(not_connected(&store));
+            return Err(not_connected(&store.turned_away()));
         };
         // Rule ST-24: before the HSMs have a key whose record cannot be written.
         self.records.check_storage()?;
@@ -235,8 +200,8 @@ impl KeyCreation {
         match live.create_key(new, is_member).await {
             Ok(()) => Ok((store, passage)),
             // Rule KEY-27: a disconnect that passed meanwhile is why, whatever the HSMs said.
-            Err(Failure::Disconnected) => Err(not_connected(&store)),
-            Err(_) if !store.gate.leave(passage) => Err(not_connected(&store)),
+            Err(Failure::Disconnected) => Err(not_connected(&store.turned_away())),
+            Err(_) if !store.gate.leave(passage) => Err(not_connected(&store.turned_away())),
             Err(failure) => Err(not_made(&failure, &record.cluster)),
         }
     }
@@ -289,7 +254,7 @@ impl KeyCreation {
             let revision = store.revision();
             // After its revision was read: a disconnect closes the gate before it is recorded.
             if !store.gate.leave(*passage) {
-                return Err(NotPut::Disconnected(not_connected(store)));
+                return Err(NotPut::Disconnected(not_connected(&store.turned_away())));
             }
             let of_store = KeyStore::record_key(&store.scope, &store.id);
             put = put.expect(of_store, Expect::Revision(revision));

@@ -3,7 +3,7 @@
 use portcullis_api::{ClusterId, Code, Exception};
 use portcullis_hsm::Refusal;
 
-use crate::key_store::{Failure, KeyStore};
+use crate::key_store::{Failure, KeyStoreRecord};
 use crate::translate;
 
 /// The service does not document this answer; LimitExceededException is one that CreateKey
@@ -13,8 +13,8 @@ const CLUSTER_FULL: &str = "The CloudHSM cluster takes no more keys: it holds as
                             needed, then try again.";
 
 /// Rule KEY-13: a key is created in a key store only while that is CONNECTED.
-pub(super) fn not_connected(store: &KeyStore) -> Exception {
-    store.turned_away().wrong_state(
+pub(super) fn not_connected(store: &KeyStoreRecord) -> Exception {
+    store.wrong_state(
         "a key can be created in it only while it is CONNECTED",
         "Run ConnectCustomKeyStore and wait until it is CONNECTED, then try again.",
     )

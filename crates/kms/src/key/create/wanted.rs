@@ -1,15 +1,21 @@
 //! What a CreateKey asks for.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use portcullis_api::kms::{CreateKeyRequest, KeySpec, KeyUsageType};
 use portcullis_api::{Code, Exception, KeyId, Scope};
+use portcullis_clusters::ClusterView;
+use portcullis_hsm::HsmKeyId;
 
 use super::super::custom::{Chosen, Fixed};
+use super::super::keys::KEYS_MAX;
 use super::super::policy::check_policy;
 use super::super::record::MultiRegion;
-use super::super::spec;
 use super::super::tags::tags;
+use super::super::{Home, KeyRecord, Materials, Requested, Rotation, spec};
+use super::refusal::not_connected;
+use crate::key_store::{self, Connection, KeyStoreRecord};
 use crate::records::unsupported;
 
 /// Rule KEY-11: Origin AWS_CLOUDHSM and CustomKeyStoreId come together.
@@ -55,7 +61,7 @@ fn check_id(id: &KeyId, input: &CreateKeyRequest) -> Result<(), Exception> {
 }
 
 /// A new multi-Region key is a primary without replicas.
-pub(super) fn multi_region(id: &KeyId, scope: &Scope) -> Option<MultiRegion> {
+fn multi_region(id: &KeyId, scope: &Scope) -> Option<MultiRegion> {
     id.is_multi_region().then(|| MultiRegion {
         primary: scope.region.clone(),
         replicas: BTreeSet::new(),
@@ -121,12 +127,17 @@ fn kind(input: &CreateKeyRequest) -> Result<(KeySpec, KeyUsageType), Exception> 
 /// What a request asks for, as far as its parts fit together.
 pub(super) struct WantedKey {
     pub(super) spec: KeySpec,
-    pub(super) usage: KeyUsageType,
-    pub(super) tags: BTreeMap<String, String>,
+    usage: KeyUsageType,
+    description: String,
+    policy: Option<String>,
+    tags: BTreeMap<String, String>,
+    /// Whether the material is to be imported: origin EXTERNAL.
+    pub(super) imported: bool,
     /// Material that comes with the request.
     pub(super) chosen: Option<Chosen>,
 }
 
+/// Reads a request for a key with this ID.
 pub(super) fn wanted(
     scope: &Scope,
     id: &KeyId,
@@ -146,5 +157,172 @@ pub(super) fn wanted(
         usage,
         tags: tags(input.tags.as_deref().unwrap_or_default())?,
         chosen: chosen.transpose()?,
+        description: input.description.take().unwrap_or_default(),
+        policy: input.policy.take(),
+        imported: input.origin.as_deref() == Some("EXTERNAL"),
     })
+}
+
+impl WantedKey {
+    /// The record of the key with this ID, whose material the HSMs have under `hsm_key` unless it is to
+    /// be imported.
+    pub(super) fn record(
+        self,
+        scope: &Scope,
+        (id, hsm_key): (KeyId, HsmKeyId),
+        home: Home,
+        created_ms: u64,
+    ) -> KeyRecord {
+        KeyRecord {
+            id,
+            created_ms,
+            description: self.description,
+            requested: Requested::Enabled,
+            home,
+            materials: if self.imported {
+                Materials::default()
+            } else {
+                Materials::generated(hsm_key, created_ms)
+            },
+            spec: self.spec,
+            usage: self.usage,
+            imported: self.imported,
+            policy: self.policy,
+            tags: self.tags,
+            rotation: Rotation::default(),
+            multi_region: multi_region(&id, scope),
+            changing: None,
+            aws_service: None,
+        }
+    }
+}
+
+/// Whether there is room for one more key in an account and Region.
+pub(super) fn check_number(keys: usize) -> Result<(), Exception> {
+    if keys < KEYS_MAX {
+        return Ok(());
+    }
+    let text = format!("There are {KEYS_MAX} keys already. Delete some, then try again.");
+    Err(Exception::new(Code::LimitExceeded, text))
+}
+
+/// Whether a key can be created in a key store with this cluster.
+///
+/// Rule KEY-13: it is CONNECTED. Rule KEY-14: the cluster has two active HSMs in different Availability
+/// Zones.
+pub(super) fn check_store(
+    store: &KeyStoreRecord,
+    cluster: Option<&Arc<ClusterView>>,
+) -> Result<(), Exception> {
+    if store.connection != Connection::Connected {
+        return Err(not_connected(store));
+    }
+    let cluster = key_store::found(&store.cluster, cluster).map_err(|missing| Exception {
+        code: Code::CloudHsmClusterInvalidConfiguration,
+        ..missing
+    })?;
+    key_store::two_zones(&cluster)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::fixtures::scope;
+    use super::super::super::{Origin, Snapshot};
+    use super::*;
+
+    const SINGLE: [u8; 16] = [1; 16];
+
+    fn read(id: &KeyId, mut input: CreateKeyRequest) -> Result<WantedKey, Code> {
+        wanted(&scope(), id, &mut input).map_err(|refusal| refusal.code)
+    }
+
+    fn text(text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
+
+    /// Rules KEY-11, KEY-12, CRY-03 and CRY-04.
+    #[test]
+    fn origin_store_spec_and_usage_must_fit_together() {
+        let request = |origin, store, spec, usage| CreateKeyRequest {
+            origin,
+            custom_key_store_id: store,
+            key_spec: spec,
+            key_usage: usage,
+            ..CreateKeyRequest::default()
+        };
+        let invalid = Some(Code::Validation);
+        let unsupported = Some(Code::UnsupportedOperation);
+        let (store, hsm) = (text("cks-1"), text("AWS_CLOUDHSM"));
+        for (input, expected) in [
+            (request(None, None, None, None), None),
+            (request(hsm.clone(), store.clone(), None, None), None),
+            (request(hsm.clone(), None, None, None), invalid),
+            (request(None, store.clone(), None, None), invalid),
+            (
+                request(text("EXTERNAL"), store.clone(), None, None),
+                invalid,
+            ),
+            (
+                request(text("EXTERNAL_KEY_STORE"), None, None, None),
+                unsupported,
+            ),
+            (
+                request(hsm, store, text("RSA_2048"), text("SIGN_VERIFY")),
+                unsupported,
+            ),
+            (request(None, None, text("RSA_2048"), None), invalid),
+            (
+                request(None, None, text("RSA_2048"), text("SIGN_VERIFY")),
+                None,
+            ),
+            (
+                request(None, None, text("HMAC_256"), text("SIGN_VERIFY")),
+                invalid,
+            ),
+            (
+                request(None, None, text("SM2"), text("SIGN_VERIFY")),
+                unsupported,
+            ),
+        ] {
+            let shown = format!("{input:?}");
+            let outcome = read(&KeyId::from_bytes(SINGLE), input);
+            assert_eq!(outcome.err(), expected, "{shown}");
+        }
+    }
+
+    /// Rules LIFE-24 and LIFE-30.
+    #[test]
+    fn the_record_of_a_new_key_says_what_was_asked_for() {
+        let external = |multi_region| CreateKeyRequest {
+            origin: text("EXTERNAL"),
+            multi_region: Some(multi_region),
+            description: text("imported"),
+            ..CreateKeyRequest::default()
+        };
+        let id = KeyId::multi_region_from_bytes(SINGLE);
+        assert_eq!(read(&id, external(false)).err(), Some(Code::Validation));
+        let wanted = read(&id, external(true)).ok().unwrap();
+        let made = wanted.record(&scope(), (id, HsmKeyId(SINGLE)), Home::Fleet, 5);
+        assert_eq!((made.created_ms, &*made.description), (5, "imported"));
+        assert_eq!(made.origin(), Origin::External);
+        assert!(made.materials.all().is_empty());
+        let relatives = made.multi_region.as_ref().unwrap();
+        assert_eq!(relatives.primary, scope().region);
+        let single = KeyId::from_bytes(SINGLE);
+        let wanted = read(&single, CreateKeyRequest::default()).ok().unwrap();
+        let made = wanted.record(&scope(), (single, HsmKeyId(SINGLE)), Home::Fleet, 5);
+        assert_eq!(
+            (made.origin(), made.multi_region.clone()),
+            (Origin::AwsKms, None)
+        );
+        let key = Snapshot::new(&Arc::new(scope()), made, 1, None);
+        assert_eq!(key.material().ok(), Some(HsmKeyId(SINGLE)));
+    }
+
+    #[test]
+    fn an_account_has_a_number_of_keys_in_a_region() {
+        assert!(check_number(KEYS_MAX - 1).is_ok());
+        let refusal = check_number(KEYS_MAX).unwrap_err();
+        assert_eq!(refusal.code, Code::LimitExceeded);
+    }
 }
