@@ -127,8 +127,61 @@ fn check_alike(present: Option<&Snapshot>, target: &Snapshot) -> Result<(), Exce
     Err(Exception::new(Code::Validation, text))
 }
 
+/// Rule KEY-22: a name is unique in account and Region.
+fn check_free(partition: &Partition, name: &str) -> Result<(), Exception> {
+    if !partition.aliases.contains_key(name) {
+        return Ok(());
+    }
+    let arn = partition.scope.alias_arn(name);
+    let text = format!("An alias with the name {arn} already exists. Use UpdateAlias.");
+    Err(Exception::new(Code::AlreadyExists, text))
+}
+
+/// How many aliases a key has beside one.
+fn others(partition: &Partition, key: &Snapshot, name: &str) -> usize {
+    let others = partition.aliases.iter();
+    let others = others.filter(|it| *it.value() == key.record.id && it.key() != name);
+    others.count()
+}
+
+fn check_number(others: usize) -> Result<(), Exception> {
+    if others < ALIASES_A_KEY_MAX {
+        return Ok(());
+    }
+    let text = format!("The key has {ALIASES_A_KEY_MAX} aliases already. Delete one.");
+    Err(Exception::new(Code::LimitExceeded, text))
+}
+
+/// The record that CreateAlias leaves, of a key with so many other aliases.
+fn created(
+    name: String,
+    target: &Snapshot,
+    others: usize,
+    now_ms: u64,
+) -> Result<AliasRecord, Exception> {
+    check_number(others)?;
+    Ok(AliasRecord::new(name, target.record.id, now_ms))
+}
+
+/// The record that UpdateAlias leaves: of the keys, the first is the one that the alias has at present,
+/// and the second, which has so many other aliases, the one that it shall have.
+fn moved(
+    record: &AliasRecord,
+    (present, target): (Option<&Snapshot>, &Snapshot),
+    others: usize,
+    now_ms: u64,
+) -> Result<AliasRecord, Exception> {
+    check_alike(present, target)?;
+    check_number(others)?;
+    Ok(AliasRecord {
+        target: target.record.id,
+        updated_ms: now_ms,
+        ..record.clone()
+    })
+}
+
 impl Aliases {
-    /// CreateAlias. Rule KEY-22: a name is unique in account and Region.
+    /// CreateAlias.
     ///
     /// # Errors
     /// AlreadyExistsException, InvalidAliasNameException, LimitExceededException, NotFoundException,
@@ -141,13 +194,10 @@ impl Aliases {
         check_name(&input.alias_name)?;
         let partition = self.records.partition(scope);
         let _changing = partition.control.lock().await;
-        if partition.aliases.contains_key(&input.alias_name) {
-            let arn = scope.alias_arn(&input.alias_name);
-            let text = format!("An alias with the name {arn} already exists. Use UpdateAlias.");
-            return Err(Exception::new(Code::AlreadyExists, text));
-        }
+        check_free(&partition, &input.alias_name)?;
         let target = find(Operation::CreateAlias, &partition, &input.target_key_id)?;
-        let record = AliasRecord::new(input.alias_name, target.record.id, self.records.now_ms());
+        let others = others(&partition, &target, &input.alias_name);
+        let record = created(input.alias_name, &target, others, self.records.now_ms())?;
         self.put_alias(&partition, record, Expect::Absent).await
     }
 
@@ -163,15 +213,13 @@ impl Aliases {
         check_not_reserved(&input.alias_name)?;
         let partition = self.records.partition(scope);
         let _changing = partition.control.lock().await;
-        let (mut record, revision) = self.alias(scope, &input.alias_name)?;
+        let (record, revision) = self.alias(scope, &input.alias_name)?;
         let target = find(Operation::UpdateAlias, &partition, &input.target_key_id)?;
-        let present = partition
-            .keys
-            .get(&record.target)
-            .map(|key| Arc::clone(&key));
-        check_alike(present.as_deref(), &target)?;
-        record.target = target.record.id;
-        record.updated_ms = self.records.now_ms();
+        let present = partition.keys.get(&record.target);
+        let present = present.map(|key| Arc::clone(&key));
+        let keys = (present.as_deref(), &*target);
+        let others = others(&partition, &target, &record.name);
+        let record = moved(&record, keys, others, self.records.now_ms())?;
         self.put_alias(&partition, record, Expect::Revision(revision))
             .await
     }
@@ -261,12 +309,6 @@ impl Aliases {
         record: AliasRecord,
         expect: Expect,
     ) -> Result<(), Exception> {
-        let others = partition.aliases.iter();
-        let others = others.filter(|it| *it.value() == record.target && *it.key() != record.name);
-        if others.count() >= ALIASES_A_KEY_MAX {
-            let text = format!("The key has {ALIASES_A_KEY_MAX} aliases already. Delete one.");
-            return Err(Exception::new(Code::LimitExceeded, text));
-        }
         let name = alias_key(&partition.scope, &record.name);
         self.records
             .commit(
@@ -297,5 +339,71 @@ fn entry(scope: &Scope, record: AliasRecord) -> AliasListEntry {
         target_key_id: Some(record.target.to_string()),
         creation_date: date(record.created_ms),
         last_updated_date: date(record.updated_ms),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_api::kms::{KeySpec, KeyUsageType};
+
+    use super::*;
+    use crate::key::KeyRecord;
+    use crate::key::fixtures::{key, record};
+
+    fn other(spec: KeySpec, usage: KeyUsageType) -> Snapshot {
+        key(KeyRecord {
+            id: KeyId::from_bytes([2; 16]),
+            spec,
+            usage,
+            ..record()
+        })
+    }
+
+    /// Rules KEY-21 and LIFE-42.
+    #[test]
+    fn names_of_aws_are_reserved_and_every_name_has_its_prefix() {
+        for (name, permitted) in [
+            ("alias/a", true),
+            ("alias/", false),
+            ("a", false),
+            ("alias/aws/s3", false),
+        ] {
+            assert_eq!(check_name(name).is_ok(), permitted, "{name}");
+        }
+        assert!(check_not_reserved("alias/a").is_ok());
+        let refusal = check_not_reserved("alias/aws/s3").unwrap_err();
+        assert_eq!(refusal.code, Code::AccessDenied);
+    }
+
+    /// Rule LIFE-43.
+    #[test]
+    fn an_alias_moves_to_a_key_of_its_type_and_usage() {
+        let symmetric = key(record());
+        let alias = created("alias/a".to_owned(), &symmetric, 0, 1).unwrap();
+        let same = other(KeySpec::SymmetricDefault, KeyUsageType::EncryptDecrypt);
+        let after = moved(&alias, (Some(&symmetric), &same), 0, 5).unwrap();
+        assert_eq!((after.target, after.updated_ms), (same.record.id, 5));
+        assert_eq!((&after.name, after.created_ms), (&alias.name, 1));
+        for (spec, usage) in [
+            (KeySpec::Rsa2048, KeyUsageType::EncryptDecrypt),
+            (KeySpec::Hmac256, KeyUsageType::GenerateVerifyMac),
+        ] {
+            let unlike = other(spec, usage);
+            let refusal = moved(&alias, (Some(&symmetric), &unlike), 0, 5).unwrap_err();
+            assert_eq!(refusal.code, Code::Validation);
+            // The key that the alias had may be gone.
+            assert!(moved(&alias, (None, &unlike), 0, 5).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_key_has_at_most_fifty_aliases() {
+        let target = key(record());
+        for (others, permitted) in [(49, true), (50, false)] {
+            let outcome = created("alias/a".to_owned(), &target, others, 1);
+            assert_eq!(outcome.is_ok(), permitted);
+            let code = outcome.err().map(|refusal| refusal.code);
+            assert_eq!(code, (!permitted).then_some(Code::LimitExceeded));
+        }
     }
 }

@@ -34,21 +34,11 @@ impl Grants {
         // The key may have changed while this waited. Rule GRANT-08: by its row it shows Enabled,
         // Unavailable or Updating.
         let key = find(Operation::CreateGrant, &asking, &key.arn)?;
-        let name = input.name.as_deref();
-        let grant = match existing(&home, &key, name, &terms) {
-            Some(grant) => {
-                stop_dry_run(input.dry_run)?;
-                grant
-            }
+        let same = existing(&home, &key, input.name.as_deref(), &terms);
+        let count = home.grants.count(&key.record.id);
+        let grant = match decide(&key, same, count, input.dry_run)? {
+            Some(same) => same,
             None => {
-                if home.grants.count(&key.record.id) >= GRANTS_A_KEY_MAX {
-                    let text = format!(
-                        "{} has {GRANTS_A_KEY_MAX} grants already. Retire or revoke some.",
-                        key.arn
-                    );
-                    return Err(Exception::new(Code::LimitExceeded, text));
-                }
-                stop_dry_run(input.dry_run)?;
                 let id: [u8; 32] = draw(&*self.records.config.entropy);
                 let grant = GrantRecord {
                     id: HEXLOWER.encode(&id),
@@ -81,6 +71,24 @@ impl Grants {
     }
 }
 
+/// The grant that CreateGrant gives again; none if it makes a further one, on a key that has so many.
+fn decide(
+    key: &Snapshot,
+    same: Option<GrantRecord>,
+    count: usize,
+    dry_run: Option<bool>,
+) -> Result<Option<GrantRecord>, Exception> {
+    if same.is_none() && count >= GRANTS_A_KEY_MAX {
+        let text = format!(
+            "{} has {GRANTS_A_KEY_MAX} grants already. Retire or revoke some.",
+            key.arn
+        );
+        return Err(Exception::new(Code::LimitExceeded, text));
+    }
+    stop_dry_run(dry_run)?;
+    Ok(same)
+}
+
 /// Rule GRANT-06: asking again with the same name and the same terms gives the grant that there is,
 /// with another token; without a name every request makes a grant.
 fn existing(
@@ -92,4 +100,38 @@ fn existing(
     let same = home.grants.named(&key.record.id, name?);
     let mut same = same.into_iter().filter(|grant| grant.terms == *terms);
     same.next().map(|grant| (*grant).clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::fixtures::{key, record};
+
+    fn grant() -> GrantRecord {
+        let grant = serde_json::json!({
+            "id": "a", "key": record().id, "created_ms": 1, "issuing_account": "111122223333",
+            "grantee": {"Service": "rds.amazonaws.com"}, "operations": ["Encrypt"],
+        });
+        serde_json::from_value(grant).unwrap()
+    }
+
+    /// Rules GRANT-06 and CR-04.
+    #[test]
+    fn a_grant_that_is_there_is_given_again_also_when_there_is_no_room() {
+        let code = |same, count, dry_run| {
+            let outcome = decide(&key(record()), same, count, dry_run);
+            outcome.map_err(|refusal| refusal.code)
+        };
+        assert_eq!(code(None, GRANTS_A_KEY_MAX - 1, None), Ok(None));
+        let again = code(Some(grant()), GRANTS_A_KEY_MAX, None);
+        assert_eq!(again, Ok(Some(grant())));
+        for dry_run in [None, Some(true)] {
+            let full = code(None, GRANTS_A_KEY_MAX, dry_run);
+            assert_eq!(full, Err(Code::LimitExceeded));
+        }
+        for same in [None, Some(grant())] {
+            let dry = code(same, 0, Some(true));
+            assert_eq!(dry, Err(Code::DryRunOperation));
+        }
+    }
 }
