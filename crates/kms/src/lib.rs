@@ -17,6 +17,7 @@
 
 mod access;
 mod alias;
+mod answers;
 mod catalogue;
 mod config;
 mod crypto;
@@ -39,8 +40,9 @@ mod translate;
 mod work;
 
 pub use access::{
-    Concern, Concerns, Principal, RequestOrigin, policy_findings, policy_findings_of,
+    Concern, Concerns, Names, Principal, RequestOrigin, policy_findings, policy_findings_of,
 };
+pub use answers::Answers;
 pub use config::{KmsConfig, OpenError};
 pub use crypto::recipient_told;
 pub use events::{EVENTS_MAX, EventListener, EventLog, EventRecord, Events};

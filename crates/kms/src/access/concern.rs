@@ -10,11 +10,18 @@ use portcullis_policy::Context;
 
 use super::granted;
 
+/// The values of kms:GrantConstraintType.
+pub(super) const CONTEXT_EQUALS: &str = "EncryptionContextEquals";
+pub(super) const CONTEXT_SUBSET: &str = "EncryptionContextSubset";
+
 /// A request that somebody must be permitted to make. `table.rs` says for each operation what it
 /// concerns.
 pub trait Concerns {
     /// Which actions, on what, under which circumstances.
     fn concern(&self) -> Concern<'_>;
+
+    /// The keys and the key store that an event of the call is about.
+    fn names(&self) -> Names<'_>;
 
     /// The enclave that the reply is for.
     fn recipient(&self) -> Option<&RecipientInfo> {
@@ -80,11 +87,61 @@ pub(crate) enum On<'a> {
     Like(&'a str),
     /// The grant that is to be retired.
     Grant(&'a RetireGrantRequest),
+    /// Nothing in particular, in IAM; the request is about this key store, or about none.
+    KeyStore(Option<&'a str>),
     /// A cluster, or another resource of CloudHSM by its ID.
     Cluster(&'a str),
     Backup(&'a str),
     Resource(&'a str),
     Arn(Option<&'a str>),
+}
+
+/// The keys and the key store that a request or a reply names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Names<'a> {
+    /// A key by ID, ARN or alias.
+    pub key: Option<&'a str>,
+    /// The key from which a ReEncrypt goes.
+    pub source_key: Option<&'a str>,
+    /// A key store by ID.
+    pub key_store: Option<&'a str>,
+}
+
+impl<'a> Names<'a> {
+    /// What an action of a request is on.
+    pub(crate) fn of(on: On<'a>) -> Self {
+        match on {
+            On::Use(name) | On::Shared(name) | On::Own(name) => Self::of_key(Some(name)),
+            On::Maker { named, .. } => Self::of_key(named),
+            On::Grant(input) => Self::of_key(input.key_id.as_deref()),
+            On::KeyStore(id) => Self {
+                key_store: id,
+                ..Self::default()
+            },
+            On::Nothing
+            | On::Alias(_)
+            | On::AliasTarget(_)
+            | On::Like(_)
+            | On::Cluster(_)
+            | On::Backup(_)
+            | On::Resource(_)
+            | On::Arn(_) => Self::default(),
+        }
+    }
+
+    /// A key, where one is named.
+    pub(crate) fn of_key(key: Option<&'a str>) -> Self {
+        Self {
+            key,
+            ..Self::default()
+        }
+    }
+
+    /// The same, from another key.
+    pub(crate) const fn from(mut self, source_key: Option<&'a str>) -> Self {
+        self.source_key = source_key;
+        self
+    }
 }
 
 impl<'a> WantedAction<'a> {
@@ -119,6 +176,7 @@ impl<'a> Concern<'a> {
             | On::Alias(_)
             | On::AliasTarget(_)
             | On::Grant(_)
+            | On::KeyStore(_)
             | On::Cluster(_)
             | On::Backup(_)
             | On::Resource(_)
@@ -159,8 +217,42 @@ impl<'a> Concern<'a> {
         self
     }
 
+    /// A grant that the request would make.
+    pub(crate) fn creates_grant(self, it: &'a CreateGrantRequest) -> Self {
+        let constraints = it.constraints.as_ref();
+        let mut kinds = Vec::new();
+        if constraints.is_some_and(|given| given.encryption_context_equals.is_some()) {
+            kinds.push(CONTEXT_EQUALS.to_owned());
+        }
+        if constraints.is_some_and(|given| given.encryption_context_subset.is_some()) {
+            kinds.push(CONTEXT_SUBSET.to_owned());
+        }
+        let concern = self
+            .says_all("kms:GrantOperations", it.operations.clone())
+            .says_all("kms:GrantConstraintType", kinds)
+            .says(
+                "kms:GrantConstraintSourceArn",
+                constraints.and_then(|given| given.source_arn.as_ref()),
+            )
+            .constrained_to(constraints)
+            .says("kms:GranteePrincipal", it.grantee_principal.as_ref())
+            .says(
+                "kms:GranteeServicePrincipal",
+                it.grantee_service_principal.as_ref(),
+            )
+            .says("kms:RetiringPrincipal", it.retiring_principal.as_ref())
+            .says(
+                "kms:RetiringServicePrincipal",
+                it.retiring_service_principal.as_ref(),
+            );
+        Self {
+            new_grant: Some(it),
+            ..concern
+        }
+    }
+
     /// The encryption context that a grant would be constrained to.
-    pub(crate) fn constrained_to(mut self, constraints: Option<&GrantConstraints>) -> Self {
+    fn constrained_to(mut self, constraints: Option<&GrantConstraints>) -> Self {
         if let Some(given) = constraints {
             let contexts = [
                 &given.encryption_context_equals,

@@ -7,11 +7,10 @@ use portcullis_api::kms::{CreateGrantRequest, GrantOperation};
 use portcullis_api::{AccountId, Code, Exception, KeyId, Scope, Service};
 use portcullis_policy::{Context, Document};
 
-use super::concern::{Concern, On, WantedAction, describe_kind};
+use super::concern::{CONTEXT_EQUALS, CONTEXT_SUBSET, Concern, On, WantedAction, describe_kind};
 use super::decide::{Ask, Denied, Granted, KeySide, decide};
 use super::granted::{self, Child, Use};
 use super::lockout::{self, keeps_control};
-use super::table::{CONTEXT_EQUALS, CONTEXT_SUBSET};
 use super::{Principal, RequestOrigin};
 use crate::alias::RESERVED;
 use crate::catalogue::Partition;
@@ -146,7 +145,7 @@ impl Guard {
             outcome => found(outcome, (caller, wanted.action, name)).map(Of::Key),
         };
         let of = match wanted.on {
-            On::Nothing => Of::Nothing(None),
+            On::Nothing | On::KeyStore(_) => Of::Nothing(None),
             On::Like(name) => Of::Nothing(find_for_management(asking, name).ok()),
             On::Use(name) => find(find_for_use, name)?,
             On::Shared(name) => find(find_shared, name)?,

@@ -19,7 +19,8 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use concern::{Concern, Concerns};
+pub(crate) use concern::On;
+pub use concern::{Concern, Concerns, Names};
 pub use condition_keys::{policy_findings, policy_findings_of};
 pub(crate) use guard::Guard;
 pub(crate) use lockout::{check_policy, default_policy};

@@ -6,12 +6,15 @@ use portcullis_api::Operation;
 use portcullis_api::kms::{self, CreateGrantRequest};
 use portcullis_policy::{Context, Document, Kind};
 use proptest::prelude::*;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::Principal;
-use super::concern::{Concern, Concerns, On};
+use super::concern::{Concern, Concerns, Names, On};
 use super::decide::{Ask, Denied, Granted, KeySide, decide};
 use super::granted::{Child, Use, permits};
+use crate::answers::Answers;
 use crate::grant::GrantRecord;
 use crate::kms_operations;
 use crate::operation::{KeyLookup, row};
@@ -314,6 +317,7 @@ const fn lookup(on: On<'_>) -> Option<KeyLookup> {
         On::Shared(_) | On::Grant(_) => Some(KeyLookup::Shared),
         On::Own(_) => Some(KeyLookup::Own),
         On::Nothing
+        | On::KeyStore(_)
         | On::Like(_)
         | On::Alias(_)
         | On::AliasTarget(_)
@@ -343,4 +347,47 @@ macro_rules! check_lookups {
 #[test]
 fn the_key_of_a_permission_is_looked_for_as_the_operation_looks_for_its_key() {
     kms_operations!(check_lookups);
+}
+
+/// A request or a reply with everything that it can name.
+fn naming<T: DeserializeOwned>() -> T {
+    let members = json!({
+        "KeyId": "key", "TargetKeyId": "target", "DestinationKeyId": "destination",
+        "SourceKeyId": "source", "CustomKeyStoreId": "store",
+    });
+    serde_json::from_value(members).unwrap()
+}
+
+/// Compares what a shape says that it names with its members.
+fn check_names<T: Serialize>(shape: &T, names: Names<'_>, operation: Operation) {
+    let shape = serde_json::to_value(shape).unwrap();
+    let member = |name: &str| shape.get(name).and_then(Value::as_str);
+    let keys = ["KeyId", "TargetKeyId", "DestinationKeyId"];
+    let expected = Names {
+        key: keys.into_iter().find_map(member),
+        source_key: member("SourceKeyId"),
+        key_store: member("CustomKeyStoreId"),
+    };
+    assert_eq!(names, expected, "{}", operation.name());
+}
+
+macro_rules! check_all_names {
+    ($($operation:ident $service:ident.$method:ident($input:ty) $effect:ident $reply:ident { $part:ident; $output:ty; $($row:tt)* };)*) => {
+        $(
+            let input: $input = naming();
+            check_names(&input, input.names(), Operation::$operation);
+            check_all_names!(@$reply $operation $output);
+        )*
+    };
+    (@object $operation:ident $output:ty) => {
+        let output: $output = naming();
+        check_names(&output, output.names(), Operation::$operation);
+    };
+    (@empty $operation:ident $output:ty) => {};
+}
+
+/// Rule EV-04.
+#[test]
+fn an_event_is_about_what_the_members_of_request_and_reply_name() {
+    kms_operations!(check_all_names);
 }

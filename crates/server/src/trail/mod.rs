@@ -36,6 +36,7 @@ pub use config::EventsConfig;
 pub use file::EventsFile;
 
 use self::file::File;
+use self::told::Named;
 
 /// What was called, by whom, what became of it.
 pub(crate) struct Trail {
@@ -102,6 +103,7 @@ impl Trail {
         }
         notes.input = notes.input.map(Shown::bounded);
         notes.output = notes.output.map(Shown::bounded);
+        notes.named = Named::default();
         let ring = if crate::input::changes(arrival.operation) {
             &self.changes
         } else {

@@ -4,9 +4,7 @@
 //! It is written by a serialiser of its own, so that a secret is not even copied: a member that is
 //! hidden is never asked for its value.
 
-use std::cell::Cell;
 use std::fmt::{self, Write};
-use std::ops::Range;
 
 use serde::ser::{
     Error, Impossible, Serialize, SerializeMap, SerializeSeq, SerializeStruct, Serializer,
@@ -51,93 +49,46 @@ const MATERIAL_TAG: &str = r#""_custom_key_material_""#;
 /// large encryption context. All records together have 130 megabytes at the most.
 const SHOWN_BYTES_MAX: usize = 8 << 10;
 
-/// A shape as text, and where in it the names of things stand.
+/// A shape as an event shows it: JSON.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct Shown {
-    text: String,
-    key: Option<Range<usize>>,
-    source_key: Option<Range<usize>>,
-    key_store: Option<Range<usize>>,
-}
+pub(crate) struct Shown(String);
 
 impl Shown {
     /// Everything that an event shows of `shape`; nothing when it cannot be written.
     pub(crate) fn of(shape: &impl Serialize) -> Self {
-        // Most requests of a key fit: `{"keyId":"<ARN>"}` has 87 characters.
-        Self::written(shape, String::with_capacity(96), true)
-    }
-
-    /// Only the names of keys and key stores, for as long as `look` takes. They are written where those
-    /// of the call before were, because nearly every call asks for them.
-    pub(crate) fn with_names_of<T>(shape: &impl Serialize, look: impl FnOnce(&Self) -> T) -> T {
-        thread_local! {
-            static NAMES: Cell<String> = const { Cell::new(String::new()) };
-        }
-        let mut text = NAMES.take();
-        text.clear();
-        let names = Self::written(shape, text, false);
-        let looked = look(&names);
-        NAMES.set(names.text);
-        looked
-    }
-
-    fn written(shape: &impl Serialize, text: String, everything: bool) -> Self {
         let mut writer = Writer {
-            shown: Self {
-                text,
-                ..Self::default()
-            },
+            // Most requests of a key fit: `{"keyId":"<ARN>"}` has 87 characters.
+            text: String::with_capacity(96),
             depth: 0,
-            everything,
         };
         match shape.serialize(&mut writer) {
-            Ok(()) => writer.shown,
+            Ok(()) => Self(writer.text),
             Err(_never) => Self::default(),
         }
     }
 
     /// In the place of one that is too large to keep, as CloudTrail does with those above 100 KB.
     pub(crate) fn bounded(self) -> Self {
-        if self.text.len() <= SHOWN_BYTES_MAX {
+        if self.0.len() <= SHOWN_BYTES_MAX {
             return self;
         }
-        Self {
-            text: format!("{{\"omitted\":true,\"originalSize\":{}}}", self.text.len()),
-            ..Self::default()
-        }
+        Self(format!(
+            "{{\"omitted\":true,\"originalSize\":{}}}",
+            self.0.len()
+        ))
     }
 
     /// JSON.
     pub(crate) fn text(&self) -> &str {
-        &self.text
-    }
-
-    pub(crate) fn key(&self) -> Option<&str> {
-        self.at(self.key.as_ref())
-    }
-
-    pub(crate) fn source_key(&self) -> Option<&str> {
-        self.at(self.source_key.as_ref())
-    }
-
-    pub(crate) fn key_store(&self) -> Option<&str> {
-        self.at(self.key_store.as_ref())
-    }
-
-    /// A name with an escape in it names nothing that exists.
-    fn at(&self, range: Option<&Range<usize>>) -> Option<&str> {
-        let quoted = self.text.get(range?.clone())?;
-        let name = quoted.strip_prefix('"')?.strip_suffix('"')?;
-        (!name.contains('\\')).then_some(name)
+        &self.0
     }
 }
 
 #[derive(Debug)]
 struct Writer {
-    shown: Shown,
+    text: String,
     /// How many objects and lists the value being written is in.
     depth: usize,
-    everything: bool,
 }
 
 /// What the shapes of the services do not have.
@@ -162,7 +113,7 @@ type Written = Result<(), NotAShape>;
 
 impl Writer {
     fn open(&mut self, bracket: char) -> List<'_> {
-        self.shown.text.push(bracket);
+        self.text.push(bracket);
         self.depth += 1;
         List {
             writer: self,
@@ -173,12 +124,12 @@ impl Writer {
     }
 
     fn put(&mut self, value: impl fmt::Display) -> Written {
-        write!(self.shown.text, "{value}").map_err(Error::custom)
+        write!(self.text, "{value}").map_err(Error::custom)
     }
 
     /// A text in quotes.
     fn quote(&mut self, value: &str) -> Written {
-        let text = &mut self.shown.text;
+        let text = &mut self.text;
         text.push('"');
         // Nearly every text is put down as it is.
         let plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
@@ -210,12 +161,12 @@ impl Writer {
             return self.quote("clusterId");
         }
         let mut letters = member.chars();
-        self.shown.text.push('"');
+        self.text.push('"');
         if let Some(first) = letters.next() {
-            self.shown.text.push(first.to_ascii_lowercase());
+            self.text.push(first.to_ascii_lowercase());
         }
-        self.shown.text.push_str(letters.as_str());
-        self.shown.text.push('"');
+        self.text.push_str(letters.as_str());
+        self.text.push('"');
         Ok(())
     }
 }
@@ -233,13 +184,13 @@ pub(crate) struct List<'a> {
 impl List<'_> {
     fn next(&mut self) {
         if !self.is_first {
-            self.writer.shown.text.push(',');
+            self.writer.text.push(',');
         }
         self.is_first = false;
     }
 
     fn close(self) {
-        self.writer.shown.text.push(self.close);
+        self.writer.text.push(self.close);
         self.writer.depth -= 1;
     }
 
@@ -247,31 +198,14 @@ impl List<'_> {
         if HIDDEN.binary_search(&name).is_ok() || (name == "TagValue" && self.hides_value) {
             return Ok(());
         }
-        let names_something = matches!(
-            name,
-            "KeyId" | "SourceKeyId" | "DestinationKeyId" | "TargetKeyId" | "CustomKeyStoreId"
-        );
-        let is_name = names_something && self.writer.depth == 1;
-        if !(self.writer.everything || is_name) {
-            return Ok(());
-        }
         self.next();
         self.writer.name(name)?;
-        self.writer.shown.text.push(':');
-        let from = self.writer.shown.text.len();
+        self.writer.text.push(':');
+        let from = self.writer.text.len();
         value.serialize(&mut *self.writer)?;
         if name == "TagKey" {
-            let key = self.writer.shown.text.get(from..);
+            let key = self.writer.text.get(from..);
             self.hides_value = key == Some(MATERIAL_TAG);
-        }
-        if is_name {
-            let place = Some(from..self.writer.shown.text.len());
-            let shown = &mut self.writer.shown;
-            match name {
-                "SourceKeyId" => shown.source_key = place,
-                "CustomKeyStoreId" => shown.key_store = place,
-                _ => shown.key = place,
-            }
         }
         Ok(())
     }
@@ -313,7 +247,7 @@ impl SerializeMap for List<'_> {
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Written {
         self.next();
         key.serialize(&mut *self.writer)?;
-        self.writer.shown.text.push(':');
+        self.writer.text.push(':');
         Ok(())
     }
 
@@ -444,8 +378,7 @@ impl<'a> Serializer for &'a mut Writer {
 #[cfg(test)]
 mod tests {
     use portcullis_api::kms::{
-        CreateCustomKeyStoreRequest, CreateKeyRequest, DecryptResponse, EncryptRequest,
-        TagResourceRequest,
+        CreateCustomKeyStoreRequest, CreateKeyRequest, EncryptRequest, TagResourceRequest,
     };
     use serde::de::DeserializeOwned;
 
@@ -466,7 +399,6 @@ mod tests {
             encrypt.text(),
             r#"{"keyId":"alias/a","encryptionContext":{"Who\"":"Bob"},"dryRun":true}"#
         );
-        assert_eq!(encrypt.key(), Some("alias/a"));
         let store = shown::<CreateCustomKeyStoreRequest>(
             r#"{"CustomKeyStoreName":"n","CloudHsmClusterId":"cluster-1a23b4cdefg",
                 "TrustAnchorCertificate":"PEM","KeyStorePassword":"canaryPassword"}"#,
@@ -494,15 +426,9 @@ mod tests {
     /// Rule EV-01.
     #[test]
     fn a_large_input_is_left_out_of_its_record() {
-        let short = Shown {
-            text: "{}".to_owned(),
-            ..Shown::default()
-        };
+        let short = Shown("{}".to_owned());
         assert_eq!(short.clone().bounded(), short);
-        let long = Shown {
-            text: "x".repeat(10_000),
-            ..Shown::default()
-        };
+        let long = Shown("x".repeat(10_000));
         assert_eq!(
             long.bounded().text(),
             r#"{"omitted":true,"originalSize":10000}"#
@@ -510,17 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_found_without_the_rest() {
-        let output: DecryptResponse =
-            serde_json::from_str(r#"{"KeyId":"arn:aws:kms:x","Plaintext":"Y2FuYXJ5"}"#).unwrap();
-        // Twice, as in the place of the ones before.
-        for _ in 0..2 {
-            Shown::with_names_of(&output, |shown| {
-                assert_eq!(shown.text(), r#"{"keyId":"arn:aws:kms:x"}"#);
-                assert_eq!(shown.key(), Some("arn:aws:kms:x"));
-                assert_eq!((shown.source_key(), shown.key_store()), (None, None));
-            });
-        }
+    fn what_is_hidden_is_in_order() {
         assert!(HIDDEN.is_sorted());
     }
 }

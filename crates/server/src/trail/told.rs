@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use portcullis_api::{Exception, Operation, Scope};
-use portcullis_kms::{Concerns, EventRecord, Kms, Subject, policy_findings_of, recipient_told};
+use portcullis_kms::{
+    Answers, Concerns, EventRecord, Kms, Names, Subject, policy_findings_of, recipient_told,
+};
 use portcullis_seam::Timestamp;
 use serde::Serialize;
 
@@ -69,6 +71,8 @@ pub(crate) struct CallRecord {
 pub(crate) struct Notes {
     is_wanted: bool,
     pub(crate) input: Option<Shown>,
+    /// What the input names, for as long as the call is answered.
+    pub(super) named: Named,
     /// Of a call that changed something.
     pub(crate) output: Option<Shown>,
     pub(crate) subject: Option<Subject>,
@@ -90,9 +94,10 @@ impl Notes {
     }
 
     /// Before the service has the input.
-    pub(crate) fn asked(&mut self, input: &impl Serialize) {
+    pub(crate) fn asked(&mut self, input: &(impl Serialize + Concerns)) {
         if self.is_wanted {
             self.input = Some(Shown::of(input));
+            self.named = Named::of(input.names());
         }
     }
 
@@ -109,50 +114,73 @@ impl Notes {
 
     /// Before the call, where the call may be the end of what it is about.
     pub(crate) fn about(&mut self, kms: &Kms, scope: &Scope) {
-        if let Some(input) = self.input.take() {
-            self.find(kms, scope, &input);
-            self.input = Some(input);
-        }
+        let named = std::mem::take(&mut self.named);
+        self.find(kms, scope, named.names());
+        self.named = named;
     }
 
     /// After a call that only reads: what it was about, as the answer names it.
-    pub(crate) fn read(&mut self, kms: &Kms, scope: &Scope, output: Option<&impl Serialize>) {
+    pub(crate) fn read(&mut self, kms: &Kms, scope: &Scope, output: Option<&impl Answers>) {
         if !self.is_wanted {
             return;
         }
-        match output {
-            Some(output) => Shown::with_names_of(output, |names| {
-                if names.key().is_some() {
-                    self.find(kms, scope, names);
-                } else {
-                    self.about(kms, scope);
-                }
-            }),
-            None => self.about(kms, scope),
+        match output.map(Answers::names) {
+            Some(names) if names.key.is_some() => self.find(kms, scope, names),
+            Some(_) | None => self.about(kms, scope),
         }
     }
 
     /// After a call that changed something: what it made of it.
-    pub(crate) fn changed(&mut self, kms: &Kms, scope: &Scope, output: &impl Serialize) {
+    pub(crate) fn changed(
+        &mut self,
+        kms: &Kms,
+        scope: &Scope,
+        output: &(impl Serialize + Answers),
+    ) {
         if !self.is_wanted {
             return;
         }
-        let output = Shown::of(output);
         self.about(kms, scope);
         if self.subject.is_none() {
-            self.find(kms, scope, &output);
+            self.find(kms, scope, output.names());
         }
-        self.output = Some(output);
+        self.output = Some(Shown::of(output));
     }
 
-    fn find(&mut self, kms: &Kms, scope: &Scope, names: &Shown) {
-        let key = names.key().and_then(|key| kms.key_subject(scope, key));
-        let store = || kms.key_store_subject(scope, names.key_store()?);
+    fn find(&mut self, kms: &Kms, scope: &Scope, names: Names<'_>) {
+        let key = names.key.and_then(|key| kms.key_subject(scope, key));
+        let store = || kms.key_store_subject(scope, names.key_store?);
         if let Some(found) = key.or_else(store) {
             self.subject = Some(found);
         }
-        if let Some(source) = names.source_key() {
+        if let Some(source) = names.source_key {
             self.source = kms.key_subject(scope, source);
+        }
+    }
+}
+
+/// The names of an input that its service has taken.
+#[derive(Debug, Default)]
+pub(super) struct Named {
+    key: Option<Box<str>>,
+    source_key: Option<Box<str>>,
+    key_store: Option<Box<str>>,
+}
+
+impl Named {
+    fn of(names: Names<'_>) -> Self {
+        Self {
+            key: names.key.map(Box::from),
+            source_key: names.source_key.map(Box::from),
+            key_store: names.key_store.map(Box::from),
+        }
+    }
+
+    fn names(&self) -> Names<'_> {
+        Names {
+            key: self.key.as_deref(),
+            source_key: self.source_key.as_deref(),
+            key_store: self.key_store.as_deref(),
         }
     }
 }
