@@ -11,7 +11,7 @@ use portcullis_store::{Store, StoreError};
 use portcullis_time::Pacing;
 
 /// What KMS is put together from.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct KmsConfig {
     /// Where its records are.
     pub store: Store,

@@ -271,7 +271,7 @@ async fn a_grant_needs_a_usable_key_and_goes_with_it() {
     let gone = world.kms.list_grants(&world.scope, list(&key)).await;
     refused(gone, Code::NotFound);
     // Nothing of it is left in the store either.
-    let left = world.store.scan("kms/", None, usize::MAX);
+    let left = world.config.store.scan("kms/", None, usize::MAX);
     let left: Vec<_> = left
         .iter()
         .filter(|(name, _)| name.contains("/grant/"))

@@ -481,6 +481,7 @@ async fn a_rotation_that_was_cut_short_is_finished_with_its_own_password() {
     let id = world.create(world.request("Keys", &cluster)).await.unwrap();
     let begun = "begunByTheFirstAttempt";
     let sealed = world
+        .config
         .device_key
         .seal("kmsuser-password", begun.as_bytes(), &SystemEntropy);
     let name = format!(
@@ -488,18 +489,22 @@ async fn a_rotation_that_was_cut_short_is_finished_with_its_own_password() {
         world.scope.account, world.scope.region
     );
     let passwords = |world: &World| {
-        let record = world.store.get(&name).unwrap();
+        let record = world.config.store.get(&name).unwrap();
         serde_json::from_slice::<serde_json::Value>(&record.value).unwrap()
     };
     let mut record = passwords(&world);
     record["passwords"]["rotating"] = serde_json::to_value(&sealed).unwrap();
     let put = Transaction::new().put(&name, serde_json::to_vec(&record).unwrap());
-    world.store.commit(put).await.unwrap();
+    world.config.store.commit(put).await.unwrap();
     world.restart(false).await;
     world.connect(&id).await.unwrap();
     world.connected(&id).await;
     let kept: Vec<u8> =
         serde_json::from_value(passwords(&world)["passwords"]["current"].clone()).unwrap();
-    let opened = world.device_key.open("kmsuser-password", &kept).unwrap();
+    let opened = world
+        .config
+        .device_key
+        .open("kmsuser-password", &kept)
+        .unwrap();
     assert_eq!(opened.as_slice(), begun.as_bytes());
 }

@@ -558,7 +558,7 @@ async fn a_last_use_survives_a_restart_and_goes_with_its_key() {
     let told = usage(&world).await;
     assert_eq!(told.operation.as_deref(), Some("Encrypt"));
     world.kms.save_last_uses().await;
-    let records = world.store.scan("kms/", None, usize::MAX);
+    let records = world.config.store.scan("kms/", None, usize::MAX);
     let saved = records
         .iter()
         .filter(|(name, _)| name.contains("/last-use/"));
@@ -574,6 +574,6 @@ async fn a_last_use_survives_a_restart_and_goes_with_its_key() {
     let week = Duration::from_secs(8 * 24 * 60 * 60);
     world.calendar.advance(week).await.unwrap();
     world.kms.reconcile_once().await;
-    let records = world.store.scan("kms/", None, usize::MAX);
+    let records = world.config.store.scan("kms/", None, usize::MAX);
     assert!(records.iter().all(|(name, _)| !name.contains("/last-use/")));
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use portcullis_api::kms::*;
 use portcullis_api::{Code, Exception};
-use portcullis_kms::Connection;
+use portcullis_kms::{Connection, Kms, KmsConfig};
 use portcullis_seam::BoxFuture;
 use portcullis_store::{Authority, Changed, Store, StoreError, Transaction};
 use portcullis_time::Pace;
@@ -66,29 +66,23 @@ impl Authority for Elsewhere {
 impl World {
     /// Another facade over this world's store, and whether it reaches it.
     async fn facade(&self) -> (Self, Arc<Elsewhere>) {
-        self.store.keep_log();
+        self.config.store.keep_log();
         let elsewhere = Arc::new(Elsewhere {
-            store: self.store.clone(),
+            store: self.config.store.clone(),
             unreachable: AtomicBool::new(false),
             mute: AtomicBool::new(false),
             passes: Mutex::default(),
         });
         let authority: Arc<dyn Authority> = Arc::<Elsewhere>::clone(&elsewhere);
         let store = Store::replica(authority).await.unwrap();
-        let parts = Parts {
-            store: &store,
-            cloudhsm: &self.cloudhsm,
-            transport: &self.transport,
-            device_key: &self.device_key,
-            calendar: &self.calendar,
+        let config = KmsConfig {
+            store,
+            ..self.config.clone()
         };
-        let kms = open(parts, false).await;
         let facade = Self {
-            store: store.clone(),
-            device_key: Arc::clone(&self.device_key),
-            transport: Arc::clone(&self.transport),
+            kms: Kms::open(config.clone()).await.unwrap(),
+            config,
             cloudhsm: Arc::clone(&self.cloudhsm),
-            kms,
             scope: self.scope.clone(),
             calendar: Arc::clone(&self.calendar),
         };

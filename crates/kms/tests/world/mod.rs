@@ -1,4 +1,7 @@
 //! KMS over real clusters and real QUIC, for the stories beside this folder.
+//!
+//! `System::open` of the server puts the same parts together and is not used: it opens KMS once, and these
+//! tests open it again over clusters that go on, and several times over one store.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -26,9 +29,8 @@ pub(crate) const ADMIN: &str = "adminPassword";
 pub(crate) const PASSWORD: &str = "kmsPassword";
 
 pub(crate) struct World {
-    pub(crate) store: Store,
-    pub(crate) device_key: Arc<DeviceKey>,
-    pub(crate) transport: Arc<dyn Transport>,
+    /// What the KMS was opened over, for further ones.
+    pub(crate) config: KmsConfig,
     pub(crate) cloudhsm: Arc<CloudHsm>,
     pub(crate) kms: Arc<Kms>,
     pub(crate) scope: Scope,
@@ -59,18 +61,22 @@ impl World {
         let faults = Arc::new(LinkFaults::new(Arc::clone(&entropy)));
         let transport: Arc<dyn Transport> = Arc::new(FaultyTransport::new(Arc::new(quic), faults));
         let store = Store::memory();
-        let real = Arc::new(SystemClock);
         let pacing = Pacing::new(Pace::Immediate);
-        let calendar = Calendar::open(store.clone(), real, None, Arc::clone(&pacing));
+        let calendar = Calendar::open(
+            store.clone(),
+            Arc::new(SystemClock),
+            None,
+            Arc::clone(&pacing),
+        );
         let calendar = Arc::new(calendar.await.unwrap());
         let device_key = Arc::new(DeviceKey::draw(&SystemEntropy));
         let cloudhsm = CloudHsm::open(CloudHsmConfig {
             store: store.clone(),
             disks: Arc::new(MemoryDisks::default()),
             transport: Arc::clone(&transport),
-            entropy,
+            entropy: Arc::clone(&entropy),
             clock: calendar.clock(),
-            pacing,
+            pacing: Arc::clone(&pacing),
             pool: Arc::new(InlinePool),
             device_key: Arc::clone(&device_key),
             hsm_settings: Settings {
@@ -79,42 +85,38 @@ impl World {
             },
             quotas: Quotas::None,
             bind_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
-        })
-        .await
-        .unwrap();
-        let parts = Parts {
-            store: &store,
-            cloudhsm: &cloudhsm,
-            transport: &transport,
-            device_key: &device_key,
-            calendar: &calendar,
-        };
-        let kms = open(parts, false).await;
-        let scope = Scope {
-            account: "111122223333".parse().unwrap(),
-            region: "us-east-1".parse().unwrap(),
+        });
+        let cloudhsm = cloudhsm.await.unwrap();
+        let config = KmsConfig {
+            store,
+            clusters: Arc::<CloudHsm>::clone(&cloudhsm),
+            transport,
+            entropy,
+            clock: calendar.clock(),
+            device_key,
+            hsm_settings: settings(),
+            pool: Arc::new(InlinePool),
+            rename_while_connected: false,
+            pacing,
+            attestation: AttestationTrust::default(),
+            operation_deadline: Duration::from_secs(5),
         };
         Self {
-            store,
-            device_key,
-            transport,
+            kms: Kms::open(config.clone()).await.unwrap(),
+            config,
             cloudhsm,
-            kms,
-            scope,
+            scope: Scope {
+                account: "111122223333".parse().unwrap(),
+                region: "us-east-1".parse().unwrap(),
+            },
             calendar,
         }
     }
 
     /// The same records under a KMS that has just started.
-    pub(crate) async fn restart(&mut self, rename: bool) {
-        let parts = Parts {
-            store: &self.store,
-            cloudhsm: &self.cloudhsm,
-            transport: &self.transport,
-            device_key: &self.device_key,
-            calendar: &self.calendar,
-        };
-        self.kms = open(parts, rename).await;
+    pub(crate) async fn restart(&mut self, rename_while_connected: bool) {
+        self.config.rename_while_connected = rename_while_connected;
+        self.kms = Kms::open(self.config.clone()).await.unwrap();
     }
 
     pub(crate) async fn cluster(&self, zones: &[&str], backup: Option<String>) -> ClusterId {
@@ -360,42 +362,6 @@ impl World {
             .key_metadata
             .unwrap()
     }
-}
-
-/// What a KMS is opened over.
-pub(crate) struct Parts<'a> {
-    pub(crate) store: &'a Store,
-    pub(crate) cloudhsm: &'a Arc<CloudHsm>,
-    pub(crate) transport: &'a Arc<dyn Transport>,
-    pub(crate) device_key: &'a Arc<DeviceKey>,
-    pub(crate) calendar: &'a Calendar,
-}
-
-pub(crate) async fn open(parts: Parts<'_>, rename_while_connected: bool) -> Arc<Kms> {
-    let Parts {
-        store,
-        cloudhsm,
-        transport,
-        device_key,
-        calendar,
-    } = parts;
-    let clusters: Arc<dyn Clusters> = Arc::<CloudHsm>::clone(cloudhsm);
-    Kms::open(KmsConfig {
-        store: store.clone(),
-        clusters,
-        transport: Arc::clone(transport),
-        entropy: Arc::new(SystemEntropy),
-        clock: calendar.clock(),
-        device_key: Arc::clone(device_key),
-        hsm_settings: settings(),
-        pool: Arc::new(InlinePool),
-        rename_while_connected,
-        pacing: Arc::clone(calendar.pacing()),
-        attestation: AttestationTrust::default(),
-        operation_deadline: Duration::from_secs(5),
-    })
-    .await
-    .unwrap()
 }
 
 pub(crate) fn context(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
