@@ -65,7 +65,7 @@ const ALIASES_A_KEY_MAX: usize = 50;
 /// An alias as it stands in the store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct AliasRecord {
-    /// `alias/` included.
+    /// The alias's name, which begins with `alias/`.
     pub(crate) name: String,
     pub(crate) target: KeyId,
     created_ms: u64,

@@ -1,4 +1,4 @@
-//! What replies name of keys and key stores, as events tell of it.
+//! The keys and key stores that replies name, for events.
 
 use portcullis_api::{cloudhsm, kms};
 

@@ -110,7 +110,7 @@ pub(crate) struct Partition {
     pub(crate) control: Arc<Mutex<()>>,
     pub(crate) stores: RwLock<BTreeMap<KeyStoreId, Arc<KeyStore>>>,
     pub(crate) keys: KeyMap,
-    /// By name, `alias/` included.
+    /// The key that each alias has, by the alias's name, which begins with `alias/`.
     pub(crate) aliases: DashMap<String, KeyId>,
     pub(crate) grants: Ledger,
     /// Where several facades share the store: the revision of the latest commit here that is in all

@@ -13,19 +13,19 @@ use portcullis_time::Pacing;
 /// What KMS is put together from.
 #[derive(Debug, Clone)]
 pub struct KmsConfig {
-    /// Where its records are.
+    /// The store that keeps the records of key stores, keys, aliases and grants.
     pub store: Store,
     /// The clusters that key stores may have.
     pub clusters: Arc<dyn Clusters>,
-    /// The way to their HSMs.
+    /// Connects to the HSMs of the clusters.
     pub transport: Arc<dyn Transport>,
-    /// For ids, passwords and the built-in fleet's keys.
+    /// Where IDs, passwords and the keys of the built-in fleet are drawn from.
     pub entropy: Arc<dyn Entropy>,
-    /// For dates.
+    /// The clock of the services, which gives the dates of records and events.
     pub clock: Arc<dyn WallClock>,
-    /// Under which passwords and the built-in fleet's keys lie in the store.
+    /// The key under which passwords and the keys of the built-in fleet are sealed in the store.
     pub device_key: Arc<DeviceKey>,
-    /// Of the built-in fleet.
+    /// What each HSM of the built-in fleet holds at the most, and how its passwords are hashed.
     pub hsm_settings: Settings,
     /// For work of the built-in fleet that takes long: RSA.
     pub pool: Arc<dyn WorkPool>,
@@ -33,7 +33,7 @@ pub struct KmsConfig {
     pub rename_while_connected: bool,
     /// How long a connect and a disconnect take.
     pub pacing: Arc<Pacing>,
-    /// Whose attestation documents are believed.
+    /// The root certificates of Nitro attestation documents that are accepted.
     pub attestation: AttestationTrust,
     /// How long a cryptographic operation may take in all.
     pub operation_deadline: Duration,

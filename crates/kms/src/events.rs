@@ -1,4 +1,4 @@
-//! What KMS did, as CloudTrail would tell it: a bounded log in memory.
+//! What KMS did without a call, as CloudTrail records it: a bounded log in memory.
 //!
 //! The service event DeleteKey is recorded here. A record has what every CloudTrail record has and
 //! a list of additional members, so that records of calls fit in beside it.
@@ -18,13 +18,13 @@ pub const EVENTS_MAX: usize = 4096;
 /// plaintext has a place in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventRecord {
-    /// `eventID`: a UUID.
+    /// `eventID`: a UUID that no other record has.
     pub id: String,
-    /// `eventTime`, on the service's clock.
+    /// `eventTime`: when it happened, on the services' clock.
     pub at: Timestamp,
-    /// `recipientAccountId` and `awsRegion`.
+    /// `recipientAccountId` and `awsRegion`: the account and the Region of the key.
     pub scope: Scope,
-    /// `eventName`.
+    /// `eventName`: what KMS did, such as `DeleteKey`.
     pub name: &'static str,
     /// The ARN of the key it is about.
     pub key_arn: String,
@@ -36,7 +36,7 @@ pub struct EventRecord {
 /// The records kept, oldest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Events {
-    /// What is kept.
+    /// The records that are still kept, oldest first.
     pub records: Vec<EventRecord>,
     /// How many older ones were dropped.
     pub dropped: u64,
@@ -51,7 +51,7 @@ pub struct EventLog {
     listener: OnceLock<EventListener>,
 }
 
-/// Hears of every event while it is recorded, so it must be quick.
+/// Is called with every event while the event is recorded, so it must return at once.
 pub type EventListener = Box<dyn Fn(&EventRecord) + Send + Sync>;
 
 #[derive(Debug, Default)]
@@ -77,12 +77,12 @@ impl EventLog {
         }
     }
 
-    /// Has `listener` hear of every event, those that are kept first.
+    /// Calls `listener` with every event from here on, and first with those that are kept.
     pub(crate) fn listen(&self, listener: EventListener) {
         let kept = self.kept.lock();
         if self.listener.get().is_none() {
             kept.records.iter().for_each(&listener);
-            // Nobody else sets it: the lock is held.
+            // No other thread sets it: the lock is held.
             let _set = self.listener.set(listener);
         }
     }

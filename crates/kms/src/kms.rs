@@ -204,7 +204,7 @@ impl Kms {
     }
 
     /// Runs an operation on everything that was committed before, by whichever facade; and again
-    /// when another facade commits first. Whoever serves a shared store calls every operation
+    /// when another facade commits first. A server over a shared store calls every operation
     /// through this.
     ///
     /// Rule SHARE-01: an operation sees every change that was acknowledged, by any facade, before it
@@ -265,14 +265,14 @@ impl Kms {
         self.stores.statuses()
     }
 
-    /// What KMS did by itself, as CloudTrail would tell it.
+    /// What KMS did without a call, as CloudTrail records it.
     #[must_use]
     pub fn events(&self) -> Events {
         self.records.events.events()
     }
 
-    /// Has `listener` hear of every event from here on, and first of those that are kept. Only the
-    /// first listener is heard; a second one is not added.
+    /// Calls `listener` with every event from here on, and first with those that are kept. Only the first
+    /// listener is called; a second one is not added.
     pub fn listen_to_events(&self, listener: EventListener) {
         self.records.events.listen(listener);
     }
@@ -289,7 +289,7 @@ impl Kms {
         self.upkeep.reconcile_once().await;
     }
 
-    /// Saves last uses for as long as somebody holds KMS.
+    /// Saves last uses for as long as this KMS exists.
     pub fn keep_last_uses(&self) {
         self.uses.keep_last_uses();
     }

@@ -16,13 +16,13 @@ use Verdict::{
 /// How calls of an operation are counted (Rule QUOTA-02).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Counting {
-    /// The page says nothing of it.
+    /// Not at all: the page on quotas does not have the operation.
     Not,
-    /// By itself, so many a second.
+    /// By itself, with this quota of calls a second.
     Alone(u64),
     /// With all cryptographic operations with symmetric keys.
     Symmetric,
-    /// With those with keys of the key's kind.
+    /// With all cryptographic operations with keys of the same kind as the call's key.
     ByKey,
     /// The same; as with a symmetric key where the call names none, as most calls with a ciphertext.
     ByKeyOrSymmetric,
@@ -33,22 +33,23 @@ pub(crate) enum Counting {
 /// What the table says of an operation in a state. The numbers are those of the page's footnotes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
+    /// +: the operation is permitted.
     Permitted,
-    /// 1
+    /// 1: DisabledException.
     Disabled,
     /// 2 and 3; where the page permits either exception it is KMSInvalidStateException.
     PendingDeletion,
-    /// 4
+    /// 4: KMSInvalidStateException, since the key is not pending deletion.
     NotPendingDeletion,
-    /// 5
+    /// 5: KMSInvalidStateException, since key material is yet to be imported.
     PendingImport,
-    /// 6
+    /// 6: UnsupportedOperationException, since the origin is EXTERNAL.
     External,
-    /// 11
+    /// 11: KMSInvalidStateException, since the key store is not connected.
     Unavailable,
-    /// 14
+    /// 14: KMSInvalidStateException, since the key is Creating.
     Creating,
-    /// 15
+    /// 15: KMSInvalidStateException, since the key is Updating.
     Updating,
 }
 
@@ -91,7 +92,7 @@ pub(crate) enum KindOfKey {
     /// Every kind, as far as the row says. Cryptographic operations compare the key's spec and usage
     /// with the algorithm of the request.
     Any,
-    /// Keys with a public key.
+    /// Asymmetric keys, which have a public key.
     Asymmetric,
     /// Keys whose material is imported: origin EXTERNAL.
     External,
@@ -101,15 +102,18 @@ pub(crate) enum KindOfKey {
     RotatingByItself,
     /// Of those that rotate, keys in the Region of their primary key.
     RotatingHere,
-    /// Primary keys of multi-Region keys.
+    /// Multi-Region keys that are the primary key of their Regions.
     Primary,
 }
 
 /// What the row says of the key that an operation is on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KeyRow {
+    /// How a request names the key.
     pub(crate) lookup: KeyLookup,
+    /// Whose keys are taken.
     pub(crate) manager: KeyManager,
+    /// Which kind of key is taken.
     pub(crate) kind: KindOfKey,
     /// What each state of the key says, in the order of [`STATES`].
     pub(crate) states: [Verdict; 7],
@@ -118,6 +122,7 @@ pub(crate) struct KeyRow {
 /// A row of the table.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Row {
+    /// How calls are counted against request quotas.
     pub(crate) counting: Counting,
     /// The key that the operation is on; none for an operation that is on no existing key.
     pub(crate) key: Option<KeyRow>,

@@ -15,7 +15,7 @@ pub(crate) struct Page<T> {
 pub(crate) struct Asked<'a> {
     pub(crate) limit: Option<i32>,
     pub(crate) marker: Option<&'a str>,
-    /// When the request names none.
+    /// How many items a page has when the request does not say.
     pub(crate) default: usize,
     /// Narrower than the model's 1,000 for some operations.
     pub(crate) max: usize,

@@ -19,11 +19,11 @@ use crate::operation::{Counting, row};
 pub(crate) enum Counted {
     /// Cryptographic operations with symmetric keys, and random bytes.
     Symmetric,
-    /// Those with RSA keys.
+    /// Cryptographic operations with RSA keys.
     Rsa,
-    /// Those with keys on elliptic curves, SM2 among them.
+    /// Cryptographic operations with keys on elliptic curves, SM2 among them.
     Curve,
-    /// Those with ML-DSA keys.
+    /// Cryptographic operations with ML-DSA keys.
     MlDsa,
     /// Data key pairs of a kind.
     Pair(PairKind),
@@ -41,7 +41,7 @@ pub(crate) enum PairKind {
     Sm2,
 }
 
-/// Calls per second of each CloudHSM key store, whoever makes them; not adjustable.
+/// Calls per second of each CloudHSM key store, of all callers together; not adjustable.
 const STORE_PER_SECOND: u64 = 1_800;
 
 /// The Regions with a higher quota of symmetric operations.

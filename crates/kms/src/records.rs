@@ -23,7 +23,7 @@ pub(crate) struct Records {
     pub(crate) catalogue: Catalogue,
     pub(crate) events: EventLog,
     pub(crate) quotas: RequestQuotas,
-    /// Told apart from the other facades that share the store; 0 where there are none.
+    /// A random number that the other facades over the same store do not have; 0 where there are none.
     pub(crate) holder: u64,
 }
 
@@ -143,7 +143,7 @@ impl Records {
         Ok(())
     }
 
-    /// Tells of what KMS did with a key by itself.
+    /// Records an event: what KMS did with a key without a call.
     pub(crate) fn tell(
         &self,
         (scope, key_arn): (&Scope, &str),
@@ -184,7 +184,7 @@ pub(crate) fn encode(record: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(record).expect("plain structures serialise")
 }
 
-/// Does `job` with `owner` for as long as somebody holds that, with a rest before each time: of `real`,
+/// Does `job` with `owner` for as long as that exists, with a rest before each time: of `real`,
 /// or until the services' clock has gone on by `simulated` if that is sooner.
 pub(crate) fn keep_doing<T, F>(
     owner: &Arc<T>,

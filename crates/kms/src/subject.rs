@@ -1,4 +1,4 @@
-//! What a call was about, as an event of it tells: a key, with its key store; or a key store.
+//! What a call was about, for its event: a key, with its key store; or a key store.
 
 use std::sync::Arc;
 
@@ -70,7 +70,7 @@ impl Subject {
 
 impl Records {
     /// The key that `name` names: a key ID, a key ARN, an alias or its ARN. Nothing when there is
-    /// no such key. An ARN is looked up where it says, whoever asks: this is for events, which
+    /// no such key. An ARN is looked up where it says, for every caller: this is for events, which
     /// decide nothing.
     #[must_use]
     pub(crate) fn key_subject(&self, scope: &Scope, name: &str) -> Option<Subject> {

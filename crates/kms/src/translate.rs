@@ -92,7 +92,7 @@ pub(crate) fn operation(failure: &Failure, key_arn: &str) -> Exception {
              locked out after too many failed logins. Disconnect the custom key store, let an \
              admin change the password of kmsuser, set KeyStorePassword to it, and connect.",
         ),
-        // Rule DEV-06: when every HSM is busy the caller is told to slow down.
+        // Rule DEV-06: when every HSM is busy the caller is asked to slow down.
         Failure::Busy => Exception::new(
             Code::Throttling,
             "The CloudHSM cluster has more work than it takes at once. Try again more slowly, or \
@@ -113,7 +113,7 @@ pub(crate) fn operation(failure: &Failure, key_arn: &str) -> Exception {
         Failure::NotDone { class, why } => work::not_done(*class, *why),
         Failure::Refused(Refusal::NotAuthentic) => invalid_ciphertext(),
         // Rule KEY-30: whatever else the HSMs object to, it is about the key and its user as they are in
-        // the cluster, which somebody has changed there.
+        // the cluster, which was changed there.
         Failure::Refused(refusal) => Exception::new(
             Code::KmsInvalidState,
             format!(

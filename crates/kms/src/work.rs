@@ -39,7 +39,7 @@ impl KmsConfig {
     }
 }
 
-/// What a caller hears of work that was not done.
+/// The exception for work that was not done.
 ///
 /// Rule WORK-04: too much work is ThrottlingException, which SDKs answer with longer pauses. Rule
 /// WORK-05: a service that is about to end is not available.

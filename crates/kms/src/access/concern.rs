@@ -14,7 +14,7 @@ use super::granted;
 pub(super) const CONTEXT_EQUALS: &str = "EncryptionContextEquals";
 pub(super) const CONTEXT_SUBSET: &str = "EncryptionContextSubset";
 
-/// A request that somebody must be permitted to make. `table.rs` says for each operation what it
+/// A request for which its caller needs permission. `table.rs` says for each operation what it
 /// concerns.
 pub trait Concerns {
     /// Which actions, on what, under which circumstances.
@@ -66,7 +66,7 @@ pub(crate) struct WantedAction<'a> {
 /// What an action is on, as the request names it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum On<'a> {
-    /// Nothing in particular.
+    /// No particular resource: permission is needed for the resource `*`.
     Nothing,
     /// A key that is found by ID, ARN or alias, in any account.
     Use(&'a str),
@@ -79,9 +79,9 @@ pub(crate) enum On<'a> {
         blob: Option<&'a [u8]>,
         named: Option<&'a str>,
     },
-    /// An alias itself.
+    /// An alias of the caller's account and Region, by its name with `alias/`.
     Alias(&'a str),
-    /// The key behind an alias.
+    /// The key that an alias of the caller's account has at present, by the alias's name.
     AliasTarget(&'a str),
     /// Nothing in particular; what is to be made is like this key of the own account.
     Like(&'a str),
@@ -89,10 +89,13 @@ pub(crate) enum On<'a> {
     Grant(&'a RetireGrantRequest),
     /// Nothing in particular, in IAM; the request is about this key store, or about none.
     KeyStore(Option<&'a str>),
-    /// A cluster, or another resource of CloudHSM by its ID.
+    /// A cluster of CloudHSM by its ID.
     Cluster(&'a str),
+    /// A backup of CloudHSM by its ID.
     Backup(&'a str),
+    /// A cluster or a backup of CloudHSM by its ID.
     Resource(&'a str),
+    /// A resource by its ARN; none when the request names none.
     Arn(Option<&'a str>),
 }
 
@@ -103,7 +106,7 @@ pub struct Names<'a> {
     pub key: Option<&'a str>,
     /// The key from which a ReEncrypt goes.
     pub source_key: Option<&'a str>,
-    /// A key store by ID.
+    /// A key store by its ID, which begins with `cks-`.
     pub key_store: Option<&'a str>,
 }
 

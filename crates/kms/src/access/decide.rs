@@ -50,7 +50,7 @@ pub(crate) enum Granted {
 pub(crate) enum Denied {
     /// A policy of the principal refuses it.
     ByIdentity,
-    /// The key policy refuses it.
+    /// A statement of the key policy denies the action.
     ByResource,
     /// No policy of the principal allows it, and the key's side does not do so by itself.
     NoIdentity,

@@ -51,7 +51,7 @@ impl Guard {
 struct Looked<'a> {
     wanted: WantedAction<'a>,
     of: Of,
-    /// As a denial names it.
+    /// The part of the text of a denial that names the resource.
     named: String,
 }
 
@@ -337,7 +337,7 @@ impl Guard {
     }
 }
 
-/// Operations that a service of AWS may call for somebody (KMS Guide, kms:GrantIsForAWSResource).
+/// Operations that a service of AWS may call on behalf of a principal (KMS Guide, kms:GrantIsForAWSResource).
 const ON_BEHALF: [&str; 3] = ["kms:CreateGrant", "kms:ListGrants", "kms:RevokeGrant"];
 
 /// Operations that end the use of a key (KMS Guide, kms:TrailingDaysWithoutKeyUsage).
@@ -468,7 +468,7 @@ fn key_policy(key: &Snapshot) -> Result<&Document, Exception> {
     Ok(key.policy.get_or_init(|| Arc::new(parsed)))
 }
 
-/// Rule AUTH-11: who puts a key policy can put another one afterwards.
+/// Rule AUTH-11: the caller that puts a key policy can put another one afterwards.
 fn keeps(
     caller: &Principal,
     policy: &str,

@@ -9,11 +9,11 @@ use portcullis_policy::Context;
 pub struct RequestOrigin {
     /// The other end of the connection.
     pub source_ip: Option<IpAddr>,
-    /// Whether the connection is encrypted.
+    /// Whether the request came over TLS (`aws:SecureTransport`).
     pub secure_transport: bool,
-    /// The header `User-Agent`.
+    /// The value of the header `User-Agent`; none when the request has no such header.
     pub user_agent: Option<String>,
-    /// The header `Referer`.
+    /// The value of the header `Referer`; none when the request has no such header.
     pub referer: Option<String>,
 }
 

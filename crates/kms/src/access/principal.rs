@@ -11,11 +11,11 @@ pub struct Principal {
     kind: PrincipalKind,
     /// The ARNs under which policies and grants may name it, its own first.
     names: Vec<String>,
-    /// Its own policies.
+    /// The identity-based policies that are attached to it.
     policies: Vec<Document>,
     /// The service that calls on its behalf.
     via_service: Option<String>,
-    /// Of a user or role.
+    /// The tags of the user or role, value by key (`aws:PrincipalTag`).
     tags: BTreeMap<String, String>,
 }
 

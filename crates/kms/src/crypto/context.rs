@@ -8,7 +8,7 @@ use portcullis_seam::plant::{Bug, planted};
 
 use crate::key::Snapshot;
 
-/// An encryption context is part of every audit record; 8 KiB of it is more than anybody needs
+/// An encryption context is part of every audit record; 8 KiB of it is more than a caller needs
 /// and keeps a request within a frame (assumption: the service documents no bound).
 const CONTEXT_BYTES_MAX: usize = 8192;
 

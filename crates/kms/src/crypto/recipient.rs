@@ -37,7 +37,7 @@ pub(super) struct Handed {
 }
 
 impl Recipients {
-    /// Who is to have the plaintext: the caller, or the enclave whose document the request has.
+    /// The recipient of the plaintext: the caller, or the enclave whose document the request has.
     ///
     /// Rule ATT-06: a document that is not believed is ValidationException, before a key is looked
     /// at.
@@ -109,7 +109,7 @@ impl Recipient {
     }
 }
 
-/// What an event tells of the document of a call that succeeded: names and texts.
+/// What an event shows of the attestation document of a call that succeeded: names and texts.
 ///
 /// Rule ATT-09: `recipient` in `additionalEventData` has the module and PCR 0, 1, 2, 3, 4 and 8, as
 /// far as the document has them; PCRs as base64, as records of AWS have them.

@@ -8,13 +8,16 @@ use serde::{Deserialize, Serialize};
 /// A grant as it stands in the store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct GrantRecord {
-    /// 64 hexadecimal digits.
+    /// The grant's ID: 64 lower-case hexadecimal digits.
     pub(crate) id: String,
+    /// The key that the grant is on.
     pub(crate) key: KeyId,
+    /// When the grant was made, in milliseconds since 1970.
     pub(crate) created_ms: u64,
+    /// The name that the request gave to the grant, so that it can be sent again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) name: Option<String>,
-    /// Of the principal that asked for it.
+    /// The account of the principal that called CreateGrant.
     pub(crate) issuing_account: AccountId,
     #[serde(flatten)]
     pub(crate) terms: Terms,
@@ -23,10 +26,12 @@ pub(crate) struct GrantRecord {
 /// What a grant says: two grants of one name and the same terms are one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Terms {
+    /// The party that the grant permits something.
     pub(crate) grantee: Party,
+    /// The party that may retire the grant, beside the grantee and the issuing account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) retiring: Option<Party>,
-    /// Sorted, each once.
+    /// The operations that the grant permits, sorted and each only once.
     pub(crate) operations: Vec<GrantOperation>,
     #[serde(default)]
     pub(crate) constraints: Constraints,

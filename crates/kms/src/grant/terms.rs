@@ -34,7 +34,7 @@ pub(crate) fn terms(
     )?;
     let operations = operations(&input.operations, spec, usage)?;
     let constraints = constraints(input, spec, &operations)?;
-    // Rule GRANT-02: a grant to a service is for one resource, and somebody may retire it.
+    // Rule GRANT-02: a grant to a service is for one resource, and names a party that may retire it.
     if grantee.service().is_some() && (constraints.source_arn.is_none() || retiring.is_none()) {
         return Err(invalid(
             "A GranteeServicePrincipal needs the constraint SourceArn and a RetiringPrincipal or \

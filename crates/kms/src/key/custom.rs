@@ -1,4 +1,4 @@
-//! A key whose ID or material is chosen by whoever creates it: by tags, as other emulators do.
+//! A key whose ID or material is chosen by the caller of CreateKey: by tags, as other emulators do.
 
 use portcullis_api::kms::{KeySpec, Tag};
 use portcullis_api::{Code, Exception, KeyId};
@@ -32,7 +32,7 @@ pub(super) fn take_id(tags: &mut Option<Vec<Tag>>) -> Result<Option<KeyId>, Exce
     Ok(Some(id))
 }
 
-/// An ID that somebody chose may be taken.
+/// An ID that the caller chose may be taken.
 pub(super) fn taken(id: &KeyId) -> Exception {
     let text = format!("There is a key {id} already. Choose another ID with the tag {ID}.");
     Exception::new(Code::Validation, text)

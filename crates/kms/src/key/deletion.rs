@@ -177,7 +177,8 @@ impl KeyDeletion {
     }
 
     /// Rule KEY-17: at its day a key's record and aliases go first, in one commit; then its
-    /// material is deleted. Its relatives in other Regions hear of it in the same commit.
+    /// material is deleted. The records of its relatives in other Regions
+    /// change in the same commit.
     async fn delete(&self, held: &Held) -> Result<(), Exception> {
         let (partition, key) = (&held.partition, &held.key);
         let name = Snapshot::record_key(&partition.scope, &key.record.id);

@@ -7,7 +7,7 @@
 //! | [`find_for_management`] | key ID, key ARN | the request's own account |
 //!
 //! An ID or an alias name without an ARN is always of the request's own account. A key that is
-//! found carries its own scope ([`Snapshot::scope`](super::Snapshot)): whoever writes about the key
+//! found carries its own scope ([`Snapshot::scope`](super::Snapshot)): code that writes about the key
 //! takes account and Region from there, not from the request.
 
 use std::sync::Arc;

@@ -90,9 +90,9 @@ impl From<MaterialId> for String {
 /// What a version of the material is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Role {
-    /// Opens what it sealed once.
+    /// Opens what it sealed before another version became current, and seals nothing.
     NonCurrent,
-    /// Seals and opens.
+    /// Seals new ciphertexts, and opens those that it has sealed.
     Current,
     /// Imported, and made current by the next rotation on demand.
     PendingRotation,
@@ -111,7 +111,9 @@ impl Role {
 /// Why a version took the place of the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum RotationType {
+    /// Automatic rotation: the period of the key was over.
     Automatic,
+    /// A call of RotateKeyOnDemand.
     OnDemand,
 }
 
@@ -124,17 +126,18 @@ impl RotationType {
     }
 }
 
-/// What is known of material that somebody imported.
+/// What is known of imported material.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Import {
     /// Whether it is in the HSMs: not after it has expired or was deleted.
     pub(crate) present: bool,
-    /// When it goes by itself, in milliseconds since 1970.
+    /// When the material expires, in milliseconds since 1970; none if it does not expire.
     pub(crate) expires_ms: Option<u64>,
+    /// KeyMaterialDescription of the import, if it had one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) description: Option<String>,
     /// The public key of an asymmetric key, which is shown when the material is gone too; none in
-    /// records of before.
+    /// records of earlier releases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) public_key: Option<PublicDer>,
 }
@@ -172,17 +175,21 @@ impl Import {
 /// One version of a key's material.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Version {
-    /// The key in the HSMs.
+    /// The ID under which the HSMs have this material.
     pub(crate) hsm_key: HsmKeyId,
+    /// The material's identity in the API.
     pub(crate) id: MaterialId,
+    /// What the material is used for at present.
     pub(crate) role: Role,
-    /// When it was made or first imported, in milliseconds since 1970; 0 in records of before.
+    /// When it was made or first imported, in milliseconds since 1970; 0 in records of earlier
+    /// releases.
     #[serde(default)]
     pub(crate) created_ms: u64,
-    /// The rotation that made it current; none for the first.
+    /// The rotation that made it current, and when that was, in milliseconds since 1970; none for the
+    /// first version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) rotated: Option<(RotationType, u64)>,
-    /// Only of imported material.
+    /// What is known of the import; none for material that an HSM made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) import: Option<Import>,
 }

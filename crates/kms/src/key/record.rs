@@ -18,12 +18,17 @@ use crate::state_change::StateChange;
 /// Rule LIFE-01: what a record of an earlier release lacks has the value that such a key had.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct KeyRecord {
+    /// The key's ID, which is a UUID, or begins with `mrk-` for a multi-Region key.
     pub(crate) id: KeyId,
+    /// When the key was created in this Region, in milliseconds since 1970.
     pub(crate) created_ms: u64,
+    /// The text of CreateKey or UpdateKeyDescription; empty if none was given.
     pub(crate) description: String,
+    /// The state that was asked for, as far as it does not follow from other records.
     pub(crate) requested: Requested,
+    /// Where the material is.
     pub(crate) home: Home,
-    /// The keys in the HSMs.
+    /// Every version of the key's material, with the keys in the HSMs that have them.
     #[serde(alias = "material")]
     pub(crate) materials: Materials,
     #[serde(default = "symmetric")]
@@ -40,7 +45,7 @@ pub(crate) struct KeyRecord {
     pub(crate) tags: BTreeMap<String, String>,
     #[serde(default)]
     pub(crate) rotation: Rotation,
-    /// Only of a multi-Region key.
+    /// The Regions in which a multi-Region key is; none for every other key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) multi_region: Option<MultiRegion>,
     /// Set while a multi-Region key is Creating or Updating.
@@ -64,14 +69,18 @@ const fn encrypts() -> KeyUsageType {
 /// disconnecting a store of a million keys costs the same as one of ten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Requested {
+    /// The key can be used.
     Enabled,
+    /// The key cannot be used until EnableKey.
     Disabled,
-    /// To be deleted at this date, in milliseconds since 1970.
+    /// The key is deleted when its waiting period is over.
     PendingDeletion {
+        /// The end of the waiting period, in milliseconds since 1970.
         at_ms: u64,
     },
-    /// A primary whose replicas must go first: so many days after the last of them.
+    /// A primary whose replicas must be deleted first.
     PendingReplicaDeletion {
+        /// The waiting period in days, which begins when the last replica is gone.
         window_days: u8,
     },
 }
@@ -108,6 +117,7 @@ pub(crate) struct Rotation {
 /// Automatic rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Automatic {
+    /// Days between two rotations.
     pub(crate) period_days: u32,
     /// The last automatic rotation, or else when it was enabled, in milliseconds since 1970.
     pub(crate) from_ms: u64,
@@ -116,14 +126,18 @@ pub(crate) struct Automatic {
 /// What a multi-Region key knows of its relatives.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct MultiRegion {
+    /// The Region of the primary key.
     pub(crate) primary: Region,
+    /// The Regions of the replicas.
     pub(crate) replicas: BTreeSet<Region>,
 }
 
 /// A passing state of a multi-Region key and when it began, in milliseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Changing {
+    /// A replica after ReplicateKey.
     Creating { since_ms: u64 },
+    /// A primary, or the key that becomes the primary, after UpdatePrimaryRegion.
     Updating { since_ms: u64 },
 }
 
@@ -141,8 +155,11 @@ impl Changing {
 /// Who provides a key's material.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
+    /// AWS KMS, in the built-in fleet.
     AwsKms,
+    /// The HSMs of a key store's cluster.
     AwsCloudHsm,
+    /// The caller, by ImportKeyMaterial.
     External,
 }
 
@@ -172,7 +189,7 @@ impl KeyRecord {
         }
     }
 
-    /// Who manages it.
+    /// KeyManager of the key's metadata: `AWS` or `CUSTOMER`.
     pub(crate) const fn manager(&self) -> &'static str {
         if self.aws_service.is_some() {
             "AWS"
@@ -192,16 +209,19 @@ impl KeyRecord {
 /// A key at an instant: all that an operation needs to know of it.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
+    /// The record as it was last committed.
     pub(crate) record: KeyRecord,
+    /// The revision under which the record was committed.
     pub(crate) revision: u64,
+    /// The key's ARN.
     pub(crate) arn: String,
     /// The account and Region that it is in, which need not be those of a request that uses it.
     pub(crate) scope: Arc<Scope>,
     /// The key store that it is in.
     pub(crate) store: Option<Arc<KeyStore>>,
-    /// Of the passing state that it is in.
+    /// How long the passing state lasts that it is in; none while it is in no passing state.
     pub(crate) turn: Option<Arc<Turn>>,
-    /// Its key policy as it is decided by, once somebody asked.
+    /// Its key policy in the form that decisions need, parsed at the first of them.
     pub(crate) policy: OnceLock<Arc<Document>>,
     /// The same for every snapshot of the key.
     pub(crate) last_use: Arc<LastUse>,

@@ -15,7 +15,7 @@ use super::{KeyRecord, Materials, Snapshot, find_for_management};
 use crate::catalogue::Partition;
 use crate::records::encode;
 
-/// A key that nobody else changes, and the same key in other Regions.
+/// A key that is locked against every other change, and the same key in other Regions.
 pub(super) struct Held {
     pub(super) partition: Arc<Partition>,
     pub(super) key: Arc<Snapshot>,

@@ -114,7 +114,7 @@ impl Replication {
         let changing = lasts.then_some(Changing::Updating { since_ms });
         let mut changes = self.keys.with_relatives(key, record);
         for change in &mut changes {
-            // The other replicas only hear of it.
+            // The other replicas only get the new list of Regions.
             let home = &change.partition.scope.region;
             if *home == place.scope.region || *home == key.scope.region {
                 change.record.changing = changing;
@@ -210,7 +210,7 @@ struct WantedReplica<'a> {
 struct Taken {
     /// Whether the key is there already.
     exists: bool,
-    /// How many keys there are.
+    /// How many keys the account has there.
     keys: usize,
 }
 

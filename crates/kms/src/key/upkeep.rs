@@ -24,7 +24,7 @@ pub(crate) struct Upkeep {
 }
 
 impl Upkeep {
-    /// Does what is due, for as long as somebody holds this.
+    /// Does what is due, for as long as this exists.
     pub(crate) fn start(self: &Arc<Self>) {
         let rest = (SWEEP_EVERY, SWEEP_EVERY_SIMULATED);
         let job = |upkeep: Arc<Self>| async move { upkeep.reconcile_once().await };

@@ -56,7 +56,7 @@ impl LastUses {
         self.records.now_ms().saturating_sub(since) / DAY_MS
     }
 
-    /// Saves last uses for as long as somebody holds KMS.
+    /// Saves last uses for as long as this exists.
     pub(crate) fn keep_last_uses(self: &Arc<Self>) {
         let rest = (SAVE_EVERY, SAVE_EVERY_SIMULATED);
         let job = |uses: Arc<Self>| async move { uses.save_last_uses().await };

@@ -25,9 +25,9 @@ pub(super) struct NotWrapped;
 
 /// A fresh wrapping key.
 pub(super) struct WrappingKey {
-    /// PKCS #8.
+    /// The private key in DER, PKCS #8.
     pub(super) private: Zeroizing<Vec<u8>>,
-    /// SubjectPublicKeyInfo.
+    /// The public key in DER, SubjectPublicKeyInfo.
     pub(super) public: Vec<u8>,
 }
 

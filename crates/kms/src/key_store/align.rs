@@ -55,7 +55,7 @@ impl KeyStores {
         tokio::spawn(async move {
             leave(&store, before, epoch).await;
             kms.reconcile(&store, &live).await;
-            // Whoever takes the connection down takes it out first, under the same lock as here.
+            // Code that takes the connection down takes it out first, under the same lock as here.
             let partition = kms.records.partition(&store.scope);
             let _changing = partition.control.lock().await;
             let is_current = store

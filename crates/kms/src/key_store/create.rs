@@ -16,7 +16,7 @@ const KEY_STORES_MAX: usize = 10;
 pub(crate) struct CreateContext<'a> {
     /// Every key store of the account and Region.
     pub(crate) stores: &'a [KeyStoreRecord],
-    /// The cluster asked for.
+    /// The cluster that the request names; none if there is no such cluster.
     pub(crate) cluster: Option<Arc<ClusterView>>,
     /// Whether the password given is a store's present one; only asked for a store that is
     /// otherwise the same.

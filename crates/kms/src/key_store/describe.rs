@@ -8,15 +8,15 @@ use super::record::KeyStoreRecord;
 /// A key store in one line, for a status page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyStoreStatus {
-    /// Its account and Region.
+    /// The account and the Region that it is in.
     pub scope: Scope,
-    /// Its ID.
+    /// The key store's ID, which begins with `cks-`.
     pub id: String,
-    /// Its friendly name.
+    /// The friendly name, which no other key store of the account and Region has.
     pub name: String,
-    /// Its cluster.
+    /// The ID of the cluster that keeps its keys.
     pub cluster: String,
-    /// Its connection.
+    /// Where it stands between DISCONNECTED and CONNECTED.
     pub connection: Connection,
 }
 

@@ -26,7 +26,7 @@ pub(crate) struct KeyStore {
     pub(crate) adoption: Arc<tokio::sync::Mutex<()>>,
     /// The epoch of the connect or disconnect that this facade drives, of several.
     pub(crate) driven: Mutex<Option<Epoch>>,
-    /// What another facade drives.
+    /// The connect or disconnect that another facade drives; none while no other one does.
     pub(crate) watched: Mutex<Option<Watched>>,
 }
 
@@ -37,12 +37,14 @@ pub(crate) struct StoredKeyStore {
     revision: u64,
 }
 
-/// A connect or disconnect that somebody else drives: its epoch, the revision of the lease, and when
-/// that was first seen.
+/// A connect or disconnect that another facade drives.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Watched {
+    /// The epoch of the connect or disconnect.
     pub(crate) epoch: Epoch,
+    /// The revision under which its lease was last renewed.
     pub(crate) renewed: u64,
+    /// When that revision was first seen.
     pub(crate) since: Instant,
 }
 
@@ -65,8 +67,8 @@ impl KeyStore {
         self.stored.load().record.clone()
     }
 
-    /// The record as a call tells of it that the gate has turned away: a disconnect closes the gate
-    /// before it is recorded.
+    /// The record as a call shows it that found the gate closed: a disconnect closes the gate before it
+    /// is recorded.
     pub(crate) fn turned_away(&self) -> KeyStoreRecord {
         let mut record = self.record();
         if record.connection == Connection::Connected {
@@ -75,7 +77,7 @@ impl KeyStore {
         record
     }
 
-    /// The record as it is at present, for whoever keeps it: nothing is copied.
+    /// The record as it is at present, shared with the caller: nothing is copied.
     pub(crate) fn stored(&self) -> Arc<StoredKeyStore> {
         self.stored.load_full()
     }
@@ -111,7 +113,7 @@ impl KeyStore {
     }
 
     /// The store's scope on the fences of its HSMs: its ID's characters, folded to 16 bytes, and
-    /// told apart from the same ID in another account.
+    /// different from the same ID in another account.
     pub(crate) fn fence(&self, epoch: Epoch) -> Fence {
         let name = format!("{}/{}/{}", self.id, self.scope.account, self.scope.region);
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, name.as_bytes());

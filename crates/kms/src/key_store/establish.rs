@@ -151,7 +151,7 @@ impl KeyStores {
     }
 
     /// Rule KS-61: a connect changes `kmsuser`'s password to a random one on every HSM that is
-    /// logged in. The new one is recorded before the first HSM hears of it.
+    /// logged in. The new one is recorded before it is sent to the first HSM.
     ///
     /// Rule KS-63: every password that an HSM may still have stays known, whatever interrupts the
     /// rotation and whichever HSMs it does not reach: `before` has them, the likeliest first. Gives those that stay

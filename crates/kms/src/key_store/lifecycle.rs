@@ -20,23 +20,23 @@ pub enum Connection {
 /// `ConnectionErrorCode`, as far as CloudHSM key stores have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum ConnectionError {
-    /// The cluster is gone.
+    /// CLUSTER_NOT_FOUND: there is no cluster with the ID of the key store's cluster.
     ClusterNotFound,
     /// The cluster has no active HSM.
     InsufficientCloudHsmHsms,
     /// A subnet of the cluster has no free address.
     InsufficientFreeAddressesInSubnet,
-    /// Something in the service failed.
+    /// INTERNAL_ERROR: the service failed for a reason of its own.
     InternalError,
     /// The stored password is not `kmsuser`'s.
     InvalidCredentials,
-    /// No HSM could be reached.
+    /// NETWORK_ERRORS: no HSM of the cluster could be reached.
     NetworkErrors,
     /// A subnet of the cluster was deleted.
     SubnetNotFound,
     /// Too many wrong passwords for `kmsuser`.
     UserLockedOut,
-    /// Somebody is logged in as `kmsuser`.
+    /// USER_LOGGED_IN: another client is logged in as `kmsuser`.
     UserLoggedIn,
     /// There is no crypto user `kmsuser`.
     UserNotFound,
@@ -137,15 +137,15 @@ impl Connection {
 /// A connection state without what belongs to it: what the table's rows speak of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// DISCONNECTED
+    /// DISCONNECTED: there is no connection, and none is being made.
     Disconnected,
-    /// CONNECTING
+    /// CONNECTING: a connect was accepted and has not ended.
     Connecting,
-    /// CONNECTED
+    /// CONNECTED: keys can be used and created.
     Connected,
-    /// FAILED
+    /// FAILED: a connect has ended with an error, and a disconnect must come first.
     Failed,
-    /// DISCONNECTING
+    /// DISCONNECTING: a disconnect was accepted and has not ended.
     Disconnecting,
 }
 
@@ -175,22 +175,22 @@ impl Kind {
 /// What happens to a key store's connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
-    /// ConnectCustomKeyStore was accepted.
+    /// A call of ConnectCustomKeyStore was accepted.
     ConnectRequested,
     /// Logged in on the HSMs, password rotated.
     ConnectSucceeded,
     /// The connect ended in an error.
     ConnectFailed(ConnectionError),
-    /// DisconnectCustomKeyStore was accepted.
+    /// A call of DisconnectCustomKeyStore was accepted.
     DisconnectRequested,
-    /// Logged out.
+    /// The sessions on the HSMs have ended after a disconnect.
     DisconnectFinished,
 }
 
 /// What is to be done when a transition has been committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Let no operation pass.
+    /// Close the gate, so that no operation with a key of the store passes.
     CloseGate,
     /// Find the cluster, log in, rotate the password; report back.
     StartConnecting,
@@ -203,13 +203,13 @@ pub enum Action {
 /// A row of the table.
 #[derive(Debug, Clone, Copy)]
 pub struct Transition {
-    /// In this state,
+    /// The state in which the event comes,
     pub from: Kind,
     /// on this event (the error code of a failure does not matter),
     pub event: Event,
-    /// the store goes there,
+    /// the state into which the store goes,
     pub to: Kind,
-    /// and this is done.
+    /// and what is done when that is committed.
     pub actions: &'static [Action],
 }
 

@@ -8,27 +8,34 @@ use super::{Action, Connection, Event, next};
 /// A key store as it stands in the store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct KeyStoreRecord {
+    /// The key store's ID.
     pub(crate) id: KeyStoreId,
+    /// Its friendly name, which no other key store of the account and Region has.
     pub(crate) name: String,
+    /// The cluster that keeps its keys.
     pub(crate) cluster: ClusterId,
-    /// PEM, as given to CreateCustomKeyStore.
+    /// The certificate of the trust anchor (PEM), as given to CreateCustomKeyStore.
     pub(crate) trust_anchor: String,
     /// The cluster's certificate (PEM), kept for the day on which the cluster is gone and a
-    /// related one must be told from others.
+    /// related one must be distinguished from others.
     pub(crate) certificate: String,
+    /// When it was created, in milliseconds since 1970.
     pub(crate) created_ms: u64,
+    /// Where it stands between DISCONNECTED and CONNECTED.
     pub(crate) connection: Connection,
+    /// The number of its present connection or edit: each has a higher one than the one before.
     pub(crate) epoch: Epoch,
+    /// The passwords of the crypto user `kmsuser`.
     pub(crate) passwords: Passwords,
 }
 
 /// What is known of `kmsuser`'s password, each sealed under the device key.
 ///
-/// A rotation is written down before the first HSM hears of it, so that after a crash in its midst
+/// A rotation is recorded before its password is sent to the first HSM, so that after a crash in its midst
 /// every HSM has one of two known passwords.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Passwords {
-    /// What KMS was told, or has set itself.
+    /// The password that the user gave to KMS, or that KMS has set since.
     pub(crate) current: Vec<u8>,
     /// What a rotation that has begun will have set.
     pub(crate) rotating: Option<Vec<u8>>,
@@ -41,11 +48,11 @@ pub(crate) struct Passwords {
 }
 
 /// With the present password, the one that a rotation is about to set and the one before, an HSM
-/// hears at most four wrong ones in a connect; the fifth would lock `kmsuser` out.
+/// receives at most four wrong ones in a connect; the fifth would lock `kmsuser` out.
 pub(crate) const OLDER_MAX: usize = 1;
 
 impl Passwords {
-    /// Before the first HSM hears of `fresh`; `before` has what HSMs may have, the newest first.
+    /// Before `fresh` is sent to the first HSM; `before` has what HSMs may have, the newest first.
     pub(crate) fn rotating(before: &[Vec<u8>], fresh: Vec<u8>) -> Self {
         Self {
             current: before.first().cloned().unwrap_or_default(),
@@ -109,7 +116,7 @@ impl KeyStoreRecord {
         Some(Step { record, actions })
     }
 
-    /// What KMS was told as `kmsuser`'s password, sealed; the only one known from here on.
+    /// The password of `kmsuser` that the user gave to KMS, sealed; the only one known from here on.
     pub(crate) fn set_password(&mut self, sealed: Vec<u8>) {
         self.passwords = Passwords {
             current: sealed,

@@ -410,7 +410,7 @@ impl KeyStores {
     }
 }
 
-/// Logs out on the HSMs, as far as they hear of it.
+/// Logs out on the HSMs, as far as they can be reached.
 pub(super) async fn leave(store: &KeyStore, live: Option<Arc<LiveConnection>>, epoch: Epoch) {
     if plant::planted_after(Bug::DisconnectAcknowledgedEarly, MAINTENANCE_INTERVAL).await {
         store.take_down(epoch);

@@ -1,4 +1,4 @@
-//! Who drives a connect or a disconnect, and who takes it over.
+//! Which facade drives a connect or a disconnect, and which one takes it over.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -16,10 +16,10 @@ use crate::records::Records;
 /// How often a facade looks by itself at what the others have done.
 const FOLLOW_EVERY: Duration = Duration::from_millis(250);
 
-/// How often who drives says so.
+/// How often the facade that drives renews its lease.
 const RENEW_EVERY: Duration = Duration::from_millis(500);
 
-/// Who has not said so for this long has ended, or cannot reach the store.
+/// A facade that has not renewed its lease for this long has ended, or cannot reach the store.
 const LEASE: Duration = Duration::from_secs(3);
 
 /// Carries out a connect or disconnect of `epoch`, and says meanwhile that it does.
@@ -53,7 +53,7 @@ pub(crate) async fn drive(
     }
 }
 
-/// Follows the others for as long as somebody holds KMS.
+/// Follows the other facades for as long as KMS exists.
 pub(crate) fn start_following(stores: &Arc<KeyStores>) {
     if !stores.records.shares_store() {
         return;
@@ -101,7 +101,7 @@ async fn take_over_abandoned(own: &Arc<KeyStores>, partition: &Arc<Partition>) {
     }
 }
 
-/// Whether nobody has said for a lease's time that it drives the store.
+/// Whether no facade has renewed its lease on the store for the time of a lease.
 fn is_abandoned(records: &Records, store: &KeyStore, epoch: Epoch) -> bool {
     let lease = records.config.store.get(&lease_key(store));
     let renewed = lease.map_or(0, |record| record.revision);

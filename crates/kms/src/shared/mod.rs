@@ -2,12 +2,12 @@
 //! only on top of all of it.
 //!
 //! ```text
-//!  call ──► catch up ──► decide ──► commit, if nobody has changed the Region's records meanwhile
+//!  call ──► catch up ──► decide ──► commit, if the Region's records have not changed meanwhile
 //!             ▲                        │ otherwise
 //!             └────────────────────────┘
 //! ```
 //!
-//! With a store of its own a facade skips all of this: nobody else changes anything.
+//! With a store of its own a facade skips all of this: no other facade changes anything.
 
 mod follow;
 mod lease;
@@ -25,7 +25,7 @@ use crate::key_store::KeyStores;
 use crate::key_store::{Failure, KeyStore};
 use crate::records::overtaken;
 
-/// Somebody always comes first, so one of two succeeds; a call gives up behind so many others.
+/// One of two commits always comes first and succeeds; a call gives up behind so many others.
 pub(crate) const ATTEMPTS_MAX: usize = 16;
 
 /// How long a call waits for sessions on the HSMs of a store that another facade has connected.
@@ -33,7 +33,7 @@ const ADOPTION_PATIENCE: Duration = Duration::from_secs(3);
 
 impl KeyStores {
     /// Runs an operation on everything that was committed before, by whichever facade; and again
-    /// when another facade commits first. Whoever serves a shared store calls every operation
+    /// when another facade commits first. A server over a shared store calls every operation
     /// through this.
     ///
     /// Rule SHARE-01: an operation sees every change that was acknowledged, by any facade, before it

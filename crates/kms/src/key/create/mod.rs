@@ -219,7 +219,7 @@ impl KeyCreation {
             match self.try_new_key(partition, &key, home.as_ref()).await {
                 Ok(key) => return Ok(key),
                 Err(NotPut::Overtaken) => self.stores.keep_up().await?,
-                // Where the store is elsewhere nobody knows whether the key is there. Rule SHARE-07.
+                // Where the store is elsewhere it is not known whether the key is there. Rule SHARE-07.
                 Err(NotPut::Failed(exception)) if self.records.shares_store() => {
                     return Err(exception);
                 }

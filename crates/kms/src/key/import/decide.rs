@@ -260,7 +260,7 @@ mod tests {
         }
     }
 
-    /// An import of material that is told from others by one byte.
+    /// An import of material that one byte distinguishes from others.
     fn arrival(material: u8, is_new: bool) -> Arrival {
         Arrival {
             id: MaterialId::hash(&[material]),

@@ -172,7 +172,7 @@ impl MaterialImport {
         })
     }
 
-    /// Removes the material whose time is over, and tells of it. Rules LIFE-34 and LIFE-15.
+    /// Removes the material whose time is over, and records an event of it. Rules LIFE-34 and LIFE-15.
     pub(super) async fn expire_materials(&self, partition: &Arc<Partition>) {
         let now_ms = self.records.now_ms();
         let expired = |version: &Version| is_expired(version, now_ms);
@@ -198,7 +198,7 @@ impl MaterialImport {
         }
     }
 
-    /// The record goes first: material that nobody knows of any more is of no use.
+    /// The record goes first: material that no record names is of no use.
     async fn remove_material(
         &self,
         held: &Held,
@@ -222,8 +222,8 @@ impl MaterialImport {
         Ok(())
     }
 
-    /// Commits what an import or its end makes of a key. Where it is the primary, every replica hears
-    /// which materials there are.
+    /// Commits what an import or its end makes of a key. Where it is the primary, every replica
+    /// gets the list of materials.
     async fn put_imported(&self, held: &Held, record: KeyRecord) -> Result<(), Exception> {
         let put = match primary_elsewhere(&held.key) {
             None => self.keys.put_with_relatives(held, record).await,

@@ -254,7 +254,7 @@ impl KeyRotation {
         version.is_present() && (is_replica || self.keys.lacking(key, version.id).is_empty())
     }
 
-    /// Rule LIFE-15: an event tells of every rotation, with the material before and after it.
+    /// Rule LIFE-15: every rotation is recorded as an event, with the material before and after it.
     fn tell_rotation(&self, before: &Snapshot, after: &Snapshot, rotation: RotationType) {
         let current = |key: &Snapshot| {
             let version = key.record.materials.current();

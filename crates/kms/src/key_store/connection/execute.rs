@@ -182,7 +182,7 @@ pub(super) fn learn(error: &CallError, before: Failure) -> Result<Failure, Failu
     }
 }
 
-/// What is told at the end when an HSM could not be had at all: what others have said says more.
+/// The failure at the end when an HSM could not be reached at all: what other HSMs answered says more.
 fn missed(before: Failure, failure: Failure) -> Failure {
     match before {
         Failure::NoMaterial | Failure::LockedOut | Failure::Busy => before,

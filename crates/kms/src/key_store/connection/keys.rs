@@ -39,7 +39,7 @@ pub(crate) struct NewKey {
 /// What has become of making a key so far.
 #[derive(Default)]
 struct KeyAttempt {
-    /// Have it.
+    /// The HSMs that have the key.
     holders: Vec<Arc<Member>>,
     /// Perhaps have it: they did not answer.
     doubtful: Vec<Arc<Member>>,
@@ -148,7 +148,7 @@ impl LiveConnection {
 }
 
 impl KeyAttempt {
-    /// What the next HSM is told: to make the key, or to take the one that was made.
+    /// The command for the next HSM: to make the key, or to take the one that was made.
     fn command(&self, key: &NewKey, session: SessionId) -> Command {
         match &self.masked {
             None => Command::GenerateKey {
@@ -219,7 +219,7 @@ impl KeyAttempt {
     }
 
     /// Deletes what was made. Those that have the key have just answered; an HSM that did not is
-    /// told without being waited for.
+    /// sent without waiting for an answer.
     async fn take_back(&self, id: HsmKeyId) {
         for member in &self.doubtful {
             let member = Arc::clone(member);

@@ -35,11 +35,11 @@ pub(crate) struct LiveConnection {
     /// HSMs that the last rotations did not reach still have one of these passwords. Rule SEC-03: they
     /// are sealed, and opened only to log in with them.
     pub(super) previous: Vec<Vec<u8>>,
-    /// Tells when a cluster has changed since it was looked at for these members.
+    /// Changes when a cluster has changed since it was looked at for these members.
     pub(super) changes: watch::Receiver<u64>,
     /// Wakes the maintenance: a session was lost.
     pub(super) nudge: Notify,
-    /// Sessions found lost so far.
+    /// How many sessions were found lost since the connection began.
     lost: AtomicU64,
     /// How many of these the maintenance has seen to, whether or not it could log in again.
     seen_to: watch::Sender<u64>,
@@ -57,15 +57,15 @@ pub(crate) enum Failure {
     /// No HSM is logged in; for a new key, too few are.
     #[default]
     NoHsm,
-    /// Nobody knows whether another facade has disconnected the key store meanwhile.
+    /// It is not known whether another facade has disconnected the key store meanwhile.
     Unconfirmed(String),
-    /// No HSM could be reached.
+    /// No HSM could be reached; the text says why.
     Unreachable(String),
     /// HSMs were asked, and none answered. What was asked for may have been carried out.
     NoAnswer(String),
     /// What was made could not be stored.
     NotStored(StoreError),
-    /// No HSM has the key.
+    /// No HSM of the cluster has the key material.
     NoMaterial,
     /// `kmsuser` is locked out on the HSMs.
     LockedOut,
@@ -79,7 +79,7 @@ pub(crate) enum Failure {
     NotDone {
         /// Of which class the work is.
         class: WorkClass,
-        /// Why it was not done.
+        /// The reason for which the HSM did not do it.
         why: NotDone,
     },
     /// An HSM refused for a reason that another HSM would have too.
@@ -163,7 +163,7 @@ impl LiveConnection {
     }
 }
 
-/// Raises the fence on every HSM and logs out. Best effort: what does not hear of it is kept out by
+/// Raises the fence on every HSM and logs out. Best effort: an HSM that is not reached is kept out by
 /// the gate, and by the fence at its next login.
 pub(super) async fn log_out(members: &[Arc<Member>], epoch: Epoch) {
     for member in members {
