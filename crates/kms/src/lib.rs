@@ -44,7 +44,7 @@ pub use access::{
 };
 pub use answers::Answers;
 pub use config::{KmsConfig, OpenError};
-pub use crypto::recipient_told;
+pub use crypto::describe_recipient;
 pub use events::{EVENTS_MAX, EventListener, EventLog, EventRecord, Events};
 pub use gate::{Gate, Passage};
 pub use key::check_key_material;

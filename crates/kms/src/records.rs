@@ -144,7 +144,7 @@ impl Records {
     }
 
     /// Records an event: what KMS did with a key without a call.
-    pub(crate) fn tell(
+    pub(crate) fn record_event(
         &self,
         (scope, key_arn): (&Scope, &str),
         name: &'static str,

@@ -17,7 +17,7 @@ mod usable;
 pub(crate) use ciphertext::Ciphertext;
 pub(crate) use context::additional_data;
 pub(crate) use recipient::Recipients;
-pub use recipient::recipient_told;
+pub use recipient::describe_recipient;
 pub(crate) use usable::{Executor, stop_dry_run};
 
 use std::sync::Arc;

@@ -114,7 +114,7 @@ impl Recipient {
 /// Rule ATT-09: `recipient` in `additionalEventData` has the module and PCR 0, 1, 2, 3, 4 and 8, as
 /// far as the document has them; PCRs as base64, as records of AWS have them.
 #[must_use]
-pub fn recipient_told(given: &RecipientInfo) -> Vec<(&'static str, String)> {
+pub fn describe_recipient(given: &RecipientInfo) -> Vec<(&'static str, String)> {
     let document = given.attestation_document.as_ref();
     let Some(Ok(document)) = document.map(|bytes| Document::parse(&bytes.0)) else {
         return Vec::new();

@@ -217,7 +217,7 @@ impl KeyDeletion {
         if !deletion.material_gone {
             tracing::warn!(key = key.arn, materials = ?key.record.materials, "orphaned key material");
         }
-        self.records.tell(
+        self.records.record_event(
             (&key.scope, &key.arn),
             "DeleteKey",
             deletion.additional_event_data(),

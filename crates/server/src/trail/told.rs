@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use portcullis_api::{Exception, Operation, Scope};
 use portcullis_kms::{
-    Answers, Concerns, EventRecord, Kms, Names, Subject, policy_findings_of, recipient_told,
+    Answers, Concerns, EventRecord, Kms, Names, Subject, describe_recipient, policy_findings_of,
 };
 use portcullis_seam::Timestamp;
 use serde::Serialize;
@@ -108,7 +108,7 @@ impl Notes {
             self.policy_findings = policy_findings_of(policy);
         }
         if let Some(recipient) = input.recipient().filter(|_| self.is_wanted) {
-            self.recipient = recipient_told(recipient);
+            self.recipient = describe_recipient(recipient);
         }
     }
 

@@ -185,7 +185,7 @@ impl MaterialImport {
                 let name = id.to_string();
                 let held = self.keys.hold_for_upkeep(&partition.scope, &name).await?;
                 self.remove_material(&held, expired).await?;
-                self.records.tell(
+                self.records.record_event(
                     (&held.key.scope, &held.key.arn),
                     "DeleteExpiredKeyMaterial",
                     Vec::new(),

@@ -223,7 +223,7 @@ impl KeyRotation {
         if key.record.imported {
             let record = rotated(&key.record, rotation, None, at_ms);
             let after = self.keys.put_with_relatives(held, record).await?;
-            self.tell_rotation(key, &after, rotation);
+            self.record_rotation(key, &after, rotation);
             return Ok(after);
         }
         let hsm_key = HsmKeyId(draw(&*self.records.config.entropy));
@@ -235,7 +235,7 @@ impl KeyRotation {
         let record = rotated(&key.record, rotation, Some(hsm_key), at_ms);
         let put = self.keys.put_with_relatives(held, record).await;
         match &put {
-            Ok(after) => self.tell_rotation(key, after, rotation),
+            Ok(after) => self.record_rotation(key, after, rotation),
             Err(_) => {
                 // Nothing was sealed with it.
                 let _orphan = self
@@ -255,7 +255,7 @@ impl KeyRotation {
     }
 
     /// Rule LIFE-15: every rotation is recorded as an event, with the material before and after it.
-    fn tell_rotation(&self, before: &Snapshot, after: &Snapshot, rotation: RotationType) {
+    fn record_rotation(&self, before: &Snapshot, after: &Snapshot, rotation: RotationType) {
         let current = |key: &Snapshot| {
             let version = key.record.materials.current();
             version.map(|version| version.id.to_string())
@@ -267,7 +267,7 @@ impl KeyRotation {
         ];
         additional.extend(members.map(|(name, id)| (name, id.unwrap_or_default())));
         self.records
-            .tell((&after.scope, &after.arn), "RotateKey", additional);
+            .record_event((&after.scope, &after.arn), "RotateKey", additional);
     }
 }
 
