@@ -107,3 +107,26 @@ fn own_verdict(principal: &Principal, request: &Request<'_>) -> Verdict {
     let verdicts = policies.map(|policy| policy.for_identity(request));
     verdicts.max().unwrap_or(Verdict::Silent)
 }
+
+/// Rule AUTH-28: a denial says who, what, on what and which kind of policy is why, in the words of
+/// the service.
+pub(super) fn denial(caller: &Principal, action: &str, named: &str, denied: Denied) -> String {
+    let start = format!(
+        "User: {} is not authorized to perform: {action}{named}",
+        caller.arn()
+    );
+    match denied {
+        Denied::ByIdentity => format!("{start} with an explicit deny in an identity-based policy"),
+        Denied::ByResource => format!("{start} with an explicit deny in a resource-based policy"),
+        Denied::NoIdentity => {
+            format!("{start} because no identity-based policy allows the {action} action")
+        }
+        Denied::NoResource => {
+            format!("{start} because no resource-based policy allows the {action} action")
+        }
+        Denied::NoResourceElsewhere => format!(
+            "{start} because the resource does not exist in this Region, no resource-based policies \
+             allow access, or a resource-based policy explicitly denies access"
+        ),
+    }
+}

@@ -7,8 +7,8 @@ use portcullis_api::kms::{CreateGrantRequest, GrantOperation};
 use portcullis_api::{AccountId, Code, Exception, KeyId, Scope, Service};
 use portcullis_policy::{Context, Document};
 
-use super::concern::{CONTEXT_EQUALS, CONTEXT_SUBSET, Concern, On, WantedAction, describe_kind};
-use super::decide::{Ask, Denied, Granted, KeySide, decide};
+use super::concern::{Concern, On, WantedAction};
+use super::decide::{Ask, Denied, Granted, KeySide, decide, denial};
 use super::granted::{self, Child, Use};
 use super::lockout::{self, keeps_control};
 use super::{Principal, RequestOrigin};
@@ -28,7 +28,7 @@ pub(crate) struct Guard {
     pub(super) records: Arc<Records>,
     grants: Arc<Grants>,
     recipients: Arc<Recipients>,
-    uses: Arc<LastUses>,
+    pub(super) uses: Arc<LastUses>,
 }
 
 impl Guard {
@@ -48,14 +48,14 @@ impl Guard {
 }
 
 /// One action, looked up.
-struct Looked<'a> {
-    wanted: WantedAction<'a>,
-    of: Of,
+pub(super) struct Looked<'a> {
+    pub(super) wanted: WantedAction<'a>,
+    pub(super) of: Of,
     /// The part of the text of a denial that names the resource.
     named: String,
 }
 
-enum Of {
+pub(super) enum Of {
     /// Nothing in particular; perhaps what is to be made is like a key that there is.
     Nothing(Option<Arc<Snapshot>>),
     /// A resource that only the principal's own policies decide about, with its tags.
@@ -196,113 +196,6 @@ impl Guard {
         Ok(Some(Looked { wanted, of, named }))
     }
 
-    /// The condition keys of one action of a request. Rule AUTH-25: one that is not known is absent.
-    fn context(
-        &self,
-        caller: &Principal,
-        scope: &Scope,
-        concern: &Concern<'_>,
-        looked: &Looked<'_>,
-    ) -> Context {
-        let mut context = concern.context.clone();
-        caller.describe(&mut context);
-        let seconds = (self.records.now_ms() / 1000).to_string();
-        context.set("aws:CurrentTime", &*seconds);
-        context.set("aws:EpochTime", seconds);
-        context.set("aws:RequestedRegion", scope.region.as_str());
-        context.set("aws:ResourceAccount", scope.account.as_str());
-        let wanted = &looked.wanted;
-        if ON_BEHALF.contains(&wanted.action) {
-            let for_aws = caller.is_service() || caller.via_service().is_some();
-            context.set("kms:GrantIsForAWSResource", for_aws.to_string());
-        }
-        if let Some(algorithm) = wanted.encryption_algorithm {
-            context.set("kms:EncryptionAlgorithm", algorithm);
-        }
-        if wanted.encryption_context.is_some() {
-            granted::describe(wanted.encryption_context.into_iter(), &mut context);
-        }
-        match &looked.of {
-            Of::Nothing(None) => {}
-            Of::Nothing(Some(like)) => describe_replica(like, &mut context),
-            Of::Resource(_, tags) => {
-                let pairs = tags.iter().map(|(name, value)| (name, value));
-                describe_tags(pairs, &mut context);
-            }
-            Of::Key(key) => self.describe_key_for(key, looked, &mut context),
-            Of::Grant(key, grant) => {
-                self.describe_key_for(key, looked, &mut context);
-                describe_grant(grant, &mut context);
-            }
-        }
-        context
-    }
-
-    /// Rule AUTH-41: whether a ReEncrypt has the same key on both sides; none for other requests, and where only the
-    /// operation can say what is wrong.
-    fn re_encrypts_on_same_key(
-        &self,
-        asking: &Arc<Partition>,
-        concern: &Concern<'_>,
-    ) -> Option<bool> {
-        let [from, to] = concern.wanted.as_slice() else {
-            return None;
-        };
-        let On::Maker { blob, named } = from.on else {
-            return None;
-        };
-        let On::Use(destination) = to.on else {
-            return None;
-        };
-        let source = match named {
-            Some(name) => find_for_use(asking, name).ok(),
-            None => {
-                let made = blob.and_then(Ciphertext::parse);
-                made.and_then(|made| find_maker(asking, &made.key))
-            }
-        };
-        let destination = find_for_use(asking, destination).ok()?;
-        Some(source?.arn == destination.arn)
-    }
-
-    /// The condition keys that say of which key.
-    fn describe_key_for(&self, key: &Snapshot, looked: &Looked<'_>, context: &mut Context) {
-        let record = &key.record;
-        context.set("aws:ResourceAccount", key.scope.account.as_str());
-        describe_kind(record.spec.as_str(), record.usage.as_str(), context);
-        context.set("kms:KeyOrigin", record.origin().as_str());
-        context.set("kms:MultiRegion", record.multi_region.is_some().to_string());
-        if ENDING.contains(&looked.wanted.action) {
-            let days = self.uses.days_without_use(key);
-            context.set("kms:TrailingDaysWithoutKeyUsage", days.to_string());
-        }
-        if let Some(relatives) = &record.multi_region {
-            let primary = relatives.primary == key.scope.region;
-            let kind = if primary { "PRIMARY" } else { "REPLICA" };
-            context.set("kms:MultiRegionKeyType", kind);
-        }
-        describe_tags(record.tags.iter(), context);
-        let home = self.records.partition(&key.scope);
-        let aliases = home.aliases.iter();
-        let mut aliases: Vec<String> = aliases
-            .filter(|alias| *alias.value() == record.id)
-            .map(|alias| alias.key().clone())
-            .collect();
-        aliases.sort();
-        context.set_all("kms:ResourceAliases", aliases);
-        if let On::Use(name)
-        | On::Maker {
-            named: Some(name), ..
-        } = looked.wanted.on
-        {
-            let alias = name.starts_with("arn:").then(|| name.splitn(6, ':').nth(5));
-            let alias = alias.flatten().unwrap_or(name);
-            if alias.starts_with("alias/") {
-                context.set("kms:RequestAlias", alias);
-            }
-        }
-    }
-
     /// The best that the key's grants permit.
     fn granted(
         &self,
@@ -334,44 +227,6 @@ impl Guard {
         let grants = names.flat_map(|name| home.grants.of_grantee(&key.record.id, name));
         let best = grants.map(|grant| granted::permits(&grant, caller, wanted));
         best.max().unwrap_or(Granted::No)
-    }
-}
-
-/// Operations that a service of AWS may call on behalf of a principal (KMS Guide, kms:GrantIsForAWSResource).
-const ON_BEHALF: [&str; 3] = ["kms:CreateGrant", "kms:ListGrants", "kms:RevokeGrant"];
-
-/// Operations that end the use of a key (KMS Guide, kms:TrailingDaysWithoutKeyUsage).
-const ENDING: [&str; 2] = ["kms:DisableKey", "kms:ScheduleKeyDeletion"];
-
-/// The condition keys of a replica that would be made of `primary`.
-fn describe_replica(primary: &Snapshot, context: &mut Context) {
-    let record = &primary.record;
-    describe_kind(record.spec.as_str(), record.usage.as_str(), context);
-    context.set("kms:KeyOrigin", record.origin().as_str());
-    context.set("kms:MultiRegion", "true");
-    context.set("kms:MultiRegionKeyType", "REPLICA");
-}
-
-/// The condition keys of a grant that would be retired.
-fn describe_grant(grant: &GrantRecord, context: &mut Context) {
-    let constraints = &grant.terms.constraints;
-    let kinds = [
-        (&constraints.equals, CONTEXT_EQUALS),
-        (&constraints.subset, CONTEXT_SUBSET),
-    ];
-    let given = kinds.iter().filter(|(given, _)| given.is_some());
-    let names = given.map(|(_, kind)| (*kind).to_owned());
-    context.set_all("kms:GrantConstraintType", names.collect());
-    granted::describe(
-        kinds.iter().filter_map(|(given, _)| given.as_ref()),
-        context,
-    );
-}
-
-/// Tags may differ in case only, and then are one condition key.
-fn describe_tags<'a>(tags: impl Iterator<Item = (&'a String, &'a String)>, context: &mut Context) {
-    for (name, value) in tags {
-        context.add_reading(&format!("aws:ResourceTag/{name}"), value);
     }
 }
 
@@ -485,29 +340,6 @@ fn keeps(
         Ok(())
     } else {
         Err(lockout::locked_out())
-    }
-}
-
-/// Rule AUTH-28: a denial says who, what, on what and which kind of policy is why, in the words of
-/// the service.
-fn denial(caller: &Principal, action: &str, named: &str, denied: Denied) -> String {
-    let start = format!(
-        "User: {} is not authorized to perform: {action}{named}",
-        caller.arn()
-    );
-    match denied {
-        Denied::ByIdentity => format!("{start} with an explicit deny in an identity-based policy"),
-        Denied::ByResource => format!("{start} with an explicit deny in a resource-based policy"),
-        Denied::NoIdentity => {
-            format!("{start} because no identity-based policy allows the {action} action")
-        }
-        Denied::NoResource => {
-            format!("{start} because no resource-based policy allows the {action} action")
-        }
-        Denied::NoResourceElsewhere => format!(
-            "{start} because the resource does not exist in this Region, no resource-based policies \
-             allow access, or a resource-based policy explicitly denies access"
-        ),
     }
 }
 

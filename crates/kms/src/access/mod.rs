@@ -9,6 +9,7 @@
 mod admit;
 mod concern;
 mod condition_keys;
+mod context;
 mod decide;
 mod granted;
 mod guard;
