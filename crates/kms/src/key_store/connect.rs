@@ -1,8 +1,10 @@
 use portcullis_api::Exception;
 use portcullis_clusters::ClusterView;
+use portcullis_hsm::Epoch;
+use portcullis_seam::plant::{Bug, planted};
 
 use super::record::{KeyStoreRecord, Step};
-use super::{Event, requirement};
+use super::{Action, Connection, Event, next, requirement};
 
 /// The checks of ConnectCustomKeyStore, in order, and what it changes: nothing when the store is
 /// connected, or on its way.
@@ -27,4 +29,19 @@ pub(crate) fn decide(
         requirement::one_hsm(cluster)?;
     }
     Ok(Some(step))
+}
+
+/// Notes in the record how the connect under this epoch has ended, and gives what is to be done; none
+/// when a disconnect or an edit came first.
+pub(crate) fn ended(
+    record: &mut KeyStoreRecord,
+    event: Event,
+    epoch: Epoch,
+) -> Option<&'static [Action]> {
+    if planted(Bug::LateConnectOpensGate) {
+        let (to, actions) = next(Connection::Connecting, event)?;
+        record.connection = to;
+        return Some(actions);
+    }
+    record.end(event, epoch)
 }

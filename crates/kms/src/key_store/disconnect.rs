@@ -1,7 +1,8 @@
 use portcullis_api::Exception;
+use portcullis_hsm::Epoch;
 
-use super::Event;
 use super::record::{KeyStoreRecord, Step};
+use super::{Action, Event};
 
 /// The check of DisconnectCustomKeyStore, and what it changes. Rule KS-32: only what is connected, on
 /// its way, or FAILED can be disconnected.
@@ -14,4 +15,10 @@ pub(crate) fn decide(store: &KeyStoreRecord, now_ms: u64) -> Result<Step, Except
                 "Nothing needs to be done; wait until it is DISCONNECTED before you edit it.",
             )
         })
+}
+
+/// Notes in the record that the disconnect under this epoch has ended, and gives what is to be done; none
+/// when another change came first.
+pub(crate) fn ended(record: &mut KeyStoreRecord, epoch: Epoch) -> Option<&'static [Action]> {
+    record.end(Event::DisconnectFinished, epoch)
 }

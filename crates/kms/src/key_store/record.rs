@@ -116,6 +116,15 @@ impl KeyStoreRecord {
         Some(Step { record, actions })
     }
 
+    /// Ends what was begun under `epoch`, as a row of the lifecycle says, and gives the row's actions; none
+    /// when the record has another epoch by now.
+    pub(super) fn end(&mut self, event: Event, epoch: Epoch) -> Option<&'static [Action]> {
+        let permitted = next(self.connection, event).filter(|_| self.epoch == epoch);
+        let (to, actions) = permitted?;
+        self.connection = to;
+        Some(actions)
+    }
+
     /// The password of `kmsuser` that the user gave to KMS, sealed; the only one known from here on.
     pub(crate) fn set_password(&mut self, sealed: Vec<u8>) {
         self.passwords = Passwords {

@@ -92,7 +92,7 @@ mod tests {
     use portcullis_clusters::{HsmState, HsmView};
 
     use super::super::{
-        Connection, Event, connect, create, disconnect, record::KeyStoreRecord, update,
+        Action, Connection, Event, connect, create, disconnect, record::KeyStoreRecord, update,
     };
     use super::*;
 
@@ -198,6 +198,28 @@ mod tests {
         let ended = ended.unwrap();
         assert_eq!(ended.record.connection, Connection::Disconnected);
         assert_eq!(ended.record.epoch, disconnecting.record.epoch);
+    }
+
+    /// Rule KS-02.
+    #[test]
+    fn what_has_ended_counts_only_under_the_epoch_under_which_it_began() {
+        let step = connect::decide(&store(), None, 7).unwrap().unwrap();
+        let begun = step.record;
+        let epoch = begun.epoch;
+        let mut connected = begun.clone();
+        let actions = connect::ended(&mut connected, Event::ConnectSucceeded, epoch);
+        assert_eq!(actions, Some(&[Action::OpenGate][..]));
+        assert_eq!(connected.connection, Connection::Connected);
+        let leaving = disconnect::decide(&begun, 8).unwrap().record;
+        let mut late = leaving.clone();
+        assert_eq!(
+            connect::ended(&mut late, Event::ConnectSucceeded, epoch),
+            None
+        );
+        assert_eq!(late, leaving);
+        assert_eq!(disconnect::ended(&mut late, epoch), None);
+        assert!(disconnect::ended(&mut late, leaving.epoch).is_some());
+        assert_eq!(late.connection, Connection::Disconnected);
     }
 
     /// Rule KS-11: what needs an ACTIVE cluster, against every state of one.

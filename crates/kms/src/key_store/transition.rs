@@ -15,7 +15,7 @@ use super::connection::LiveConnection;
 use super::driver::KeyStore;
 use super::login::Member;
 use super::record::{KeyStoreRecord, Step};
-use super::{Action, Connection, ConnectionError, Event, next, pace};
+use super::{Action, Connection, ConnectionError, Event, connect, disconnect, pace};
 use crate::catalogue::Partition;
 use crate::records::overtaken;
 use crate::shared::{ATTEMPTS_MAX, drive};
@@ -161,16 +161,7 @@ impl KeyStores {
             Ok(_) => Event::ConnectSucceeded,
             Err(error) => Event::ConnectFailed(*error),
         };
-        let ended = |record: &mut KeyStoreRecord| {
-            let permitted = if planted(Bug::LateConnectOpensGate) {
-                next(Connection::Connecting, event)
-            } else {
-                next(record.connection, event).filter(|_| record.epoch == epoch)
-            };
-            let (to, actions) = permitted?;
-            record.connection = to;
-            Some(actions)
-        };
+        let ended = |record: &mut KeyStoreRecord| connect::ended(record, event, epoch);
         let (_changing, actions) = match self.amend(partition, store, ended).await {
             Ok(Some(changed)) => changed,
             Ok(None) => {
@@ -202,12 +193,7 @@ impl KeyStores {
         store: &Arc<KeyStore>,
         epoch: Epoch,
     ) {
-        let ended = |record: &mut KeyStoreRecord| {
-            let permitted = next(record.connection, Event::DisconnectFinished);
-            let (to, actions) = permitted.filter(|_| record.epoch == epoch)?;
-            record.connection = to;
-            Some(actions)
-        };
+        let ended = |record: &mut KeyStoreRecord| disconnect::ended(record, epoch);
         match self.amend(partition, store, ended).await {
             Ok(Some((_changing, actions))) => self.carry_out(partition, store, actions, None),
             Ok(None) => {}
