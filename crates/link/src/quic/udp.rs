@@ -96,6 +96,10 @@ type Waiting = Pin<Box<dyn Future<Output = io::Result<()>> + Send + Sync>>;
 
 impl UdpPoller for Writable {
     fn poll_writable(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Nearly always there is room, and no future has to be made to know it.
+        if self.waiting.is_none() && self.socket.io.try_io(Interest::WRITABLE, || Ok(())).is_ok() {
+            return Poll::Ready(Ok(()));
+        }
         let socket = Arc::clone(&self.socket);
         let wait = || -> Waiting { Box::pin(async move { socket.io.writable().await }) };
         let waiting = self.waiting.get_or_insert_with(wait);
