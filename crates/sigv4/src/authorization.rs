@@ -58,19 +58,27 @@ impl<'a> Authorization<'a> {
             .strip_prefix(ALGORITHM)
             .filter(|rest| rest.starts_with([' ', '\t']))
             .ok_or(Malformed("algorithm (AWS4-HMAC-SHA256 is supported)"))?;
-        let part = |name: &str| {
-            rest.split(',').find_map(|part| {
-                part.trim()
-                    .strip_prefix(name)?
-                    .strip_prefix('=')
-                    .filter(|value| !value.is_empty())
-            })
-        };
-        let credential = part("Credential").and_then(Credential::parse);
-        let signature = part("Signature").and_then(hex::parse);
+        let (mut credential, mut signed_headers, mut signature) = (None, None, None);
+        for part in rest.split(',') {
+            let Some((name, value)) = part.trim().split_once('=') else {
+                continue;
+            };
+            // Of a part that is there twice the first counts.
+            let slot = match name {
+                "Credential" => &mut credential,
+                "SignedHeaders" => &mut signed_headers,
+                "Signature" => &mut signature,
+                _ => continue,
+            };
+            if slot.is_none() && !value.is_empty() {
+                *slot = Some(value);
+            }
+        }
+        let credential = credential.and_then(Credential::parse);
+        let signature = signature.and_then(hex::parse);
         Ok(Self {
             credential: credential.ok_or(Malformed("Credential"))?,
-            signed_headers: part("SignedHeaders").ok_or(Malformed("SignedHeaders"))?,
+            signed_headers: signed_headers.ok_or(Malformed("SignedHeaders"))?,
             signature: signature.ok_or(Malformed("Signature"))?,
         })
     }

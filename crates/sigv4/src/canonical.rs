@@ -56,39 +56,41 @@ pub(crate) fn string_to_sign<H: Headers + ?Sized>(
     signed_headers: &str,
     date: &str,
     scope: &str,
-) -> Option<Vec<u8>> {
-    let mut text = canonical_request(request, signed_headers)?;
-    let hash = digest(&SHA256, &text);
+    text: &mut Vec<u8>,
+) -> Option<()> {
+    text.clear();
+    canonical_request(request, signed_headers, text)?;
+    let hash = digest(&SHA256, text);
     // The canonical request's buffer is large enough for the string to sign.
     text.clear();
     for line in ["AWS4-HMAC-SHA256", date, scope] {
         text.extend_from_slice(line.as_bytes());
         text.push(b'\n');
     }
-    hex::push(&mut text, hash.as_ref());
-    Some(text)
+    hex::push(text, hash.as_ref());
+    Some(())
 }
 
 /// Method, path, query, signed headers, their names and the hash of the body, on lines.
 fn canonical_request<H: Headers + ?Sized>(
     request: &Request<'_, H>,
     signed_headers: &str,
-) -> Option<Vec<u8>> {
-    let mut text = Vec::with_capacity(1024);
+    text: &mut Vec<u8>,
+) -> Option<()> {
     text.extend_from_slice(request.method.as_bytes());
     text.push(b'\n');
-    push_path(&mut text, request.path);
+    push_path(text, request.path);
     text.push(b'\n');
-    push_query(&mut text, request.query);
+    push_query(text, request.query);
     text.push(b'\n');
     for name in signed_headers.split(';') {
-        push_header(&mut text, request.headers, name)?;
+        push_header(text, request.headers, name)?;
     }
     text.push(b'\n');
     text.extend_from_slice(signed_headers.as_bytes());
     text.push(b'\n');
-    hex::push(&mut text, digest(&SHA256, request.body).as_ref());
-    Some(text)
+    hex::push(text, digest(&SHA256, request.body).as_ref());
+    Some(())
 }
 
 /// `name:value,value` with white space trimmed and runs of it made one space.
@@ -98,6 +100,10 @@ fn push_header<H: Headers + ?Sized>(text: &mut Vec<u8>, headers: &H, name: &str)
     for value in headers.values(name) {
         text.push(separator);
         separator = b',';
+        if !value.iter().any(u8::is_ascii_whitespace) {
+            text.extend_from_slice(value);
+            continue;
+        }
         let words = value
             .split(u8::is_ascii_whitespace)
             .filter(|word| !word.is_empty());
@@ -113,6 +119,10 @@ fn push_header<H: Headers + ?Sized>(text: &mut Vec<u8>, headers: &H, name: &str)
 /// The path without empty, `.` and `..` segments, percent-encoded once more, as every service
 /// but S3 wants it.
 fn push_path(text: &mut Vec<u8>, path: &str) {
+    if path == "/" {
+        text.push(b'/');
+        return;
+    }
     let mut segments = Vec::new();
     for segment in path.split('/') {
         match segment {

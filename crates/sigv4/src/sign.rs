@@ -59,7 +59,8 @@ impl Signer {
             ..*request
         };
         // Every signed header is in the list that its name was taken from.
-        let text = string_to_sign(&request, &names, &date, &scope).unwrap_or_default();
+        let mut text = Vec::new();
+        let _all_there = string_to_sign(&request, &names, &date, &scope, &mut text);
         let key = SigningKey::derive(&self.secret, day, &self.region, &self.service);
         let mut signature = Vec::with_capacity(64);
         hex::push(&mut signature, &key.sign(&text));

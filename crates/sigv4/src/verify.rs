@@ -14,6 +14,8 @@ pub const SKEW_SECONDS_MAX: u64 = 15 * 60;
 #[derive(Debug, Default)]
 pub struct Verifier {
     keys: SigningKeyCache,
+    /// What is signed, written here for each request anew.
+    text: Vec<u8>,
 }
 
 /// Why a signature is not accepted.
@@ -78,15 +80,12 @@ impl Verifier {
         let credential = &authorization.credential;
         let date = check_date(request.headers, credential.day, now)?;
         check_coverage(request.headers, authorization)?;
-        let text = string_to_sign(
-            request,
-            authorization.signed_headers,
-            date,
-            credential.scope(),
-        )
-        .ok_or(Refusal::HeaderMissing)?;
+        let text = &mut self.text;
+        let signed_headers = authorization.signed_headers;
+        string_to_sign(request, signed_headers, date, credential.scope(), text)
+            .ok_or(Refusal::HeaderMissing)?;
         let matches = |key: &SigningKey| {
-            verify_slices_are_equal(&key.sign(&text), &authorization.signature).is_ok()
+            verify_slices_are_equal(&key.sign(text), &authorization.signature).is_ok()
         };
         if let Some(key) = self.keys.get(credential) {
             return if matches(key) {
