@@ -12,13 +12,11 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::args::{AuthMode, Up};
+use crate::folder::ADMIN_TOKEN;
 use crate::instance::Data;
 use crate::output::ServerOutput;
 use crate::restart;
 use crate::tls::Presented;
-
-/// Which file of the data folder holds the admin token.
-pub(crate) const TOKEN: &str = "admin-token";
 
 /// The variable by which commands find the admin token.
 pub(crate) const TOKEN_FILE: &str = "PORTCULLIS_ADMIN_TOKEN_FILE";
@@ -76,7 +74,7 @@ impl Door {
             Data::Memory if is_own => door(AdminAccess::TokenForSecrets(None), None),
             Data::Memory => return Err(no_token(listeners.admin())),
             Data::Folder(folder) => {
-                let path = folder.join(TOKEN);
+                let path = folder.join(ADMIN_TOKEN);
                 let token = make_or_read_token(&path, entropy)?;
                 let access = if is_own {
                     AdminAccess::TokenForSecrets(Some(token))
@@ -289,7 +287,7 @@ mod tests {
     #[test]
     fn the_token_of_a_folder_is_made_once_and_for_its_owner() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(TOKEN);
+        let path = folder.path().join(ADMIN_TOKEN);
         make_or_read_token(&path, &SystemEntropy).unwrap();
         let made = std::fs::read_to_string(&path).unwrap();
         assert_eq!(made.trim_end().len(), 64, "256 bits");

@@ -11,11 +11,9 @@ use zeroize::Zeroizing;
 
 use crate::args::Up;
 use crate::door::Door;
+use crate::folder::TLS_AUTHORITY;
 use crate::instance::Data;
 use crate::user_folders;
-
-/// The authority's certificate, in a data folder.
-pub(crate) const AUTHORITY: &str = "tls-ca.pem";
 
 /// What is presented, and what clients need to believe it.
 #[derive(Debug)]
@@ -63,7 +61,7 @@ pub(crate) async fn presented(
     let identity = issued.map_err(|error| error.to_string())?;
     let file = match data {
         Data::Folder(folder) => AuthorityFile {
-            path: folder.join(AUTHORITY),
+            path: folder.join(TLS_AUTHORITY),
             is_fleeting: false,
         },
         Data::Memory => AuthorityFile {

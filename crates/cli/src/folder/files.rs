@@ -5,7 +5,8 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
-use super::{LOCK, found, in_use, unusable};
+use super::layout::LOCK;
+use super::refusal::{in_use, unusable};
 
 /// Makes an empty folder that only its owner can read, if it is absent.
 pub(super) fn make_folder(path: &Path) -> std::io::Result<()> {
@@ -63,9 +64,18 @@ pub(super) fn write_whole(folder: &Path, name: &str, bytes: &[u8]) -> std::io::R
 ///
 /// Rule ST-20: so a start needs no room on a full disk.
 pub(super) fn write_if_other(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
-    match found::read_if_there(&folder.join(name))? {
+    match read_if_there(&folder.join(name))? {
         Some(there) if there == bytes => Ok(()),
         _ => write_whole(folder, name, bytes),
+    }
+}
+
+/// The content of a file; none where there is no such file.
+pub(super) fn read_if_there(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

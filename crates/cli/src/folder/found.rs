@@ -9,8 +9,9 @@ use aws_lc_rs::digest::{SHA256, digest};
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
+use super::files::read_if_there;
 use super::identity::Identity;
-use super::{CONTROL, DEVICE_KEY, HSMS, KEPT, UNFINISHED, VERSION, WORLD};
+use super::layout::{CONTROL, DEVICE_KEY, HSMS, KEPT, UNFINISHED, VERSION, WORLD};
 
 /// The files of ours in a folder.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -228,12 +229,4 @@ fn count_disks(folder: &Path) -> std::io::Result<Option<usize>> {
         count += usize::from(Path::new(&name).extension().is_some_and(|it| it == "redb"));
     }
     Ok(Some(count))
-}
-
-pub(super) fn read_if_there(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
-    match std::fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
 }

@@ -5,7 +5,7 @@ use portcullis_seam::{Entropy, draw};
 use portcullis_store::{Store, Transaction};
 use serde::{Deserialize, Serialize};
 
-use super::DeviceKeyBytes;
+use super::device_key::DeviceKeyBytes;
 
 /// Where it lies in `control.redb`.
 const RECORD: &str = "folder/identity";

@@ -17,10 +17,13 @@
 //! ```
 
 mod claim;
+mod device_key;
 mod files;
 mod found;
 mod identity;
+mod layout;
 mod permissions;
+mod refusal;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -29,33 +32,19 @@ use std::sync::Arc;
 use portcullis_api::HsmId;
 use portcullis_cloudhsm::hsms_here;
 use portcullis_fleet::{Disks, FileDisks, FoundDisk};
-use portcullis_seam::{Entropy, draw};
+use portcullis_seam::Entropy;
 use portcullis_store::{Contents, Record, Room, Store, StoreError, Transaction};
-use zeroize::Zeroizing;
 
 pub(crate) use claim::Claim;
-use files::make_folder;
-use files::{lock, remove_disks, remove_if_there, sync_folder, write_if_other, write_whole};
+pub(crate) use device_key::DeviceKeyBytes;
+use files::{lock, make_folder, read_if_there, remove_disks, remove_if_there, sync_folder};
+use files::{write_if_other, write_whole};
 use found::{Damage, Found, Mark, MarkState, Plan, Verdict};
 pub(crate) use identity::FolderKind;
 use identity::Identity;
-
-/// Raised when files come, go or change their meaning so that older versions would misread them.
-pub(crate) const LAYOUT: u64 = 1;
-
-/// The bytes of a device key.
-pub(crate) type KeyBytes = Zeroizing<[u8; 32]>;
-
-const LOCK: &str = "lock";
-const VERSION: &str = "version";
-const WORLD: &str = "world";
-const UNFINISHED: &str = "unfinished";
-const KEPT: &str = "kept";
-const DEVICE_KEY: &str = "device.key";
-const CONTROL: &str = "control.redb";
-const HSMS: &str = "hsms";
-const RESERVE: &str = "reserve";
-pub(crate) const LOAD_RUNS: &str = "load-runs";
+pub(crate) use layout::{ADMIN_TOKEN, LOAD_RUNS, TLS_AUTHORITY};
+use layout::{CONTROL, DEVICE_KEY, HSMS, KEPT, LAYOUT, UNFINISHED, VERSION, WORLD};
+use refusal::{unreadable, unusable};
 
 /// A data folder that this process has open.
 #[derive(Debug)]
@@ -103,7 +92,7 @@ impl SavedFolder {
         }
         let broken = |error: StoreError| unreadable(path, &error);
         let store = Store::copy_of(&path.join(CONTROL)).map_err(broken)?;
-        let device_key = read_device_key(path)?;
+        let device_key = device_key::read(path)?;
         let identity = Identity::of(&store).map_err(|error| unusable(path, error))?;
         check_identity(path, identity.as_ref(), &device_key)?;
         let disks = FileDisks::copies(&path.join(HSMS)).map_err(broken)?;
@@ -112,16 +101,6 @@ impl SavedFolder {
             disks,
             device_key,
         })
-    }
-}
-
-/// A device key in the open, which is not printed.
-#[derive(Clone)]
-pub(crate) struct DeviceKeyBytes(pub(crate) KeyBytes);
-
-impl std::fmt::Debug for DeviceKeyBytes {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("DeviceKeyBytes(..)")
     }
 }
 
@@ -177,7 +156,7 @@ impl DataFolder {
             kind,
             room,
         } = control;
-        let device_key = read_device_key(path)?;
+        let device_key = device_key::read(path)?;
         check_identity(path, identity.as_ref(), &device_key)?;
         permissions::tighten(path);
         let folder = path.join(HSMS);
@@ -365,7 +344,7 @@ fn begin(
     write_mark(path, &mark)?;
     let version = format!("{LAYOUT}\n");
     write_if_other(path, VERSION, version.as_bytes()).map_err(|error| unusable(path, error))?;
-    let device_key = device_key(path, entropy)?;
+    let device_key = device_key::make_or_read(path, entropy)?;
     let identity = Identity::new(&mark.folder, kind, &device_key, entropy);
     Store::make(&path.join(CONTROL), &only(&identity)?)
         .map_err(|error| unreadable(path, &error))?;
@@ -420,7 +399,7 @@ pub(crate) fn fill(
 /// Rule ST-10: a folder of another version is refused before anything in it is touched. One from
 /// before the file was written has this layout and is taken over.
 fn check_version(path: &Path) -> Result<(), String> {
-    let found = found::read_if_there(&path.join(VERSION));
+    let found = read_if_there(&path.join(VERSION));
     let Some(text) = found.map_err(|error| unusable(path, error))? else {
         return Ok(());
     };
@@ -449,31 +428,6 @@ fn check_disks(disks: &dyn Disks) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The key under which everything secret in the folder is sealed: 32 bytes that only the owner of
-/// the folder can read. One that is there already stays: what it has sealed may lie elsewhere too.
-fn device_key(path: &Path, entropy: &dyn Entropy) -> Result<DeviceKeyBytes, String> {
-    if !path.join(DEVICE_KEY).exists() {
-        let bytes: KeyBytes = Zeroizing::new(draw(entropy));
-        write_whole(path, DEVICE_KEY, &*bytes).map_err(|error| unusable(path, error))?;
-    }
-    read_device_key(path)
-}
-
-fn read_device_key(path: &Path) -> Result<DeviceKeyBytes, String> {
-    let unreadable = |why: String| {
-        format!(
-            "The file `device.key` in {} cannot be read: {why}. Put the right file back, or use \
-             another folder with --data.",
-            path.display()
-        )
-    };
-    let read = std::fs::read(path.join(DEVICE_KEY)).map(Zeroizing::new);
-    let read = read.map_err(|error| unreadable(error.to_string()))?;
-    let bytes = <[u8; 32]>::try_from(&**read);
-    let bytes = bytes.map_err(|_| unreadable(format!("it has {} bytes, not 32", read.len())))?;
-    Ok(DeviceKeyBytes(Zeroizing::new(bytes)))
-}
-
 /// Removes a world that does not count. The disks go first, so that disks without `control.redb` are
 /// never what a start has left.
 fn clear(path: &Path) -> std::io::Result<()> {
@@ -492,39 +446,6 @@ fn of_other_kind(path: &Path, kind: FolderKind) -> String {
         "The data folder {} is that of {whose}. Choose another folder with --data.",
         path.display()
     )
-}
-
-fn unusable(path: &Path, error: impl std::fmt::Display) -> String {
-    format!(
-        "The data folder {} cannot be used: {error}. Name a folder of your own with --data, or \
-         one that can be made, or use --ephemeral.",
-        path.display()
-    )
-}
-
-fn in_use(path: &Path) -> String {
-    format!(
-        "The data folder {} is in use by another Portcullis. Stop that one, or choose another \
-         folder with --data, or use --ephemeral.",
-        path.display()
-    )
-}
-
-fn unreadable(path: &Path, error: &StoreError) -> String {
-    match error {
-        StoreError::InUse(_) => in_use(path),
-        StoreError::Conflict { .. }
-        | StoreError::TooLarge { .. }
-        | StoreError::Closed(_)
-        | StoreError::Full(_)
-        | StoreError::Vanished(_)
-        | StoreError::Absent(_)
-        | StoreError::OtherSchema(_)
-        | StoreError::Unreadable(_) => format!(
-            "The data folder cannot be read: {error}. Put the file back from a copy, or load a \
-             snapshot into another folder."
-        ),
-    }
 }
 
 #[cfg(test)]

@@ -5,8 +5,9 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::{
-    CONTROL, DEVICE_KEY, HSMS, KEPT, LOAD_RUNS, LOCK, RESERVE, UNFINISHED, VERSION, WORLD,
+use super::layout::{
+    ADMIN_TOKEN, CONTROL, DEVICE_KEY, HSMS, KEPT, LOAD_RUNS, LOCK, RESERVE, TLS_AUTHORITY,
+    UNFINISHED, VERSION, WORLD,
 };
 
 /// What group and others may do.
@@ -25,8 +26,8 @@ const FILES: [&str; 11] = [
     CONTROL,
     RESERVE,
     "control.guard",
-    crate::door::TOKEN,
-    crate::tls::AUTHORITY,
+    ADMIN_TOKEN,
+    TLS_AUTHORITY,
 ];
 
 /// What was found.

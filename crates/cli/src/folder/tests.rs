@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use portcullis_seam::SystemEntropy;
 
+use super::layout::LOCK;
 use super::*;
 
 fn open(path: &Path) -> Result<DataFolder, String> {
