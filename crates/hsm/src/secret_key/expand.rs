@@ -4,7 +4,7 @@ use aws_lc_rs::signature::{EcdsaKeyPair, Ed25519KeyPair, PqdsaKeyPair};
 use aws_lc_rs::{agreement, hmac, rsa};
 
 use super::KeyKind;
-use super::encapsulate::KemKeys;
+use super::kem_keys::KemKeys;
 use super::kind::Family;
 use crate::Refusal;
 

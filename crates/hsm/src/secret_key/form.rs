@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::expand::Expanded;
 use super::kind::Family;
-use super::{KeyKind, encapsulate};
+use super::{KeyKind, kem_keys};
 use crate::Refusal;
 
 /// Octets of a seed of Ed25519 and ML-DSA.
@@ -58,7 +58,7 @@ impl SecretKey {
                 Self::from_bytes(kind, &*seed)
             }
             Family::MlKem(_) => {
-                let seed: Zeroizing<[u8; encapsulate::SEED_BYTES]> = Zeroizing::new(draw(entropy));
+                let seed: Zeroizing<[u8; kem_keys::SEED_BYTES]> = Zeroizing::new(draw(entropy));
                 Self::from_bytes(kind, &*seed)
             }
         }
@@ -91,7 +91,7 @@ impl SecretKey {
                 Ok(Self::of(kind, secret, spki(pair.public_key())?))
             }
             Family::MlKem(size) => {
-                let public = encapsulate::public_key(size, bytes)?;
+                let public = kem_keys::public_key(size, bytes)?;
                 Ok(Self::of(kind, secret, public))
             }
         }
@@ -173,7 +173,7 @@ impl SecretKey {
                 let seed = own.as_ref().last_chunk::<SEED_BYTES>();
                 Self::from_bytes(kind, seed.ok_or(Refusal::BadMechanism)?)
             }
-            Family::MlKem(size) => Self::from_bytes(kind, encapsulate::seed_of_pkcs8(size, der)?),
+            Family::MlKem(size) => Self::from_bytes(kind, kem_keys::seed_of_pkcs8(size, der)?),
         }
     }
 
@@ -199,7 +199,7 @@ impl SecretKey {
                 let der: Pkcs8V1Der<'_> = pair.private_key().as_der().map_err(failed)?;
                 Ok(Zeroizing::new(der.as_ref().to_vec()))
             }
-            Family::MlKem(size) => Ok(encapsulate::to_pkcs8(size, &self.secret)),
+            Family::MlKem(size) => Ok(kem_keys::to_pkcs8(size, &self.secret)),
         }
     }
 

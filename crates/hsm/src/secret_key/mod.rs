@@ -19,6 +19,7 @@ mod encrypt;
 mod expand;
 mod form;
 mod keep;
+mod kem_keys;
 mod kind;
 #[cfg(test)]
 mod known_answers;
