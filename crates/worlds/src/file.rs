@@ -12,9 +12,9 @@ use portcullis_seam::TimeScale;
 use portcullis_time::Pace;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
-use zeroize::Zeroizing;
 
-use super::principal::PrincipalEntry;
+use crate::password::Password;
+use crate::principal::PrincipalEntry;
 
 /// A world file. Everything is optional: an empty file is an empty world.
 #[derive(Debug, Deserialize)]
@@ -213,23 +213,6 @@ impl KeyEntry {
         }
         let spec = self.spec.unwrap_or(KeySpec::SymmetricDefault);
         check_key_material(spec, material.reveal()).map_err(|refused| refused.message)
-    }
-}
-
-/// A password or key material in a world file. Not printed.
-#[derive(Deserialize)]
-#[serde(transparent)]
-pub(crate) struct Password(Zeroizing<String>);
-
-impl Password {
-    pub(crate) fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Password {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Password(..)")
     }
 }
 

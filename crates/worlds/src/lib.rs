@@ -18,7 +18,9 @@
 //! ```
 
 mod file;
+mod password;
 mod principal;
+mod principals;
 mod seed;
 mod trust;
 

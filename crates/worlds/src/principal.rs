@@ -1,4 +1,4 @@
-//! The principals of a world: who calls with which access key, and what its own policies say.
+//! A principal of a world file: who calls with which access key, and what its own policies say.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -8,19 +8,17 @@ use std::path::{Path, PathBuf};
 use portcullis_api::AccountId;
 use portcullis_kms::{Principal, policy_findings};
 use portcullis_policy::{Document, Kind};
-use portcullis_server::{Credentials, Principals};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::World;
-use crate::file::Password;
+use crate::password::Password;
 
 /// A principal of a world: exactly one of `root`, `user`, `role` and `service`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PrincipalEntry {
     /// What it signs with.
-    access_key: String,
+    pub(crate) access_key: String,
     /// The secret access key; or one of the next two, so that a world holds no secret itself.
     secret: Option<Password>,
     /// The environment variable with the secret access key.
@@ -51,7 +49,7 @@ pub(crate) struct PrincipalEntry {
     #[serde(default)]
     tags: BTreeMap<String, String>,
     /// What it sends as X-Amz-Security-Token with every request, where it has temporary credentials.
-    session_token: Option<Password>,
+    pub(crate) session_token: Option<Password>,
 }
 
 fn read_secret(path: &Path) -> Result<Zeroizing<String>, String> {
@@ -68,48 +66,11 @@ fn read_secret(path: &Path) -> Result<Zeroizing<String>, String> {
 /// A session without a name.
 const SESSION: &str = "portcullis";
 
-impl World {
-    /// The world's principals, and whose signatures are good: theirs, and those that every
-    /// Portcullis knows.
-    ///
-    /// Rule DOOR-10: the latter not where the world switches them off.
-    ///
-    /// # Errors
-    /// A text that names the principal.
-    pub fn principals(&self) -> Result<(Principals, Credentials), String> {
-        let mut principals = Principals::default();
-        let mut credentials = if self.auth.public_root {
-            Credentials::default()
-        } else {
-            Credentials::none()
-        };
-        for entry in &self.principals {
-            let principal = entry
-                .principal(&self.account)
-                .map_err(|why| format!("the principal {:?} {why}", entry.access_key))?;
-            let known = self.principals.iter();
-            let same = known.filter(|other| other.access_key == entry.access_key);
-            if same.count() > 1 {
-                return Err(format!("two principals have {:?}.", entry.access_key));
-            }
-            let secret = entry
-                .secret()
-                .map_err(|why| format!("the principal {:?} {why}", entry.access_key))?;
-            credentials.insert(entry.access_key.clone(), secret.as_str());
-            if let Some(token) = &entry.session_token {
-                credentials.insert_session_token(entry.access_key.clone(), token.reveal());
-            }
-            principals.insert(entry.access_key.clone(), principal);
-        }
-        Ok((principals, credentials))
-    }
-}
-
 /// A longer file holds no secret access key.
 const SECRET_BYTES_MAX: u64 = 4 << 10;
 
 impl PrincipalEntry {
-    fn secret(&self) -> Result<Zeroizing<String>, String> {
+    pub(crate) fn secret(&self) -> Result<Zeroizing<String>, String> {
         let secret = match (&self.secret, &self.secret_env, &self.secret_file) {
             (Some(secret), None, None) => Zeroizing::new(secret.reveal().to_owned()),
             (None, Some(name), None) => {
@@ -126,7 +87,7 @@ impl PrincipalEntry {
         Ok(secret)
     }
 
-    fn principal(&self, account: &AccountId) -> Result<Principal, String> {
+    pub(crate) fn principal(&self, account: &AccountId) -> Result<Principal, String> {
         let account = self.account.as_ref().unwrap_or(account).clone();
         let policies = || -> Result<Vec<Document>, String> {
             let parse = |text: &String| {

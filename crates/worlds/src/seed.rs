@@ -19,7 +19,8 @@ use portcullis_store::{Expect, Transaction};
 use portcullis_time::Pace;
 use tokio::time::Instant;
 
-use crate::file::{ClusterEntry, KeyEntry, KeyStoreEntry, Password, SubnetEntry};
+use crate::file::{ClusterEntry, KeyEntry, KeyStoreEntry, SubnetEntry};
+use crate::password::Password;
 use crate::{World, WorldError};
 
 /// The first admin's name.
