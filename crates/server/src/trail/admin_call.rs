@@ -9,7 +9,7 @@ use portcullis_api::Scope;
 use portcullis_seam::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::record::uuid;
+use super::event_id::uuid;
 use crate::admin::date;
 
 /// What a route is, as events tell it.

@@ -7,6 +7,7 @@
 mod admin_call;
 mod caller;
 mod config;
+mod event_id;
 mod file;
 mod reader;
 mod record;

@@ -6,6 +6,7 @@ use portcullis_kms::{EventRecord, Subject};
 use portcullis_seam::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::event_id::uuid;
 use super::show::Shown;
 use super::{CallRecord, Caller, Told, What};
 use crate::admin::date;
@@ -228,12 +229,6 @@ fn resource(arn: &str) -> Value {
         "type": "AWS::KMS::Key",
         "ARN": arn,
     })
-}
-
-/// An ID as text.
-pub(crate) fn uuid(bits: [u8; 16]) -> String {
-    // A key ID is a UUID too.
-    portcullis_api::KeyId::from_random(bits).to_string()
 }
 
 #[cfg(test)]
