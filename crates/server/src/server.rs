@@ -15,8 +15,23 @@ use crate::system::System;
 use crate::tls::TlsIdentity;
 use crate::trail::Trail;
 
-/// Opens the doors of `system`, as [`System::serve`] says.
-pub(crate) fn start(config: ServerConfig, system: &System) -> Result<Running, NotStarted> {
+impl System {
+    /// Binds the addresses and serves on threads of its own until [`Running::shutdown`].
+    ///
+    /// Calls that change something run on the tokio runtime this is called in, which must outlive
+    /// the server: what they leave running, such as a connection to a cluster, stays there.
+    ///
+    /// # Errors
+    /// When an address cannot be bound or the operating system gives no thread.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn serve(&self, config: ServerConfig) -> Result<Running, NotStarted> {
+        start(config, self)
+    }
+}
+
+fn start(config: ServerConfig, system: &System) -> Result<Running, NotStarted> {
     let access = access(&config)?;
     let cores = metrics(config.cores.get());
     let admins = match config.listeners {

@@ -18,11 +18,7 @@ use portcullis_seam::{
 use portcullis_store::{Store, Transaction};
 use portcullis_time::{Calendar, Pace, Pacing};
 
-use crate::config::ServerConfig;
 use crate::hsm_threads::HsmThreads;
-use crate::running::Running;
-use crate::server;
-use crate::surface::NotStarted;
 use crate::tls::TlsAuthority;
 
 /// What a [`System`] is opened over, and how its services behave.
@@ -188,20 +184,6 @@ impl System {
             identity,
             _hsm_threads: hsm_threads,
         })
-    }
-
-    /// Binds the addresses and serves on threads of its own until [`Running::shutdown`].
-    ///
-    /// Calls that change something run on the tokio runtime this is called in, which must outlive
-    /// the server: what they leave running, such as a connection to a cluster, stays there.
-    ///
-    /// # Errors
-    /// When an address cannot be bound or the operating system gives no thread.
-    ///
-    /// # Panics
-    /// Outside a tokio runtime.
-    pub fn serve(&self, config: ServerConfig) -> Result<Running, NotStarted> {
-        server::start(config, self)
     }
 
     /// Receives hosts at the endpoint's address, over UDP.
