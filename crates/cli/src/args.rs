@@ -10,10 +10,10 @@ use portcullis_seam::TimeScale;
 use portcullis_server::Limits;
 use portcullis_time::Pace;
 
-use crate::attest;
 use crate::chaos::Chaos;
-use crate::clock;
 use crate::cloudhsm_cli::CloudHsmCli;
+use crate::output_form::Output;
+use crate::{pcr, time_span};
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -210,7 +210,7 @@ pub(crate) struct Attest {
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
     /// A measurement, such as 0=ee0d45... for the image's; 0, 1 and 2 are zeros when not given
-    #[arg(long, value_name = "INDEX=HEX", value_parser = attest::pcr)]
+    #[arg(long, value_name = "INDEX=HEX", value_parser = pcr::parse)]
     pub(crate) pcr: Vec<(u8, Vec<u8>)>,
     /// Which enclave it is
     #[arg(long, default_value = "i-00000000000000000-enc00000000000000000")]
@@ -220,17 +220,8 @@ pub(crate) struct Attest {
     #[arg(long, value_name = "DIR")]
     pub(crate) authority: Option<PathBuf>,
     /// Make it for a clock that is so far ahead: 90s, 30m, 12h, 7d
-    #[arg(long, value_name = "SPAN", default_value = "0s", value_parser = clock::span)]
+    #[arg(long, value_name = "SPAN", default_value = "0s", value_parser = time_span::parse)]
     pub(crate) ahead: Duration,
-}
-
-/// How results are printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Output {
-    /// For people
-    Table,
-    /// For scripts
-    Json,
 }
 
 /// `portcullis status`.
@@ -292,7 +283,7 @@ pub(crate) enum ClockCommand {
     /// Put it forward; what falls due meanwhile happens, a day at a time
     Advance {
         /// By how much: 90s, 30m, 12h, 7d
-        #[arg(value_parser = clock::span)]
+        #[arg(value_parser = time_span::parse)]
         by: Duration,
     },
     /// Make it run so many times faster than real time; remembered across restarts

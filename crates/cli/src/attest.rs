@@ -8,7 +8,6 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 
-use data_encoding::HEXLOWER_PERMISSIVE;
 use portcullis_attest::{Authority, Claims};
 use portcullis_seam::{SystemClock, SystemEntropy, Timestamp, WallClock};
 use portcullis_worlds::read_key_file;
@@ -90,41 +89,12 @@ fn public_key(path: &Path) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// Reads `0=HEX`: the index of a PCR and its value.
-pub(crate) fn pcr(text: &str) -> Result<(u8, Vec<u8>), String> {
-    let invalid = || {
-        format!(
-            "{text:?} is not a PCR. Give its index from 0 to 31 and 96 hexadecimal digits: \
-             0=ee0d45..."
-        )
-    };
-    let (index, digits) = text.split_once('=').ok_or_else(invalid)?;
-    let index: u8 = index.parse().map_err(|_| invalid())?;
-    if index > 31 || !matches!(digits.len(), 64 | 96 | 128) {
-        return Err(invalid());
-    }
-    let bytes = HEXLOWER_PERMISSIVE.decode(digits.as_bytes());
-    Ok((index, bytes.map_err(|_| invalid())?))
-}
-
 #[cfg(test)]
 mod tests {
     use portcullis_kms::AttestationTrust;
     use portcullis_worlds::World;
 
     use super::*;
-
-    #[test]
-    fn a_pcr_is_an_index_and_a_hash() {
-        let digits = "ab".repeat(48);
-        assert_eq!(pcr(&format!("8={digits}")), Ok((8, vec![0xab; 48])));
-        for text in ["", "0", "0=", "0=ab", "x=ab", "-1=ab"] {
-            assert!(pcr(text).is_err(), "{text}");
-        }
-        assert!(pcr(&format!("32={digits}")).is_err());
-        assert!(pcr(&format!("0={}", "g".repeat(96))).is_err());
-        assert!(pcr(&format!("0={}", "é".repeat(48))).is_err());
-    }
 
     #[test]
     fn the_authority_of_a_folder_is_made_once_and_a_world_can_believe_it() {

@@ -12,8 +12,9 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::args::{self, Hsm, HsmCommand, Output, Wait};
+use crate::args::{self, Hsm, HsmCommand, Wait};
 use crate::client::{Client, ClientError};
+use crate::output_form::Output;
 
 /// How often `wait` asks. Short, since state changes take milliseconds by default.
 const WAIT_INTERVAL: Duration = Duration::from_millis(50);

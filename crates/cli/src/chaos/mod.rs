@@ -17,8 +17,8 @@ use portcullis_loadgen::{Access, Credentials, RehearseArguments, parse_duration}
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use crate::args::Output;
 use crate::client::{Client, ClientError, print_data};
+use crate::output_form::Output;
 
 /// `portcullis chaos`.
 #[derive(Debug, Args)]
