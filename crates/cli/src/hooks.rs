@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 
 use portcullis_api::Scope;
 
-use crate::door::Urls;
 use crate::restart;
+use crate::urls::Urls;
 
 /// Rule CONF-06: runs the scripts of a folder one after the other, in the order of their names, with an
 /// environment that points AWS clients and `portcullis` here. Files that are executable are run as they are

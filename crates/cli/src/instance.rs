@@ -11,20 +11,12 @@ use portcullis_store::{Closing, Store};
 use portcullis_worlds::World;
 use zeroize::Zeroizing;
 
-use crate::door::Urls;
+use crate::data::Data;
 use crate::folder::{DataFolder, DeviceKeyBytes, FolderKind, LOAD_RUNS};
 use crate::load_runs::LoadRunner;
 use crate::snapshot::Live;
+use crate::urls::Urls;
 use crate::user_folders;
-
-/// Where state is kept.
-#[derive(Debug, Clone)]
-pub(crate) enum Data {
-    /// Nowhere.
-    Memory,
-    /// In this folder.
-    Folder(PathBuf),
-}
 
 /// A [`System`] over a data folder or over memory, with what only the command line has.
 #[derive(Debug)]

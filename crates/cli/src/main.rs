@@ -7,6 +7,7 @@ mod client;
 mod clock;
 mod cloudhsm_cli;
 mod core_dumps;
+mod data;
 mod descriptors;
 mod door;
 mod env;
@@ -26,6 +27,7 @@ mod stop;
 mod time_span;
 mod tls;
 mod up;
+mod urls;
 mod user_folders;
 
 use std::alloc::System;

@@ -10,9 +10,9 @@ use portcullis_server::{HostNames, Listeners, System, TlsAuthority, TlsIdentity}
 use zeroize::Zeroizing;
 
 use crate::args::Up;
+use crate::data::Data;
 use crate::door::Door;
 use crate::folder::TLS_AUTHORITY;
-use crate::instance::Data;
 use crate::user_folders;
 
 /// What is presented, and what clients need to believe it.

@@ -18,9 +18,11 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::args::{AuthMode, Up};
-use crate::door::{Door, Urls};
-use crate::instance::{Data, Instance};
+use crate::data::Data;
+use crate::door::Door;
+use crate::instance::Instance;
 use crate::output::ServerOutput;
+use crate::urls::Urls;
 use crate::{core_dumps, descriptors, door, hooks, restart, stop, tls, user_folders};
 
 /// Runs until SIGTERM or SIGINT.

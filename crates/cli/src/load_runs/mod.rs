@@ -29,7 +29,7 @@ use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 
-use crate::door::{TOKEN_FILE, Urls};
+use crate::urls::{TOKEN_FILE, Urls};
 
 /// Runs that are kept; the oldest go first.
 ///
