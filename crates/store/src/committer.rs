@@ -5,7 +5,6 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::store::Shared;
 use crate::{StoreError, Transaction};
 
 /// Transactions that may wait for the disk. At a millisecond a sync and groups of this size, a
@@ -51,10 +50,12 @@ impl fmt::Debug for Closing {
     }
 }
 
-/// Starts the thread that commits groups until every store handle is gone.
+/// Starts the thread that hands groups to `commit` until every store handle is gone.
 ///
 /// Rule ST-02: what waits when the disk becomes free is committed together with one sync.
-pub(crate) fn start(shared: Arc<Shared>) -> Result<(mpsc::Sender<Job>, Closing), StoreError> {
+pub(crate) fn start(
+    commit: impl Fn(Vec<Job>) + Send + 'static,
+) -> Result<(mpsc::Sender<Job>, Closing), StoreError> {
     let (sender, mut queue) = mpsc::channel::<Job>(QUEUE_MAX);
     let closing = Closing::default();
     let closed = closing.clone();
@@ -65,10 +66,10 @@ pub(crate) fn start(shared: Arc<Shared>) -> Result<(mpsc::Sender<Job>, Closing),
                 let Ok(next) = queue.try_recv() else { break };
                 group.push(next);
             }
-            shared.commit_group(group);
+            commit(group);
         }
         // With the last reference the file is closed.
-        drop(shared);
+        drop(commit);
         closed.tell();
     };
     std::thread::Builder::new()

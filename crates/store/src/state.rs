@@ -3,7 +3,6 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::log::Log;
-use crate::replica::Changed;
 use crate::{Expect, StoreError, Transaction};
 
 /// A record's value and the revision of the commit that wrote it.
@@ -42,6 +41,17 @@ pub(crate) struct Changes {
     pub(crate) revision: u64,
     /// Whether one of the transactions is.
     pub(crate) pressing: bool,
+}
+
+/// What was written after a revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// The revision that the store has with these changes.
+    pub revision: u64,
+    /// Whether these are all records that there are, so that what is not among them is gone.
+    pub whole: bool,
+    /// Each record as it is now, in the order of their keys; none for one that was deleted.
+    pub records: Vec<(String, Option<Record>)>,
 }
 
 impl State {
@@ -148,5 +158,23 @@ impl Changes {
         }
         self.revision = revision;
         Ok(revision)
+    }
+}
+
+impl Changed {
+    /// As what a replica that has `present` must change.
+    pub(crate) fn against(self, present: &BTreeMap<String, Record>) -> Changes {
+        let mut writes: BTreeMap<_, _> = self.records.into_iter().collect();
+        if self.whole {
+            for key in present.keys() {
+                writes.entry(key.clone()).or_insert(None);
+            }
+        }
+        writes.retain(|key, record| present.get(key) != record.as_ref());
+        Changes {
+            pressing: false,
+            writes,
+            revision: self.revision,
+        }
     }
 }

@@ -1,18 +1,18 @@
-use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
-use parking_lot::{Mutex, RwLock};
+use portcullis_seam::BoxFuture;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::committer::{self, Closing, Job};
-use crate::disk::{Disk, Failure};
+use crate::disk::Disk;
 use crate::log::Log;
 use crate::medium::{Medium, Place};
-use crate::replica::{Authority, Changed, Link};
-use crate::state::{Changes, State};
+use crate::replica::{Authority, Link};
+use crate::shared::{Shared, StoreHealth, abort, close};
+use crate::state::{Changed, Changes, State};
 use crate::{Record, Room, Storage, StoreError, Transaction};
 
 /// Durable records, ordered by key. Cheap to clone; all clones are one store.
@@ -32,49 +32,6 @@ pub struct Store {
 struct Queue {
     jobs: mpsc::Sender<Job>,
     closing: Closing,
-}
-
-/// What the handles and the committer share.
-pub(crate) struct Shared {
-    pub(crate) state: RwLock<State>,
-    disk: Option<Disk>,
-    /// Held from the first check of a group until its writes are visible.
-    pub(crate) committing: Mutex<Health>,
-    /// Whether `committing` says anything but well: looked at before calls, without its lock.
-    ailing: AtomicBool,
-    revision: watch::Sender<u64>,
-    /// What a replica has seen change and nobody has taken yet.
-    seen: Mutex<BTreeSet<String>>,
-    on_failure: fn(&str),
-}
-
-/// Whether commits can succeed. Kept under the lock of who commits.
-#[derive(Default)]
-pub(crate) struct Health(StoreHealth);
-
-impl Health {
-    /// What a commit is answered with that is not even tried.
-    pub(crate) fn refusal(&self) -> Option<StoreError> {
-        match &self.0 {
-            StoreHealth::Well | StoreHealth::Full(_) => None,
-            StoreHealth::Vanished(why) => Some(StoreError::Vanished(why.clone())),
-            StoreHealth::Failed(why) => Some(StoreError::Closed(why.clone())),
-        }
-    }
-}
-
-/// How a store is. Reads are served whatever it says.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum StoreHealth {
-    /// Commits are taken.
-    #[default]
-    Well,
-    /// The disk has no room. Commits are refused until it has.
-    Full(String),
-    /// The file was removed or replaced. Commits are refused from then on.
-    Vanished(String),
-    /// The disk failed, and what it holds is unknown. Commits are refused from then on.
-    Failed(String),
 }
 
 impl Store {
@@ -129,7 +86,8 @@ impl Store {
 
     fn on_disk((disk, state): (Disk, State)) -> Result<Self, StoreError> {
         let shared = Shared::new(state, Some(disk), abort);
-        let (jobs, closing) = committer::start(Arc::clone(&shared))?;
+        let commits = Arc::clone(&shared);
+        let (jobs, closing) = committer::start(move |group| commits.commit_group(group))?;
         Ok(Self {
             shared,
             queue: Some(Queue { jobs, closing }),
@@ -206,7 +164,7 @@ impl Store {
     /// When the store cannot be reached.
     pub async fn catch_up(&self) -> Result<(), StoreError> {
         match &self.link {
-            Some(link) => link.catch_up(self).await,
+            Some(link) => link.catch_up(&self.shared).await,
             None => Ok(()),
         }
     }
@@ -228,7 +186,7 @@ impl Store {
     /// The revision of the latest commit that readers see.
     #[must_use]
     pub fn revision(&self) -> u64 {
-        self.shared.state.read().revision
+        self.shared.revision()
     }
 
     /// The record at `key`.
@@ -312,7 +270,19 @@ impl Store {
     /// The revision of the latest commit, to wait for changes.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<u64> {
-        self.shared.revision.subscribe()
+        self.shared.revisions.subscribe()
+    }
+}
+
+/// A store of this process, for the others that share it.
+impl Authority for Store {
+    fn commit(&self, transaction: Transaction) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(Self::commit(self, transaction))
+    }
+
+    fn changed_after(&self, revision: u64) -> BoxFuture<'_, Result<Changed, StoreError>> {
+        let changed = self.shared.state.read().changed_after(revision);
+        Box::pin(std::future::ready(Ok(changed)))
     }
 }
 
@@ -328,152 +298,10 @@ impl fmt::Debug for Store {
     }
 }
 
-impl Shared {
-    fn new(state: State, disk: Option<Disk>, on_failure: fn(&str)) -> Arc<Self> {
-        let (revision, _) = watch::channel(state.revision);
-        Arc::new(Self {
-            state: RwLock::new(state),
-            disk,
-            committing: Mutex::default(),
-            ailing: AtomicBool::new(false),
-            revision,
-            seen: Mutex::default(),
-            on_failure,
-        })
-    }
-
-    /// Checks and writes every job of the group, syncs once, then tells the outcomes.
-    ///
-    /// Rule ST-03: an outcome is told, and a write is visible, only after the sync.
-    pub(crate) fn commit_group(&self, group: Vec<Job>) {
-        let mut health = self.committing.lock();
-        if let Some(refusal) = health.refusal() {
-            group
-                .into_iter()
-                .for_each(|job| tell(job.outcome, Err(refusal.clone())));
-            return;
-        }
-        let mut changes = Changes::default();
-        let outcomes: Vec<_> = {
-            let state = self.state.read();
-            let add = |job: Job| (job.outcome, changes.add(&state, job.transaction));
-            group.into_iter().map(add).collect()
-        };
-        if let Err(failure) = self.write(&changes) {
-            let error = self.endure(&mut health, failure);
-            for (outcome, result) in outcomes {
-                // One that conflicts with what is there is told so.
-                tell(outcome, result.and_then(|_| Err(error.clone())));
-            }
-            return;
-        }
-        self.weigh(&mut health, &changes);
-        let revision = changes.revision;
-        self.state.write().apply(changes);
-        drop(health);
-        if revision > 0 {
-            self.revision.send_replace(revision);
-        }
-        outcomes
-            .into_iter()
-            .for_each(|(outcome, result)| tell(outcome, result));
-    }
-
-    /// What a replica has read of the store that it is a replica of.
-    pub(crate) fn take_over(&self, changed: Changed) {
-        let mut state = self.state.write();
-        let changes = changed.against(&state.records);
-        let revision = changes.revision;
-        self.seen.lock().extend(changes.writes.keys().cloned());
-        state.apply(changes);
-        drop(state);
-        self.revision.send_replace(revision);
-    }
-
-    fn write(&self, changes: &Changes) -> Result<(), Failure> {
-        match &self.disk {
-            Some(disk) if !changes.writes.is_empty() => disk.commit(changes),
-            _ => Ok(()),
-        }
-    }
-
-    /// What becomes of the store, said once, and what the callers are told.
-    fn endure(&self, health: &mut Health, failure: Failure) -> StoreError {
-        self.ailing.store(true, Ordering::Release);
-        match failure {
-            Failure::Full(why) => {
-                tracing::debug!("a write is refused: {why}");
-                health.0 = StoreHealth::Full(why.clone());
-                StoreError::Full(why)
-            }
-            Failure::Vanished(why) => {
-                tracing::error!("{why}; writes are refused from here on, reads go on");
-                health.0 = StoreHealth::Vanished(why.clone());
-                StoreError::Vanished(why)
-            }
-            Failure::Broken(why) => {
-                let why = format!("the disk failed: {why}");
-                (self.on_failure)(&why);
-                health.0 = StoreHealth::Failed(why.clone());
-                StoreError::Closed(why)
-            }
-        }
-    }
-
-    /// After a commit: whether it has left room for another one.
-    fn weigh(&self, health: &mut Health, committed: &Changes) {
-        let Some(disk) = self.disk.as_ref().filter(|_| !committed.writes.is_empty()) else {
-            return;
-        };
-        match disk.check_room(0) {
-            Ok(()) => self.recover(health),
-            Err(failure) => drop(self.endure(health, failure)),
-        }
-    }
-
-    /// There is room again.
-    fn recover(&self, health: &mut Health) {
-        if health.0 != StoreHealth::Well {
-            health.0 = StoreHealth::Well;
-            self.ailing.store(false, Ordering::Release);
-        }
-    }
-
-    /// Looks at the disk and says how the store is.
-    fn look(&self) -> StoreHealth {
-        let mut health = self.committing.lock();
-        let Some(disk) = &self.disk else {
-            return health.0.clone();
-        };
-        if health.refusal().is_none() {
-            match disk.check_place().and_then(|()| disk.check_room(0)) {
-                Ok(()) => self.recover(&mut health),
-                Err(failure) => drop(self.endure(&mut health, failure)),
-            }
-        }
-        health.0.clone()
-    }
-}
-
-/// The product's answer to a failed sync. What reached the disk is unknown: going on could
-/// acknowledge what is lost. Rule ST-07.
-fn abort(why: &str) {
-    tracing::error!("{why}; ending at once, since what was written is unknown");
-    std::process::abort();
-}
-
-/// The simulator's: the store stays closed, and its host goes down.
-const fn close(_why: &str) {}
-
-/// Nobody may wait any more: the caller's future was dropped. The commit stands.
-fn tell(outcome: oneshot::Sender<Result<u64, StoreError>>, result: Result<u64, StoreError>) {
-    let _abandoned = outcome.send(result);
-}
-
 #[cfg(test)]
 mod tests {
     use std::io;
-    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::{AtomicBool, AtomicUsize};
 
     use redb::StorageBackend;
     use redb::backends::InMemoryBackend;
