@@ -11,8 +11,9 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout_at};
 use zeroize::Zeroizing;
 
+use super::state::{Connection, Shared};
+use super::weather::IDLE_TIMEOUT;
 use super::wire::broken;
-use super::{Connection, IDLE_TIMEOUT, Shared};
 
 /// What a frame is made with; most grow no further.
 const FRAME_BYTES: usize = 512;

@@ -3,7 +3,7 @@
 use portcullis_hsm::{Command, Fence, HsmKeyId, Operation, Refusal, Reply};
 use portcullis_link::Request;
 
-use super::Shared;
+use super::state::Shared;
 use crate::history::{Event, LoginAnswer};
 
 /// For each operation of a frame: under which key its output is sealed, and where that begins.

@@ -14,8 +14,8 @@ use portcullis_link::{
 use portcullis_seam::Entropy;
 use tokio::time::{Instant, sleep_until};
 
-use super::Shared;
 use super::observe::{Order, Sealings};
+use super::state::Shared;
 use super::udp::ProcessUdp;
 use super::wire::broken;
 

@@ -1,12 +1,14 @@
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use portcullis_hsm::{Call, Command, Operation, Refusal, Reply, SessionId};
-use portcullis_link::{CallError, Done, ReplyFrame, Request};
+use portcullis_link::{CallError, Conversation, Done, Identity, ReplyFrame, Request, Service};
 use rcgen::{CertificateParams, KeyPair};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::*;
+use crate::history::Event;
 use crate::record::Lines;
 
 /// Answers every operation with one byte and every command with done.

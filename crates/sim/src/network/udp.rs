@@ -1,72 +1,20 @@
 //! UDP between a facade and its HSMs: datagrams that are late, doubled, out of order or lost.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::pin::Pin;
+use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
-use parking_lot::Mutex;
 use portcullis_link::{DatagramSocket, Datagrams};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
-use super::{FIRST_PORT, Fate, NetworkState, Shared, Way};
-
-/// Where facades call from.
-const FACADE_IP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
+use super::sockets::Inbox;
+use super::state::{NetworkState, Shared};
+use super::weather::Fate;
 
 /// One datagram of so many that are late arrives a second time.
 const LATE_TO_DOUBLED: u64 = 4;
-
-/// The sockets that are bound.
-#[derive(Default)]
-pub(super) struct Sockets {
-    bound: BTreeMap<SocketAddr, Weak<Inbox>>,
-    /// Which HSM listens where.
-    hsms: BTreeMap<SocketAddr, String>,
-    binds: u16,
-    /// Numbers the datagrams, so that two for one instant have an order.
-    sent: u64,
-}
-
-impl Sockets {
-    pub(super) fn name(&mut self, address: SocketAddr, hsm: &str) {
-        self.hsms.insert(address, hsm.to_owned());
-    }
-
-    /// The process with all sockets has ended.
-    pub(super) fn clear(&mut self) {
-        self.bound.clear();
-    }
-
-    /// A free address for whoever does not care, or the one that was asked for.
-    fn free_address(&mut self, asked: SocketAddr) -> io::Result<SocketAddr> {
-        let ip = if asked.ip().is_unspecified() {
-            FACADE_IP
-        } else {
-            asked.ip()
-        };
-        let mut address = SocketAddr::new(ip, asked.port());
-        if asked.port() == 0 {
-            address.set_port(FIRST_PORT.saturating_add(self.binds));
-            self.binds = self.binds.saturating_add(1);
-        }
-        let taken = self.bound.get(&address).and_then(Weak::upgrade).is_some();
-        if taken {
-            Err(io::ErrorKind::AddrInUse.into())
-        } else {
-            Ok(address)
-        }
-    }
-
-    /// The HSM at one end of the way from `from` to `to`.
-    fn link(&self, from: SocketAddr, to: SocketAddr) -> Option<(String, Way)> {
-        let there = self.hsms.get(&to).map(|hsm| (hsm.clone(), Way::ToHsm));
-        there.or_else(|| Some((self.hsms.get(&from)?.clone(), Way::FromHsm)))
-    }
-}
 
 /// The UDP of one process.
 pub(super) struct ProcessUdp {
@@ -98,19 +46,6 @@ struct Socket {
     process: u64,
     address: SocketAddr,
     inbox: Arc<Inbox>,
-}
-
-/// What is under way to a socket.
-#[derive(Default)]
-struct Inbox(Mutex<UnderWay>);
-
-#[derive(Default)]
-struct UnderWay {
-    /// By when they arrive.
-    datagrams: BTreeMap<(Instant, u64), (SocketAddr, Vec<u8>)>,
-    /// Until the next one arrives.
-    wait: Option<Pin<Box<Sleep>>>,
-    reader: Option<Waker>,
 }
 
 impl DatagramSocket for Socket {
@@ -153,34 +88,6 @@ impl DatagramSocket for Socket {
             return Poll::Pending;
         }
         self.inbox.0.lock().poll_next(context, into)
-    }
-}
-
-impl UnderWay {
-    fn poll_next(
-        &mut self,
-        context: &mut Context<'_>,
-        into: &mut [u8],
-    ) -> Poll<io::Result<(usize, SocketAddr)>> {
-        while let Some(first) = self.datagrams.first_entry() {
-            let (at, _) = *first.key();
-            if at <= Instant::now() {
-                let (from, datagram) = first.remove();
-                let length = datagram.len().min(into.len());
-                let room = into.get_mut(..length).unwrap_or_default();
-                room.copy_from_slice(datagram.get(..length).unwrap_or_default());
-                return Poll::Ready(Ok((length, from)));
-            }
-            let wait = self.wait.get_or_insert_with(|| Box::pin(sleep_until(at)));
-            if wait.deadline() != at {
-                wait.as_mut().reset(at);
-            }
-            if wait.as_mut().poll(context).is_pending() {
-                break;
-            }
-        }
-        self.reader = Some(context.waker().clone());
-        Poll::Pending
     }
 }
 

@@ -7,7 +7,8 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
 use super::observe::{Order, Sealings};
-use super::{Connection, FarEnd, Fate, IDLE_TIMEOUT, Shared, Way};
+use super::state::{Connection, FarEnd, Shared};
+use super::weather::{Fate, IDLE_TIMEOUT, Way};
 use crate::history::Event;
 
 /// How often a packet that was not acknowledged is sent again.
