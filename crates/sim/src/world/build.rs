@@ -10,7 +10,7 @@ use portcullis_clusters::Clusters;
 use portcullis_hsm::{DeviceKey, Role, Secret};
 
 use super::template::Template;
-use super::{Known, World, WorldError};
+use super::{World, WorldError};
 use crate::canary::Canaries;
 use crate::history::Event;
 use crate::record::Recorder;
@@ -302,12 +302,6 @@ impl World {
             at,
             cluster: cluster.clone(),
         });
-    }
-}
-
-impl Known {
-    pub(super) fn substitute(&mut self, cluster: &ClusterId) {
-        self.uses = Some(cluster.clone());
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{CLERK, Clerk, World, wait};
+use super::wait::wait;
+use super::{CLERK, Clerk, World};
 use crate::Random;
 
 impl World {

@@ -1,6 +1,7 @@
 use portcullis_api::KeyId;
 
-use super::{World, wait};
+use super::World;
+use super::wait::wait;
 use crate::Random;
 use crate::history::Context;
 

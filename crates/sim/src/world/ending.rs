@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use super::{CALLS_AFTERWARDS, OPERATOR, Plan, World, wait};
+use super::wait::wait;
+use super::{CALLS_AFTERWARDS, OPERATOR, Plan, World};
 use crate::Medium;
 use crate::disk::give_up;
 use crate::history::Event;

@@ -18,10 +18,7 @@ use portcullis_store::{Authority, Changed, Store, StoreError, Transaction};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
-use super::process::Parts;
-use super::{Dark, FacadeEnd, World, WorldError, wait};
 use crate::Way;
-use crate::history::Event;
 use crate::network::{IDLE_TIMEOUT, ProcessNetwork};
 
 /// What a facade reaches beside its store.
@@ -79,11 +76,11 @@ pub(super) fn store_of(facade: usize) -> String {
 }
 
 /// The shared store, as a facade reaches it: behind messages that are late, lost or cut off.
-struct FarStore {
-    store: Store,
-    network: ProcessNetwork,
-    name: String,
-    life: Arc<Life>,
+pub(super) struct FarStore {
+    pub(super) store: Store,
+    pub(super) network: ProcessNetwork,
+    pub(super) name: String,
+    pub(super) life: Arc<Life>,
 }
 
 impl FarStore {
@@ -122,9 +119,9 @@ impl fmt::Debug for FarStore {
 /// The clusters, as one of several facades sees them. Each has a `watch` of its own, which one task
 /// feeds: a `watch` wakes those who wait in an order that no seed decides.
 #[derive(Debug)]
-struct FacadeClusters {
-    cloud: Arc<CloudHsm>,
-    changes: watch::Receiver<u64>,
+pub(super) struct FacadeClusters {
+    pub(super) cloud: Arc<CloudHsm>,
+    pub(super) changes: watch::Receiver<u64>,
 }
 
 impl Clusters for FacadeClusters {
@@ -159,7 +156,7 @@ impl Relay {
     }
 
     /// What a facade hears from here on, in place of the one with this number before.
-    fn to(&self, facade: usize) -> watch::Receiver<u64> {
+    pub(super) fn to(&self, facade: usize) -> watch::Receiver<u64> {
         let (sender, receiver) = watch::channel(0);
         self.0.lock().insert(facade, sender);
         receiver
@@ -168,9 +165,9 @@ impl Relay {
 
 /// The network of one facade, of which nothing more comes when it has ended.
 #[derive(Debug)]
-struct FacadeNetwork {
-    network: ProcessNetwork,
-    life: Arc<Life>,
+pub(super) struct FacadeNetwork {
+    pub(super) network: ProcessNetwork,
+    pub(super) life: Arc<Life>,
 }
 
 impl Transport for FacadeNetwork {
@@ -236,138 +233,3 @@ impl Channel for FacadeChannel {
         channel.map_or(0, |channel| channel.in_flight())
     }
 }
-
-impl World {
-    /// The facade that a caller uses: its own, or another one while that is down.
-    pub(super) fn facade(&self, caller: usize) -> Option<Facade> {
-        let process = self.process.lock();
-        let facades = &process.as_ref()?.facades;
-        let own = caller.checked_rem(facades.len())?;
-        let from_own = facades.iter().cycle().skip(own).take(facades.len());
-        from_own.flatten().next().cloned()
-    }
-
-    /// One facade after another.
-    pub(super) fn any_facade(&self) -> Option<Facade> {
-        self.facade(self.looks.fetch_add(1, Ordering::Relaxed))
-    }
-
-    /// Starts the facade with this number over the store of a process that runs.
-    async fn start_facade(&self, number: usize, parts: &Parts) -> Result<Facade, WorldError> {
-        let life = Arc::new(Life::default());
-        let unreachable = |error| WorldError::of("the shared store", error);
-        let cloud = || Arc::clone(&parts.cloud);
-        let (store, reaches) = if self.facades == 1 {
-            let reaches = Reaches {
-                transport: Arc::new(parts.network.clone()),
-                clusters: cloud(),
-            };
-            (parts.store.clone(), reaches)
-        } else {
-            let far = FarStore {
-                store: parts.store.clone(),
-                network: parts.network.clone(),
-                name: store_of(number),
-                life: Arc::clone(&life),
-            };
-            let network = FacadeNetwork {
-                network: parts.network.clone(),
-                life: Arc::clone(&life),
-            };
-            let replica = Store::replica(Arc::new(far)).await.map_err(unreachable)?;
-            let clusters = FacadeClusters {
-                cloud: cloud(),
-                changes: parts.relay.to(number),
-            };
-            let reaches = Reaches {
-                transport: Arc::new(network),
-                clusters: Arc::new(clusters),
-            };
-            (replica, reaches)
-        };
-        let kms = self.open_kms(store, reaches).await?;
-        Ok(Facade { kms, life })
-    }
-
-    /// One of several facades is killed and started again; the others go on.
-    pub(super) async fn end_facade(&self, end: FacadeEnd) -> Result<(), WorldError> {
-        wait(end.at).await;
-        let ended = {
-            let mut process = self.process.lock();
-            let facades = process.as_mut().map(|process| &mut process.facades);
-            facades.and_then(|facades| facades.get_mut(end.which)?.take())
-        };
-        let Some(ended) = ended else {
-            return Ok(());
-        };
-        self.fault("facade killed");
-        ended.life.end();
-        drop(ended);
-        wait(end.down).await;
-        self.revive_facade(end.which).await
-    }
-
-    async fn revive_facade(&self, number: usize) -> Result<(), WorldError> {
-        let Some(parts) = self.parts().filter(|_| self.is_down(number)) else {
-            // Everything is down, and starts with all its facades, or has done so meanwhile.
-            return Ok(());
-        };
-        let revived = tokio::select! {
-            biased;
-            () = parts.life.ended() => return Ok(()),
-            revived = self.start_facade_at_last(number, &parts) => revived?,
-        };
-        let mut process = self.process.lock();
-        let process = process.as_mut().filter(|it| it.parts.is_same(&parts));
-        if let Some(slot) = process.and_then(|it| it.facades.get_mut(number)) {
-            self.recorder
-                .note(format_args!("facade {number} is started again"));
-            *slot = Some(revived);
-        }
-        Ok(())
-    }
-
-    fn is_down(&self, number: usize) -> bool {
-        let process = self.process.lock();
-        let facades = process.as_ref().map(|process| &process.facades);
-        facades.is_some_and(|facades| facades.get(number).is_some_and(Option::is_none))
-    }
-
-    /// A facade that cannot reach the store by then tries again.
-    pub(super) async fn start_facade_at_last(
-        &self,
-        number: usize,
-        parts: &Parts,
-    ) -> Result<Facade, WorldError> {
-        let mut started = self.start_facade(number, parts).await;
-        for _ in 0..STARTS_MAX {
-            if started.is_ok() || self.facades == 1 {
-                break;
-            }
-            wait(START_EVERY).await;
-            started = self.start_facade(number, parts).await;
-        }
-        started
-    }
-
-    /// Cuts a facade off the store that it shares.
-    pub(super) async fn darken(&self, dark: Dark) {
-        wait(dark.at).await;
-        self.fault("facade cut off the store");
-        for way in [Way::ToHsm, Way::FromHsm] {
-            if dark.way.is_none_or(|only| only == way) {
-                self.network.cut(&store_of(dark.which), way);
-            }
-        }
-        wait(dark.lasts).await;
-        self.network.mend();
-        self.recorder.tell(|at| Event::Happens {
-            at,
-            what: "facade reaches the store again",
-        });
-    }
-}
-
-/// How often, and after how many milliseconds, a facade that did not start is started again.
-const STARTS_MAX: usize = 100;
-const START_EVERY: u64 = 100;

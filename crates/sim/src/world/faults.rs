@@ -9,7 +9,8 @@ use portcullis_link::{CallError, Channel, Target, Transport, pem_to_der};
 use tokio::time::Instant;
 
 use super::build::{ADMIN, ADMIN_PASSWORD, KMSUSER, ODD_PASSWORD};
-use super::{Crash, FullDisk, Guesses, Members, Partition, Storm, World, WorldError, wait};
+use super::wait::wait;
+use super::{Crash, FullDisk, Guesses, Members, Partition, Storm, World, WorldError};
 use crate::history::Event;
 use crate::{Way, Weather};
 

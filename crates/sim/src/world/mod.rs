@@ -6,37 +6,43 @@ mod call;
 mod clerk;
 mod client;
 mod ending;
+mod error;
 mod facade;
+mod facades;
 mod faults;
+mod known;
 mod operator;
 mod plan;
 mod process;
+mod restart;
 mod template;
+mod templates;
+mod wait;
 
 pub(crate) use build::Beginning;
+pub use error::WorldError;
 pub use plan::{
     Clerk, Crash, Dark, EditKind, FacadeEnd, Fault, FullDisk, Guesses, Members, Origin, Partition,
     Plan, Restart, Storm, Vanish,
 };
-pub(crate) use template::{Template, paused};
+pub(crate) use template::Template;
+pub(crate) use templates::paused;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use parking_lot::Mutex;
-use portcullis_api::{ClusterId, HsmId, KeyId, Scope};
+use portcullis_api::{ClusterId, HsmId, Scope};
 use portcullis_clusters::Clusters;
 use portcullis_hsm::DeviceKey;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
 
 use crate::canary::Canaries;
-use crate::history::{Context, Event};
+use crate::history::Event;
 use crate::record::Recorder;
 use crate::{Network, SimClock, SimDisk, SimDisks, SimEntropy};
+use known::Known;
 use process::Process;
 
 /// Who calls what no client calls.
@@ -45,24 +51,6 @@ const CLERK: u8 = 101;
 
 /// Calls of each client when all is well again.
 const CALLS_AFTERWARDS: usize = 5;
-
-/// Something in a world did not go as the world itself needs it: not a violation, but no result.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WorldError(String);
-
-impl WorldError {
-    pub(crate) fn of(what: &str, why: impl fmt::Display) -> Self {
-        Self(format!("{what}: {why}"))
-    }
-}
-
-impl fmt::Display for WorldError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for WorldError {}
 
 pub(crate) struct World {
     seed: u64,
@@ -94,22 +82,6 @@ pub(crate) struct World {
     disconnects: AtomicUsize,
     /// Whether anything has befallen the world.
     disturbed: AtomicBool,
-}
-
-/// What clients and operators have got so far.
-#[derive(Debug, Clone, Default)]
-struct Known {
-    uses: Option<ClusterId>,
-    keys: Vec<KeyId>,
-    ciphertexts: Vec<(Vec<u8>, Context)>,
-    down: BTreeSet<HsmId>,
-    /// The operator is to reset the password of `kmsuser` and has not managed to.
-    resets_password: bool,
-    /// Somebody has touched `kmsuser`: the store may FAIL for that.
-    touched: bool,
-    /// An HSM was added while another was down, and may have been filled from a backup of before
-    /// there was a `kmsuser`.
-    may_lack_kmsuser: bool,
 }
 
 type Outcomes = JoinSet<Result<(), WorldError>>;
@@ -189,8 +161,4 @@ impl World {
             .map(|hsm| (hsm.id, hsm.availability_zone))
             .collect()
     }
-}
-
-async fn wait(millis: u64) {
-    sleep(Duration::from_millis(millis)).await;
 }

@@ -10,7 +10,8 @@ use portcullis_hsm::{Fence, Role, Secret};
 use tokio::time::Instant;
 
 use super::build::{KMSUSER, NEW_PASSWORD, cluster_id};
-use super::{EditKind, OPERATOR, Plan, World, wait};
+use super::wait::wait;
+use super::{EditKind, OPERATOR, Plan, World};
 use crate::history::{Answer, Context, Edit, Event};
 
 /// How often the operator looks or tries again, in milliseconds.

@@ -1,6 +1,5 @@
 use std::fmt;
 
-use super::template::TEMPLATES;
 use crate::{Carrier, Random, Way, Weather};
 
 /// Everything that will be done to a world, drawn from its seed before it begins.
@@ -30,6 +29,10 @@ pub struct Plan {
     /// What befalls the world.
     pub faults: Vec<Fault>,
 }
+
+/// How many templates there are. Which HSM comes first in the order of IDs, and which zone it is in, differs
+/// between them.
+const TEMPLATES: u64 = 4;
 
 /// What a world begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
