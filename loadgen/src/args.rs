@@ -3,11 +3,12 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use portcullis_admin::Secret;
-use serde::{Deserialize, Serialize};
 
 use crate::access::Access;
+use crate::credentials::Credentials;
 use crate::operation::Mix;
 use crate::quantity::{Rate, parse_duration};
+use crate::scenario::{EditKind, Scenario};
 use crate::threshold::Threshold;
 
 /// What `portcullis load` and `loadgen` can do.
@@ -19,28 +20,6 @@ pub enum LoadCommand {
     Report(ReportArguments),
     /// Compare two runs as ratios
     Compare(CompareArguments),
-}
-
-/// What happens while the load goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Scenario {
-    /// Nothing but the load
-    Steady,
-    /// The key store is disconnected, edited and connected again, over and over
-    EditCycle,
-}
-
-/// One of the three settings of a custom key store that can be edited.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum EditKind {
-    /// The friendly name: to a made-up one and back
-    Name,
-    /// The password of kmsuser: changed in the cluster, then in the key store
-    Password,
-    /// The cluster: to another one with the same certificate
-    Cluster,
 }
 
 /// How the result is printed.
@@ -124,38 +103,6 @@ pub struct RunArguments {
     pub cycle: CycleArguments,
 }
 
-/// Who calls.
-#[derive(Debug, Args)]
-pub struct Credentials {
-    /// The Region
-    #[arg(long, env = "AWS_REGION", default_value = "us-east-1")]
-    pub region: String,
-    /// The access key; in Portcullis, 12 digits are an account
-    #[arg(
-        long,
-        env = "AWS_ACCESS_KEY_ID",
-        default_value = "test",
-        value_name = "KEY"
-    )]
-    pub access_key: String,
-    /// The secret of the access key
-    #[arg(
-        long,
-        env = "AWS_SECRET_ACCESS_KEY",
-        default_value = "test",
-        hide_env_values = true
-    )]
-    pub secret: Secret,
-    /// The session token of temporary credentials
-    #[arg(
-        long,
-        env = "AWS_SESSION_TOKEN",
-        hide_env_values = true,
-        value_name = "TOKEN"
-    )]
-    pub session_token: Option<Secret>,
-}
-
 /// What `edit-cycle` does.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Scenario edit-cycle")]
@@ -220,17 +167,6 @@ pub struct CompareArguments {
     /// Print the comparison as a table or as JSON
     #[arg(long, value_enum, default_value_t = Output::Table)]
     pub output: Output,
-}
-
-impl EditKind {
-    /// The word of the command line.
-    pub(crate) const fn word(self) -> &'static str {
-        match self {
-            Self::Name => "name",
-            Self::Password => "password",
-            Self::Cluster => "cluster",
-        }
-    }
 }
 
 #[cfg(test)]

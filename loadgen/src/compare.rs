@@ -130,10 +130,10 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::args::Scenario;
     use crate::operation::Operation;
     use crate::phase::Phase;
     use crate::record::Measured;
+    use crate::scenario::Scenario;
     use crate::summary::{Ending, Header};
     use crate::worker::Journal;
 

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::args::{RunArguments, Scenario};
+use crate::args::RunArguments;
 use crate::client::{CallError, Control, DescribedKey, KeyMetadata, KeyStore, KeyStores, Keys};
 use crate::failure::Unusable;
+use crate::scenario::Scenario;
 
 /// A key, and the key store that it is in.
 #[derive(Debug)]

@@ -33,9 +33,11 @@
 mod access;
 mod args;
 mod command;
+mod credentials;
 mod dial;
 mod failure;
 mod quantity;
+mod scenario;
 mod threshold;
 
 mod client;
@@ -60,12 +62,13 @@ mod summary;
 
 pub use access::Access;
 pub use args::{
-    CompareArguments, Credentials, CycleArguments, EditKind, LoadCommand, Output, ReportArguments,
-    RunArguments, Scenario,
+    CompareArguments, CycleArguments, LoadCommand, Output, ReportArguments, RunArguments,
 };
 pub use command::run;
+pub use credentials::Credentials;
 pub use dial::{Dial, DialStream};
 pub use operation::{Mix, Operation};
 pub use quantity::{Rate, parse_duration};
 pub use rehearse::{RehearseArguments, Script, rehearse};
+pub use scenario::{EditKind, Scenario};
 pub use threshold::Threshold;

@@ -9,7 +9,7 @@ use portcullis_seam::{SystemClock, SystemEntropy, WallClock, draw};
 use tokio::task::LocalSet;
 use tokio::time::Instant;
 
-use crate::args::{Output, RunArguments, Scenario};
+use crate::args::{Output, RunArguments};
 use crate::client::{Caller, Control, Endpoint, Line, Places};
 use crate::cycle::{self, EditCycle, Edits, Timing};
 use crate::failure::Unusable;
@@ -20,6 +20,7 @@ use crate::phase::Span;
 use crate::plan::Plan;
 use crate::print::{self, Columns};
 use crate::quantity::Rate;
+use crate::scenario::Scenario;
 use crate::summary::{Ending, Header, Summary};
 use crate::worker::{Journal, Load, Origin, work};
 

@@ -3,11 +3,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::args::Scenario;
 use crate::phase::{Phase, Span};
 use crate::quantity::micros;
 use crate::record::{Latency, Totals};
-use crate::threshold::Judged;
+use crate::scenario::Scenario;
 use crate::worker::Journal;
 
 /// `summary.json`: a whole run.
@@ -81,6 +80,18 @@ pub(crate) struct PhasePart {
     pub(crate) seconds: f64,
     #[serde(flatten)]
     pub(crate) part: Part,
+}
+
+/// A threshold after the run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Judged {
+    /// As the user wrote it.
+    pub(crate) threshold: String,
+    /// The measured value; absent when nothing was measured.
+    pub(crate) measured: Option<f64>,
+    /// microseconds, share, count or per second.
+    pub(crate) unit: String,
+    pub(crate) passed: bool,
 }
 
 /// What is known of a run before it begins.

@@ -1,11 +1,9 @@
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-
 use crate::operation::Operation;
 use crate::quantity::{parse_number, parse_seconds};
 use crate::record::Latency;
-use crate::summary::Summary;
+use crate::summary::{Judged, Summary};
 
 /// What a good result is: `p99<50ms`, `errors<1%`, `gate_leaks=0`.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,18 +104,6 @@ impl Operator {
             Self::More => measured > limit,
         }
     }
-}
-
-/// A threshold after the run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Judged {
-    /// As the user wrote it.
-    pub(crate) threshold: String,
-    /// The measured value; absent when nothing was measured.
-    pub(crate) measured: Option<f64>,
-    /// microseconds, share, count or per second.
-    pub(crate) unit: String,
-    pub(crate) passed: bool,
 }
 
 impl FromStr for Threshold {

@@ -8,13 +8,13 @@ use hdrhistogram::Histogram;
 use http::StatusCode;
 use tokio::time::Instant;
 
-use crate::args::EditKind;
 use crate::client::{Answer, Broken, Caller, Line, exception_name};
 use crate::judge::{Findings, Gate, Outcome};
 use crate::pace::{Arrivals, Released};
 use crate::phase::{Phase, Phases, Span};
 use crate::plan::{Job, Plan};
 use crate::record::{Measured, Recorder, histogram, observe};
+use crate::scenario::EditKind;
 
 /// What the workers, the pacing task and the edit cycle share. One thread: no borrow of a cell is
 /// held across an await.

@@ -9,7 +9,7 @@ use portcullis_seam::{SystemClock, WallClock};
 use portcullis_sigv4::{Date, Request as Signable, Signer};
 
 use super::Endpoint;
-use crate::args::Credentials;
+use crate::credentials::Credentials;
 use crate::failure::Unusable;
 use crate::operation::Operation;
 

@@ -2,9 +2,10 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::password::Passwords;
-use crate::args::{EditKind, RunArguments};
+use crate::args::RunArguments;
 use crate::client::{CallError, Cluster, Clusters, Control, KeyStore};
 use crate::failure::Unusable;
+use crate::scenario::EditKind;
 
 /// The edits of a run: their kinds in turn, and what is needed to make them.
 #[derive(Debug)]

@@ -10,11 +10,12 @@ use serde::de::IgnoredAny;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::args::{CycleArguments, EditKind};
+use crate::args::CycleArguments;
 use crate::client::{Control, KeyStore};
 use crate::failure::Unusable;
 use crate::judge::Gate;
 use crate::phase::Phase;
+use crate::scenario::EditKind;
 use crate::worker::Load;
 
 pub(crate) use edit::{Edits, prepare};

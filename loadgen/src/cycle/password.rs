@@ -7,8 +7,9 @@ use portcullis_admin::{
 };
 use portcullis_seam::{SystemEntropy, draw};
 
-use crate::args::{Credentials, CycleArguments};
+use crate::args::CycleArguments;
 use crate::client::Control;
+use crate::credentials::Credentials;
 use crate::failure::Unusable;
 
 /// How the password of `kmsuser` comes to be known.

@@ -1,7 +1,6 @@
 use crate::phase::Phase;
 use crate::record::Latency;
-use crate::summary::{Part, Summary, largest_first};
-use crate::threshold::Judged;
+use crate::summary::{Judged, Part, Summary, largest_first};
 
 /// The result for people: operations, phases, errors, checks, thresholds.
 pub(crate) fn result_table(summary: &Summary) -> Vec<Vec<Vec<String>>> {

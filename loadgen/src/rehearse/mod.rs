@@ -20,10 +20,11 @@ use tokio::task::LocalSet;
 use tokio::time::Instant;
 
 use crate::access::Access;
-use crate::args::{Credentials, Output};
+use crate::args::Output;
 use crate::client::{
     Caller, Control, DescribedKey, Encrypted, KeyStore, KeyStores, Keys, Places, Prepared,
 };
+use crate::credentials::Credentials;
 use crate::cycle::place;
 use crate::failure::Unusable;
 use crate::judge::{Gate, Outcome, Sample, SampleComparison, digest};
