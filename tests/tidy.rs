@@ -14,6 +14,8 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
+#[path = "tidy/circles.rs"]
+mod circles;
 #[path = "tidy/types.rs"]
 mod types;
 
