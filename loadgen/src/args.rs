@@ -2,13 +2,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
-use portcullis_admin::Secret;
+use portcullis_admin::{EditKind, LoadScenario, Secret};
 
 use crate::access::Access;
 use crate::credentials::Credentials;
 use crate::operation::Mix;
 use crate::quantity::{Rate, parse_duration};
-use crate::scenario::{EditKind, Scenario};
+use crate::scenario::{edits, scenarios};
 use crate::threshold::Threshold;
 
 /// What `portcullis load` and `loadgen` can do.
@@ -51,8 +51,8 @@ Thresholds:
 Exit codes: 0 fine; 1 a threshold missed, a gate leak or a wrong plaintext; 2 not carried out.")]
 pub struct RunArguments {
     /// What happens while the load goes on
-    #[arg(long, value_enum, default_value_t = Scenario::Steady)]
-    pub scenario: Scenario,
+    #[arg(long, default_value = LoadScenario::Steady.name(), value_parser = scenarios())]
+    pub scenario: LoadScenario,
     /// Calls to send, e.g. 2000/s or 600/m [default: 1000/s; no limit with --closed-loop]
     #[arg(long)]
     pub rate: Option<Rate>,
@@ -108,7 +108,7 @@ pub struct RunArguments {
 #[command(next_help_heading = "Scenario edit-cycle")]
 pub struct CycleArguments {
     /// Kinds of edits, in turn [default: those that can be made]
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "KIND")]
+    #[arg(long, value_parser = edits(), value_delimiter = ',', value_name = "KIND")]
     pub edits: Vec<EditKind>,
     /// The time from the start of one cycle to the next; the first starts after half of it
     #[arg(long, default_value = "5s", value_parser = parse_duration)]

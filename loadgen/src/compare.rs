@@ -127,13 +127,13 @@ fn push_latency(metrics: &mut Vec<(String, f64)>, of: &str, latency: Option<&Lat
 mod tests {
     use std::time::Duration;
 
+    use portcullis_admin::LoadScenario;
     use tokio::time::Instant;
 
     use super::*;
     use crate::operation::Operation;
     use crate::phase::Phase;
     use crate::record::Measured;
-    use crate::scenario::Scenario;
     use crate::summary::{Ending, Header};
     use crate::worker::Journal;
 
@@ -147,7 +147,7 @@ mod tests {
             error: None,
         });
         let header = Header {
-            scenario: Scenario::Steady,
+            scenario: LoadScenario::Steady,
             endpoint: "http://a".to_owned(),
             key_id: "arn".to_owned(),
             key_store_id: None,

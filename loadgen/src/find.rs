@@ -1,11 +1,11 @@
 //! What the load is sent to, when the command line does not say it.
 
+use portcullis_admin::LoadScenario;
 use serde_json::{Value, json};
 
 use crate::args::RunArguments;
 use crate::client::{CallError, Control, DescribedKey, KeyMetadata, KeyStore, KeyStores, Keys};
 use crate::failure::Unusable;
-use crate::scenario::Scenario;
 
 /// A key, and the key store that it is in.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub(crate) async fn target(
         Problem::Call(error) => error.unusable(&endpoint),
         Problem::Refused(text) => Unusable(text),
     })?;
-    if arguments.scenario == Scenario::EditCycle {
+    if arguments.scenario == LoadScenario::EditCycle {
         check_that_it_can_be_edited(&target)?;
     }
     Ok(target)
@@ -160,7 +160,7 @@ async fn candidate_stores(
         return Ok(stores);
     }
     stores.retain(|store| store.cluster_id.is_some() && store.state == "CONNECTED");
-    if stores.is_empty() && arguments.scenario == Scenario::EditCycle {
+    if stores.is_empty() && arguments.scenario == LoadScenario::EditCycle {
         return Err(Problem::Refused(
             "There is no CONNECTED CloudHSM key store in this account and Region, so there is \
              nothing to edit. Connect one, or name it with --key-store to see why not."

@@ -70,5 +70,4 @@ pub use dial::{Dial, DialStream};
 pub use operation::{Mix, Operation};
 pub use quantity::{Rate, parse_duration};
 pub use rehearse::{RehearseArguments, Script, rehearse};
-pub use scenario::{EditKind, Scenario};
 pub use threshold::Threshold;

@@ -1,9 +1,9 @@
 use std::time::Duration;
 
+use portcullis_admin::EditKind;
 use serde::{Deserialize, Serialize};
 
 use crate::quantity::micros;
-use crate::scenario::EditKind;
 
 /// A stretch of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

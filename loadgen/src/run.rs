@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::Duration;
 
+use portcullis_admin::LoadScenario;
 use portcullis_seam::{SystemClock, SystemEntropy, WallClock, draw};
 use tokio::task::LocalSet;
 use tokio::time::Instant;
@@ -20,7 +21,6 @@ use crate::phase::Span;
 use crate::plan::Plan;
 use crate::print::{self, Columns};
 use crate::quantity::Rate;
-use crate::scenario::Scenario;
 use crate::summary::{Ending, Header, Summary};
 use crate::worker::{Journal, Load, Origin, work};
 
@@ -102,12 +102,14 @@ async fn edits(
         print::note(&format!("Made the key {}.", target.key_id));
     }
     match (arguments.scenario, &target.key_store) {
-        (Scenario::EditCycle, Some(key_store)) => {
+        (LoadScenario::EditCycle, Some(key_store)) => {
             let (edits, notes) = cycle::prepare(control, arguments, key_store).await?;
             notes.iter().for_each(|note| print::note(note));
             Ok(Some(edits))
         }
-        (Scenario::EditCycle | Scenario::Steady, _) => Ok(None),
+        (LoadScenario::EditCycle | LoadScenario::Steady | LoadScenario::Substitution, _) => {
+            Ok(None)
+        }
     }
 }
 

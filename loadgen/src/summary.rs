@@ -1,12 +1,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use portcullis_admin::LoadScenario;
 use serde::{Deserialize, Serialize};
 
 use crate::phase::{Phase, Span};
 use crate::quantity::micros;
 use crate::record::{Latency, Totals};
-use crate::scenario::Scenario;
 use crate::worker::Journal;
 
 /// `summary.json`: a whole run.
@@ -18,7 +18,7 @@ pub(crate) struct Summary {
     pub(crate) passed: bool,
     /// Why the run stopped early, if it did.
     pub(crate) stopped: Option<String>,
-    pub(crate) scenario: Scenario,
+    pub(crate) scenario: LoadScenario,
     pub(crate) endpoint: String,
     pub(crate) key_id: String,
     pub(crate) key_store_id: Option<String>,
@@ -97,7 +97,7 @@ pub(crate) struct Judged {
 /// What is known of a run before it begins.
 #[derive(Debug)]
 pub(crate) struct Header {
-    pub(crate) scenario: Scenario,
+    pub(crate) scenario: LoadScenario,
     pub(crate) endpoint: String,
     pub(crate) key_id: String,
     pub(crate) key_store_id: Option<String>,

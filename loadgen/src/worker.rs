@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use http::StatusCode;
+use portcullis_admin::EditKind;
 use tokio::time::Instant;
 
 use crate::client::{Answer, Broken, Caller, Line, exception_name};
@@ -14,7 +15,6 @@ use crate::pace::{Arrivals, Released};
 use crate::phase::{Phase, Phases, Span};
 use crate::plan::{Job, Plan};
 use crate::record::{Measured, Recorder, histogram, observe};
-use crate::scenario::EditKind;
 
 /// What the workers, the pacing task and the edit cycle share. One thread: no borrow of a cell is
 /// held across an await.

@@ -33,6 +33,9 @@ export interface AttributeRequest {
 /** The value of an attribute. */
 export type AttributeValue = boolean | number | string;
 
+/** Which backup of the destroyed cluster a rehearsal restores. */
+export type BackupChoice = "fresh" | "newest" | "oldest";
+
 /** What came of undoing every fault. */
 export interface ClearedFaults {
   /** How many were undone. */
@@ -75,6 +78,9 @@ export interface Defaults {
 
 /** Which messages a fault of links is about. */
 export type Direction = "to-hsm" | "from-hsm" | "both";
+
+/** One of the three settings of a custom key store that can be edited. */
+export type EditKind = "name" | "password" | "cluster";
 
 /** Where a host will stand. */
 export interface EnrolRequest {
@@ -348,9 +354,9 @@ export interface KeptLoadOrder {
   /** The account that calls. */
   account: string;
   /** The backup that a rehearsal restores. */
-  backup: string | null;
-  /** What `edit-cycle` edits: `name`, `password` and `cluster`. */
-  edits: string[];
+  backup: BackupChoice | null;
+  /** What `edit-cycle` edits, in turn. */
+  edits: EditKind[];
   /** The ID or name of the key store, if one was named. */
   key_store: string | null;
   /** How many keys a rehearsal makes after the backup. */
@@ -359,8 +365,8 @@ export interface KeptLoadOrder {
   rate: number;
   /** The Region that is called. */
   region: string;
-  /** `steady`, `edit-cycle`, or `substitution` for the rehearsal of a repair. */
-  scenario: string;
+  /** What happens in the run. */
+  scenario: LoadScenario;
   /** Seconds; in a rehearsal before the loss and again after the repair. */
   seconds: number;
   /** When the run began, in milliseconds since 1970. */
@@ -463,10 +469,10 @@ export interface LoadOrder {
   account: string;
   /** The password of the clusters' `admin`, for edits of the password and of the cluster. */
   admin_password?: string;
-  /** The backup that a rehearsal restores: `fresh`, `newest` or `oldest`. */
-  backup?: string;
-  /** What `edit-cycle` edits: `name`, `password` and `cluster`; only the name when it is left out. */
-  edits?: string[];
+  /** The backup that a rehearsal restores; a fresh one when it is left out. */
+  backup?: BackupChoice;
+  /** What `edit-cycle` edits, in turn; only the name when it is left out. */
+  edits?: EditKind[];
   /** The ID or name of the key store; the first CONNECTED one when it is left out. */
   key_store?: string;
   /** How many keys a rehearsal makes after the backup, which the repair loses. */
@@ -475,8 +481,8 @@ export interface LoadOrder {
   rate: number;
   /** The Region that is called. */
   region: string;
-  /** `steady`, `edit-cycle`, or `substitution` for the rehearsal of a repair. */
-  scenario: string;
+  /** What happens in the run. */
+  scenario: LoadScenario;
   /** Seconds, 1 to 600; in a rehearsal before the loss and again after the repair. */
   seconds: number;
 }
@@ -533,6 +539,9 @@ export interface LoadRunQuery {
 /** Whether a load run goes on. */
 export type LoadRunState = "running" | "ended";
 
+/** What happens in a load run. */
+export type LoadScenario = "steady" | "edit-cycle" | "substitution";
+
 /** What ended within a second of a load run. It has more members than these. */
 export interface LoadSecond {
   /** 1,000, but for the last. */
@@ -558,7 +567,7 @@ export interface LoadSpan {
   /** The number of the cycle, 0 before the first. */
   cycle: number;
   /** What was edited. */
-  edit: string | null;
+  edit: EditKind | null;
   /** Microseconds from the start of the run to its end. */
   end_us: number;
   /** The phase. */

@@ -21,7 +21,7 @@ import { CALM, useLoad } from "../parts/load.ts";
 import { href, navigate, useQuery } from "../router.ts";
 import { useSession } from "../session.tsx";
 
-const SCENARIOS: { value: string; label: string; description: string }[] = [
+const SCENARIOS: { value: LoadOrder["scenario"]; label: string; description: string }[] = [
   { value: "edit-cycle", label: "edit-cycle", description: "The key store is disconnected, edited and connected again, over and over" },
   { value: "steady", label: "steady", description: "Nothing but the load" },
   { value: "substitution", label: "substitution", description: "A rehearsal of the repair: the cluster is destroyed, and one from a backup takes its place" },
@@ -31,7 +31,8 @@ const BACKUPS: { value: NonNullable<LoadOrder["backup"]>; label: string; descrip
   { value: "newest", label: "newest", description: "The newest there is" },
   { value: "oldest", label: "oldest", description: "The oldest there is" },
 ];
-const EDITS = ["name", "password", "cluster"].map((value) => ({ value, label: value }));
+const KINDS: NonNullable<LoadOrder["edits"]> = ["name", "password", "cluster"];
+const EDITS = KINDS.map((value) => ({ value, label: value }));
 
 export function LoadList() {
   const found = useLoad(runs, 2000);
@@ -85,7 +86,7 @@ function Start() {
   const [store, setStore] = useState(query.get("store") ?? "");
   const [rate, setRate] = useState("500");
   const [seconds, setSeconds] = useState<string | null>(null);
-  const [edits, setEdits] = useState(["name"]);
+  const [edits, setEdits] = useState<NonNullable<LoadOrder["edits"]>>(["name"]);
   const [backup, setBackup] = useState(BACKUPS[0]);
   const [after, setAfter] = useState("0");
   const [password, setPassword] = useState("");
@@ -139,7 +140,7 @@ function Start() {
                 <Multiselect
                   selectedOptions={EDITS.filter(({ value }) => edits.includes(value))}
                   options={EDITS}
-                  onChange={({ detail }) => setEdits(detail.selectedOptions.flatMap(({ value }) => value ?? []))}
+                  onChange={({ detail }) => setEdits(detail.selectedOptions.flatMap(({ value }) => KINDS.find((kind) => kind === value) ?? []))}
                 />
               </FormField>
             )}

@@ -25,6 +25,7 @@ mod health;
 mod hosts;
 mod keys;
 mod load;
+mod load_scenario;
 mod network;
 mod reply;
 mod secret;
@@ -53,6 +54,7 @@ pub use load::{
     LoadRunState, LoadSecond, LoadSpan, LostKey, Rehearsal, RehearsalStage, RehearsalThreshold,
     RunLatency, RunSummary, StartedLoadRun, TimelineLine,
 };
+pub use load_scenario::{BackupChoice, EditKind, LoadScenario};
 pub use network::{
     Addresses, Network, NetworkRule, RuleDirection, RulesRequest, Subnet, SubnetRequest,
     TakeRequest,

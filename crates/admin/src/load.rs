@@ -5,14 +5,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::Secret;
+use crate::load_scenario::{BackupChoice, EditKind, LoadScenario};
 
 /// A load run that shall begin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LoadOrder {
-    /// `steady`, `edit-cycle`, or `substitution` for the rehearsal of a repair.
-    pub scenario: String,
+    /// What happens in the run.
+    pub scenario: LoadScenario,
     /// Calls a second, 1 to 50,000.
     pub rate: u32,
     /// Seconds, 1 to 600; in a rehearsal before the loss and again after the repair.
@@ -26,12 +27,12 @@ pub struct LoadOrder {
     /// The ID or name of the key store; the first CONNECTED one when it is left out.
     #[serde(default)]
     pub key_store: Option<String>,
-    /// What `edit-cycle` edits: `name`, `password` and `cluster`; only the name when it is left out.
+    /// What `edit-cycle` edits, in turn; only the name when it is left out.
     #[serde(default)]
-    pub edits: Vec<String>,
-    /// The backup that a rehearsal restores: `fresh`, `newest` or `oldest`.
+    pub edits: Vec<EditKind>,
+    /// The backup that a rehearsal restores; a fresh one when it is left out.
     #[serde(default)]
-    pub backup: Option<String>,
+    pub backup: Option<BackupChoice>,
     /// How many keys a rehearsal makes after the backup, which the repair loses.
     #[serde(default)]
     pub keys_after_backup: u16,
@@ -45,8 +46,8 @@ pub struct LoadOrder {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KeptLoadOrder {
-    /// `steady`, `edit-cycle`, or `substitution` for the rehearsal of a repair.
-    pub scenario: String,
+    /// What happens in the run.
+    pub scenario: LoadScenario,
     /// Calls a second.
     pub rate: u32,
     /// Seconds; in a rehearsal before the loss and again after the repair.
@@ -59,10 +60,10 @@ pub struct KeptLoadOrder {
     pub region: Region,
     /// The ID or name of the key store, if one was named.
     pub key_store: Option<String>,
-    /// What `edit-cycle` edits: `name`, `password` and `cluster`.
-    pub edits: Vec<String>,
+    /// What `edit-cycle` edits, in turn.
+    pub edits: Vec<EditKind>,
     /// The backup that a rehearsal restores.
-    pub backup: Option<String>,
+    pub backup: Option<BackupChoice>,
     /// How many keys a rehearsal makes after the backup.
     pub keys_after_backup: u16,
     /// When the run began, in milliseconds since 1970.
@@ -218,7 +219,7 @@ pub struct LoadSpan {
     /// The phase.
     pub phase: LoadPhase,
     /// What was edited.
-    pub edit: Option<String>,
+    pub edit: Option<EditKind>,
     /// Microseconds from the start of the run to its own.
     pub start_us: u64,
     /// Microseconds from the start of the run to its end.

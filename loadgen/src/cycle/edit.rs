@@ -1,3 +1,4 @@
+use portcullis_admin::EditKind;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
@@ -5,7 +6,6 @@ use super::password::Passwords;
 use crate::args::RunArguments;
 use crate::client::{CallError, Cluster, Clusters, Control, KeyStore};
 use crate::failure::Unusable;
-use crate::scenario::EditKind;
 
 /// The edits of a run: their kinds in turn, and what is needed to make them.
 #[derive(Debug)]
@@ -45,12 +45,11 @@ pub(crate) async fn prepare(
         },
     };
     if wanted.is_empty() {
-        let all = [EditKind::Name, EditKind::Password, EditKind::Cluster];
-        let notes = all
+        let notes = EditKind::ALL
             .into_iter()
-            .filter_map(|kind| Some(format!("No {} edits: {}", kind.word(), missing(kind)?)));
+            .filter_map(|kind| Some(format!("No {} edits: {}", kind.name(), missing(kind)?)));
         let notes = notes.collect();
-        let kinds = all
+        let kinds = EditKind::ALL
             .into_iter()
             .filter(|kind| missing(*kind).is_none())
             .collect();
@@ -68,7 +67,7 @@ pub(crate) async fn prepare(
     if let Some((kind, why)) = wanted.iter().find_map(|kind| Some((kind, missing(*kind)?))) {
         return Err(Unusable(format!(
             "--edits {} is not possible: {why}",
-            kind.word()
+            kind.name()
         )));
     }
     let clusters = clusters.unwrap_or_default();

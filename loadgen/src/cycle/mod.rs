@@ -6,6 +6,7 @@ mod password;
 use std::rc::Rc;
 use std::time::Duration;
 
+use portcullis_admin::EditKind;
 use serde::de::IgnoredAny;
 use serde_json::json;
 use tokio::time::Instant;
@@ -15,7 +16,6 @@ use crate::client::{Control, KeyStore};
 use crate::failure::Unusable;
 use crate::judge::Gate;
 use crate::phase::Phase;
-use crate::scenario::EditKind;
 use crate::worker::Load;
 
 pub(crate) use edit::{Edits, prepare};

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use portcullis_admin::{FaultKind, FaultOrder, InjectFault, Place};
+use portcullis_admin::{BackupChoice, FaultKind, FaultOrder, InjectFault, Place};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::script::{AdminScript, BackupChoice};
+use super::script::AdminScript;
 use super::traffic::{Stage, Traffic};
 use crate::client::{
     Backups, CallError, Cluster, Clusters, Control, CreatedCluster, CreatedHsm, KeyStore, Page,

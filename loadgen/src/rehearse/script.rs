@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use portcullis_admin::Secret;
+use portcullis_admin::{BackupChoice, Secret};
 use serde::{Deserialize, Deserializer};
 
 use crate::quantity::{Rate, parse_duration};
@@ -38,19 +38,6 @@ pub struct Script {
     /// What a good result is.
     #[serde(default)]
     pub(crate) thresholds: Thresholds,
-}
-
-/// Which backup of the destroyed cluster is restored.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum BackupChoice {
-    /// One that is taken beforehand, by adding an HSM and removing it.
-    #[default]
-    Fresh,
-    /// The newest there is.
-    Newest,
-    /// The oldest there is.
-    Oldest,
 }
 
 /// The load of a rehearsal.

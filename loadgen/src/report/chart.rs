@@ -1,3 +1,5 @@
+use portcullis_admin::EditKind;
+
 use super::scale::Scale;
 use crate::phase::{Phase, Span};
 
@@ -42,7 +44,7 @@ impl Chart {
         for span in phases.iter().filter(|span| span.phase != Phase::Connected) {
             let (start, end) = (seconds(span.start_us), seconds(span.end_us));
             let (left, right) = (self.x(start), self.x(end));
-            let edit = span.edit.map_or("", crate::EditKind::word);
+            let edit = span.edit.map_or("", EditKind::name);
             self.push(format_args!(
                 "<rect class=\"band {name}\" x=\"{left:.2}\" y=\"{TOP}\" width=\"{width:.2}\" \
                  height=\"{height}\"><title>{name} (cycle {cycle}, {edit}): {start:.3} s to \

@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
 
+use portcullis_admin::LoadScenario;
+
 use super::chart::{Chart, Point, escape};
 use super::scale::Scale;
 use crate::output::{measured, millis, result_table};
@@ -33,8 +35,9 @@ pub(crate) fn page(summary: &Summary, seconds: &[Second]) -> String {
 
 const fn scenario(summary: &Summary) -> &'static str {
     match summary.scenario {
-        crate::Scenario::Steady => "steady load",
-        crate::Scenario::EditCycle => "load through edit cycles",
+        LoadScenario::Steady => "steady load",
+        LoadScenario::EditCycle => "load through edit cycles",
+        LoadScenario::Substitution => "rehearsal of a repair",
     }
 }
 

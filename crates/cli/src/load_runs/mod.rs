@@ -237,14 +237,14 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Option<T> {
 /// What is kept of an order. Rule CON-06: not the password.
 fn kept(order: &LoadOrder, started: Timestamp) -> KeptLoadOrder {
     KeptLoadOrder {
-        scenario: order.scenario.clone(),
+        scenario: order.scenario,
         rate: order.rate,
         seconds: order.seconds,
         account: order.account.clone(),
         region: order.region.clone(),
         key_store: order.key_store.clone(),
         edits: order.edits.clone(),
-        backup: order.backup.clone(),
+        backup: order.backup,
         keys_after_backup: order.keys_after_backup,
         started_at_ms: started.millis(),
     }

@@ -1,6 +1,6 @@
 //! From what was asked for to a command of this binary.
 
-use portcullis_admin::LoadOrder;
+use portcullis_admin::{BackupChoice, EditKind, LoadOrder, LoadScenario};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -13,32 +13,12 @@ const SECONDS_MAX: u32 = 600;
 /// Keys that a rehearsal loses on purpose; more show nothing that these do not.
 const KEYS_AFTER_BACKUP_MAX: u16 = 100;
 
-/// The rehearsal of a repair; the other scenarios are those of `portcullis load run`.
-const SUBSTITUTION: &str = "substitution";
-
-const SCENARIOS: [&str; 3] = ["steady", "edit-cycle", SUBSTITUTION];
-const EDITS: [&str; 3] = ["name", "password", "cluster"];
-const BACKUPS: [&str; 3] = ["fresh", "newest", "oldest"];
-
 /// # Errors
 /// A text for the user, when there can be no run like that.
 pub(super) fn check(order: &LoadOrder) -> Result<(), String> {
-    if !SCENARIOS.contains(&order.scenario.as_str()) {
+    if order.keys_after_backup > KEYS_AFTER_BACKUP_MAX {
         return Err(format!(
-            "There is no scenario {}. There are {}.",
-            order.scenario,
-            SCENARIOS.join(", ")
-        ));
-    }
-    let edits = order.edits.iter().map(String::as_str);
-    if edits.into_iter().any(|edit| !EDITS.contains(&edit)) {
-        return Err("An edit is name, password or cluster.".to_owned());
-    }
-    let backup = order.backup.as_deref().unwrap_or("fresh");
-    if !BACKUPS.contains(&backup) || order.keys_after_backup > KEYS_AFTER_BACKUP_MAX {
-        return Err(format!(
-            "A rehearsal restores a fresh backup, the newest or the oldest, and at most \
-             {KEYS_AFTER_BACKUP_MAX} keys are made after it."
+            "At most {KEYS_AFTER_BACKUP_MAX} keys are made after the backup that a rehearsal restores."
         ));
     }
     let named = order.key_store.as_deref().unwrap_or_default();
@@ -58,14 +38,14 @@ pub(super) fn check(order: &LoadOrder) -> Result<(), String> {
 pub(super) fn arguments(order: &LoadOrder, endpoint: &str) -> Vec<String> {
     let endpoint = format!("--endpoint={endpoint}");
     let region = format!("--region={}", order.region);
-    if order.scenario == SUBSTITUTION {
+    if order.scenario == LoadScenario::Substitution {
         let words = ["chaos", &endpoint, "run", "-", "--output=json", &region];
         return words.map(str::to_owned).to_vec();
     }
     let mut arguments = vec![
         "load".to_owned(),
         "run".to_owned(),
-        format!("--scenario={}", order.scenario),
+        format!("--scenario={}", order.scenario.name()),
         format!("--rate={}/s", order.rate),
         format!("--duration={}s", order.seconds),
         endpoint,
@@ -74,10 +54,13 @@ pub(super) fn arguments(order: &LoadOrder, endpoint: &str) -> Vec<String> {
     if let Some(key_store) = &order.key_store {
         arguments.push(format!("--key-store={key_store}"));
     }
-    if order.scenario == "edit-cycle" {
-        let edits = order.edits.join(",");
-        let edits = if edits.is_empty() { "name" } else { &edits };
-        arguments.push(format!("--edits={edits}"));
+    if order.scenario == LoadScenario::EditCycle {
+        let edits = match order.edits.as_slice() {
+            [] => &[EditKind::Name],
+            edits => edits,
+        };
+        let edits: Vec<&str> = edits.iter().map(|edit| edit.name()).collect();
+        arguments.push(format!("--edits={}", edits.join(",")));
     }
     arguments
 }
@@ -88,7 +71,7 @@ struct Script<'a> {
     description: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     key_store: Option<&'a str>,
-    backup: &'a str,
+    backup: BackupChoice,
     keys_after_backup: u16,
     steady: String,
     load: Load,
@@ -120,13 +103,13 @@ struct Thresholds {
 /// # Errors
 /// When a text in it cannot be written as TOML.
 pub(super) fn script(order: &LoadOrder) -> Result<Option<Zeroizing<String>>, toml::ser::Error> {
-    if order.scenario != SUBSTITUTION {
+    if order.scenario != LoadScenario::Substitution {
         return Ok(None);
     }
     let script = Script {
         description: "The repair by a cluster from a backup, under load",
         key_store: order.key_store.as_deref(),
-        backup: order.backup.as_deref().unwrap_or("fresh"),
+        backup: order.backup.unwrap_or_default(),
         keys_after_backup: order.keys_after_backup,
         steady: format!("{}s", order.seconds),
         load: Load {
@@ -145,11 +128,12 @@ pub(super) fn script(order: &LoadOrder) -> Result<Option<Zeroizing<String>>, tom
 
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
     use serde_json::json;
 
     use super::*;
 
-    fn order(scenario: &str) -> LoadOrder {
+    fn order(scenario: LoadScenario) -> LoadOrder {
         serde_json::from_value(json!({
             "scenario": scenario, "rate": 100, "seconds": 2, "key_store": "A \"name\"",
             "account": "111122223333", "region": "eu-west-1", "admin_password": "can\\ary",
@@ -161,22 +145,22 @@ mod tests {
     #[test]
     fn an_order_becomes_a_command_line_without_the_password() {
         let line = |scenario| arguments(&order(scenario), "http://127.0.0.1:1").join(" ");
-        let cycle = line("edit-cycle");
+        let cycle = line(LoadScenario::EditCycle);
         assert!(cycle.contains("--rate=100/s --duration=2s"), "{cycle}");
         assert!(cycle.contains("--edits=name"), "{cycle}");
-        let rehearsal = line(SUBSTITUTION);
+        let rehearsal = line(LoadScenario::Substitution);
         assert!(
             rehearsal.starts_with("chaos --endpoint=http"),
             "{rehearsal}"
         );
         assert!(!format!("{cycle}{rehearsal}").contains("ary"));
-        assert!(!format!("{:?}", order("steady")).contains("ary"));
+        assert!(!format!("{:?}", order(LoadScenario::Steady)).contains("ary"));
     }
 
     #[test]
     fn a_rehearsals_script_is_one_that_is_read() {
-        let mut asked = order(SUBSTITUTION);
-        asked.backup = Some("oldest".to_owned());
+        let mut asked = order(LoadScenario::Substitution);
+        asked.backup = Some(BackupChoice::Oldest);
         asked.keys_after_backup = 2;
         let text = script(&asked).unwrap().unwrap();
         let read: toml::Table = toml::from_str(&text).unwrap();
@@ -188,24 +172,31 @@ mod tests {
         });
         assert_eq!(serde_json::to_value(read).unwrap(), expected);
         toml::from_str::<portcullis_loadgen::Script>(&text).unwrap();
-        assert!(script(&order("steady")).unwrap().is_none());
+        assert!(script(&order(LoadScenario::Steady)).unwrap().is_none());
     }
 
     #[test]
     fn what_no_run_can_be_is_refused() {
         let refused = |change: fn(&mut LoadOrder)| {
-            let mut order = order("edit-cycle");
+            let mut order = order(LoadScenario::EditCycle);
             change(&mut order);
             check(&order).is_err()
         };
         assert!(!refused(|_| {}));
-        assert!(!refused(|order| order.scenario = SUBSTITUTION.to_owned()));
-        assert!(refused(|order| order.scenario = "soak".to_owned()));
+        assert!(!refused(|order| order.scenario = LoadScenario::Substitution));
         assert!(refused(|order| order.rate = 0));
         assert!(refused(|order| order.seconds = 601));
-        assert!(refused(|order| order.edits = vec!["--out=/".to_owned()]));
-        assert!(refused(|order| order.backup = Some("best".to_owned())));
         assert!(refused(|order| order.keys_after_backup = 101));
         assert!(refused(|order| order.key_store = Some("a\nb".to_owned())));
+        let mut asked = serde_json::to_value(order(LoadScenario::EditCycle)).unwrap();
+        for (member, value) in [
+            ("scenario", json!("soak")),
+            ("edits", json!(["--out=/"])),
+            ("backup", json!("best")),
+        ] {
+            let before = std::mem::replace(&mut asked[member], value);
+            assert!(LoadOrder::deserialize(&asked).is_err(), "{member}");
+            asked[member] = before;
+        }
     }
 }
