@@ -10,12 +10,12 @@ use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 use crate::door::{AdminAccess, HostNames};
+use crate::events::EventsConfig;
 use crate::limits::Limits;
 use crate::line_queue::DropCount;
 use crate::principals::Principals;
 use crate::surface::Listeners;
 use crate::tls::TlsIdentity;
-use crate::trail::EventsConfig;
 
 /// How the edge is set up.
 #[derive(Debug)]

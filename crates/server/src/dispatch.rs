@@ -8,9 +8,9 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::built::built_operations;
+use crate::events::Notes;
 use crate::handle::{Answer, Handle};
 use crate::input::Input;
-use crate::trail::Notes;
 
 /// The two services behind the AWS endpoint.
 #[derive(Debug)]

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use portcullis_api::{Exception, Scope};
 use portcullis_kms::{Principal, RequestOrigin};
 
+use crate::events::Notes;
 use crate::input::Input;
-use crate::trail::Notes;
 
 /// An answer on its way: the body of the reply.
 pub(crate) type Answer<'a> = Pin<Box<dyn Future<Output = Result<Bytes, Exception>> + Send + 'a>>;

@@ -22,7 +22,7 @@
 //!
 //! The life of a call: `http/core.rs` accepts, `http/edge.rs` reads and verifies, [`decode`]
 //! makes a call of the bytes, `dispatch.rs` hands it to the service, `http/reply.rs` writes the
-//! answer, `trail/` records what was called. `built.rs` lists the operations. Everything but `POST /`
+//! answer, `events/` records what was called. `built.rs` lists the operations. Everything but `POST /`
 //! goes past `door/` to a router of `admin/`, of which `surface.rs` says what it serves. What is written for people
 //! and to the file of events goes through a [`LineQueue`].
 //!
@@ -44,6 +44,7 @@ mod console;
 pub mod decode;
 mod dispatch;
 mod door;
+mod events;
 mod exposition;
 mod handle;
 mod hsm_threads;
@@ -60,10 +61,10 @@ mod system;
 #[cfg(test)]
 mod tests;
 mod tls;
-mod trail;
 
 pub use config::{Auth, Credentials, LoadRuns, Resets, ServerConfig, Snapshots};
 pub use door::{AdminAccess, AdminToken, HostNames, InvalidHostName, InvalidToken};
+pub use events::{EventsConfig, EventsFile};
 pub use limits::{Limits, Patience};
 pub use line_queue::{DropCount, LineQueue, LineSink};
 pub use principals::Principals;
@@ -71,4 +72,3 @@ pub use running::Running;
 pub use surface::{Listeners, NoAdminPort, NotStarted, Surface};
 pub use system::{OpenError, System, SystemConfig};
 pub use tls::{InvalidIdentity, TlsAuthority, TlsIdentity};
-pub use trail::{EventsConfig, EventsFile};

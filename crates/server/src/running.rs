@@ -6,10 +6,10 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{oneshot, watch};
 
+use crate::events::EventLog;
 use crate::http::{self, Edge, Front, Shared};
 use crate::metrics::CoreMetrics;
 use crate::surface::NotStarted;
-use crate::trail::Trail;
 
 /// A server that serves. Dropping it stops it without waiting.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub struct Running {
     pub admin: SocketAddr,
     stop: watch::Sender<bool>,
     cores: Vec<CoreThread>,
-    trail: Arc<Trail>,
+    events: Arc<EventLog>,
 }
 
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl Running {
                 tracing::error!("a core ended in a panic");
             }
         }
-        self.trail.close();
+        self.events.close();
     }
 }
 
@@ -82,7 +82,7 @@ pub(crate) fn start(
     let admin = admin.transpose()?;
     let address = endpoint.address;
     let admin_address = admin.as_ref().map_or(address, |admin| admin.address);
-    let trail = Arc::clone(&shared.trail);
+    let events = Arc::clone(&shared.events);
     let shared = Arc::new(shared);
     let (stop, stopped) = watch::channel(false);
     let mut cores = Vec::new();
@@ -96,7 +96,7 @@ pub(crate) fn start(
         admin: admin_address,
         stop,
         cores,
-        trail,
+        events,
     })
 }
 

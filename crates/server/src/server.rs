@@ -7,13 +7,13 @@ use crate::admin::{self, Admin};
 use crate::config::ServerConfig;
 use crate::dispatch::Dispatch;
 use crate::door::{AdminAccess, Doorkeeper};
+use crate::events::EventLog;
 use crate::http::{Bounds, Front, Shared};
 use crate::metrics::CoreMetrics;
 use crate::running::{self, Opening, Running};
 use crate::surface::{Listeners, NotStarted, Surface};
 use crate::system::System;
 use crate::tls::TlsIdentity;
-use crate::trail::Trail;
 
 impl System {
     /// Binds the addresses and serves on threads of its own until [`Running::shutdown`].
@@ -38,13 +38,13 @@ fn start(config: ServerConfig, system: &System) -> Result<Running, NotStarted> {
         Listeners::One(_) => Vec::new(),
         Listeners::Two { .. } => metrics(ADMIN_THREADS),
     };
-    let trail = Trail::new(
+    let events = EventLog::new(
         config.events,
         system.calendar.clock(),
         Arc::clone(&system.entropy),
     );
-    let trail = Arc::new(trail.map_err(NotStarted::System)?);
-    let listening = Arc::clone(&trail);
+    let events = Arc::new(events.map_err(NotStarted::System)?);
+    let listening = Arc::clone(&events);
     system
         .kms
         .listen_to_events(Box::new(move |event| listening.tell_service(event)));
@@ -57,7 +57,7 @@ fn start(config: ServerConfig, system: &System) -> Result<Running, NotStarted> {
         calendar: Arc::clone(&system.calendar),
         defaults: config.defaults.clone(),
         load_runs: config.load_runs,
-        trail: Arc::clone(&trail),
+        events: Arc::clone(&events),
         log_drops: config.log_drops,
         resets: config.resets,
         cores: [&cores[..], &admins[..]].concat(),
@@ -78,7 +78,7 @@ fn start(config: ServerConfig, system: &System) -> Result<Running, NotStarted> {
         defaults: config.defaults,
         bounds,
         host_names: Arc::new(config.host_names),
-        trail,
+        events,
     };
     let keeper = doorkeeper(access, &shared);
     let doors = Doors {
@@ -135,7 +135,7 @@ fn doorkeeper(access: AdminAccess, shared: &Shared) -> Doorkeeper {
     Doorkeeper {
         access,
         hosts: Arc::clone(&shared.host_names),
-        trail: Arc::clone(&shared.trail),
+        events: Arc::clone(&shared.events),
         defaults: shared.defaults.clone(),
     }
 }

@@ -10,8 +10,8 @@ use portcullis_sigv4::Date;
 
 use super::Admin;
 use super::reply::Refused;
+use crate::events::Filter;
 use crate::http;
-use crate::trail::Filter;
 
 /// `GET /_portcullis/events?name=&key=&since=&admin=`: the records kept, oldest first, as a CloudTrail log
 /// file has them, and how many older ones were dropped. They are written as the client reads.
@@ -30,7 +30,7 @@ pub(super) async fn events(
         since: since.transpose()?,
         admin: asked.admin,
     };
-    let pieces = admin.trail.reader(filter).pieces();
+    let pieces = admin.events.reader(filter).pieces();
     Ok(http::stream(&admin.bounds, "application/json", pieces))
 }
 

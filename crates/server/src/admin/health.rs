@@ -41,7 +41,7 @@ pub(super) async fn metrics(State(admin): State<Arc<Admin>>) -> impl IntoRespons
     metrics::add_drops(
         &mut page,
         admin.log_drops.get(),
-        admin.trail.missing_in_file(),
+        admin.events.missing_in_file(),
     );
     admin.bounds.add_held(&mut page);
     metrics::add_work(&mut page, &admin.pool.figures());

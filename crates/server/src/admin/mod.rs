@@ -40,11 +40,11 @@ use tokio::time::Instant;
 
 use crate::config::{LoadRuns, Resets, Snapshots};
 use crate::door::{self, Doorkeeper, Guard};
+use crate::events::EventLog;
 use crate::http::Bounds;
 use crate::line_queue::DropCount;
 use crate::metrics::CoreMetrics;
 use crate::surface::Surface;
-use crate::trail::Trail;
 
 /// What the admin API works on.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ pub(crate) struct Admin {
     /// Only where nobody but this machine can ask: they hold the device key.
     pub(crate) snapshots: Option<Arc<dyn Snapshots>>,
     pub(crate) load_runs: Option<Arc<dyn LoadRuns>>,
-    pub(crate) trail: Arc<Trail>,
+    pub(crate) events: Arc<EventLog>,
     pub(crate) log_drops: DropCount,
     pub(crate) resets: Option<Resets>,
     pub(crate) cores: Vec<Arc<CoreMetrics>>,

@@ -8,7 +8,7 @@ use axum::routing::{self, MethodRouter};
 use portcullis_admin::{Call, CallKind};
 
 use super::Admin;
-use crate::trail::AdminCall;
+use crate::events::AdminCall;
 
 /// A method of a path and what answers there.
 #[derive(Debug)]

@@ -18,9 +18,9 @@ use tokio::time::Instant;
 use super::guesses::{Guesses, Trial, WINDOW};
 use super::host::{HostNames, host_of};
 use super::token::{AdminToken, presented};
+use crate::events::{AdminCall, AdminCaller, AdminRecord, Credential, EventLog, Peer, parameters};
 use crate::http::{is_of_another_page, is_own_or_none};
 use crate::surface::Surface;
-use crate::trail::{AdminCall, AdminCaller, AdminRecord, Credential, Peer, Trail, parameters};
 
 /// What a caller must bring to use the admin API.
 #[derive(Debug, Clone)]
@@ -39,7 +39,7 @@ pub enum AdminAccess {
 pub(crate) struct Doorkeeper {
     pub(crate) access: AdminAccess,
     pub(crate) hosts: Arc<HostNames>,
-    pub(crate) trail: Arc<Trail>,
+    pub(crate) events: Arc<EventLog>,
     pub(crate) defaults: Scope,
 }
 
@@ -201,7 +201,7 @@ pub(crate) async fn layer(
         record.from.credential = credential;
         record.refused = refused.map(Refusal::code);
         record.status = response.status().as_u16();
-        guard.keeper.trail.tell_admin(record);
+        guard.keeper.events.tell_admin(record);
     }
     response
 }
@@ -223,8 +223,8 @@ impl Guard {
         let template = known.map(|known| Arc::clone(&known.template));
         let path = request.uri().path();
         AdminRecord {
-            at: self.keeper.trail.now(),
-            event_id: self.keeper.trail.event_id(),
+            at: self.keeper.events.now(),
+            event_id: self.keeper.events.event_id(),
             from: AdminCaller {
                 address: peer.address,
                 agent: agent.chars().take(AGENT_CHARS_MAX).collect(),

@@ -17,7 +17,7 @@ use super::state::ConnectionState;
 use super::stream::Bounded;
 use super::{head, refuse, reply};
 use crate::connections::End;
-use crate::trail::Client;
+use crate::events::Client;
 
 /// How long a client may take to read why its head was refused, and to stop sending.
 const FAREWELL: Duration = Duration::from_secs(1);

@@ -15,8 +15,8 @@ use super::room::{Purpose, Room};
 use super::secure;
 use super::state::ConnectionState;
 use super::wiping::WipingStream;
+use crate::events::{Client, Peer};
 use crate::limits::Patience;
-use crate::trail::{Client, Peer};
 
 /// How long to wait when the operating system gives no connection, e.g. for want of descriptors.
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);

@@ -28,11 +28,11 @@ use crate::config::Auth;
 use crate::connections::ConnectionMetrics;
 use crate::decode::{self, Call};
 use crate::door::HostNames;
+use crate::events::{Arrival, Client, EventLog, Notes};
 use crate::handle::Handle;
 use crate::metrics::CoreMetrics;
 use crate::principals::Principals;
 use crate::tls::TlsIdentity;
-use crate::trail::{Arrival, Client, Notes, Trail};
 
 /// What all cores have in common.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ pub(crate) struct Shared {
     /// Where calls that change something run. What they leave running, such as a connection to a
     /// cluster, must outlive the core that read the request.
     pub(crate) background: tokio::runtime::Handle,
-    pub(crate) trail: Arc<Trail>,
+    pub(crate) events: Arc<EventLog>,
 }
 
 /// What one address has of its own.
@@ -208,12 +208,12 @@ impl Edge {
         let operation = target.and_then(Operation::from_target);
         let request_id = draw(&*self.shared.entropy);
         let arrival = operation
-            .filter(|_| self.shared.trail.is_on())
+            .filter(|_| self.shared.events.is_on())
             .map(|operation| {
                 let credential = signed.credential();
                 let known = (self.shared.principals.as_deref(), &self.shared.defaults);
                 let caller = client.caller(&head.headers, credential, known);
-                self.shared.trail.arrived(operation, caller, request_id)
+                self.shared.events.arrived(operation, caller, request_id)
             });
         let service = decode::service(target);
         // Rule CONF-07: nothing that a request says is expected to end in this.
@@ -238,7 +238,7 @@ impl Edge {
         if let (Some(arrival), Some(failed)) = (arrival, failed.filter(|failed| !failed.is_told)) {
             let notes = Notes::default();
             self.shared
-                .trail
+                .events
                 .tell(arrival, notes, Some(&failed.exception));
         }
         let id = reply::request_id(request_id);
@@ -372,7 +372,7 @@ impl Shared {
         };
         if let Some(arrival) = arrival {
             let failed = outcome.as_ref().err();
-            self.trail.tell(arrival.clone(), notes, failed);
+            self.events.tell(arrival.clone(), notes, failed);
         }
         outcome.map_err(|exception| Failed {
             exception,

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 
 use crate::door::HostNames;
-use crate::trail::Peer;
+use crate::events::Peer;
 
 /// Whether a request is from no page, or from a page of this server.
 ///

@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use super::body;
 use super::edge::{Edge, ReplyBody};
 use super::state::ConnectionState;
-use crate::trail::Client;
+use crate::events::Client;
 
 /// Paths that are answered although there is no place: who looks whether the server is alive must
 /// not be told that it is not.

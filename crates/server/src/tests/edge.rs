@@ -18,13 +18,13 @@ use tokio::sync::Semaphore;
 use super::client::Client;
 use crate::config::{Auth, Credentials, ServerConfig};
 use crate::decode::Input;
+use crate::events::{EventLog, Filter, Notes};
 use crate::handle::{Answer, Handle};
 use crate::http::{Bounds, Front, Shared};
 use crate::limits::Limits;
 use crate::metrics::CoreMetrics;
 use crate::running::{Opening, Running, start};
 use crate::surface::Surface;
-use crate::trail::{Filter, Notes, Trail};
 
 /// Answers by operation: ListKeys gives its scope, DescribeKey waits to be released, EnableKey
 /// waits too and then counts itself, GenerateRandom panics, DescribeClusters fails, ListGrants gives
@@ -91,7 +91,7 @@ pub(super) struct World {
     pub(super) fake: Arc<Fake>,
     pub(super) running: Running,
     pub(super) metrics: Vec<Arc<CoreMetrics>>,
-    trail: Arc<Trail>,
+    events: Arc<EventLog>,
 }
 
 impl World {
@@ -112,7 +112,7 @@ impl World {
         let metrics: Vec<_> = (0..cores).map(|_| Arc::new(CoreMetrics::new())).collect();
         let handle: Arc<dyn Handle> = Arc::<Fake>::clone(&fake);
         let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
-        let trail = Arc::new(Trail::new(config.events, clock, entropy).unwrap());
+        let events = Arc::new(EventLog::new(config.events, clock, entropy).unwrap());
         let shared = Shared {
             principals: None,
             auth,
@@ -123,7 +123,7 @@ impl World {
             wall: Arc::new(SystemClock),
             services: handle,
             background: tokio::runtime::Handle::current(),
-            trail: Arc::clone(&trail),
+            events: Arc::clone(&events),
         };
         let opening = Opening {
             address: "127.0.0.1:0".parse().unwrap(),
@@ -139,7 +139,7 @@ impl World {
             fake,
             running,
             metrics,
-            trail,
+            events,
         }
     }
 
@@ -475,7 +475,7 @@ async fn every_call_is_told_once_whatever_became_of_it() {
     }
     // What names no operation is no call.
     client.call("X.Y", "{}").await;
-    let told = world.trail.reader(Filter::default()).whole();
+    let told = world.events.reader(Filter::default()).whole();
     let records = told["Records"].as_array().unwrap();
     let told: Vec<_> = records
         .iter()

@@ -1,18 +1,18 @@
 //! What was called, as CloudTrail tells it: a bounded log in memory, and a file if one is wanted.
 //!
 //! While a call is answered only what it was about is put down, in one record; the form that
-//! CloudTrail gives it is made when somebody reads it. `told.rs` has the record, `show.rs` decides what of an input and an
+//! CloudTrail gives it is made when somebody reads it. `event.rs` has the record, `show.rs` decides what of an input and an
 //! output is put down, `record.rs` has the form, `file.rs` the file.
 
 mod admin_call;
 mod caller;
 mod config;
+mod event;
 mod event_id;
 mod file;
 mod reader;
 mod record;
 mod show;
-mod told;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -28,19 +28,19 @@ use portcullis_seam::{Entropy, Timestamp, WallClock, draw};
 
 pub(crate) use admin_call::{AdminCall, AdminCaller, AdminRecord, Credential, parameters};
 pub(crate) use caller::{Caller, Client, Peer};
+pub(crate) use event::{Arrival, CallRecord, Event, EventKind, Notes};
 pub(crate) use reader::Reader;
 pub(crate) use record::{Filter, cloudtrail};
 pub(crate) use show::Shown;
-pub(crate) use told::{Arrival, CallRecord, Notes, Told, What};
 
 pub use config::EventsConfig;
 pub use file::EventsFile;
 
 use self::file::File;
-use self::told::Named;
+use self::event::Named;
 
 /// What was called, by whom, what became of it.
-pub(crate) struct Trail {
+pub(crate) struct EventLog {
     clock: Arc<dyn WallClock>,
     entropy: Arc<dyn Entropy>,
     /// Calls that change something, and what KMS does by itself.
@@ -58,7 +58,7 @@ pub(crate) struct Trail {
 /// which asks some four times a second.
 const ADMIN_READS_MAX: usize = 256;
 
-impl Trail {
+impl EventLog {
     pub(crate) fn new(
         config: EventsConfig,
         clock: Arc<dyn WallClock>,
@@ -116,12 +116,12 @@ impl Trail {
             notes,
             failed: failed.cloned(),
         };
-        self.put(ring, What::Call(record));
+        self.put(ring, EventKind::Call(record));
     }
 
     /// KMS did something by itself.
     pub(crate) fn tell_service(&self, event: &EventRecord) {
-        self.put(&self.changes, What::Service(Box::new(event.clone())));
+        self.put(&self.changes, EventKind::Service(Box::new(event.clone())));
     }
 
     /// The admin API was called. What changed something stands beside the other changes; the rest is
@@ -129,19 +129,19 @@ impl Trail {
     /// nothing of anybody else's.
     pub(crate) fn tell_admin(&self, record: AdminRecord) {
         let (is_change, is_read) = (record.is_change(), record.refused.is_none());
-        let told = Arc::new(Told {
-            what: What::Admin(Box::new(record)),
+        let event = Arc::new(Event {
+            kind: EventKind::Admin(Box::new(record)),
         });
         // What was read is not written down: a console would fill the disk.
         if let Some(file) = self.file.as_ref().filter(|_| is_change || !is_read) {
-            file.write(Arc::clone(&told));
+            file.write(Arc::clone(&event));
         }
         let ring = if is_change {
             &self.changes
         } else {
             &self.admin_reads
         };
-        ring.push(told, &self.sequence);
+        ring.push(event, &self.sequence);
     }
 
     /// The date of the services' clock.
@@ -154,18 +154,18 @@ impl Trail {
         draw(&*self.entropy)
     }
 
-    fn put(&self, ring: &Ring, what: What) {
-        let told = Arc::new(Told { what });
+    fn put(&self, ring: &Ring, kind: EventKind) {
+        let event = Arc::new(Event { kind });
         if let Some(file) = &self.file {
-            file.write(Arc::clone(&told));
+            file.write(Arc::clone(&event));
         }
-        ring.push(told, &self.sequence);
+        ring.push(event, &self.sequence);
     }
 
     /// Begins to read the records that there are now, oldest first.
     pub(crate) fn reader(self: &Arc<Self>, filter: Filter) -> Reader {
         Reader {
-            trail: Arc::clone(self),
+            events: Arc::clone(self),
             filter,
             next: 0,
             end: self.sequence.load(Ordering::Acquire),
@@ -211,18 +211,18 @@ impl Trail {
     }
 }
 
-impl fmt::Debug for Trail {
+impl fmt::Debug for EventLog {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
-            "Trail({} told)",
+            "EventLog({} events)",
             self.sequence.load(Ordering::Relaxed)
         )
     }
 }
 
 /// A record, and its number among all.
-type Numbered = (u64, Arc<Told>);
+type Numbered = (u64, Arc<Event>);
 
 /// Rule EV-01: a log that forgets its oldest records, and counts them.
 struct Ring {
@@ -246,11 +246,11 @@ impl Ring {
     }
 
     /// Gives the record the next number and keeps it.
-    fn push(&self, told: Arc<Told>, sequence: &AtomicU64) {
+    fn push(&self, event: Arc<Event>, sequence: &AtomicU64) {
         let mut kept = self.kept.lock();
         // Under the lock, so that the numbers of this log only rise.
         let number = sequence.fetch_add(1, Ordering::AcqRel);
-        kept.records.push_back((number, told));
+        kept.records.push_back((number, event));
         let oldest = if kept.records.len() > self.records_max {
             kept.dropped += 1;
             kept.records.pop_front()

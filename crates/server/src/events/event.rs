@@ -14,33 +14,33 @@ use super::admin_call::AdminRecord;
 use super::caller::Caller;
 use super::show::Shown;
 
-/// A record.
+/// An event, as it is kept in memory until it is shown.
 #[derive(Debug)]
-pub(crate) struct Told {
-    pub(crate) what: What,
+pub(crate) struct Event {
+    pub(crate) kind: EventKind,
 }
 
-impl Told {
+impl Event {
     /// What it takes in memory, about.
     pub(super) fn bytes(&self) -> usize {
         let text = |shown: &Option<Shown>| shown.as_ref().map_or(0, |it| it.text().len());
-        let texts = match &self.what {
-            What::Call(call) => text(&call.notes.input) + text(&call.notes.output),
-            What::Service(_) => size_of::<EventRecord>(),
-            What::Admin(record) => size_of::<AdminRecord>() + record.from.agent.len(),
+        let texts = match &self.kind {
+            EventKind::Call(call) => text(&call.notes.input) + text(&call.notes.output),
+            EventKind::Service(_) => size_of::<EventRecord>(),
+            EventKind::Admin(record) => size_of::<AdminRecord>() + record.from.agent.len(),
         };
         size_of::<Self>() + texts
     }
 }
 
-/// What is told.
+/// What an event records.
 #[derive(Debug)]
 #[expect(
     clippy::large_enum_variant,
     reason = "nearly every record is a call, and boxing it costs an allocation a call"
 )]
-pub(crate) enum What {
-    /// Somebody called. It stands here itself: a call is told in one allocation beside its texts.
+pub(crate) enum EventKind {
+    /// Somebody called. It stands here itself: the event of a call takes one allocation beside its texts.
     Call(CallRecord),
     /// KMS did something by itself, which is rare.
     Service(Box<EventRecord>),

@@ -1,7 +1,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use super::{Filter, Trail, cloudtrail};
+use super::{EventLog, Filter, cloudtrail};
 
 /// Records that are looked at for one piece, whether they are wanted or not: some milliseconds.
 const LOOKED_AT_MAX: usize = 128;
@@ -16,7 +16,7 @@ const PIECE_BYTES: usize = 16 << 10;
 /// record. What is dropped meanwhile he does not see, but counted.
 #[derive(Debug)]
 pub(crate) struct Reader {
-    pub(super) trail: Arc<Trail>,
+    pub(super) events: Arc<EventLog>,
     pub(super) filter: Filter,
     /// The number of the next record.
     pub(super) next: u64,
@@ -51,7 +51,7 @@ impl Reader {
                 let _written = write!(
                     piece,
                     "],\"dropped\":{}}}",
-                    self.trail.dropped(self.filter.admin)
+                    self.events.dropped(self.filter.admin)
                 );
             }
             Some(piece)
@@ -61,18 +61,18 @@ impl Reader {
     /// Adds records until the piece is large enough. Gives whether there are no more.
     fn add_records(&mut self, piece: &mut Vec<u8>, has_records: &mut bool) -> bool {
         let some = self
-            .trail
+            .events
             .some(self.filter.admin, self.next..self.end, LOOKED_AT_MAX);
         let is_last = some.len() < LOOKED_AT_MAX;
-        for (number, told) in &some {
+        for (number, event) in &some {
             if piece.len() >= PIECE_BYTES {
                 return false;
             }
             self.next = number + 1;
-            if !self.filter.may_pass(told) {
+            if !self.filter.may_pass(event) {
                 continue;
             }
-            let record = cloudtrail(told);
+            let record = cloudtrail(event);
             if self.filter.passes(&record) {
                 let comma = if *has_records { "," } else { "" };
                 *has_records = true;
@@ -89,7 +89,7 @@ mod tests {
     use portcullis_seam::{SystemClock, SystemEntropy, Timestamp};
 
     use super::*;
-    use crate::trail::EventsConfig;
+    use crate::events::EventsConfig;
 
     fn event(name: &'static str) -> EventRecord {
         EventRecord {
@@ -105,24 +105,24 @@ mod tests {
         }
     }
 
-    fn trail(kept_max: usize, count: usize) -> Arc<Trail> {
+    fn events(kept_max: usize, count: usize) -> Arc<EventLog> {
         let config = EventsConfig {
             kept_max,
             ..EventsConfig::default()
         };
         let clock = Arc::new(SystemClock);
-        let trail = Trail::new(config, clock, Arc::new(SystemEntropy)).unwrap();
+        let events = EventLog::new(config, clock, Arc::new(SystemEntropy)).unwrap();
         for index in 0..count {
-            trail.tell_service(&event(if index % 300 == 7 { "Rare" } else { "Common" }));
+            events.tell_service(&event(if index % 300 == 7 { "Rare" } else { "Common" }));
         }
-        Arc::new(trail)
+        Arc::new(events)
     }
 
     /// Rule WIRE-30.
     #[test]
     fn records_come_in_small_pieces_which_are_one_document() {
-        let trail = trail(1000, 1010);
-        let pieces: Vec<Vec<u8>> = trail.reader(Filter::default()).pieces().collect();
+        let events = events(1000, 1010);
+        let pieces: Vec<Vec<u8>> = events.reader(Filter::default()).pieces().collect();
         assert!(pieces.len() > 50, "{} pieces", pieces.len());
         assert!(pieces.iter().all(|piece| piece.len() < 2 * PIECE_BYTES));
         let whole: serde_json::Value = serde_json::from_slice(&pieces.concat()).unwrap();
@@ -132,23 +132,26 @@ mod tests {
             name: Some("Rare".to_owned()),
             ..Filter::default()
         };
-        let whole = trail.reader(rare).whole();
+        let whole = events.reader(rare).whole();
         assert_eq!(whole["Records"].as_array().unwrap().len(), 3);
         let none = Filter {
             name: Some("None".to_owned()),
             ..Filter::default()
         };
-        assert_eq!(trail.reader(none).whole()["Records"], serde_json::json!([]));
+        assert_eq!(
+            events.reader(none).whole()["Records"],
+            serde_json::json!([])
+        );
     }
 
     /// Rule EV-01, WIRE-30.
     #[test]
     fn a_slow_reader_sees_what_is_kept_and_nothing_newer() {
-        let trail = trail(100, 100);
-        let mut pieces = trail.reader(Filter::default()).pieces();
+        let events = events(100, 100);
+        let mut pieces = events.reader(Filter::default()).pieces();
         let mut whole = pieces.next().unwrap();
         for _ in 0..90 {
-            trail.tell_service(&event("Newer"));
+            events.tell_service(&event("Newer"));
         }
         whole.extend(pieces.flatten());
         let whole: serde_json::Value = serde_json::from_slice(&whole).unwrap();
@@ -156,7 +159,7 @@ mod tests {
         assert!(records.len() < 100, "{} records", records.len());
         assert!(records.iter().all(|record| record["eventName"] != "Newer"));
         assert_eq!(whole["dropped"], 90);
-        drop(trail.reader(Filter::default()));
-        assert_eq!(Arc::strong_count(&trail), 1);
+        drop(events.reader(Filter::default()));
+        assert_eq!(Arc::strong_count(&events), 1);
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use portcullis_seam::WallClock;
 use serde_json::json;
 
-use super::{Told, cloudtrail};
+use super::{Event, cloudtrail};
 use crate::admin::date;
 use crate::line_queue::{LineQueue, LineSink};
 
@@ -68,7 +68,7 @@ fn identity(found: &Metadata) -> (u64, u64) {
 ///
 /// Rule EV-06: the file has the records in the order in which the calls ended; what finds no room to
 /// wait is dropped and counted. Closing writes what still waits.
-pub(crate) struct File(LineQueue<Arc<Told>>);
+pub(crate) struct File(LineQueue<Arc<Event>>);
 
 impl File {
     pub(crate) fn start(file: EventsFile, clock: Arc<dyn WallClock>) -> io::Result<Self> {
@@ -76,9 +76,9 @@ impl File {
         LineQueue::start("events", WAITING_BYTES_MAX, sink).map(Self)
     }
 
-    pub(crate) fn write(&self, told: Arc<Told>) {
-        let bytes = told.bytes();
-        self.0.offer(told, bytes);
+    pub(crate) fn write(&self, event: Arc<Event>) {
+        let bytes = event.bytes();
+        self.0.offer(event, bytes);
     }
 
     /// Records that are not in the file.
@@ -100,11 +100,11 @@ struct Appending {
 }
 
 impl LineSink for Appending {
-    type Line = Arc<Told>;
+    type Line = Arc<Event>;
 
-    fn format(&mut self, told: &Arc<Told>, out: &mut Vec<u8>) {
+    fn format(&mut self, event: &Arc<Event>, out: &mut Vec<u8>) {
         // Writing to memory does not fail.
-        let _written = writeln!(out, "{}", cloudtrail(told));
+        let _written = writeln!(out, "{}", cloudtrail(event));
     }
 
     /// Rule EV-07: a record tells how many are missing in its place.

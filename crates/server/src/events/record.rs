@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::event_id::uuid;
 use super::show::Shown;
-use super::{CallRecord, Caller, Told, What};
+use super::{CallRecord, Caller, Event, EventKind};
 use crate::admin::date;
 
 /// Which records are wanted.
@@ -26,15 +26,15 @@ pub(crate) struct Filter {
 
 impl Filter {
     /// What can be told before the record is written out.
-    pub(crate) fn may_pass(&self, told: &Told) -> bool {
-        let (name, at) = match &told.what {
-            What::Call(call) => (call.arrival.operation.name(), call.arrival.at),
-            What::Service(event) => (event.name, event.at),
-            What::Admin(record) => (record.call.name, record.at),
+    pub(crate) fn may_pass(&self, event: &Event) -> bool {
+        let (name, at) = match &event.kind {
+            EventKind::Call(call) => (call.arrival.operation.name(), call.arrival.at),
+            EventKind::Service(event) => (event.name, event.at),
+            EventKind::Admin(record) => (record.call.name, record.at),
         };
         // Dates are shown in whole seconds, so that is how they are compared.
         let seconds = |at: Timestamp| at.millis() / 1000;
-        let is_admin = matches!(told.what, What::Admin(_));
+        let is_admin = matches!(event.kind, EventKind::Admin(_));
         let is_wanted = match self.admin {
             AdminCalls::Changes | AdminCalls::All => true,
             AdminCalls::Only => is_admin,
@@ -58,11 +58,11 @@ impl Filter {
 }
 
 /// A record as a CloudTrail log file has it.
-pub(crate) fn cloudtrail(told: &Told) -> Value {
-    match &told.what {
-        What::Call(call) => of_call(call),
-        What::Service(event) => of_service(event),
-        What::Admin(record) => record.shown(),
+pub(crate) fn cloudtrail(event: &Event) -> Value {
+    match &event.kind {
+        EventKind::Call(call) => of_call(call),
+        EventKind::Service(event) => of_service(event),
+        EventKind::Admin(record) => record.shown(),
     }
 }
 
