@@ -13,8 +13,8 @@ use redb::{
 };
 
 use crate::guard::{self, Guard};
-use crate::medium::{Medium, Place, Trouble, Whereabouts};
 use crate::state::{Changes, Record, State};
+use crate::watched_storage::{Place, StorageFailure, WatchedStorage, Whereabouts};
 use crate::{Room, StoreError};
 
 /// Key to `revision (8 bytes, little endian) ‖ value`.
@@ -47,7 +47,7 @@ pub(crate) struct Disk {
 struct Engine {
     /// None after it found no room, until it has been opened again.
     database: Option<Database>,
-    medium: Medium,
+    storage: WatchedStorage,
     guard: Option<Guard>,
 }
 
@@ -80,14 +80,14 @@ impl Disk {
         if bytes == 0 {
             return Err(failed(path, &EMPTY));
         }
-        let medium = Medium::of_file(file).map_err(|error| failed(path, &error))?;
-        let database = database(&medium).map_err(|error| refused(path, &error))?;
+        let storage = WatchedStorage::of_file(file).map_err(|error| failed(path, &error))?;
+        let database = database(&storage).map_err(|error| refused(path, &error))?;
         let state = named(path, load(&database))?;
         guard::check(path, state.revision).map_err(|why| failed(path, &why))?;
         let guard = Guard::beside(path);
         let engine = Engine {
             database: Some(database),
-            medium,
+            storage,
             guard: Some(guard),
         };
         Ok((Self::in_file(path, engine, room)?, state))
@@ -109,7 +109,7 @@ impl Disk {
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         let filled = copy.set_len(length).and_then(|()| copy.write(0, &bytes));
         filled.map_err(|error| failed(path, &error))?;
-        let (_, state) = named(path, Self::on(Medium::on(copy), None))?;
+        let (_, state) = named(path, Self::on(WatchedStorage::on(copy), None))?;
         guard::check(path, state.revision).map_err(|why| failed(path, &why))?;
         Ok(state)
     }
@@ -141,8 +141,9 @@ impl Disk {
         contents: &Changes,
         room: Option<Room>,
     ) -> Result<(Self, State), StoreError> {
-        let medium = Medium::of_file(begin(making)?).map_err(|error| failed(path, &error))?;
-        let database = database(&medium).map_err(|error| refused(path, &error))?;
+        let storage =
+            WatchedStorage::of_file(begin(making)?).map_err(|error| failed(path, &error))?;
+        let database = database(&storage).map_err(|error| refused(path, &error))?;
         let mut state = named(path, load(&database))?;
         if !contents.is_empty() {
             let written = write(&database, contents);
@@ -155,7 +156,7 @@ impl Disk {
         guard.note(state.revision);
         let engine = Engine {
             database: Some(database),
-            medium,
+            storage,
             guard: Some(guard),
         };
         Ok((Self::in_file(path, engine, room)?, state))
@@ -171,15 +172,15 @@ impl Disk {
     }
 
     pub(crate) fn on(
-        medium: Medium,
+        storage: WatchedStorage,
         place: Option<Box<dyn Place>>,
     ) -> Result<(Self, State), StoreError> {
         let database =
-            database(&medium).map_err(|error| StoreError::Unreadable(error.to_string()))?;
+            database(&storage).map_err(|error| StoreError::Unreadable(error.to_string()))?;
         let state = load(&database)?;
         let engine = Engine {
             database: Some(database),
-            medium,
+            storage,
             guard: None,
         };
         let disk = Self {
@@ -260,21 +261,25 @@ impl Engine {
             return Ok(());
         };
         let why = error.to_string();
-        if self.medium.take_trouble() != Some(Trouble::NoRoom) {
+        if self.storage.take_failure() != Some(StorageFailure::NoRoom) {
             return Err(Failure::Broken(why));
         }
         self.database = None;
         let found = self.database().and_then(last_revision);
-        match (found, self.medium.take_trouble()) {
+        match (found, self.storage.take_failure()) {
             // All of it had been written before.
             (Ok(revision), _) if revision == changes.revision => Ok(()),
-            (Ok(_), _) | (Err(_), Some(Trouble::NoRoom)) if planted(Bug::FullDiskAcknowledged) => {
+            (Ok(_), _) | (Err(_), Some(StorageFailure::NoRoom))
+                if planted(Bug::FullDiskAcknowledged) =>
+            {
                 Ok(())
             }
-            (Ok(_), _) | (Err(_), Some(Trouble::NoRoom)) if planted(Bug::FullDiskIsForEver) => {
+            (Ok(_), _) | (Err(_), Some(StorageFailure::NoRoom))
+                if planted(Bug::FullDiskIsForEver) =>
+            {
                 Err(Failure::Broken(why))
             }
-            (Ok(_), _) | (Err(_), Some(Trouble::NoRoom)) => Err(Failure::Full(why)),
+            (Ok(_), _) | (Err(_), Some(StorageFailure::NoRoom)) => Err(Failure::Full(why)),
             (Err(error), _) => Err(Failure::Broken(error.to_string())),
         }
     }
@@ -282,14 +287,14 @@ impl Engine {
     fn database(&mut self) -> Result<&Database, redb::Error> {
         let open = match self.database.take() {
             Some(open) => open,
-            None => database(&self.medium)?,
+            None => database(&self.storage)?,
         };
         Ok(self.database.insert(open))
     }
 }
 
-fn database(medium: &Medium) -> Result<Database, DatabaseError> {
-    Database::builder().create_with_backend(medium.clone())
+fn database(storage: &WatchedStorage) -> Result<Database, DatabaseError> {
+    Database::builder().create_with_backend(storage.clone())
 }
 
 fn load(database: &Database) -> Result<State, StoreError> {
@@ -411,7 +416,7 @@ fn failed(path: &Path, error: &dyn std::fmt::Display) -> StoreError {
     StoreError::Unreadable(format!("{}: {error}", path.display()))
 }
 
-/// Says in which file the trouble is.
+/// Says in which file the failure is.
 fn named<T>(path: &Path, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
     let name = path.display();
     outcome.map_err(|error| match error {

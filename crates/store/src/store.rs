@@ -9,10 +9,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::committer::{self, Closing, Job};
 use crate::disk::Disk;
 use crate::log::Log;
-use crate::medium::{Medium, Place};
 use crate::replica::{Authority, Link};
 use crate::shared::{Shared, StoreHealth, abort, close};
 use crate::state::{Changed, Changes, State};
+use crate::watched_storage::{Place, WatchedStorage};
 use crate::{Record, Room, Storage, StoreError, Transaction};
 
 /// Durable records, ordered by key. Cheap to clone; all clones are one store.
@@ -100,7 +100,7 @@ impl Store {
     /// # Errors
     /// When the storage cannot be read.
     pub fn on_storage(storage: impl Storage) -> Result<Self, StoreError> {
-        Self::on(Medium::of_storage(storage), None)
+        Self::on(WatchedStorage::of_storage(storage), None)
     }
 
     /// The same on storage that can be taken from its place while it is in use.
@@ -111,11 +111,11 @@ impl Store {
         storage: impl Storage,
         place: impl Place + 'static,
     ) -> Result<Self, StoreError> {
-        Self::on(Medium::of_storage(storage), Some(Box::new(place)))
+        Self::on(WatchedStorage::of_storage(storage), Some(Box::new(place)))
     }
 
-    fn on(medium: Medium, place: Option<Box<dyn Place>>) -> Result<Self, StoreError> {
-        let (disk, state) = Disk::on(medium, place)?;
+    fn on(storage: WatchedStorage, place: Option<Box<dyn Place>>) -> Result<Self, StoreError> {
+        let (disk, state) = Disk::on(storage, place)?;
         Ok(Self {
             shared: Shared::new(state, Some(disk), close),
             queue: None,
@@ -367,7 +367,7 @@ mod tests {
     }
 
     fn on(backend: &Fragile) -> Store {
-        let (disk, state) = Disk::on(Medium::of_storage(backend.clone()), None).unwrap();
+        let (disk, state) = Disk::on(WatchedStorage::of_storage(backend.clone()), None).unwrap();
         Store {
             shared: Shared::new(state, Some(disk), count_failure),
             queue: None,

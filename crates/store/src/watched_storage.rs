@@ -18,25 +18,25 @@ use crate::room::is_no_room;
 /// Storage that remembers what failed first. redb uses no storage again that has failed once, so it
 /// is given the same one anew.
 #[derive(Debug, Clone)]
-pub(crate) struct Medium {
+pub(crate) struct WatchedStorage {
     backend: Arc<dyn StorageBackend>,
-    trouble: Arc<Mutex<Option<Trouble>>>,
+    failure: Arc<Mutex<Option<StorageFailure>>>,
 }
 
-/// What failed.
+/// Why an operation on the storage failed, as far as the store must know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Trouble {
+pub(crate) enum StorageFailure {
     /// A write found no room. Nothing was promised of it yet: the sync comes later.
     NoRoom,
     /// A sync, after which it is unknown what is on the disk; or anything else.
     Unknown,
 }
 
-impl Medium {
+impl WatchedStorage {
     pub(crate) fn on(backend: impl StorageBackend) -> Self {
         Self {
             backend: Arc::new(backend),
-            trouble: Arc::default(),
+            failure: Arc::default(),
         }
     }
 
@@ -51,35 +51,35 @@ impl Medium {
     }
 
     /// What has failed since this was last asked.
-    pub(crate) fn take_trouble(&self) -> Option<Trouble> {
-        self.trouble.lock().take()
+    pub(crate) fn take_failure(&self) -> Option<StorageFailure> {
+        self.failure.lock().take()
     }
 
     fn note<T>(
         &self,
         outcome: io::Result<T>,
-        trouble: impl Fn(&io::Error) -> Trouble,
+        failure: impl Fn(&io::Error) -> StorageFailure,
     ) -> io::Result<T> {
         if let Err(error) = &outcome {
-            self.trouble.lock().get_or_insert_with(|| trouble(error));
+            self.failure.lock().get_or_insert_with(|| failure(error));
         }
         outcome
     }
 }
 
-fn of_write(error: &io::Error) -> Trouble {
+fn of_write(error: &io::Error) -> StorageFailure {
     if is_no_room(error) {
-        Trouble::NoRoom
+        StorageFailure::NoRoom
     } else {
-        Trouble::Unknown
+        StorageFailure::Unknown
     }
 }
 
-const fn unknown(_error: &io::Error) -> Trouble {
-    Trouble::Unknown
+const fn unknown(_error: &io::Error) -> StorageFailure {
+    StorageFailure::Unknown
 }
 
-impl StorageBackend for Medium {
+impl StorageBackend for WatchedStorage {
     fn len(&self) -> io::Result<u64> {
         self.note(self.backend.len(), unknown)
     }
