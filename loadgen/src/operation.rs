@@ -7,7 +7,7 @@ pub enum Operation {
     Encrypt,
     /// Decrypt a ciphertext that was kept from before.
     Decrypt,
-    /// GenerateDataKey, AES_256.
+    /// GenerateDataKey of a key of 256 bits (`AES_256`).
     GenerateDataKey,
 }
 

@@ -62,7 +62,7 @@ pub(crate) struct Summary {
     pub(crate) thresholds: Vec<Judged>,
 }
 
-/// An operation.
+/// What came of the calls of one operation.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Part {
     pub(crate) succeeded: u64,

@@ -22,9 +22,9 @@ export interface AdvanceRequest {
 export interface AttributeRequest {
   /** `key-reference=0x…` or `attr.NAME=VALUE`; exactly one key must meet all. */
   filter: string[];
-  /** The attribute. */
+  /** The name of the attribute. */
   name: string;
-  /** A session. */
+  /** The token of a session, as a login gave it. */
   token: string;
   /** Its new value. */
   value: string;
@@ -94,7 +94,7 @@ export interface EnrolledHost {
   availability_zone: string;
   /** Until when the token is accepted. */
   expires: string;
-  /** Its number. */
+  /** The number of the host, in the order of invitation. */
   host: number;
   /** Where it calls. */
   join: string;
@@ -144,13 +144,13 @@ export interface EventRecord {
   recipientAccountId?: string;
   /** What it is about. */
   resources?: EventResource[];
-  /** Who called. */
+  /** The caller, as CloudTrail shows it. */
   userIdentity?: Record<string, unknown>;
 }
 
 /** What an event is about. */
 export interface EventResource {
-  /** Its ARN. */
+  /** The ARN of the resource. */
   ARN?: string;
 }
 
@@ -184,7 +184,7 @@ export interface FaultDescription {
   effect: string;
   /** What of Portcullis it breaks. */
   group: FaultGroup;
-  /** The kind. */
+  /** The kind of the fault. */
   kind: FaultKind;
   /** What an order for it may have beside the place. */
   optional: FaultField[];
@@ -246,7 +246,7 @@ export interface GenerateRequest {
   attributes?: string[];
   /** Its length in bytes: 16, 24 or 32. */
   key_length_bytes: number;
-  /** Its label. */
+  /** The label of the key. */
   label: string;
   /** The crypto users with whom it is shared. */
   share_crypto_users?: string[];
@@ -280,7 +280,7 @@ export interface Host {
   calls_from: string | null;
   /** The cluster of that HSM. */
   cluster: string | null;
-  /** Its number. */
+  /** The number of the host, in the order of invitation. */
   host: number;
   /** The HSM that it runs. */
   hsm: string | null;
@@ -377,7 +377,7 @@ export interface KeptLoadOrder {
 export interface KeyFilter {
   /** `key-reference=0x…` or `attr.NAME=VALUE`; exactly one key must meet all. */
   filter: string[];
-  /** A session. */
+  /** The token of a session, as a login gave it. */
   token: string;
 }
 
@@ -421,9 +421,9 @@ export interface KeyPage {
 
 /** How many users must agree before a key is managed or used. */
 export interface KeyQuorum {
-  /** Always 0. */
+  /** Always 0: no quorum is asked for to manage the key. */
   "manage-key-quorum-value": number;
-  /** Always 0. */
+  /** Always 0: no quorum is asked for to use the key. */
   "use-key-quorum-value": number;
 }
 
@@ -437,11 +437,11 @@ export interface KeyStoreStatus {
   error_code: string | null;
   /** Its ID. */
   id: string;
-  /** Its name. */
+  /** The name of the key store. */
   name: string;
   /** The Region that it is in. */
   region: string;
-  /** Its `ConnectionState`. */
+  /** The `ConnectionState` that DescribeCustomKeyStores shows. */
   state: string;
 }
 
@@ -492,7 +492,7 @@ export type LoadPhase = "connected" | "disconnecting" | "disconnected" | "editin
 
 /** A load run. */
 export interface LoadRun {
-  /** Its ID. */
+  /** The ID of the run, by which other calls name it. */
   id: string;
   /** What was asked for. */
   order: KeptLoadOrder | null;
@@ -506,7 +506,7 @@ export interface LoadRun {
 
 /** A load run and what its timeline has grown by. */
 export interface LoadRunDetail {
-  /** Its ID. */
+  /** The ID of the run, by which other calls name it. */
   id: string;
   /** What the run wrote beside its result. */
   messages: string;
@@ -570,7 +570,7 @@ export interface LoadSpan {
   edit: EditKind | null;
   /** Microseconds from the start of the run to its end. */
   end_us: number;
-  /** The phase. */
+  /** The phase that is over. */
   phase: LoadPhase;
   /** Microseconds from the start of the run to its own. */
   start_us: number;
@@ -643,7 +643,7 @@ export type Nothing = Record<string, never>;
 export interface Place {
   /** The account, twelve digits. */
   account?: string;
-  /** The Region. */
+  /** The Region that the call is about. */
   region?: string;
 }
 
@@ -685,7 +685,7 @@ export interface RehearsalStage {
   end_ms: number;
   /** How many calls failed, by the name of what they failed with. */
   failed: Record<string, number>;
-  /** Its name. */
+  /** The name of the stage. */
   stage: string;
   /** Milliseconds from the start of the rehearsal to its own. */
   start_ms: number;
@@ -697,7 +697,7 @@ export interface RehearsalStage {
 export interface RehearsalThreshold {
   /** What was found; null when it was not measured, which is a miss. */
   found: number | null;
-  /** The limit. */
+  /** The most that may be found. */
   limit: number;
   /** What is limited. */
   name: string;
@@ -731,11 +731,11 @@ export interface ResetCount {
 
 /** A host that is let in no more. */
 export interface RevokedHost {
-  /** Its number. */
+  /** The number of the host, in the order of invitation. */
   host: number;
   /** The HSM that it ran, which is used no more. */
   hsm: string | null;
-  /** REVOKED. */
+  /** The state of the host, which is REVOKED. */
   state: HostState;
 }
 
@@ -753,11 +753,11 @@ export interface RulesRequest {
 
 /** Latencies in microseconds. */
 export interface RunLatency {
-  /** The longest. */
+  /** The longest latency, in microseconds. */
   latency_us_max: number;
-  /** The median. */
+  /** The latency that half of the calls were faster than, in microseconds. */
   latency_us_p50: number;
-  /** What 99 of 100 calls were faster than. */
+  /** The latency that 99 of 100 calls were faster than, in microseconds. */
   latency_us_p99: number;
 }
 
@@ -809,7 +809,7 @@ export interface ShareRequest {
 
 /** A load run that has begun. */
 export interface StartedLoadRun {
-  /** Its ID. */
+  /** The ID of the run, by which other calls name it. */
   id: string;
 }
 

@@ -103,7 +103,7 @@ pub enum Form {
 pub struct Place {
     /// The account, twelve digits.
     pub account: Option<String>,
-    /// The Region.
+    /// The Region that the call is about.
     pub region: Option<String>,
 }
 

@@ -31,7 +31,7 @@ pub enum AdminCalls {
     All,
     /// They are, and nothing else is.
     Only,
-    /// None is.
+    /// No calls of the admin API.
     None,
 }
 
@@ -75,7 +75,7 @@ pub struct EventRecord {
     /// The text of that exception.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
-    /// Who called.
+    /// The caller, as CloudTrail shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_identity: Option<BTreeMap<String, Value>>,
     /// What it is about.
@@ -87,7 +87,7 @@ pub struct EventRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EventResource {
-    /// Its ARN.
+    /// The ARN of the resource.
     #[serde(rename = "ARN", default, skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
 }

@@ -127,7 +127,7 @@ fault_kinds! {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FaultDescription {
-    /// The kind.
+    /// The kind of the fault.
     pub kind: FaultKind,
     /// What of Portcullis it breaks.
     pub group: FaultGroup,

@@ -12,7 +12,7 @@ pub enum Direction {
     ToHsm,
     /// Requests are carried out, and no answer comes.
     FromHsm,
-    /// Neither passes.
+    /// Neither requests nor answers pass.
     Both,
 }
 

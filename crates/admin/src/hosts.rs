@@ -17,7 +17,7 @@ pub struct EnrolRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EnrolledHost {
-    /// Its number.
+    /// The number of the host, in the order of invitation.
     pub host: u64,
     /// The Availability Zone that it stands in.
     pub availability_zone: String,
@@ -42,7 +42,7 @@ pub struct HostList {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Host {
-    /// Its number.
+    /// The number of the host, in the order of invitation.
     pub host: u64,
     /// The Availability Zone that it stands in.
     pub availability_zone: String,
@@ -99,9 +99,9 @@ impl HostState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RevokedHost {
-    /// Its number.
+    /// The number of the host, in the order of invitation.
     pub host: u64,
-    /// REVOKED.
+    /// The state of the host, which is REVOKED.
     pub state: HostState,
     /// The HSM that it ran, which is used no more.
     pub hsm: Option<String>,

@@ -8,7 +8,7 @@ use crate::Secret;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KeyFilter {
-    /// A session.
+    /// The token of a session, as a login gave it.
     #[cfg_attr(test, schemars(with = "String"))]
     pub token: Secret,
     /// `key-reference=0x…` or `attr.NAME=VALUE`; exactly one key must meet all.
@@ -70,9 +70,9 @@ pub struct ListedKey {
 pub enum AttributeValue {
     /// Says whether something is permitted or was so.
     Flag(bool),
-    /// Counts something.
+    /// The value of an attribute that is a number.
     Number(usize),
-    /// Names something.
+    /// The value of an attribute that is text.
     Text(String),
 }
 
@@ -107,9 +107,9 @@ pub struct KeyUser {
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KeyQuorum {
-    /// Always 0.
+    /// Always 0: no quorum is asked for to manage the key.
     pub manage_key_quorum_value: u8,
-    /// Always 0.
+    /// Always 0: no quorum is asked for to use the key.
     pub use_key_quorum_value: u8,
 }
 
@@ -120,7 +120,7 @@ pub struct GenerateRequest {
     /// The session of the crypto user who will own it.
     #[cfg_attr(test, schemars(with = "String"))]
     pub token: Secret,
-    /// Its label.
+    /// The label of the key.
     pub label: String,
     /// Its length in bytes: 16, 24 or 32.
     pub key_length_bytes: usize,
@@ -157,12 +157,12 @@ pub struct ShareRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AttributeRequest {
-    /// A session.
+    /// The token of a session, as a login gave it.
     #[cfg_attr(test, schemars(with = "String"))]
     pub token: Secret,
     /// `key-reference=0x…` or `attr.NAME=VALUE`; exactly one key must meet all.
     pub filter: Vec<String>,
-    /// The attribute.
+    /// The name of the attribute.
     pub name: String,
     /// Its new value.
     pub value: String,

@@ -74,7 +74,7 @@ pub struct KeptLoadOrder {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StartedLoadRun {
-    /// Its ID.
+    /// The ID of the run, by which other calls name it.
     pub id: String,
 }
 
@@ -101,7 +101,7 @@ pub enum LoadRunState {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LoadRun {
-    /// Its ID.
+    /// The ID of the run, by which other calls name it.
     pub id: String,
     /// Whether it goes on.
     pub state: LoadRunState,
@@ -129,7 +129,7 @@ pub struct LoadRunQuery {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LoadRunDetail {
-    /// The run.
+    /// The run, as the list shows it.
     #[serde(flatten)]
     pub run: LoadRun,
     /// The lines of the timeline from the wanted one on; null stands for one that cannot be read.
@@ -169,11 +169,11 @@ pub struct RunSummary {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RunLatency {
-    /// The median.
+    /// The latency that half of the calls were faster than, in microseconds.
     pub latency_us_p50: u64,
-    /// What 99 of 100 calls were faster than.
+    /// The latency that 99 of 100 calls were faster than, in microseconds.
     pub latency_us_p99: u64,
-    /// The longest.
+    /// The longest latency, in microseconds.
     pub latency_us_max: u64,
 }
 
@@ -216,7 +216,7 @@ pub struct LoadSecond {
 pub struct LoadSpan {
     /// The number of the cycle, 0 before the first.
     pub cycle: u32,
-    /// The phase.
+    /// The phase that is over.
     pub phase: LoadPhase,
     /// What was edited.
     pub edit: Option<EditKind>,
@@ -291,7 +291,7 @@ pub struct LostKey {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RehearsalStage {
-    /// Its name.
+    /// The name of the stage.
     pub stage: String,
     /// Milliseconds from the start of the rehearsal to its own.
     pub start_ms: u64,
@@ -309,7 +309,7 @@ pub struct RehearsalStage {
 pub struct RehearsalThreshold {
     /// What is limited.
     pub name: String,
-    /// The limit.
+    /// The most that may be found.
     pub limit: u64,
     /// What was found; null when it was not measured, which is a miss.
     pub found: Option<u64>,

@@ -34,9 +34,9 @@ pub struct Defaults {
 pub struct KeyStoreStatus {
     /// Its ID.
     pub id: String,
-    /// Its name.
+    /// The name of the key store.
     pub name: String,
-    /// Its `ConnectionState`.
+    /// The `ConnectionState` that DescribeCustomKeyStores shows.
     pub state: String,
     /// Its `ConnectionErrorCode`, when the state is FAILED.
     pub error_code: Option<String>,

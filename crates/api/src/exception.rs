@@ -142,7 +142,7 @@ impl Code {
 /// log and never leaves the process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exception {
-    /// Which exception.
+    /// The code of the exception, by which SDKs tell it from others.
     pub code: Code,
     /// What the user reads.
     pub message: String,

@@ -268,7 +268,7 @@ impl fmt::Debug for KeyId {
 /// Account and Region: everything in both services is partitioned by the pair.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Scope {
-    /// Whose resources.
+    /// The account that the resources belong to.
     pub account: AccountId,
     /// Where they are.
     pub region: Region,

@@ -3,8 +3,8 @@ use std::path::PathBuf;
 /// Where state is kept.
 #[derive(Debug, Clone)]
 pub(crate) enum Data {
-    /// Nowhere.
+    /// In memory: it is gone when the process ends.
     Memory,
-    /// In this folder.
+    /// In the files of this data folder.
     Folder(PathBuf),
 }

@@ -37,9 +37,9 @@ pub trait Clusters: Send + Sync + Debug {
 /// A cluster at an instant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterView {
-    /// Which.
+    /// The ID of the cluster.
     pub id: ClusterId,
-    /// Its state.
+    /// The state that DescribeClusters shows.
     pub state: ClusterState,
     /// The signed cluster certificate (PEM as given to InitializeCluster), once initialised.
     /// Equal in all clusters that share a backup history.
@@ -68,11 +68,11 @@ pub enum NetworkTrouble {
 /// An HSM at an instant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HsmView {
-    /// Which.
+    /// The ID of the HSM.
     pub id: HsmId,
     /// Its Availability Zone.
     pub availability_zone: String,
-    /// Its state.
+    /// The state that DescribeClusters shows.
     pub state: HsmState,
     /// Where it listens for QUIC; none before the cluster is initialised.
     pub address: Option<SocketAddr>,
@@ -82,7 +82,7 @@ pub struct HsmView {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ClusterState {
-    /// Being made.
+    /// It is being created.
     CreateInProgress,
     /// Waits for its first HSM and for InitializeCluster.
     Uninitialized,
@@ -90,7 +90,7 @@ pub enum ClusterState {
     InitializeInProgress,
     /// Waits for activation.
     Initialized,
-    /// In service.
+    /// It is in service.
     Active,
     /// HSMs are being added or removed.
     UpdateInProgress,
@@ -98,11 +98,11 @@ pub enum ClusterState {
     ModifyInProgress,
     /// A change of the HSM type is being undone.
     RollbackInProgress,
-    /// Being deleted.
+    /// It is being deleted.
     DeleteInProgress,
-    /// Gone; shown no more.
+    /// It is deleted, and shown no more.
     Deleted,
-    /// In trouble.
+    /// It does not work as it should.
     Degraded,
 }
 
@@ -110,15 +110,15 @@ pub enum ClusterState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum HsmState {
-    /// Being made.
+    /// It is being created.
     CreateInProgress,
-    /// In service.
+    /// It is in service.
     Active,
-    /// In trouble.
+    /// It does not work as it should.
     Degraded,
-    /// Being deleted.
+    /// It is being deleted.
     DeleteInProgress,
-    /// Gone.
+    /// It is deleted.
     Deleted,
 }
 

@@ -22,13 +22,13 @@ include!(concat!(env!("OUT_DIR"), "/files.rs"));
 pub struct File {
     /// The path below the console's root.
     pub path: &'static str,
-    /// The `Content-Type`.
+    /// The value of the header `Content-Type`.
     pub media_type: &'static str,
     /// The entity tag, without its quotes.
     pub tag: &'static str,
     /// Whether the path has a digest of the content in it, so that it never changes.
     pub is_immutable: bool,
-    /// The bytes.
+    /// The bytes of the file, not compressed.
     pub plain: &'static [u8],
     /// The bytes compressed with Brotli, where that is worth it.
     pub brotli: Option<&'static [u8]>,
@@ -37,7 +37,7 @@ pub struct File {
 /// Which console the binary carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Carried {
-    /// The console.
+    /// The console as it was built with Node.
     Console,
     /// One page that says how to get the console.
     Placeholder,

@@ -10,17 +10,17 @@ use crate::HsmKeyId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Flag {
-    /// It seals.
+    /// The key may encrypt.
     Encrypt,
-    /// It opens.
+    /// The key may decrypt.
     Decrypt,
     /// It wraps other keys.
     Wrap,
     /// It unwraps other keys.
     Unwrap,
-    /// It signs.
+    /// The key may sign.
     Sign,
-    /// It verifies.
+    /// The key may verify signatures.
     Verify,
     /// Keys are derived from it.
     Derive,
@@ -197,16 +197,16 @@ impl fmt::Debug for Flags {
 /// How long an AES key is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum KeyLength {
-    /// AES-128.
+    /// 16 bytes: AES-128.
     Bytes16,
-    /// AES-192.
+    /// 24 bytes: AES-192.
     Bytes24,
-    /// AES-256.
+    /// 32 bytes: AES-256.
     Bytes32,
 }
 
 impl KeyLength {
-    /// In bytes.
+    /// The length of the key in bytes.
     #[must_use]
     pub const fn bytes(self) -> usize {
         match self {
@@ -297,24 +297,24 @@ impl KeyTemplate {
 /// One attribute with its new value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AttributeChange {
-    /// The label.
+    /// The label, which is text for people.
     Label(String),
     /// The `id` attribute.
     Id(Vec<u8>),
-    /// A flag.
+    /// A flag, and whether it is set.
     Flag(Flag, bool),
 }
 
 /// A key as lists show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyInfo {
-    /// Which.
+    /// The id of the key inside HSMs.
     pub id: HsmKeyId,
     /// The owner's user name.
     pub owner: String,
     /// Who else may use it, in order.
     pub shared_users: Vec<String>,
-    /// Its attributes.
+    /// The attributes of the key, such as its label.
     pub attributes: Attributes,
     /// How long it is.
     pub length: KeyLength,
@@ -329,7 +329,7 @@ pub struct KeyInfo {
 pub enum Criterion {
     /// The key reference: see [`HsmKeyId::reference`].
     Reference(u64),
-    /// The label.
+    /// The label, which is text for people.
     Label(String),
     /// The `id` attribute.
     Id(Vec<u8>),
@@ -341,7 +341,7 @@ pub enum Criterion {
     CheckValue([u8; 3]),
     /// The length in bytes.
     Length(u32),
-    /// A flag.
+    /// A flag, and whether it is set.
     Flag(Flag, bool),
 }
 

@@ -89,11 +89,11 @@ pub enum Command {
     /// A fenced login takes the place of the sessions of the same scope at this epoch, whose answer
     /// may have been lost, and at lower ones.
     Login {
-        /// The user.
+        /// The name of the user who logs in.
         username: String,
-        /// Its role.
+        /// The role, which is part of the name.
         role: Role,
-        /// Its password.
+        /// The password of the user.
         password: Secret,
         /// The connection this session belongs to; none for a person's session.
         fence: Option<Fence>,
@@ -105,7 +105,7 @@ pub enum Command {
     },
     /// Ends a session. Reply: `Done`, also when it had ended before.
     Logout {
-        /// The session.
+        /// The session that ends.
         session: SessionId,
     },
     /// Raises the fence without a login, so that lower epochs are refused at once. Reply: `Done`.
@@ -131,7 +131,7 @@ pub enum Command {
     ChangePassword {
         /// The user's own or an admin's session.
         session: SessionId,
-        /// Whose.
+        /// The name of the user whose password changes.
         username: String,
         /// The role, which is part of the name.
         role: Role,
@@ -142,9 +142,9 @@ pub enum Command {
     DeleteUser {
         /// An admin's session.
         session: SessionId,
-        /// Whom.
+        /// The name of the user who is deleted.
         username: String,
-        /// The role.
+        /// The role, which is part of the name.
         role: Role,
     },
     /// Lists the users; no session needed. Reply: `Users`.
@@ -164,29 +164,29 @@ pub enum Command {
     InsertMasked {
         /// A session of the key's owner or of an admin.
         session: SessionId,
-        /// The key.
+        /// The key, encrypted under the masking key that both HSMs have.
         key: MaskedKey,
     },
     /// Deletes a key; owner only; done also when there is none. Reply: `Done`.
     DeleteKey {
         /// The owner's session.
         session: SessionId,
-        /// The key.
+        /// The id of the key.
         id: HsmKeyId,
     },
     /// Does something else to one key.
     Key {
         /// A crypto user's session, or an admin's where the action says so.
         session: SessionId,
-        /// The key.
+        /// The id of the key.
         id: HsmKeyId,
-        /// What.
+        /// What is done to the key.
         action: KeyAction,
     },
     /// Lists keys in the order of their ids: those that a crypto user may use, all for an admin.
     /// Reply: `Keys`, as many as fit an answer; the list has ended when a page is empty.
     ListKeys {
-        /// A session.
+        /// A crypto user's or an admin's session.
         session: SessionId,
         /// Only keys that meet all of these.
         criteria: Vec<Criterion>,
@@ -228,19 +228,19 @@ pub enum KeyAction {
     SetAttribute(AttributeChange),
     /// Lets another crypto user use it too; owner only; done also when that is so. Reply: `Done`.
     Share {
-        /// With whom.
+        /// The name of the crypto user who may use the key from now on.
         username: String,
     },
     /// Takes the use back; owner only; done also when that is so. Reply: `Done`.
     Unshare {
-        /// From whom.
+        /// The name of the crypto user who may not use the key any more.
         username: String,
     },
     /// Wraps it under another key; owner only. Reply: `Wrapped`.
     Wrap {
         /// The key that wraps.
         wrapping: HsmKeyId,
-        /// How.
+        /// The mechanism by which the key is wrapped.
         mechanism: Mechanism,
     },
     /// Makes it from what was wrapped. Reply: `Key`.
@@ -279,7 +279,7 @@ pub enum Mechanism {
 /// What an HSM answers to a [`Command`].
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
-    /// Carried out.
+    /// The command was carried out, and there is nothing more to say.
     Done,
     /// A session was opened.
     Session(SessionId),
@@ -287,7 +287,7 @@ pub enum Reply {
     Users(Vec<UserInfo>),
     /// A key exists, and this is its masked form for the other HSMs.
     Key(MaskedKey),
-    /// Keys.
+    /// One page of the list of keys.
     Keys(Vec<KeyInfo>),
     /// A key that was wrapped.
     Wrapped {
@@ -303,7 +303,7 @@ pub enum Reply {
 pub struct UserInfo {
     /// The name, in lower case.
     pub username: String,
-    /// The role.
+    /// The role of the user, which is part of the name.
     pub role: Role,
     /// Whether too many wrong passwords were given.
     pub locked: bool,

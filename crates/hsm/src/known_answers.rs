@@ -12,7 +12,7 @@ use crate::{KeyLength, KeyTemplate, Mechanism, NONCE_BYTES};
 pub(crate) enum Expected {
     Valid,
     Invalid,
-    /// Either.
+    /// An implementation may accept the input or refuse it.
     Acceptable,
 }
 

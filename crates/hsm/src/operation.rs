@@ -57,7 +57,7 @@ pub struct Call<'a> {
 pub enum Operation<'a> {
     /// Seals `plaintext`; output: the sealed text.
     Encrypt {
-        /// The key.
+        /// The id of the key that is used.
         key: HsmKeyId,
         /// Bound to the sealed text, not contained in it.
         additional_data: &'a [u8],
@@ -66,7 +66,7 @@ pub enum Operation<'a> {
     },
     /// Opens `sealed`; output: the plaintext.
     Decrypt {
-        /// The key.
+        /// The id of the key that is used.
         key: HsmKeyId,
         /// Exactly what it was sealed with.
         additional_data: &'a [u8],
@@ -75,7 +75,7 @@ pub enum Operation<'a> {
     },
     /// Draws `bytes` random bytes and seals them; output: the plaintext, then the sealed text.
     GenerateDataKey {
-        /// The key.
+        /// The id of the key that is used.
         key: HsmKeyId,
         /// Bound to the sealed text.
         additional_data: &'a [u8],
@@ -164,7 +164,7 @@ pub enum Refusal {
     Busy = 7,
     /// No such user.
     NoSuchUser = 8,
-    /// Wrong password.
+    /// The password is not that of the user.
     WrongPassword = 9,
     /// Too many wrong passwords; an admin must change it.
     LockedOut = 10,

@@ -70,7 +70,7 @@ pub struct Listener {
     pub bind: SocketAddr,
     /// What to present.
     pub identity: Identity,
-    /// Who answers.
+    /// The HSM that answers what is received.
     pub service: Arc<dyn Service>,
 }
 

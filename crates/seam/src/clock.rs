@@ -84,9 +84,9 @@ impl WallClock for SystemClock {
 pub struct TimeScale(NonZeroU32);
 
 impl TimeScale {
-    /// Real time.
+    /// As fast as real time.
     pub const REAL: Self = Self(NonZeroU32::MIN);
-    /// The fastest.
+    /// How many times faster than real time a clock runs at the most.
     pub const MAX: u32 = 1_000_000;
 
     /// `scale` times real time; none when it is out of range.

@@ -171,7 +171,7 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Nobody.
+    /// Credentials by which no caller is known.
     #[must_use]
     pub const fn none() -> Self {
         Self {

@@ -8,7 +8,7 @@ pub(crate) fn header(page: &mut String, name: &str, kind: &str, help: &str) {
     let _written = write!(page, "# HELP {name} {help}.\n# TYPE {name} {kind}\n");
 }
 
-/// One sample.
+/// Adds one sample of a metric, with its labels, to the page.
 pub(crate) fn line(page: &mut String, name: &str, labels: &str, value: impl std::fmt::Display) {
     let _written = if labels.is_empty() {
         writeln!(page, "{name} {value}")

@@ -40,7 +40,7 @@ pub enum Listeners {
     Two {
         /// The AWS endpoint and the health.
         public: SocketAddr,
-        /// Everything.
+        /// The address that serves everything, the admin API too.
         admin: SocketAddr,
     },
 }

@@ -95,9 +95,9 @@ const OPERATION_DEADLINE: Duration = Duration::from_secs(10);
 pub struct System {
     /// Where everything is recorded.
     pub store: Store,
-    /// CloudHSM.
+    /// The service CloudHSM with its clusters and HSMs.
     pub cloudhsm: Arc<CloudHsm>,
-    /// KMS.
+    /// The service KMS, which uses the clusters of CloudHSM.
     pub kms: Arc<Kms>,
     /// The calendar that both live on.
     pub calendar: Arc<Calendar>,

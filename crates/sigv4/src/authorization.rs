@@ -12,7 +12,7 @@ pub struct Authorization<'a> {
     pub credential: Credential<'a>,
     /// The names of the signed headers, lower case, separated by semicolons.
     pub signed_headers: &'a str,
-    /// The signature.
+    /// The signature, an HMAC-SHA256.
     pub signature: [u8; 32],
 }
 
@@ -25,7 +25,7 @@ pub struct Credential<'a> {
     pub access_key: &'a str,
     /// The day, `20150830`.
     pub day: &'a str,
-    /// The Region.
+    /// The Region of the credential scope, such as `us-east-1`.
     pub region: &'a str,
     /// The service's signing name.
     pub service: &'a str,

@@ -13,9 +13,9 @@ pub struct Request<'a, H: ?Sized> {
     pub path: &'a str,
     /// The query as it stands in the request line, without the question mark; may be empty.
     pub query: &'a str,
-    /// The headers.
+    /// The headers, of which those that are signed count.
     pub headers: &'a H,
-    /// The body.
+    /// The body as it is sent.
     pub body: &'a [u8],
 }
 

@@ -48,52 +48,52 @@ pub enum Event {
     },
     /// The store was made with this cluster.
     Uses {
-        /// When.
+        /// When it happened.
         at: Moment,
-        /// The cluster.
+        /// The cluster that the store belongs to.
         cluster: ClusterId,
     },
     /// The store is connected, and its cluster has these keys.
     Holds {
-        /// When.
+        /// When it happened.
         at: Moment,
         /// The keys, durable on at least one HSM.
         keys: BTreeSet<HsmKeyId>,
     },
     /// From here on things may fail.
     FaultBegins {
-        /// When.
+        /// When it happened.
         at: Moment,
-        /// What.
+        /// What happens, in words for the trace.
         what: &'static str,
     },
     /// Something happens that no call may notice.
     Happens {
-        /// When.
+        /// When it happened.
         at: Moment,
-        /// What.
+        /// What happens, in words for the trace.
         what: &'static str,
     },
     /// No fault is left, and what it did has been repaired.
     Calm {
-        /// When.
+        /// When it happened.
         at: Moment,
     },
     /// The last fault ended.
     Healed {
-        /// When.
+        /// When it happened.
         at: Moment,
     },
     /// The store is connected and every kind of operation succeeded under every key.
     Well {
-        /// When.
+        /// When it happened.
         at: Moment,
     },
     /// An acknowledged key, on the disks of HSMs at the instant of the acknowledgement.
     Placed {
-        /// When.
+        /// When it happened.
         at: Moment,
-        /// The key.
+        /// The KMS key.
         key: KeyId,
         /// The HSMs that have it on disk, with their zones.
         on: BTreeMap<HsmId, String>,
@@ -104,14 +104,14 @@ pub enum Event {
     Asked {
         /// When it left.
         at: Moment,
-        /// To whom.
+        /// The HSM that it was sent to.
         hsm: HsmId,
     },
     /// An HSM sealed something.
     Sealed {
-        /// When.
+        /// When it happened.
         at: Moment,
-        /// Which HSM.
+        /// The HSM that this is about.
         hsm: HsmId,
         /// Under which key.
         key: HsmKeyId,
@@ -120,9 +120,9 @@ pub enum Event {
     },
     /// An HSM answered a login that belongs to a key store's connection.
     Login {
-        /// When.
+        /// When it happened.
         at: Moment,
-        /// Which HSM.
+        /// The HSM that this is about.
         hsm: HsmId,
         /// The key store, as HSMs know it.
         scope: [u8; 16],
@@ -133,9 +133,9 @@ pub enum Event {
     },
     /// An HSM made a key.
     Made {
-        /// When.
+        /// When it happened.
         at: Moment,
-        /// Which HSM.
+        /// The HSM that this is about.
         hsm: HsmId,
         /// The id inside HSMs.
         id: HsmKeyId,
@@ -144,9 +144,9 @@ pub enum Event {
     },
     /// An HSM deleted a key.
     Deleted {
-        /// When.
+        /// When it happened.
         at: Moment,
-        /// Which HSM.
+        /// The HSM that this is about.
         hsm: HsmId,
         /// The id inside HSMs.
         id: HsmKeyId,
@@ -154,25 +154,25 @@ pub enum Event {
     /// After the service has had the time to bring them in step, the HSMs of the store's cluster
     /// have these keys on disk.
     Stored {
-        /// When.
+        /// When it happened.
         at: Moment,
-        /// The cluster.
+        /// The cluster that the store belongs to.
         cluster: ClusterId,
         /// What each of its HSMs has.
         on: BTreeMap<HsmId, BTreeSet<HsmKeyId>>,
     },
     /// DescribeCustomKeyStores told how many key stores there are.
     Counted {
-        /// When.
+        /// When it happened.
         at: Moment,
-        /// How many.
+        /// How many key stores DescribeCustomKeyStores returned.
         stores: usize,
     },
     /// Somebody tried wrong passwords for `kmsuser`, and then once more.
     Guessed {
-        /// When.
+        /// When it happened.
         at: Moment,
-        /// Which HSM.
+        /// The HSM that this is about.
         hsm: HsmId,
         /// How many wrong passwords the HSM refused, one after another.
         wrong: u8,
@@ -181,30 +181,30 @@ pub enum Event {
     },
     /// The store was disconnected in calm, and an HSM was asked to log in a connection of before.
     Probed {
-        /// When.
+        /// When it happened.
         at: Moment,
-        /// Which HSM.
+        /// The HSM that this is about.
         hsm: HsmId,
         /// Whether it said that the connection is out of date.
         fenced: bool,
     },
     /// The store FAILED with a code about `kmsuser`, and nobody had touched that user.
     Baffled {
-        /// When.
+        /// When it happened.
         at: Moment,
-        /// The code.
+        /// The connection error code, as DescribeCustomKeyStores returns it.
         code: String,
     },
     /// The process with everything in it was started again.
     Restarted {
         /// Whether several facades share the store: then the connection goes on as it was.
         shared: bool,
-        /// When.
+        /// When it happened.
         at: Moment,
     },
     /// A secret was found where none may be.
     Leaked {
-        /// When.
+        /// When it happened.
         at: Moment,
         /// What kind of secret, and where.
         what: String,
@@ -213,7 +213,7 @@ pub enum Event {
     Member {
         /// When it was made.
         at: Moment,
-        /// Which HSM.
+        /// The HSM that this is about.
         hsm: HsmId,
         /// Of which cluster.
         cluster: ClusterId,
@@ -229,18 +229,18 @@ pub struct Told {
     pub error: Option<String>,
     /// The friendly name.
     pub name: String,
-    /// The cluster.
+    /// The ID of its cluster.
     pub cluster: String,
 }
 
 /// What an HSM says to a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LoginAnswer {
-    /// A session.
+    /// It opened a session.
     Accepted,
     /// The connection is out of date.
     Fenced,
-    /// Another reason.
+    /// It refused for another reason than a connection that is out of date.
     Refused,
     /// It did not look: its disk has failed, or it is busy.
     Unheard,
@@ -249,7 +249,7 @@ pub enum LoginAnswer {
 /// A call from its invocation to its completion.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Call {
-    /// Who called.
+    /// The number of the client that called; operators have numbers from 100.
     pub client: u8,
     /// When the call began.
     pub invoked: Moment,
@@ -264,30 +264,30 @@ pub struct Call {
 /// What was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Request {
-    /// Encrypt.
+    /// A call of Encrypt.
     Encrypt {
-        /// The key.
+        /// The KMS key.
         key: KeyId,
-        /// Bound.
+        /// The encryption context, which Decrypt has to give again.
         context: Context,
-        /// Hidden.
+        /// The text to be encrypted.
         plaintext: Vec<u8>,
     },
-    /// Decrypt.
+    /// A call of Decrypt.
     Decrypt {
         /// A ciphertext that a call returned.
         ciphertext: Vec<u8>,
         /// Perhaps not the one it was made with.
         context: Context,
     },
-    /// GenerateDataKey.
+    /// A call of GenerateDataKey.
     GenerateDataKey {
-        /// The key.
+        /// The KMS key.
         key: KeyId,
-        /// Bound.
+        /// The encryption context, which Decrypt has to give again.
         context: Context,
     },
-    /// ReEncrypt.
+    /// A call of ReEncrypt.
     ReEncrypt {
         /// A ciphertext that a call returned.
         ciphertext: Vec<u8>,
@@ -300,16 +300,16 @@ pub enum Request {
     },
     /// CreateKey in the store.
     CreateKey,
-    /// DescribeKey.
+    /// A call of DescribeKey.
     DescribeKey {
-        /// The key.
+        /// The KMS key.
         key: KeyId,
     },
-    /// ConnectCustomKeyStore.
+    /// A call of ConnectCustomKeyStore.
     Connect,
-    /// DisconnectCustomKeyStore.
+    /// A call of DisconnectCustomKeyStore.
     Disconnect,
-    /// UpdateCustomKeyStore.
+    /// A call of UpdateCustomKeyStore with this change.
     Update(Edit),
 }
 
@@ -323,9 +323,9 @@ pub enum Edit {
     },
     /// The password of `kmsuser`, after an admin changed it.
     Password,
-    /// The cluster.
+    /// The cluster that the store belongs to.
     Cluster {
-        /// The substitute.
+        /// The cluster that takes its place.
         to: ClusterId,
         /// Whether it has the certificate of the first one.
         related: bool,
@@ -337,15 +337,15 @@ pub enum Edit {
 pub enum Answer {
     /// Done, and nothing more.
     Done,
-    /// A ciphertext.
+    /// The ciphertext blob that Encrypt or ReEncrypt returned.
     Ciphertext(Vec<u8>),
-    /// A plaintext.
+    /// The plaintext that Decrypt returned.
     Plaintext(Vec<u8>),
     /// A data key.
     DataKey {
-        /// In the clear.
+        /// The data key in the clear.
         plaintext: Vec<u8>,
-        /// Encrypted.
+        /// The data key encrypted under the KMS key.
         ciphertext: Vec<u8>,
     },
     /// A key was created.

@@ -22,7 +22,7 @@ const LIFETIME_MAX: Duration = Duration::from_mins(10);
 /// What a seed came to.
 #[derive(Debug)]
 pub struct Verdict {
-    /// Which seed.
+    /// The seed that the schedule was drawn from.
     pub seed: u64,
     /// What was violated; empty when all is well.
     pub violations: Vec<Violation>,

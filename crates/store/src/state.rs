@@ -10,7 +10,7 @@ use crate::{Expect, StoreError, Transaction};
 pub struct Record {
     /// Written by the commit with this revision.
     pub revision: u64,
-    /// Opaque bytes.
+    /// The bytes, whose meaning the store does not know.
     pub value: Arc<[u8]>,
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct State {
 pub(crate) struct Changes {
     pub(crate) writes: BTreeMap<String, Option<Record>>,
     pub(crate) revision: u64,
-    /// Whether one of the transactions is.
+    /// Whether one of the transactions is pressing, so that it may use the last room of the disk.
     pub(crate) pressing: bool,
 }
 

@@ -25,7 +25,7 @@ pub enum Pace {
 /// Whether a step may be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Yes.
+    /// The change takes effect at once.
     Now,
     /// At this date of the services' clock.
     At(Timestamp),

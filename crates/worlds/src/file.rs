@@ -65,7 +65,7 @@ pub struct World {
     /// Custom key stores.
     #[serde(default)]
     pub(crate) key_stores: Vec<KeyStoreEntry>,
-    /// KMS keys.
+    /// The KMS keys that are made, each in a key store or in KMS itself.
     #[serde(default)]
     pub(crate) keys: Vec<KeyEntry>,
     /// Who calls, by access key.
@@ -96,13 +96,13 @@ const fn yes() -> bool {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SubnetEntry {
-    /// Its ID.
+    /// The ID of the subnet.
     pub(crate) id: String,
     /// Its VPC; the default VPC when absent.
     pub(crate) vpc: Option<String>,
     /// Its zone: the letter alone.
     pub(crate) zone: String,
-    /// Its range.
+    /// The range of its addresses, in CIDR notation.
     pub(crate) cidr: Cidr,
     /// How many of its addresses others than HSMs have.
     #[serde(default)]
@@ -146,7 +146,7 @@ pub(crate) struct KeyStoreEntry {
     pub(crate) name: String,
     /// The name of its cluster in this file.
     pub(crate) cluster: String,
-    /// Connect it.
+    /// Whether the key store is connected when the world is made.
     #[serde(default)]
     pub(crate) connect: bool,
 }
@@ -157,7 +157,7 @@ pub(crate) struct KeyStoreEntry {
 pub(crate) struct KeyEntry {
     /// Its ID; a fresh one when absent.
     pub(crate) id: Option<KeyId>,
-    /// Its description.
+    /// The description of the key, as DescribeKey shows it.
     #[serde(default)]
     pub(crate) description: String,
     /// The name of its key store; a key of origin AWS_KMS when absent.

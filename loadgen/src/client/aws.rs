@@ -38,7 +38,7 @@ pub(crate) struct KeyStore {
     pub(crate) error_code: Option<String>,
 }
 
-/// DescribeCustomKeyStores.
+/// The reply of DescribeCustomKeyStores, as far as it is read.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct KeyStores {
@@ -65,7 +65,7 @@ pub(crate) struct ListedKey {
     pub(crate) key_id: String,
 }
 
-/// ListKeys.
+/// The reply of ListKeys, as far as it is read.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Keys {
@@ -108,15 +108,15 @@ pub(crate) struct KeyMetadata {
     pub(crate) custom_key_store_id: Option<String>,
 }
 
-/// Encrypt.
+/// The reply of Encrypt, as far as it is read.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Encrypted {
-    /// In Base64.
+    /// The ciphertext, in Base64.
     pub(crate) ciphertext_blob: String,
 }
 
-/// DescribeClusters.
+/// The reply of DescribeClusters, as far as it is read.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Clusters {
@@ -136,7 +136,7 @@ impl Page for Clusters {
     }
 }
 
-/// CreateCluster.
+/// The reply of CreateCluster, as far as it is read.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct CreatedCluster {
@@ -169,7 +169,7 @@ struct Certificates {
     cluster_certificate: Option<String>,
 }
 
-/// CreateHsm.
+/// The reply of CreateHsm, as far as it is read.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct CreatedHsm {
@@ -185,7 +185,7 @@ pub(crate) struct Hsm {
     pub(crate) availability_zone: Option<String>,
 }
 
-/// DescribeBackups.
+/// The reply of DescribeBackups, as far as it is read.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Backups {

@@ -10,7 +10,7 @@ use crate::failure::Unusable;
 /// The edits of a run: their kinds in turn, and what is needed to make them.
 #[derive(Debug)]
 pub(crate) struct Edits {
-    /// Not empty.
+    /// The kinds of edits that are made in turn; never empty.
     kinds: Vec<EditKind>,
     passwords: Option<Passwords>,
     /// Related clusters, the key store's own among them, in a fixed order.

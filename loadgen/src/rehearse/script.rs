@@ -58,10 +58,10 @@ pub(crate) struct LoadScript {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AdminScript {
-    /// Its name.
+    /// The name of the admin in the cluster.
     #[serde(default = "default_admin")]
     pub(crate) user: String,
-    /// Its password.
+    /// The password that the admin has in the backup.
     pub(crate) password: Secret,
 }
 

@@ -6,7 +6,7 @@ use crate::phase::{Phase, Span};
 /// A chart over the time of the run, as inline SVG.
 #[derive(Debug)]
 pub(crate) struct Chart {
-    /// Seconds.
+    /// The duration of the run in seconds.
     pub(crate) duration: f64,
     pub(crate) scale: Scale,
     /// What stands behind a number of the axis, e.g. ` ms`.

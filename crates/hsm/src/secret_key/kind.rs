@@ -20,15 +20,15 @@ pub enum KeyKind {
     Rsa3072,
     /// RSA with a modulus of 4,096 bits.
     Rsa4096,
-    /// NIST P-256.
+    /// The NIST curve P-256.
     P256,
-    /// NIST P-384.
+    /// The NIST curve P-384.
     P384,
-    /// NIST P-521.
+    /// The NIST curve P-521.
     P521,
-    /// secp256k1.
+    /// The Koblitz curve secp256k1.
     P256k1,
-    /// Edwards25519.
+    /// The curve Edwards25519.
     Ed25519,
     /// ML-DSA, category 2.
     MlDsa44,
@@ -122,7 +122,7 @@ impl KemSize {
 }
 
 impl KeyKind {
-    /// Every kind.
+    /// Every kind of key that the built-in fleet of KMS has.
     pub const ALL: [Self; 18] = [
         Self::Hmac224,
         Self::Hmac256,

@@ -6,28 +6,28 @@ use zeroize::Zeroizing;
 pub enum Task {
     /// Output: the signature, of elliptic curves in DER.
     Sign {
-        /// How.
+        /// The algorithm by which the message is signed.
         algorithm: SignatureAlgorithm,
-        /// What.
+        /// The message that is signed, or its hash.
         message: Message,
     },
     /// Refused as `NotAuthentic` when the signature is not the message's. Output: nothing.
     Verify {
-        /// How.
+        /// The algorithm by which the message is signed.
         algorithm: SignatureAlgorithm,
-        /// What.
+        /// The message that is signed, or its hash.
         message: Message,
-        /// The signature.
+        /// The signature that is checked against the message.
         signature: Vec<u8>,
     },
     /// Output: the HMAC of the message under the key's own hash.
     Mac {
-        /// What.
+        /// The message that the MAC is of.
         message: Zeroizing<Vec<u8>>,
     },
     /// Refused as `NotAuthentic` when the MAC is not the message's. Output: nothing.
     VerifyMac {
-        /// What.
+        /// The message that the MAC is of.
         message: Zeroizing<Vec<u8>>,
         /// The whole MAC.
         mac: Vec<u8>,
@@ -69,7 +69,7 @@ pub enum Task {
 pub enum SignatureAlgorithm {
     /// RSASSA-PSS, with a salt as long as the hash.
     RsaPss(SignatureHash),
-    /// RSASSA-PKCS1-v1_5.
+    /// RSASSA-PKCS1-v1_5 over this hash.
     RsaPkcs1(SignatureHash),
     /// ECDSA with the hash of the key's curve.
     Ecdsa,
@@ -77,7 +77,7 @@ pub enum SignatureAlgorithm {
     Ed25519,
     /// Ed25519ph over a SHA-512 hash.
     Ed25519ph,
-    /// ML-DSA.
+    /// ML-DSA (FIPS 204) in the key's parameter set.
     MlDsa,
 }
 
@@ -94,7 +94,7 @@ pub enum SignatureHash {
 
 /// What is signed, in which form it comes.
 pub enum Message {
-    /// The message.
+    /// The whole message; the algorithm hashes it.
     Raw(Zeroizing<Vec<u8>>),
     /// Its hash; `BadLength` unless as long as the algorithm's.
     Digest(Zeroizing<Vec<u8>>),

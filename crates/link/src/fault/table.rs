@@ -13,11 +13,11 @@ use tokio::time::{Instant, sleep_until};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Direction {
-    /// Requests.
+    /// Messages from the facade to the HSM: requests.
     ToHsm,
-    /// Answers.
+    /// Messages from the HSM to the facade: answers.
     FromHsm,
-    /// Requests and answers.
+    /// Messages both ways.
     Both,
 }
 
@@ -41,7 +41,7 @@ impl Direction {
 /// What befalls a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkEffect {
-    /// None passes.
+    /// No message passes.
     Cut,
     /// Each is late by this much, beside what other rules add.
     Delay(Duration),
@@ -57,7 +57,7 @@ pub enum LinkEffect {
 pub struct LinkRule {
     /// The names of the HSMs at the far end, as in [`Target`](crate::Target).
     pub hsms: BTreeSet<String>,
-    /// Which messages.
+    /// The messages that the rule is about.
     pub direction: Direction,
     /// What befalls them.
     pub effect: LinkEffect,

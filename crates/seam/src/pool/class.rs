@@ -17,7 +17,7 @@ pub enum WorkClass {
 }
 
 impl WorkClass {
-    /// Every class.
+    /// Every class of work.
     pub const ALL: [Self; 4] = [
         Self::Control,
         Self::Batch,

@@ -11,7 +11,7 @@ use super::{WorkClass, WorkPool};
 /// Of which class a job is, and until when it is worth beginning.
 #[derive(Debug, Clone, Copy)]
 pub struct JobTerms {
-    /// The class.
+    /// The class of work that the job belongs to, which has a queue of its own.
     pub class: WorkClass,
     /// When its caller stops waiting.
     pub deadline: Instant,
@@ -22,7 +22,7 @@ pub struct JobTerms {
 pub enum NotDone {
     /// As many jobs of its class wait as may.
     QueueFull {
-        /// How many.
+        /// How many jobs of the class wait.
         waiting: usize,
     },
     /// It would not be begun before its deadline.
@@ -83,14 +83,14 @@ pub struct PoolJob {
 /// A job that is given back, and why.
 #[derive(Debug)]
 pub struct RefusedJob {
-    /// The job.
+    /// The job, which was not begun.
     pub job: PoolJob,
     /// Why it was not taken.
     pub why: NotDone,
 }
 
 impl PoolJob {
-    /// A job.
+    /// A job that carries out `task` under these terms.
     #[must_use]
     pub fn new(terms: JobTerms, task: impl PoolTask + 'static) -> Self {
         Self {
@@ -99,7 +99,7 @@ impl PoolJob {
         }
     }
 
-    /// Its class.
+    /// The class of work that the job belongs to.
     #[must_use]
     pub const fn class(&self) -> WorkClass {
         self.terms.class

@@ -13,7 +13,7 @@ use super::{NotDone, PoolJob, RefusedJob, WorkClass};
 /// What a class has to do and has done since the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClassFigures {
-    /// The class.
+    /// The class of work that the figures are of.
     pub class: WorkClass,
     /// Jobs that wait.
     pub waiting: usize,

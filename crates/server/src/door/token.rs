@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 #[derive(Clone)]
 pub struct AdminToken(Digest);
 
-/// SHA-256.
+/// The SHA-256 hash of a token.
 pub(super) type Digest = [u8; 32];
 
 /// A text that is no good as an admin token.

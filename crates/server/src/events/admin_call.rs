@@ -37,7 +37,7 @@ pub(crate) struct AdminRecord {
     pub(crate) refused: Option<&'static str>,
 }
 
-/// Who called.
+/// The caller of the admin API, as far as a request shows it.
 #[derive(Debug)]
 pub(crate) struct AdminCaller {
     pub(crate) address: IpAddr,

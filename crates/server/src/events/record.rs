@@ -45,7 +45,7 @@ impl Filter {
             && self.since.is_none_or(|since| seconds(at) >= seconds(since))
     }
 
-    /// The rest.
+    /// Whether a record that is written out passes what [`may_pass`](Self::may_pass) cannot tell.
     pub(crate) fn passes(&self, record: &Value) -> bool {
         let Some(key) = &self.key else { return true };
         let resources = record.get("resources").and_then(Value::as_array);

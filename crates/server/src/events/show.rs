@@ -78,7 +78,7 @@ impl Shown {
         ))
     }
 
-    /// JSON.
+    /// The text, which is JSON.
     pub(crate) fn text(&self) -> &str {
         &self.0
     }

@@ -61,9 +61,9 @@ const LEAVING: u64 = 1;
 /// What a connection was told to go for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dismissal {
-    /// Its place.
+    /// Its place is wanted for another connection.
     Place,
-    /// The bytes that it held.
+    /// The memory that its bytes take is wanted for others.
     Bytes,
     /// It has waited for too long.
     Time,

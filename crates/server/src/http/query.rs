@@ -47,7 +47,7 @@ pub(crate) fn check(credential: Option<&Credential<'_>>, body: &[u8]) -> Result<
     }
 }
 
-/// Who calls.
+/// The answer to GetCallerIdentity: the principal that signed the request.
 pub(crate) fn identity(id: &HeaderValue, caller: &Principal) -> Response<Full<Bytes>> {
     let (arn, user, account) = (
         escaped(caller.arn()),

@@ -13,9 +13,9 @@ use super::identity::{InvalidIdentity, TlsIdentity};
 
 /// An authority of our own: clients that have its certificate believe what it signs.
 pub struct TlsAuthority {
-    /// PEM.
+    /// The certificate of the authority, in PEM.
     certificate: String,
-    /// PKCS #8.
+    /// The private key of the authority, in PKCS #8.
     key: Zeroizing<Vec<u8>>,
 }
 

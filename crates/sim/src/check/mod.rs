@@ -56,11 +56,11 @@ pub enum Invariant {
 /// An invariant that did not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// Which.
+    /// The invariant that did not hold.
     pub invariant: Invariant,
     /// When that was plain to see.
     pub at: Moment,
-    /// What happened.
+    /// What happened, as a sentence for the report.
     pub what: String,
 }
 

@@ -72,7 +72,7 @@ pub enum EditKind {
 }
 
 impl EditKind {
-    /// Every kind.
+    /// Every kind of edit.
     pub const ALL: [Self; 5] = [
         Self::Name,
         Self::Password,
@@ -141,13 +141,13 @@ pub struct Crash {
     pub hsm: usize,
     /// When the power fails.
     pub at: u64,
-    /// How long it is down.
+    /// How long the facade is down, in milliseconds.
     pub down: u64,
     /// Fails in the midst of a write: after this many more.
     pub mid_write: Option<u64>,
 }
 
-/// A partition.
+/// Some HSMs cannot be reached over the network, while they run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Partition {
     /// Which zone, or which HSM, by its index.
@@ -156,18 +156,18 @@ pub struct Partition {
     pub whole_zone: bool,
     /// One way, or both.
     pub way: Option<Way>,
-    /// When it begins.
+    /// When it begins, in milliseconds after the clients have begun.
     pub at: u64,
-    /// How long it lasts.
+    /// How long it lasts, in milliseconds.
     pub lasts: u64,
 }
 
 /// A time of bad weather.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Storm {
-    /// When it begins.
+    /// When it begins, in milliseconds after the clients have begun.
     pub at: u64,
-    /// How long it lasts.
+    /// How long it lasts, in milliseconds.
     pub lasts: u64,
     /// What it does.
     pub weather: Weather,
@@ -186,25 +186,25 @@ pub struct Members {
     pub removes_older: bool,
 }
 
-/// Wrong passwords.
+/// Wrong passwords are tried for `kmsuser` until the HSM locks the user out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Guesses {
     /// Which HSM of the first cluster.
     pub hsm: usize,
-    /// When.
+    /// When it happens, in milliseconds after the clients have begun.
     pub at: u64,
 }
 
 /// An end of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Restart {
-    /// When.
+    /// When it happens, in milliseconds after the clients have begun.
     pub at: u64,
     /// The host loses its power, and with it what was not synced; or the process is killed.
     pub power_cut: bool,
     /// The power fails in the midst of a write of the control plane: after this many more.
     pub mid_write: Option<u64>,
-    /// How long nothing runs.
+    /// How long nothing runs, in milliseconds.
     pub down: u64,
 }
 
@@ -224,40 +224,40 @@ pub struct Clerk {
 /// An end of one facade of several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FacadeEnd {
-    /// Which.
+    /// The number of the facade.
     pub which: usize,
-    /// When.
+    /// When it happens, in milliseconds after the clients have begun.
     pub at: u64,
-    /// How long it is down.
+    /// How long the facade is down, in milliseconds.
     pub down: u64,
 }
 
 /// A time in which a facade does not reach the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dark {
-    /// Which facade.
+    /// The number of the facade.
     pub which: usize,
     /// One way, or both.
     pub way: Option<Way>,
-    /// When it begins.
+    /// When it begins, in milliseconds after the clients have begun.
     pub at: u64,
-    /// How long it lasts.
+    /// How long it lasts, in milliseconds.
     pub lasts: u64,
 }
 
 /// A time in which the control plane's disk is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FullDisk {
-    /// When it begins.
+    /// When it begins, in milliseconds after the clients have begun.
     pub at: u64,
-    /// How long it lasts.
+    /// How long it lasts, in milliseconds.
     pub lasts: u64,
 }
 
 /// The control plane's disk is not where it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Vanish {
-    /// When.
+    /// When it happens, in milliseconds after the clients have begun.
     pub at: u64,
     /// How long until the process is ended and the disk put back.
     pub lasts: u64,
