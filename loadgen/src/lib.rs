@@ -7,7 +7,7 @@
 //! leak*. Ciphertexts are kept and decrypted later, so that a wrong plaintext is found.
 //!
 //! `rehearse` destroys the key store's cluster instead, repairs the key store from a backup under
-//! load, and reports how long nobody got an answer and which keys were lost.
+//! load, and reports how long no call was answered and which keys were lost.
 //!
 //! It is a client and nothing else: it knows HTTP, Signature Version 4 and the documented API,
 //! but no other part of Portcullis, so that it judges any KMS endpoint by the same measure. It

@@ -54,7 +54,7 @@ const fn whole(number: f64) -> u64 {
 /// an open loop the world outside does not wait either; more is dropped, and counted.
 pub(crate) const LATE_ARRIVALS_MAX: usize = 65_536;
 
-/// The calls that are due, handed to whoever has a free connection.
+/// The calls that are due, handed to a worker that has a free connection.
 #[derive(Debug)]
 pub(crate) struct Arrivals {
     due: RefCell<VecDeque<Instant>>,
@@ -104,7 +104,7 @@ impl Arrivals {
             if self.ended.get() {
                 return None;
             }
-            // Rule LG-04: without a schedule, whoever is free sends the next call.
+            // Rule LG-04: without a schedule, the next worker that is free sends a call.
             if self.is_unlimited() {
                 return Some(Instant::now());
             }

@@ -162,7 +162,7 @@ fn arrivals(arguments: &RunArguments) -> Arrivals {
     match (intended_rate(arguments), arguments.closed_loop) {
         (None, _) => Arrivals::unlimited(),
         (Some(_), false) => Arrivals::scheduled(LATE_ARRIVALS_MAX),
-        // A closed loop asks for no call that nobody is free to send.
+        // A closed loop asks for no call that no worker is free to send.
         (Some(_), true) => Arrivals::scheduled(usize::from(arguments.connections)),
     }
 }
@@ -242,7 +242,7 @@ async fn edit_until(
     edited
 }
 
-/// Ends the load at `end`, on Ctrl-C, or when somebody else has ended it. Gives how long it went.
+/// Ends the load at `end`, on Ctrl-C, or when another task has ended it. Gives how long it went.
 async fn end_at(end: Instant, load: &Load) -> Duration {
     let mut look = tokio::time::interval(Duration::from_millis(20));
     let interrupted = tokio::signal::ctrl_c();

@@ -667,7 +667,7 @@ export interface Rehearsal {
   new_cluster_id: string;
   /** The ID of the cluster that was destroyed. */
   old_cluster_id: string;
-  /** Milliseconds in which nobody got an answer; null when no call succeeded any more. */
+  /** Milliseconds in which no call was answered; null when no call succeeded any more. */
   outage_ms: number | null;
   /** Whether every limit was kept and nothing leaked or came out wrong. */
   passed: boolean;

@@ -257,7 +257,7 @@ pub struct Rehearsal {
     pub new_cluster_id: String,
     /// The ID of the backup that it was made from.
     pub backup_id: String,
-    /// Milliseconds in which nobody got an answer; null when no call succeeded any more.
+    /// Milliseconds in which no call was answered; null when no call succeeded any more.
     pub outage_ms: Option<u64>,
     /// How many keys were used.
     pub keys: u64,

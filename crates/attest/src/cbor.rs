@@ -1,7 +1,7 @@
 //! The part of CBOR (RFC 8949) that attestation documents are made of: integers, texts, bytes,
 //! arrays and maps of definite length, null and tags.
 //!
-//! Nothing is copied and nothing nests by itself: whoever reads asks for the next item, and a
+//! Nothing is copied and nothing nests by itself: the reader asks for the next item, and a
 //! length is permitted only if that many bytes are there.
 
 use std::fmt;

@@ -32,7 +32,7 @@ pub struct Document<'a> {
     pub public_key: Option<&'a [u8]>,
     /// What the enclave wanted to have signed.
     pub user_data: Option<&'a [u8]>,
-    /// What somebody wanted to see signed.
+    /// What the enclave was asked to have signed.
     pub nonce: Option<&'a [u8]>,
     pub(crate) signed: Signed<'a>,
 }

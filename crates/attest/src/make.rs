@@ -33,7 +33,7 @@ pub struct Claims<'a> {
     pub public_key: Option<&'a [u8]>,
     /// What it wants to have signed.
     pub user_data: Option<&'a [u8]>,
-    /// What somebody wanted to see signed.
+    /// What the enclave was asked to have signed.
     pub nonce: Option<&'a [u8]>,
 }
 

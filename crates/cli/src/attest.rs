@@ -46,7 +46,7 @@ fn make(arguments: &Attest) -> Result<ExitCode, String> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The one kept in a folder, which is made when it is not there; otherwise one that nobody sees
+/// The one kept in a folder, which is made when it is not there; otherwise one that is never seen
 /// again.
 fn authority(folder: Option<&Path>) -> Result<Authority, String> {
     // Its certificate is for years, whichever date the document is to have.

@@ -98,7 +98,7 @@ fn tell(joined: &Joined, output: &ServerOutput) {
     }));
 }
 
-/// The HSM admits one facade and calls nobody, so what it would call with is thrown away.
+/// The HSM admits one facade and makes no connections, so what it would call with is thrown away.
 fn transport(entropy: &Arc<dyn Entropy>) -> Result<MakeTransport, String> {
     let client = ClientIdentity::generate().map_err(|error| error.to_string())?;
     let entropy = Arc::clone(entropy);

@@ -5,7 +5,7 @@
 //! ‖ Body (postcard) ‖ SHA-256 of everything before
 //! ```
 //!
-//! The file holds the device key, and so everything that the key seals: whoever has the file has
+//! The file holds the device key, and so everything that the key seals: a person who has the file has
 //! the keys of the clusters.
 
 use std::io::Write;

@@ -110,7 +110,7 @@ fn subjects(listeners: &Listeners, names: &HostNames) -> Vec<String> {
     subjects
 }
 
-/// Never through a link that somebody else has put there: the folder may be everybody's.
+/// Never through a link that another user has put there: every user may be able to write in the folder.
 fn write(path: &Path, authority: &TlsAuthority) -> std::io::Result<()> {
     let text = authority.certificate();
     let is_there = std::fs::symlink_metadata(path).is_ok_and(|found| found.is_file());

@@ -67,7 +67,7 @@ enum Ended {
         /// What is to be closed before the process ends.
         files: Vec<Closing>,
     },
-    /// Somebody asked for the world's start.
+    /// A client asked for the world's start.
     ToBeginAgain { port: u16, admin_port: u16 },
 }
 
@@ -89,7 +89,7 @@ async fn serve(arguments: &Up, output: &ServerOutput) -> Result<Ended, String> {
     let door = Door::of(arguments, &data, &*instance.system.entropy)?;
     let presented = tls::presented(arguments, &instance.system, (&data, &door)).await?;
     let (auth, principals) = auth(arguments, &world)?;
-    // Before the first line on stdout: whoever waits for that line may stop us at once.
+    // Before the first line on stdout: a program that waits for that line may stop us at once.
     let mut signals = Signals::listen()?;
     let resets = Resets {
         ask: Arc::new(Notify::new()),
@@ -114,7 +114,7 @@ async fn serve(arguments: &Up, output: &ServerOutput) -> Result<Ended, String> {
     instance.send_load_to(urls.clone());
     run_hooks(arguments, &urls, world.scope(), output).await?;
     let ready_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    // After a reset whoever waited for the line has read it, and may not read on.
+    // After a reset the program that waited for the line has read it, and may not read on.
     if restart::port().is_none() {
         let mut line = json!({
             "endpoint": urls.endpoint,
@@ -317,7 +317,7 @@ fn data(arguments: &Up) -> Result<Data, String> {
         })
 }
 
-/// Rule FT-08: what was broken before the restart is broken still, and nobody should have to wonder.
+/// Rule FT-08: what was broken before the restart is broken still, and the log says so.
 fn tell_of_faults(count: usize, output: &ServerOutput) {
     let them = match count {
         0 => return,

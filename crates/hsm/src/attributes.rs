@@ -102,7 +102,7 @@ impl Flag {
         Self::ALL.into_iter().find(|flag| flag.name() == name)
     }
 
-    /// Whether whoever makes a key may choose it. `token` may be chosen, but only as true.
+    /// Whether the user who makes a key may choose it. `token` may be chosen, but only as true.
     #[must_use]
     pub const fn is_chosen_at_creation(self) -> bool {
         match self {
@@ -228,12 +228,12 @@ impl KeyLength {
     }
 }
 
-/// A key's attributes, as far as somebody chooses them.
+/// A key's attributes, as far as a user chooses them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attributes {
     /// The label; KMS uses the key's ARN.
     pub label: String,
-    /// The `id` attribute; KMS uses the backing key's ID. Empty unless somebody sets it.
+    /// The `id` attribute; KMS uses the backing key's ID. Empty unless a user sets it.
     pub id: Vec<u8>,
     /// What the key is for, and what may be done with it.
     pub flags: Flags,
@@ -244,7 +244,7 @@ pub struct Attributes {
 pub struct KeyTemplate {
     /// How long; an unwrapped key has the length of what was wrapped.
     pub length: KeyLength,
-    /// Its attributes; the HSM sets those that nobody chooses.
+    /// Its attributes; the HSM sets those that no user chooses.
     pub attributes: Attributes,
     /// With whom it is shared from the beginning.
     pub shared_users: Vec<String>,

@@ -61,7 +61,7 @@ impl Default for Limits {
 
 /// One HSM.
 ///
-/// Management commands are taken one at a time, by whoever runs the HSM; operations run
+/// Management commands are taken one at a time, by the program that runs the HSM; operations run
 /// concurrently with them and with each other. Operations meet in two places only: the shards of
 /// keys and sessions, read once a batch, and the counter of nonces, an atomic word.
 pub struct Hsm {
@@ -99,7 +99,7 @@ pub(crate) enum Phase {
 /// The answer to a command, and what must be durable before it is given.
 #[derive(Debug)]
 pub struct Answer {
-    /// For whoever asked.
+    /// The answer for the caller.
     pub result: Result<Reply, Refusal>,
     /// For the disk, first. Also a refusal can change something: a wrong password is counted.
     pub changes: Vec<Change>,

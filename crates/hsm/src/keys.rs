@@ -280,7 +280,7 @@ impl Hsm {
     }
 
     /// Takes every use back from a user who is being deleted: another one of the same name later
-    /// is somebody else.
+    /// is another user.
     pub(crate) fn unshare_all(&self, user: &str) -> Vec<Change> {
         let ids = self.key_ids().into_iter();
         let found = ids.filter_map(|id| Some((id, self.key(id)?)));
@@ -320,7 +320,7 @@ impl Hsm {
         Ok(Reply::Wrapped { iv, data })
     }
 
-    /// What a new key's record says, with the attributes that nobody chooses.
+    /// What a new key's record says, with the attributes that no user chooses.
     fn describe(
         &self,
         session: &Session,

@@ -1,4 +1,4 @@
-//! Known answers of somebody else's making: vectors of Wycheproof in `tests/vectors`, which say what
+//! Known answers: vectors of Wycheproof in `tests/vectors`, which say what
 //! must come out, and what must be refused.
 
 use base64_simd::STANDARD;

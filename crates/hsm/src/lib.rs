@@ -3,7 +3,7 @@
 //! An [`Hsm`] is real software, not a mock: passwords are hashed and counted, AES keys leave it only
 //! masked, or wrapped if they are extractable, other keys not at all, and nonces are constructed so
 //! that none repeats. It does no input or output: management commands give back what must be made
-//! durable, and whoever runs the HSM does that before the answer leaves. It knows no AWS name, no
+//! durable, and the program that runs the HSM does that before the answer leaves. It knows no AWS name, no
 //! socket, no file and no runtime.
 //!
 //! Start reading at [`Hsm`]; `manage` and `keys` hold what each command may do, `batch` the

@@ -294,7 +294,7 @@ impl Hsm {
         Ok(Reply::Done)
     }
 
-    /// Rule HSM-16: one's own password, or as an admin everybody's, and only while nobody else is
+    /// Rule HSM-16: one's own password, or as an admin any user's, and only while no other user is
     /// logged in as that user. Rule HSM-05: only an admin's change unlocks.
     fn change_password(
         &self,
@@ -383,7 +383,7 @@ fn user_change(name: &UserName, user: &User) -> Change {
     record::put(record::user_key(name), &(name, user))
 }
 
-/// Rule HSM-17: users are admins and crypto users; the HSM's own users are nobody's to change.
+/// Rule HSM-17: users are admins and crypto users; no command changes the HSM's own users.
 const fn check_manageable(user: &UserName) -> Result<(), Refusal> {
     match user.role {
         Role::Admin | Role::CryptoUser => Ok(()),

@@ -188,7 +188,7 @@ pub enum Refusal {
     KeyForbids = 19,
     /// The attribute cannot be changed, or not to this value.
     AttributeFixed = 20,
-    /// Only the owner of the key may do this; it is shared with whoever asks.
+    /// Only the owner of the key may do this; it is shared with the user who asks.
     NotOwner = 21,
     /// The HSM does not wrap in this way with a key of this length.
     BadMechanism = 22,

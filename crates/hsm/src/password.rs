@@ -25,7 +25,7 @@ impl PasswordHash {
         }
     }
 
-    /// What nobody's password is compared with, so that an unknown name costs as much as a known
+    /// What the password of an unknown user is compared with, so that an unknown name costs as much as a known
     /// one.
     pub(crate) const fn of_nobody(iterations: NonZeroU32) -> Self {
         Self {

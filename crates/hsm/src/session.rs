@@ -8,7 +8,7 @@ use crate::{Epoch, Fence, Refusal, SessionId};
 /// PKCS #11 sessions per application (AWS CloudHSM quotas). Rule HSM-19.
 pub(crate) const SESSIONS_MAX: usize = 1024;
 
-/// Somebody who is logged in. Rule HSM-19: in memory only, so a restart ends every session.
+/// A user who is logged in. Rule HSM-19: in memory only, so a restart ends every session.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) id: SessionId,
@@ -18,7 +18,7 @@ pub(crate) struct Session {
     pub(crate) fence: Option<SessionFence>,
     /// Set once: a batch that began earlier holds the session still.
     ended: AtomicBool,
-    /// Set once: nobody changes the password of a user who is logged in, and so none unlocks it.
+    /// Set once: no command changes the password of a user who is logged in, and so none unlocks it.
     locked: AtomicBool,
 }
 

@@ -5,7 +5,7 @@
 //! [`Request`]. Everything is a pure function of its arguments; explicit denial wins.
 //!
 //! The crate knows no service: neither which actions there are, nor what a key, a grant or an
-//! account's root is worth. It combines nothing: whoever asks holds the several policies and knows
+//! account's root is worth. It combines nothing: the code that asks holds the several policies and knows
 //! which of them must agree. Start reading at [`Document`], then `evaluate.rs` and `condition.rs`.
 //!
 //! Source of every rule here: IAM User Guide, "IAM JSON policy reference" and "Policy evaluation

@@ -22,7 +22,7 @@ fn root_arn(account: &str) -> String {
     format!("arn:aws:iam::{account}:root")
 }
 
-/// How a policy's principals name somebody.
+/// How a policy's principals name a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Named {
     Not,
@@ -45,7 +45,7 @@ impl Principals {
     /// Every kind that IAM knows.
     pub(crate) const KINDS: [&str; 4] = ["AWS", "Service", "Federated", "CanonicalUser"];
 
-    /// How these principals, of the element Principal, name somebody.
+    /// How these principals, of the element Principal, name a caller.
     pub(crate) fn names(&self, who: Identity<'_>) -> Named {
         let Self::Listed(kinds) = self else {
             return Named::Itself;
@@ -63,11 +63,11 @@ impl Principals {
         best
     }
 
-    /// How the complement of these principals, of the element NotPrincipal, names somebody.
+    /// How the complement of these principals, of the element NotPrincipal, names a caller.
     ///
-    /// Rule AUTH-37: somebody is left out only when every ARN of its own and its account are listed: a
+    /// Rule AUTH-37: a caller is left out only when every ARN of its own and its account are listed: a
     /// user's and the account, or those of the session, its role and the account. Who lists a user or a
-    /// role alone excepts nobody of the account.
+    /// role alone excepts no caller of the account.
     pub(crate) fn names_others(&self, who: Identity<'_>) -> Named {
         let Self::Listed(kinds) = self else {
             return Named::Not;

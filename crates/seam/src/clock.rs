@@ -52,12 +52,12 @@ pub trait WallClock: Send + Sync + Debug {
     /// The present date.
     fn now(&self) -> Timestamp;
 
-    /// The machine's date, which nobody puts forward.
+    /// The machine's date, which no call puts forward.
     fn real_now(&self) -> Timestamp {
         self.now()
     }
 
-    /// How much real time passes until `date`, as long as nobody sets the clock; zero when it is
+    /// How much real time passes until `date`, as long as no call sets the clock; zero when it is
     /// over.
     fn real_until(&self, date: Timestamp) -> Duration {
         date.since(self.now())
@@ -260,7 +260,7 @@ impl SimulatedClock {
         self.course.read()
     }
 
-    /// Gives it another course. Whoever waits for a date must be told by the caller.
+    /// Gives it another course. Tasks that wait for a date must be told by the caller.
     pub fn follow(&self, course: Course) {
         self.course.set(course);
     }

@@ -47,14 +47,14 @@ pub struct ServerConfig {
     pub events: EventsConfig,
     /// Lines that the log lacks.
     pub log_drops: DropCount,
-    /// Who begins the world anew; without, nobody does.
+    /// Who begins the world anew; without, the world is not begun anew.
     pub resets: Option<Resets>,
 }
 
 /// How the world is begun anew.
 #[derive(Debug, Clone)]
 pub struct Resets {
-    /// Told when somebody asks for it.
+    /// Told when a client asks for it.
     pub ask: Arc<Notify>,
     /// How often that was done before.
     pub count: u64,

@@ -1,5 +1,5 @@
 //! The console under `/console/`: files of the binary, compressed where the client takes that, with
-//! entity tags and a policy that lets the page talk to nobody but this server.
+//! entity tags and a policy that lets the page talk to no server but this one.
 
 use axum::extract::Path;
 use axum::http::header::{

@@ -34,7 +34,7 @@ impl Running {
     ///
     /// Rule WIRE-16: a shutdown answers the requests in flight and accepts no more.
     pub async fn shutdown(self) {
-        // Nobody listens any more when every core has failed; then there is nothing to stop.
+        // Nothing listens any more when every core has failed; then there is nothing to stop.
         let _nobody = self.stop.send(true);
         for core in self.cores {
             let _panicked = core.ended.await;

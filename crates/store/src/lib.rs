@@ -2,7 +2,7 @@
 //!
 //! A [`Store`] keeps opaque values under text keys. A [`Transaction`] checks what it has read and
 //! writes several records together or not at all; when its commit returns, they are on disk. It
-//! knows nothing of what a record means, and nobody else knows which engine keeps them.
+//! knows nothing of what a record means, and no other crate knows which engine keeps them.
 //!
 //! Several processes may share one: each has a replica, which reads here and commits where the
 //! store is ([`Authority`]).

@@ -48,7 +48,7 @@ impl Link {
         self.authority.commit(transaction).await
     }
 
-    /// Rule ST-15: a read serves those who asked before it began: whoever comes while one is under
+    /// Rule ST-15: a read serves those who asked before it began: a caller that comes while one is under
     /// way waits for the next, together with all others who do.
     pub(crate) async fn catch_up(&self, replica: &Shared) -> Result<(), StoreError> {
         let number = self.asked.fetch_add(1, Ordering::AcqRel) + 1;

@@ -21,7 +21,7 @@ pub(crate) struct Shared {
     /// Whether `committing` says anything but well: looked at before calls, without its lock.
     pub(crate) ailing: AtomicBool,
     pub(crate) revisions: watch::Sender<u64>,
-    /// What a replica has seen change and nobody has taken yet.
+    /// What a replica has seen change and its owner has not taken yet.
     pub(crate) seen: Mutex<BTreeSet<String>>,
     on_failure: fn(&str),
 }
@@ -197,7 +197,7 @@ pub(crate) fn abort(why: &str) {
 /// The simulator's: the store stays closed, and its host goes down.
 pub(crate) const fn close(_why: &str) {}
 
-/// Nobody may wait any more: the caller's future was dropped. The commit stands.
+/// The caller may wait no more: its caller's future was dropped. The commit stands.
 fn tell(outcome: oneshot::Sender<Result<u64, StoreError>>, result: Result<u64, StoreError>) {
     let _abandoned = outcome.send(result);
 }

@@ -81,7 +81,7 @@ impl Line {
 
     /// Sends `request` and reads the whole answer.
     ///
-    /// A call is sent once: after [`Broken::Lost`] and [`Broken::Late`] nobody knows whether it
+    /// A call is sent once: after [`Broken::Lost`] and [`Broken::Late`] it is unknown whether it
     /// was carried out.
     pub(crate) async fn exchange(
         &mut self,

@@ -48,7 +48,7 @@ impl CallError {
         }
     }
 
-    /// What to tell somebody whose run cannot start because of this.
+    /// What to tell a user whose run cannot start because of this.
     pub(crate) fn unusable(&self, endpoint: &Endpoint) -> Unusable {
         if self.unreachable {
             return endpoint.unreachable(&self.to_string());

@@ -18,7 +18,7 @@ pub(crate) struct Edits {
     made: u32,
 }
 
-/// Finds out which edits can be made. Gives the edits and, for each kind that nobody asked for
+/// Finds out which edits can be made. Gives the edits and, for each kind that was not asked for
 /// and that cannot be made, a note that says why.
 ///
 /// # Errors

@@ -14,7 +14,7 @@ use crate::failure::Unusable;
 
 /// How the password of `kmsuser` comes to be known.
 ///
-/// KMS changes it at every connect, to one that nobody else knows. So whoever wants to hand it a
+/// KMS changes it at every connect, to one that only KMS knows. So a program that wants to hand it a
 /// password, or points it at another cluster, must have it reset in the cluster first.
 #[derive(Debug)]
 pub(crate) enum Passwords {

@@ -15,7 +15,7 @@ pub(super) struct Report {
     pub(super) old_cluster_id: String,
     pub(super) new_cluster_id: String,
     pub(super) backup_id: String,
-    /// How long nobody got an answer; none when no call succeeded any more.
+    /// How long no call was answered, in milliseconds; none when no call succeeded any more.
     pub(super) outage_ms: Option<u64>,
     pub(super) keys: u64,
     pub(super) lost_keys: Vec<LostKey>,

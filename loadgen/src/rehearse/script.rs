@@ -23,7 +23,7 @@ pub struct Script {
     /// How long the load runs before the cluster is destroyed, and again after the repair.
     #[serde(default = "default_steady", deserialize_with = "duration")]
     pub(crate) steady: Duration,
-    /// How long nobody notices that the cluster is gone.
+    /// How long the operator does not notice that the cluster is gone.
     #[serde(default = "default_notice", deserialize_with = "duration")]
     pub(crate) notice: Duration,
     /// Give up when a state takes longer to come; AWS needs up to 20 minutes for a connect.
@@ -70,7 +70,7 @@ pub(crate) struct AdminScript {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Thresholds {
-    /// How long nobody may have got an answer.
+    /// How long there may be no answered call.
     #[serde(deserialize_with = "some_duration")]
     pub(crate) outage: Option<Duration>,
     /// Keys that may be lost.

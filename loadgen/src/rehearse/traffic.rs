@@ -23,7 +23,7 @@ use crate::record::count;
 pub(super) enum Stage {
     /// All is well.
     Before,
-    /// The cluster is gone, and nobody has noticed.
+    /// The cluster is gone, and the operator has not noticed.
     Lost,
     /// A new cluster is made from a backup.
     Restoring,
@@ -85,7 +85,7 @@ pub(super) struct Diary {
     pub(super) wrong_plaintexts: u64,
     /// When the cluster was destroyed.
     destroyed: Option<Instant>,
-    /// The last success before nobody got an answer any more.
+    /// The last success before no call was answered any more.
     last_success: Instant,
     /// The first success of a call that was sent after the destruction.
     pub(super) outage: Option<Duration>,
@@ -101,7 +101,7 @@ pub(super) struct Traffic {
     start: Instant,
 }
 
-/// A load that nobody ends would go on for ever; a rehearsal takes minutes.
+/// A load that is not ended would go on for ever; a rehearsal takes minutes.
 const LOAD_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Traffic {

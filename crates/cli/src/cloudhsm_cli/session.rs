@@ -143,7 +143,7 @@ impl Sessions {
         reply
     }
 
-    /// The clusters on which somebody is logged in at the prompt.
+    /// The clusters on which a user is logged in at the prompt.
     pub(super) fn open_clusters(&self) -> Vec<String> {
         match self {
             Self::OneCommand => Vec::new(),

@@ -233,7 +233,7 @@ impl DataFolder {
     }
 
     /// What is here does not count any more but these records, which are sealed under the device
-    /// key if they are secret: whoever opens the folder next makes everything else anew.
+    /// key if they are secret: the next start makes everything else anew.
     ///
     /// # Errors
     /// A text for the user.

@@ -16,7 +16,7 @@ use crate::Refusal;
 const SEED_BYTES: usize = 32;
 
 /// Octets of an HMAC key. A longer one than a block of its hash, 128 octets at most, is hashed first
-/// (RFC 2104, section 2), so nobody gains by more.
+/// (RFC 2104, section 2), so a longer key is no stronger.
 const HMAC_BYTES_MAX: usize = 1024;
 
 /// A key with everything that belongs to it. Wiped when dropped, not printed.

@@ -240,7 +240,7 @@ fn verify_mu<P: MlDsaParams>(
     }
 }
 
-/// A SHA-512 hash that somebody else computed, in the shape of a hasher that has just finished:
+/// A SHA-512 hash that the caller computed, in the shape of a hasher that has just finished:
 /// `ed25519-dalek` asks for one.
 #[derive(Clone)]
 struct Prehashed([u8; 64]);

@@ -39,7 +39,7 @@ pub struct ControlListener {
 }
 
 impl ControlListener {
-    /// Binds `address` and presents `identity` to whoever calls.
+    /// Binds `address` and presents `identity` to its callers.
     ///
     /// # Errors
     /// When the address cannot be bound or the identity is unusable.
@@ -78,7 +78,7 @@ impl Drop for ControlListener {
     }
 }
 
-/// Somebody who calls.
+/// A caller that has connected.
 #[derive(Debug)]
 pub struct ControlCaller(Incoming);
 
@@ -265,7 +265,7 @@ impl Drop for ControlAnswer {
 }
 
 impl ControlAnswer {
-    /// Answers, and waits until the answer has arrived or nobody waits for it any longer.
+    /// Answers, and waits until the answer has arrived or its caller waits for it no longer.
     pub async fn send(mut self, answer: Zeroizing<Vec<u8>>) {
         let written = self.0.write_chunk(Bytes::from_owner(answer)).await;
         if written.is_ok() && self.0.finish().is_ok() {

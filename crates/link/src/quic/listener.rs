@@ -235,7 +235,7 @@ impl Desk {
             connection: self.connection.clone(),
         };
         if arrived.elapsed() > request.patience() {
-            // Nobody waits for it any longer: it is not begun, so that the HSM catches up.
+            // No caller waits for it any longer: it is not begun, so that the HSM catches up.
             let mut busy = ReplyFrame::answering(&request);
             request
                 .calls()
@@ -248,7 +248,7 @@ impl Desk {
     }
 }
 
-/// The duty to answer a frame. Whoever lets it fall ends the connection, since the facade would
+/// The duty to answer a frame. Dropping it unanswered ends the connection, since the facade would
 /// wait in vain.
 struct Answering {
     open: Option<(mpsc::UnboundedSender<Finished>, OwnedSemaphorePermit)>,
@@ -260,7 +260,7 @@ impl Answering {
         match reply.seal() {
             Ok(frame) => {
                 if let Some((finished, permit)) = self.open.take() {
-                    // The facade may be gone; then nobody waits for the answer.
+                    // The facade may be gone; then no caller waits for the answer.
                     let _gone = finished.send((frame, permit));
                 }
             }
@@ -298,7 +298,7 @@ async fn serve_order(
     order: Order,
     conversation: Arc<dyn Conversation>,
 ) -> Result<(), Ended> {
-    // A task of its own: a command that has begun ends, although whoever gave it went away.
+    // A task of its own: a command that has begun ends, although its caller went away.
     let command = order.command;
     let managed = tokio::spawn(async move { conversation.manage(command).await }).await;
     let result = managed.map_err(|error| Ended::Stream(error.to_string()))?;
@@ -316,7 +316,7 @@ async fn serve_order(
     };
     let written = send.write_chunk(Bytes::from_owner(answer)).await;
     written.map_err(|error| Ended::Stream(error.to_string()))?;
-    // Finishing fails only on a stream that was reset: then nobody waits.
+    // Finishing fails only on a stream that was reset: then no caller waits.
     let _reset = send.finish();
     let _acknowledged = send.stopped().await;
     Ok(())

@@ -74,8 +74,8 @@ pub struct QuicSettings {
     pub entropy: Arc<dyn Entropy>,
 }
 
-/// [`Transport`] over QUIC. Its tasks run on the runtime of whoever calls `dial` and `listen`, unless
-/// it is told another one.
+/// [`Transport`] over QUIC. Its tasks run on the runtime of the code that calls `dial` and `listen`,
+/// unless it is told another one.
 pub struct QuicTransport {
     settings: QuicSettings,
     wire: Wire,

@@ -225,7 +225,7 @@ impl Queue {
         self.state.lock().trouble = Some(why);
     }
 
-    /// The peer must not be spoken to: nobody waits any longer.
+    /// The peer must not be spoken to: no caller waits any longer.
     pub(super) fn refuse_waiting(&self, error: &LinkError) {
         let mut state = self.state.lock();
         let waiting = std::mem::take(&mut state.waiting);
@@ -330,7 +330,7 @@ impl QueueState {
         (next.frame, self.last_id, next.latest_deadline)
     }
 
-    /// Drops the frames at the front that nobody waits for, and says how many calls they had.
+    /// Drops the frames at the front that no caller waits for, and says how many calls they had.
     fn drop_abandoned(&mut self) -> usize {
         let mut dropped = 0;
         while let Some(front) = self.waiting.front()

@@ -1,4 +1,4 @@
-//! QUIC over datagrams of somebody else's making: the same endpoints, without the machine's UDP.
+//! QUIC over datagrams that another implementation carries: the same endpoints, without the machine's UDP.
 
 use std::fmt::Debug;
 use std::io::{self, IoSliceMut};
@@ -141,7 +141,7 @@ impl AsyncUdpSocket for Adapted {
     }
 }
 
-/// Whoever simulates a network has room for every datagram, or loses it.
+/// A simulated network has room for every datagram, or loses it.
 #[derive(Debug)]
 struct AlwaysWritable;
 

@@ -76,7 +76,7 @@ impl WakeUp {
     }
 }
 
-/// Wakes whoever is left when the wake-up's task ends.
+/// Wakes the tasks that are left when the wake-up's task ends.
 struct Ending<'a>(&'a WakeUp);
 
 impl Drop for Ending<'_> {

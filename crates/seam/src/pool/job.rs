@@ -57,7 +57,7 @@ impl std::error::Error for NotDone {}
 
 /// What a job does.
 pub trait PoolTask: Send {
-    /// Whether somebody still waits for it.
+    /// Whether its caller still waits for it.
     fn is_wanted(&self) -> bool {
         true
     }

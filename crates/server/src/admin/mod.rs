@@ -53,7 +53,7 @@ pub(crate) struct Admin {
     pub(crate) cloudhsm: Arc<CloudHsm>,
     pub(crate) calendar: Arc<Calendar>,
     pub(crate) defaults: Scope,
-    /// Only where nobody but this machine can ask: they hold the device key.
+    /// Only where no other machine can ask: they hold the device key.
     pub(crate) snapshots: Option<Arc<dyn Snapshots>>,
     pub(crate) load_runs: Option<Arc<dyn LoadRuns>>,
     pub(crate) events: Arc<EventLog>,

@@ -11,7 +11,7 @@ use crate::http;
 
 /// `POST /_portcullis/snapshot`: everything that is kept, the device key included.
 ///
-/// Rule ST-12: only where nobody but this machine can ask.
+/// Rule ST-12: only where no other machine can ask.
 pub(super) async fn take(
     State(admin): State<Arc<Admin>>,
     Asked(Nothing {}): Asked<TakeSnapshot>,

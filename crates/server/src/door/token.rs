@@ -81,7 +81,7 @@ fn digest_of(bytes: &[u8]) -> Digest {
     copied
 }
 
-/// By hand: a token that somebody chose could be guessed from its digest.
+/// By hand: a token that a person chose could be guessed from its digest.
 impl fmt::Debug for AdminToken {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("AdminToken(..)")

@@ -40,7 +40,8 @@ impl Event {
     reason = "nearly every record is a call, and boxing it costs an allocation a call"
 )]
 pub(crate) enum EventKind {
-    /// Somebody called. It stands here itself: the event of a call takes one allocation beside its texts.
+    /// A call of the AWS endpoint. It stands here itself: the event of a call takes one allocation
+    /// beside its texts.
     Call(CallRecord),
     /// KMS did something by itself, which is rare.
     Service(Box<EventRecord>),

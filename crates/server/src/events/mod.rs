@@ -1,7 +1,7 @@
 //! What was called, as CloudTrail tells it: a bounded log in memory, and a file if one is wanted.
 //!
 //! While a call is answered only what it was about is put down, in one record; the form that
-//! CloudTrail gives it is made when somebody reads it. `event.rs` has the record, `show.rs` decides what of an input and an
+//! CloudTrail gives it is made when it is read. `event.rs` has the record, `show.rs` decides what of an input and an
 //! output is put down, `record.rs` has the form, `file.rs` the file.
 
 mod admin_call;

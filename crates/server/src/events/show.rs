@@ -14,7 +14,7 @@ use serde::ser::{
 ///
 /// Every blob and every sensitive member of both service models, which a test of the client side
 /// compares, and beside them: certificates, which are long and public, and grant tokens, which
-/// CloudTrail leaves out too. In order, for whoever searches.
+/// CloudTrail leaves out too. In order, for a binary search.
 pub(crate) const HIDDEN: [&str; 24] = [
     "AccessKeyId",
     "AttestationDocument",

@@ -37,7 +37,7 @@ pub(crate) fn authenticate(
     let secret = credentials
         .secret(credential.access_key)
         .ok_or_else(|| unknown(credentials))?;
-    // Rule AUTH-45: a token that is not theirs is refused, whoever signs.
+    // Rule AUTH-45: a token that is not theirs is refused, whichever principal signs.
     let token = head.headers.get(SESSION_TOKEN);
     let token = token.map(http::HeaderValue::as_bytes);
     let token = token.filter(|token| !token.is_empty());

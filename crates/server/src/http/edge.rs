@@ -107,7 +107,7 @@ impl Edge {
     ) -> Response<ReplyBody> {
         if state.begin() {
             // Rule WIRE-31: of requests that come together one is answered a turn, so that who sends
-            // thousands at once makes nobody else wait for them.
+            // thousands at once makes no other request wait for them.
             tokio::task::yield_now().await;
         }
         let (mut head, body) = request.into_parts();
