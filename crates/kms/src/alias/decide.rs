@@ -2,7 +2,7 @@
 
 use portcullis_api::{Code, Exception};
 
-use super::{AliasRecord, RESERVED};
+use super::record::{AliasRecord, RESERVED};
 use crate::key::{Snapshot, spec};
 
 /// Aliases of one key (KMS resource quotas).

@@ -1,6 +1,9 @@
 //! Aliases: other names of keys.
 
 mod decide;
+mod record;
+
+pub(crate) use record::{AliasRecord, RESERVED};
 
 use std::sync::Arc;
 
@@ -8,10 +11,9 @@ use portcullis_api::kms::{
     AliasListEntry, CreateAliasRequest, DeleteAliasRequest, ListAliasesRequest,
     ListAliasesResponse, UpdateAliasRequest,
 };
-use portcullis_api::{Code, EpochSeconds, Exception, KeyId, Operation, Scope};
+use portcullis_api::{Code, EpochSeconds, Exception, Operation, Scope};
 use portcullis_seam::Timestamp;
 use portcullis_store::{Expect, Transaction};
-use serde::{Deserialize, Serialize};
 
 use crate::catalogue::Partition;
 use crate::key::{Snapshot, find};
@@ -53,33 +55,9 @@ pub(crate) const SERVICES: [&str; 15] = [
     "xray",
 ];
 
-/// What the aliases of AWS services begin with.
-pub(crate) const RESERVED: &str = "alias/aws/";
-
 /// The name of the predefined alias of a service.
 pub(crate) fn alias_of(service: &str) -> String {
     format!("{RESERVED}{service}")
-}
-
-/// An alias as it stands in the store.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct AliasRecord {
-    /// The alias's name, which begins with `alias/`.
-    pub(crate) name: String,
-    pub(crate) target: KeyId,
-    created_ms: u64,
-    updated_ms: u64,
-}
-
-impl AliasRecord {
-    pub(crate) const fn new(name: String, target: KeyId, now_ms: u64) -> Self {
-        Self {
-            name,
-            target,
-            created_ms: now_ms,
-            updated_ms: now_ms,
-        }
-    }
 }
 
 /// Where an alias's record stands.

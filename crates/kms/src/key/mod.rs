@@ -27,6 +27,7 @@ pub(crate) mod spec;
 mod state;
 mod tags;
 mod upkeep;
+mod usable;
 mod uses;
 mod wrapping;
 
@@ -44,6 +45,6 @@ pub(crate) use permission::find;
 pub(crate) use record::{Home, KeyRecord, Origin, Requested, Rotation, Snapshot};
 pub(crate) use replicate::Replication;
 pub(crate) use rotation::KeyRotation;
-pub(crate) use state::check_usable;
 pub(crate) use upkeep::Upkeep;
+pub(crate) use usable::check_usable;
 pub(crate) use uses::{LastUses, load_last_uses};
