@@ -89,10 +89,10 @@ impl AsyncUdpSocket for UdpWire {
 /// Waits for room to send. Each of an endpoint's connections has one.
 struct Writable {
     socket: Arc<UdpWire>,
-    waiting: Option<Waiting>,
+    waiting: Option<Writability>,
 }
 
-type Waiting = Pin<Box<dyn Future<Output = io::Result<()>> + Send + Sync>>;
+type Writability = Pin<Box<dyn Future<Output = io::Result<()>> + Send + Sync>>;
 
 impl UdpPoller for Writable {
     fn poll_writable(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -101,7 +101,7 @@ impl UdpPoller for Writable {
             return Poll::Ready(Ok(()));
         }
         let socket = Arc::clone(&self.socket);
-        let wait = || -> Waiting { Box::pin(async move { socket.io.writable().await }) };
+        let wait = || -> Writability { Box::pin(async move { socket.io.writable().await }) };
         let waiting = self.waiting.get_or_insert_with(wait);
         let outcome = ready!(waiting.as_mut().poll(context));
         self.waiting = None;
