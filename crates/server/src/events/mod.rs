@@ -36,8 +36,8 @@ pub(crate) use show::Shown;
 pub use config::EventsConfig;
 pub use file::EventsFile;
 
-use self::file::File;
 use self::event::Named;
+use self::file::File;
 
 /// What was called, by whom, what became of it.
 pub(crate) struct EventLog {
