@@ -4,8 +4,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use portcullis_api::{ClusterId, Scope};
 use portcullis_clusters::{ClusterView, Clusters};
+use portcullis_seam::watch;
 use portcullis_store::{Expect, Transaction};
-use tokio::sync::watch;
 
 use crate::certificate::{CustomerAuthority, Makers, Roots};
 use crate::chaos::{Controls, Faults};

@@ -9,8 +9,8 @@ use portcullis_clusters::{ClusterView, HsmState, HsmView, NetworkTrouble};
 use portcullis_fleet::{Equipment, Fleet, FleetError};
 use portcullis_hsm::DeviceKey;
 use portcullis_link::Transport;
+use portcullis_seam::watch;
 use portcullis_seam::{Entropy, WallClock};
-use tokio::sync::watch;
 
 use crate::chaos::{FaultError, FaultList};
 use crate::config::CloudHsmConfig;

@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use portcullis_api::{ClusterId, HsmId, Scope};
-use tokio::sync::watch;
+use portcullis_seam::watch;
 
 /// The crypto user as which KMS logs in to the HSMs of a cluster (KMS Developer Guide, "Create a
 /// CloudHSM key store").

@@ -4,8 +4,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use portcullis_seam::watch;
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
 use tokio::time::sleep;
 
 /// How one HSM behaves at present; by default as a healthy one.

@@ -18,6 +18,7 @@ mod clock;
 mod entropy;
 pub mod plant;
 mod pool;
+pub mod watch;
 
 use std::pin::Pin;
 

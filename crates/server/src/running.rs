@@ -84,6 +84,11 @@ pub(crate) fn start(
     let admin_address = admin.as_ref().map_or(address, |admin| admin.address);
     let events = Arc::clone(&shared.events);
     let shared = Arc::new(shared);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "thousands of connections wait for it, and the order in which they end does not matter: \
+                  a list for each core is worth more"
+    )]
     let (stop, stopped) = watch::channel(false);
     let mut cores = Vec::new();
     for open in [Some(endpoint), admin].into_iter().flatten() {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::{oneshot, watch};
+use portcullis_seam::watch;
+use tokio::sync::oneshot;
 
 use crate::StoreError;
 use crate::committer::Job;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use portcullis_seam::BoxFuture;
-use tokio::sync::{mpsc, oneshot, watch};
+use portcullis_seam::watch;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::committer::{self, Closing, Job};
 use crate::disk::Disk;

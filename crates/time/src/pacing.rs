@@ -3,8 +3,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use portcullis_seam::watch;
 use portcullis_seam::{Timestamp, WallClock};
-use tokio::sync::watch;
 
 use crate::{Pace, Verdict};
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use portcullis_api::{BackupId, ClusterId, Scope};
+use portcullis_seam::watch;
 use portcullis_seam::{Timestamp, WallClock};
 use portcullis_time::{Pacing, Turn, Verdict, sleep_or_ring};
-use tokio::sync::watch;
 
 use super::state_change::StateChange;
 

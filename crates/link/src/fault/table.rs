@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::RwLock;
+use portcullis_seam::watch;
 use portcullis_seam::{Entropy, draw};
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 /// Which messages of a link a rule is about.

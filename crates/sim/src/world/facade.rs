@@ -14,8 +14,9 @@ use portcullis_kms::Kms;
 use portcullis_link::{
     BoxFuture, CallError, Channel, LinkError, Listener, Listening, Target, Transport,
 };
+use portcullis_seam::watch;
 use portcullis_store::{Authority, Changed, Store, StoreError, Transaction};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use crate::Way;

@@ -10,9 +10,10 @@ use parking_lot::Mutex;
 use portcullis_hsm::{Command, Epoch, Fence, Refusal, Reply, Secret, SessionId};
 use portcullis_link::CallError;
 use portcullis_seam::plant::{Bug, planted};
+use portcullis_seam::watch;
 use portcullis_seam::{NotDone, WorkClass};
 use portcullis_store::StoreError;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
