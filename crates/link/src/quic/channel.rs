@@ -101,7 +101,7 @@ impl QuicChannel {
         if handle.id() != runtime || lanes.len() >= LANES_MAX {
             return;
         }
-        let lane = Lane::start(self.first.connector.another(), &handle);
+        let lane = Lane::start(self.first.connector.of_lane(), &handle);
         lane.queue.want_connection();
         lanes.push(Arc::new(lane));
         self.lanes.store(Arc::new(lanes));

@@ -1,4 +1,6 @@
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::cell::RefCell;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -6,6 +8,7 @@ use parking_lot::Mutex;
 use portcullis_seam::draw;
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{Connection, ConnectionError, Endpoint, VarInt};
+use tokio::runtime::{Handle, Id};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::socket::Wire;
@@ -24,12 +27,14 @@ const HANDSHAKE_MAX: Duration = Duration::from_secs(2);
 /// TLS asks for a name; the verifier does not look at it.
 const SERVER_NAME: &str = "hsm.portcullis";
 
-/// Makes and keeps the connection to one HSM, from a UDP port of its own.
+/// Makes and keeps the connection to one HSM.
 #[derive(Debug)]
 pub(super) struct Connector {
     settings: QuicSettings,
     wire: Wire,
     target: Target,
+    /// Whether it shares the UDP port of its thread's other lanes.
+    shares_port: bool,
     state: tokio::sync::Mutex<ConnectorState>,
     /// A second hold on the connection, to close it without waiting.
     current: Mutex<Option<Connection>>,
@@ -53,18 +58,23 @@ impl Connector {
             settings,
             wire,
             target,
+            shares_port: false,
             state: tokio::sync::Mutex::default(),
             current: Mutex::default(),
         }
     }
 
-    /// To the same HSM, with a connection of its own.
-    pub(super) fn another(&self) -> Self {
-        Self::new(
-            self.settings.clone(),
-            self.wire.clone(),
-            self.target.clone(),
-        )
+    /// To the same HSM, with a connection of its own, from the UDP port that all lanes of a thread share:
+    /// what comes from many HSMs in one turn of its event loop is then received in one call.
+    pub(super) fn of_lane(&self) -> Self {
+        Self {
+            shares_port: true,
+            ..Self::new(
+                self.settings.clone(),
+                self.wire.clone(),
+                self.target.clone(),
+            )
+        }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -214,11 +224,40 @@ impl Connector {
         };
         let endpoint = match state.endpoint.take() {
             Some(endpoint) => endpoint,
-            None => bind_endpoint(&self.wire, SocketAddr::new(local, 0), None)
-                .map_err(|error| LinkError::Unusable(format!("{local}: {error}")))?,
+            None => {
+                let bind = || bind_endpoint(&self.wire, SocketAddr::new(local, 0), None);
+                let bound = if self.shares_port {
+                    endpoint_of_thread(local, bind)
+                } else {
+                    bind()
+                };
+                bound.map_err(|error| LinkError::Unusable(format!("{local}: {error}")))?
+            }
         };
         Ok(state.endpoint.insert(endpoint))
     }
+}
+
+thread_local! {
+    /// The endpoints of the lanes on this thread's runtime, by local address.
+    static ENDPOINTS: RefCell<Vec<(Id, IpAddr, Endpoint)>> = const { RefCell::new(Vec::new()) };
+}
+
+fn endpoint_of_thread(
+    local: IpAddr,
+    bind: impl FnOnce() -> io::Result<Endpoint>,
+) -> io::Result<Endpoint> {
+    let runtime = Handle::current().id();
+    ENDPOINTS.with_borrow_mut(|endpoints| {
+        endpoints.retain(|(of, _, _)| *of == runtime);
+        let known = endpoints.iter().find(|(_, address, _)| *address == local);
+        if let Some((_, _, endpoint)) = known {
+            return Ok(endpoint.clone());
+        }
+        let endpoint = bind()?;
+        endpoints.push((runtime, local, endpoint.clone()));
+        Ok(endpoint)
+    })
 }
 
 /// TLS alerts travel as QUIC transport errors 0x100 to 0x1ff (RFC 9001, section 4.8).

@@ -1,9 +1,10 @@
 //! The product's transport: QUIC with quinn, TLS 1.3 with certificates on both sides.
 //!
-//! A channel has a connection of its own, with one long-lived stream for operations and a stream
-//! for each management command. Read `channel` (one HSM seen from a facade), `queue` (how
-//! operations share frames), then `listener` (the HSM's side). `control` is apart from these: how the
-//! control plane reaches hosts that run HSMs. `socket` is for simulators.
+//! A channel has a lane, and one more for each thread that serves HTTP. A lane is a connection of its
+//! own, with one long-lived stream for operations and a stream for each management command. Read
+//! `channel` (one HSM seen from a facade), `lane` and `queue` (how operations share frames), then
+//! `listener` (the HSM's side). `udp` is the machine's network, `socket` is for simulators. `control` is
+//! apart from these: how the control plane reaches hosts that run HSMs.
 
 mod callers;
 mod channel;
