@@ -7,9 +7,6 @@ use super::{fail_if_any, is_generated, rust_files};
 /// Files in which the methods of one type may stand.
 const METHOD_FILES_MAX: usize = 6;
 
-/// Types whose methods stand in more files than that. The list, and each number, may only shrink.
-const SCATTERED: &[(&str, &str, usize)] = &[("crates/sim/src/", "World", 10)];
-
 /// The product's own files, without generated ones and tests: the crate's folder, the file, its text.
 fn product_files() -> impl Iterator<Item = (&'static str, &'static str, String)> {
     rust_files().filter_map(|(file, text)| {
@@ -46,15 +43,10 @@ fn the_methods_of_a_type_stand_together() {
     assert!(files.len() > 300, "{} types", files.len());
     let findings: Vec<String> = files
         .iter()
-        .filter_map(|((folder, name), files)| {
-            let known = SCATTERED
-                .iter()
-                .find(|known| (known.0, known.1) == (*folder, name.as_str()));
-            let most = known.map_or(METHOD_FILES_MAX, |known| known.2);
-            (files.len() > most).then(|| {
-                let count = files.len();
-                format!("{name} in {folder}: {count} files, at most {most}")
-            })
+        .filter(|(_, files)| files.len() > METHOD_FILES_MAX)
+        .map(|((folder, name), files)| {
+            let count = files.len();
+            format!("{name} in {folder}: {count} files, at most {METHOD_FILES_MAX}")
         })
         .collect();
     fail_if_any("types whose methods are scattered", &findings);

@@ -9,21 +9,16 @@ use portcullis_cloudhsm::{CloudHsm, default_subnets};
 use portcullis_clusters::Clusters;
 use portcullis_hsm::{DeviceKey, Role, Secret};
 
+use super::names::{
+    ADMIN, ADMIN_PASSWORD, KMSUSER, KMSUSER_PASSWORD, NEW_PASSWORD, ODD_PASSWORD, cluster_id,
+};
+use super::operator::Operator;
 use super::template::Template;
 use super::{World, WorldError};
 use crate::canary::Canaries;
 use crate::history::Event;
 use crate::record::Recorder;
 use crate::{Carrier, Network, Random, SimClock, SimDisk, SimDisks, SimEntropy};
-
-/// The admin of every cluster.
-pub(super) const ADMIN: &str = "admin";
-pub(super) const ADMIN_PASSWORD: &str = "adminPassword";
-pub(super) const KMSUSER: &str = "kmsuser";
-const KMSUSER_PASSWORD: &str = "kmsPswd1";
-pub(super) const NEW_PASSWORD: &str = "newPassword1";
-/// What an admin gives `kmsuser` on one HSM only.
-pub(super) const ODD_PASSWORD: &str = "oddPassword1";
 
 const KEY_STORE: &str = "cks-1234567890abcdef0";
 
@@ -84,7 +79,7 @@ impl World {
         world.network.remember(&template.network);
         *world.known.lock() = template.known.clone();
         world.start().await?;
-        if world.become_connected().await {
+        if Operator(Arc::clone(&world)).become_connected().await {
             Ok(world)
         } else {
             Err(WorldError::of("the store", "it does not connect again"))
@@ -135,7 +130,7 @@ impl World {
         self.create_store().await?;
         self.count_stores().await;
         self.connect(super::OPERATOR).await;
-        if !self.become_connected().await {
+        if !Operator(Arc::clone(self)).become_connected().await {
             return Err(WorldError::of("the store", "it does not connect"));
         }
         for _ in 0..2 {
@@ -303,13 +298,6 @@ impl World {
             cluster: cluster.clone(),
         });
     }
-}
-
-/// `cluster-` and a name of five letters, filled up to eleven.
-pub(super) fn cluster_id(name: &str) -> Result<ClusterId, WorldError> {
-    let id = format!("cluster-{name}cluster");
-    let id = id.get(..19).unwrap_or(&id);
-    id.parse().map_err(|error| WorldError::of(id, error))
 }
 
 fn scope() -> Result<Scope, WorldError> {

@@ -1,14 +1,26 @@
 //! A second operator, who does not know of the first.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use super::wait::wait;
 use super::{CLERK, Clerk, World};
 use crate::Random;
 
-impl World {
+/// An operator who does not know of the first.
+pub(super) struct SecondOperator(pub(super) Arc<World>);
+
+impl Deref for SecondOperator {
+    type Target = Arc<World>;
+
+    fn deref(&self) -> &Arc<World> {
+        &self.0
+    }
+}
+
+impl SecondOperator {
     /// Looks, renames, and perhaps connects and disconnects.
-    pub(super) async fn clerk(self: &Arc<Self>, number: usize, clerk: Clerk) {
+    pub(super) async fn work(&self, number: usize, clerk: Clerk) {
         let mut random = Random::new(self.seed, &format!("clerk {number}"));
         wait(clerk.at).await;
         for call in 0..clerk.calls {

@@ -1,3 +1,6 @@
+use std::ops::Deref;
+use std::sync::Arc;
+
 use portcullis_api::KeyId;
 
 use super::World;
@@ -12,9 +15,20 @@ const PURPOSES: [&str; 4] = ["backup", "mail", "payroll", "tokens"];
 /// How many in a hundred calls open a ciphertext with another context than its own.
 const WRONG_CONTEXT_PERCENT: u64 = 15;
 
-impl World {
+/// A client, which calls cryptographic operations.
+pub(super) struct Client(pub(super) Arc<World>);
+
+impl Deref for Client {
+    type Target = Arc<World>;
+
+    fn deref(&self) -> &Arc<World> {
+        &self.0
+    }
+}
+
+impl Client {
     /// Calls `calls` operations, one after another, with up to twice `think` milliseconds between.
-    pub(super) async fn client(&self, client: u8, calls: usize, think: u64) {
+    pub(super) async fn make(&self, client: u8, calls: usize, think: u64) {
         let round = self.known.lock().ciphertexts.len();
         let mut random = Random::new(self.seed, &format!("client {client} {round}"));
         for _ in 0..calls {

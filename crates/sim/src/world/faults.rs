@@ -1,5 +1,6 @@
 //! What befalls a world, and how it is repaired.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,13 +9,24 @@ use portcullis_hsm::{Command, Epoch, Fence, Refusal, Reply, Role, Secret};
 use portcullis_link::{CallError, Channel, Target, Transport, pem_to_der};
 use tokio::time::Instant;
 
-use super::build::{ADMIN, ADMIN_PASSWORD, KMSUSER, ODD_PASSWORD};
+use super::names::{ADMIN, ADMIN_PASSWORD, KMSUSER, ODD_PASSWORD};
 use super::wait::wait;
 use super::{Crash, FullDisk, Guesses, Members, Partition, Storm, World, WorldError};
 use crate::history::Event;
 use crate::{Way, Weather};
 
-impl World {
+/// Breaks parts of a world, and repairs them.
+pub(super) struct FaultInjector(pub(super) Arc<World>);
+
+impl Deref for FaultInjector {
+    type Target = Arc<World>;
+
+    fn deref(&self) -> &Arc<World> {
+        &self.0
+    }
+}
+
+impl FaultInjector {
     /// Cuts the power of one HSM of the first cluster, and restores it.
     pub(super) async fn crash(&self, crash: Crash) {
         wait(crash.at).await;

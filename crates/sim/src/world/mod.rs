@@ -5,12 +5,13 @@ mod build;
 mod call;
 mod clerk;
 mod client;
-mod ending;
 mod error;
 mod facade;
 mod facades;
 mod faults;
 mod known;
+mod life;
+mod names;
 mod operator;
 mod plan;
 mod process;
@@ -36,7 +37,6 @@ use parking_lot::Mutex;
 use portcullis_api::{ClusterId, HsmId, Scope};
 use portcullis_clusters::Clusters;
 use portcullis_hsm::DeviceKey;
-use tokio::task::JoinSet;
 
 use crate::canary::Canaries;
 use crate::history::Event;
@@ -84,55 +84,7 @@ pub(crate) struct World {
     disturbed: AtomicBool,
 }
 
-type Outcomes = JoinSet<Result<(), WorldError>>;
-
 impl World {
-    /// Lives through `plan`, from the first client's call until all is well again.
-    pub(crate) async fn live(self: &Arc<Self>, plan: &Plan) -> Result<(), WorldError> {
-        self.recorder.tell(|at| Event::Calm { at });
-        let mut tasks = Outcomes::new();
-        for client in 0..plan.clients {
-            let (world, calls, think) = (Arc::clone(self), plan.calls, plan.think);
-            tasks.spawn(async move {
-                world.client(client, calls, think).await;
-                Ok(())
-            });
-        }
-        let (world, ours) = (Arc::clone(self), plan.clone());
-        tasks.spawn(async move {
-            world.operate(&ours).await;
-            Ok(())
-        });
-        for (number, fault) in plan.faults.iter().enumerate() {
-            let (world, fault) = (Arc::clone(self), fault.clone());
-            tasks.spawn(async move { world.befall(number, fault).await });
-        }
-        while let Some(ended) = tasks.join_next().await {
-            ended.map_err(|error| WorldError::of("a task of the world ended", error))??;
-        }
-        self.heal().await?;
-        self.recover().await;
-        self.afterwards(plan).await;
-        Ok(())
-    }
-
-    async fn befall(self: &Arc<Self>, number: usize, fault: Fault) -> Result<(), WorldError> {
-        match fault {
-            Fault::PowerCut(crash) => self.crash(crash).await,
-            Fault::Partition(partition) => self.partition(partition).await,
-            Fault::Storm(storm) => self.storm(&storm).await,
-            Fault::Members(members) => self.change_members(members).await,
-            Fault::Guesses(guesses) => self.guess(guesses).await,
-            Fault::Restart(restart) => return self.restart_process(restart).await,
-            Fault::Clerk(clerk) => self.clerk(number, clerk).await,
-            Fault::FacadeEnd(end) => return self.end_facade(end).await,
-            Fault::Dark(dark) => self.darken(dark).await,
-            Fault::FullDisk(full) => self.fill_disk(full).await,
-            Fault::Vanish(vanish) => return self.vanish(vanish).await,
-        }
-        Ok(())
-    }
-
     /// Something happens that no call may notice.
     fn disturb(&self, what: &'static str) {
         self.disturbed.store(true, Ordering::Relaxed);

@@ -1,5 +1,6 @@
 //! The operator: disconnects the store, edits it, connects it again, and repairs it at the end.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -9,7 +10,8 @@ use portcullis_api::{BackupId, HsmId, SecretText};
 use portcullis_hsm::{Fence, Role, Secret};
 use tokio::time::Instant;
 
-use super::build::{KMSUSER, NEW_PASSWORD, cluster_id};
+use super::faults::FaultInjector;
+use super::names::{KMSUSER, NEW_PASSWORD, cluster_id};
 use super::wait::wait;
 use super::{EditKind, OPERATOR, Plan, World};
 use crate::history::{Answer, Context, Edit, Event};
@@ -30,9 +32,20 @@ const TRIES_MAX: usize = 30;
 /// What a connect FAILED with that has to do with `kmsuser`.
 const ABOUT_KMSUSER: [&str; 3] = ["INVALID_CREDENTIALS", "USER_LOCKED_OUT", "USER_NOT_FOUND"];
 
-impl World {
+/// The operator of the key store.
+pub(super) struct Operator(pub(super) Arc<World>);
+
+impl Deref for Operator {
+    type Target = Arc<World>;
+
+    fn deref(&self) -> &Arc<World> {
+        &self.0
+    }
+}
+
+impl Operator {
     /// One disconnect, edit and reconnect, among whatever faults there are.
-    pub(super) async fn operate(self: &Arc<Self>, plan: &Plan) {
+    pub(super) async fn operate(&self, plan: &Plan) {
         let early = match plan.edit {
             EditKind::OlderBackup => self.back_up().await,
             EditKind::Name | EditKind::Password | EditKind::Desynchronised | EditKind::Cluster => {
@@ -64,7 +77,7 @@ impl World {
         self.try_unrelated().await;
         match plan.edit {
             EditKind::Password => self.known.lock().resets_password = true,
-            EditKind::Desynchronised => self.desynchronise().await,
+            EditKind::Desynchronised => FaultInjector(Arc::clone(self)).desynchronise().await,
             EditKind::Cluster | EditKind::OlderBackup if substitute => self.substitute().await,
             EditKind::Name | EditKind::Cluster | EditKind::OlderBackup => {
                 self.rename(OPERATOR, "renamed".to_owned()).await;
@@ -82,7 +95,10 @@ impl World {
     /// Every HSM has heard of the disconnect, so none takes the connection of before.
     async fn probe(&self, before: Vec<(HsmId, Fence)>) {
         for (hsm, fence) in before {
-            if let Some(fenced) = self.log_in_late(&hsm, fence).await {
+            if let Some(fenced) = FaultInjector(Arc::clone(self))
+                .log_in_late(&hsm, fence)
+                .await
+            {
                 self.recorder.tell(|at| Event::Probed { at, hsm, fenced });
             }
         }
@@ -203,7 +219,7 @@ impl World {
 
     /// Looks until the store is connected, after a password reset if one is due; a store that
     /// failed is disconnected and connected again.
-    pub(super) async fn become_connected(self: &Arc<Self>) -> bool {
+    pub(super) async fn become_connected(&self) -> bool {
         let patience = Instant::now() + PATIENCE;
         while Instant::now() < patience {
             let store = self.see().await;
@@ -243,7 +259,7 @@ impl World {
 
     /// After the last fault: connects, and tries every kind of operation under every key that
     /// the connected cluster has, until all succeed.
-    pub(super) async fn recover(self: &Arc<Self>) {
+    pub(super) async fn recover(&self) {
         self.see().await;
         if self.known.lock().resets_password {
             self.disconnect(OPERATOR).await;
