@@ -32,8 +32,8 @@ pub use fault::{Direction, FaultyTransport, LinkEffect, LinkFaults, LinkRule};
 pub use frame::{ReplyFrame, Request};
 pub use quic::{
     ClientIdentity, ControlAnswer, ControlCaller, ControlConnection, ControlListener,
-    ControlQuestion, DatagramSocket, Datagrams, QuicSettings, QuicTransport, dial_control,
-    keep_lanes_here,
+    ControlQuestion, DatagramSocket, Datagrams, QuicSettings, QuicTransport, ServingThreads,
+    dial_control, keep_lanes_here,
 };
 pub use transport::{
     BoxFuture, CallError, Channel, Conversation, Done, Identity, LinkError, Listener, Listening,

@@ -1,16 +1,21 @@
 use std::io;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use portcullis_link::ServingThreads;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
-/// Threads on which HSMs of this process are served. They end when this is dropped.
+/// Threads on which HSMs of this process are served. They end when this is dropped, with the transport that
+/// holds it.
 ///
 /// A call to an HSM then crosses one thread each way, and an HSM that works holds up neither the cores
 /// that serve HTTP nor what goes on in the background.
 #[derive(Debug)]
 pub(crate) struct HsmThreads {
     runtimes: Vec<Handle>,
+    /// How many HSMs were served so far.
+    served: AtomicUsize,
     /// Each ends its thread when it is dropped.
     _ends: Vec<oneshot::Sender<()>>,
 }
@@ -32,11 +37,18 @@ impl HsmThreads {
         }
         Ok(Self {
             runtimes,
+            served: AtomicUsize::new(0),
             _ends: ends,
         })
     }
+}
 
-    pub(crate) fn runtimes(&self) -> Vec<Handle> {
-        self.runtimes.clone()
+impl ServingThreads for HsmThreads {
+    /// Each thread in turn.
+    fn next(&self) -> Handle {
+        let served = self.served.fetch_add(1, Ordering::Relaxed);
+        let turn = served.checked_rem(self.runtimes.len()).unwrap_or_default();
+        let runtime = self.runtimes.get(turn);
+        runtime.map_or_else(Handle::current, Handle::clone)
     }
 }

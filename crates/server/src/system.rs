@@ -110,8 +110,6 @@ pub struct System {
     device_key: Arc<DeviceKey>,
     /// As which it calls HSMs and receives hosts.
     identity: ClientIdentity,
-    /// Dropped after CloudHSM, whose HSMs are served there.
-    _hsm_threads: HsmThreads,
 }
 
 impl System {
@@ -141,7 +139,7 @@ impl System {
         let calendar = Arc::new(calendar.await.map_err(OpenError::new)?);
         let identity = facade_identity(&store, &device_key, &*entropy).await?;
         let hsm_threads = HsmThreads::start().map_err(OpenError::new)?;
-        let transport = transport(&identity, &entropy, &hsm_threads);
+        let transport = transport(&identity, &entropy, hsm_threads);
         let cloudhsm = CloudHsm::open(CloudHsmConfig {
             store: store.clone(),
             disks: config.disks,
@@ -182,7 +180,6 @@ impl System {
             pool,
             device_key,
             identity,
-            _hsm_threads: hsm_threads,
         })
     }
 
@@ -271,14 +268,14 @@ async fn facade_identity(
 fn transport(
     client: &ClientIdentity,
     entropy: &Arc<dyn Entropy>,
-    threads: &HsmThreads,
+    threads: HsmThreads,
 ) -> Arc<dyn Transport> {
     let settings = QuicSettings {
         accepted_clients: vec![client.certificate.clone()],
         client: client.clone(),
         entropy: Arc::clone(entropy),
     };
-    let quic = Arc::new(QuicTransport::new(settings).serving_on(threads.runtimes()));
+    let quic = Arc::new(QuicTransport::new(settings).serving_on(Arc::new(threads)));
     let faults = Arc::new(LinkFaults::new(Arc::clone(entropy)));
     Arc::new(FaultyTransport::new(quic, faults))
 }

@@ -24,7 +24,6 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use portcullis_seam::Entropy;
@@ -80,9 +79,13 @@ pub struct QuicSettings {
 pub struct QuicTransport {
     settings: QuicSettings,
     wire: Wire,
-    serving: Vec<Handle>,
-    /// How many HSMs were served so far.
-    served: AtomicUsize,
+    serving: Option<Arc<dyn ServingThreads>>,
+}
+
+/// Threads on which HSMs are served. They run as long as this is held.
+pub trait ServingThreads: Send + Sync + fmt::Debug {
+    /// The runtime for one more HSM.
+    fn next(&self) -> Handle;
 }
 
 impl QuicTransport {
@@ -92,16 +95,14 @@ impl QuicTransport {
         Self {
             settings,
             wire: Wire::Udp,
-            serving: Vec::new(),
-            served: AtomicUsize::new(0),
+            serving: None,
         }
     }
 
-    /// Serves HSMs on these runtimes in turn, so that their work holds nobody else up. They must outlive
-    /// the HSMs.
+    /// Serves HSMs on threads of their own, so that their work holds up neither their callers nor others.
     #[must_use]
-    pub fn serving_on(mut self, runtimes: Vec<Handle>) -> Self {
-        self.serving = runtimes;
+    pub fn serving_on(mut self, threads: Arc<dyn ServingThreads>) -> Self {
+        self.serving = Some(threads);
         self
     }
 
@@ -123,11 +124,10 @@ impl Transport for QuicTransport {
     }
 
     fn listen(&self, listener: Listener) -> BoxFuture<'_, Result<Box<dyn Listening>, LinkError>> {
-        let served = self.served.fetch_add(1, Ordering::Relaxed);
-        let turn = served.checked_rem(self.serving.len());
-        let Some(runtime) = turn.and_then(|turn| self.serving.get(turn)) else {
+        let Some(threads) = &self.serving else {
             return Box::pin(listener::start(&self.settings, &self.wire, listener));
         };
+        let runtime = threads.next();
         let (settings, wire) = (self.settings.clone(), self.wire.clone());
         let started =
             runtime.spawn(async move { listener::start(&settings, &wire, listener).await });
