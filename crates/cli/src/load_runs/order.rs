@@ -18,7 +18,7 @@ const KEYS_AFTER_BACKUP_MAX: u16 = 100;
 pub(super) fn check(order: &LoadOrder) -> Result<(), String> {
     if order.keys_after_backup > KEYS_AFTER_BACKUP_MAX {
         return Err(format!(
-            "At most {KEYS_AFTER_BACKUP_MAX} keys are made after the backup that a rehearsal restores."
+            "A rehearsal restores a backup, and at most {KEYS_AFTER_BACKUP_MAX} keys are made after it."
         ));
     }
     let named = order.key_store.as_deref().unwrap_or_default();
