@@ -152,7 +152,7 @@ for _ in range(20):
 assert events(name="CreateKey")
 
 # Every blob and every sensitive member of both models is hidden.
-source = pathlib.Path(__file__).parents[2] / "crates/server/src/trail/show.rs"
+source = pathlib.Path(__file__).parents[2] / "crates/server/src/events/show.rs"
 hidden = source.read_text().split("const HIDDEN")[1].split("];")[0]
 for service in ("kms", "cloudhsmv2"):
     shapes = botocore.loaders.Loader().load_service_model(service, "service-2")["shapes"]
