@@ -5,8 +5,8 @@
 //! extensions and runs one thread at a time; system calls by `perf stat`; allocations by the server's own
 //! allocator; processor time by the kernel. Where callgrind or perf are missing, their columns are
 //! empty. Figures are per call, at 64 connections, each with one request in flight. With `-- --keep
-//! FOLDER` what callgrind counted, function by function, stays there for `callgrind_annotate`: a file for
-//! each row, in their order.
+//! FOLDER` what callgrind counted, function by function, stays there for `callgrind_annotate`: of each of
+//! the two processes a file for each of its rows, in their order.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::process::ServerProcess;
 
-/// System calls that are counted one by one; `others` are all the rest.
+/// System calls that are counted one by one, beside all of them together.
 const SYSTEM_CALLS: [&str; 11] = [
     "writev",
     "sendto",

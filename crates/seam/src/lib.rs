@@ -3,7 +3,8 @@
 //! Everything that a seeded run must be able to replay asks one of these traits instead of the
 //! machine. The other two seams live where their meaning lives: `Transport` in
 //! `portcullis-link`, storage in `portcullis-store`. Durations need no trait: they go through
-//! `tokio::time`, whose clock the simulator holds.
+//! `tokio::time`, whose clock the simulator holds. Tasks that wait for a value do it through [`watch`],
+//! which draws nothing at random.
 //!
 //! This crate knows nothing else of Portcullis. Start reading at [`Entropy`].
 //!

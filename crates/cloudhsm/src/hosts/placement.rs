@@ -1,5 +1,3 @@
-//! Where HSMs are made of clusters that do not say it.
-
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::decide::HsmsOn;

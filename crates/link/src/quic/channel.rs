@@ -53,9 +53,9 @@ pub(super) fn open(settings: &QuicSettings, wire: &Wire, target: Target) -> Arc<
     })
 }
 
-/// Rule LINK-15: commands, and calls from most threads, go over the first lane. A thread that has asked for it
-/// ([`keep_lanes_here`]), as an HTTP core has, gets a lane on its own runtime: between it and the datagram that carries its calls there is
-/// then no lock that others hold and no thread to be woken, and the calls of one turn of its event loop
+/// Rule LINK-15: commands, and calls from most threads, go over the first lane. A thread that has asked
+/// for it ([`keep_lanes_here`]), as an HTTP core has, gets a lane on its own runtime: no thread has to be
+/// woken between it and the datagram that carries its calls, and the calls of one turn of its event loop
 /// share a frame.
 ///
 /// An HSM takes a session's calls over any connection of the facade; the session lives as long as the

@@ -222,8 +222,8 @@ impl Edge {
         let read = unless_it_panics(pin!(read)).await;
         let outcome = match read {
             Some(Ok((call, judged))) => {
-                // The head lies in the buffer that hyper reads the connection into: without it, hyper
-                // reads the next request into the same buffer, and need not make another one.
+                // The call may wait for an HSM for seconds, and the head holds 8 KiB of the connection's
+                // buffer.
                 drop(head);
                 let carried = self.carry_out(call, judged, arrival.as_ref());
                 let carried = unless_it_panics(pin!(carried)).await;
