@@ -50,16 +50,16 @@ impl Headers for [(&str, &str)] {
 /// <hex of the SHA-256 of the canonical request>
 /// ```
 ///
-/// `None` when a signed header is not in the request.
+/// Gives what is signed of the headers; `None` when a signed header is not in the request.
 pub(crate) fn string_to_sign<H: Headers + ?Sized>(
     request: &Request<'_, H>,
     signed_headers: &str,
     date: &str,
     scope: &str,
     text: &mut Vec<u8>,
-) -> Option<()> {
+) -> Option<Coverage> {
     text.clear();
-    canonical_request(request, signed_headers, text)?;
+    let coverage = canonical_request(request, signed_headers, text)?;
     let hash = digest(&SHA256, text);
     // The canonical request's buffer is large enough for the string to sign.
     text.clear();
@@ -68,7 +68,23 @@ pub(crate) fn string_to_sign<H: Headers + ?Sized>(
         text.push(b'\n');
     }
     hex::push(text, hash.as_ref());
-    Some(())
+    Some(coverage)
+}
+
+/// Whether a header must be signed: what is not signed can be changed on the way, so whatever decides
+/// an operation must be.
+pub(crate) fn must_be_signed(name: &str) -> bool {
+    name == "host" || name.starts_with("x-amz-")
+}
+
+/// What the list of signed headers has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Coverage {
+    /// How many of its names must be signed.
+    pub(crate) required: usize,
+    pub(crate) has_host: bool,
+    /// Whether no name is in it twice, because each comes after the one before in the alphabet.
+    pub(crate) is_ascending: bool,
 }
 
 /// Method, path, query, signed headers, their names and the hash of the body, on lines.
@@ -76,21 +92,31 @@ fn canonical_request<H: Headers + ?Sized>(
     request: &Request<'_, H>,
     signed_headers: &str,
     text: &mut Vec<u8>,
-) -> Option<()> {
+) -> Option<Coverage> {
     text.extend_from_slice(request.method.as_bytes());
     text.push(b'\n');
     push_path(text, request.path);
     text.push(b'\n');
     push_query(text, request.query);
     text.push(b'\n');
+    let mut coverage = Coverage {
+        required: 0,
+        has_host: false,
+        is_ascending: true,
+    };
+    let mut before = "";
     for name in signed_headers.split(';') {
         push_header(text, request.headers, name)?;
+        coverage.required += usize::from(must_be_signed(name));
+        coverage.has_host |= name == "host";
+        coverage.is_ascending &= before < name;
+        before = name;
     }
     text.push(b'\n');
     text.extend_from_slice(signed_headers.as_bytes());
     text.push(b'\n');
     hex::push(text, digest(&SHA256, request.body).as_ref());
-    Some(())
+    Some(coverage)
 }
 
 /// `name:value,value` with white space trimmed and runs of it made one space.

@@ -2,7 +2,7 @@ use std::fmt;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 
-use crate::canonical::string_to_sign;
+use crate::canonical::{Coverage, must_be_signed, string_to_sign};
 use crate::{Authorization, Date, Headers, Request, SigningKey, SigningKeyCache};
 
 /// How far the signer's clock may be off, as AWS services allow it: 15 minutes.
@@ -79,11 +79,10 @@ impl Verifier {
     ) -> Result<(), Refusal> {
         let credential = &authorization.credential;
         let date = check_date(request.headers, credential.day, now)?;
-        check_coverage(request.headers, authorization)?;
         let text = &mut self.text;
         let signed_headers = authorization.signed_headers;
-        string_to_sign(request, signed_headers, date, credential.scope(), text)
-            .ok_or(Refusal::HeaderMissing)?;
+        let coverage = string_to_sign(request, signed_headers, date, credential.scope(), text);
+        check_coverage(request.headers, authorization, coverage)?;
         let matches = |key: &SigningKey| {
             verify_slices_are_equal(&key.sign(text), &authorization.signature).is_ok()
         };
@@ -128,20 +127,28 @@ fn check_date<'a, H: Headers + ?Sized>(
     Ok(text)
 }
 
-/// What is not signed can be changed on the way, so whatever decides an operation must be.
+/// Whether all is signed that must be, and all is there that is signed.
+///
+/// Where the list is ascending, each of its names is in the request: it has as many that must be
+/// signed as the request has, or fewer. Only then is it searched for the one that it lacks.
 fn check_coverage<H: Headers + ?Sized>(
     headers: &H,
     authorization: &Authorization<'_>,
+    coverage: Option<Coverage>,
 ) -> Result<(), Refusal> {
-    let required = headers
-        .names()
-        .filter(|name| *name == "host" || name.starts_with("x-amz-"));
-    for name in required.chain(["host"]) {
+    let required = || headers.names().filter(|name| must_be_signed(name));
+    let is_whole = |coverage: Coverage| {
+        coverage.is_ascending && coverage.has_host && coverage.required == required().count()
+    };
+    if coverage.is_some_and(is_whole) {
+        return Ok(());
+    }
+    for name in required().chain(["host"]) {
         if !authorization.covers(name) {
             return Err(Refusal::NotSigned(name.to_owned()));
         }
     }
-    Ok(())
+    coverage.map_or(Err(Refusal::HeaderMissing), |_all_there| Ok(()))
 }
 
 #[cfg(test)]
@@ -209,6 +216,37 @@ mod tests {
         let token = ("x-amz-security-token", "slipped in");
         let unsigned = Refusal::NotSigned("x-amz-security-token".to_owned());
         check(&[HOST, TARGET, date, token], b"{}", NOW, &Err(unsigned));
+    }
+
+    #[test]
+    fn a_header_that_must_be_signed_is_missed_whatever_else_is_in_the_list() {
+        let date = ("x-amz-date", DATE);
+        let unsigned = || Err(Refusal::NotSigned("x-amz-date".to_owned()));
+        for (listed, received, expected) in [
+            ("host;host", vec![HOST, date], unsigned()),
+            ("host;x-amz-target", vec![HOST, date], unsigned()),
+            ("x-amz-target;host", vec![HOST, TARGET, date], unsigned()),
+            (
+                "host;x-amz-a;x-amz-date",
+                vec![HOST, date],
+                Err(Refusal::HeaderMissing),
+            ),
+            (
+                "x-amz-date",
+                vec![date],
+                Err(Refusal::NotSigned("host".to_owned())),
+            ),
+            ("x-amz-date;host", vec![HOST, date], Err(Refusal::Mismatch)),
+        ] {
+            let value = signed(&[HOST, TARGET], b"{}");
+            let listing = "SignedHeaders=host;x-amz-date;x-amz-target";
+            assert!(value.contains(listing), "{value}");
+            let value = value.replace(listing, &format!("SignedHeaders={listed}"));
+            let authorization = Authorization::parse(&value).unwrap();
+            let request = post(&received, b"{}");
+            let outcome = Verifier::default().verify(&request, &authorization, "secret", NOW);
+            assert_eq!(outcome, expected, "{listed}");
+        }
     }
 
     #[test]
