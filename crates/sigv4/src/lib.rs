@@ -33,6 +33,7 @@ mod canonical;
 mod date;
 mod hex;
 mod key;
+mod reader;
 mod sign;
 mod verify;
 
@@ -40,5 +41,6 @@ pub use authorization::{Authorization, Credential, Malformed};
 pub use canonical::{Headers, Request};
 pub use date::{Date, InvalidDate};
 pub use key::{SigningKey, SigningKeyCache};
+pub use reader::AuthorizationReader;
 pub use sign::Signer;
 pub use verify::{Refusal, SKEW_SECONDS_MAX, Verifier};
