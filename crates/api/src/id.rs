@@ -6,6 +6,8 @@ use std::str::FromStr;
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use serde::{Deserialize, Serialize};
 
+use crate::inline_text::InlineText;
+
 /// A text that is not an id of the expected kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidId {
@@ -22,11 +24,11 @@ impl fmt::Display for InvalidId {
 impl std::error::Error for InvalidId {}
 
 macro_rules! text_ids {
-    ($($(#[$doc:meta])* $name:ident, $expected:literal, $accepts:expr;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident($text:ty), $expected:literal, $accepts:expr;)*) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(Box<str>);
+        pub struct $name($text);
 
         impl $name {
             /// The id as text.
@@ -38,7 +40,8 @@ macro_rules! text_ids {
             type Err = InvalidId;
             fn from_str(text: &str) -> Result<Self, InvalidId> {
                 let accepts: fn(&str) -> bool = $accepts;
-                if accepts(text) { Ok(Self(text.into())) } else { Err(InvalidId { expected: $expected }) }
+                let accepted = accepts(text).then(|| text.try_into().ok()).flatten();
+                accepted.map(Self).ok_or(InvalidId { expected: $expected })
             }
         }
 
@@ -61,28 +64,28 @@ macro_rules! text_ids {
 
 text_ids! {
     /// An AWS account: twelve digits.
-    AccountId, "an account ID of twelve digits", |text| {
+    AccountId(InlineText<12>), "an account ID of twelve digits", |text| {
         text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
     };
     /// A Region such as `eu-west-1`.
-    Region, "a Region such as us-east-1", |text| {
+    Region(InlineText<32>), "a Region such as us-east-1", |text| {
         (4..=32).contains(&text.len())
             && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
     };
     /// A custom key store: `cks-` and 17 hexadecimal digits where Portcullis makes it; only the
     /// length (1 to 64) is constrained by the service model.
-    KeyStoreId, "a custom key store ID such as cks-1234567890abcdef0", |text| {
+    KeyStoreId(Box<str>), "a custom key store ID such as cks-1234567890abcdef0", |text| {
         (1..=64).contains(&text.chars().count())
     };
     /// A CloudHSM cluster: `cluster-` and 11 to 16 letters or digits.
     ///
     /// The model's pattern leaves out the digits 0, 1, 8 and 9. They are accepted, because the
     /// Developer Guide's own example `cluster-1a23b4cdefg` has one; no such id is ever made here.
-    ClusterId, "a cluster ID such as cluster-abcdefghijk", |text| suffixed(text, "cluster-");
+    ClusterId(Box<str>), "a cluster ID such as cluster-abcdefghijk", |text| suffixed(text, "cluster-");
     /// An HSM of a cluster.
-    HsmId, "an HSM ID such as hsm-abcdefghijk", |text| suffixed(text, "hsm-");
+    HsmId(Box<str>), "an HSM ID such as hsm-abcdefghijk", |text| suffixed(text, "hsm-");
     /// A backup of a cluster.
-    BackupId, "a backup ID such as backup-abcdefghijk", |text| suffixed(text, "backup-");
+    BackupId(Box<str>), "a backup ID such as backup-abcdefghijk", |text| suffixed(text, "backup-");
 }
 
 fn suffixed(text: &str, prefix: &str) -> bool {

@@ -17,6 +17,7 @@
 pub mod cloudhsm;
 pub mod exception;
 pub mod id;
+mod inline_text;
 mod key_tag;
 pub mod kms;
 mod operation;
