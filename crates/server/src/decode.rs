@@ -30,12 +30,19 @@ pub fn request(
     body: &[u8],
     defaults: &Scope,
 ) -> Result<Call, Exception> {
+    call(target, body, || scope(credential, defaults))
+}
+
+/// The same, where the scope is known already.
+pub(crate) fn call(
+    target: Option<&str>,
+    body: &[u8],
+    scope: impl FnOnce() -> Scope,
+) -> Result<Call, Exception> {
     let operation = operation(target)?;
     let input = Input::decode(operation, body)?;
-    Ok(Call {
-        scope: scope(credential, defaults),
-        input,
-    })
+    let scope = scope();
+    Ok(Call { scope, input })
 }
 
 /// Rule WIRE-01: `X-Amz-Target` names the operation; one that is no operation of either service

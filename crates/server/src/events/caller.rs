@@ -6,7 +6,7 @@ use http::header::{AUTHORIZATION, REFERER, USER_AGENT};
 use parking_lot::Mutex;
 use portcullis_api::Scope;
 use portcullis_kms::{Principal, RequestOrigin};
-use portcullis_sigv4::Credential;
+use portcullis_sigv4::{AuthorizationReader, Credential};
 
 use crate::decode;
 use crate::principals::Principals;
@@ -38,6 +38,8 @@ pub(crate) struct Peer {
 pub(crate) struct Client {
     pub(crate) peer: Peer,
     last: Mutex<Option<Arc<Caller>>>,
+    /// Locked by one thread only, and never across an `await`.
+    pub(crate) reader: Mutex<AuthorizationReader>,
 }
 
 /// A longer user agent is cut: it is the client's to choose, and kept with every record.
@@ -48,6 +50,7 @@ impl Client {
         Self {
             peer,
             last: Mutex::default(),
+            reader: Mutex::default(),
         }
     }
 

@@ -1,3 +1,4 @@
+use http::HeaderName;
 use http::request::Parts;
 use portcullis_api::{Code, Exception};
 use portcullis_seam::Timestamp;
@@ -7,7 +8,7 @@ use super::signed::Signed;
 use crate::config::Credentials;
 
 /// What temporary credentials send beside the signature.
-const SESSION_TOKEN: &str = "x-amz-security-token";
+const SESSION_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 
 /// Checks that a known access key signed the request for this service, in the order in which
 /// "Troubleshoot Signature Version 4" of the IAM User Guide lists the errors.
@@ -122,15 +123,20 @@ fn invalid(why: impl std::fmt::Display) -> Exception {
     )
 }
 
-/// hyper's headers as `sigv4` reads them.
+/// hyper's headers as `sigv4` reads them. A request has some ten, which are compared sooner than a name
+/// is hashed.
 struct HeaderMap<'a>(&'a http::HeaderMap);
 
 impl Headers for HeaderMap<'_> {
     fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        self.0.get_all(name).iter().map(http::HeaderValue::as_bytes)
+        let named = self
+            .0
+            .iter()
+            .filter(move |(found, _)| found.as_str() == name);
+        named.map(|(_, value)| value.as_bytes())
     }
 
     fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(http::HeaderName::as_str)
+        self.0.keys().map(HeaderName::as_str)
     }
 }

@@ -6,9 +6,9 @@ use std::task::Poll;
 
 use axum::Router;
 use bytes::Bytes;
-use http::header::CONNECTION;
+use http::header::{CONNECTION, CONTENT_TYPE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper::service::Service as _;
@@ -28,11 +28,14 @@ use crate::config::Auth;
 use crate::connections::ConnectionMetrics;
 use crate::decode::{self, Call};
 use crate::door::HostNames;
-use crate::events::{Arrival, Client, EventLog, Notes};
+use crate::events::{Arrival, Caller, Client, EventLog, Notes};
 use crate::handle::Handle;
 use crate::metrics::CoreMetrics;
 use crate::principals::Principals;
 use crate::tls::TlsIdentity;
+
+/// Names the operation.
+static TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 
 /// What all cores have in common.
 #[derive(Debug)]
@@ -200,25 +203,23 @@ impl Edge {
         (client, state): (&Client, &ConnectionState),
     ) -> Response<Full<Bytes>> {
         let measured = self.metrics.begin();
-        let target = text(&head.headers, "x-amz-target");
+        let target = text(&head.headers, &TARGET);
         if target.is_none() && query::is_query(&head.headers) {
-            return Box::pin(self.answer_query(&head, body, state)).await;
+            return Box::pin(self.answer_query(&head, body, (client, state))).await;
         }
-        let signed = Signed::of(&head.headers);
+        let signed = Signed::of(&head.headers, &mut client.reader.lock());
         let operation = target.and_then(Operation::from_target);
         let request_id = draw(&*self.shared.entropy);
+        let known = (self.shared.principals.as_deref(), &self.shared.defaults);
+        let caller = client.caller(&head.headers, signed.credential(), known);
+        let events = &self.shared.events;
         let arrival = operation
-            .filter(|_| self.shared.events.is_on())
-            .map(|operation| {
-                let credential = signed.credential();
-                let known = (self.shared.principals.as_deref(), &self.shared.defaults);
-                let caller = client.caller(&head.headers, credential, known);
-                self.shared.events.arrived(operation, caller, request_id)
-            });
+            .filter(|_| events.is_on())
+            .map(|operation| events.arrived(operation, Arc::clone(&caller), request_id));
         let service = decode::service(target);
         // Rule CONF-07: nothing that a request says is expected to end in this.
         // Rule WIRE-17: a defect that panics is answered with InternalFailure; the core goes on.
-        let read = self.read((&head, client), (target, &signed), (body, state));
+        let read = self.read((&head, client, &caller), (target, &signed), (body, state));
         let read = unless_it_panics(pin!(read)).await;
         let outcome = match read {
             Some(Ok((call, judged))) => {
@@ -254,26 +255,22 @@ impl Edge {
     /// Reads a request whole: its body, its signature, and what it asks for.
     async fn read(
         &self,
-        (head, client): (&Parts, &Client),
+        (head, client, caller): (&Parts, &Client, &Caller),
         (target, signed): (Option<&str>, &Signed<'_>),
         (body, state): (Incoming, &ConnectionState),
     ) -> Result<(Call, Option<Judged>), Exception> {
         let body = body::read(body, state).await?;
-        decode::content_type(text(&head.headers, "content-type"))?;
+        decode::content_type(text(&head.headers, &CONTENT_TYPE))?;
         let service = decode::service(target).signing_name();
         self.verify((head, signed), &body, service)?;
-        let defaults = &self.shared.defaults;
-        let mut call = decode::request(target, signed.credential(), &body, defaults)?;
-        let mut judged = None;
+        let call = decode::call(target, &body, || caller.scope.clone())?;
         // Without declared principals, as by default, this is all that a call pays for them.
-        if let Some(principals) = &self.shared.principals {
-            let caller = principals.caller(signed.credential(), defaults);
-            call.scope.account = caller.account().clone();
-            judged = self.shared.auth.enforces().then(|| Judged {
-                principal: caller,
-                origin: client.origin(&head.headers),
-            });
-        }
+        let principals = self.shared.principals.as_ref();
+        let judged = principals.filter(|_| self.shared.auth.enforces());
+        let judged = judged.map(|principals| Judged {
+            principal: principals.caller(signed.credential(), &self.shared.defaults),
+            origin: client.origin(&head.headers),
+        });
         Ok((call, judged))
     }
 
@@ -297,10 +294,10 @@ impl Edge {
         &self,
         head: &Parts,
         body: Incoming,
-        state: &ConnectionState,
+        visit: (&Client, &ConnectionState),
     ) -> Response<Full<Bytes>> {
         let measured = self.metrics.begin();
-        let outcome = self.caller_of_query(head, body, state).await;
+        let outcome = self.caller_of_query(head, body, visit).await;
         measured.end(None, outcome.as_ref().err());
         let id = reply::request_id(draw(&*self.shared.entropy));
         match outcome {
@@ -313,10 +310,10 @@ impl Edge {
         &self,
         head: &Parts,
         body: Incoming,
-        state: &ConnectionState,
+        (client, state): (&Client, &ConnectionState),
     ) -> Result<Arc<Principal>, Exception> {
         let body = body::read(body, state).await?;
-        let signed = Signed::of(&head.headers);
+        let signed = Signed::of(&head.headers, &mut client.reader.lock());
         query::check(signed.credential(), &body)?;
         self.verify((head, &signed), &body, query::SERVICE)?;
         let none = Principals::default();
@@ -404,7 +401,7 @@ impl From<Exception> for Failed {
     }
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 

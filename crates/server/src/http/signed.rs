@@ -3,7 +3,7 @@
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use portcullis_sigv4::{Authorization, Credential, Malformed};
+use portcullis_sigv4::{Authorization, AuthorizationReader, Credential, Malformed};
 
 /// By whom a request says that it is signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,11 +19,12 @@ pub(crate) enum Signed<'a> {
 }
 
 impl<'a> Signed<'a> {
-    pub(crate) fn of(headers: &'a HeaderMap) -> Self {
+    /// Reads the header with the reader of its connection.
+    pub(crate) fn of(headers: &'a HeaderMap, reader: &mut AuthorizationReader) -> Self {
         let Some(header) = headers.get(AUTHORIZATION) else {
             return Self::Not;
         };
-        match header.to_str().map(Authorization::parse) {
+        match header.to_str().map(|header| reader.read(header)) {
             Ok(Ok(authorization)) => Self::By(authorization),
             Ok(Err(malformed)) => Self::Incomplete(malformed),
             Err(_not_text) => Self::NotText,
