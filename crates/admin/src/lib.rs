@@ -26,7 +26,10 @@ mod hosts;
 mod keys;
 mod load;
 mod load_scenario;
+mod load_summary;
+mod load_timeline;
 mod network;
+mod rehearsal;
 mod reply;
 mod secret;
 mod status;
@@ -50,15 +53,17 @@ pub use keys::{
     UnwrapRequest, WrapRequest, WrappedKey,
 };
 pub use load::{
-    KeptLoadOrder, LoadOrder, LoadPhase, LoadRun, LoadRunDetail, LoadRunList, LoadRunQuery,
-    LoadRunState, LoadSecond, LoadSpan, LostKey, Rehearsal, RehearsalStage, RehearsalThreshold,
-    RunLatency, RunSummary, StartedLoadRun, TimelineLine,
+    KeptLoadOrder, LoadOrder, LoadRun, LoadRunDetail, LoadRunList, LoadRunQuery, LoadRunState,
+    StartedLoadRun,
 };
 pub use load_scenario::{BackupChoice, EditKind, LoadScenario};
+pub use load_summary::{RunLatency, RunSummary};
+pub use load_timeline::{LoadPhase, LoadSecond, LoadSpan, TimelineLine};
 pub use network::{
     Addresses, Network, NetworkRule, RuleDirection, RulesRequest, Subnet, SubnetRequest,
     TakeRequest,
 };
+pub use rehearsal::{LostKey, Rehearsal, RehearsalStage, RehearsalThreshold};
 pub use reply::{Nothing, Reply};
 pub use secret::Secret;
 pub use status::{ClusterStatus, Defaults, HsmStatus, KeyStoreStatus, Status};
