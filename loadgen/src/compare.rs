@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use crate::failure::Unusable;
 use crate::output::read_summary;
-use crate::record::Latency;
-use crate::summary::Summary;
+use crate::record::RunLatency;
+use crate::summary::RunSummary;
 
 /// Two runs side by side.
 #[derive(Debug, Serialize)]
@@ -30,7 +30,7 @@ pub(crate) fn compare(first: &Path, second: &Path) -> Result<Comparison, Unusabl
 }
 
 impl Comparison {
-    fn of(first: &Summary, second: &Summary) -> Self {
+    fn of(first: &RunSummary, second: &RunSummary) -> Self {
         let (one, two) = (metrics(first), metrics(second));
         let only_in_two = two.iter().filter(|(name, _)| value(&one, name).is_none());
         let rows = one
@@ -87,7 +87,7 @@ fn value(metrics: &[(String, f64)], name: &str) -> Option<f64> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts for people")]
-fn metrics(summary: &Summary) -> Vec<(String, f64)> {
+fn metrics(summary: &RunSummary) -> Vec<(String, f64)> {
     let mut metrics: Vec<(String, f64)> = vec![("achieved_rate".to_owned(), summary.achieved_rate)];
     for (name, number) in [
         ("succeeded", summary.succeeded),
@@ -111,7 +111,7 @@ fn metrics(summary: &Summary) -> Vec<(String, f64)> {
     clippy::cast_precision_loss,
     reason = "at most ten minutes in microseconds"
 )]
-fn push_latency(metrics: &mut Vec<(String, f64)>, of: &str, latency: Option<&Latency>) {
+fn push_latency(metrics: &mut Vec<(String, f64)>, of: &str, latency: Option<&RunLatency>) {
     let Some(latency) = latency else { return };
     for (name, micros) in [
         ("latency_us_p50", latency.latency_us_p50),
@@ -132,16 +132,16 @@ mod tests {
 
     use super::*;
     use crate::operation::Operation;
-    use crate::phase::Phase;
+    use crate::phase::LoadPhase;
     use crate::record::Measured;
     use crate::summary::{Ending, Header};
     use crate::worker::Journal;
 
-    fn run(latency_us: u64) -> Summary {
+    fn run(latency_us: u64) -> RunSummary {
         let mut journal = Journal::new(Instant::now());
         journal.recorder.measured(&Measured {
             operation: Operation::Decrypt,
-            phase: Phase::Connected,
+            phase: LoadPhase::Connected,
             ended: Duration::from_millis(1),
             latency: Duration::from_micros(latency_us),
             error: None,
@@ -164,7 +164,7 @@ mod tests {
             edits_made: 0,
             stopped: None,
         };
-        Summary::new(header, &journal, ending)
+        RunSummary::new(header, &journal, ending)
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::quantity::micros;
 /// A stretch of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Phase {
+pub(crate) enum LoadPhase {
     /// Seen CONNECTED, until DisconnectCustomKeyStore is called.
     Connected,
     /// Until DISCONNECTED is seen.
@@ -21,7 +21,7 @@ pub(crate) enum Phase {
     Connecting,
 }
 
-impl Phase {
+impl LoadPhase {
     pub(crate) const ALL: [Self; 5] = [
         Self::Connected,
         Self::Disconnecting,
@@ -43,10 +43,10 @@ impl Phase {
 
 /// A phase with its exact start and end, in microseconds since the load began.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Span {
+pub(crate) struct LoadSpan {
     /// 0 before the first cycle.
     pub(crate) cycle: u32,
-    pub(crate) phase: Phase,
+    pub(crate) phase: LoadPhase,
     /// What is edited in this cycle.
     pub(crate) edit: Option<EditKind>,
     pub(crate) start_us: u64,
@@ -56,8 +56,8 @@ pub(crate) struct Span {
 /// The phases of a run, without gaps.
 #[derive(Debug)]
 pub(crate) struct Phases {
-    ended: Vec<Span>,
-    present: Span,
+    ended: Vec<LoadSpan>,
+    present: LoadSpan,
 }
 
 impl Phases {
@@ -65,9 +65,9 @@ impl Phases {
     pub(crate) const fn new() -> Self {
         Self {
             ended: Vec::new(),
-            present: Span {
+            present: LoadSpan {
                 cycle: 0,
-                phase: Phase::Connected,
+                phase: LoadPhase::Connected,
                 edit: None,
                 start_us: 0,
                 end_us: 0,
@@ -75,7 +75,7 @@ impl Phases {
         }
     }
 
-    pub(crate) const fn present(&self) -> Phase {
+    pub(crate) const fn present(&self) -> LoadPhase {
         self.present.phase
     }
 
@@ -83,13 +83,13 @@ impl Phases {
     // Rule LG-11: a phase ends where the next begins, to the microsecond.
     pub(crate) fn enter(
         &mut self,
-        phase: Phase,
+        phase: LoadPhase,
         cycle: u32,
         edit: Option<EditKind>,
         at: Duration,
-    ) -> Span {
+    ) -> LoadSpan {
         let at = micros(at);
-        let next = Span {
+        let next = LoadSpan {
             cycle,
             phase,
             edit,
@@ -103,7 +103,7 @@ impl Phases {
     }
 
     /// Every phase, the present one as if it ended at `at`.
-    pub(crate) fn until(mut self, at: Duration) -> (Vec<Span>, Span) {
+    pub(crate) fn until(mut self, at: Duration) -> (Vec<LoadSpan>, LoadSpan) {
         self.present.end_us = micros(at).max(self.present.start_us);
         self.ended.push(self.present.clone());
         (self.ended, self.present)
@@ -119,20 +119,20 @@ mod tests {
     fn phases_follow_each_other_without_gaps() {
         let mut phases = Phases::new();
         let at = Duration::from_micros;
-        phases.enter(Phase::Disconnecting, 1, Some(EditKind::Name), at(100));
-        phases.enter(Phase::Disconnected, 1, Some(EditKind::Name), at(130));
-        assert_eq!(phases.present(), Phase::Disconnected);
+        phases.enter(LoadPhase::Disconnecting, 1, Some(EditKind::Name), at(100));
+        phases.enter(LoadPhase::Disconnected, 1, Some(EditKind::Name), at(130));
+        assert_eq!(phases.present(), LoadPhase::Disconnected);
         let (spans, last) = phases.until(at(200));
-        let times: Vec<(Phase, u64, u64)> = spans
+        let times: Vec<(LoadPhase, u64, u64)> = spans
             .iter()
             .map(|span| (span.phase, span.start_us, span.end_us))
             .collect();
         assert_eq!(
             times,
             [
-                (Phase::Connected, 0, 100),
-                (Phase::Disconnecting, 100, 130),
-                (Phase::Disconnected, 130, 200)
+                (LoadPhase::Connected, 0, 100),
+                (LoadPhase::Disconnecting, 100, 130),
+                (LoadPhase::Disconnected, 130, 200)
             ]
         );
         assert_eq!(last.cycle, 1);

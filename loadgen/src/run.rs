@@ -17,11 +17,11 @@ use crate::failure::Unusable;
 use crate::find::{self, Target};
 use crate::output::{Files, Progress, result_table, write_results};
 use crate::pace::{Arrivals, LATE_ARRIVALS_MAX, Schedule, pace};
-use crate::phase::Span;
+use crate::phase::LoadSpan;
 use crate::plan::Plan;
 use crate::print::{self, Columns};
 use crate::quantity::Rate;
-use crate::summary::{Ending, Header, Summary};
+use crate::summary::{Ending, Header, RunSummary};
 use crate::worker::{Journal, Load, Origin, work};
 
 /// Carries out `load run`. Gives whether the result is good.
@@ -296,11 +296,11 @@ async fn check_samples(control: &mut Control, load: &Load) -> u64 {
     0
 }
 
-fn summarise(header: Header, load: &Load, driven: Driven, unchecked: u64) -> Summary {
+fn summarise(header: Header, load: &Load, driven: Driven, unchecked: u64) -> RunSummary {
     let mut journal = load.journal.borrow_mut();
     let phases = std::mem::replace(&mut journal.phases, crate::phase::Phases::new());
     let phase = phases.present();
-    let (phases, last): (Vec<Span>, Span) = phases.until(driven.drained);
+    let (phases, last): (Vec<LoadSpan>, LoadSpan) = phases.until(driven.drained);
     journal.ended_phases.push(last);
     journal.recorder.finish(driven.drained, phase);
     let ending = Ending {
@@ -310,10 +310,10 @@ fn summarise(header: Header, load: &Load, driven: Driven, unchecked: u64) -> Sum
         edits_made: driven.edits_made,
         stopped: driven.stopped,
     };
-    Summary::new(header, &journal, ending)
+    RunSummary::new(header, &journal, ending)
 }
 
-fn judge(summary: &mut Summary, arguments: &RunArguments) {
+fn judge(summary: &mut RunSummary, arguments: &RunArguments) {
     summary.thresholds = arguments
         .thresholds
         .iter()
@@ -323,7 +323,7 @@ fn judge(summary: &mut Summary, arguments: &RunArguments) {
     summary.passed = met && summary.is_sound() && summary.stopped.is_none();
 }
 
-fn show(summary: &Summary, output: Output) {
+fn show(summary: &RunSummary, output: Output) {
     match output {
         Output::Table => result_table(summary).iter().for_each(|table| {
             print::table(Columns::Numbers, table);

@@ -4,14 +4,14 @@ use std::time::Duration;
 use portcullis_admin::LoadScenario;
 use serde::{Deserialize, Serialize};
 
-use crate::phase::{Phase, Span};
+use crate::phase::{LoadPhase, LoadSpan};
 use crate::quantity::micros;
-use crate::record::{Latency, Totals};
+use crate::record::{RunLatency, Totals};
 use crate::worker::Journal;
 
 /// `summary.json`: a whole run.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Summary {
+pub(crate) struct RunSummary {
     /// The version of the load generator.
     pub(crate) version: String,
     /// Whether every threshold was met and nothing leaked or came out wrong.
@@ -53,38 +53,38 @@ pub(crate) struct Summary {
     /// Failures by the exception's name.
     pub(crate) errors: BTreeMap<String, u64>,
     /// Successes of all operations together.
-    pub(crate) latency: Option<Latency>,
-    pub(crate) operations: BTreeMap<String, Part>,
-    pub(crate) by_phase: BTreeMap<Phase, PhasePart>,
-    pub(crate) phases: Vec<Span>,
+    pub(crate) latency: Option<RunLatency>,
+    pub(crate) operations: BTreeMap<String, CallResults>,
+    pub(crate) by_phase: BTreeMap<LoadPhase, PhaseResults>,
+    pub(crate) phases: Vec<LoadSpan>,
     /// By how much this program was late to send, though a connection was free.
-    pub(crate) own_lag: Option<Latency>,
-    pub(crate) thresholds: Vec<Judged>,
+    pub(crate) own_lag: Option<RunLatency>,
+    pub(crate) thresholds: Vec<RunThreshold>,
 }
 
 /// What came of the calls of one operation.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Part {
+pub(crate) struct CallResults {
     pub(crate) succeeded: u64,
     pub(crate) failed: u64,
     /// Of the successes.
     #[serde(flatten)]
-    pub(crate) latency: Option<Latency>,
+    pub(crate) latency: Option<RunLatency>,
     /// Of the failures.
-    pub(crate) failures: Option<Latency>,
+    pub(crate) failures: Option<RunLatency>,
 }
 
 /// All stretches of one phase.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct PhasePart {
+pub(crate) struct PhaseResults {
     pub(crate) seconds: f64,
     #[serde(flatten)]
-    pub(crate) part: Part,
+    pub(crate) part: CallResults,
 }
 
 /// A threshold after the run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Judged {
+pub(crate) struct RunThreshold {
     /// As the user wrote it.
     pub(crate) threshold: String,
     /// The measured value; absent when nothing was measured.
@@ -113,20 +113,20 @@ pub(crate) struct Header {
 pub(crate) struct Ending {
     /// How long calls were sent.
     pub(crate) sent_for: Duration,
-    pub(crate) phases: Vec<Span>,
+    pub(crate) phases: Vec<LoadSpan>,
     pub(crate) unchecked: u64,
     pub(crate) edits_made: u32,
     pub(crate) stopped: Option<String>,
 }
 
-impl Summary {
+impl RunSummary {
     pub(crate) fn new(header: Header, journal: &Journal, ending: Ending) -> Self {
         let (recorder, findings) = (&journal.recorder, &journal.findings);
         let operations = recorder
             .operations
             .iter()
             .filter(|(_, totals)| !totals.succeeded.is_empty() || !totals.failed.is_empty())
-            .map(|(operation, totals)| (operation.name().to_owned(), Part::of(totals)))
+            .map(|(operation, totals)| (operation.name().to_owned(), CallResults::of(totals)))
             .collect();
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -158,11 +158,11 @@ impl Summary {
             unchecked: ending.unchecked,
             edits_made: ending.edits_made,
             errors: recorder.errors.clone(),
-            latency: Latency::of(&recorder.all.succeeded),
+            latency: RunLatency::of(&recorder.all.succeeded),
             operations,
             by_phase: by_phase(&recorder.phases, &ending.phases),
             phases: ending.phases,
-            own_lag: Latency::of(&journal.lag),
+            own_lag: RunLatency::of(&journal.lag),
             thresholds: Vec::new(),
         }
     }
@@ -185,19 +185,22 @@ impl Summary {
     }
 }
 
-impl Part {
+impl CallResults {
     fn of(totals: &Totals) -> Self {
         Self {
             succeeded: totals.succeeded.len(),
             failed: totals.failed.len(),
-            latency: Latency::of(&totals.succeeded),
-            failures: Latency::of(&totals.failed),
+            latency: RunLatency::of(&totals.succeeded),
+            failures: RunLatency::of(&totals.failed),
         }
     }
 }
 
-fn by_phase(totals: &[(Phase, Totals)], spans: &[Span]) -> BTreeMap<Phase, PhasePart> {
-    let lasted = |phase: Phase| {
+fn by_phase(
+    totals: &[(LoadPhase, Totals)],
+    spans: &[LoadSpan],
+) -> BTreeMap<LoadPhase, PhaseResults> {
+    let lasted = |phase: LoadPhase| {
         let spans = spans.iter().filter(|span| span.phase == phase);
         Duration::from_micros(spans.map(|span| span.end_us - span.start_us).sum())
     };
@@ -207,9 +210,9 @@ fn by_phase(totals: &[(Phase, Totals)], spans: &[Span]) -> BTreeMap<Phase, Phase
         .map(|(phase, totals)| {
             (
                 *phase,
-                PhasePart {
+                PhaseResults {
                     seconds: seconds(lasted(*phase)),
-                    part: Part::of(totals),
+                    part: CallResults::of(totals),
                 },
             )
         })

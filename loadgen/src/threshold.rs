@@ -2,8 +2,8 @@ use std::str::FromStr;
 
 use crate::operation::Operation;
 use crate::quantity::{parse_number, parse_seconds};
-use crate::record::Latency;
-use crate::summary::{Judged, Summary};
+use crate::record::RunLatency;
+use crate::summary::{RunSummary, RunThreshold};
 
 /// What a good result is: `p99<50ms`, `errors<1%`, `gate_leaks=0`.
 #[derive(Debug, Clone, PartialEq)]
@@ -173,7 +173,7 @@ fn parse_statistic(name: &str) -> Option<(Option<Operation>, Statistic)> {
 impl Threshold {
     /// Holds a run against this.
     // Rule LG-12: a threshold on something that was not measured is missed.
-    pub(crate) fn judge(&self, summary: &Summary) -> Judged {
+    pub(crate) fn judge(&self, summary: &RunSummary) -> RunThreshold {
         let (measured, unit) = match self.metric {
             Metric::Latency(operation, statistic) => (
                 latency(summary, operation).map(|it| it.statistic(statistic)),
@@ -184,7 +184,7 @@ impl Threshold {
             Metric::Rate => (Some(summary.achieved_rate), "per second"),
         };
         let passed = measured.is_some_and(|value| self.comparison.holds(value, self.limit));
-        Judged {
+        RunThreshold {
             threshold: self.text.clone(),
             measured,
             unit: unit.to_owned(),
@@ -193,14 +193,14 @@ impl Threshold {
     }
 }
 
-fn latency(summary: &Summary, operation: Option<Operation>) -> Option<Latency> {
+fn latency(summary: &RunSummary, operation: Option<Operation>) -> Option<RunLatency> {
     match operation {
         None => summary.latency,
         Some(operation) => summary.operations.get(operation.name())?.latency,
     }
 }
 
-impl Latency {
+impl RunLatency {
     #[expect(
         clippy::cast_precision_loss,
         reason = "at most ten minutes in microseconds"
@@ -219,7 +219,7 @@ impl Latency {
 }
 
 impl Counter {
-    fn read(self, summary: &Summary) -> u64 {
+    fn read(self, summary: &RunSummary) -> u64 {
         match self {
             Self::Errors => summary.failed,
             Self::UnexpectedErrors => summary.unexpected_errors,
@@ -234,7 +234,7 @@ impl Counter {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 calls")]
-    fn number(self, summary: &Summary) -> f64 {
+    fn number(self, summary: &RunSummary) -> f64 {
         self.read(summary) as f64
     }
 }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::client::{Answer, Broken, Caller, Line, exception_name};
 use crate::judge::{Findings, Gate, Outcome};
 use crate::pace::{Arrivals, Released};
-use crate::phase::{Phase, Phases, Span};
+use crate::phase::{LoadPhase, LoadSpan, Phases};
 use crate::plan::{Job, Plan};
 use crate::record::{Measured, Recorder, histogram, observe};
 
@@ -53,7 +53,7 @@ pub(crate) struct Journal {
     /// Calls that were answered before the end of the run.
     pub(crate) answered_in_time: u64,
     /// The phases that have ended and are not yet written to the timeline.
-    pub(crate) ended_phases: Vec<Span>,
+    pub(crate) ended_phases: Vec<LoadSpan>,
 }
 
 impl Journal {
@@ -103,7 +103,7 @@ impl Load {
     }
 
     /// Begins a phase, and says what is certain about the gate from here on.
-    pub(crate) fn enter(&self, phase: Phase, gate: Gate, cycle: u32, edit: Option<EditKind>) {
+    pub(crate) fn enter(&self, phase: LoadPhase, gate: Gate, cycle: u32, edit: Option<EditKind>) {
         let at = Instant::now().saturating_duration_since(self.start);
         let mut journal = self.journal.borrow_mut();
         journal.gate = gate;
@@ -165,7 +165,7 @@ fn refusal(answer: &Answer) -> String {
 struct SentCall {
     intended: Instant,
     at: Instant,
-    phase: Phase,
+    phase: LoadPhase,
 }
 
 /// A pause after a connection could not be opened, so that a closed loop does not spin.

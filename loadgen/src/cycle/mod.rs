@@ -15,7 +15,7 @@ use crate::args::CycleArguments;
 use crate::client::{Control, KeyStore};
 use crate::failure::Unusable;
 use crate::judge::Gate;
-use crate::phase::Phase;
+use crate::phase::LoadPhase;
 use crate::worker::Load;
 
 pub(crate) use edit::{Edits, prepare};
@@ -84,25 +84,25 @@ impl EditCycle {
         let load = Rc::clone(&self.load);
         let enter = |phase, gate| load.enter(phase, gate, cycle, Some(kind));
 
-        enter(Phase::Disconnecting, Gate::Moving);
+        enter(LoadPhase::Disconnecting, Gate::Moving);
         self.call("DisconnectCustomKeyStore", &input).await?;
         let gate = Gate::Disconnected(Instant::now());
         load.gate_is(gate);
         self.wait_for("DISCONNECTED").await?;
 
-        enter(Phase::Disconnected, gate);
+        enter(LoadPhase::Disconnected, gate);
         tokio::time::sleep(self.timing.disconnected_for).await;
 
-        enter(Phase::Editing, gate);
+        enter(LoadPhase::Editing, gate);
         self.edits
             .make(kind, &mut self.control, &mut self.key_store)
             .await?;
 
-        enter(Phase::Connecting, Gate::Moving);
+        enter(LoadPhase::Connecting, Gate::Moving);
         self.call("ConnectCustomKeyStore", &input).await?;
         self.wait_for("CONNECTED").await?;
 
-        enter(Phase::Connected, Gate::Connected(Instant::now()));
+        enter(LoadPhase::Connected, Gate::Connected(Instant::now()));
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::failure::Unusable;
 use crate::record::TimelineLine;
-use crate::summary::Summary;
+use crate::summary::RunSummary;
 
 /// The folder of a run. The timeline grows during the run, so that a run that was killed leaves
 /// what it had seen.
@@ -42,7 +42,7 @@ impl Files {
     }
 
     /// Writes the summary. Gives the folder.
-    pub(crate) fn close(self, summary: &Summary) -> Result<PathBuf, Unusable> {
+    pub(crate) fn close(self, summary: &RunSummary) -> Result<PathBuf, Unusable> {
         if let Some(error) = self.failed {
             return Err(unwritable(&self.folder, &error));
         }
@@ -64,7 +64,7 @@ fn unwritable(path: &Path, error: &std::io::Error) -> Unusable {
     ))
 }
 
-pub(crate) fn read_summary(folder: &Path) -> Result<Summary, Unusable> {
+pub(crate) fn read_summary(folder: &Path) -> Result<RunSummary, Unusable> {
     let path = folder.join(SUMMARY);
     let text = read(&path)?;
     serde_json::from_str(&text).map_err(|error| not_ours(&path, &error))

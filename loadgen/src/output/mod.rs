@@ -11,13 +11,13 @@ pub(crate) use table::{measured, millis, result_table};
 
 use crate::failure::Unusable;
 use crate::report;
-use crate::summary::Summary;
+use crate::summary::RunSummary;
 use crate::worker::Load;
 
 /// Writes what is left of the timeline, the summary, the distributions and the report.
 pub(crate) fn write_results(
     progress: &mut Progress,
-    summary: &Summary,
+    summary: &RunSummary,
     load: &Load,
 ) -> Result<(), Unusable> {
     let mut journal = load.journal.borrow_mut();

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::{Files, millis};
 use crate::print;
-use crate::record::{Second, TimelineLine};
+use crate::record::{LoadSecond, TimelineLine};
 use crate::worker::Journal;
 
 /// The timeline as it grows: to its file, and a line a second to stderr.
@@ -64,7 +64,7 @@ impl Progress {
         }
     }
 
-    fn show(&self, second: &Second) {
+    fn show(&self, second: &LoadSecond) {
         match self.shown {
             Shown::Not => {}
             Shown::InPlace => print::replace(&line(second)),
@@ -73,7 +73,7 @@ impl Progress {
     }
 }
 
-fn line(second: &Second) -> String {
+fn line(second: &LoadSecond) -> String {
     let latency = |name: &str, micros: Option<u64>| {
         micros
             .map(|micros| format!("  {name} {}", millis(micros)))

@@ -1,9 +1,9 @@
-use crate::phase::Phase;
-use crate::record::Latency;
-use crate::summary::{Judged, Part, Summary, largest_first};
+use crate::phase::LoadPhase;
+use crate::record::RunLatency;
+use crate::summary::{CallResults, RunSummary, RunThreshold, largest_first};
 
 /// The result for people: operations, phases, errors, checks, thresholds.
-pub(crate) fn result_table(summary: &Summary) -> Vec<Vec<Vec<String>>> {
+pub(crate) fn result_table(summary: &RunSummary) -> Vec<Vec<Vec<String>>> {
     let mut tables = vec![operations(summary)];
     if summary.phases.len() > 1 {
         tables.push(phases(summary));
@@ -20,7 +20,7 @@ pub(crate) fn result_table(summary: &Summary) -> Vec<Vec<Vec<String>>> {
 
 const LATENCY_HEADING: [&str; 6] = ["p50", "p90", "p99", "p99.9", "max", "mean"];
 
-fn operations(summary: &Summary) -> Vec<Vec<String>> {
+fn operations(summary: &RunSummary) -> Vec<Vec<String>> {
     let mut rows = vec![heading("operation", &["succeeded", "failed"])];
     for (name, part) in &summary.operations {
         rows.push(part_row(name, part, &[]));
@@ -35,9 +35,9 @@ fn operations(summary: &Summary) -> Vec<Vec<String>> {
     rows
 }
 
-fn phases(summary: &Summary) -> Vec<Vec<String>> {
+fn phases(summary: &RunSummary) -> Vec<Vec<String>> {
     let mut rows = vec![heading("phase", &["seconds", "succeeded", "failed"])];
-    for phase in Phase::ALL {
+    for phase in LoadPhase::ALL {
         if let Some(part) = summary.by_phase.get(&phase) {
             let seconds = format!("{:.3}", part.seconds);
             rows.push(part_row(phase.name(), &part.part, &[&seconds]));
@@ -46,7 +46,7 @@ fn phases(summary: &Summary) -> Vec<Vec<String>> {
     rows
 }
 
-fn part_row(name: &str, part: &Part, before: &[&str]) -> Vec<String> {
+fn part_row(name: &str, part: &CallResults, before: &[&str]) -> Vec<String> {
     let mut cells = row(&[name]);
     cells.extend(row(before));
     cells.extend([part.succeeded.to_string(), part.failed.to_string()]);
@@ -65,7 +65,7 @@ fn row(cells: &[&str]) -> Vec<String> {
     cells.iter().map(|cell| (*cell).to_owned()).collect()
 }
 
-fn latency_cells(latency: Option<&Latency>) -> Vec<String> {
+fn latency_cells(latency: Option<&RunLatency>) -> Vec<String> {
     let Some(latency) = latency else {
         return vec!["-".to_owned(); LATENCY_HEADING.len()];
     };
@@ -82,7 +82,7 @@ fn latency_cells(latency: Option<&Latency>) -> Vec<String> {
     cells
 }
 
-fn errors(summary: &Summary) -> Vec<Vec<String>> {
+fn errors(summary: &RunSummary) -> Vec<Vec<String>> {
     let mut rows = vec![row(&["error", "calls"])];
     rows.extend(
         largest_first(&summary.errors)
@@ -92,7 +92,7 @@ fn errors(summary: &Summary) -> Vec<Vec<String>> {
     rows
 }
 
-fn checks(summary: &Summary) -> Vec<Vec<String>> {
+fn checks(summary: &RunSummary) -> Vec<Vec<String>> {
     let intended = match summary.intended_rate {
         Some(rate) => format!("{rate:.1}/s"),
         None => "no limit".to_owned(),
@@ -125,7 +125,7 @@ fn checks(summary: &Summary) -> Vec<Vec<String>> {
     rows
 }
 
-fn thresholds(judged: &[Judged]) -> Vec<Vec<String>> {
+fn thresholds(judged: &[RunThreshold]) -> Vec<Vec<String>> {
     let mut rows = vec![row(&["threshold", "measured", ""])];
     for one in judged {
         let verdict = if one.passed { "met" } else { "MISSED" };
@@ -135,7 +135,7 @@ fn thresholds(judged: &[Judged]) -> Vec<Vec<String>> {
 }
 
 /// A measured value in the unit in which its threshold is written.
-pub(crate) fn measured(judged: &Judged) -> String {
+pub(crate) fn measured(judged: &RunThreshold) -> String {
     match (judged.measured, judged.unit.as_str()) {
         (None, _) => "nothing".to_owned(),
         (Some(value), "microseconds") => format!("{:.3} ms", value / 1000.0),

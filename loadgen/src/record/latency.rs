@@ -23,7 +23,7 @@ pub(crate) fn observe(histogram: &mut Histogram<u64>, latency: Duration) {
 
 /// A distribution in a few numbers, in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Latency {
+pub(crate) struct RunLatency {
     pub(crate) latency_us_mean: f64,
     pub(crate) latency_us_p50: u64,
     pub(crate) latency_us_p90: u64,
@@ -33,7 +33,7 @@ pub(crate) struct Latency {
     pub(crate) latency_us_max: u64,
 }
 
-impl Latency {
+impl RunLatency {
     /// `None` when nothing was recorded: there is no latency of nothing.
     pub(crate) fn of(histogram: &Histogram<u64>) -> Option<Self> {
         if histogram.is_empty() {
@@ -58,10 +58,10 @@ mod tests {
     #[test]
     fn nothing_has_no_latency_and_extremes_are_kept() {
         let mut histogram = histogram();
-        assert_eq!(Latency::of(&histogram), None);
+        assert_eq!(RunLatency::of(&histogram), None);
         observe(&mut histogram, Duration::ZERO);
         observe(&mut histogram, Duration::from_secs(86_400));
-        let latency = Latency::of(&histogram).unwrap();
+        let latency = RunLatency::of(&histogram).unwrap();
         assert_eq!(latency.latency_us_p50, 1);
         assert!(latency.latency_us_max >= LATENCY_US_MAX);
     }

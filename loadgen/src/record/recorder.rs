@@ -3,16 +3,16 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use super::{OperationSecond, Second, count, histogram, observe};
+use super::{LoadSecond, OperationSecond, count, histogram, observe};
 use crate::operation::{Operation, PerOperation};
-use crate::phase::Phase;
+use crate::phase::LoadPhase;
 
 /// A call that has ended.
 #[derive(Debug)]
 pub(crate) struct Measured<'a> {
     pub(crate) operation: Operation,
     /// The phase in which it was sent.
-    pub(crate) phase: Phase,
+    pub(crate) phase: LoadPhase,
     /// When it ended, since the start of the load.
     pub(crate) ended: Duration,
     pub(crate) latency: Duration,
@@ -54,14 +54,14 @@ impl Totals {
 #[derive(Debug)]
 pub(crate) struct Recorder {
     pub(crate) operations: PerOperation<Totals>,
-    pub(crate) phases: Vec<(Phase, Totals)>,
+    pub(crate) phases: Vec<(LoadPhase, Totals)>,
     pub(crate) all: Totals,
     pub(crate) errors: BTreeMap<String, u64>,
     pub(crate) arrived: u64,
     pub(crate) shed: u64,
     late: u64,
     second: OpenSpan,
-    closed: Vec<Second>,
+    closed: Vec<LoadSecond>,
 }
 
 /// The second that is under way.
@@ -79,7 +79,7 @@ impl Recorder {
     pub(crate) fn new() -> Self {
         Self {
             operations: PerOperation::with(Totals::new),
-            phases: Phase::ALL
+            phases: LoadPhase::ALL
                 .into_iter()
                 .map(|phase| (phase, Totals::new()))
                 .collect(),
@@ -135,14 +135,14 @@ impl Recorder {
 
     /// Closes every second that has ended by `now`. Called once a second and by each call that
     /// ends, so that a stall of this program shows as an empty second.
-    pub(crate) fn advance(&mut self, now: Duration, phase: Phase) {
+    pub(crate) fn advance(&mut self, now: Duration, phase: LoadPhase) {
         while now.as_secs() > self.second.number {
             self.close(1000, phase);
         }
     }
 
     /// Closes the last second, a part of one.
-    pub(crate) fn finish(&mut self, now: Duration, phase: Phase) {
+    pub(crate) fn finish(&mut self, now: Duration, phase: LoadPhase) {
         self.advance(now, phase);
         let millis = u64::from(now.subsec_millis());
         if millis > 0 {
@@ -151,13 +151,13 @@ impl Recorder {
     }
 
     /// The seconds that were closed since the last call.
-    pub(crate) fn take_closed(&mut self) -> Vec<Second> {
+    pub(crate) fn take_closed(&mut self) -> Vec<LoadSecond> {
         std::mem::take(&mut self.closed)
     }
 
-    fn close(&mut self, duration_ms: u64, phase: Phase) {
+    fn close(&mut self, duration_ms: u64, phase: LoadPhase) {
         let open = &mut self.second;
-        self.closed.push(Second {
+        self.closed.push(LoadSecond {
             second: open.number,
             duration_ms,
             phase,
@@ -215,7 +215,7 @@ fn quantile(histogram: &Histogram<u64>, quantile: f64) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn call(phase: Phase, ended_ms: u64, error: Option<&str>) -> Measured<'_> {
+    fn call(phase: LoadPhase, ended_ms: u64, error: Option<&str>) -> Measured<'_> {
         Measured {
             operation: Operation::Encrypt,
             phase,
@@ -229,23 +229,23 @@ mod tests {
     #[test]
     fn a_call_counts_for_the_phase_in_which_it_was_sent() {
         let mut recorder = Recorder::new();
-        recorder.measured(&call(Phase::Connected, 10, None));
+        recorder.measured(&call(LoadPhase::Connected, 10, None));
         recorder.measured(&call(
-            Phase::Disconnected,
+            LoadPhase::Disconnected,
             20,
             Some("KMSInvalidStateException"),
         ));
         recorder.measured(&call(
-            Phase::Disconnected,
+            LoadPhase::Disconnected,
             30,
             Some("KMSInvalidStateException"),
         ));
         for (phase, totals) in &recorder.phases {
             let counted = (totals.succeeded.len(), totals.failed.len());
             let expected = match phase {
-                Phase::Connected => (1, 0),
-                Phase::Disconnected => (0, 2),
-                Phase::Disconnecting | Phase::Editing | Phase::Connecting => (0, 0),
+                LoadPhase::Connected => (1, 0),
+                LoadPhase::Disconnected => (0, 2),
+                LoadPhase::Disconnecting | LoadPhase::Editing | LoadPhase::Connecting => (0, 0),
             };
             assert_eq!(counted, expected, "{phase:?}");
         }
@@ -255,11 +255,11 @@ mod tests {
     #[test]
     fn quick_failures_do_not_improve_the_latency() {
         let mut recorder = Recorder::new();
-        recorder.measured(&call(Phase::Connected, 10, None));
+        recorder.measured(&call(LoadPhase::Connected, 10, None));
         for _ in 0..99 {
-            recorder.measured(&call(Phase::Connected, 10, Some("ThrottlingException")));
+            recorder.measured(&call(LoadPhase::Connected, 10, Some("ThrottlingException")));
         }
-        recorder.finish(Duration::from_millis(500), Phase::Connected);
+        recorder.finish(Duration::from_millis(500), LoadPhase::Connected);
         let second = recorder.take_closed().pop().unwrap();
         assert_eq!((second.latency_us_p50, second.failed), (Some(200), 99));
         assert_eq!(second.errors.get("ThrottlingException"), Some(&99));
@@ -268,9 +268,9 @@ mod tests {
     #[test]
     fn a_silent_second_is_a_line_of_the_timeline_too() {
         let mut recorder = Recorder::new();
-        recorder.measured(&call(Phase::Connected, 100, None));
-        recorder.measured(&call(Phase::Connected, 3100, None));
-        recorder.finish(Duration::from_millis(3250), Phase::Connected);
+        recorder.measured(&call(LoadPhase::Connected, 100, None));
+        recorder.measured(&call(LoadPhase::Connected, 3100, None));
+        recorder.finish(Duration::from_millis(3250), LoadPhase::Connected);
         let seconds = recorder.take_closed();
         let counted: Vec<(u64, u64, u64)> = seconds
             .iter()

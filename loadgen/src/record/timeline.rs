@@ -2,27 +2,27 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::phase::{Phase, Span};
+use crate::phase::{LoadPhase, LoadSpan};
 
 /// A line of `timeline.jsonl`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub(crate) enum TimelineLine {
     /// What ended within a second.
-    Second(Second),
+    Second(LoadSecond),
     /// A phase, written when it ends.
-    Phase(Span),
+    Phase(LoadSpan),
 }
 
 /// What arrived and ended within one second of the run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Second {
+pub(crate) struct LoadSecond {
     /// 0 for the first.
     pub(crate) second: u64,
     /// 1,000, but for the last.
     pub(crate) duration_ms: u64,
     /// The phase at its end.
-    pub(crate) phase: Phase,
+    pub(crate) phase: LoadPhase,
     /// Calls whose intended send time lies in it.
     pub(crate) arrived: u64,
     /// Arrivals dropped because the queue of late ones was full.

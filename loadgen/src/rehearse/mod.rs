@@ -32,8 +32,8 @@ use crate::operation::{Mix, Operation};
 use crate::plan::Plan;
 use crate::print::{self, Columns};
 use repair::{Repair, Shape};
-use report::{LostKey, Report};
-use traffic::{Diary, Stage, Traffic};
+use report::{LostKey, Rehearsal};
+use traffic::{Diary, RepairStage, Traffic};
 
 /// Where a rehearsal takes place, and how it is told.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ pub fn rehearse(script: &Script, arguments: &RehearseArguments) -> ExitCode {
     }
 }
 
-fn run(script: &Script, arguments: &RehearseArguments) -> Result<Report, Unusable> {
+fn run(script: &Script, arguments: &RehearseArguments) -> Result<Rehearsal, Unusable> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -84,7 +84,7 @@ fn run(script: &Script, arguments: &RehearseArguments) -> Result<Report, Unusabl
     LocalSet::new().block_on(&runtime, carry_out(script, arguments))
 }
 
-async fn carry_out(script: &Script, arguments: &RehearseArguments) -> Result<Report, Unusable> {
+async fn carry_out(script: &Script, arguments: &RehearseArguments) -> Result<Rehearsal, Unusable> {
     let places = Places::parse(&arguments.access)?;
     let endpoint = places.endpoint.clone();
     let caller = Rc::new(Caller::new(endpoint.clone(), &arguments.credentials)?);
@@ -140,14 +140,14 @@ async fn act(
     traffic: &Traffic,
 ) -> Result<String, Unusable> {
     tokio::time::sleep(script.steady).await;
-    traffic.enter(Stage::Lost, Gate::Moving);
+    traffic.enter(RepairStage::Lost, Gate::Moving);
     repair.destroy(&shape.id).await?;
     traffic.destroyed();
     tokio::time::sleep(script.notice).await;
-    traffic.enter(Stage::Restoring, Gate::Moving);
+    traffic.enter(RepairStage::Restoring, Gate::Moving);
     let made = repair.restore(shape, backup).await?;
     repair.substitute(&made, traffic).await?;
-    traffic.enter(Stage::After, Gate::Connected(Instant::now()));
+    traffic.enter(RepairStage::After, Gate::Connected(Instant::now()));
     tokio::time::sleep(script.steady).await;
     Ok(made)
 }
@@ -297,7 +297,7 @@ async fn lost(
 }
 
 /// What the load and the repair have to tell.
-fn tell(traffic: &Traffic, repair: &Repair<'_>) -> Report {
+fn tell(traffic: &Traffic, repair: &Repair<'_>) -> Rehearsal {
     let diary = traffic.diary.borrow();
     let Diary {
         chapters,
@@ -306,7 +306,7 @@ fn tell(traffic: &Traffic, repair: &Repair<'_>) -> Report {
         outage,
         ..
     } = &*diary;
-    Report {
+    Rehearsal {
         description: String::new(),
         key_store_id: repair.key_store.id.clone(),
         old_cluster_id: String::new(),

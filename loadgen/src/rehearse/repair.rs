@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::script::AdminScript;
-use super::traffic::{Stage, Traffic};
+use super::traffic::{RepairStage, Traffic};
 use crate::client::{
     Backups, CallError, Cluster, Clusters, Control, CreatedCluster, CreatedHsm, KeyStore, Page,
 };
@@ -168,10 +168,10 @@ impl Repair<'_> {
     ) -> Result<(), Unusable> {
         let mut settings = json!({ "CloudHsmClusterId": cluster });
         for _attempt in 0..CONNECTS_MAX {
-            traffic.enter(Stage::Substituting, Gate::Moving);
+            traffic.enter(RepairStage::Substituting, Gate::Moving);
             self.disconnect(traffic).await?;
             self.update(&mut settings).await?;
-            traffic.enter(Stage::Connecting, Gate::Moving);
+            traffic.enter(RepairStage::Connecting, Gate::Moving);
             self.kms("ConnectCustomKeyStore", json!({})).await?;
             let state = self.until_state(&["CONNECTED", "FAILED"]).await?;
             let Some(code) = state.error_code else {

@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::script::Thresholds;
-use super::traffic::{Chapter, Stage};
+use super::traffic::{RehearsalStage, RepairStage};
 
 /// The result, as it is printed.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(super) struct Rehearsal {
     pub(super) description: String,
     pub(super) key_store_id: String,
     pub(super) old_cluster_id: String,
@@ -22,8 +22,8 @@ pub(super) struct Report {
     pub(super) connect_errors: Vec<String>,
     pub(super) gate_leaks: u64,
     pub(super) wrong_plaintexts: u64,
-    pub(super) stages: Vec<Chapter>,
-    pub(super) thresholds: Vec<JudgedStage>,
+    pub(super) stages: Vec<RehearsalStage>,
+    pub(super) thresholds: Vec<RehearsalThreshold>,
     pub(super) passed: bool,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct LostKey {
 
 /// A limit and what was found.
 #[derive(Debug, Serialize)]
-pub(super) struct JudgedStage {
+pub(super) struct RehearsalThreshold {
     name: &'static str,
     limit: u64,
     /// None when it was not measured: that is a miss.
@@ -45,16 +45,17 @@ pub(super) struct JudgedStage {
     passed: bool,
 }
 
-impl Report {
+impl Rehearsal {
     /// Holds the result against the limits.
     ///
     /// Rule LG-16: a gate leak, a wrong plaintext and an outage without an end are never good.
     pub(super) fn judge(&mut self, thresholds: &Thresholds) {
-        let while_connected =
-            |chapter: &&Chapter| matches!(chapter.stage, Stage::Before | Stage::After);
-        let all: u64 = self.stages.iter().map(Chapter::failures).sum();
+        let while_connected = |chapter: &&RehearsalStage| {
+            matches!(chapter.stage, RepairStage::Before | RepairStage::After)
+        };
+        let all: u64 = self.stages.iter().map(RehearsalStage::failures).sum();
         let connected = self.stages.iter().filter(while_connected);
-        let connected = connected.map(Chapter::failures).sum();
+        let connected = connected.map(RehearsalStage::failures).sum();
         let lost = u64::try_from(self.lost_keys.len()).unwrap_or(u64::MAX);
         let limits = [
             ("outage_ms", thresholds.outage.map(millis), self.outage_ms),
@@ -70,7 +71,7 @@ impl Report {
             .into_iter()
             .filter_map(|(name, limit, found)| {
                 let limit = limit?;
-                Some(JudgedStage {
+                Some(RehearsalThreshold {
                     name,
                     limit,
                     found,
@@ -128,7 +129,7 @@ impl Report {
             self.wrong_plaintexts.to_string(),
             String::new(),
         );
-        for JudgedStage {
+        for RehearsalThreshold {
             name,
             limit,
             found,
@@ -153,15 +154,15 @@ mod tests {
 
     use super::*;
 
-    fn report(outage_ms: Option<u64>, failed: u64) -> Report {
-        let chapter = |stage, failed| Chapter {
+    fn report(outage_ms: Option<u64>, failed: u64) -> Rehearsal {
+        let chapter = |stage, failed| RehearsalStage {
             stage,
             start_ms: 0,
             end_ms: 1,
             succeeded: 1,
             failed: BTreeMap::from([("KMSInvalidStateException".to_owned(), failed)]),
         };
-        Report {
+        Rehearsal {
             description: String::new(),
             key_store_id: String::new(),
             old_cluster_id: String::new(),
@@ -176,7 +177,10 @@ mod tests {
             connect_errors: Vec::new(),
             gate_leaks: 0,
             wrong_plaintexts: 0,
-            stages: vec![chapter(Stage::Lost, 7), chapter(Stage::After, failed)],
+            stages: vec![
+                chapter(RepairStage::Lost, 7),
+                chapter(RepairStage::After, failed),
+            ],
             thresholds: Vec::new(),
             passed: false,
         }
@@ -191,7 +195,7 @@ mod tests {
             failures_while_connected: Some(0),
             failures: Some(7),
         };
-        let passed = |mut report: Report| {
+        let passed = |mut report: Rehearsal| {
             report.judge(&limits);
             report.passed
         };

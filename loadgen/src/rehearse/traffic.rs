@@ -20,7 +20,7 @@ use crate::record::count;
 /// A stretch of a rehearsal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Stage {
+pub(super) enum RepairStage {
     /// All is well.
     Before,
     /// The cluster is gone, and the operator has not noticed.
@@ -35,7 +35,7 @@ pub(super) enum Stage {
     After,
 }
 
-impl Stage {
+impl RepairStage {
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Before => "before",
@@ -50,8 +50,8 @@ impl Stage {
 
 /// What became of the calls that were sent in a stage.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Chapter {
-    pub(super) stage: Stage,
+pub(super) struct RehearsalStage {
+    pub(super) stage: RepairStage,
     /// In milliseconds since the load began.
     pub(super) start_ms: u64,
     pub(super) end_ms: u64,
@@ -60,8 +60,8 @@ pub(super) struct Chapter {
     pub(super) failed: BTreeMap<String, u64>,
 }
 
-impl Chapter {
-    const fn new(stage: Stage, start_ms: u64) -> Self {
+impl RehearsalStage {
+    const fn new(stage: RepairStage, start_ms: u64) -> Self {
         Self {
             stage,
             start_ms,
@@ -79,7 +79,7 @@ impl Chapter {
 /// Everything that is written down.
 #[derive(Debug)]
 pub(super) struct Diary {
-    pub(super) chapters: Vec<Chapter>,
+    pub(super) chapters: Vec<RehearsalStage>,
     gate: Gate,
     pub(super) gate_leaks: u64,
     pub(super) wrong_plaintexts: u64,
@@ -141,11 +141,11 @@ impl Traffic {
     }
 
     /// Begins a stage, and says what is certain about the gate from here on.
-    pub(super) fn enter(&self, stage: Stage, gate: Gate) {
+    pub(super) fn enter(&self, stage: RepairStage, gate: Gate) {
         let now = self.elapsed_ms();
         let mut diary = self.diary.borrow_mut();
         diary.close(now);
-        diary.chapters.push(Chapter::new(stage, now));
+        diary.chapters.push(RehearsalStage::new(stage, now));
         diary.gate = gate;
     }
 
@@ -189,7 +189,7 @@ struct SentRequest {
 impl Diary {
     fn new(start: Instant) -> Self {
         Self {
-            chapters: vec![Chapter::new(Stage::Before, 0)],
+            chapters: vec![RehearsalStage::new(RepairStage::Before, 0)],
             gate: Gate::Connected(start),
             gate_leaks: 0,
             wrong_plaintexts: 0,
@@ -273,7 +273,9 @@ mod tests {
         };
         diary.note(&sent(10, 0), &succeeded, at(20));
         diary.destroyed = Some(at(100));
-        diary.chapters.push(Chapter::new(Stage::Lost, 100));
+        diary
+            .chapters
+            .push(RehearsalStage::new(RepairStage::Lost, 100));
         diary.note(&sent(95, 0), &succeeded, at(105));
         diary.note(&sent(110, 1), &failed, at(111));
         diary.note(&sent(90, 0), &failed, at(112));

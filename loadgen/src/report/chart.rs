@@ -1,7 +1,7 @@
 use portcullis_admin::EditKind;
 
 use super::scale::Scale;
-use crate::phase::{Phase, Span};
+use crate::phase::{LoadPhase, LoadSpan};
 
 /// A chart over the time of the run, as inline SVG.
 #[derive(Debug)]
@@ -40,8 +40,11 @@ impl Chart {
     }
 
     /// Bands behind everything else: each stretch in which the key store was not connected.
-    pub(crate) fn bands(mut self, phases: &[Span]) -> Self {
-        for span in phases.iter().filter(|span| span.phase != Phase::Connected) {
+    pub(crate) fn bands(mut self, phases: &[LoadSpan]) -> Self {
+        for span in phases
+            .iter()
+            .filter(|span| span.phase != LoadPhase::Connected)
+        {
             let (start, end) = (seconds(span.start_us), seconds(span.end_us));
             let (left, right) = (self.x(start), self.x(end));
             let edit = span.edit.map_or("", EditKind::name);

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 
 use crate::failure::Unusable;
 use crate::output::{read_summary, read_timeline, write};
-use crate::record::{Second, TimelineLine};
+use crate::record::{LoadSecond, TimelineLine};
 
 /// Makes `report.html` from the timeline and the summary in `folder`. Gives its path.
 pub(crate) fn remake(folder: &Path) -> Result<PathBuf, Unusable> {
     let summary = read_summary(folder)?;
-    let seconds: Vec<Second> = read_timeline(folder)?
+    let seconds: Vec<LoadSecond> = read_timeline(folder)?
         .into_iter()
         .filter_map(|line| match line {
             TimelineLine::Second(second) => Some(second),

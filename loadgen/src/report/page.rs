@@ -5,15 +5,15 @@ use portcullis_admin::LoadScenario;
 use super::chart::{Chart, Point, escape};
 use super::scale::Scale;
 use crate::output::{measured, millis, result_table};
-use crate::phase::Phase;
-use crate::record::Second;
-use crate::summary::{Summary, largest_first};
+use crate::phase::LoadPhase;
+use crate::record::LoadSecond;
+use crate::summary::{RunSummary, largest_first};
 
 const STYLE: &str = include_str!("style.css");
 
 /// The whole page. It loads nothing: style and charts stand in it, and there is no script.
 // Rule LG-14: the report can be read from one file, without a network.
-pub(crate) fn page(summary: &Summary, seconds: &[Second]) -> String {
+pub(crate) fn page(summary: &RunSummary, seconds: &[LoadSecond]) -> String {
     let parts = [
         heading(summary),
         cards(summary),
@@ -33,7 +33,7 @@ pub(crate) fn page(summary: &Summary, seconds: &[Second]) -> String {
     )
 }
 
-const fn scenario(summary: &Summary) -> &'static str {
+const fn scenario(summary: &RunSummary) -> &'static str {
     match summary.scenario {
         LoadScenario::Steady => "steady load",
         LoadScenario::EditCycle => "load through edit cycles",
@@ -41,7 +41,7 @@ const fn scenario(summary: &Summary) -> &'static str {
     }
 }
 
-fn heading(summary: &Summary) -> String {
+fn heading(summary: &RunSummary) -> String {
     let stopped = summary.stopped.as_ref().map_or_else(String::new, |reason| {
         format!(
             "<p class=\"card bad\"><b>Stopped early</b>{}</p>",
@@ -74,7 +74,7 @@ fn capital(text: &str) -> String {
         .unwrap_or_default()
 }
 
-fn cards(summary: &Summary) -> String {
+fn cards(summary: &RunSummary) -> String {
     let intended = summary.intended_rate.map_or_else(
         || "achieved, no limit set".to_owned(),
         |rate| format!("achieved of {rate:.0}/s intended"),
@@ -122,7 +122,7 @@ fn cards(summary: &Summary) -> String {
 }
 
 /// The time axis of every chart: until the last second or phase ends.
-fn duration(summary: &Summary, seconds: &[Second]) -> f64 {
+fn duration(summary: &RunSummary, seconds: &[LoadSecond]) -> f64 {
     let last = seconds
         .last()
         .map_or(0.0, |last| middle(last) + length(last) / 2.0);
@@ -133,16 +133,16 @@ fn duration(summary: &Summary, seconds: &[Second]) -> f64 {
     last.max(phases).max(0.001)
 }
 
-fn chart(summary: &Summary, seconds: &[Second], scale: Scale, unit: &'static str) -> Chart {
+fn chart(summary: &RunSummary, seconds: &[LoadSecond], scale: Scale, unit: &'static str) -> Chart {
     Chart::new(duration(summary, seconds), scale, unit)
         .bands(&summary.phases)
         .axes()
 }
 
-fn throughput(summary: &Summary, seconds: &[Second]) -> String {
-    let per_second = |calls: u64, second: &Second| number(calls) / length(second);
-    let points = |what: &str, calls: fn(&Second) -> u64| -> Vec<Option<Point>> {
-        let point = |second: &Second| Point {
+fn throughput(summary: &RunSummary, seconds: &[LoadSecond]) -> String {
+    let per_second = |calls: u64, second: &LoadSecond| number(calls) / length(second);
+    let points = |what: &str, calls: fn(&LoadSecond) -> u64| -> Vec<Option<Point>> {
+        let point = |second: &LoadSecond| Point {
             at: middle(second),
             value: per_second(calls(second), second),
             title: format!(
@@ -179,9 +179,9 @@ fn throughput(summary: &Summary, seconds: &[Second]) -> String {
     section("Calls per second", &svg, &legend(&keys, summary))
 }
 
-fn latency(summary: &Summary, seconds: &[Second]) -> String {
-    let points = |what: &str, micros: fn(&Second) -> Option<u64>| -> Vec<Option<Point>> {
-        let point = |second: &Second| {
+fn latency(summary: &RunSummary, seconds: &[LoadSecond]) -> String {
+    let points = |what: &str, micros: fn(&LoadSecond) -> Option<u64>| -> Vec<Option<Point>> {
+        let point = |second: &LoadSecond| {
             let value = number(micros(second)?) / 1000.0;
             let title = format!("second {}: {what} {value:.3} ms", second.second);
             Some(Point {
@@ -227,7 +227,7 @@ fn latency(summary: &Summary, seconds: &[Second]) -> String {
 /// Names that have a colour of their own; the rest shares the last one.
 const ERROR_COLOURS: usize = 5;
 
-fn errors(summary: &Summary, seconds: &[Second]) -> String {
+fn errors(summary: &RunSummary, seconds: &[LoadSecond]) -> String {
     if summary.errors.is_empty() {
         return String::new();
     }
@@ -273,15 +273,15 @@ fn section(title: &str, svg: &str, legend: &str) -> String {
 }
 
 /// What the colours mean, the phases of this run included.
-fn legend(keys: &[(&str, &str)], summary: &Summary) -> String {
+fn legend(keys: &[(&str, &str)], summary: &RunSummary) -> String {
     let key = |class: &str, text: &str| {
         format!("<span><i class=\"key {class}\"></i>{}</span>", escape(text))
     };
     let mut spans: Vec<String> = keys.iter().map(|(class, text)| key(class, text)).collect();
-    let occurred = |phase: &Phase| summary.by_phase.contains_key(phase);
-    let phases = Phase::ALL
+    let occurred = |phase: &LoadPhase| summary.by_phase.contains_key(phase);
+    let phases = LoadPhase::ALL
         .into_iter()
-        .filter(|phase| *phase != Phase::Connected);
+        .filter(|phase| *phase != LoadPhase::Connected);
     spans.extend(
         phases
             .filter(occurred)
@@ -291,7 +291,7 @@ fn legend(keys: &[(&str, &str)], summary: &Summary) -> String {
 }
 
 /// The tables of the terminal, as HTML.
-fn tables(summary: &Summary) -> String {
+fn tables(summary: &RunSummary) -> String {
     let tables = result_table(summary);
     tables
         .iter()
@@ -337,7 +337,7 @@ fn html_table(rows: &[Vec<String>]) -> String {
     )
 }
 
-fn thresholds(summary: &Summary) -> String {
+fn thresholds(summary: &RunSummary) -> String {
     if summary.thresholds.is_empty() {
         return String::new();
     }
@@ -364,11 +364,11 @@ fn thresholds(summary: &Summary) -> String {
 }
 
 /// The middle of a second, in seconds since the start.
-fn middle(second: &Second) -> f64 {
+fn middle(second: &LoadSecond) -> f64 {
     number(second.second) + length(second) / 2.0
 }
 
-fn length(second: &Second) -> f64 {
+fn length(second: &LoadSecond) -> f64 {
     number(second.duration_ms.max(1)) / 1000.0
 }
 
