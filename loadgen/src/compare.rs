@@ -127,12 +127,11 @@ fn push_latency(metrics: &mut Vec<(String, f64)>, of: &str, latency: Option<&Run
 mod tests {
     use std::time::Duration;
 
-    use portcullis_admin::LoadScenario;
+    use portcullis_admin::{LoadPhase, LoadScenario};
     use tokio::time::Instant;
 
     use super::*;
     use crate::operation::Operation;
-    use crate::phase::LoadPhase;
     use crate::record::Measured;
     use crate::summary::{Ending, Header};
     use crate::worker::Journal;

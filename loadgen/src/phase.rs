@@ -1,57 +1,8 @@
 use std::time::Duration;
 
-use portcullis_admin::EditKind;
-use serde::{Deserialize, Serialize};
+use portcullis_admin::{EditKind, LoadPhase, LoadSpan};
 
 use crate::quantity::micros;
-
-/// A stretch of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum LoadPhase {
-    /// Seen CONNECTED, until DisconnectCustomKeyStore is called.
-    Connected,
-    /// Until DISCONNECTED is seen.
-    Disconnecting,
-    /// Until the edit begins.
-    Disconnected,
-    /// Until ConnectCustomKeyStore is called.
-    Editing,
-    /// Until CONNECTED is seen.
-    Connecting,
-}
-
-impl LoadPhase {
-    pub(crate) const ALL: [Self; 5] = [
-        Self::Connected,
-        Self::Disconnecting,
-        Self::Disconnected,
-        Self::Editing,
-        Self::Connecting,
-    ];
-
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Connected => "connected",
-            Self::Disconnecting => "disconnecting",
-            Self::Disconnected => "disconnected",
-            Self::Editing => "editing",
-            Self::Connecting => "connecting",
-        }
-    }
-}
-
-/// A phase with its exact start and end, in microseconds since the load began.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct LoadSpan {
-    /// 0 before the first cycle.
-    pub(crate) cycle: u32,
-    pub(crate) phase: LoadPhase,
-    /// What is edited in this cycle.
-    pub(crate) edit: Option<EditKind>,
-    pub(crate) start_us: u64,
-    pub(crate) end_us: u64,
-}
 
 /// The phases of a run, without gaps.
 #[derive(Debug)]

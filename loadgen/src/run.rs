@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::Duration;
 
-use portcullis_admin::LoadScenario;
+use portcullis_admin::{LoadScenario, LoadSpan};
 use portcullis_seam::{SystemClock, SystemEntropy, WallClock, draw};
 use tokio::task::LocalSet;
 use tokio::time::Instant;
@@ -17,7 +17,6 @@ use crate::failure::Unusable;
 use crate::find::{self, Target};
 use crate::output::{Files, Progress, result_table, write_results};
 use crate::pace::{Arrivals, LATE_ARRIVALS_MAX, Schedule, pace};
-use crate::phase::LoadSpan;
 use crate::plan::Plan;
 use crate::print::{self, Columns};
 use crate::quantity::Rate;

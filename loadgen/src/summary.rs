@@ -1,10 +1,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use portcullis_admin::LoadScenario;
+use portcullis_admin::{LoadPhase, LoadScenario, LoadSpan};
 use serde::{Deserialize, Serialize};
 
-use crate::phase::{LoadPhase, LoadSpan};
 use crate::quantity::micros;
 use crate::record::{RunLatency, Totals};
 use crate::worker::Journal;

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use http::StatusCode;
-use portcullis_admin::EditKind;
+use portcullis_admin::{EditKind, LoadPhase, LoadSpan};
 use tokio::time::Instant;
 
 use crate::client::{Answer, Broken, Caller, Line, exception_name};
 use crate::judge::{Findings, Gate, Outcome};
 use crate::pace::{Arrivals, Released};
-use crate::phase::{LoadPhase, LoadSpan, Phases};
+use crate::phase::Phases;
 use crate::plan::{Job, Plan};
 use crate::record::{Measured, Recorder, histogram, observe};
 

@@ -542,37 +542,47 @@ export type LoadRunState = "running" | "ended";
 /** What happens in a load run. */
 export type LoadScenario = "steady" | "edit-cycle" | "substitution";
 
-/** What ended within a second of a load run. It has more members than these. */
+/** What arrived and ended within one second of a load run. */
 export interface LoadSecond {
-  /** 1,000, but for the last. */
+  /** How many calls have an intended send time that lies in it. */
+  arrived: number;
+  /** Its length in milliseconds: 1,000, but for the last. */
   duration_ms: number;
+  /** How many calls failed, by the name of the exception. */
+  errors: Record<string, number>;
   /** How many calls failed. */
   failed: number;
-  /** How many calls waited for a connection at its end. */
+  /** How many late arrivals waited for a connection at its end. */
   late: number;
-  /** The median latency of the successes in microseconds. */
+  /** The longest latency of a success, in microseconds; null without any. */
+  latency_us_max: number | null;
+  /** The median latency of the successes of all operations, in microseconds; null without any. */
   latency_us_p50: number | null;
-  /** What 99 of 100 successes were faster than, in microseconds. */
+  /** What 99 of 100 successes were faster than, in microseconds; null without any. */
   latency_us_p99: number | null;
+  /** The same by the name of the operation; those that did not occur are left out. */
+  operations: Record<string, OperationSecond>;
   /** The phase at its end. */
   phase: LoadPhase;
-  /** 0 for the first. */
+  /** The number of the second, 0 for the first. */
   second: number;
+  /** How many arrivals were dropped because the queue of late ones was full. */
+  shed: number;
   /** How many calls succeeded. */
   succeeded: number;
 }
 
-/** A phase of a load run that is over. */
+/** A phase of a load run with its exact start and end, in microseconds since the load began. */
 export interface LoadSpan {
   /** The number of the cycle, 0 before the first. */
   cycle: number;
-  /** What was edited. */
+  /** What is edited in this cycle; null before the first. */
   edit: EditKind | null;
-  /** Microseconds from the start of the run to its end. */
+  /** Microseconds from the start of the load to its end. */
   end_us: number;
-  /** The phase that is over. */
+  /** The phase that lasted from start to end. */
   phase: LoadPhase;
-  /** Microseconds from the start of the run to its own. */
+  /** Microseconds from the start of the load to its own. */
   start_us: number;
 }
 
@@ -638,6 +648,20 @@ export interface NetworkRule {
 
 /** Nothing to say, but in JSON: pages of other origins cannot send that. */
 export type Nothing = Record<string, never>;
+
+/** What ended of one operation within a second. */
+export interface OperationSecond {
+  /** How many calls failed. */
+  failed: number;
+  /** The longest latency of a success, in microseconds; null without any. */
+  latency_us_max: number | null;
+  /** The median latency of the successes, in microseconds; null without any. */
+  latency_us_p50: number | null;
+  /** What 99 of 100 successes were faster than, in microseconds; null without any. */
+  latency_us_p99: number | null;
+  /** How many calls succeeded. */
+  succeeded: number;
+}
 
 /** The account and Region that a call is about. Portcullis has defaults for what is left out. */
 export interface Place {
@@ -869,7 +893,7 @@ export interface TimeScaleRequest {
   time_scale: number;
 }
 
-/** A line of a run's timeline. */
+/** A line of `timeline.jsonl`, which grows while a run goes on. */
 export type TimelineLine = LoadSecond & { type: "second" } | LoadSpan & { type: "phase" };
 
 /** A key that shall be made from what was wrapped. */

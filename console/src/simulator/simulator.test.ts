@@ -5,8 +5,8 @@ import { orderOf, type Form } from "./faults.ts";
 import { ceiling, drawn, inWords, rate } from "./timeline.ts";
 
 const second = (at: number, phase: Second["phase"]): Second => ({
-  type: "second", second: at, duration_ms: 1000, phase, succeeded: 90, failed: 10, late: 0,
-  latency_us_p50: 500, latency_us_p99: 900,
+  type: "second", second: at, duration_ms: 1000, phase, arrived: 100, shed: 0, late: 0, succeeded: 90, failed: 10,
+  latency_us_p50: 500, latency_us_p99: 900, latency_us_max: 1000, operations: {}, errors: {},
 });
 const span = (phase: Span["phase"], start_us: number, end_us: number): Span => ({
   type: "phase", cycle: 1, phase, edit: "name", start_us, end_us,

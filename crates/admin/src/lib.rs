@@ -58,7 +58,7 @@ pub use load::{
 };
 pub use load_scenario::{BackupChoice, EditKind, LoadScenario};
 pub use load_summary::{RunLatency, RunSummary};
-pub use load_timeline::{LoadPhase, LoadSecond, LoadSpan, TimelineLine};
+pub use load_timeline::{LoadPhase, LoadSecond, LoadSpan, OperationSecond, TimelineLine};
 pub use network::{
     Addresses, Network, NetworkRule, RuleDirection, RulesRequest, Subnet, SubnetRequest,
     TakeRequest,

@@ -6,7 +6,6 @@ use crate::Secret;
 use crate::load_scenario::{BackupChoice, EditKind, LoadScenario};
 #[cfg(test)]
 use crate::load_summary::RunSummary;
-#[cfg(test)]
 use crate::load_timeline::TimelineLine;
 #[cfg(test)]
 use crate::rehearsal::Rehearsal;
@@ -137,8 +136,7 @@ pub struct LoadRunDetail {
     #[serde(flatten)]
     pub run: LoadRun,
     /// The lines of the timeline from the wanted one on; null stands for one that cannot be read.
-    #[cfg_attr(test, schemars(with = "Vec<Option<TimelineLine>>"))]
-    pub timeline: Vec<Value>,
+    pub timeline: Vec<Option<TimelineLine>>,
     /// How many lines of the timeline the client has then.
     pub next: usize,
     /// What the run wrote beside its result.

@@ -6,7 +6,7 @@ mod password;
 use std::rc::Rc;
 use std::time::Duration;
 
-use portcullis_admin::EditKind;
+use portcullis_admin::{EditKind, LoadPhase};
 use serde::de::IgnoredAny;
 use serde_json::json;
 use tokio::time::Instant;
@@ -15,7 +15,6 @@ use crate::args::CycleArguments;
 use crate::client::{Control, KeyStore};
 use crate::failure::Unusable;
 use crate::judge::Gate;
-use crate::phase::LoadPhase;
 use crate::worker::Load;
 
 pub(crate) use edit::{Edits, prepare};

@@ -1,9 +1,10 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
+use portcullis_admin::{LoadSecond, TimelineLine};
+
 use super::{Files, millis};
 use crate::print;
-use crate::record::{LoadSecond, TimelineLine};
 use crate::worker::Journal;
 
 /// The timeline as it grows: to its file, and a line a second to stderr.

@@ -1,4 +1,5 @@
-use crate::phase::LoadPhase;
+use portcullis_admin::LoadPhase;
+
 use crate::record::RunLatency;
 use crate::summary::{CallResults, RunSummary, RunThreshold, largest_first};
 

@@ -2,11 +2,9 @@
 
 mod latency;
 mod recorder;
-mod timeline;
 
 pub(crate) use latency::{RunLatency, histogram, observe};
 pub(crate) use recorder::{Measured, Recorder, Totals};
-pub(crate) use timeline::{LoadSecond, OperationSecond, TimelineLine};
 
 use std::collections::BTreeMap;
 

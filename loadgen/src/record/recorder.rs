@@ -2,10 +2,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use portcullis_admin::{LoadPhase, LoadSecond, OperationSecond};
 
-use super::{LoadSecond, OperationSecond, count, histogram, observe};
+use super::{count, histogram, observe};
 use crate::operation::{Operation, PerOperation};
-use crate::phase::LoadPhase;
 
 /// A call that has ended.
 #[derive(Debug)]

@@ -1,7 +1,6 @@
-use portcullis_admin::EditKind;
+use portcullis_admin::{EditKind, LoadPhase, LoadSpan};
 
 use super::scale::Scale;
-use crate::phase::{LoadPhase, LoadSpan};
 
 /// A chart over the time of the run, as inline SVG.
 #[derive(Debug)]

@@ -6,9 +6,10 @@ mod scale;
 
 use std::path::{Path, PathBuf};
 
+use portcullis_admin::{LoadSecond, TimelineLine};
+
 use crate::failure::Unusable;
 use crate::output::{read_summary, read_timeline, write};
-use crate::record::{LoadSecond, TimelineLine};
 
 /// Makes `report.html` from the timeline and the summary in `folder`. Gives its path.
 pub(crate) fn remake(folder: &Path) -> Result<PathBuf, Unusable> {

@@ -1,12 +1,10 @@
 use std::collections::BTreeMap;
 
-use portcullis_admin::LoadScenario;
+use portcullis_admin::{LoadPhase, LoadScenario, LoadSecond};
 
 use super::chart::{Chart, Point, escape};
 use super::scale::Scale;
 use crate::output::{measured, millis, result_table};
-use crate::phase::LoadPhase;
-use crate::record::LoadSecond;
 use crate::summary::{RunSummary, largest_first};
 
 const STYLE: &str = include_str!("style.css");

@@ -20,12 +20,13 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use portcullis_admin::{KeptLoadOrder, LoadOrder, LoadRun, LoadRunDetail, LoadRunState};
+use portcullis_admin::{
+    KeptLoadOrder, LoadOrder, LoadRun, LoadRunDetail, LoadRunState, TimelineLine,
+};
 use portcullis_seam::{SystemClock, Timestamp, WallClock};
 use portcullis_server::LoadRuns;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 
@@ -217,7 +218,7 @@ async fn note_the_end(mut child: Child, runs: Arc<Mutex<BTreeMap<u64, Option<Pid
     runs.insert(run, None);
 }
 
-fn timeline(folder: &Path, from: usize) -> Vec<Value> {
+fn timeline(folder: &Path, from: usize) -> Vec<Option<TimelineLine>> {
     let text = fs::read_to_string(folder.join("timeline.jsonl")).unwrap_or_default();
     // A line that is still being written has no end, and is read the next time.
     let whole = text
@@ -225,7 +226,7 @@ fn timeline(folder: &Path, from: usize) -> Vec<Value> {
         .filter(|line| line.ends_with('\n'));
     whole
         .skip(from)
-        .map(|line| serde_json::from_str(line).unwrap_or(Value::Null))
+        .map(|line| serde_json::from_str(line).ok())
         .collect()
 }
 
@@ -274,6 +275,7 @@ fn make_folders(run: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use portcullis_admin::{LoadPhase, LoadSpan};
     use serde_json::json;
 
     use super::*;
@@ -292,13 +294,25 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let run = folder.path().join("run-3");
         fs::create_dir_all(&run).unwrap();
-        fs::write(run.join("timeline.jsonl"), "{\"a\":1}\n{\"a\":2}\n{\"a\":").unwrap();
+        let span = |cycle| {
+            let line = TimelineLine::Phase(LoadSpan {
+                cycle,
+                phase: LoadPhase::Connected,
+                edit: None,
+                start_us: 0,
+                end_us: 1,
+            });
+            (serde_json::to_string(&line).unwrap(), line)
+        };
+        let ((first, _), (second, shown_again)) = (span(1), span(2));
+        let text = format!("{first}\n{second}\nno line of ours\n{{\"type\":");
+        fs::write(run.join("timeline.jsonl"), text).unwrap();
         fs::write(run.join("report.html"), "page").unwrap();
         let runner = LoadRunner::new(folder.path().to_owned());
         let shown = runner.show("run-3", 1).unwrap();
         assert_eq!(shown.run.state, LoadRunState::Ended);
-        assert_eq!(shown.timeline, [json!({ "a": 2 })]);
-        assert_eq!(shown.next, 2);
+        assert_eq!(shown.timeline, [Some(shown_again), None]);
+        assert_eq!(shown.next, 3);
         assert_eq!(runner.report("run-3").as_deref(), Some("page"));
         assert_eq!(runner.show("run-4", 0), None);
         let order = json!({
