@@ -1,11 +1,10 @@
 use std::path::Path;
 
+use portcullis_admin::{RunLatency, RunSummary};
 use serde::Serialize;
 
 use crate::failure::Unusable;
 use crate::output::read_summary;
-use crate::record::RunLatency;
-use crate::summary::RunSummary;
 
 /// Two runs side by side.
 #[derive(Debug, Serialize)]
@@ -133,7 +132,7 @@ mod tests {
     use super::*;
     use crate::operation::Operation;
     use crate::record::Measured;
-    use crate::summary::{Ending, Header};
+    use crate::summary::{Ending, Header, summary_of};
     use crate::worker::Journal;
 
     fn run(latency_us: u64) -> RunSummary {
@@ -163,7 +162,7 @@ mod tests {
             edits_made: 0,
             stopped: None,
         };
-        RunSummary::new(header, &journal, ending)
+        summary_of(header, &journal, ending)
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::Duration;
 
-use portcullis_admin::{LoadScenario, LoadSpan};
+use portcullis_admin::{LoadScenario, LoadSpan, RunSummary};
 use portcullis_seam::{SystemClock, SystemEntropy, WallClock, draw};
 use tokio::task::LocalSet;
 use tokio::time::Instant;
@@ -20,7 +20,7 @@ use crate::pace::{Arrivals, LATE_ARRIVALS_MAX, Schedule, pace};
 use crate::plan::Plan;
 use crate::print::{self, Columns};
 use crate::quantity::Rate;
-use crate::summary::{Ending, Header, RunSummary};
+use crate::summary::{Ending, Header, is_sound, summary_of};
 use crate::worker::{Journal, Load, Origin, work};
 
 /// Carries out `load run`. Gives whether the result is good.
@@ -309,7 +309,7 @@ fn summarise(header: Header, load: &Load, driven: Driven, unchecked: u64) -> Run
         edits_made: driven.edits_made,
         stopped: driven.stopped,
     };
-    RunSummary::new(header, &journal, ending)
+    summary_of(header, &journal, ending)
 }
 
 fn judge(summary: &mut RunSummary, arguments: &RunArguments) {
@@ -319,7 +319,7 @@ fn judge(summary: &mut RunSummary, arguments: &RunArguments) {
         .map(|threshold| threshold.judge(summary))
         .collect();
     let met = summary.thresholds.iter().all(|threshold| threshold.passed);
-    summary.passed = met && summary.is_sound() && summary.stopped.is_none();
+    summary.passed = met && is_sound(summary) && summary.stopped.is_none();
 }
 
 fn show(summary: &RunSummary, output: Output) {

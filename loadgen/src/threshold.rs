@@ -1,9 +1,10 @@
 use std::str::FromStr;
 
+use portcullis_admin::{RunLatency, RunSummary, RunThreshold, ThresholdUnit};
+
 use crate::operation::Operation;
 use crate::quantity::{parse_number, parse_seconds};
-use crate::record::RunLatency;
-use crate::summary::{RunSummary, RunThreshold};
+use crate::summary::{share, undecryptable_in_all};
 
 /// What a good result is: `p99<50ms`, `errors<1%`, `gate_leaks=0`.
 #[derive(Debug, Clone, PartialEq)]
@@ -176,18 +177,18 @@ impl Threshold {
     pub(crate) fn judge(&self, summary: &RunSummary) -> RunThreshold {
         let (measured, unit) = match self.metric {
             Metric::Latency(operation, statistic) => (
-                latency(summary, operation).map(|it| it.statistic(statistic)),
-                "microseconds",
+                latency(summary, operation).map(|it| statistic.of(&it)),
+                ThresholdUnit::Microseconds,
             ),
-            Metric::Share(counter) => (summary.share(counter.read(summary)), "share"),
-            Metric::Count(counter) => (Some(counter.number(summary)), "count"),
-            Metric::Rate => (Some(summary.achieved_rate), "per second"),
+            Metric::Share(counter) => (share(summary, counter.read(summary)), ThresholdUnit::Share),
+            Metric::Count(counter) => (Some(counter.number(summary)), ThresholdUnit::Count),
+            Metric::Rate => (Some(summary.achieved_rate), ThresholdUnit::PerSecond),
         };
         let passed = measured.is_some_and(|value| self.comparison.holds(value, self.limit));
         RunThreshold {
             threshold: self.text.clone(),
             measured,
-            unit: unit.to_owned(),
+            unit,
             passed,
         }
     }
@@ -200,20 +201,20 @@ fn latency(summary: &RunSummary, operation: Option<Operation>) -> Option<RunLate
     }
 }
 
-impl RunLatency {
+impl Statistic {
     #[expect(
         clippy::cast_precision_loss,
         reason = "at most ten minutes in microseconds"
     )]
-    const fn statistic(&self, statistic: Statistic) -> f64 {
-        match statistic {
-            Statistic::Mean => self.latency_us_mean,
-            Statistic::P50 => self.latency_us_p50 as f64,
-            Statistic::P90 => self.latency_us_p90 as f64,
-            Statistic::P99 => self.latency_us_p99 as f64,
-            Statistic::P999 => self.latency_us_p99_9 as f64,
-            Statistic::P9999 => self.latency_us_p99_99 as f64,
-            Statistic::Max => self.latency_us_max as f64,
+    const fn of(self, latency: &RunLatency) -> f64 {
+        match self {
+            Self::Mean => latency.latency_us_mean,
+            Self::P50 => latency.latency_us_p50 as f64,
+            Self::P90 => latency.latency_us_p90 as f64,
+            Self::P99 => latency.latency_us_p99 as f64,
+            Self::P999 => latency.latency_us_p99_9 as f64,
+            Self::P9999 => latency.latency_us_p99_99 as f64,
+            Self::Max => latency.latency_us_max as f64,
         }
     }
 }
@@ -225,7 +226,7 @@ impl Counter {
             Self::UnexpectedErrors => summary.unexpected_errors,
             Self::GateLeaks => summary.gate_leaks,
             Self::WrongPlaintexts => summary.wrong_plaintexts,
-            Self::Undecryptable => summary.undecryptable_in_all(),
+            Self::Undecryptable => undecryptable_in_all(summary),
             Self::Shed => summary.shed,
             Self::Abandoned => summary.abandoned,
             Self::WrongErrorsWhileDisconnected => summary.wrong_errors_while_disconnected,

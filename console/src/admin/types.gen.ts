@@ -36,6 +36,30 @@ export type AttributeValue = boolean | number | string;
 /** Which backup of the destroyed cluster a rehearsal restores. */
 export type BackupChoice = "fresh" | "newest" | "oldest";
 
+/** What came of some of the calls of a run. */
+export interface CallResults {
+  /** How many calls failed. */
+  failed: number;
+  /** The latencies of the calls that failed; null when none did. */
+  failures: RunLatency | null;
+  /** The longest latency, in microseconds. */
+  latency_us_max?: number;
+  /** The mean latency, in microseconds. */
+  latency_us_mean?: number;
+  /** The latency that half of the calls were faster than, in microseconds. */
+  latency_us_p50?: number;
+  /** The latency that 9 of 10 calls were faster than, in microseconds. */
+  latency_us_p90?: number;
+  /** The latency that 99 of 100 calls were faster than, in microseconds. */
+  latency_us_p99?: number;
+  /** The latency that 999 of 1,000 calls were faster than, in microseconds. */
+  latency_us_p99_9?: number;
+  /** The latency that 9,999 of 10,000 calls were faster than, in microseconds. */
+  latency_us_p99_99?: number;
+  /** How many calls succeeded. */
+  succeeded: number;
+}
+
 /** What came of undoing every fault. */
 export interface ClearedFaults {
   /** How many were undone. */
@@ -663,6 +687,32 @@ export interface OperationSecond {
   succeeded: number;
 }
 
+/** What came of the calls that were sent in one phase, in all cycles together. */
+export interface PhaseResults {
+  /** How many calls failed. */
+  failed: number;
+  /** The latencies of the calls that failed; null when none did. */
+  failures: RunLatency | null;
+  /** The longest latency, in microseconds. */
+  latency_us_max?: number;
+  /** The mean latency, in microseconds. */
+  latency_us_mean?: number;
+  /** The latency that half of the calls were faster than, in microseconds. */
+  latency_us_p50?: number;
+  /** The latency that 9 of 10 calls were faster than, in microseconds. */
+  latency_us_p90?: number;
+  /** The latency that 99 of 100 calls were faster than, in microseconds. */
+  latency_us_p99?: number;
+  /** The latency that 999 of 1,000 calls were faster than, in microseconds. */
+  latency_us_p99_9?: number;
+  /** The latency that 9,999 of 10,000 calls were faster than, in microseconds. */
+  latency_us_p99_99?: number;
+  /** How many seconds the phase lasted. */
+  seconds: number;
+  /** How many calls succeeded. */
+  succeeded: number;
+}
+
 /** The account and Region that a call is about. Portcullis has defaults for what is left out. */
 export interface Place {
   /** The account, twelve digits. */
@@ -775,36 +825,108 @@ export interface RulesRequest {
   rules: NetworkRule[];
 }
 
-/** Latencies in microseconds. */
+/** A distribution of latencies in a few numbers. */
 export interface RunLatency {
   /** The longest latency, in microseconds. */
   latency_us_max: number;
+  /** The mean latency, in microseconds. */
+  latency_us_mean: number;
   /** The latency that half of the calls were faster than, in microseconds. */
   latency_us_p50: number;
+  /** The latency that 9 of 10 calls were faster than, in microseconds. */
+  latency_us_p90: number;
   /** The latency that 99 of 100 calls were faster than, in microseconds. */
   latency_us_p99: number;
+  /** The latency that 999 of 1,000 calls were faster than, in microseconds. */
+  latency_us_p99_9: number;
+  /** The latency that 9,999 of 10,000 calls were faster than, in microseconds. */
+  latency_us_p99_99: number;
 }
 
-/** What came of a load run. Its `summary.json` has more members than these. */
+/** What came of a load run: its `summary.json`. */
 export interface RunSummary {
-  /** Calls a second that were answered. */
+  /** How many arrivals were still late at the end and never sent. */
+  abandoned: number;
+  /** Calls a second that were answered, with a success or an exception, while the load went on. */
   achieved_rate: number;
+  /** How many calls were due. */
+  arrived: number;
+  /** The calls by the phase in which they were sent. */
+  by_phase: Record<string, PhaseResults>;
+  /** Whether latencies count from the real send, not from the intended one. */
+  closed_loop: boolean;
+  /** How many connections there were; each carries one call at a time. */
+  connections: number;
+  /** How many calls to a connected key store failed as if it were disconnected. */
+  disconnected_errors_while_connected: number;
+  /** How many seconds calls were sent for. */
+  duration_seconds: number;
   /** How many edits were made. */
   edits_made: number;
+  /** The URL of the endpoint that was called. */
+  endpoint: string;
+  /** How many calls failed, by the name of the exception. */
+  errors: Record<string, number>;
   /** How many calls failed. */
   failed: number;
   /** How many calls passed a gate that was shut. */
   gate_leaks: number;
+  /** Calls a second that were meant to be sent; null when there was no limit. */
+  intended_rate: number | null;
+  /** The ARN of the key that was used. */
+  key_id: string;
+  /** The ID of the key store that the key is in; null for a key of the Region's own. */
+  key_store_id: string | null;
   /** The latencies of the calls that succeeded; null when none did. */
   latency: RunLatency | null;
+  /** The calls by the name of the operation. */
+  operations: Record<string, CallResults>;
+  /** By how much the load generator was late to send, though a connection was free. */
+  own_lag: RunLatency | null;
   /** Whether every threshold was met and nothing leaked or came out wrong. */
   passed: boolean;
+  /** The phases of the run in order, without gaps. */
+  phases: LoadSpan[];
+  /** How many plaintexts were compared with what was encrypted. */
+  plaintexts_compared: number;
+  /** What happened in the run. */
+  scenario: LoadScenario;
+  /** The seed of the calls: the same one makes the same calls again. */
+  seed: number;
+  /** How many arrivals were dropped because too many were late already. */
+  shed: number;
+  /** When the run began, in milliseconds since 1970. */
+  started_at_ms: number;
   /** Why the run stopped early, if it did. */
   stopped: string | null;
   /** How many calls succeeded. */
   succeeded: number;
+  /** The thresholds that were given, in their order. */
+  thresholds: RunThreshold[];
+  /** How many ciphertexts were kept but not decrypted after the run, for want of time. */
+  unchecked: number;
+  /** How many ciphertexts of this run did not open, by the name of the exception. */
+  undecryptable: Record<string, number>;
+  /** How many calls failed with what no disconnected key store explains. */
+  unexpected_errors: number;
+  /** The version of the load generator. */
+  version: string;
+  /** How many calls to a disconnected key store failed with another exception than they must. */
+  wrong_errors_while_disconnected: number;
   /** How many plaintexts came out wrong. */
   wrong_plaintexts: number;
+}
+
+/** A threshold and what was measured. */
+export interface RunThreshold {
+  /** The measured value, in the unit; null when nothing was measured, which is a miss. */
+  measured: number | null;
+  /** Whether the threshold was met. */
+  passed: boolean;
+  /** The threshold as the user wrote it. */
+  threshold: string;
+  /** The unit of the measured value. */
+  unit: ThresholdUnit;
 }
 
 /** The services, each with its state. */
@@ -886,6 +1008,9 @@ export interface TakeRequest {
   /** A number, or `all` for every one that no HSM has. It replaces what they had. */
   addresses: Addresses;
 }
+
+/** The unit in which the value of a threshold is measured. */
+export type ThresholdUnit = "microseconds" | "share" | "count" | "per second";
 
 /** How fast the clock shall run. */
 export interface TimeScaleRequest {

@@ -57,7 +57,9 @@ pub use load::{
     StartedLoadRun,
 };
 pub use load_scenario::{BackupChoice, EditKind, LoadScenario};
-pub use load_summary::{RunLatency, RunSummary};
+pub use load_summary::{
+    CallResults, PhaseResults, RunLatency, RunSummary, RunThreshold, ThresholdUnit,
+};
 pub use load_timeline::{LoadPhase, LoadSecond, LoadSpan, OperationSecond, TimelineLine};
 pub use network::{
     Addresses, Network, NetworkRule, RuleDirection, RulesRequest, Subnet, SubnetRequest,

@@ -4,7 +4,6 @@ use serde_json::Value;
 
 use crate::Secret;
 use crate::load_scenario::{BackupChoice, EditKind, LoadScenario};
-#[cfg(test)]
 use crate::load_summary::RunSummary;
 use crate::load_timeline::TimelineLine;
 #[cfg(test)]
@@ -111,8 +110,7 @@ pub struct LoadRun {
     /// What was asked for.
     pub order: Option<KeptLoadOrder>,
     /// What came of it, as in its `summary.json`; null before its end and of a rehearsal.
-    #[cfg_attr(test, schemars(with = "Option<RunSummary>"))]
-    pub summary: Option<Value>,
+    pub summary: Option<RunSummary>,
     /// What came of a rehearsal, as `portcullis chaos run` prints it; null before its end and of other
     /// scenarios.
     #[cfg_attr(test, schemars(with = "Option<Rehearsal>"))]

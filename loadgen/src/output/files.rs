@@ -2,10 +2,9 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use portcullis_admin::TimelineLine;
+use portcullis_admin::{RunSummary, TimelineLine};
 
 use crate::failure::Unusable;
-use crate::summary::RunSummary;
 
 /// The folder of a run. The timeline grows during the run, so that a run that was killed leaves
 /// what it had seen.

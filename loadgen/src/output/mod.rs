@@ -9,9 +9,10 @@ pub(crate) use files::{Files, read_summary, read_timeline, write};
 pub(crate) use progress::Progress;
 pub(crate) use table::{measured, millis, result_table};
 
+use portcullis_admin::RunSummary;
+
 use crate::failure::Unusable;
 use crate::report;
-use crate::summary::RunSummary;
 use crate::worker::Load;
 
 /// Writes what is left of the timeline, the summary, the distributions and the report.

@@ -1,7 +1,8 @@
-use portcullis_admin::LoadPhase;
+use portcullis_admin::{
+    CallResults, LoadPhase, RunLatency, RunSummary, RunThreshold, ThresholdUnit,
+};
 
-use crate::record::RunLatency;
-use crate::summary::{CallResults, RunSummary, RunThreshold, largest_first};
+use crate::summary::{largest_first, undecryptable_in_all};
 
 /// The result for people: operations, phases, errors, checks, thresholds.
 pub(crate) fn result_table(summary: &RunSummary) -> Vec<Vec<Vec<String>>> {
@@ -41,7 +42,7 @@ fn phases(summary: &RunSummary) -> Vec<Vec<String>> {
     for phase in LoadPhase::ALL {
         if let Some(part) = summary.by_phase.get(&phase) {
             let seconds = format!("{:.3}", part.seconds);
-            rows.push(part_row(phase.name(), &part.part, &[&seconds]));
+            rows.push(part_row(phase.name(), &part.calls, &[&seconds]));
         }
     }
     rows
@@ -110,7 +111,7 @@ fn checks(summary: &RunSummary) -> Vec<Vec<String>> {
         ("gate leaks", summary.gate_leaks),
         ("wrong plaintexts", summary.wrong_plaintexts),
         ("plaintexts compared", summary.plaintexts_compared),
-        ("undecryptable", summary.undecryptable_in_all()),
+        ("undecryptable", undecryptable_in_all(summary)),
         (
             "wrong errors while disconnected",
             summary.wrong_errors_while_disconnected,
@@ -137,11 +138,11 @@ fn thresholds(judged: &[RunThreshold]) -> Vec<Vec<String>> {
 
 /// A measured value in the unit in which its threshold is written.
 pub(crate) fn measured(judged: &RunThreshold) -> String {
-    match (judged.measured, judged.unit.as_str()) {
+    match (judged.measured, judged.unit) {
         (None, _) => "nothing".to_owned(),
-        (Some(value), "microseconds") => format!("{:.3} ms", value / 1000.0),
-        (Some(value), "share") => format!("{:.3} %", value * 100.0),
-        (Some(value), _count_or_rate) => format!("{value}"),
+        (Some(value), ThresholdUnit::Microseconds) => format!("{:.3} ms", value / 1000.0),
+        (Some(value), ThresholdUnit::Share) => format!("{:.3} %", value * 100.0),
+        (Some(value), ThresholdUnit::Count | ThresholdUnit::PerSecond) => format!("{value}"),
     }
 }
 

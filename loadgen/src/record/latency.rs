@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use serde::{Deserialize, Serialize};
+use portcullis_admin::RunLatency;
 
 use crate::quantity::micros;
 
@@ -21,34 +21,20 @@ pub(crate) fn observe(histogram: &mut Histogram<u64>, latency: Duration) {
     histogram.saturating_record(micros(latency).max(1));
 }
 
-/// A distribution in a few numbers, in microseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(crate) struct RunLatency {
-    pub(crate) latency_us_mean: f64,
-    pub(crate) latency_us_p50: u64,
-    pub(crate) latency_us_p90: u64,
-    pub(crate) latency_us_p99: u64,
-    pub(crate) latency_us_p99_9: u64,
-    pub(crate) latency_us_p99_99: u64,
-    pub(crate) latency_us_max: u64,
-}
-
-impl RunLatency {
-    /// `None` when nothing was recorded: there is no latency of nothing.
-    pub(crate) fn of(histogram: &Histogram<u64>) -> Option<Self> {
-        if histogram.is_empty() {
-            return None;
-        }
-        Some(Self {
-            latency_us_mean: (histogram.mean() * 10.0).round() / 10.0,
-            latency_us_p50: histogram.value_at_quantile(0.5),
-            latency_us_p90: histogram.value_at_quantile(0.9),
-            latency_us_p99: histogram.value_at_quantile(0.99),
-            latency_us_p99_9: histogram.value_at_quantile(0.999),
-            latency_us_p99_99: histogram.value_at_quantile(0.9999),
-            latency_us_max: histogram.max(),
-        })
+/// `None` when nothing was recorded: there is no latency of nothing.
+pub(crate) fn latency_of(histogram: &Histogram<u64>) -> Option<RunLatency> {
+    if histogram.is_empty() {
+        return None;
     }
+    Some(RunLatency {
+        latency_us_mean: (histogram.mean() * 10.0).round() / 10.0,
+        latency_us_p50: histogram.value_at_quantile(0.5),
+        latency_us_p90: histogram.value_at_quantile(0.9),
+        latency_us_p99: histogram.value_at_quantile(0.99),
+        latency_us_p99_9: histogram.value_at_quantile(0.999),
+        latency_us_p99_99: histogram.value_at_quantile(0.9999),
+        latency_us_max: histogram.max(),
+    })
 }
 
 #[cfg(test)]
@@ -58,10 +44,10 @@ mod tests {
     #[test]
     fn nothing_has_no_latency_and_extremes_are_kept() {
         let mut histogram = histogram();
-        assert_eq!(RunLatency::of(&histogram), None);
+        assert_eq!(latency_of(&histogram), None);
         observe(&mut histogram, Duration::ZERO);
         observe(&mut histogram, Duration::from_secs(86_400));
-        let latency = RunLatency::of(&histogram).unwrap();
+        let latency = latency_of(&histogram).unwrap();
         assert_eq!(latency.latency_us_p50, 1);
         assert!(latency.latency_us_max >= LATENCY_US_MAX);
     }

@@ -3,7 +3,7 @@
 mod latency;
 mod recorder;
 
-pub(crate) use latency::{RunLatency, histogram, observe};
+pub(crate) use latency::{histogram, latency_of, observe};
 pub(crate) use recorder::{Measured, Recorder, Totals};
 
 use std::collections::BTreeMap;

@@ -1,11 +1,11 @@
 use std::collections::BTreeMap;
 
-use portcullis_admin::{LoadPhase, LoadScenario, LoadSecond};
+use portcullis_admin::{LoadPhase, LoadScenario, LoadSecond, RunSummary};
 
 use super::chart::{Chart, Point, escape};
 use super::scale::Scale;
 use crate::output::{measured, millis, result_table};
-use crate::summary::{RunSummary, largest_first};
+use crate::summary::largest_first;
 
 const STYLE: &str = include_str!("style.css");
 
