@@ -721,7 +721,7 @@ export interface Place {
   region?: string;
 }
 
-/** What came of a rehearsal. */
+/** What came of a rehearsal, as it is printed. */
 export interface Rehearsal {
   /** The ID of the backup that it was made from. */
   backup_id: string;
@@ -753,15 +753,15 @@ export interface Rehearsal {
   wrong_plaintexts: number;
 }
 
-/** A stage of a rehearsal. */
+/** What became of the calls that were sent in a stage of a rehearsal. */
 export interface RehearsalStage {
-  /** Milliseconds from the start of the rehearsal to its end. */
+  /** Milliseconds from the start of the load to its end. */
   end_ms: number;
   /** How many calls failed, by the name of what they failed with. */
   failed: Record<string, number>;
-  /** The name of the stage. */
-  stage: string;
-  /** Milliseconds from the start of the rehearsal to its own. */
+  /** The stage that lasted from start to end. */
+  stage: RepairStage;
+  /** Milliseconds from the start of the load to its own. */
   start_ms: number;
   /** How many calls succeeded. */
   succeeded: number;
@@ -771,13 +771,16 @@ export interface RehearsalStage {
 export interface RehearsalThreshold {
   /** What was found; null when it was not measured, which is a miss. */
   found: number | null;
-  /** The most that may be found. */
+  /** The most that may be found, in the unit that the name says. */
   limit: number;
-  /** What is limited. */
+  /** What is limited, such as `outage_ms`. */
   name: string;
   /** Whether the limit was kept. */
   passed: boolean;
 }
+
+/** A stage of the repair that is rehearsed. */
+export type RepairStage = "before" | "lost" | "restoring" | "substituting" | "connecting" | "after";
 
 /** A key that another cluster shall have too; the path names the one that has it. */
 export interface ReplicateRequest {

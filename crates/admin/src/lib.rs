@@ -65,7 +65,7 @@ pub use network::{
     Addresses, Network, NetworkRule, RuleDirection, RulesRequest, Subnet, SubnetRequest,
     TakeRequest,
 };
-pub use rehearsal::{LostKey, Rehearsal, RehearsalStage, RehearsalThreshold};
+pub use rehearsal::{LostKey, Rehearsal, RehearsalStage, RehearsalThreshold, RepairStage};
 pub use reply::{Nothing, Reply};
 pub use secret::Secret;
 pub use status::{ClusterStatus, Defaults, HsmStatus, KeyStoreStatus, Status};

@@ -1,12 +1,10 @@
 use portcullis_api::{AccountId, Region};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::Secret;
 use crate::load_scenario::{BackupChoice, EditKind, LoadScenario};
 use crate::load_summary::RunSummary;
 use crate::load_timeline::TimelineLine;
-#[cfg(test)]
 use crate::rehearsal::Rehearsal;
 
 /// A load run that shall begin.
@@ -113,8 +111,7 @@ pub struct LoadRun {
     pub summary: Option<RunSummary>,
     /// What came of a rehearsal, as `portcullis chaos run` prints it; null before its end and of other
     /// scenarios.
-    #[cfg_attr(test, schemars(with = "Option<Rehearsal>"))]
-    pub rehearsal: Option<Value>,
+    pub rehearsal: Option<Rehearsal>,
 }
 
 /// From where on a run's timeline is wanted.

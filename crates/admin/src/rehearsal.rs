@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// What came of a rehearsal.
+/// What came of a rehearsal, as it is printed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Rehearsal {
@@ -46,15 +46,15 @@ pub struct LostKey {
     pub error: String,
 }
 
-/// A stage of a rehearsal.
+/// What became of the calls that were sent in a stage of a rehearsal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RehearsalStage {
-    /// The name of the stage.
-    pub stage: String,
-    /// Milliseconds from the start of the rehearsal to its own.
+    /// The stage that lasted from start to end.
+    pub stage: RepairStage,
+    /// Milliseconds from the start of the load to its own.
     pub start_ms: u64,
-    /// Milliseconds from the start of the rehearsal to its end.
+    /// Milliseconds from the start of the load to its end.
     pub end_ms: u64,
     /// How many calls succeeded.
     pub succeeded: u64,
@@ -62,16 +62,58 @@ pub struct RehearsalStage {
     pub failed: BTreeMap<String, u64>,
 }
 
+/// A stage of the repair that is rehearsed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub enum RepairStage {
+    /// All is well, until the cluster is destroyed.
+    Before,
+    /// The cluster is gone, and the operator has not noticed.
+    Lost,
+    /// A new cluster is made from a backup.
+    Restoring,
+    /// The key store is disconnected and given the new cluster, and a password if need be.
+    Substituting,
+    /// The key store is being connected, until CONNECTED or FAILED is seen.
+    Connecting,
+    /// All is well again, until the load ends.
+    After,
+}
+
 /// A limit of a rehearsal and what was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RehearsalThreshold {
-    /// What is limited.
+    /// What is limited, such as `outage_ms`.
     pub name: String,
-    /// The most that may be found.
+    /// The most that may be found, in the unit that the name says.
     pub limit: u64,
     /// What was found; null when it was not measured, which is a miss.
     pub found: Option<u64>,
     /// Whether the limit was kept.
     pub passed: bool,
+}
+
+impl RehearsalStage {
+    /// How many calls failed, whatever they failed with.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.failed.values().sum()
+    }
+}
+
+impl RepairStage {
+    /// As it stands in a result.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Before => "before",
+            Self::Lost => "lost",
+            Self::Restoring => "restoring",
+            Self::Substituting => "substituting",
+            Self::Connecting => "connecting",
+            Self::After => "after",
+        }
+    }
 }

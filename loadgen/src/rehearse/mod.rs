@@ -14,6 +14,7 @@ pub use script::Script;
 use std::process::ExitCode;
 use std::rc::Rc;
 
+use portcullis_admin::{LostKey, Rehearsal, RepairStage};
 use portcullis_seam::{SystemEntropy, draw};
 use serde_json::json;
 use tokio::task::LocalSet;
@@ -32,8 +33,8 @@ use crate::operation::{Mix, Operation};
 use crate::plan::Plan;
 use crate::print::{self, Columns};
 use repair::{Repair, Shape};
-use report::{LostKey, Rehearsal};
-use traffic::{Diary, RepairStage, Traffic};
+use report::{judge, millis, tables};
+use traffic::{Diary, Traffic};
 
 /// Where a rehearsal takes place, and how it is told.
 #[derive(Debug)]
@@ -54,7 +55,7 @@ pub fn rehearse(script: &Script, arguments: &RehearseArguments) -> ExitCode {
         Ok(report) => {
             match arguments.output {
                 Output::Json => print::json(&report),
-                Output::Table => report.tables().iter().for_each(|table| {
+                Output::Table => tables(&report).iter().for_each(|table| {
                     print::table(Columns::Numbers, table);
                     print::line("");
                 }),
@@ -127,7 +128,7 @@ async fn carry_out(script: &Script, arguments: &RehearseArguments) -> Result<Reh
     report.backup_id = backup;
     report.keys = u64::try_from(keys.len()).unwrap_or(u64::MAX);
     report.lost_keys = lost_keys;
-    report.judge(&script.thresholds);
+    judge(&mut report, &script.thresholds);
     Ok(report)
 }
 
@@ -312,7 +313,7 @@ fn tell(traffic: &Traffic, repair: &Repair<'_>) -> Rehearsal {
         old_cluster_id: String::new(),
         new_cluster_id: String::new(),
         backup_id: String::new(),
-        outage_ms: outage.map(report::millis),
+        outage_ms: outage.map(millis),
         keys: 0,
         lost_keys: Vec::new(),
         connect_errors: repair.connect_errors.clone(),

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use portcullis_admin::{BackupChoice, FaultKind, FaultOrder, InjectFault, Place};
+use portcullis_admin::{BackupChoice, FaultKind, FaultOrder, InjectFault, Place, RepairStage};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::script::AdminScript;
-use super::traffic::{RepairStage, Traffic};
+use super::traffic::Traffic;
 use crate::client::{
     Backups, CallError, Cluster, Clusters, Control, CreatedCluster, CreatedHsm, KeyStore, Page,
 };

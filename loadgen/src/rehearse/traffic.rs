@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use http::StatusCode;
-use serde::Serialize;
+use portcullis_admin::{RehearsalStage, RepairStage};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -17,62 +17,14 @@ use crate::pace::{Arrivals, LATE_ARRIVALS_MAX, Schedule, pace};
 use crate::plan::{Job, Plan};
 use crate::record::count;
 
-/// A stretch of a rehearsal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum RepairStage {
-    /// All is well.
-    Before,
-    /// The cluster is gone, and the operator has not noticed.
-    Lost,
-    /// A new cluster is made from a backup.
-    Restoring,
-    /// The key store is disconnected and given the new cluster, and a password if need be.
-    Substituting,
-    /// Until CONNECTED or FAILED is seen.
-    Connecting,
-    /// All is well again.
-    After,
-}
-
-impl RepairStage {
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Before => "before",
-            Self::Lost => "lost",
-            Self::Restoring => "restoring",
-            Self::Substituting => "substituting",
-            Self::Connecting => "connecting",
-            Self::After => "after",
-        }
-    }
-}
-
-/// What became of the calls that were sent in a stage.
-#[derive(Debug, Clone, Serialize)]
-pub(super) struct RehearsalStage {
-    pub(super) stage: RepairStage,
-    /// In milliseconds since the load began.
-    pub(super) start_ms: u64,
-    pub(super) end_ms: u64,
-    pub(super) succeeded: u64,
-    /// Failures by the exception's name.
-    pub(super) failed: BTreeMap<String, u64>,
-}
-
-impl RehearsalStage {
-    const fn new(stage: RepairStage, start_ms: u64) -> Self {
-        Self {
-            stage,
-            start_ms,
-            end_ms: start_ms,
-            succeeded: 0,
-            failed: BTreeMap::new(),
-        }
-    }
-
-    pub(super) fn failures(&self) -> u64 {
-        self.failed.values().sum()
+/// A stage that begins, with no call yet.
+const fn begun(stage: RepairStage, start_ms: u64) -> RehearsalStage {
+    RehearsalStage {
+        stage,
+        start_ms,
+        end_ms: start_ms,
+        succeeded: 0,
+        failed: BTreeMap::new(),
     }
 }
 
@@ -145,7 +97,7 @@ impl Traffic {
         let now = self.elapsed_ms();
         let mut diary = self.diary.borrow_mut();
         diary.close(now);
-        diary.chapters.push(RehearsalStage::new(stage, now));
+        diary.chapters.push(begun(stage, now));
         diary.gate = gate;
     }
 
@@ -189,7 +141,7 @@ struct SentRequest {
 impl Diary {
     fn new(start: Instant) -> Self {
         Self {
-            chapters: vec![RehearsalStage::new(RepairStage::Before, 0)],
+            chapters: vec![begun(RepairStage::Before, 0)],
             gate: Gate::Connected(start),
             gate_leaks: 0,
             wrong_plaintexts: 0,
@@ -273,9 +225,7 @@ mod tests {
         };
         diary.note(&sent(10, 0), &succeeded, at(20));
         diary.destroyed = Some(at(100));
-        diary
-            .chapters
-            .push(RehearsalStage::new(RepairStage::Lost, 100));
+        diary.chapters.push(begun(RepairStage::Lost, 100));
         diary.note(&sent(95, 0), &succeeded, at(105));
         diary.note(&sent(110, 1), &failed, at(111));
         diary.note(&sent(90, 0), &failed, at(112));
