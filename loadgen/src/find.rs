@@ -1,7 +1,8 @@
 //! What the load is sent to, when the command line does not say it.
 
 use portcullis_admin::LoadScenario;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 use crate::args::RunArguments;
 use crate::client::{CallError, Control, DescribedKey, KeyMetadata, KeyStore, KeyStores, Keys};
@@ -172,7 +173,7 @@ async fn candidate_stores(
 
 async fn create(
     control: &mut Control,
-    input: &Value,
+    input: &impl Serialize,
     key_store: Option<KeyStore>,
 ) -> Result<Target, Problem> {
     let made: DescribedKey = control.kms("CreateKey", input).await?;
@@ -231,7 +232,7 @@ mod tests {
     fn only_an_enabled_symmetric_key_of_the_customer_is_taken() {
         let key = |member: &str, value: &str| {
             let mut metadata = json!({ "Arn": "arn", "KeyState": "Enabled" });
-            metadata[member] = Value::from(value);
+            metadata[member] = json!(value);
             Key::of(serde_json::from_value(metadata).unwrap()).is_some()
         };
         assert!(key("KeySpec", "SYMMETRIC_DEFAULT"));

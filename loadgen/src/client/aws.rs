@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use portcullis_admin::Secret;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::Service;
 
@@ -36,6 +37,23 @@ pub(crate) struct KeyStore {
     pub(crate) state: String,
     #[serde(rename = "ConnectionErrorCode")]
     pub(crate) error_code: Option<String>,
+}
+
+/// The request of UpdateCustomKeyStore, as far as it is used.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct KeyStoreEdit {
+    /// The key store that is edited.
+    pub(crate) custom_key_store_id: String,
+    /// The friendly name that it gets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) new_custom_key_store_name: Option<String>,
+    /// The password of `kmsuser` that it gets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) key_store_password: Option<Secret>,
+    /// The cluster that it gets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cloud_hsm_cluster_id: Option<String>,
 }
 
 /// The reply of DescribeCustomKeyStores, as far as it is read.

@@ -7,8 +7,9 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::Full;
 use portcullis_admin::{Call, Place, Reply, body, target};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     Answer, Broken, Caller, Endpoint, KeyStore, KeyStores, Line, Page, Places, Prepared, Service,
@@ -106,7 +107,7 @@ impl Control {
     pub(crate) async fn kms<T: DeserializeOwned>(
         &mut self,
         operation: &str,
-        input: &Value,
+        input: &impl Serialize,
     ) -> Result<T, CallError> {
         self.call(Service::Kms, operation, input).await
     }
@@ -115,7 +116,7 @@ impl Control {
     pub(crate) async fn cloudhsm<T: DeserializeOwned>(
         &mut self,
         operation: &str,
-        input: &Value,
+        input: &impl Serialize,
     ) -> Result<T, CallError> {
         self.call(Service::CloudHsm, operation, input).await
     }
@@ -124,13 +125,18 @@ impl Control {
         &mut self,
         service: Service,
         operation: &str,
-        input: &Value,
+        input: &impl Serialize,
     ) -> Result<T, CallError> {
         let prefix = match service {
             Service::Kms => "TrentService",
             Service::CloudHsm => "BaldrApiService",
         };
-        let body = Bytes::from(input.to_string());
+        let body = Bytes::from(serde_json::to_vec(input).map_err(|invalid| {
+            not_understood(
+                operation,
+                &format!("the request cannot be written: {invalid}"),
+            )
+        })?);
         let request = self
             .caller
             .call(service, &format!("{prefix}.{operation}"), body);

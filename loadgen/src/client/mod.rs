@@ -9,7 +9,7 @@ mod wire;
 
 pub(crate) use aws::{
     Backups, Cluster, Clusters, CreatedCluster, CreatedHsm, DescribedKey, Encrypted, KeyMetadata,
-    KeyStore, KeyStores, Keys, Page,
+    KeyStore, KeyStoreEdit, KeyStores, Keys, Page,
 };
 pub(crate) use caller::{Caller, Prepared, Service};
 pub(crate) use connection::{Answer, Broken, Line};

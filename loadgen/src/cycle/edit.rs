@@ -1,10 +1,9 @@
 use portcullis_admin::EditKind;
 use serde::de::IgnoredAny;
-use serde_json::{Value, json};
 
 use super::password::Passwords;
 use crate::args::RunArguments;
-use crate::client::{CallError, Cluster, Clusters, Control, KeyStore};
+use crate::client::{CallError, Cluster, Clusters, Control, KeyStore, KeyStoreEdit};
 use crate::failure::Unusable;
 
 /// The edits of a run: their kinds in turn, and what is needed to make them.
@@ -145,37 +144,48 @@ impl Edits {
         self.made += 1;
         match kind {
             EditKind::Name => {
-                let name = format!("loadgen-{}-{}", key_store.id, self.made);
-                update(control, key_store, json!({ "NewCustomKeyStoreName": name })).await?;
-                update(
-                    control,
-                    key_store,
-                    json!({ "NewCustomKeyStoreName": key_store.name }),
-                )
-                .await
+                let made_up = format!("loadgen-{}-{}", key_store.id, self.made);
+                for name in [made_up, key_store.name.clone()] {
+                    let edit = KeyStoreEdit {
+                        new_custom_key_store_name: Some(name),
+                        ..KeyStoreEdit::default()
+                    };
+                    update(control, key_store, edit).await?;
+                }
+                Ok(())
             }
             EditKind::Password => {
                 let cluster = key_store.cluster_id.clone().unwrap_or_default();
-                let password = self.password(control, &cluster).await?;
-                update(control, key_store, password).await
+                let edit = self.password(control, &cluster).await?;
+                update(control, key_store, edit).await
             }
             EditKind::Cluster => {
                 let cluster = self.next_cluster(key_store.cluster_id.as_deref());
-                let mut change = self.password(control, &cluster).await?;
-                set(&mut change, "CloudHsmClusterId", &cluster);
-                update(control, key_store, change).await?;
+                let edit = KeyStoreEdit {
+                    cloud_hsm_cluster_id: Some(cluster.clone()),
+                    ..self.password(control, &cluster).await?
+                };
+                update(control, key_store, edit).await?;
                 key_store.cluster_id = Some(cluster);
                 Ok(())
             }
         }
     }
 
-    async fn password(&self, control: &mut Control, cluster: &str) -> Result<Value, Unusable> {
+    /// An edit to the password that `kmsuser` has in the cluster.
+    async fn password(
+        &self,
+        control: &mut Control,
+        cluster: &str,
+    ) -> Result<KeyStoreEdit, Unusable> {
         let Some(passwords) = &self.passwords else {
             return Err(Unusable(NO_PASSWORD.to_owned()));
         };
         let password = passwords.obtain(control, cluster).await?;
-        Ok(json!({ "KeyStorePassword": password.reveal() }))
+        Ok(KeyStoreEdit {
+            key_store_password: Some(password),
+            ..KeyStoreEdit::default()
+        })
     }
 
     /// The cluster after `present` in their fixed order.
@@ -189,20 +199,14 @@ impl Edits {
     }
 }
 
-fn set(change: &mut Value, member: &str, text: &str) {
-    if let Some(members) = change.as_object_mut() {
-        members.insert(member.to_owned(), Value::from(text));
-    }
-}
-
 async fn update(
     control: &mut Control,
     key_store: &KeyStore,
-    mut change: Value,
+    mut edit: KeyStoreEdit,
 ) -> Result<(), Unusable> {
-    set(&mut change, "CustomKeyStoreId", &key_store.id);
+    edit.custom_key_store_id.clone_from(&key_store.id);
     control
-        .kms::<IgnoredAny>("UpdateCustomKeyStore", &change)
+        .kms::<IgnoredAny>("UpdateCustomKeyStore", &edit)
         .await
         .map(drop)
         .map_err(|error| {
@@ -216,6 +220,8 @@ async fn update(
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

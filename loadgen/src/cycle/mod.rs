@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use portcullis_admin::{EditKind, LoadPhase};
+use serde::Serialize;
 use serde::de::IgnoredAny;
 use serde_json::json;
 use tokio::time::Instant;
@@ -105,7 +106,7 @@ impl EditCycle {
         Ok(())
     }
 
-    async fn call(&mut self, operation: &str, input: &serde_json::Value) -> Result<(), Unusable> {
+    async fn call(&mut self, operation: &str, input: &impl Serialize) -> Result<(), Unusable> {
         self.control
             .kms::<IgnoredAny>(operation, input)
             .await

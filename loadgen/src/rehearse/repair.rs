@@ -2,15 +2,19 @@
 
 use std::time::Duration;
 
-use portcullis_admin::{BackupChoice, FaultKind, FaultOrder, InjectFault, Place, RepairStage};
+use portcullis_admin::{
+    BackupChoice, FaultKind, FaultOrder, InjectFault, Place, RepairStage, Secret,
+};
+use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::Instant;
 
 use super::script::AdminScript;
 use super::traffic::Traffic;
 use crate::client::{
-    Backups, CallError, Cluster, Clusters, Control, CreatedCluster, CreatedHsm, KeyStore, Page,
+    Backups, CallError, Cluster, Clusters, Control, CreatedCluster, CreatedHsm, KeyStore,
+    KeyStoreEdit, Page,
 };
 use crate::cycle::{Admin, generate};
 use crate::failure::Unusable;
@@ -166,20 +170,26 @@ impl Repair<'_> {
         cluster: &str,
         traffic: &Traffic,
     ) -> Result<(), Unusable> {
-        let mut settings = json!({ "CloudHsmClusterId": cluster });
+        let mut edit = KeyStoreEdit {
+            cloud_hsm_cluster_id: Some(cluster.to_owned()),
+            ..KeyStoreEdit::default()
+        };
         for _attempt in 0..CONNECTS_MAX {
             traffic.enter(RepairStage::Substituting, Gate::Moving);
             self.disconnect(traffic).await?;
-            self.update(&mut settings).await?;
+            self.update(edit).await?;
             traffic.enter(RepairStage::Connecting, Gate::Moving);
-            self.kms("ConnectCustomKeyStore", json!({})).await?;
+            self.about_key_store("ConnectCustomKeyStore").await?;
             let state = self.until_state(&["CONNECTED", "FAILED"]).await?;
             let Some(code) = state.error_code else {
                 return Ok(());
             };
             self.connect_errors.push(code.clone());
             let password = self.mend_user(cluster, &code).await?;
-            settings = json!({ "KeyStorePassword": password });
+            edit = KeyStoreEdit {
+                key_store_password: Some(password),
+                ..KeyStoreEdit::default()
+            };
         }
         Err(stopped(format!(
             "the key store could not be connected: {}",
@@ -188,17 +198,24 @@ impl Repair<'_> {
     }
 
     async fn disconnect(&mut self, traffic: &Traffic) -> Result<(), Unusable> {
-        self.kms("DisconnectCustomKeyStore", json!({})).await?;
+        self.about_key_store("DisconnectCustomKeyStore").await?;
         traffic.gate_is(Gate::Disconnected(Instant::now()));
         self.until_state(&["DISCONNECTED"]).await.map(drop)
     }
 
-    async fn update(&mut self, settings: &mut Value) -> Result<(), Unusable> {
-        self.kms("UpdateCustomKeyStore", settings.take()).await
+    async fn update(&mut self, mut edit: KeyStoreEdit) -> Result<(), Unusable> {
+        edit.custom_key_store_id.clone_from(&self.key_store.id);
+        self.kms("UpdateCustomKeyStore", &edit).await
+    }
+
+    /// Calls an operation of KMS that takes nothing but the key store.
+    async fn about_key_store(&mut self, operation: &str) -> Result<(), Unusable> {
+        let input = json!({ "CustomKeyStoreId": self.key_store.id });
+        self.kms(operation, &input).await
     }
 
     /// What the documentation says about a code of `kmsuser`: its new password.
-    async fn mend_user(&mut self, cluster: &str, code: &str) -> Result<String, Unusable> {
+    async fn mend_user(&mut self, cluster: &str, code: &str) -> Result<Secret, Unusable> {
         let no_admin = || {
             stopped(format!(
                 "the connect failed with {code}, and the script has no [admin] who could reset \
@@ -222,7 +239,7 @@ impl Repair<'_> {
         } else {
             admin.reset(&script.user, &script.password, &fresh).await?;
         }
-        Ok(fresh.reveal().to_owned())
+        Ok(fresh)
     }
 
     async fn add_hsm(&mut self, cluster: &str, zone: &str) -> Result<String, Unusable> {
@@ -299,19 +316,15 @@ impl Repair<'_> {
     }
 
     /// Has KMS do something to the key store.
-    async fn kms(&mut self, operation: &str, mut input: Value) -> Result<(), Unusable> {
-        if let Some(members) = input.as_object_mut() {
-            let id = Value::from(self.key_store.id.clone());
-            members.insert("CustomKeyStoreId".to_owned(), id);
-        }
-        let done = self.control.kms::<IgnoredAny>(operation, &input).await;
+    async fn kms(&mut self, operation: &str, input: &impl Serialize) -> Result<(), Unusable> {
+        let done = self.control.kms::<IgnoredAny>(operation, input).await;
         done.map(drop).map_err(|error| called(&error))
     }
 
     async fn cloudhsm<T: DeserializeOwned>(
         &mut self,
         operation: &str,
-        input: &Value,
+        input: &impl Serialize,
     ) -> Result<T, Unusable> {
         let reply = self.control.cloudhsm(operation, input).await;
         reply.map_err(|error| called(&error))
