@@ -17,6 +17,9 @@ pub enum Direction {
 }
 
 impl Direction {
+    /// Each, in the order of the documentation.
+    pub const ALL: [Self; 3] = [Self::ToHsm, Self::FromHsm, Self::Both];
+
     /// As it is asked for.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -14,8 +14,6 @@ use portcullis_admin::{
 use portcullis_api::{ClusterId, HsmId};
 use portcullis_loadgen::print::{self, Columns};
 use portcullis_loadgen::{Access, Credentials, RehearseArguments, parse_duration};
-use serde::de::DeserializeOwned;
-use serde_json::json;
 
 use crate::client::{Client, ClientError, print_data};
 use crate::output_form::Output;
@@ -212,7 +210,7 @@ fn kinds() -> impl TypedValueParser<Value = FaultKind> {
             format!("{} ({})", about.effect, taken.join(", "))
         })
     });
-    PossibleValuesParser::new(kinds).try_map(named)
+    PossibleValuesParser::new(kinds).try_map(|name| named(FaultKind::ALL, FaultKind::name, &name))
 }
 
 /// The help of an option, with the kinds of faults that take it.
@@ -226,13 +224,15 @@ fn directions() -> impl TypedValueParser<Value = Direction> {
         PossibleValue::new("from-hsm").help("Requests are carried out, and no answer comes"),
         PossibleValue::new("both").help("Neither passes"),
     ];
-    PossibleValuesParser::new(directions).try_map(named)
+    PossibleValuesParser::new(directions)
+        .try_map(|name| named(&Direction::ALL, Direction::name, &name))
 }
 
-/// What goes by this name in JSON.
-#[expect(clippy::needless_pass_by_value, reason = "the form that try_map wants")]
-fn named<T: DeserializeOwned>(name: String) -> Result<T, serde_json::Error> {
-    serde_json::from_value(json!(name))
+/// The one of `all` that is asked for by this name.
+fn named<T: Copy>(all: &[T], name_of: fn(T) -> &'static str, name: &str) -> Result<T, String> {
+    let mut all = all.iter().copied();
+    let found = all.find(|one| name_of(*one) == name);
+    found.ok_or_else(|| format!("there is no {name}"))
 }
 
 fn rows(faults: &[Fault]) -> Vec<Vec<String>> {
@@ -276,6 +276,7 @@ fn how(fault: &Fault) -> String {
 #[cfg(test)]
 mod tests {
     use portcullis_admin::target;
+    use serde_json::json;
 
     use super::*;
 
@@ -302,10 +303,18 @@ mod tests {
     #[test]
     fn what_can_be_injected_is_what_there_is() {
         for kind in FaultKind::ALL {
-            assert_eq!(named::<FaultKind>(kind.to_string()).unwrap(), *kind);
+            assert_eq!(
+                named(FaultKind::ALL, FaultKind::name, kind.name()).unwrap(),
+                *kind
+            );
         }
         for name in ["to-hsm", "from-hsm", "both"] {
-            assert_eq!(named::<Direction>(name.to_owned()).unwrap().name(), name);
+            assert_eq!(
+                named(&Direction::ALL, Direction::name, name)
+                    .unwrap()
+                    .name(),
+                name
+            );
         }
     }
 
