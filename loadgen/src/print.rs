@@ -31,6 +31,14 @@ pub fn json(value: &impl Serialize) {
     }
 }
 
+/// As [`json`], with the members of every object in the order of their names, as the admin API answers.
+pub fn sorted_json(value: &impl Serialize) {
+    match serde_json::to_value(value) {
+        Ok(sorted) => json(&sorted),
+        Err(error) => note(&format!("The result cannot be printed: {error}.")),
+    }
+}
+
 /// A line of a result.
 pub fn line(text: &str) {
     write(format_args!("{text}\n"));

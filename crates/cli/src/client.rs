@@ -14,7 +14,6 @@ use hyper_util::rt::TokioIo;
 use portcullis_admin::{Call, Place, Reply, body, target};
 use portcullis_loadgen::{Access, Dial, print};
 use serde::Serialize;
-use serde_json::json;
 
 /// A reply of the admin API is a page of text, never more.
 const REPLY_BYTES_MAX: usize = 4 << 20;
@@ -206,7 +205,7 @@ impl Client {
 pub(crate) fn print_data(reply: Reply<impl Serialize>) -> ExitCode {
     match reply.into_result() {
         Ok(data) => {
-            print::json(&json!(data));
+            print::sorted_json(&data);
             ExitCode::SUCCESS
         }
         Err(why) => {

@@ -9,7 +9,6 @@ use portcullis_admin::{
 };
 use portcullis_loadgen::print::{self, Columns};
 use serde::Serialize;
-use serde_json::json;
 use tokio::time::Instant;
 
 use crate::args::{self, Hsm, HsmCommand, Wait};
@@ -23,7 +22,7 @@ const WAIT_INTERVAL: Duration = Duration::from_millis(50);
 pub(crate) async fn status(arguments: &args::Status) -> Result<ExitCode, ClientError> {
     let found = Client::of(&arguments.access)?.get::<GetStatus>().await?;
     match arguments.output {
-        Output::Json => print::json(&json!(found)),
+        Output::Json => print::sorted_json(&found),
         Output::Table => {
             print::table(Columns::Texts, &key_store_rows(&found.key_stores));
             print::line("");
@@ -68,7 +67,7 @@ pub(crate) async fn hsm(arguments: &Hsm) -> Result<ExitCode, ClientError> {
         HsmCommand::List { output } => {
             let Status { clusters, .. } = client.get::<GetStatus>().await?;
             match output {
-                Output::Json => print::json(&json!(clusters)),
+                Output::Json => print::sorted_json(&clusters),
                 Output::Table => print::table(Columns::Texts, &hsm_rows(&clusters)),
             }
             Ok(ExitCode::SUCCESS)
@@ -76,7 +75,7 @@ pub(crate) async fn hsm(arguments: &Hsm) -> Result<ExitCode, ClientError> {
         HsmCommand::Hosts { output } => {
             let HostList { hosts } = client.get::<ListHosts>().await?;
             match output {
-                Output::Json => print::json(&json!(hosts)),
+                Output::Json => print::sorted_json(&hosts),
                 Output::Table => print::table(Columns::Texts, &host_rows(&hosts)),
             }
             Ok(ExitCode::SUCCESS)
@@ -107,7 +106,7 @@ pub(crate) async fn hsm(arguments: &Hsm) -> Result<ExitCode, ClientError> {
 
 /// Prints what was answered; success when it was done.
 fn print_reply(reply: &Reply<impl Serialize>) -> ExitCode {
-    print::json(&json!(reply));
+    print::sorted_json(reply);
     if reply.is_done() {
         ExitCode::SUCCESS
     } else {

@@ -10,6 +10,7 @@ mod place;
 mod prompt;
 mod request;
 mod session;
+mod verb_data;
 mod verbs;
 
 use std::collections::BTreeMap;
@@ -23,12 +24,12 @@ use portcullis_admin::{
     UnshareHsmKey, UnwrapHsmKey, UserPasswordRequest, UserRequest, WrapHsmKey,
 };
 use portcullis_loadgen::{Access, print};
-use serde_json::{Value, json};
 
 use self::input::Input;
 use self::place::Place;
 use self::request::{check_approval, not_there};
 use self::session::{Sessions, Side};
+use self::verb_data::VerbData;
 use self::verbs::{ClusterVerb, Credentials, KeyVerb, UserVerb, Verb, WrapVerb};
 use crate::client::{Client, ClientError};
 
@@ -92,7 +93,7 @@ pub(crate) async fn run(arguments: CloudHsmCli) -> Result<ExitCode, ClientError>
         return Ok(ExitCode::SUCCESS);
     };
     let reply = replied(cli.carry_out(*verb, None).await)?;
-    print::json(&reply);
+    print::sorted_json(&reply);
     Ok(if reply.is_done() {
         ExitCode::SUCCESS
     } else {
@@ -115,11 +116,8 @@ impl From<ClientError> for Failed {
     }
 }
 
-/// What is printed of a verb: its reply in the form of the CloudHSM CLI, with the members of its data
-/// in the order of their names.
-type Printed = Reply<Value>;
-
-fn replied(outcome: Result<Value, Failed>) -> Result<Printed, ClientError> {
+/// What is printed of a verb: its reply in the form of the CloudHSM CLI.
+fn replied(outcome: Result<VerbData, Failed>) -> Result<Reply<VerbData>, ClientError> {
     match outcome {
         Ok(data) => Ok(Reply::Done(data)),
         Err(Failed::Refused(why)) => Ok(Reply::Refused(why)),
@@ -139,7 +137,7 @@ struct Cli {
 }
 
 impl Cli {
-    async fn carry_out(&mut self, verb: Verb, cluster: Option<String>) -> Result<Value, Failed> {
+    async fn carry_out(&mut self, verb: Verb, cluster: Option<String>) -> Result<VerbData, Failed> {
         if let Verb::Key(KeyVerb::Replicate {
             filter,
             source_cluster_id,
@@ -163,9 +161,9 @@ impl Cli {
                     role: credentials.user.role.into(),
                     password,
                 };
-                Ok(json!(self.sessions.log_in(&place, login).await?))
+                Ok(self.sessions.log_in(&place, login).await?.into())
             }
-            Verb::Logout => Ok(json!(self.sessions.log_out(&place).await?)),
+            Verb::Logout => Ok(self.sessions.log_out(&place).await?.into()),
             Verb::User(verb) => self.on_users(&place, verb).await,
             Verb::Key(verb) => self.on_keys(&place, verb).await,
             Verb::Crypto(_) => Err(not_there("crypto")),
@@ -173,21 +171,21 @@ impl Cli {
         }
     }
 
-    async fn on_cluster(&mut self, place: &Place, verb: ClusterVerb) -> Result<Value, Failed> {
+    async fn on_cluster(&mut self, place: &Place, verb: ClusterVerb) -> Result<VerbData, Failed> {
         match verb {
             ClusterVerb::Activate { password } => {
                 let password = self.password(password, Confirm::Yes).await?;
                 let request = ActivateRequest { password };
-                Ok(json!(place.call::<ActivateCluster>(&request).await?))
+                Ok(place.call::<ActivateCluster>(&request).await?.into())
             }
-            ClusterVerb::HsmInfo => Ok(json!(place.call::<GetHsmInfo>(&()).await?)),
+            ClusterVerb::HsmInfo => Ok(place.call::<GetHsmInfo>(&()).await?.into()),
             ClusterVerb::Mtls(_) => Err(not_there("cluster mtls")),
         }
     }
 
-    async fn on_users(&mut self, place: &Place, verb: UserVerb) -> Result<Value, Failed> {
+    async fn on_users(&mut self, place: &Place, verb: UserVerb) -> Result<VerbData, Failed> {
         match verb {
-            UserVerb::List => Ok(json!(place.call::<ListUsers>(&()).await?)),
+            UserVerb::List => Ok(place.call::<ListUsers>(&()).await?.into()),
             UserVerb::Delete { user, approval } => {
                 check_approval(&approval)?;
                 let request = |token| UserRequest {
@@ -221,7 +219,7 @@ impl Cli {
         }
     }
 
-    async fn on_keys(&self, place: &Place, verb: KeyVerb) -> Result<Value, Failed> {
+    async fn on_keys(&self, place: &Place, verb: KeyVerb) -> Result<VerbData, Failed> {
         match verb {
             KeyVerb::List {
                 filter,
@@ -273,22 +271,22 @@ impl Cli {
     }
 
     /// `key wrap …`, which saves the wrapped key too if that is wanted.
-    async fn wrap(&self, place: &Place, verb: WrapVerb) -> Result<Value, Failed> {
+    async fn wrap(&self, place: &Place, verb: WrapVerb) -> Result<VerbData, Failed> {
         let (path, request) = request::wrap(verb)?;
         let wrapped = self.ask::<WrapHsmKey>(place, request).await?;
         if let Some(path) = path {
             request::save(&wrapped, &path)?;
         }
-        Ok(json!(wrapped))
+        Ok(wrapped.into())
     }
 
     /// Makes a call that needs the token of a session; gives what is printed of it.
-    async fn under_session<C: Call>(
+    async fn under_session<C: Call<Reply: Into<VerbData>>>(
         &self,
         place: &Place,
         request: impl FnOnce(Secret) -> C::Request,
-    ) -> Result<Value, Failed> {
-        Ok(json!(self.ask::<C>(place, request).await?))
+    ) -> Result<VerbData, Failed> {
+        Ok(self.ask::<C>(place, request).await?.into())
     }
 
     async fn ask<C: Call>(
@@ -308,7 +306,7 @@ impl Cli {
         source: &Place,
         destination: &Place,
         filter: Vec<String>,
-    ) -> Result<Value, Failed> {
+    ) -> Result<VerbData, Failed> {
         let here = self.sessions.lease(source, Side::Here).await?;
         let token = here.token.clone();
         let reply = match self.sessions.lease(destination, Side::Destination).await {
@@ -325,7 +323,7 @@ impl Cli {
             Err(failed) => Err(failed),
         };
         Sessions::release(source, here).await?;
-        Ok(json!(reply?))
+        Ok(reply?.into())
     }
 
     /// A user and a password, which is asked for if need be.
