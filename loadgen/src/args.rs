@@ -176,19 +176,19 @@ mod tests {
     use super::*;
 
     #[derive(Debug, Parser)]
-    struct Line {
+    struct ApiConnection {
         #[command(subcommand)]
         command: LoadCommand,
     }
 
     #[test]
     fn the_command_line_is_consistent() {
-        <Line as clap::CommandFactory>::command().debug_assert();
+        <ApiConnection as clap::CommandFactory>::command().debug_assert();
     }
 
     #[test]
     fn no_secret_of_the_command_line_is_printed() {
-        let line = Line::try_parse_from([
+        let line = ApiConnection::try_parse_from([
             "load",
             "run",
             "--secret=canary",

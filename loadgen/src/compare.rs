@@ -9,11 +9,11 @@ use crate::output::read_summary;
 /// Two runs side by side.
 #[derive(Debug, Serialize)]
 pub(crate) struct Comparison {
-    rows: Vec<Row>,
+    rows: Vec<ComparisonRow>,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
-struct Row {
+struct ComparisonRow {
     metric: String,
     first: Option<f64>,
     second: Option<f64>,
@@ -41,7 +41,7 @@ impl Comparison {
                     (Some(first), Some(second)) if first > 0.0 => Some(second / first),
                     _unmeasured_or_zero => None,
                 };
-                Row {
+                ComparisonRow {
                     metric: name.clone(),
                     first,
                     second,
@@ -131,20 +131,20 @@ mod tests {
 
     use super::*;
     use crate::operation::Operation;
-    use crate::record::Measured;
-    use crate::summary::{Ending, Header, summary_of};
-    use crate::worker::Journal;
+    use crate::record::MeasuredCall;
+    use crate::summary::{RunEnding, RunHeader, summary_of};
+    use crate::worker::RunJournal;
 
     fn run(latency_us: u64) -> RunSummary {
-        let mut journal = Journal::new(Instant::now());
-        journal.recorder.measured(&Measured {
+        let mut journal = RunJournal::new(Instant::now());
+        journal.recorder.measured(&MeasuredCall {
             operation: Operation::Decrypt,
             phase: LoadPhase::Connected,
             ended: Duration::from_millis(1),
             latency: Duration::from_micros(latency_us),
             error: None,
         });
-        let header = Header {
+        let header = RunHeader {
             scenario: LoadScenario::Steady,
             endpoint: "http://a".to_owned(),
             key_id: "arn".to_owned(),
@@ -155,7 +155,7 @@ mod tests {
             closed_loop: false,
             intended_rate: None,
         };
-        let ending = Ending {
+        let ending = RunEnding {
             sent_for: Duration::from_secs(1),
             phases: Vec::new(),
             unchecked: 0,

@@ -5,12 +5,14 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::args::RunArguments;
-use crate::client::{CallError, Control, DescribedKey, KeyMetadata, KeyStore, KeyStores, Keys};
+use crate::client::{
+    CallError, ControlClient, DescribedKey, KeyMetadata, KeyStore, KeyStores, ListedKeys,
+};
 use crate::failure::Unusable;
 
 /// A key, and the key store that it is in.
 #[derive(Debug)]
-pub(crate) struct Target {
+pub(crate) struct LoadTarget {
     /// The key's ARN.
     pub(crate) key_id: String,
     /// Absent for a key of the Region's own.
@@ -23,17 +25,17 @@ pub(crate) struct Target {
 const KEYS_MAX: usize = 1000;
 
 pub(crate) async fn target(
-    control: &mut Control,
+    control: &mut ControlClient,
     arguments: &RunArguments,
-) -> Result<Target, Unusable> {
+) -> Result<LoadTarget, Unusable> {
     let found = match &arguments.key_id {
         Some(key_id) => named(control, key_id, arguments).await,
         None => unnamed(control, arguments).await,
     };
     let endpoint = control.endpoint().clone();
     let target = found.map_err(|problem| match problem {
-        Problem::Call(error) => error.unusable(&endpoint),
-        Problem::Refused(text) => Unusable(text),
+        TargetProblem::Call(error) => error.unusable(&endpoint),
+        TargetProblem::Refused(text) => Unusable(text),
     })?;
     if arguments.scenario == LoadScenario::EditCycle {
         check_that_it_can_be_edited(&target)?;
@@ -41,18 +43,18 @@ pub(crate) async fn target(
     Ok(target)
 }
 
-enum Problem {
+enum TargetProblem {
     Call(CallError),
     Refused(String),
 }
 
-impl From<CallError> for Problem {
+impl From<CallError> for TargetProblem {
     fn from(error: CallError) -> Self {
         Self::Call(error)
     }
 }
 
-fn check_that_it_can_be_edited(target: &Target) -> Result<(), Unusable> {
+fn check_that_it_can_be_edited(target: &LoadTarget) -> Result<(), Unusable> {
     match &target.key_store {
         Some(store) if store.cluster_id.is_some() && store.state == "CONNECTED" => Ok(()),
         Some(store) if store.cluster_id.is_some() => Err(Unusable(format!(
@@ -69,33 +71,33 @@ fn check_that_it_can_be_edited(target: &Target) -> Result<(), Unusable> {
 }
 
 async fn named(
-    control: &mut Control,
+    control: &mut ControlClient,
     key_id: &str,
     arguments: &RunArguments,
-) -> Result<Target, Problem> {
+) -> Result<LoadTarget, TargetProblem> {
     let key = described(control, key_id).await?;
-    let key = Key::of(key).ok_or_else(|| not_usable(key_id))?;
+    let key = UsableKey::of(key).ok_or_else(|| not_usable(key_id))?;
     let key_store = match &key.key_store_id {
         Some(id) => Some(control.key_store(id).await?),
         None => None,
     };
     let wanted = arguments.key_store.as_deref();
     if wanted.is_some_and(|wanted| !key_store.as_ref().is_some_and(|it| is_called(it, wanted))) {
-        return Err(Problem::Refused(format!(
+        return Err(TargetProblem::Refused(format!(
             "The key {key_id} is not in the key store {}. Leave one of --key-id and --key-store \
              out.",
             wanted.unwrap_or_default()
         )));
     }
-    Ok(Target {
+    Ok(LoadTarget {
         key_id: key.arn,
         key_store,
         created: false,
     })
 }
 
-fn not_usable(key_id: &str) -> Problem {
-    Problem::Refused(format!(
+fn not_usable(key_id: &str) -> TargetProblem {
+    TargetProblem::Refused(format!(
         "The key {key_id} cannot encrypt and decrypt: it must be an enabled symmetric key. Name \
          another, or leave --key-id out."
     ))
@@ -105,16 +107,19 @@ fn is_called(key_store: &KeyStore, wanted: &str) -> bool {
     key_store.id == wanted || key_store.name == wanted
 }
 
-async fn unnamed(control: &mut Control, arguments: &RunArguments) -> Result<Target, Problem> {
+async fn unnamed(
+    control: &mut ControlClient,
+    arguments: &RunArguments,
+) -> Result<LoadTarget, TargetProblem> {
     let stores = candidate_stores(control, arguments).await?;
     let mut keys = keys(control).await?;
     // The oldest key first: it is the one that a cluster restored from a backup has, too.
     keys.sort_by(|one, other| one.created.total_cmp(&other.created));
     for store in &stores {
-        let in_store = |key: &&Key| key.key_store_id.as_deref() == Some(store.id.as_str());
+        let in_store = |key: &&UsableKey| key.key_store_id.as_deref() == Some(store.id.as_str());
         if let Some(key) = keys.iter().find(in_store) {
             let key_store = Some(store.clone());
-            return Ok(Target {
+            return Ok(LoadTarget {
                 key_id: key.arn.clone(),
                 key_store,
                 created: false,
@@ -131,7 +136,7 @@ async fn unnamed(control: &mut Control, arguments: &RunArguments) -> Result<Targ
             create(control, &input, Some(store)).await
         }
         None => match keys.into_iter().find(|key| key.key_store_id.is_none()) {
-            Some(key) => Ok(Target {
+            Some(key) => Ok(LoadTarget {
                 key_id: key.arn,
                 key_store: None,
                 created: false,
@@ -146,14 +151,14 @@ async fn unnamed(control: &mut Control, arguments: &RunArguments) -> Result<Targ
 
 /// The key stores in which a key may be used: the one that is named, or every connected one.
 async fn candidate_stores(
-    control: &mut Control,
+    control: &mut ControlClient,
     arguments: &RunArguments,
-) -> Result<Vec<KeyStore>, Problem> {
+) -> Result<Vec<KeyStore>, TargetProblem> {
     let mut stores = control.list::<KeyStores>().await?;
     if let Some(wanted) = &arguments.key_store {
         stores.retain(|store| is_called(store, wanted));
         if stores.is_empty() {
-            return Err(Problem::Refused(format!(
+            return Err(TargetProblem::Refused(format!(
                 "There is no key store {wanted} in this account and Region. \
                  DescribeCustomKeyStores lists those there are."
             )));
@@ -162,7 +167,7 @@ async fn candidate_stores(
     }
     stores.retain(|store| store.cluster_id.is_some() && store.state == "CONNECTED");
     if stores.is_empty() && arguments.scenario == LoadScenario::EditCycle {
-        return Err(Problem::Refused(
+        return Err(TargetProblem::Refused(
             "There is no CONNECTED CloudHSM key store in this account and Region, so there is \
              nothing to edit. Connect one, or name it with --key-store to see why not."
                 .to_owned(),
@@ -172,13 +177,13 @@ async fn candidate_stores(
 }
 
 async fn create(
-    control: &mut Control,
+    control: &mut ControlClient,
     input: &impl Serialize,
     key_store: Option<KeyStore>,
-) -> Result<Target, Problem> {
+) -> Result<LoadTarget, TargetProblem> {
     let made: DescribedKey = control.kms("CreateKey", input).await?;
-    let key = Key::of(made.key_metadata).ok_or_else(|| not_usable("that CreateKey made"))?;
-    Ok(Target {
+    let key = UsableKey::of(made.key_metadata).ok_or_else(|| not_usable("that CreateKey made"))?;
+    Ok(LoadTarget {
         key_id: key.arn,
         key_store,
         created: true,
@@ -186,13 +191,13 @@ async fn create(
 }
 
 /// A key that can encrypt and decrypt.
-struct Key {
+struct UsableKey {
     arn: String,
     created: f64,
     key_store_id: Option<String>,
 }
 
-impl Key {
+impl UsableKey {
     /// None when it cannot encrypt and decrypt for a customer.
     fn of(key: KeyMetadata) -> Option<Self> {
         let is =
@@ -209,17 +214,17 @@ impl Key {
     }
 }
 
-async fn described(control: &mut Control, key_id: &str) -> Result<KeyMetadata, CallError> {
+async fn described(control: &mut ControlClient, key_id: &str) -> Result<KeyMetadata, CallError> {
     let input = json!({ "KeyId": key_id });
     let reply: DescribedKey = control.kms("DescribeKey", &input).await?;
     Ok(reply.key_metadata)
 }
 
-async fn keys(control: &mut Control) -> Result<Vec<Key>, CallError> {
-    let listed = control.list::<Keys>().await?;
+async fn keys(control: &mut ControlClient) -> Result<Vec<UsableKey>, CallError> {
+    let listed = control.list::<ListedKeys>().await?;
     let mut keys = Vec::new();
     for entry in listed.iter().take(KEYS_MAX) {
-        keys.extend(Key::of(described(control, &entry.key_id).await?));
+        keys.extend(UsableKey::of(described(control, &entry.key_id).await?));
     }
     Ok(keys)
 }
@@ -233,7 +238,7 @@ mod tests {
         let key = |member: &str, value: &str| {
             let mut metadata = json!({ "Arn": "arn", "KeyState": "Enabled" });
             metadata[member] = json!(value);
-            Key::of(serde_json::from_value(metadata).unwrap()).is_some()
+            UsableKey::of(serde_json::from_value(metadata).unwrap()).is_some()
         };
         assert!(key("KeySpec", "SYMMETRIC_DEFAULT"));
         assert!(key("CustomKeyStoreId", "cks-1"));

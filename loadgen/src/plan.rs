@@ -3,13 +3,13 @@ use std::rc::Rc;
 use serde_json::json;
 
 use crate::client::{Prepared, read_sealed};
-use crate::judge::{Digest, Outcome, Sample, SampleComparison, Samples, digest};
+use crate::judge::{CallOutcome, PlaintextDigest, Sample, SampleComparison, Samples, digest};
 use crate::operation::{Mix, Operation};
 use crate::random::Sequence;
 
 /// What is sent next, and what its answer leaves behind.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct CallPlan {
     key_id: String,
     mix: Mix,
     sequence: Sequence,
@@ -23,7 +23,7 @@ pub(crate) struct Plan {
 pub(crate) struct Payload {
     call: Prepared,
     /// Of the plaintext of an Encrypt; a data key is known from its answer only.
-    plaintext: Option<Digest>,
+    plaintext: Option<PlaintextDigest>,
     context: String,
 }
 
@@ -50,7 +50,7 @@ const PAYLOADS: usize = 64;
 /// The one entry of every encryption context of this program.
 const CONTEXT: &str = "loadgen";
 
-impl Plan {
+impl CallPlan {
     pub(crate) fn new(key_id: &str, mix: Mix, payload_bytes: usize, seed: u64) -> Self {
         let mut sequence = Sequence::new(seed);
         let encrypts = (0..PAYLOADS)
@@ -93,17 +93,17 @@ impl Plan {
     }
 
     /// Reads the answer to a call that succeeded.
-    pub(crate) fn read(&mut self, job: &Job, body: &[u8]) -> Outcome {
+    pub(crate) fn read(&mut self, job: &Job, body: &[u8]) -> CallOutcome {
         match job {
-            Job::Open(sample) => Outcome::Succeeded(sample.compare(body)),
+            Job::Open(sample) => CallOutcome::Succeeded(sample.compare(body)),
             Job::Seal(payload) => match self.samples.place(&mut self.sequence) {
-                None => Outcome::Succeeded(SampleComparison::Right),
+                None => CallOutcome::Succeeded(SampleComparison::Right),
                 Some(place) => match self.sample(payload, body) {
                     Some(sample) => {
                         self.samples.keep(place, sample);
-                        Outcome::Succeeded(SampleComparison::Right)
+                        CallOutcome::Succeeded(SampleComparison::Right)
                     }
-                    None => Outcome::Failed(NOT_UNDERSTOOD.to_owned()),
+                    None => CallOutcome::Failed(NOT_UNDERSTOOD.to_owned()),
                 },
             },
         }
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn a_seed_repeats_its_calls() {
         let plan = || {
-            Plan::new(
+            CallPlan::new(
                 "alias/a",
                 "encrypt=1,generate-data-key=1".parse().unwrap(),
                 32,
@@ -191,11 +191,11 @@ mod tests {
 
     #[test]
     fn a_success_without_a_ciphertext_is_a_failure() {
-        let mut plan = Plan::new("alias/a", "encrypt".parse().unwrap(), 32, 9);
+        let mut plan = CallPlan::new("alias/a", "encrypt".parse().unwrap(), 32, 9);
         let job = plan.next().unwrap();
         assert_eq!(
             plan.read(&job, b"{}"),
-            Outcome::Failed(NOT_UNDERSTOOD.to_owned())
+            CallOutcome::Failed(NOT_UNDERSTOOD.to_owned())
         );
     }
 }

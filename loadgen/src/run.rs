@@ -11,17 +11,17 @@ use tokio::task::LocalSet;
 use tokio::time::Instant;
 
 use crate::args::{Output, RunArguments};
-use crate::client::{Caller, Control, Endpoint, Line, Places};
+use crate::client::{ApiConnection, CallEndpoints, ControlClient, Endpoint, SigningCaller};
 use crate::cycle::{self, EditCycle, Edits, Timing};
 use crate::failure::Unusable;
-use crate::find::{self, Target};
-use crate::output::{Files, Progress, result_table, write_results};
+use crate::find::{self, LoadTarget};
+use crate::output::{Progress, RunFiles, result_table, write_results};
 use crate::pace::{Arrivals, LATE_ARRIVALS_MAX, Schedule, pace};
-use crate::plan::Plan;
+use crate::plan::CallPlan;
 use crate::print::{self, Columns};
 use crate::quantity::Rate;
-use crate::summary::{Ending, Header, is_sound, summary_of};
-use crate::worker::{Journal, Load, Origin, work};
+use crate::summary::{RunEnding, RunHeader, is_sound, summary_of};
+use crate::worker::{LatencyOrigin, Load, RunJournal, work};
 
 /// Carries out `load run`. Gives whether the result is good.
 pub(crate) fn run(arguments: &RunArguments) -> Result<bool, Unusable> {
@@ -37,23 +37,26 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<bool, Unusable> {
 }
 
 async fn carry_out(arguments: &RunArguments) -> Result<bool, Unusable> {
-    let places = Places::parse(&arguments.access)?;
+    let places = CallEndpoints::parse(&arguments.access)?;
     let endpoint = places.endpoint.clone();
-    let caller = Rc::new(Caller::new(endpoint.clone(), &arguments.credentials)?);
-    let mut control = Control::new(places.clone(), Rc::clone(&caller));
+    let caller = Rc::new(SigningCaller::new(
+        endpoint.clone(),
+        &arguments.credentials,
+    )?);
+    let mut control = ControlClient::new(places.clone(), Rc::clone(&caller));
     let target = find::target(&mut control, arguments).await?;
     let edits = edits(&mut control, arguments, &target).await?;
     let seed = arguments
         .seed
         .unwrap_or_else(|| u64::from_le_bytes(draw(&SystemEntropy)));
-    let mut plan = Plan::new(
+    let mut plan = CallPlan::new(
         &target.key_id,
         arguments.mix.clone(),
         usize::from(arguments.payload),
         seed,
     );
     fill_samples(&mut control, &mut plan).await?;
-    let files = arguments.out.as_deref().map(Files::create).transpose()?;
+    let files = arguments.out.as_deref().map(RunFiles::create).transpose()?;
     let header = header(arguments, &target, seed);
 
     let start = Instant::now();
@@ -61,18 +64,18 @@ async fn carry_out(arguments: &RunArguments) -> Result<bool, Unusable> {
         caller: Rc::clone(&caller),
         arrivals: arrivals(arguments),
         plan: RefCell::new(plan),
-        journal: RefCell::new(Journal::new(start)),
+        journal: RefCell::new(RunJournal::new(start)),
         start,
         from: if arguments.closed_loop {
-            Origin::RealSend
+            LatencyOrigin::RealSend
         } else {
-            Origin::IntendedSend
+            LatencyOrigin::IntendedSend
         },
     });
     let cycle = edits
         .zip(target.key_store)
         .map(|(edits, key_store)| EditCycle {
-            control: Control::new(places, caller),
+            control: ControlClient::new(places, caller),
             load: Rc::clone(&load),
             key_store,
             edits,
@@ -93,9 +96,9 @@ async fn carry_out(arguments: &RunArguments) -> Result<bool, Unusable> {
 
 /// The edits that an edit cycle makes.
 async fn edits(
-    control: &mut Control,
+    control: &mut ControlClient,
     arguments: &RunArguments,
-    target: &Target,
+    target: &LoadTarget,
 ) -> Result<Option<Edits>, Unusable> {
     if target.created {
         print::note(&format!("Made the key {}.", target.key_id));
@@ -114,7 +117,7 @@ async fn edits(
 
 /// Fills the samples, so that a Decrypt has something to open. A run that can encrypt nothing ends
 /// here, with the service's own words.
-async fn fill_samples(control: &mut Control, plan: &mut Plan) -> Result<(), Unusable> {
+async fn fill_samples(control: &mut ControlClient, plan: &mut CallPlan) -> Result<(), Unusable> {
     let mut why_not = None;
     for job in plan.first_jobs() {
         match control.send(job.call()).await {
@@ -131,8 +134,8 @@ async fn fill_samples(control: &mut Control, plan: &mut Plan) -> Result<(), Unus
     }
 }
 
-fn header(arguments: &RunArguments, target: &Target, seed: u64) -> Header {
-    Header {
+fn header(arguments: &RunArguments, target: &LoadTarget, seed: u64) -> RunHeader {
+    RunHeader {
         scenario: arguments.scenario,
         endpoint: arguments.access.endpoint.clone(),
         key_id: target.key_id.clone(),
@@ -186,7 +189,7 @@ async fn drive(
 ) -> Driven {
     let workers: Vec<_> = (0..arguments.connections)
         .map(|_| {
-            let line = Line::new(endpoint.clone(), arguments.timeout);
+            let line = ApiConnection::new(endpoint.clone(), arguments.timeout);
             tokio::task::spawn_local(work(Rc::clone(load), line))
         })
         .collect();
@@ -278,7 +281,7 @@ fn note_seconds(load: &Load, progress: &mut Progress) {
 const CHECK_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// Decrypts every sample that was kept. Gives how many there was no time for.
-async fn check_samples(control: &mut Control, load: &Load) -> u64 {
+async fn check_samples(control: &mut ControlClient, load: &Load) -> u64 {
     let samples = load.plan.borrow().samples.all();
     let deadline = Instant::now() + CHECK_TIME_MAX;
     for (checked, sample) in samples.iter().enumerate() {
@@ -295,14 +298,14 @@ async fn check_samples(control: &mut Control, load: &Load) -> u64 {
     0
 }
 
-fn summarise(header: Header, load: &Load, driven: Driven, unchecked: u64) -> RunSummary {
+fn summarise(header: RunHeader, load: &Load, driven: Driven, unchecked: u64) -> RunSummary {
     let mut journal = load.journal.borrow_mut();
     let phases = std::mem::replace(&mut journal.phases, crate::phase::Phases::new());
     let phase = phases.present();
     let (phases, last): (Vec<LoadSpan>, LoadSpan) = phases.until(driven.drained);
     journal.ended_phases.push(last);
     journal.recorder.finish(driven.drained, phase);
-    let ending = Ending {
+    let ending = RunEnding {
         sent_for: driven.sent_for,
         phases,
         unchecked,

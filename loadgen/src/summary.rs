@@ -4,12 +4,12 @@ use std::time::Duration;
 use portcullis_admin::{CallResults, LoadPhase, LoadScenario, LoadSpan, PhaseResults, RunSummary};
 
 use crate::quantity::micros;
-use crate::record::{Totals, latency_of};
-use crate::worker::Journal;
+use crate::record::{CallTotals, latency_of};
+use crate::worker::RunJournal;
 
 /// What is known of a run before it begins.
 #[derive(Debug)]
-pub(crate) struct Header {
+pub(crate) struct RunHeader {
     pub(crate) scenario: LoadScenario,
     pub(crate) endpoint: String,
     pub(crate) key_id: String,
@@ -23,7 +23,7 @@ pub(crate) struct Header {
 
 /// How a run ended.
 #[derive(Debug)]
-pub(crate) struct Ending {
+pub(crate) struct RunEnding {
     /// How long calls were sent.
     pub(crate) sent_for: Duration,
     pub(crate) phases: Vec<LoadSpan>,
@@ -33,7 +33,7 @@ pub(crate) struct Ending {
 }
 
 /// What came of a run, before its thresholds are judged.
-pub(crate) fn summary_of(header: Header, journal: &Journal, ending: Ending) -> RunSummary {
+pub(crate) fn summary_of(header: RunHeader, journal: &RunJournal, ending: RunEnding) -> RunSummary {
     let (recorder, findings) = (&journal.recorder, &journal.findings);
     let operations = recorder
         .operations
@@ -99,7 +99,7 @@ pub(crate) fn share(summary: &RunSummary, failures: u64) -> Option<f64> {
 }
 
 /// What came of calls that were counted together.
-fn results_of(totals: &Totals) -> CallResults {
+fn results_of(totals: &CallTotals) -> CallResults {
     CallResults {
         succeeded: totals.succeeded.len(),
         failed: totals.failed.len(),
@@ -109,7 +109,7 @@ fn results_of(totals: &Totals) -> CallResults {
 }
 
 fn by_phase(
-    totals: &[(LoadPhase, Totals)],
+    totals: &[(LoadPhase, CallTotals)],
     spans: &[LoadSpan],
 ) -> BTreeMap<LoadPhase, PhaseResults> {
     let lasted = |phase: LoadPhase| {

@@ -10,22 +10,22 @@ use crate::summary::{share, undecryptable_in_all};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Threshold {
     text: String,
-    metric: Metric,
-    comparison: Operator,
+    metric: ThresholdMetric,
+    comparison: ThresholdOperator,
     /// In the unit of the metric: microseconds, a share, or a number.
     limit: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Metric {
-    Latency(Option<Operation>, Statistic),
-    Share(Counter),
-    Count(Counter),
+enum ThresholdMetric {
+    Latency(Option<Operation>, LatencyStatistic),
+    Share(ThresholdCounter),
+    Count(ThresholdCounter),
     Rate,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Statistic {
+enum LatencyStatistic {
     Mean,
     P50,
     P90,
@@ -36,7 +36,7 @@ enum Statistic {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Counter {
+enum ThresholdCounter {
     Errors,
     UnexpectedErrors,
     GateLeaks,
@@ -48,36 +48,36 @@ enum Counter {
     DisconnectedErrorsWhileConnected,
 }
 
-const STATISTICS: [(&str, Statistic); 7] = [
-    ("mean", Statistic::Mean),
-    ("p50", Statistic::P50),
-    ("p90", Statistic::P90),
-    ("p99", Statistic::P99),
-    ("p99.9", Statistic::P999),
-    ("p99.99", Statistic::P9999),
-    ("max", Statistic::Max),
+const STATISTICS: [(&str, LatencyStatistic); 7] = [
+    ("mean", LatencyStatistic::Mean),
+    ("p50", LatencyStatistic::P50),
+    ("p90", LatencyStatistic::P90),
+    ("p99", LatencyStatistic::P99),
+    ("p99.9", LatencyStatistic::P999),
+    ("p99.99", LatencyStatistic::P9999),
+    ("max", LatencyStatistic::Max),
 ];
 
-const COUNTERS: [(&str, Counter); 9] = [
-    ("errors", Counter::Errors),
-    ("unexpected_errors", Counter::UnexpectedErrors),
-    ("gate_leaks", Counter::GateLeaks),
-    ("wrong_plaintexts", Counter::WrongPlaintexts),
-    ("undecryptable", Counter::Undecryptable),
-    ("shed", Counter::Shed),
-    ("abandoned", Counter::Abandoned),
+const COUNTERS: [(&str, ThresholdCounter); 9] = [
+    ("errors", ThresholdCounter::Errors),
+    ("unexpected_errors", ThresholdCounter::UnexpectedErrors),
+    ("gate_leaks", ThresholdCounter::GateLeaks),
+    ("wrong_plaintexts", ThresholdCounter::WrongPlaintexts),
+    ("undecryptable", ThresholdCounter::Undecryptable),
+    ("shed", ThresholdCounter::Shed),
+    ("abandoned", ThresholdCounter::Abandoned),
     (
         "wrong_errors_while_disconnected",
-        Counter::WrongErrorsWhileDisconnected,
+        ThresholdCounter::WrongErrorsWhileDisconnected,
     ),
     (
         "disconnected_errors_while_connected",
-        Counter::DisconnectedErrorsWhileConnected,
+        ThresholdCounter::DisconnectedErrorsWhileConnected,
     ),
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Operator {
+enum ThresholdOperator {
     Less,
     AtMost,
     Equal,
@@ -86,15 +86,15 @@ enum Operator {
 }
 
 /// Longer ones first, so that `<=` is not read as `<`.
-const COMPARISONS: [(&str, Operator); 5] = [
-    ("<=", Operator::AtMost),
-    (">=", Operator::AtLeast),
-    ("<", Operator::Less),
-    (">", Operator::More),
-    ("=", Operator::Equal),
+const COMPARISONS: [(&str, ThresholdOperator); 5] = [
+    ("<=", ThresholdOperator::AtMost),
+    (">=", ThresholdOperator::AtLeast),
+    ("<", ThresholdOperator::Less),
+    (">", ThresholdOperator::More),
+    ("=", ThresholdOperator::Equal),
 ];
 
-impl Operator {
+impl ThresholdOperator {
     #[expect(clippy::float_cmp, reason = "equality is asked of whole numbers")]
     fn holds(self, measured: f64, limit: f64) -> bool {
         match self {
@@ -132,32 +132,32 @@ impl FromStr for Threshold {
     }
 }
 
-fn parse(name: &str, value: &str) -> Result<(Metric, f64), String> {
+fn parse(name: &str, value: &str) -> Result<(ThresholdMetric, f64), String> {
     if matches!(name, "rate" | "achieved_rate") {
         let number = value.strip_suffix("/s").unwrap_or(value);
         let limit = parse_number(number).ok_or("a rate is a number such as 1900/s")?;
-        return Ok((Metric::Rate, limit));
+        return Ok((ThresholdMetric::Rate, limit));
     }
     if let Some((_, counter)) = COUNTERS.iter().find(|(known, _)| *known == name) {
         return match value.strip_suffix('%') {
             Some(percent) => {
                 let limit = parse_number(percent).ok_or("a share is a number such as 1%")?;
-                Ok((Metric::Share(*counter), limit / 100.0))
+                Ok((ThresholdMetric::Share(*counter), limit / 100.0))
             }
             None => {
                 let limit = parse_number(value).ok_or("a count is a number such as 0")?;
-                Ok((Metric::Count(*counter), limit))
+                Ok((ThresholdMetric::Count(*counter), limit))
             }
         };
     }
     let (operation, statistic) = parse_statistic(name)
         .ok_or_else(|| format!("{name:?} is not measured; `load run --help` lists what is"))?;
     let limit = parse_seconds(value).ok_or("a latency is a time such as 50ms")?;
-    Ok((Metric::Latency(operation, statistic), limit * 1e6))
+    Ok((ThresholdMetric::Latency(operation, statistic), limit * 1e6))
 }
 
 /// `p99`, or `decrypt.p99`.
-fn parse_statistic(name: &str) -> Option<(Option<Operation>, Statistic)> {
+fn parse_statistic(name: &str) -> Option<(Option<Operation>, LatencyStatistic)> {
     let find = |name: &str| {
         STATISTICS
             .iter()
@@ -176,13 +176,17 @@ impl Threshold {
     // Rule LG-12: a threshold on something that was not measured is missed.
     pub(crate) fn judge(&self, summary: &RunSummary) -> RunThreshold {
         let (measured, unit) = match self.metric {
-            Metric::Latency(operation, statistic) => (
+            ThresholdMetric::Latency(operation, statistic) => (
                 latency(summary, operation).map(|it| statistic.of(&it)),
                 ThresholdUnit::Microseconds,
             ),
-            Metric::Share(counter) => (share(summary, counter.read(summary)), ThresholdUnit::Share),
-            Metric::Count(counter) => (Some(counter.number(summary)), ThresholdUnit::Count),
-            Metric::Rate => (Some(summary.achieved_rate), ThresholdUnit::PerSecond),
+            ThresholdMetric::Share(counter) => {
+                (share(summary, counter.read(summary)), ThresholdUnit::Share)
+            }
+            ThresholdMetric::Count(counter) => {
+                (Some(counter.number(summary)), ThresholdUnit::Count)
+            }
+            ThresholdMetric::Rate => (Some(summary.achieved_rate), ThresholdUnit::PerSecond),
         };
         let passed = measured.is_some_and(|value| self.comparison.holds(value, self.limit));
         RunThreshold {
@@ -201,7 +205,7 @@ fn latency(summary: &RunSummary, operation: Option<Operation>) -> Option<RunLate
     }
 }
 
-impl Statistic {
+impl LatencyStatistic {
     #[expect(
         clippy::cast_precision_loss,
         reason = "at most ten minutes in microseconds"
@@ -219,7 +223,7 @@ impl Statistic {
     }
 }
 
-impl Counter {
+impl ThresholdCounter {
     fn read(self, summary: &RunSummary) -> u64 {
         match self {
             Self::Errors => summary.failed,
@@ -246,40 +250,50 @@ mod tests {
 
     #[test]
     fn thresholds_read_as_people_write_them() {
-        let latency = |operation, statistic| Metric::Latency(operation, statistic);
+        let latency = |operation, statistic| ThresholdMetric::Latency(operation, statistic);
         for (text, metric, comparison, limit) in [
             (
                 "p99<50ms",
-                latency(None, Statistic::P99),
-                Operator::Less,
+                latency(None, LatencyStatistic::P99),
+                ThresholdOperator::Less,
                 50_000.0,
             ),
             (
                 "p99.9 <= 1s",
-                latency(None, Statistic::P999),
-                Operator::AtMost,
+                latency(None, LatencyStatistic::P999),
+                ThresholdOperator::AtMost,
                 1_000_000.0,
             ),
             (
                 "decrypt.p50<200us",
-                latency(Some(Operation::Decrypt), Statistic::P50),
-                Operator::Less,
+                latency(Some(Operation::Decrypt), LatencyStatistic::P50),
+                ThresholdOperator::Less,
                 200.0,
             ),
             (
                 "errors<1%",
-                Metric::Share(Counter::Errors),
-                Operator::Less,
+                ThresholdMetric::Share(ThresholdCounter::Errors),
+                ThresholdOperator::Less,
                 0.01,
             ),
             (
                 "gate_leaks=0",
-                Metric::Count(Counter::GateLeaks),
-                Operator::Equal,
+                ThresholdMetric::Count(ThresholdCounter::GateLeaks),
+                ThresholdOperator::Equal,
                 0.0,
             ),
-            ("rate>=1900/s", Metric::Rate, Operator::AtLeast, 1900.0),
-            ("shed=0", Metric::Count(Counter::Shed), Operator::Equal, 0.0),
+            (
+                "rate>=1900/s",
+                ThresholdMetric::Rate,
+                ThresholdOperator::AtLeast,
+                1900.0,
+            ),
+            (
+                "shed=0",
+                ThresholdMetric::Count(ThresholdCounter::Shed),
+                ThresholdOperator::Equal,
+                0.0,
+            ),
         ] {
             let threshold: Threshold = text.parse().unwrap();
             assert_eq!(
@@ -316,11 +330,11 @@ mod tests {
     #[test]
     fn comparisons_are_exact_at_their_limit() {
         for (comparison, below, at, above) in [
-            (Operator::Less, true, false, false),
-            (Operator::AtMost, true, true, false),
-            (Operator::Equal, false, true, false),
-            (Operator::AtLeast, false, true, true),
-            (Operator::More, false, false, true),
+            (ThresholdOperator::Less, true, false, false),
+            (ThresholdOperator::AtMost, true, true, false),
+            (ThresholdOperator::Equal, false, true, false),
+            (ThresholdOperator::AtLeast, false, true, true),
+            (ThresholdOperator::More, false, false, true),
         ] {
             let held = [1.0, 2.0, 3.0].map(|measured| comparison.holds(measured, 2.0));
             assert_eq!(held, [below, at, above], "{comparison:?}");

@@ -9,30 +9,30 @@ use http::StatusCode;
 use portcullis_admin::{EditKind, LoadPhase, LoadSpan};
 use tokio::time::Instant;
 
-use crate::client::{Answer, Broken, Caller, Line, exception_name};
-use crate::judge::{Findings, Gate, Outcome};
+use crate::client::{ApiConnection, Broken, HttpAnswer, SigningCaller, exception_name};
+use crate::judge::{CallOutcome, Gate, RunFindings};
 use crate::pace::{Arrivals, Released};
 use crate::phase::Phases;
-use crate::plan::{Job, Plan};
-use crate::record::{Measured, Recorder, histogram, observe};
+use crate::plan::{CallPlan, Job};
+use crate::record::{MeasuredCall, Recorder, histogram, observe};
 
 /// What the workers, the pacing task and the edit cycle share. One thread: no borrow of a cell is
 /// held across an await.
 #[derive(Debug)]
 pub(crate) struct Load {
-    pub(crate) caller: Rc<Caller>,
+    pub(crate) caller: Rc<SigningCaller>,
     pub(crate) arrivals: Arrivals,
-    pub(crate) plan: RefCell<Plan>,
-    pub(crate) journal: RefCell<Journal>,
+    pub(crate) plan: RefCell<CallPlan>,
+    pub(crate) journal: RefCell<RunJournal>,
     /// The start of the load, from which everything is counted.
     pub(crate) start: Instant,
     /// Whether a latency counts from the intended send time or from the real one.
-    pub(crate) from: Origin,
+    pub(crate) from: LatencyOrigin,
 }
 
 /// From when a latency is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Origin {
+pub(crate) enum LatencyOrigin {
     /// The open loop: a call that could not be sent in time is late all the same.
     IntendedSend,
     /// The closed loop.
@@ -41,9 +41,9 @@ pub(crate) enum Origin {
 
 /// Everything that is written down during a run.
 #[derive(Debug)]
-pub(crate) struct Journal {
+pub(crate) struct RunJournal {
     pub(crate) recorder: Recorder,
-    pub(crate) findings: Findings,
+    pub(crate) findings: RunFindings,
     pub(crate) gate: Gate,
     pub(crate) phases: Phases,
     /// By how much this program itself was late to send.
@@ -56,11 +56,11 @@ pub(crate) struct Journal {
     pub(crate) ended_phases: Vec<LoadSpan>,
 }
 
-impl Journal {
+impl RunJournal {
     pub(crate) fn new(start: Instant) -> Self {
         Self {
             recorder: Recorder::new(),
-            findings: Findings::default(),
+            findings: RunFindings::default(),
             gate: Gate::Connected(start),
             phases: Phases::new(),
             lag: histogram(),
@@ -79,7 +79,7 @@ impl Load {
         }
         let abandoned = self.arrivals.end();
         let mut journal = self.journal.borrow_mut();
-        if self.from == Origin::IntendedSend {
+        if self.from == LatencyOrigin::IntendedSend {
             journal.abandoned = abandoned;
         }
         journal.answered_in_time =
@@ -89,7 +89,7 @@ impl Load {
     /// Notes the calls that fell due. In a closed loop they are permits, and no call arrives
     /// before it is sent.
     pub(crate) fn released(&self, released: Released) {
-        if self.from == Origin::IntendedSend {
+        if self.from == LatencyOrigin::IntendedSend {
             let Released {
                 arrived,
                 shed,
@@ -121,19 +121,19 @@ impl Load {
     }
 
     fn begun(&self) {
-        if self.from == Origin::RealSend {
+        if self.from == LatencyOrigin::RealSend {
             self.journal.borrow_mut().recorder.arrived(1, 0, 0);
         }
     }
 
-    fn ended(&self, job: &Job, sent: &SentCall, answer: Result<Answer, Broken>) {
+    fn ended(&self, job: &Job, sent: &SentCall, answer: Result<HttpAnswer, Broken>) {
         let ended = Instant::now();
         let outcome = match answer {
-            Err(broken) => Outcome::Failed(broken.name().to_owned()),
+            Err(broken) => CallOutcome::Failed(broken.name().to_owned()),
             Ok(answer) if answer.status == StatusCode::OK => {
                 self.plan.borrow_mut().read(job, &answer.body)
             }
-            Ok(answer) => Outcome::Failed(refusal(&answer)),
+            Ok(answer) => CallOutcome::Failed(refusal(&answer)),
         };
         let operation = job.call().operation;
         let journal = &mut *self.journal.borrow_mut();
@@ -141,10 +141,10 @@ impl Load {
         journal.findings.note(operation, &outcome, verdict);
         // Rule LG-01: in the open loop a latency counts from the intended send time.
         let from = match self.from {
-            Origin::IntendedSend => sent.intended,
-            Origin::RealSend => sent.at,
+            LatencyOrigin::IntendedSend => sent.intended,
+            LatencyOrigin::RealSend => sent.at,
         };
-        journal.recorder.measured(&Measured {
+        journal.recorder.measured(&MeasuredCall {
             operation,
             phase: sent.phase,
             ended: ended.saturating_duration_since(self.start),
@@ -154,7 +154,7 @@ impl Load {
     }
 }
 
-fn refusal(answer: &Answer) -> String {
+fn refusal(answer: &HttpAnswer) -> String {
     match exception_name(&answer.body) {
         Some((name, _)) => name,
         None => format!("Status{}", answer.status.as_u16()),
@@ -172,7 +172,7 @@ struct SentCall {
 const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(20);
 
 /// Sends calls as they fall due, until the run ends.
-pub(crate) async fn work(load: Rc<Load>, mut line: Line) {
+pub(crate) async fn work(load: Rc<Load>, mut line: ApiConnection) {
     while let Some(intended) = load.arrivals.next().await {
         let Some(job) = load.plan.borrow_mut().next() else {
             continue;

@@ -6,14 +6,14 @@ use portcullis_admin::Secret;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::Service;
+use super::AwsService;
 
 /// A reply that is a page of a list.
-pub(crate) trait Page: DeserializeOwned {
+pub(crate) trait ListPage: DeserializeOwned {
     /// What the list is of.
     type Entry;
     /// The service that has it.
-    const SERVICE: Service;
+    const SERVICE: AwsService;
     /// The operation that gives it.
     const OPERATION: &'static str;
     /// The member of the next request that says where its page begins.
@@ -65,9 +65,9 @@ pub(crate) struct KeyStores {
     next_marker: Option<String>,
 }
 
-impl Page for KeyStores {
+impl ListPage for KeyStores {
     type Entry = KeyStore;
-    const SERVICE: Service = Service::Kms;
+    const SERVICE: AwsService = AwsService::Kms;
     const OPERATION: &'static str = "DescribeCustomKeyStores";
     const MARKER: &'static str = "Marker";
 
@@ -86,15 +86,15 @@ pub(crate) struct ListedKey {
 /// The reply of ListKeys, as far as it is read.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(crate) struct Keys {
+pub(crate) struct ListedKeys {
     #[serde(default)]
     keys: Vec<ListedKey>,
     next_marker: Option<String>,
 }
 
-impl Page for Keys {
+impl ListPage for ListedKeys {
     type Entry = ListedKey;
-    const SERVICE: Service = Service::Kms;
+    const SERVICE: AwsService = AwsService::Kms;
     const OPERATION: &'static str = "ListKeys";
     const MARKER: &'static str = "Marker";
 
@@ -137,19 +137,19 @@ pub(crate) struct Encrypted {
 /// The reply of DescribeClusters, as far as it is read.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(crate) struct Clusters {
+pub(crate) struct ListedClusters {
     #[serde(default)]
-    pub(crate) clusters: Vec<Cluster>,
+    pub(crate) clusters: Vec<ListedCluster>,
     next_token: Option<String>,
 }
 
-impl Page for Clusters {
-    type Entry = Cluster;
-    const SERVICE: Service = Service::CloudHsm;
+impl ListPage for ListedClusters {
+    type Entry = ListedCluster;
+    const SERVICE: AwsService = AwsService::CloudHsm;
     const OPERATION: &'static str = "DescribeClusters";
     const MARKER: &'static str = "NextToken";
 
-    fn split(self) -> (Vec<Cluster>, Option<String>) {
+    fn split(self) -> (Vec<ListedCluster>, Option<String>) {
         (self.clusters, self.next_token)
     }
 }
@@ -158,23 +158,23 @@ impl Page for Clusters {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct CreatedCluster {
-    pub(crate) cluster: Cluster,
+    pub(crate) cluster: ListedCluster,
 }
 
 /// A cluster.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub(crate) struct Cluster {
+pub(crate) struct ListedCluster {
     pub(crate) cluster_id: String,
     pub(crate) state: String,
     pub(crate) hsm_type: Option<String>,
     /// Subnets by Availability Zone.
     pub(crate) subnet_mapping: BTreeMap<String, String>,
-    pub(crate) hsms: Vec<Hsm>,
+    pub(crate) hsms: Vec<ListedHsm>,
     certificates: Certificates,
 }
 
-impl Cluster {
+impl ListedCluster {
     /// The certificate that clusters of one backup history share.
     pub(crate) fn certificate(&self) -> Option<&str> {
         self.certificates.cluster_certificate.as_deref()
@@ -191,13 +191,13 @@ struct Certificates {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct CreatedHsm {
-    pub(crate) hsm: Hsm,
+    pub(crate) hsm: ListedHsm,
 }
 
 /// An HSM.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub(crate) struct Hsm {
+pub(crate) struct ListedHsm {
     pub(crate) hsm_id: String,
     pub(crate) state: String,
     pub(crate) availability_zone: Option<String>,
@@ -206,15 +206,15 @@ pub(crate) struct Hsm {
 /// The reply of DescribeBackups, as far as it is read.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(crate) struct Backups {
+pub(crate) struct ListedBackups {
     #[serde(default)]
-    pub(crate) backups: Vec<Backup>,
+    pub(crate) backups: Vec<ListedBackup>,
 }
 
 /// A backup.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(crate) struct Backup {
+pub(crate) struct ListedBackup {
     pub(crate) backup_id: String,
     /// Seconds since 1970-01-01 UTC.
     #[serde(default)]

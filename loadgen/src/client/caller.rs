@@ -15,14 +15,14 @@ use crate::operation::Operation;
 
 /// The two services of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Service {
+pub(crate) enum AwsService {
     Kms,
     CloudHsm,
 }
 
 /// Makes signed calls.
 #[derive(Debug)]
-pub(crate) struct Caller {
+pub(crate) struct SigningCaller {
     endpoint: Endpoint,
     kms: Signer,
     cloudhsm: Signer,
@@ -34,7 +34,7 @@ const AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
 const AMZ_TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 const AMZ_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 
-impl Caller {
+impl SigningCaller {
     pub(crate) fn new(endpoint: Endpoint, credentials: &Credentials) -> Result<Self, Unusable> {
         let access_key = credentials.access_key.as_str();
         for (what, text) in [("access key", access_key), ("Region", &credentials.region)] {
@@ -67,12 +67,17 @@ impl Caller {
     }
 
     /// The call `target` of `service` with `body`, signed with the present date.
-    pub(crate) fn call(&self, service: Service, target: &str, body: Bytes) -> Request<Full<Bytes>> {
+    pub(crate) fn call(
+        &self,
+        service: AwsService,
+        target: &str,
+        body: Bytes,
+    ) -> Request<Full<Bytes>> {
         let signature = self.sign(service, target, &body, now());
         self.assemble(header(target), body, signature)
     }
 
-    fn sign(&self, service: Service, target: &str, body: &[u8], at: Date) -> Signature {
+    fn sign(&self, service: AwsService, target: &str, body: &[u8], at: Date) -> Signature {
         let date = at.to_string();
         let host = self.endpoint.host.to_str().unwrap_or_default();
         let mut headers = vec![
@@ -92,8 +97,8 @@ impl Caller {
             body,
         };
         let signer = match service {
-            Service::Kms => &self.kms,
-            Service::CloudHsm => &self.cloudhsm,
+            AwsService::Kms => &self.kms,
+            AwsService::CloudHsm => &self.cloudhsm,
         };
         Signature {
             at,
@@ -153,13 +158,13 @@ impl Prepared {
     }
 
     /// The call, signed with the present date.
-    pub(crate) fn call(&self, caller: &Caller) -> Request<Full<Bytes>> {
+    pub(crate) fn call(&self, caller: &SigningCaller) -> Request<Full<Bytes>> {
         let at = now();
         let target = target(self.operation);
         let mut signed = self.signed.borrow_mut();
         let signature = match signed.take() {
             Some(signature) if signature.at == at => signature,
-            _none_or_stale => caller.sign(Service::Kms, target, &self.body, at),
+            _none_or_stale => caller.sign(AwsService::Kms, target, &self.body, at),
         };
         *signed = Some(signature.clone());
         caller.assemble(
@@ -201,7 +206,7 @@ mod tests {
             secret: Secret::new("test"),
             session_token: Some(Secret::new("token")),
         };
-        let caller = Caller::new(endpoint, &credentials).unwrap();
+        let caller = SigningCaller::new(endpoint, &credentials).unwrap();
         let prepared = Prepared::new(Operation::Encrypt, "{}");
         let (first, second) = (prepared.call(&caller), prepared.call(&caller));
         let authorization = first.headers()[AUTHORIZATION].to_str().unwrap();

@@ -12,7 +12,7 @@ use super::Endpoint;
 
 /// What came back.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct HttpAnswer {
     pub(crate) status: StatusCode,
     pub(crate) body: Bytes,
 }
@@ -47,7 +47,7 @@ const ANSWER_BYTES_MAX: usize = 8 << 20;
 
 /// A connection that opens itself again after it broke. One call at a time.
 #[derive(Debug)]
-pub(crate) struct Line {
+pub(crate) struct ApiConnection {
     endpoint: Endpoint,
     timeout: Duration,
     open: Option<OpenConnection>,
@@ -65,7 +65,7 @@ impl Drop for OpenConnection {
     }
 }
 
-impl Line {
+impl ApiConnection {
     /// A line to `endpoint`. Nothing is connected yet.
     pub(crate) const fn new(endpoint: Endpoint, timeout: Duration) -> Self {
         Self {
@@ -86,7 +86,7 @@ impl Line {
     pub(crate) async fn exchange(
         &mut self,
         request: Request<Full<Bytes>>,
-    ) -> Result<Answer, Broken> {
+    ) -> Result<HttpAnswer, Broken> {
         // A call that is dropped half-way leaves no connection that a late answer could confuse.
         let open = self.open.take();
         let exchange = exchange(open, &self.endpoint, request);
@@ -102,7 +102,7 @@ async fn exchange(
     open: Option<OpenConnection>,
     endpoint: &Endpoint,
     request: Request<Full<Bytes>>,
-) -> Result<(OpenConnection, Answer), Broken> {
+) -> Result<(OpenConnection, HttpAnswer), Broken> {
     let mut open = match open {
         Some(open) => open,
         None => OpenConnection::to(endpoint).await?,
@@ -122,7 +122,7 @@ async fn exchange(
         .await
         .map_err(|_error| Broken::Lost)?
         .to_bytes();
-    Ok((open, Answer { status, body }))
+    Ok((open, HttpAnswer { status, body }))
 }
 
 impl OpenConnection {

@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::{
-    Answer, Broken, Caller, Endpoint, KeyStore, KeyStores, Line, Page, Places, Prepared, Service,
-    exception_name,
+    ApiConnection, AwsService, Broken, CallEndpoints, Endpoint, HttpAnswer, KeyStore, KeyStores,
+    ListPage, Prepared, SigningCaller, exception_name,
 };
 use crate::failure::Unusable;
 
@@ -71,12 +71,12 @@ impl CallError {
 
 /// The control plane over a connection of its own, so that it never queues behind the load.
 #[derive(Debug)]
-pub(crate) struct Control {
-    line: Line,
+pub(crate) struct ControlClient {
+    line: ApiConnection,
     /// To the admin API of a Portcullis.
-    admin: Line,
+    admin: ApiConnection,
     authorization: Option<HeaderValue>,
-    caller: Rc<Caller>,
+    caller: Rc<SigningCaller>,
 }
 
 /// Control-plane calls may start HSMs; a minute means that something hangs.
@@ -89,11 +89,11 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// Pages that are read of a list; with pages of 100 to 1,000 entries this ends every listing.
 const PAGES_MAX: usize = 100;
 
-impl Control {
-    pub(crate) fn new(places: Places, caller: Rc<Caller>) -> Self {
+impl ControlClient {
+    pub(crate) fn new(places: CallEndpoints, caller: Rc<SigningCaller>) -> Self {
         Self {
-            line: Line::new(places.endpoint, CONTROL_TIMEOUT),
-            admin: Line::new(places.admin, CONTROL_TIMEOUT),
+            line: ApiConnection::new(places.endpoint, CONTROL_TIMEOUT),
+            admin: ApiConnection::new(places.admin, CONTROL_TIMEOUT),
             authorization: places.authorization,
             caller,
         }
@@ -109,7 +109,7 @@ impl Control {
         operation: &str,
         input: &impl Serialize,
     ) -> Result<T, CallError> {
-        self.call(Service::Kms, operation, input).await
+        self.call(AwsService::Kms, operation, input).await
     }
 
     /// Calls `operation` of CloudHSM.
@@ -118,18 +118,18 @@ impl Control {
         operation: &str,
         input: &impl Serialize,
     ) -> Result<T, CallError> {
-        self.call(Service::CloudHsm, operation, input).await
+        self.call(AwsService::CloudHsm, operation, input).await
     }
 
     async fn call<T: DeserializeOwned>(
         &mut self,
-        service: Service,
+        service: AwsService,
         operation: &str,
         input: &impl Serialize,
     ) -> Result<T, CallError> {
         let prefix = match service {
-            Service::Kms => "TrentService",
-            Service::CloudHsm => "BaldrApiService",
+            AwsService::Kms => "TrentService",
+            AwsService::CloudHsm => "BaldrApiService",
         };
         let body = Bytes::from(serde_json::to_vec(input).map_err(|invalid| {
             not_understood(
@@ -211,7 +211,7 @@ impl Control {
     }
 
     /// All entries of a list, at most [`PAGES_MAX`] pages.
-    pub(crate) async fn list<P: Page>(&mut self) -> Result<Vec<P::Entry>, CallError> {
+    pub(crate) async fn list<P: ListPage>(&mut self) -> Result<Vec<P::Entry>, CallError> {
         let mut entries = Vec::new();
         let mut input = json!({});
         for _ in 0..PAGES_MAX {
@@ -236,7 +236,7 @@ impl Control {
 
 fn read_answer<T: DeserializeOwned>(
     call: &str,
-    answer: Result<Answer, Broken>,
+    answer: Result<HttpAnswer, Broken>,
 ) -> Result<T, CallError> {
     let answer = answer.map_err(|broken| CallError::broken(call, broken))?;
     if answer.status != StatusCode::OK {
@@ -251,7 +251,7 @@ fn read_answer<T: DeserializeOwned>(
         .map_err(|error| not_understood(call, &format!("the answer cannot be read: {error}")))
 }
 
-fn refused(call: &str, answer: &Answer) -> CallError {
+fn refused(call: &str, answer: &HttpAnswer) -> CallError {
     match exception_name(&answer.body) {
         Some((name, message)) => CallError {
             call: call.to_owned(),

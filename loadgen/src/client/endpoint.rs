@@ -19,7 +19,7 @@ pub(crate) struct Endpoint {
 
 /// Where the calls of a run go.
 #[derive(Debug, Clone)]
-pub(crate) struct Places {
+pub(crate) struct CallEndpoints {
     /// The AWS endpoint.
     pub(crate) endpoint: Endpoint,
     /// The admin API of a Portcullis.
@@ -28,7 +28,7 @@ pub(crate) struct Places {
     pub(crate) authorization: Option<HeaderValue>,
 }
 
-impl Places {
+impl CallEndpoints {
     pub(crate) fn parse(access: &Access) -> Result<Self, Unusable> {
         Ok(Self {
             endpoint: Endpoint::parse(&access.endpoint, access.ca_bundle())?,

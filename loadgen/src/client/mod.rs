@@ -8,11 +8,11 @@ mod endpoint;
 mod wire;
 
 pub(crate) use aws::{
-    Backups, Cluster, Clusters, CreatedCluster, CreatedHsm, DescribedKey, Encrypted, KeyMetadata,
-    KeyStore, KeyStoreEdit, KeyStores, Keys, Page,
+    CreatedCluster, CreatedHsm, DescribedKey, Encrypted, KeyMetadata, KeyStore, KeyStoreEdit,
+    KeyStores, ListPage, ListedBackups, ListedCluster, ListedClusters, ListedKeys,
 };
-pub(crate) use caller::{Caller, Prepared, Service};
-pub(crate) use connection::{Answer, Broken, Line};
-pub(crate) use control::{CallError, Control};
-pub(crate) use endpoint::{Endpoint, Places};
+pub(crate) use caller::{AwsService, Prepared, SigningCaller};
+pub(crate) use connection::{ApiConnection, Broken, HttpAnswer};
+pub(crate) use control::{CallError, ControlClient};
+pub(crate) use endpoint::{CallEndpoints, Endpoint};
 pub(crate) use wire::{decode_plaintext, exception_name, read_sealed};

@@ -3,7 +3,9 @@ use serde::de::IgnoredAny;
 
 use super::password::Passwords;
 use crate::args::RunArguments;
-use crate::client::{CallError, Cluster, Clusters, Control, KeyStore, KeyStoreEdit};
+use crate::client::{
+    CallError, ControlClient, KeyStore, KeyStoreEdit, ListedCluster, ListedClusters,
+};
 use crate::failure::Unusable;
 
 /// The edits of a run: their kinds in turn, and what is needed to make them.
@@ -24,7 +26,7 @@ pub(crate) struct Edits {
 /// When a kind that was asked for cannot be made.
 // Rule LG-09: an edit that was asked for and cannot be made is refused before the load begins.
 pub(crate) async fn prepare(
-    control: &mut Control,
+    control: &mut ControlClient,
     arguments: &RunArguments,
     key_store: &KeyStore,
 ) -> Result<(Edits, Vec<String>), Unusable> {
@@ -87,7 +89,7 @@ const NO_PASSWORD: &str = "nothing here can reset the password of kmsuser in the
 
 /// The clusters to switch between, or why there are none.
 async fn related_clusters(
-    control: &mut Control,
+    control: &mut ControlClient,
     named: &[String],
     key_store: &KeyStore,
 ) -> Result<Vec<String>, String> {
@@ -95,7 +97,7 @@ async fn related_clusters(
     let mut clusters = named.to_vec();
     if clusters.is_empty() {
         let all = control
-            .list::<Clusters>()
+            .list::<ListedClusters>()
             .await
             .map_err(|error: CallError| error.to_string())?;
         clusters = with_the_certificate_of(own, &all);
@@ -109,9 +111,13 @@ async fn related_clusters(
     ))
 }
 
-fn with_the_certificate_of(own: &str, clusters: &[Cluster]) -> Vec<String> {
-    let is_own = |cluster: &&Cluster| cluster.cluster_id == own;
-    let Some(anchor) = clusters.iter().find(is_own).and_then(Cluster::certificate) else {
+fn with_the_certificate_of(own: &str, clusters: &[ListedCluster]) -> Vec<String> {
+    let is_own = |cluster: &&ListedCluster| cluster.cluster_id == own;
+    let Some(anchor) = clusters
+        .iter()
+        .find(is_own)
+        .and_then(ListedCluster::certificate)
+    else {
         return Vec::new();
     };
     clusters
@@ -138,7 +144,7 @@ impl Edits {
     pub(crate) async fn make(
         &mut self,
         kind: EditKind,
-        control: &mut Control,
+        control: &mut ControlClient,
         key_store: &mut KeyStore,
     ) -> Result<(), Unusable> {
         self.made += 1;
@@ -175,7 +181,7 @@ impl Edits {
     /// An edit to the password that `kmsuser` has in the cluster.
     async fn password(
         &self,
-        control: &mut Control,
+        control: &mut ControlClient,
         cluster: &str,
     ) -> Result<KeyStoreEdit, Unusable> {
         let Some(passwords) = &self.passwords else {
@@ -200,7 +206,7 @@ impl Edits {
 }
 
 async fn update(
-    control: &mut Control,
+    control: &mut ControlClient,
     key_store: &KeyStore,
     mut edit: KeyStoreEdit,
 ) -> Result<(), Unusable> {

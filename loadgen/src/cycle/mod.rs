@@ -13,18 +13,18 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::args::CycleArguments;
-use crate::client::{Control, KeyStore};
+use crate::client::{ControlClient, KeyStore};
 use crate::failure::Unusable;
 use crate::judge::Gate;
 use crate::worker::Load;
 
 pub(crate) use edit::{Edits, prepare};
-pub(crate) use password::{Admin, generate, place};
+pub(crate) use password::{ClusterAdmin, generate, place};
 
 /// The scenario at work.
 #[derive(Debug)]
 pub(crate) struct EditCycle {
-    pub(crate) control: Control,
+    pub(crate) control: ControlClient,
     pub(crate) load: Rc<Load>,
     pub(crate) key_store: KeyStore,
     pub(crate) edits: Edits,

@@ -8,7 +8,7 @@ use portcullis_admin::{
 use portcullis_seam::{SystemEntropy, draw};
 
 use crate::args::CycleArguments;
-use crate::client::Control;
+use crate::client::ControlClient;
 use crate::credentials::Credentials;
 use crate::failure::Unusable;
 
@@ -53,7 +53,7 @@ impl Passwords {
     /// The password of `kmsuser` in `cluster_id`, reset if that is in our power.
     pub(crate) async fn obtain(
         &self,
-        control: &mut Control,
+        control: &mut ControlClient,
         cluster_id: &str,
     ) -> Result<Secret, Unusable> {
         match self {
@@ -65,7 +65,7 @@ impl Passwords {
                 fixed,
                 place,
             } => {
-                let admin = Admin {
+                let admin = ClusterAdmin {
                     control,
                     cluster_id,
                     place,
@@ -95,13 +95,13 @@ pub(crate) fn place(credentials: &Credentials) -> Place {
 }
 
 /// A cluster's users, as the CloudHSM CLI's verbs reach them.
-pub(crate) struct Admin<'a> {
-    pub(crate) control: &'a mut Control,
+pub(crate) struct ClusterAdmin<'a> {
+    pub(crate) control: &'a mut ControlClient,
     pub(crate) cluster_id: &'a str,
     pub(crate) place: &'a Place,
 }
 
-impl Admin<'_> {
+impl ClusterAdmin<'_> {
     /// Gives `kmsuser` the password `fresh`.
     pub(crate) async fn reset(
         self,

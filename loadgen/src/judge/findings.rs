@@ -1,20 +1,20 @@
 use std::collections::BTreeMap;
 
 use super::gate::INVALID_STATE;
-use super::{SampleComparison, Verdict};
+use super::{GateVerdict, SampleComparison};
 use crate::operation::Operation;
 use crate::record::count;
 
 /// How a call ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum CallOutcome {
     /// With a success; for a Decrypt, with this plaintext.
     Succeeded(SampleComparison),
     /// With an exception, or without an answer.
     Failed(String),
 }
 
-impl Outcome {
+impl CallOutcome {
     /// The name of the exception.
     pub(crate) fn error(&self) -> Option<&str> {
         match self {
@@ -26,7 +26,7 @@ impl Outcome {
 
 /// What was found against the service.
 #[derive(Debug, Default)]
-pub(crate) struct Findings {
+pub(crate) struct RunFindings {
     pub(crate) gate_leaks: u64,
     pub(crate) wrong_plaintexts: u64,
     pub(crate) wrong_errors_while_disconnected: u64,
@@ -47,22 +47,27 @@ const FOR_GOOD: [&str; 3] = [
     "NotFoundException",
 ];
 
-impl Findings {
-    pub(crate) fn note(&mut self, operation: Operation, outcome: &Outcome, verdict: Verdict) {
+impl RunFindings {
+    pub(crate) fn note(
+        &mut self,
+        operation: Operation,
+        outcome: &CallOutcome,
+        verdict: GateVerdict,
+    ) {
         match verdict {
-            Verdict::Permitted => {}
-            Verdict::Leak => self.gate_leaks += 1,
-            Verdict::WrongErrorWhileDisconnected => self.wrong_errors_while_disconnected += 1,
-            Verdict::DisconnectedErrorWhileConnected => {
+            GateVerdict::Permitted => {}
+            GateVerdict::Leak => self.gate_leaks += 1,
+            GateVerdict::WrongErrorWhileDisconnected => self.wrong_errors_while_disconnected += 1,
+            GateVerdict::DisconnectedErrorWhileConnected => {
                 self.disconnected_errors_while_connected += 1;
             }
         }
         match outcome {
-            Outcome::Succeeded(comparison) if operation == Operation::Decrypt => {
+            CallOutcome::Succeeded(comparison) if operation == Operation::Decrypt => {
                 self.compared(*comparison);
             }
-            Outcome::Succeeded(_) => {}
-            Outcome::Failed(name) => self.failed(operation, name, verdict),
+            CallOutcome::Succeeded(_) => {}
+            CallOutcome::Failed(name) => self.failed(operation, name, verdict),
         }
     }
 
@@ -78,8 +83,8 @@ impl Findings {
         count(&mut self.undecryptable, name, 1);
     }
 
-    fn failed(&mut self, operation: Operation, name: &str, verdict: Verdict) {
-        if name != INVALID_STATE || verdict == Verdict::DisconnectedErrorWhileConnected {
+    fn failed(&mut self, operation: Operation, name: &str, verdict: GateVerdict) {
+        if name != INVALID_STATE || verdict == GateVerdict::DisconnectedErrorWhileConnected {
             self.unexpected_errors += 1;
         }
         if operation == Operation::Decrypt && FOR_GOOD.contains(&name) {
@@ -94,28 +99,28 @@ mod tests {
 
     #[test]
     fn only_a_decrypt_can_show_a_wrong_plaintext() {
-        let mut findings = Findings::default();
-        let wrong = Outcome::Succeeded(SampleComparison::Wrong);
-        findings.note(Operation::Encrypt, &wrong, Verdict::Permitted);
+        let mut findings = RunFindings::default();
+        let wrong = CallOutcome::Succeeded(SampleComparison::Wrong);
+        findings.note(Operation::Encrypt, &wrong, GateVerdict::Permitted);
         assert_eq!(findings.wrong_plaintexts, 0);
-        findings.note(Operation::Decrypt, &wrong, Verdict::Permitted);
+        findings.note(Operation::Decrypt, &wrong, GateVerdict::Permitted);
         assert_eq!(findings.wrong_plaintexts, 1);
     }
 
     #[test]
     fn a_disconnected_key_store_explains_one_exception_only() {
-        let mut findings = Findings::default();
-        let failed = |name: &str| Outcome::Failed(name.to_owned());
+        let mut findings = RunFindings::default();
+        let failed = |name: &str| CallOutcome::Failed(name.to_owned());
         findings.note(
             Operation::Encrypt,
             &failed(INVALID_STATE),
-            Verdict::Permitted,
+            GateVerdict::Permitted,
         );
         assert_eq!(findings.unexpected_errors, 0);
         findings.note(
             Operation::Decrypt,
             &failed("IncorrectKeyException"),
-            Verdict::Permitted,
+            GateVerdict::Permitted,
         );
         assert_eq!(findings.unexpected_errors, 1);
         assert_eq!(

@@ -21,7 +21,7 @@ pub(crate) enum Gate {
 
 /// What an answer says about the gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum GateVerdict {
     /// Nothing against it.
     Permitted,
     /// It succeeded although the key store was disconnected all the while.
@@ -38,22 +38,24 @@ pub(crate) const INVALID_STATE: &str = "KMSInvalidStateException";
 impl Gate {
     /// Judges an operation that started at `started` and has ended now, with `error` as the name
     /// of its exception.
-    pub(crate) fn judge(self, started: Instant, error: Option<&str>) -> Verdict {
+    pub(crate) fn judge(self, started: Instant, error: Option<&str>) -> GateVerdict {
         match (self, error) {
             // Rule LG-05: a success whose whole interval lies between a returned Disconnect and
             // the next call of Connect is a gate leak.
-            (Self::Disconnected(since), None) if started >= since => Verdict::Leak,
+            (Self::Disconnected(since), None) if started >= since => GateVerdict::Leak,
             // Rule LG-06: within that interval everything must fail with the one exception.
             (Self::Disconnected(since), Some(name))
                 if started >= since && name != INVALID_STATE =>
             {
-                Verdict::WrongErrorWhileDisconnected
+                GateVerdict::WrongErrorWhileDisconnected
             }
             // Rule LG-07: while connected throughout, nothing may fail with it.
             (Self::Connected(since), Some(INVALID_STATE)) if started >= since => {
-                Verdict::DisconnectedErrorWhileConnected
+                GateVerdict::DisconnectedErrorWhileConnected
             }
-            (Self::Connected(_) | Self::Moving | Self::Disconnected(_), _) => Verdict::Permitted,
+            (Self::Connected(_) | Self::Moving | Self::Disconnected(_), _) => {
+                GateVerdict::Permitted
+            }
         }
     }
 }
@@ -74,19 +76,29 @@ mod tests {
         let other = Some("KMSInternalException");
         let state = Some(INVALID_STATE);
         for (gate, started, error, expected) in [
-            (closed, after, None, Verdict::Leak),
-            (closed, since, None, Verdict::Leak),
-            (closed, before, None, Verdict::Permitted),
-            (closed, after, state, Verdict::Permitted),
-            (closed, before, other, Verdict::Permitted),
-            (closed, after, other, Verdict::WrongErrorWhileDisconnected),
-            (Gate::Moving, after, None, Verdict::Permitted),
-            (Gate::Moving, after, state, Verdict::Permitted),
-            (Gate::Moving, after, other, Verdict::Permitted),
-            (open, after, None, Verdict::Permitted),
-            (open, after, other, Verdict::Permitted),
-            (open, before, state, Verdict::Permitted),
-            (open, after, state, Verdict::DisconnectedErrorWhileConnected),
+            (closed, after, None, GateVerdict::Leak),
+            (closed, since, None, GateVerdict::Leak),
+            (closed, before, None, GateVerdict::Permitted),
+            (closed, after, state, GateVerdict::Permitted),
+            (closed, before, other, GateVerdict::Permitted),
+            (
+                closed,
+                after,
+                other,
+                GateVerdict::WrongErrorWhileDisconnected,
+            ),
+            (Gate::Moving, after, None, GateVerdict::Permitted),
+            (Gate::Moving, after, state, GateVerdict::Permitted),
+            (Gate::Moving, after, other, GateVerdict::Permitted),
+            (open, after, None, GateVerdict::Permitted),
+            (open, after, other, GateVerdict::Permitted),
+            (open, before, state, GateVerdict::Permitted),
+            (
+                open,
+                after,
+                state,
+                GateVerdict::DisconnectedErrorWhileConnected,
+            ),
         ] {
             assert_eq!(gate.judge(started, error), expected, "{gate:?} {error:?}");
         }

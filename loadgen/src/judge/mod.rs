@@ -4,6 +4,6 @@ mod findings;
 mod gate;
 mod samples;
 
-pub(crate) use findings::{Findings, Outcome};
-pub(crate) use gate::{Gate, Verdict};
-pub(crate) use samples::{Digest, Sample, SampleComparison, Samples, digest};
+pub(crate) use findings::{CallOutcome, RunFindings};
+pub(crate) use gate::{Gate, GateVerdict};
+pub(crate) use samples::{PlaintextDigest, Sample, SampleComparison, Samples, digest};

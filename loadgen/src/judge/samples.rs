@@ -7,9 +7,9 @@ use crate::random::Sequence;
 
 /// The SHA-256 of a plaintext: enough to compare with, and data keys are not kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Digest([u8; 32]);
+pub(crate) struct PlaintextDigest([u8; 32]);
 
-pub(crate) fn digest(bytes: &[u8]) -> Digest {
+pub(crate) fn digest(bytes: &[u8]) -> PlaintextDigest {
     let mut digest = [0; 32];
     for (to, from) in digest
         .iter_mut()
@@ -17,14 +17,14 @@ pub(crate) fn digest(bytes: &[u8]) -> Digest {
     {
         *to = *from;
     }
-    Digest(digest)
+    PlaintextDigest(digest)
 }
 
 /// A ciphertext that is to open to a known plaintext: a Decrypt that is ready to be sent.
 #[derive(Debug)]
 pub(crate) struct Sample {
     pub(crate) call: Prepared,
-    plaintext: Digest,
+    plaintext: PlaintextDigest,
 }
 
 /// What the answer to a Decrypt shows.
@@ -36,7 +36,7 @@ pub(crate) enum SampleComparison {
 }
 
 impl Sample {
-    pub(crate) const fn new(call: Prepared, plaintext: Digest) -> Self {
+    pub(crate) const fn new(call: Prepared, plaintext: PlaintextDigest) -> Self {
         Self { call, plaintext }
     }
 

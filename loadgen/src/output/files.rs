@@ -9,7 +9,7 @@ use crate::failure::Unusable;
 /// The folder of a run. The timeline grows during the run, so that a run that was killed leaves
 /// what it had seen.
 #[derive(Debug)]
-pub(crate) struct Files {
+pub(crate) struct RunFiles {
     folder: PathBuf,
     timeline: BufWriter<File>,
     failed: Option<std::io::Error>,
@@ -18,7 +18,7 @@ pub(crate) struct Files {
 const TIMELINE: &str = "timeline.jsonl";
 const SUMMARY: &str = "summary.json";
 
-impl Files {
+impl RunFiles {
     pub(crate) fn create(folder: &Path) -> Result<Self, Unusable> {
         let made = fs::create_dir_all(folder).and_then(|()| File::create(folder.join(TIMELINE)));
         let timeline = made.map_err(|error| unwritable(folder, &error))?;

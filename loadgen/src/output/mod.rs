@@ -5,7 +5,7 @@ mod hgrm;
 mod progress;
 mod table;
 
-pub(crate) use files::{Files, read_summary, read_timeline, write};
+pub(crate) use files::{RunFiles, read_summary, read_timeline, write};
 pub(crate) use progress::Progress;
 pub(crate) use table::{measured, millis, result_table};
 

@@ -3,14 +3,14 @@ use std::time::Duration;
 
 use portcullis_admin::{LoadSecond, TimelineLine};
 
-use super::{Files, millis};
+use super::{RunFiles, millis};
 use crate::print;
-use crate::worker::Journal;
+use crate::worker::RunJournal;
 
 /// The timeline as it grows: to its file, and a line a second to stderr.
 #[derive(Debug)]
 pub(crate) struct Progress {
-    files: Option<Files>,
+    files: Option<RunFiles>,
     shown: Shown,
 }
 
@@ -28,7 +28,7 @@ enum Shown {
 const SHORT: Duration = Duration::from_secs(2);
 
 impl Progress {
-    pub(crate) fn new(files: Option<Files>, duration: Duration) -> Self {
+    pub(crate) fn new(files: Option<RunFiles>, duration: Duration) -> Self {
         let shown = if duration <= SHORT {
             Shown::Not
         } else if std::io::stderr().is_terminal() {
@@ -40,7 +40,7 @@ impl Progress {
     }
 
     /// Writes what has ended since the last call.
-    pub(crate) fn note_all(&mut self, journal: &mut Journal) {
+    pub(crate) fn note_all(&mut self, journal: &mut RunJournal) {
         for span in std::mem::take(&mut journal.ended_phases) {
             self.note(&TimelineLine::Phase(span));
         }
@@ -51,7 +51,7 @@ impl Progress {
     }
 
     /// Ends the line on the terminal. Gives the files.
-    pub(crate) fn finish(&mut self) -> Option<Files> {
+    pub(crate) fn finish(&mut self) -> Option<RunFiles> {
         if self.shown == Shown::InPlace {
             print::note("");
         }

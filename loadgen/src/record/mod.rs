@@ -4,7 +4,7 @@ mod latency;
 mod recorder;
 
 pub(crate) use latency::{histogram, latency_of, observe};
-pub(crate) use recorder::{Measured, Recorder, Totals};
+pub(crate) use recorder::{CallTotals, MeasuredCall, Recorder};
 
 use std::collections::BTreeMap;
 

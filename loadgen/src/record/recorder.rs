@@ -9,7 +9,7 @@ use crate::operation::{Operation, PerOperation};
 
 /// A call that has ended.
 #[derive(Debug)]
-pub(crate) struct Measured<'a> {
+pub(crate) struct MeasuredCall<'a> {
     pub(crate) operation: Operation,
     /// The phase in which it was sent.
     pub(crate) phase: LoadPhase,
@@ -22,12 +22,12 @@ pub(crate) struct Measured<'a> {
 
 /// Successes and failures, counted and measured apart.
 #[derive(Debug)]
-pub(crate) struct Totals {
+pub(crate) struct CallTotals {
     pub(crate) succeeded: Histogram<u64>,
     pub(crate) failed: Histogram<u64>,
 }
 
-impl Totals {
+impl CallTotals {
     pub(crate) fn new() -> Self {
         Self {
             succeeded: histogram(),
@@ -35,7 +35,7 @@ impl Totals {
         }
     }
 
-    fn add(&mut self, measured: &Measured<'_>) {
+    fn add(&mut self, measured: &MeasuredCall<'_>) {
         // Rule LG-03: successes and errors have histograms of their own.
         let histogram = match measured.error {
             None => &mut self.succeeded,
@@ -53,9 +53,9 @@ impl Totals {
 /// Everything that is measured in a run.
 #[derive(Debug)]
 pub(crate) struct Recorder {
-    pub(crate) operations: PerOperation<Totals>,
-    pub(crate) phases: Vec<(LoadPhase, Totals)>,
-    pub(crate) all: Totals,
+    pub(crate) operations: PerOperation<CallTotals>,
+    pub(crate) phases: Vec<(LoadPhase, CallTotals)>,
+    pub(crate) all: CallTotals,
     pub(crate) errors: BTreeMap<String, u64>,
     pub(crate) arrived: u64,
     pub(crate) shed: u64,
@@ -68,8 +68,8 @@ pub(crate) struct Recorder {
 #[derive(Debug)]
 struct OpenSpan {
     number: u64,
-    operations: PerOperation<Totals>,
-    all: Totals,
+    operations: PerOperation<CallTotals>,
+    all: CallTotals,
     errors: BTreeMap<String, u64>,
     arrived: u64,
     shed: u64,
@@ -78,20 +78,20 @@ struct OpenSpan {
 impl Recorder {
     pub(crate) fn new() -> Self {
         Self {
-            operations: PerOperation::with(Totals::new),
+            operations: PerOperation::with(CallTotals::new),
             phases: LoadPhase::ALL
                 .into_iter()
-                .map(|phase| (phase, Totals::new()))
+                .map(|phase| (phase, CallTotals::new()))
                 .collect(),
-            all: Totals::new(),
+            all: CallTotals::new(),
             errors: BTreeMap::new(),
             arrived: 0,
             shed: 0,
             late: 0,
             second: OpenSpan {
                 number: 0,
-                operations: PerOperation::with(Totals::new),
-                all: Totals::new(),
+                operations: PerOperation::with(CallTotals::new),
+                all: CallTotals::new(),
                 errors: BTreeMap::new(),
                 arrived: 0,
                 shed: 0,
@@ -101,7 +101,7 @@ impl Recorder {
     }
 
     /// Records a call that has ended.
-    pub(crate) fn measured(&mut self, measured: &Measured<'_>) {
+    pub(crate) fn measured(&mut self, measured: &MeasuredCall<'_>) {
         self.advance(measured.ended, measured.phase);
         self.operations.of_mut(measured.operation).add(measured);
         self.all.add(measured);
@@ -183,8 +183,8 @@ impl Recorder {
     }
 }
 
-fn by_operation(operations: &PerOperation<Totals>) -> BTreeMap<String, OperationSecond> {
-    let occurred = |(_, totals): &(Operation, &Totals)| {
+fn by_operation(operations: &PerOperation<CallTotals>) -> BTreeMap<String, OperationSecond> {
+    let occurred = |(_, totals): &(Operation, &CallTotals)| {
         !totals.succeeded.is_empty() || !totals.failed.is_empty()
     };
     operations
@@ -215,8 +215,8 @@ fn quantile(histogram: &Histogram<u64>, quantile: f64) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn call(phase: LoadPhase, ended_ms: u64, error: Option<&str>) -> Measured<'_> {
-        Measured {
+    fn call(phase: LoadPhase, ended_ms: u64, error: Option<&str>) -> MeasuredCall<'_> {
+        MeasuredCall {
             operation: Operation::Encrypt,
             phase,
             ended: Duration::from_millis(ended_ms),

@@ -23,16 +23,17 @@ use tokio::time::Instant;
 use crate::access::Access;
 use crate::args::Output;
 use crate::client::{
-    Caller, Control, DescribedKey, Encrypted, KeyStore, KeyStores, Keys, Places, Prepared,
+    CallEndpoints, ControlClient, DescribedKey, Encrypted, KeyStore, KeyStores, ListedKeys,
+    Prepared, SigningCaller,
 };
 use crate::credentials::Credentials;
 use crate::cycle::place;
 use crate::failure::Unusable;
-use crate::judge::{Gate, Outcome, Sample, SampleComparison, digest};
+use crate::judge::{CallOutcome, Gate, Sample, SampleComparison, digest};
 use crate::operation::{Mix, Operation};
-use crate::plan::Plan;
+use crate::plan::CallPlan;
 use crate::print::{self, Columns};
-use repair::{Repair, Shape};
+use repair::{ClusterShape, Repair};
 use report::{judge, millis, tables};
 use traffic::{Diary, Traffic};
 
@@ -86,10 +87,13 @@ fn run(script: &Script, arguments: &RehearseArguments) -> Result<Rehearsal, Unus
 }
 
 async fn carry_out(script: &Script, arguments: &RehearseArguments) -> Result<Rehearsal, Unusable> {
-    let places = Places::parse(&arguments.access)?;
+    let places = CallEndpoints::parse(&arguments.access)?;
     let endpoint = places.endpoint.clone();
-    let caller = Rc::new(Caller::new(endpoint.clone(), &arguments.credentials)?);
-    let mut control = Control::new(places, Rc::clone(&caller));
+    let caller = Rc::new(SigningCaller::new(
+        endpoint.clone(),
+        &arguments.credentials,
+    )?);
+    let mut control = ControlClient::new(places, Rc::clone(&caller));
     let key_store = choose(&mut control, script).await?;
     let mut repair = Repair {
         control,
@@ -136,7 +140,7 @@ async fn carry_out(script: &Script, arguments: &RehearseArguments) -> Result<Reh
 async fn act(
     script: &Script,
     repair: &mut Repair<'_>,
-    shape: &Shape,
+    shape: &ClusterShape,
     backup: &str,
     traffic: &Traffic,
 ) -> Result<String, Unusable> {
@@ -153,7 +157,7 @@ async fn act(
     Ok(made)
 }
 
-async fn choose(control: &mut Control, script: &Script) -> Result<KeyStore, Unusable> {
+async fn choose(control: &mut ControlClient, script: &Script) -> Result<KeyStore, Unusable> {
     let stores = control.list::<KeyStores>().await;
     let stores = stores.map_err(|error| error.unusable(control.endpoint()))?;
     let named = |store: &KeyStore| match &script.key_store {
@@ -179,7 +183,7 @@ const KEYS_MAX: usize = 1000;
 
 /// The enabled keys of the key store, the oldest first.
 async fn keys(repair: &mut Repair<'_>) -> Result<Vec<String>, Unusable> {
-    let listed = repair.control.list::<Keys>().await;
+    let listed = repair.control.list::<ListedKeys>().await;
     let listed = listed.map_err(|error| error.unusable(repair.control.endpoint()))?;
     let mut found: Vec<(f64, String)> = Vec::new();
     for entry in listed.iter().take(KEYS_MAX) {
@@ -200,7 +204,7 @@ async fn keys(repair: &mut Repair<'_>) -> Result<Vec<String>, Unusable> {
 /// Those of `keys` that can be used.
 ///
 /// Rule LG-17: a key that an earlier repair has lost is not lost by this one.
-async fn usable(control: &mut Control, keys: Vec<String>) -> Result<Vec<String>, Unusable> {
+async fn usable(control: &mut ControlClient, keys: Vec<String>) -> Result<Vec<String>, Unusable> {
     let mut usable = Vec::new();
     for key in keys {
         let input = json!({ "KeyId": key, "Plaintext": "AA==" });
@@ -229,7 +233,7 @@ async fn new_key(repair: &mut Repair<'_>) -> Result<String, Unusable> {
 
 /// A ciphertext of every key, to be opened after the repair.
 async fn canaries(
-    control: &mut Control,
+    control: &mut ControlClient,
     keys: &[String],
 ) -> Result<Vec<(String, Sample)>, Unusable> {
     let mut canaries = Vec::new();
@@ -250,15 +254,15 @@ async fn canaries(
 const MIX: &str = "encrypt=60,decrypt=30,generate-data-key=10";
 
 /// The load on the oldest key, which is the one that the backup has.
-async fn plan(control: &mut Control, keys: &[String]) -> Result<Plan, Unusable> {
+async fn plan(control: &mut ControlClient, keys: &[String]) -> Result<CallPlan, Unusable> {
     let key = keys.first().map(String::as_str).unwrap_or_default();
     let seed = u64::from_le_bytes(draw(&SystemEntropy));
     let mix: Mix = MIX.parse().map_err(Unusable)?;
-    let mut plan = Plan::new(key, mix, 32, seed);
+    let mut plan = CallPlan::new(key, mix, 32, seed);
     for job in plan.first_jobs() {
         let answer = control.send(job.call()).await;
         let body = answer.map_err(|error| error.unusable(control.endpoint()))?;
-        if let Outcome::Failed(name) = plan.read(&job, &body) {
+        if let CallOutcome::Failed(name) = plan.read(&job, &body) {
             return Err(control.endpoint().unreachable(&name));
         }
     }
@@ -267,7 +271,7 @@ async fn plan(control: &mut Control, keys: &[String]) -> Result<Plan, Unusable> 
 
 /// The keys whose ciphertexts no longer open, after every sample of the load was opened too.
 async fn lost(
-    control: &mut Control,
+    control: &mut ControlClient,
     canaries: &[(String, Sample)],
     traffic: &Traffic,
 ) -> Vec<LostKey> {

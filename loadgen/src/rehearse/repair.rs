@@ -13,17 +13,17 @@ use tokio::time::Instant;
 use super::script::AdminScript;
 use super::traffic::Traffic;
 use crate::client::{
-    Backups, CallError, Cluster, Clusters, Control, CreatedCluster, CreatedHsm, KeyStore,
-    KeyStoreEdit, Page,
+    CallError, ControlClient, CreatedCluster, CreatedHsm, KeyStore, KeyStoreEdit, ListPage,
+    ListedBackups, ListedCluster, ListedClusters,
 };
-use crate::cycle::{Admin, generate};
+use crate::cycle::{ClusterAdmin, generate};
 use crate::failure::Unusable;
 use crate::judge::Gate;
 
 /// Who repairs, what, and how patiently.
 #[derive(Debug)]
 pub(super) struct Repair<'a> {
-    pub(super) control: Control,
+    pub(super) control: ControlClient,
     pub(super) key_store: KeyStore,
     /// The account and Region.
     pub(super) place: Place,
@@ -35,7 +35,7 @@ pub(super) struct Repair<'a> {
 
 /// A cluster as it was before it was destroyed.
 #[derive(Debug)]
-pub(super) struct Shape {
+pub(super) struct ClusterShape {
     pub(super) id: String,
     hsm_type: String,
     subnets: Vec<String>,
@@ -51,7 +51,7 @@ const CONNECTS_MAX: usize = 4;
 
 impl Repair<'_> {
     /// The key store's cluster, before anything happens to it.
-    pub(super) async fn shape(&mut self) -> Result<Shape, Unusable> {
+    pub(super) async fn shape(&mut self) -> Result<ClusterShape, Unusable> {
         let id = self.key_store.cluster_id.clone().unwrap_or_default();
         let found = self.cluster(&id).await?;
         let found = found.ok_or_else(|| stopped(format!("there is no cluster {id}")))?;
@@ -72,7 +72,7 @@ impl Repair<'_> {
                 "the cluster {id} has no subnets in two zones, and a substitute needs two"
             )));
         }
-        Ok(Shape {
+        Ok(ClusterShape {
             certificate: found.certificate().map(str::to_owned),
             hsm_type: found.hsm_type.unwrap_or_else(|| "hsm2m.medium".to_owned()),
             subnets: found.subnet_mapping.into_values().collect(),
@@ -84,7 +84,7 @@ impl Repair<'_> {
     /// The ID of the backup to restore, after a fresh one was taken if that is wanted.
     pub(super) async fn backup(
         &mut self,
-        shape: &Shape,
+        shape: &ClusterShape,
         choice: BackupChoice,
     ) -> Result<String, Unusable> {
         if choice == BackupChoice::Fresh {
@@ -100,7 +100,7 @@ impl Repair<'_> {
             "Filters": { "clusterIds": [shape.id], "states": ["READY"] },
             "SortAscending": true,
         });
-        let Backups { mut backups } = self.cloudhsm("DescribeBackups", &input).await?;
+        let ListedBackups { mut backups } = self.cloudhsm("DescribeBackups", &input).await?;
         backups.sort_by(|one, other| one.create_timestamp.total_cmp(&other.create_timestamp));
         let chosen = match choice {
             BackupChoice::Oldest => backups.into_iter().next(),
@@ -133,7 +133,7 @@ impl Repair<'_> {
     /// certificate.
     pub(super) async fn restore(
         &mut self,
-        shape: &Shape,
+        shape: &ClusterShape,
         backup: &str,
     ) -> Result<String, Unusable> {
         let input = json!({
@@ -229,7 +229,7 @@ impl Repair<'_> {
         };
         let script = self.admin.ok_or_else(no_admin)?;
         let fresh = generate();
-        let admin = Admin {
+        let admin = ClusterAdmin {
             control: &mut self.control,
             cluster_id: cluster,
             place: &self.place,
@@ -309,9 +309,9 @@ impl Repair<'_> {
         Ok(())
     }
 
-    async fn cluster(&mut self, id: &str) -> Result<Option<Cluster>, Unusable> {
+    async fn cluster(&mut self, id: &str) -> Result<Option<ListedCluster>, Unusable> {
         let input = json!({ "Filters": { "clusterIds": [id] } });
-        let found: Clusters = self.cloudhsm(Clusters::OPERATION, &input).await?;
+        let found: ListedClusters = self.cloudhsm(ListedClusters::OPERATION, &input).await?;
         Ok(found.clusters.into_iter().next())
     }
 

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use portcullis_admin::{Rehearsal, RehearsalStage, RehearsalThreshold, RepairStage};
 
-use super::script::Thresholds;
+use super::script::RehearsalLimits;
 
 /// Holds the result against the limits.
 ///
 /// Rule LG-16: a gate leak, a wrong plaintext and an outage without an end are never good.
-pub(super) fn judge(result: &mut Rehearsal, thresholds: &Thresholds) {
+pub(super) fn judge(result: &mut Rehearsal, thresholds: &RehearsalLimits) {
     let while_connected = |chapter: &&RehearsalStage| {
         matches!(chapter.stage, RepairStage::Before | RepairStage::After)
     };
@@ -154,7 +154,7 @@ mod tests {
     /// Rule LG-16.
     #[test]
     fn a_result_is_good_when_every_limit_is_kept() {
-        let limits = Thresholds {
+        let limits = RehearsalLimits {
             outage: Some(Duration::from_millis(500)),
             lost_keys: Some(1),
             failures_while_connected: Some(0),
@@ -172,7 +172,7 @@ mod tests {
         leaky.gate_leaks = 1;
         assert!(!passed(leaky));
         let mut without_limits = report(None, 0);
-        judge(&mut without_limits, &Thresholds::default());
+        judge(&mut without_limits, &RehearsalLimits::default());
         assert!(!without_limits.passed, "the outage has no end");
     }
 
@@ -181,9 +181,9 @@ mod tests {
         let mut report = report(Some(900), 0);
         judge(
             &mut report,
-            &Thresholds {
+            &RehearsalLimits {
                 outage: Some(Duration::from_millis(500)),
-                ..Thresholds::default()
+                ..RehearsalLimits::default()
             },
         );
         let [_, results] = tables(&report);

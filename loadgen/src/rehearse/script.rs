@@ -37,7 +37,7 @@ pub struct Script {
     pub(crate) admin: Option<AdminScript>,
     /// What a good result is.
     #[serde(default)]
-    pub(crate) thresholds: Thresholds,
+    pub(crate) thresholds: RehearsalLimits,
 }
 
 /// The load of a rehearsal.
@@ -69,7 +69,7 @@ pub(crate) struct AdminScript {
 /// plaintexts are never good.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct Thresholds {
+pub(crate) struct RehearsalLimits {
     /// How long there may be no answered call.
     #[serde(deserialize_with = "some_duration")]
     pub(crate) outage: Option<Duration>,

@@ -11,10 +11,10 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::script::LoadScript;
-use crate::client::{Answer, Broken, Caller, Endpoint, Line, exception_name};
-use crate::judge::{Gate, Outcome, SampleComparison, Verdict};
+use crate::client::{ApiConnection, Broken, Endpoint, HttpAnswer, SigningCaller, exception_name};
+use crate::judge::{CallOutcome, Gate, GateVerdict, SampleComparison};
 use crate::pace::{Arrivals, LATE_ARRIVALS_MAX, Schedule, pace};
-use crate::plan::{Job, Plan};
+use crate::plan::{CallPlan, Job};
 use crate::record::count;
 
 /// A stage that begins, with no call yet.
@@ -46,9 +46,9 @@ pub(super) struct Diary {
 /// The load, and what the repair tells it.
 #[derive(Debug)]
 pub(super) struct Traffic {
-    caller: Rc<Caller>,
+    caller: Rc<SigningCaller>,
     arrivals: Arrivals,
-    pub(super) plan: RefCell<Plan>,
+    pub(super) plan: RefCell<CallPlan>,
     pub(super) diary: RefCell<Diary>,
     start: Instant,
 }
@@ -59,9 +59,9 @@ const LOAD_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 impl Traffic {
     /// Begins to send. The tasks end after [`Traffic::end`].
     pub(super) fn begin(
-        caller: Rc<Caller>,
+        caller: Rc<SigningCaller>,
         endpoint: &Endpoint,
-        plan: Plan,
+        plan: CallPlan,
         load: &LoadScript,
     ) -> (Rc<Self>, Vec<JoinHandle<()>>) {
         let start = Instant::now();
@@ -74,7 +74,7 @@ impl Traffic {
         });
         let mut tasks: Vec<_> = (0..load.connections)
             .map(|_| {
-                let line = Line::new(endpoint.clone(), load.timeout);
+                let line = ApiConnection::new(endpoint.clone(), load.timeout);
                 tokio::task::spawn_local(work(Rc::clone(&traffic), line))
             })
             .collect();
@@ -113,13 +113,13 @@ impl Traffic {
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn answered(&self, job: &Job, sent: &SentRequest, answer: Result<Answer, Broken>) {
+    fn answered(&self, job: &Job, sent: &SentRequest, answer: Result<HttpAnswer, Broken>) {
         let outcome = match answer {
-            Err(broken) => Outcome::Failed(broken.name().to_owned()),
+            Err(broken) => CallOutcome::Failed(broken.name().to_owned()),
             Ok(answer) if answer.status == StatusCode::OK => {
                 self.plan.borrow_mut().read(job, &answer.body)
             }
-            Ok(answer) => Outcome::Failed(match exception_name(&answer.body) {
+            Ok(answer) => CallOutcome::Failed(match exception_name(&answer.body) {
                 Some((name, _message)) => name,
                 None => format!("Status{}", answer.status.as_u16()),
             }),
@@ -160,8 +160,8 @@ impl Diary {
     /// Rule LG-15: a call counts for the stage in which it was sent, but one that was under way
     /// when the cluster went and failed counts for the loss; the outage lasts from the last
     /// success before the loss to the first of a call that was sent after it.
-    fn note(&mut self, sent: &SentRequest, outcome: &Outcome, now: Instant) {
-        if self.gate.judge(sent.at, outcome.error()) == Verdict::Leak {
+    fn note(&mut self, sent: &SentRequest, outcome: &CallOutcome, now: Instant) {
+        if self.gate.judge(sent.at, outcome.error()) == GateVerdict::Leak {
             self.gate_leaks += 1;
         }
         let caught = outcome.error().is_some() && sent.chapter == 0 && self.chapters.len() > 1;
@@ -169,12 +169,12 @@ impl Diary {
             .chapters
             .get_mut(if caught { LOSS } else { sent.chapter });
         match outcome {
-            Outcome::Failed(name) => {
+            CallOutcome::Failed(name) => {
                 if let Some(chapter) = chapter {
                     count(&mut chapter.failed, name, 1);
                 }
             }
-            Outcome::Succeeded(comparison) => {
+            CallOutcome::Succeeded(comparison) => {
                 if let Some(chapter) = chapter {
                     chapter.succeeded += 1;
                 }
@@ -192,7 +192,7 @@ impl Diary {
     }
 }
 
-async fn work(traffic: Rc<Traffic>, mut line: Line) {
+async fn work(traffic: Rc<Traffic>, mut line: ApiConnection) {
     while traffic.arrivals.next().await.is_some() {
         let Some(job) = traffic.plan.borrow_mut().next() else {
             continue;
@@ -217,8 +217,8 @@ mod tests {
         let start = Instant::now();
         let at = |millis| start + Duration::from_millis(millis);
         let mut diary = Diary::new(start);
-        let succeeded = Outcome::Succeeded(SampleComparison::Right);
-        let failed = Outcome::Failed("KMSInvalidStateException".to_owned());
+        let succeeded = CallOutcome::Succeeded(SampleComparison::Right);
+        let failed = CallOutcome::Failed("KMSInvalidStateException".to_owned());
         let sent = |millis, chapter| SentRequest {
             at: at(millis),
             chapter,
@@ -249,7 +249,7 @@ mod tests {
             at: start + Duration::from_millis(1),
             chapter: 0,
         };
-        let right = Outcome::Succeeded(SampleComparison::Right);
+        let right = CallOutcome::Succeeded(SampleComparison::Right);
         diary.note(&sent, &right, start + Duration::from_millis(2));
         assert_eq!(diary.gate_leaks, 1);
     }
