@@ -12,8 +12,8 @@ use redb::{
     TableDefinition, TableError,
 };
 
-use crate::guard::{self, Guard};
-use crate::state::{Changes, Record, State};
+use crate::guard::{self, GuardFile};
+use crate::state::{Changes, Record, StoreState};
 use crate::watched_storage::{Place, StorageFailure, WatchedStorage, Whereabouts};
 use crate::{Room, StoreError};
 
@@ -48,7 +48,7 @@ struct Engine {
     /// None after it found no room, until it has been opened again.
     database: Option<Database>,
     storage: WatchedStorage,
-    guard: Option<Guard>,
+    guard: Option<GuardFile>,
 }
 
 /// Why a commit is not acknowledged.
@@ -68,7 +68,7 @@ impl Disk {
     /// Rule ST-17: a file that is absent or empty is not made anew: it was lost, or cut off.
     ///
     /// Rule ST-26: nor does a file serve whose last acknowledged write is gone.
-    pub(crate) fn open(path: &Path, room: Option<Room>) -> Result<(Self, State), StoreError> {
+    pub(crate) fn open(path: &Path, room: Option<Room>) -> Result<(Self, StoreState), StoreError> {
         let file = match OpenOptions::new().read(true).write(true).open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -84,7 +84,7 @@ impl Disk {
         let database = database(&storage).map_err(|error| refused(path, &error))?;
         let state = named(path, load(&database))?;
         guard::check(path, state.revision).map_err(|why| failed(path, &why))?;
-        let guard = Guard::beside(path);
+        let guard = GuardFile::beside(path);
         let engine = Engine {
             database: Some(database),
             storage,
@@ -94,7 +94,7 @@ impl Disk {
     }
 
     /// What is in a file, which stays as it is: redb recovers a copy in memory.
-    pub(crate) fn read_copy(path: &Path) -> Result<State, StoreError> {
+    pub(crate) fn read_copy(path: &Path) -> Result<StoreState, StoreError> {
         let bytes = match std::fs::read(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -122,7 +122,7 @@ impl Disk {
         path: &Path,
         contents: &Changes,
         room: Option<Room>,
-    ) -> Result<(Self, State), StoreError> {
+    ) -> Result<(Self, StoreState), StoreError> {
         if path.exists() {
             return Err(failed(path, &"it is there already"));
         }
@@ -140,7 +140,7 @@ impl Disk {
         making: &Path,
         contents: &Changes,
         room: Option<Room>,
-    ) -> Result<(Self, State), StoreError> {
+    ) -> Result<(Self, StoreState), StoreError> {
         let storage =
             WatchedStorage::of_file(begin(making)?).map_err(|error| failed(path, &error))?;
         let database = database(&storage).map_err(|error| refused(path, &error))?;
@@ -152,7 +152,7 @@ impl Disk {
         }
         std::fs::rename(making, path).map_err(|error| failed(path, &error))?;
         sync_folder(path)?;
-        let mut guard = Guard::beside(path);
+        let mut guard = GuardFile::beside(path);
         guard.note(state.revision);
         let engine = Engine {
             database: Some(database),
@@ -174,7 +174,7 @@ impl Disk {
     pub(crate) fn on(
         storage: WatchedStorage,
         place: Option<Box<dyn Place>>,
-    ) -> Result<(Self, State), StoreError> {
+    ) -> Result<(Self, StoreState), StoreError> {
         let database =
             database(&storage).map_err(|error| StoreError::Unreadable(error.to_string()))?;
         let state = load(&database)?;
@@ -297,7 +297,7 @@ fn database(storage: &WatchedStorage) -> Result<Database, DatabaseError> {
     Database::builder().create_with_backend(storage.clone())
 }
 
-fn load(database: &Database) -> Result<State, StoreError> {
+fn load(database: &Database) -> Result<StoreState, StoreError> {
     claim_schema(database)?;
     read(database).map_err(unreadable)
 }
@@ -338,9 +338,9 @@ fn write_schema(database: &Database) -> Result<(), redb::Error> {
     Ok(())
 }
 
-fn read(database: &Database) -> Result<State, redb::Error> {
+fn read(database: &Database) -> Result<StoreState, redb::Error> {
     let read = database.begin_read()?;
-    let mut state = State::default();
+    let mut state = StoreState::default();
     for row in read.open_table(RECORDS)?.iter()? {
         let (key, stored) = row?;
         if let Some(record) = decode(stored.value()) {

@@ -18,13 +18,13 @@ const EXTENSION: &str = "guard";
 
 /// The file beside a store's.
 #[derive(Debug)]
-pub(crate) struct Guard {
+pub(crate) struct GuardFile {
     path: PathBuf,
     /// None when it cannot be written: then less is known after a kill.
     file: Option<File>,
 }
 
-impl Guard {
+impl GuardFile {
     /// The guard of the store at `path`, which is made when there is none.
     pub(crate) fn beside(path: &Path) -> Self {
         let path = path_beside(path);
@@ -135,7 +135,7 @@ mod tests {
     fn what_is_noted_is_there_for_the_next_process() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.redb");
-        let mut guard = Guard::beside(&path);
+        let mut guard = GuardFile::beside(&path);
         assert_eq!(acknowledged(&path), None);
         guard.note(7);
         guard.note(8);

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use portcullis_seam::BoxFuture;
 use tokio::sync::Mutex;
 
-use crate::shared::Shared;
+use crate::shared::SharedStore;
 use crate::state::Changed;
 use crate::{StoreError, Transaction};
 
@@ -50,7 +50,7 @@ impl Link {
 
     /// Rule ST-15: a read serves those who asked before it began: a caller that comes while one is under
     /// way waits for the next, together with all others who do.
-    pub(crate) async fn catch_up(&self, replica: &Shared) -> Result<(), StoreError> {
+    pub(crate) async fn catch_up(&self, replica: &SharedStore) -> Result<(), StoreError> {
         let number = self.asked.fetch_add(1, Ordering::AcqRel) + 1;
         let mut served = self.served.lock().await;
         if *served >= number {

@@ -11,14 +11,14 @@ use tokio::sync::oneshot;
 use crate::StoreError;
 use crate::committer::Job;
 use crate::disk::{Disk, Failure};
-use crate::state::{Changed, Changes, State};
+use crate::state::{Changed, Changes, StoreState};
 
 /// What the handles and the committer share.
-pub(crate) struct Shared {
-    pub(crate) state: RwLock<State>,
+pub(crate) struct SharedStore {
+    pub(crate) state: RwLock<StoreState>,
     pub(crate) disk: Option<Disk>,
     /// Held from the first check of a group until its writes are visible.
-    pub(crate) committing: Mutex<Health>,
+    pub(crate) committing: Mutex<CommitHealth>,
     /// Whether `committing` says anything but well: looked at before calls, without its lock.
     pub(crate) ailing: AtomicBool,
     pub(crate) revisions: watch::Sender<u64>,
@@ -29,9 +29,9 @@ pub(crate) struct Shared {
 
 /// Whether commits can succeed. Kept under the lock of who commits.
 #[derive(Default)]
-pub(crate) struct Health(StoreHealth);
+pub(crate) struct CommitHealth(StoreHealth);
 
-impl Health {
+impl CommitHealth {
     /// What a commit is answered with that is not even tried.
     pub(crate) fn refusal(&self) -> Option<StoreError> {
         match &self.0 {
@@ -56,8 +56,8 @@ pub enum StoreHealth {
     Failed(String),
 }
 
-impl Shared {
-    pub(crate) fn new(state: State, disk: Option<Disk>, on_failure: fn(&str)) -> Arc<Self> {
+impl SharedStore {
+    pub(crate) fn new(state: StoreState, disk: Option<Disk>, on_failure: fn(&str)) -> Arc<Self> {
         let (revisions, _) = watch::channel(state.revision);
         Arc::new(Self {
             state: RwLock::new(state),
@@ -131,7 +131,7 @@ impl Shared {
     }
 
     /// What becomes of the store, said once, and what the callers are told.
-    fn endure(&self, health: &mut Health, failure: Failure) -> StoreError {
+    fn endure(&self, health: &mut CommitHealth, failure: Failure) -> StoreError {
         self.ailing.store(true, Ordering::Release);
         match failure {
             Failure::Full(why) => {
@@ -154,7 +154,7 @@ impl Shared {
     }
 
     /// After a commit: whether it has left room for another one.
-    fn weigh(&self, health: &mut Health, committed: &Changes) {
+    fn weigh(&self, health: &mut CommitHealth, committed: &Changes) {
         let Some(disk) = self.disk.as_ref().filter(|_| !committed.writes.is_empty()) else {
             return;
         };
@@ -165,7 +165,7 @@ impl Shared {
     }
 
     /// There is room again.
-    fn recover(&self, health: &mut Health) {
+    fn recover(&self, health: &mut CommitHealth) {
         if health.0 != StoreHealth::Well {
             health.0 = StoreHealth::Well;
             self.ailing.store(false, Ordering::Release);

@@ -27,7 +27,7 @@ impl std::fmt::Debug for Record {
 
 /// All records as readers see them.
 #[derive(Debug, Default)]
-pub(crate) struct State {
+pub(crate) struct StoreState {
     pub(crate) records: BTreeMap<String, Record>,
     pub(crate) revision: u64,
     /// Kept where others follow.
@@ -54,7 +54,7 @@ pub struct Changed {
     pub records: Vec<(String, Option<Record>)>,
 }
 
-impl State {
+impl StoreState {
     pub(crate) fn scan(
         &self,
         prefix: &str,
@@ -124,7 +124,7 @@ impl Changes {
     /// Rule ST-01: a transaction whose expectations do not hold changes nothing.
     pub(crate) fn add(
         &mut self,
-        state: &State,
+        state: &StoreState,
         transaction: Transaction,
     ) -> Result<u64, StoreError> {
         transaction.check_sizes()?;

@@ -11,8 +11,8 @@ use crate::committer::{self, Closing, Job};
 use crate::disk::Disk;
 use crate::log::Log;
 use crate::replica::{Authority, Link};
-use crate::shared::{Shared, StoreHealth, abort, close};
-use crate::state::{Changed, Changes, State};
+use crate::shared::{SharedStore, StoreHealth, abort, close};
+use crate::state::{Changed, Changes, StoreState};
 use crate::watched_storage::{Place, WatchedStorage};
 use crate::{Record, Room, Storage, StoreError, Transaction};
 
@@ -21,16 +21,16 @@ use crate::{Record, Room, Storage, StoreError, Transaction};
 /// Reads see what has been committed, never what is being committed.
 #[derive(Clone)]
 pub struct Store {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<SharedStore>,
     /// The committer's queue; none where commits happen on the caller.
-    queue: Option<Queue>,
+    queue: Option<CommitQueue>,
     /// Where the store is, if this is a replica.
     link: Option<Arc<Link>>,
 }
 
 /// The way to the committer.
 #[derive(Clone)]
-struct Queue {
+struct CommitQueue {
     jobs: mpsc::Sender<Job>,
     closing: Closing,
 }
@@ -40,7 +40,7 @@ impl Store {
     #[must_use]
     pub fn memory() -> Self {
         Self {
-            shared: Shared::new(State::default(), None, close),
+            shared: SharedStore::new(StoreState::default(), None, close),
             queue: None,
             link: None,
         }
@@ -62,7 +62,7 @@ impl Store {
     pub fn copy_of(path: &Path) -> Result<Self, StoreError> {
         let state = Disk::read_copy(path)?;
         Ok(Self {
-            shared: Shared::new(state, None, close),
+            shared: SharedStore::new(state, None, close),
             queue: None,
             link: None,
         })
@@ -85,13 +85,13 @@ impl Store {
         Disk::remove(path)
     }
 
-    fn on_disk((disk, state): (Disk, State)) -> Result<Self, StoreError> {
-        let shared = Shared::new(state, Some(disk), abort);
+    fn on_disk((disk, state): (Disk, StoreState)) -> Result<Self, StoreError> {
+        let shared = SharedStore::new(state, Some(disk), abort);
         let commits = Arc::clone(&shared);
         let (jobs, closing) = committer::start(move |group| commits.commit_group(group))?;
         Ok(Self {
             shared,
-            queue: Some(Queue { jobs, closing }),
+            queue: Some(CommitQueue { jobs, closing }),
             link: None,
         })
     }
@@ -118,7 +118,7 @@ impl Store {
     fn on(storage: WatchedStorage, place: Option<Box<dyn Place>>) -> Result<Self, StoreError> {
         let (disk, state) = Disk::on(storage, place)?;
         Ok(Self {
-            shared: Shared::new(state, Some(disk), close),
+            shared: SharedStore::new(state, Some(disk), close),
             queue: None,
             link: None,
         })
@@ -130,7 +130,7 @@ impl Store {
     /// When the store cannot be reached.
     pub async fn replica(of: Arc<dyn Authority>) -> Result<Self, StoreError> {
         let replica = Self {
-            shared: Shared::new(State::default(), None, close),
+            shared: SharedStore::new(StoreState::default(), None, close),
             queue: None,
             link: Some(Arc::new(Link::to(of))),
         };
@@ -370,7 +370,7 @@ mod tests {
     fn on(backend: &Fragile) -> Store {
         let (disk, state) = Disk::on(WatchedStorage::of_storage(backend.clone()), None).unwrap();
         Store {
-            shared: Shared::new(state, Some(disk), count_failure),
+            shared: SharedStore::new(state, Some(disk), count_failure),
             queue: None,
             link: None,
         }
