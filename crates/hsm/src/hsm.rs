@@ -15,9 +15,9 @@ use crate::fingerprint::Fingerprint;
 use crate::key::{Cipher, IdHash, Key, KeyRecord, Material};
 use crate::nonce::Nonces;
 use crate::record::{self, FENCE, IDENTITY, KEY, MASKING_KEY, PHASE, SECRET_KEY, USER};
-use crate::secret_key::{Kept, KeptRecord};
+use crate::secret_key::{KeptKey, KeptRecord};
 use crate::session::Session;
-use crate::user::{APPLIANCE_USER, FIRST_ADMIN, User, UserName};
+use crate::user::{APPLIANCE_USER, FIRST_ADMIN, StoredUser, UserName};
 use crate::{
     Change, Fence, HsmKeyId, Image, KeyLength, MaskedKey, Refusal, Reply, Role, SessionId,
 };
@@ -69,11 +69,11 @@ pub struct Hsm {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) keys: DashMap<HsmKeyId, Arc<Key>, IdHash>,
     /// Keys beside the AES keys, apart from them: the fast path has one kind of key only.
-    pub(crate) secret_keys: DashMap<HsmKeyId, Arc<Kept>, IdHash>,
+    pub(crate) secret_keys: DashMap<HsmKeyId, Arc<KeptKey>, IdHash>,
     pub(crate) sessions: DashMap<SessionId, Arc<Session>, IdHash>,
     pub(crate) nonces: Nonces,
     pub(crate) masking: Cipher,
-    pub(crate) state: Mutex<State>,
+    pub(crate) state: Mutex<ManagedState>,
     pub(crate) limits: Mutex<Limits>,
     /// Follows `keys`: changed only by commands, read at any time.
     fingerprint: Mutex<Fingerprint>,
@@ -81,9 +81,9 @@ pub struct Hsm {
 
 /// What management commands read and change under one lock. Rule HSM-20: not printable, since it
 /// holds secrets.
-pub(crate) struct State {
-    pub(crate) phase: Phase,
-    pub(crate) users: BTreeMap<UserName, User>,
+pub(crate) struct ManagedState {
+    pub(crate) phase: ActivationPhase,
+    pub(crate) users: BTreeMap<UserName, StoredUser>,
     pub(crate) fences: Fences,
     pub(crate) identity: Option<Zeroizing<Vec<u8>>>,
     masking_record: Zeroizing<Vec<u8>>,
@@ -91,7 +91,7 @@ pub(crate) struct State {
 
 /// Whether the first admin has set a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(crate) enum Phase {
+pub(crate) enum ActivationPhase {
     Unactivated,
     Active,
 }
@@ -140,9 +140,12 @@ impl Hsm {
             name: APPLIANCE_USER.to_owned(),
             role: Role::ApplianceUser,
         };
-        let state = State {
-            phase: Phase::Unactivated,
-            users: BTreeMap::from([(first, User::with(None)), (appliance, User::with(None))]),
+        let state = ManagedState {
+            phase: ActivationPhase::Unactivated,
+            users: BTreeMap::from([
+                (first, StoredUser::with(None)),
+                (appliance, StoredUser::with(None)),
+            ]),
             fences: Fences::default(),
             identity: None,
             masking_record: record::encode(&masking),
@@ -183,7 +186,12 @@ impl Hsm {
         *self.limits.lock() = limits;
     }
 
-    fn with(settings: Settings, entropy: Arc<dyn Entropy>, masking: Cipher, state: State) -> Self {
+    fn with(
+        settings: Settings,
+        entropy: Arc<dyn Entropy>,
+        masking: Cipher,
+        state: ManagedState,
+    ) -> Self {
         Self {
             settings,
             nonces: Nonces::new(&*entropy),
@@ -395,12 +403,12 @@ impl fmt::Debug for Hsm {
 /// An HSM as far as its records have been read.
 #[derive(Default)]
 struct Loading {
-    phase: Option<Phase>,
+    phase: Option<ActivationPhase>,
     masking: Option<(Material, Zeroizing<Vec<u8>>)>,
     identity: Option<Zeroizing<Vec<u8>>>,
-    users: BTreeMap<UserName, User>,
+    users: BTreeMap<UserName, StoredUser>,
     keys: Vec<(HsmKeyId, Key)>,
-    secret_keys: Vec<(HsmKeyId, Kept)>,
+    secret_keys: Vec<(HsmKeyId, KeptKey)>,
     fences: Fences,
 }
 
@@ -414,14 +422,14 @@ impl Loading {
         } else if key == IDENTITY {
             self.identity = Some(Zeroizing::new(value.to_vec()));
         } else if key.starts_with(USER) {
-            let (name, user): (UserName, User) = record::decode(value)?;
+            let (name, user): (UserName, StoredUser) = record::decode(value)?;
             self.users.insert(name, user);
         } else if key.starts_with(KEY) {
             let (id, key): (HsmKeyId, KeyRecord) = record::decode(value)?;
             self.keys.push((id, Key::from_record(key)));
         } else if key.starts_with(SECRET_KEY) {
             let (id, record): (HsmKeyId, KeptRecord) = record::decode(value)?;
-            self.secret_keys.push((id, Kept::from_record(record)));
+            self.secret_keys.push((id, KeptKey::from_record(record)));
         } else if key.starts_with(FENCE) {
             // Rule HSM-07: what was refused stays refused after a restart.
             let fence: Fence = record::decode(value)?;
@@ -439,7 +447,7 @@ impl Loading {
             key: key.to_owned(),
         };
         let (masking, masking_record) = self.masking.ok_or_else(|| missing(MASKING_KEY))?;
-        let state = State {
+        let state = ManagedState {
             phase: self.phase.ok_or_else(|| missing(PHASE))?,
             users: self.users,
             fences: self.fences,

@@ -45,7 +45,7 @@ impl Hsm {
             return self.masked(id, &key);
         }
         let material = Material::draw(template.length, &*self.entropy);
-        let description = self.describe(&session, template, Origin::Generated)?;
+        let description = self.describe(&session, template, KeyOrigin::Generated)?;
         let key = Key::owned_by(Arc::clone(&session.owner), material, description);
         self.add(id, key, changes)
     }
@@ -81,7 +81,7 @@ impl Hsm {
             return Ok(Vec::new());
         }
         let material = Material::from_slice(bytes).ok_or(Refusal::BadLength)?;
-        let description = self.describe(&session, template, Origin::Unwrapped)?;
+        let description = self.describe(&session, template, KeyOrigin::Unwrapped)?;
         let key = Key::owned_by(Arc::clone(&session.owner), material, description);
         let mut changes = Vec::new();
         self.add(id, key, &mut changes)?;
@@ -197,7 +197,7 @@ impl Hsm {
                 let wrapping = self.find_key(wrapping, &session)?;
                 check_flag(&wrapping, Flag::Unwrap)?;
                 let material = wrapping.unwrap(&mechanism, &iv, &wrapped)?;
-                let description = self.describe(&session, template, Origin::Unwrapped)?;
+                let description = self.describe(&session, template, KeyOrigin::Unwrapped)?;
                 let key = Key::owned_by(Arc::clone(&session.owner), material, description);
                 self.add(id, key, changes)
             }
@@ -325,7 +325,7 @@ impl Hsm {
         &self,
         session: &Session,
         template: KeyTemplate,
-        origin: Origin,
+        origin: KeyOrigin,
     ) -> Result<Description, Refusal> {
         let mut attributes = template.attributes;
         check_lengths(&attributes)?;
@@ -396,12 +396,12 @@ impl Hsm {
 
 /// How a key came into being.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Origin {
+enum KeyOrigin {
     Generated,
     Unwrapped,
 }
 
-impl Origin {
+impl KeyOrigin {
     /// The flags of a new key: those chosen, and those that tell its history.
     const fn complete(self, chosen: Flags) -> Flags {
         let local = matches!(self, Self::Generated);

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use portcullis_seam::draw;
 
-use crate::hsm::{Answer, Phase, State};
+use crate::hsm::{ActivationPhase, Answer, ManagedState};
 use crate::password::PasswordHash;
 use crate::record::{self, PHASE};
 use crate::session::{SESSIONS_MAX, Session, SessionFence};
-use crate::user::{FIRST_ADMIN, User, UserName, check_password};
+use crate::user::{FIRST_ADMIN, StoredUser, UserName, check_password};
 use crate::{Change, Command, Epoch, Fence, Hsm, Refusal, Reply, Role, Secret, SessionId};
 
 /// A login's parts.
@@ -106,7 +106,7 @@ impl Hsm {
         check_password(password.reveal())?;
         let hash = self.hash(password);
         let mut state = self.state.lock();
-        if state.phase != Phase::Unactivated {
+        if state.phase != ActivationPhase::Unactivated {
             return Err(Refusal::WrongPhase);
         }
         let before = UserName {
@@ -118,7 +118,7 @@ impl Hsm {
             role: Role::Admin,
         };
         state.users.remove(&before);
-        state.phase = Phase::Active;
+        state.phase = ActivationPhase::Active;
         changes.push(record::remove(record::user_key(&before)));
         changes.push(record::put(PHASE.to_owned(), &state.phase));
         put_user(&mut state, admin, hash, changes);
@@ -373,13 +373,18 @@ fn raise(fence: &SessionFence, epoch: Epoch, changes: &mut Vec<Change>) {
     }
 }
 
-fn put_user(state: &mut State, name: UserName, hash: PasswordHash, changes: &mut Vec<Change>) {
-    let user = User::with(Some(hash));
+fn put_user(
+    state: &mut ManagedState,
+    name: UserName,
+    hash: PasswordHash,
+    changes: &mut Vec<Change>,
+) {
+    let user = StoredUser::with(Some(hash));
     changes.push(user_change(&name, &user));
     state.users.insert(name, user);
 }
 
-fn user_change(name: &UserName, user: &User) -> Change {
+fn user_change(name: &UserName, user: &StoredUser) -> Change {
     record::put(record::user_key(name), &(name, user))
 }
 

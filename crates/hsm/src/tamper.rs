@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use crate::password::PasswordHash;
 use crate::record;
-use crate::user::{User, UserName};
+use crate::user::{StoredUser, UserName};
 use crate::{Change, Hsm, Refusal, Role, Secret};
 
 impl Hsm {
@@ -31,7 +31,7 @@ impl Hsm {
         let name = UserName::parse(username, role)?;
         let user = match record {
             Some(bytes) => {
-                let decoded: Option<(UserName, User)> = record::decode(bytes);
+                let decoded: Option<(UserName, StoredUser)> = record::decode(bytes);
                 let (owner, user) = decoded.ok_or(Refusal::BadCredentials)?;
                 if owner != name {
                     return Err(Refusal::BadCredentials);
@@ -66,10 +66,10 @@ impl Hsm {
         }
         let iterations = self.settings.password_iterations;
         let hash = PasswordHash::of(password.reveal(), iterations, &*self.entropy);
-        Ok(vec![self.put(&name, Some(User::with(Some(hash))))])
+        Ok(vec![self.put(&name, Some(StoredUser::with(Some(hash))))])
     }
 
-    fn put(&self, name: &UserName, user: Option<User>) -> Change {
+    fn put(&self, name: &UserName, user: Option<StoredUser>) -> Change {
         let value = user.as_ref().map(|user| encode(name, user));
         let mut state = self.state.lock();
         match user {
@@ -83,6 +83,6 @@ impl Hsm {
     }
 }
 
-fn encode(name: &UserName, user: &User) -> Zeroizing<Vec<u8>> {
+fn encode(name: &UserName, user: &StoredUser) -> Zeroizing<Vec<u8>> {
     record::encode(&(name, user))
 }

@@ -53,14 +53,14 @@ pub(crate) fn check_password(password: &str) -> Result<(), Refusal> {
 
 /// What an HSM keeps of a user.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct User {
+pub(crate) struct StoredUser {
     /// None for a user that cannot log in with a password.
     pub(crate) password: Option<PasswordHash>,
     /// Wrong passwords since the last right one.
     pub(crate) failed_logins: u8,
 }
 
-impl User {
+impl StoredUser {
     pub(crate) const fn with(password: Option<PasswordHash>) -> Self {
         Self {
             password,

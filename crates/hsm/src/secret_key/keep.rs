@@ -13,7 +13,7 @@ use crate::record;
 use crate::{Change, Hsm, HsmKeyId, Output, Refusal, Reply, Role, SessionId};
 
 /// A key in an HSM.
-pub(crate) struct Kept {
+pub(crate) struct KeptKey {
     owner: Arc<str>,
     key: SecretKey,
 }
@@ -27,7 +27,7 @@ pub(crate) struct KeptRecord {
     public: Vec<u8>,
 }
 
-impl Kept {
+impl KeptKey {
     pub(crate) fn record(&self) -> KeptRecord {
         KeptRecord {
             owner: self.owner.to_string(),
@@ -61,7 +61,7 @@ impl Hsm {
         if self.keys.len() + self.secret_keys.len() >= self.settings.limits.keys_max {
             return answer(Err(Refusal::Full), Vec::new());
         }
-        let kept = Kept { owner, key };
+        let kept = KeptKey { owner, key };
         let change = record::put(record::secret_key(id), &(id, kept.record()));
         self.secret_keys.insert(id, Arc::new(kept));
         answer(Ok(Reply::Done), vec![change])
@@ -125,7 +125,7 @@ impl Hsm {
         self.secret_keys.len()
     }
 
-    fn owned(&self, session: SessionId, id: HsmKeyId) -> Result<Arc<Kept>, Refusal> {
+    fn owned(&self, session: SessionId, id: HsmKeyId) -> Result<Arc<KeptKey>, Refusal> {
         let owner = self.crypto_owner(session)?;
         let found = self.secret_keys.get(&id).map(|kept| Arc::clone(&*kept));
         found

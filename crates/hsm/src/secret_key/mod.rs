@@ -30,4 +30,4 @@ pub use form::SecretKey;
 pub use kind::KeyKind;
 pub use task::{Message, OaepHash, SignatureAlgorithm, SignatureHash, Task};
 
-pub(crate) use keep::{Kept, KeptRecord};
+pub(crate) use keep::{KeptKey, KeptRecord};
