@@ -91,7 +91,7 @@ impl FaultyChannel {
     /// Rule LINK-12: what is cut off or lost on its way is never told apart from an HSM that does
     /// not answer.
     async fn carry(&self, way: Way, deadline: Instant) -> Result<(), LinkError> {
-        let _held = Held::on(&self.held);
+        let _held = WaitingOperation::on(&self.held);
         if self.faults.carry(&self.hsm, way, deadline).await {
             Ok(())
         } else {
@@ -116,16 +116,16 @@ impl FaultyChannel {
 }
 
 /// Counts an operation that waits, also when its caller leaves.
-struct Held<'a>(&'a AtomicUsize);
+struct WaitingOperation<'a>(&'a AtomicUsize);
 
-impl<'a> Held<'a> {
+impl<'a> WaitingOperation<'a> {
     fn on(count: &'a AtomicUsize) -> Self {
         count.fetch_add(1, Ordering::Relaxed);
         Self(count)
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for WaitingOperation<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

@@ -5,7 +5,7 @@ use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 
 use super::cursor::Cursor;
-use super::{FrameError, HEADER_BYTES, Head, Kind, finish, millis};
+use super::{FrameError, FrameKind, HEADER_BYTES, Head, finish, millis};
 use crate::Wiped;
 
 /// A management command on its way to an HSM.
@@ -42,13 +42,13 @@ impl Order {
         let deadline_ms = millis(self.patience);
         let mut frame = Wiped::with_capacity(USUAL_BYTES);
         Head {
-            kind: Kind::Command,
+            kind: FrameKind::Command,
             id: self.id,
             deadline_ms,
         }
         .write(&mut frame);
-        write_body(Kind::Command, &self.command, &mut frame)?;
-        finish(Kind::Command, &mut frame)?;
+        write_body(FrameKind::Command, &self.command, &mut frame)?;
+        finish(FrameKind::Command, &mut frame)?;
         Ok(frame)
     }
 }
@@ -95,7 +95,7 @@ impl Answer {
     pub fn encode(&self) -> Result<Wiped, FrameError> {
         let mut frame = Wiped::with_capacity(USUAL_BYTES);
         Head {
-            kind: Kind::Answer,
+            kind: FrameKind::Answer,
             id: self.id,
             deadline_ms: 0,
         }
@@ -103,11 +103,11 @@ impl Answer {
         match &self.result {
             Ok(reply) => {
                 frame.extend(&[0]);
-                write_body(Kind::Answer, reply, &mut frame)?;
+                write_body(FrameKind::Answer, reply, &mut frame)?;
             }
             Err(refusal) => frame.extend(&[refusal.code()]),
         }
-        finish(Kind::Answer, &mut frame)?;
+        finish(FrameKind::Answer, &mut frame)?;
         Ok(frame)
     }
 }
@@ -116,20 +116,24 @@ impl Answer {
 const USUAL_BYTES: usize = 512;
 
 /// Appends `value` without leaving a copy of it behind, whatever secrets it holds.
-fn write_body<T: Serialize>(kind: Kind, value: &T, frame: &mut Wiped) -> Result<(), FrameError> {
+fn write_body<T: Serialize>(
+    kind: FrameKind,
+    value: &T,
+    frame: &mut Wiped,
+) -> Result<(), FrameError> {
     let bytes_max = kind.bytes_max();
-    postcard::serialize_with_flavor(value, Room { frame, bytes_max })
+    postcard::serialize_with_flavor(value, FrameRoom { frame, bytes_max })
         .map_err(|_too_large| FrameError::Length)
 }
 
 /// Where postcard writes: the frame itself, which wipes what it leaves when it grows. Room for the
 /// largest frame at once would cost a quarter of a megabyte, zeroed and wiped, for every answer.
-struct Room<'a> {
+struct FrameRoom<'a> {
     frame: &'a mut Wiped,
     bytes_max: usize,
 }
 
-impl Flavor for Room<'_> {
+impl Flavor for FrameRoom<'_> {
     type Output = ();
 
     fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
@@ -162,7 +166,7 @@ mod tests {
         assert!(answer.encode().unwrap().vec().capacity() <= USUAL_BYTES);
         let mut frame = Wiped::with_capacity(8);
         for bytes_max in [3, 4] {
-            let room = Room {
+            let room = FrameRoom {
                 frame: &mut frame,
                 bytes_max,
             };

@@ -91,10 +91,10 @@ pub fn decode(frame: Wiped) -> Result<Message, FrameError> {
     let mut cursor = Cursor::new(frame.as_ref());
     let head = Head::read(&mut cursor)?;
     match head.kind {
-        Kind::Operations => Request::read(head, frame).map(Message::Request),
-        Kind::Outputs => Replies::read(head, frame).map(Message::Replies),
-        Kind::Command => Order::read(head, &frame).map(Message::Order),
-        Kind::Answer => Answer::read(head, &frame).map(Message::Answer),
+        FrameKind::Operations => Request::read(head, frame).map(Message::Request),
+        FrameKind::Outputs => Replies::read(head, frame).map(Message::Replies),
+        FrameKind::Command => Order::read(head, &frame).map(Message::Order),
+        FrameKind::Answer => Answer::read(head, &frame).map(Message::Answer),
     }
 }
 
@@ -128,14 +128,14 @@ impl fmt::Display for FrameError {
 impl std::error::Error for FrameError {}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum FrameKind {
     Operations = 1,
     Outputs = 2,
     Command = 3,
     Answer = 4,
 }
 
-impl Kind {
+impl FrameKind {
     const fn from_code(code: u8) -> Option<Self> {
         Some(match code {
             1 => Self::Operations,
@@ -157,7 +157,7 @@ impl Kind {
 
 #[derive(Debug, Clone, Copy)]
 struct Head {
-    kind: Kind,
+    kind: FrameKind,
     id: u64,
     deadline_ms: u32,
 }
@@ -171,7 +171,7 @@ impl Head {
             return Err(FrameError::Length);
         }
         let kind = cursor.u8().ok_or(FrameError::Shape)?;
-        let kind = Kind::from_code(kind).ok_or(FrameError::Kind)?;
+        let kind = FrameKind::from_code(kind).ok_or(FrameError::Kind)?;
         if total > kind.bytes_max() {
             return Err(FrameError::Length);
         }
@@ -199,7 +199,7 @@ impl Head {
 }
 
 /// Sets the length prefix, if the frame is within its bound.
-fn finish(kind: Kind, out: &mut Wiped) -> Result<(), FrameError> {
+fn finish(kind: FrameKind, out: &mut Wiped) -> Result<(), FrameError> {
     if out.len() > kind.bytes_max() {
         return Err(FrameError::Length);
     }

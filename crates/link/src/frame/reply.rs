@@ -4,7 +4,8 @@ use portcullis_hsm::Refusal;
 
 use super::cursor::Cursor;
 use super::{
-    ANSWER_BYTES, CALLS_MAX, FRAME_BYTES_MAX, FrameError, HEADER_BYTES, Head, Kind, Request, finish,
+    ANSWER_BYTES, CALLS_MAX, FRAME_BYTES_MAX, FrameError, FrameKind, HEADER_BYTES, Head, Request,
+    finish,
 };
 use crate::Wiped;
 
@@ -24,7 +25,7 @@ impl ReplyFrame {
     pub fn answering(request: &Request) -> Self {
         let mut frame = Wiped::with_capacity(request.answer_bytes());
         Head {
-            kind: Kind::Outputs,
+            kind: FrameKind::Outputs,
             id: request.id(),
             deadline_ms: 0,
         }
@@ -84,7 +85,7 @@ impl ReplyFrame {
         }
         let count = u16::try_from(self.answers).map_err(|_| FrameError::Count)?;
         self.frame.patch(HEADER_BYTES, &count.to_be_bytes());
-        finish(Kind::Outputs, &mut self.frame)?;
+        finish(FrameKind::Outputs, &mut self.frame)?;
         Ok(self.frame)
     }
 }

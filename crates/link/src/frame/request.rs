@@ -5,7 +5,9 @@ use portcullis_hsm::{Call, HsmKeyId, Operation, Refusal, SEAL_BYTES, SessionId};
 
 use super::ANSWER_BYTES;
 use super::cursor::Cursor;
-use super::{CALLS_MAX, FRAME_BYTES_MAX, FrameError, HEADER_BYTES, Head, Kind, finish, millis};
+use super::{
+    CALLS_MAX, FRAME_BYTES_MAX, FrameError, FrameKind, HEADER_BYTES, Head, finish, millis,
+};
 use crate::Wiped;
 
 /// Header and count.
@@ -118,7 +120,7 @@ impl RequestFrame {
     pub fn with_capacity(bytes: usize) -> Self {
         let mut frame = Wiped::with_capacity(bytes.max(CALLS_START));
         Head {
-            kind: Kind::Operations,
+            kind: FrameKind::Operations,
             id: 0,
             deadline_ms: 0,
         }
@@ -178,7 +180,7 @@ impl RequestFrame {
         self.frame.patch(13, &millis(patience).to_be_bytes());
         let count = u16::try_from(self.calls).unwrap_or(u16::MAX);
         self.frame.patch(HEADER_BYTES, &count.to_be_bytes());
-        let finished = finish(Kind::Operations, &mut self.frame);
+        let finished = finish(FrameKind::Operations, &mut self.frame);
         debug_assert!(finished.is_ok(), "push keeps the frame within its bound");
         self.frame
     }

@@ -16,20 +16,20 @@ pub(super) struct Callers(Mutex<CallersState>);
 
 #[derive(Debug, Default)]
 struct CallersState {
-    callers: Vec<Caller>,
+    callers: Vec<WaitingCaller>,
     /// Callers that still wait.
     waiting: usize,
-    outcome: Option<Outcome>,
+    outcome: Option<CallOutcome>,
 }
 
 #[derive(Debug)]
-enum Outcome {
+enum CallOutcome {
     Answered(Replies),
     Failed(LinkError),
 }
 
 #[derive(Debug)]
-struct Caller {
+struct WaitingCaller {
     deadline: Instant,
     wake: Option<Wake>,
     /// Why it waits no more although its frame has no answer.
@@ -39,7 +39,7 @@ struct Caller {
 /// One caller's claim to its answer. Rule LINK-11: dropping it abandons the answer, which is wiped
 /// with the others of its frame.
 #[derive(Debug)]
-pub(super) struct Ticket {
+pub(super) struct AnswerTicket {
     callers: Arc<Callers>,
     index: usize,
     done: bool,
@@ -47,15 +47,15 @@ pub(super) struct Ticket {
 
 impl Callers {
     /// The next caller of the frame.
-    pub(super) fn join(self: &Arc<Self>, deadline: Instant, wake: Wake) -> Ticket {
+    pub(super) fn join(self: &Arc<Self>, deadline: Instant, wake: Wake) -> AnswerTicket {
         let mut state = self.0.lock();
-        state.callers.push(Caller {
+        state.callers.push(WaitingCaller {
             deadline,
             wake: Some(wake),
             expired: None,
         });
         state.waiting += 1;
-        Ticket {
+        AnswerTicket {
             callers: Arc::clone(self),
             index: state.callers.len() - 1,
             done: false,
@@ -75,7 +75,7 @@ impl Callers {
     /// Gives everybody the answer, if it has as many outputs as there are callers.
     pub(super) fn answer(&self, replies: Replies) -> Result<(), LinkError> {
         if replies.len() == self.joined() {
-            self.finish(Outcome::Answered(replies));
+            self.finish(CallOutcome::Answered(replies));
             Ok(())
         } else {
             let why = "the HSM answered another number of operations than were sent";
@@ -87,10 +87,10 @@ impl Callers {
 
     /// Lets everybody fail.
     pub(super) fn fail(&self, error: LinkError) {
-        self.finish(Outcome::Failed(error));
+        self.finish(CallOutcome::Failed(error));
     }
 
-    fn finish(&self, outcome: Outcome) {
+    fn finish(&self, outcome: CallOutcome) {
         let mut state = self.0.lock();
         state.outcome = Some(outcome);
         let wakes: Vec<Wake> = state
@@ -123,7 +123,7 @@ impl Callers {
     }
 }
 
-impl Ticket {
+impl AnswerTicket {
     /// The caller's own answer, once it is there.
     pub(super) fn poll(&mut self, context: &Context<'_>) -> Poll<Result<Output, CallError>> {
         let mut state = self.callers.0.lock();
@@ -137,8 +137,10 @@ impl Ticket {
             return Poll::Ready(Err(lost().into()));
         };
         let result = match (&*outcome, &caller.expired) {
-            (_, Some(error)) | (Some(Outcome::Failed(error)), None) => Err(error.clone().into()),
-            (Some(Outcome::Answered(replies)), None) => match replies.get(self.index) {
+            (_, Some(error)) | (Some(CallOutcome::Failed(error)), None) => {
+                Err(error.clone().into())
+            }
+            (Some(CallOutcome::Answered(replies)), None) => match replies.get(self.index) {
                 Some(Ok(output)) => Ok(Output(Zeroizing::new(output.to_vec()))),
                 Some(Err(refusal)) => Err(CallError::Refused(refusal)),
                 None => Err(lost().into()),
@@ -156,7 +158,7 @@ impl Ticket {
     }
 }
 
-impl Drop for Ticket {
+impl Drop for AnswerTicket {
     fn drop(&mut self) {
         if self.done {
             return;

@@ -14,7 +14,7 @@ use tokio::runtime::{Handle, Id};
 use tokio::time::{Instant, timeout_at};
 
 use super::QuicSettings;
-use super::callers::Ticket;
+use super::callers::AnswerTicket;
 use super::connector::Connector;
 use super::lane::{Lane, no_answer, wrong_kind};
 use super::socket::Wire;
@@ -164,7 +164,7 @@ struct Execute<'a> {
     channel: &'a QuicChannel,
     call: Call<'a>,
     deadline: Instant,
-    ticket: Option<Ticket>,
+    ticket: Option<AnswerTicket>,
 }
 
 impl Future for Execute<'_> {

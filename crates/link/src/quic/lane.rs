@@ -9,7 +9,7 @@ use tokio::runtime::{Handle, Id};
 use tokio::task::JoinHandle;
 
 use super::connector::Connector;
-use super::queue::Queue;
+use super::queue::SendQueue;
 use super::stream::MessageReader;
 use crate::LinkError;
 use crate::frame::Message;
@@ -18,7 +18,7 @@ use crate::frame::Message;
 pub(super) struct Lane {
     runtime: Id,
     pub(super) connector: Arc<Connector>,
-    pub(super) queue: Arc<Queue>,
+    pub(super) queue: Arc<SendQueue>,
     task: JoinHandle<()>,
 }
 
@@ -26,7 +26,7 @@ impl Lane {
     /// Connects when there is something to be sent.
     pub(super) fn start(connector: Connector, runtime: &Handle) -> Self {
         let connector = Arc::new(connector);
-        let queue = Arc::new(Queue::new(runtime.id()));
+        let queue = Arc::new(SendQueue::new(runtime.id()));
         let task = runtime.spawn(drive(Arc::clone(&connector), Arc::clone(&queue)));
         Self {
             runtime: runtime.id(),
@@ -57,7 +57,7 @@ impl fmt::Debug for Lane {
 }
 
 /// The lane's task: one connection after another while there is something to be sent.
-async fn drive(connector: Arc<Connector>, queue: Arc<Queue>) {
+async fn drive(connector: Arc<Connector>, queue: Arc<SendQueue>) {
     let closing = Closing(&queue);
     tokio::select! {
         biased;
@@ -67,7 +67,7 @@ async fn drive(connector: Arc<Connector>, queue: Arc<Queue>) {
 }
 
 /// Lets everybody fail when the lane's task ends, also when its runtime does.
-struct Closing<'a>(&'a Queue);
+struct Closing<'a>(&'a SendQueue);
 
 impl Drop for Closing<'_> {
     fn drop(&mut self) {
@@ -76,7 +76,7 @@ impl Drop for Closing<'_> {
     }
 }
 
-async fn exchange(connector: &Connector, queue: &Queue) {
+async fn exchange(connector: &Connector, queue: &SendQueue) {
     loop {
         queue.work().await;
         match connector.connection().await {
@@ -97,7 +97,11 @@ async fn exchange(connector: &Connector, queue: &Queue) {
 }
 
 /// Sends and receives until something fails, and says what.
-async fn exchange_over(connection: &Connection, connector: &Connector, queue: &Queue) -> LinkError {
+async fn exchange_over(
+    connection: &Connection,
+    connector: &Connector,
+    queue: &SendQueue,
+) -> LinkError {
     let (send, receive) = match connection.open_bi().await {
         Ok(streams) => streams,
         Err(error) => return no_answer(error),
@@ -109,7 +113,7 @@ async fn exchange_over(connection: &Connection, connector: &Connector, queue: &Q
     }
 }
 
-async fn send_frames(mut send: SendStream, queue: &Queue) -> LinkError {
+async fn send_frames(mut send: SendStream, queue: &SendQueue) -> LinkError {
     loop {
         let frame = queue.next_frame().await;
         // Not copied: it is wiped when the HSM has acknowledged its last packet.
@@ -119,7 +123,11 @@ async fn send_frames(mut send: SendStream, queue: &Queue) -> LinkError {
     }
 }
 
-async fn receive_answers(receive: RecvStream, connector: &Connector, queue: &Queue) -> LinkError {
+async fn receive_answers(
+    receive: RecvStream,
+    connector: &Connector,
+    queue: &SendQueue,
+) -> LinkError {
     let mut messages = MessageReader::new(receive);
     let mut proven = false;
     loop {

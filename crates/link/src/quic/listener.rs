@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::socket::Wire;
-use super::stream::{Ended, MessageReader};
+use super::stream::{MessageReader, StreamEnd};
 use super::{QuicSettings, bind_endpoint, transport_config, verifier};
 use crate::frame::{Answer, FrameError, Message, Order, ReplyFrame, Request};
 use crate::{Conversation, LinkError, Listener, Listening, Service, Wiped};
@@ -163,7 +163,7 @@ async fn serve(incoming: Incoming, service: Arc<dyn Service>, name: String) {
         let name = name.clone();
         streams.spawn(async move {
             let served = serve_stream(&connection, send, receive, conversation).await;
-            if let Err(Ended::Frame(error)) = served {
+            if let Err(StreamEnd::Frame(error)) = served {
                 // Rule LINK-01: what is not a frame ends that connection and nothing else.
                 tracing::warn!(hsm = name, %error, "closing a connection");
                 connection.close(MALFORMED, error.to_string().as_bytes());
@@ -177,7 +177,7 @@ async fn serve_stream(
     send: SendStream,
     receive: RecvStream,
     conversation: Arc<dyn Conversation>,
-) -> Result<(), Ended> {
+) -> Result<(), StreamEnd> {
     let mut messages = MessageReader::new(receive);
     match messages.next().await? {
         Message::Order(order) => serve_order(send, order, conversation).await,
@@ -193,7 +193,7 @@ async fn serve_stream(
             };
             desk.serve(messages, first).await
         }
-        Message::Replies(_) | Message::Answer(_) => Err(Ended::Frame(FrameError::Kind)),
+        Message::Replies(_) | Message::Answer(_) => Err(StreamEnd::Frame(FrameError::Kind)),
     }
 }
 
@@ -211,19 +211,19 @@ struct Desk {
 
 impl Desk {
     /// Answers frames until the stream ends.
-    async fn serve(self, mut messages: MessageReader, first: Request) -> Result<(), Ended> {
+    async fn serve(self, mut messages: MessageReader, first: Request) -> Result<(), StreamEnd> {
         let mut request = first;
         loop {
             let arrived = Instant::now();
             let room = Arc::clone(&self.room).acquire_owned().await;
             let Ok(permit) = room else {
-                return Err(Ended::Stream("the room is closed".to_owned()));
+                return Err(StreamEnd::Stream("the room is closed".to_owned()));
             };
             self.execute(request, arrived, permit);
             request = match messages.next().await? {
                 Message::Request(request) => request,
                 Message::Replies(_) | Message::Order(_) | Message::Answer(_) => {
-                    return Err(Ended::Frame(FrameError::Kind));
+                    return Err(StreamEnd::Frame(FrameError::Kind));
                 }
             };
         }
@@ -297,11 +297,11 @@ async fn serve_order(
     mut send: SendStream,
     order: Order,
     conversation: Arc<dyn Conversation>,
-) -> Result<(), Ended> {
+) -> Result<(), StreamEnd> {
     // A task of its own: a command that has begun ends, although its caller went away.
     let command = order.command;
     let managed = tokio::spawn(async move { conversation.manage(command).await }).await;
-    let result = managed.map_err(|error| Ended::Stream(error.to_string()))?;
+    let result = managed.map_err(|error| StreamEnd::Stream(error.to_string()))?;
     let answer = match (Answer {
         id: order.id,
         result,
@@ -315,7 +315,7 @@ async fn serve_order(
         }
     };
     let written = send.write_chunk(Bytes::from_owner(answer)).await;
-    written.map_err(|error| Ended::Stream(error.to_string()))?;
+    written.map_err(|error| StreamEnd::Stream(error.to_string()))?;
     // Finishing fails only on a stream that was reset: then no caller waits.
     let _reset = send.finish();
     let _acknowledged = send.stopped().await;

@@ -9,7 +9,7 @@ use tokio::runtime::Id;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::callers::{Callers, Ticket};
+use super::callers::{AnswerTicket, Callers};
 use super::wake_up::{Wake, WakeUp};
 use crate::frame::{Pushed, Replies, RequestFrame};
 use crate::{CallError, LinkError, Wiped};
@@ -33,7 +33,7 @@ const ROOM_MAX: usize = 128 << 10;
 ///
 /// The queue's lock is taken before that of the callers of a frame, never after it.
 #[derive(Debug)]
-pub(super) struct Queue {
+pub(super) struct SendQueue {
     state: Mutex<QueueState>,
     /// The runtime of the channel's task.
     home: Id,
@@ -71,7 +71,7 @@ struct Waiting {
     latest_deadline: Instant,
 }
 
-impl Queue {
+impl SendQueue {
     pub(super) fn new(home: Id) -> Self {
         Self {
             state: Mutex::default(),
@@ -94,7 +94,7 @@ impl Queue {
         call: &Call<'_>,
         deadline: Instant,
         context: &Context<'_>,
-    ) -> Result<Ticket, CallError> {
+    ) -> Result<AnswerTicket, CallError> {
         let wake = Wake::new(context.waker().clone(), WakeUp::of_caller(self.home));
         let mut state = self.state.lock();
         if let Some(error) = &state.closed {
@@ -295,7 +295,7 @@ impl QueueState {
         call: &Call<'_>,
         deadline: Instant,
         wake: Wake,
-    ) -> Result<Ticket, CallError> {
+    ) -> Result<AnswerTicket, CallError> {
         // Rule LINK-05: what waits is bounded; beyond it a call is refused and not sent.
         if self.waiting_calls >= WAITING_CALLS_MAX {
             return Err(LinkError::Overloaded.into());

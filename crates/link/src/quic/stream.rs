@@ -8,14 +8,14 @@ use crate::frame::{Assembler, FrameError, Message, decode};
 
 /// Why there is no further message.
 #[derive(Debug)]
-pub(super) enum Ended {
+pub(super) enum StreamEnd {
     /// The other side finished, or the connection broke.
     Stream(String),
     /// What arrived is not a frame.
     Frame(FrameError),
 }
 
-impl std::fmt::Display for Ended {
+impl std::fmt::Display for StreamEnd {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Stream(why) => formatter.write_str(why),
@@ -45,29 +45,29 @@ impl MessageReader {
     }
 
     /// The next message, checked whole.
-    pub(super) async fn next(&mut self) -> Result<Message, Ended> {
+    pub(super) async fn next(&mut self) -> Result<Message, StreamEnd> {
         loop {
             if let Some(frame) = self.complete.pop_front() {
-                return decode(frame).map_err(Ended::Frame);
+                return decode(frame).map_err(StreamEnd::Frame);
             }
             let mut chunks: [Bytes; CHUNKS] = std::array::from_fn(|_| Bytes::new());
             let read = match self.stream.read_chunks(&mut chunks).await {
                 Ok(Some(read)) => read,
                 Ok(None) => return Err(self.finished()),
-                Err(error) => return Err(Ended::Stream(error.to_string())),
+                Err(error) => return Err(StreamEnd::Stream(error.to_string())),
             };
             for chunk in chunks.iter().take(read) {
                 let keep = |frame| self.complete.push_back(frame);
-                self.assembler.feed(chunk, keep).map_err(Ended::Frame)?;
+                self.assembler.feed(chunk, keep).map_err(StreamEnd::Frame)?;
             }
         }
     }
 
-    fn finished(&self) -> Ended {
+    fn finished(&self) -> StreamEnd {
         if self.assembler.is_between_frames() {
-            Ended::Stream("the other side finished".to_owned())
+            StreamEnd::Stream("the other side finished".to_owned())
         } else {
-            Ended::Frame(FrameError::Length)
+            StreamEnd::Frame(FrameError::Length)
         }
     }
 }

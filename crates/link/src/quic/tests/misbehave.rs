@@ -122,7 +122,7 @@ async fn a_whole_frame_of_the_largest_number_of_operations_is_served() {
 #[tokio::test]
 async fn a_service_that_forgets_to_answer_loses_the_connection_not_the_caller() {
     let world = World::new();
-    let held = Arc::<Held>::default();
+    let held = Arc::<WaitingOperation>::default();
     let listening = world.listen(Arc::clone(&held)).await;
     let channel = world.dial(listening.address());
     let forget = async {

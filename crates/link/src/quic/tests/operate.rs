@@ -114,7 +114,7 @@ fn callers_on_other_runtimes_get_their_own_answers() {
 #[tokio::test]
 async fn an_operation_ends_at_its_deadline_and_the_channel_goes_on() {
     let world = World::new();
-    let held = Arc::<Held>::default();
+    let held = Arc::<WaitingOperation>::default();
     let listening = world.listen(Arc::clone(&held)).await;
     let channel = world.dial(listening.address());
     let started = Instant::now();
@@ -174,7 +174,7 @@ async fn operations_beyond_the_bound_are_refused_at_once() {
 #[tokio::test]
 async fn a_broken_connection_answers_what_was_sent_with_no_answer() {
     let world = World::new();
-    let held = Arc::<Held>::default();
+    let held = Arc::<WaitingOperation>::default();
     let listening = world.listen(Arc::clone(&held)).await;
     let channel = world.dial(listening.address());
     let go_away = async {
@@ -215,7 +215,7 @@ async fn an_hsm_that_restarts_is_found_again_by_those_who_wait() {
 #[tokio::test]
 async fn an_abandoned_operation_harms_nobody() {
     let world = World::new();
-    let held = Arc::<Held>::default();
+    let held = Arc::<WaitingOperation>::default();
     let listening = world.listen(Arc::clone(&held)).await;
     let channel = world.dial(listening.address());
     for _ in 0..2 {
@@ -242,7 +242,7 @@ async fn an_abandoned_operation_harms_nobody() {
 #[tokio::test]
 async fn a_peer_that_falls_silent_is_noticed_within_seconds() {
     let world = World::new();
-    let held = Arc::<Held>::default();
+    let held = Arc::<WaitingOperation>::default();
     // The HSM lives on a runtime that stops running.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

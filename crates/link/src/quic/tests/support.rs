@@ -143,7 +143,7 @@ pub(super) fn echo(request: &Request) -> ReplyFrame {
 
 /// Holds every frame until it is released.
 #[derive(Debug, Default)]
-pub(super) struct Held {
+pub(super) struct WaitingOperation {
     held: Mutex<Vec<(Request, HeldDone)>>,
     pub(super) arrived: Notify,
 }
@@ -156,7 +156,7 @@ impl std::fmt::Debug for HeldDone {
     }
 }
 
-impl Held {
+impl WaitingOperation {
     pub(super) fn release(&self) {
         for (request, done) in self.held.lock().drain(..) {
             (done.0)(echo(&request));
@@ -168,13 +168,13 @@ impl Held {
     }
 }
 
-impl Service for Held {
+impl Service for WaitingOperation {
     fn connected(self: Arc<Self>) -> Arc<dyn Conversation> {
         self
     }
 }
 
-impl Conversation for Held {
+impl Conversation for WaitingOperation {
     fn execute(self: Arc<Self>, request: Request, done: Done) {
         self.held.lock().push((request, HeldDone(done)));
         self.arrived.notify_one();
