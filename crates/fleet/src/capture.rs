@@ -1,13 +1,13 @@
 use portcullis_hsm::Image;
 
-use crate::disk::Notes;
+use crate::disk::DiskNotes;
 
 /// An HSM at an instant, for a backup or a new HSM.
 #[derive(Debug)]
 pub struct Capture {
     /// Users, keys and identity.
     pub image: Image,
-    pub(crate) notes: Notes,
+    pub(crate) notes: DiskNotes,
 }
 
 impl Capture {
@@ -18,7 +18,7 @@ impl Capture {
     pub fn of_backup(image: Image) -> Self {
         Self {
             image,
-            notes: Notes::default(),
+            notes: DiskNotes::default(),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::remote::Tally;
 pub(crate) type PeerReply<'a, T> = BoxFuture<'a, Result<T, String>>;
 
 /// One of several HSMs that shall have the same keys.
-pub(crate) trait Peer: Send + Sync + Debug {
+pub(crate) trait PeerHsm: Send + Sync + Debug {
     /// Which keys it has and notes as deleted, as numbers.
     fn tally(&self) -> PeerReply<'_, Tally>;
 
@@ -34,7 +34,7 @@ pub(crate) trait Peer: Send + Sync + Debug {
     fn take_over<'a>(&'a self, keys: &'a [MaskedKey]) -> PeerReply<'a, ()>;
 }
 
-impl Peer for Node {
+impl PeerHsm for Node {
     fn tally(&self) -> PeerReply<'_, Tally> {
         Box::pin(async move {
             Ok(Tally {

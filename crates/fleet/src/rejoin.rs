@@ -16,7 +16,7 @@ use portcullis_hsm::Change;
 use zeroize::Zeroizing;
 
 use crate::disk::layout::USERS;
-use crate::disk::{Contents, Notes, Writes, key_of_record};
+use crate::disk::{Contents, DiskNotes, Writes, key_of_record};
 
 /// Rules CL-13 and CL-14: what `own` must take over from its peers.
 pub(crate) fn catch_up(own: &Contents, peers: &[Contents]) -> Writes {
@@ -64,16 +64,16 @@ fn record<'a>(contents: &'a Contents, key: &str) -> Option<&'a Zeroizing<Vec<u8>
 }
 
 /// Raises the notes of `changed` for `users`, so that this change is later than each one before.
-pub(crate) fn stamp(notes: &Notes, users: impl Iterator<Item = String>, now: u64) -> Notes {
+pub(crate) fn stamp(notes: &DiskNotes, users: impl Iterator<Item = String>, now: u64) -> DiskNotes {
     let later = |user: &String| {
         notes
             .changed
             .get(user)
             .map_or(now, |last| now.max(last + 1))
     };
-    Notes {
+    DiskNotes {
         changed: users.map(|user| (user.clone(), later(&user))).collect(),
-        ..Notes::default()
+        ..DiskNotes::default()
     }
 }
 
@@ -94,7 +94,7 @@ mod tests {
                 .iter()
                 .map(|(key, value)| ((*key).to_owned(), Zeroizing::new(vec![*value])))
                 .collect(),
-            notes: Notes {
+            notes: DiskNotes {
                 deleted: deleted.iter().map(|byte| HsmKeyId([*byte; 16])).collect(),
                 changed: changed
                     .iter()

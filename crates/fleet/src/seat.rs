@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use crate::disk::Contents;
 use crate::local::LocalHsm;
-use crate::peer::Peer;
+use crate::peer::PeerHsm;
 use crate::remote::{Fittings, RemoteHsm};
 use crate::{Capture, FleetError, KeptIdentity};
 
@@ -54,7 +54,7 @@ impl Seat {
     }
 
     /// The HSM as the others of its cluster see it; none when they do not.
-    pub(crate) fn peer(&self) -> Option<Arc<dyn Peer>> {
+    pub(crate) fn peer(&self) -> Option<Arc<dyn PeerHsm>> {
         match self {
             Self::Local(hsm) => hsm.peer(),
             Self::Remote(hsm) => hsm.peer(),

@@ -14,7 +14,7 @@ use portcullis_hsm::HsmKeyId;
 use portcullis_seam::plant::{Bug, planted};
 
 use crate::FleetError;
-use crate::peer::Peer;
+use crate::peer::PeerHsm;
 use crate::remote::Tally;
 
 /// Keys copied in one commit of the receiving HSM's disk: a few hundred kilobytes.
@@ -23,7 +23,7 @@ const COPIED_AT_ONCE: usize = 1024;
 /// An HSM that is up, and what it has.
 struct PresentHsm {
     id: HsmId,
-    peer: Arc<dyn Peer>,
+    peer: Arc<dyn PeerHsm>,
     tally: Tally,
 }
 
@@ -35,7 +35,7 @@ impl PresentHsm {
 
 /// Brings these HSMs, which are up, in step, and says how many keys it copied.
 pub(crate) async fn synchronise(
-    peers: impl Iterator<Item = (HsmId, Arc<dyn Peer>)> + Send,
+    peers: impl Iterator<Item = (HsmId, Arc<dyn PeerHsm>)> + Send,
 ) -> Result<usize, FleetError> {
     let mut present = Vec::new();
     for (id, peer) in peers {

@@ -9,11 +9,11 @@ use std::time::Duration;
 /// ───┴────────────┴──────┴──▶ through
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Queue {
+pub(crate) struct DeviceQueue {
     free_at: Duration,
 }
 
-impl Queue {
+impl DeviceQueue {
     /// When an operation that arrives at `now` and takes `cost` is through; none when more than
     /// `backlog_max` waits before it.
     ///
@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn whatever_arrives_when_no_span_has_more_in_it_than_the_rate_says() {
         for seed in 0..200 {
-            let (mut numbers, mut queue) = (Numbers(seed), Queue::default());
+            let (mut numbers, mut queue) = (Numbers(seed), DeviceQueue::default());
             let (mut now, mut done) = (Duration::ZERO, Vec::new());
             for _ in 0..500 {
                 now += Duration::from_micros(numbers.below(1500));
@@ -80,7 +80,7 @@ mod tests {
     /// Rule DEV-03.
     #[test]
     fn beyond_the_bound_of_what_waits_operations_are_refused_and_cost_nothing() {
-        let mut queue = Queue::default();
+        let mut queue = DeviceQueue::default();
         let admitted = (0..100)
             .filter(|_| queue.admit(Duration::ZERO, COST, BACKLOG).is_some())
             .count();
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn an_idle_device_begins_at_once() {
-        let mut queue = Queue::default();
+        let mut queue = DeviceQueue::default();
         let late = Duration::from_secs(100);
         assert_eq!(queue.admit(late, COST, BACKLOG), Some(late + COST));
     }

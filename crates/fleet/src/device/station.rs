@@ -8,7 +8,7 @@ use portcullis_seam::{Entropy, draw};
 use tokio::time::Instant;
 
 use super::Profile;
-use super::queue::Queue;
+use super::queue::DeviceQueue;
 
 /// One device at work. Real time, at any speed of the services' clock: what is measured against it
 /// is real too.
@@ -16,9 +16,9 @@ pub(crate) struct Station {
     profile: Profile,
     entropy: Arc<dyn Entropy>,
     began: Instant,
-    queue: Mutex<Queue>,
+    queue: Mutex<DeviceQueue>,
     /// Of commands that manage the device.
-    commands: Mutex<Queue>,
+    commands: Mutex<DeviceQueue>,
 }
 
 /// How much of them may wait: whoever asks has to be answered before it gives up, which KMS does

@@ -23,7 +23,7 @@ pub(crate) struct Disk {
 
 /// What an HSM's disk knows beyond the HSM itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Notes {
+pub(crate) struct DiskNotes {
     /// Keys that were deleted on purpose. Ids are random and never used again, so the notes are
     /// kept for ever: 60 bytes a deleted key.
     pub(crate) deleted: BTreeSet<HsmKeyId>,
@@ -36,12 +36,12 @@ pub(crate) struct Notes {
 #[derive(Debug, Default)]
 pub(crate) struct Writes {
     pub(crate) records: Vec<Change>,
-    pub(crate) notes: Notes,
+    pub(crate) notes: DiskNotes,
 }
 
 impl Writes {
     pub(crate) fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.notes == Notes::default()
+        self.records.is_empty() && self.notes == DiskNotes::default()
     }
 }
 
@@ -49,7 +49,7 @@ impl Writes {
 #[derive(Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Contents {
     pub(crate) records: Vec<(String, Zeroizing<Vec<u8>>)>,
-    pub(crate) notes: Notes,
+    pub(crate) notes: DiskNotes,
 }
 
 impl std::fmt::Debug for Contents {
@@ -126,10 +126,10 @@ impl Disk {
     }
 
     /// The notes alone, which are not sealed.
-    pub(crate) fn notes(&self) -> Notes {
+    pub(crate) fn notes(&self) -> DiskNotes {
         let deleted = self.store.scan(layout::DELETED, None, usize::MAX);
         let changed = self.store.scan(layout::CHANGED, None, usize::MAX);
-        Notes {
+        DiskNotes {
             deleted: deleted
                 .iter()
                 .filter_map(|(name, _)| HsmKeyId::from_hex(name.strip_prefix(layout::DELETED)?))

@@ -115,7 +115,7 @@ impl fmt::Display for HostEnd {
 impl std::error::Error for HostEnd {}
 
 /// Why a call to the control plane came to nothing.
-enum Call {
+enum CallFailure {
     /// It makes no sense to call again.
     Over(HostEnd),
     Again(String),
@@ -194,8 +194,8 @@ impl HsmHost {
                     let why = self.serve(&Arc::new(connection)).await;
                     tracing::warn!(why, "the control plane is gone; calling again");
                 }
-                Err(Call::Over(end)) => return end,
-                Err(Call::Again(why)) => {
+                Err(CallFailure::Over(end)) => return end,
+                Err(CallFailure::Again(why)) => {
                     tracing::warn!(join = %self.config.join, why, "the control plane cannot be reached");
                 }
             }
@@ -216,7 +216,7 @@ impl HsmHost {
     }
 
     /// Calls, and says who this is.
-    async fn call(&self) -> Result<(ControlConnection, Joined), Call> {
+    async fn call(&self) -> Result<(ControlConnection, Joined), CallFailure> {
         let Membership {
             number,
             fingerprint,
@@ -224,9 +224,9 @@ impl HsmHost {
         let connection = dial_control(self.config.join, &self.identity, fingerprint).await;
         let connection = connection.map_err(|error| {
             let LinkError::Untrusted(why) = error else {
-                return Call::Again(error.to_string());
+                return CallFailure::Again(error.to_string());
             };
-            Call::Over(HostEnd(format!(
+            CallFailure::Over(HostEnd(format!(
                 "What answers at {} is not the control plane that this host was invited by: {why}. \
                  Check --join, or make a token there and start over an empty --data folder.",
                 self.config.join
@@ -238,28 +238,28 @@ impl HsmHost {
             secret,
             held: self.held().into_iter().collect(),
         };
-        let message = encode(&join).map_err(Call::Again)?;
+        let message = encode(&join).map_err(CallFailure::Again)?;
         let deadline = Instant::now() + ANSWER_WITHIN;
         let answer = connection.ask(message, ADMISSION_BYTES_MAX, deadline).await;
-        let answer = answer.map_err(|error| Call::Again(error.to_string()))?;
-        match decode(&answer).map_err(Call::Again)? {
+        let answer = answer.map_err(|error| CallFailure::Again(error.to_string()))?;
+        match decode(&answer).map_err(CallFailure::Again)? {
             Admission::Admitted { zone } => {
                 self.remember().await?;
                 let host = number;
                 Ok((connection, Joined { host, zone }))
             }
-            Admission::Refused(why) => Err(Call::Over(HostEnd(why))),
-            Admission::Later(why) => Err(Call::Again(why)),
+            Admission::Refused(why) => Err(CallFailure::Over(HostEnd(why))),
+            Admission::Later(why) => Err(CallFailure::Again(why)),
         }
     }
 
     /// From here on the certificate is enough.
-    async fn remember(&self) -> Result<(), Call> {
+    async fn remember(&self) -> Result<(), CallFailure> {
         let membership = versioned::encode(&self.membership);
         if self.config.store.get(MEMBERSHIP).is_none() {
             let put = Transaction::new().put(MEMBERSHIP, membership);
             let stored = self.config.store.commit(put).await;
-            stored.map_err(|error| Call::Again(error.to_string()))?;
+            stored.map_err(|error| CallFailure::Again(error.to_string()))?;
         }
         *self.token.lock() = None;
         Ok(())

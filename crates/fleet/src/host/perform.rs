@@ -4,8 +4,8 @@ use portcullis_api::HsmId;
 use portcullis_hsm::Image;
 
 use crate::local::LocalHsm;
-use crate::peer::Peer;
-use crate::remote::{Content, HsmReply, HsmRequest, KeyRequest, Status};
+use crate::peer::PeerHsm;
+use crate::remote::{Content, HsmReply, HsmRequest, KeyRequest, NodeStatus};
 use crate::{Capture, Fleet, FleetError, KeptIdentity};
 
 /// Runs a request for an HSM of this host and says what came of it.
@@ -68,8 +68,8 @@ fn users(hsm: &LocalHsm) -> Result<HsmReply, FleetError> {
     users.map(HsmReply::Users).map_err(unreadable)
 }
 
-fn status(hsm: &LocalHsm) -> Status {
-    Status {
+fn status(hsm: &LocalHsm) -> NodeStatus {
+    NodeStatus {
         running: hsm.is_up(),
         activated: hsm.is_activated(),
         address: hsm.address(),
@@ -84,7 +84,7 @@ async fn keys(hsm: &LocalHsm, request: KeyRequest) -> Result<HsmReply, FleetErro
     answered.map_err(|why| hsm.failed(what, why))
 }
 
-async fn ask(peer: &dyn Peer, request: KeyRequest) -> Result<HsmReply, String> {
+async fn ask(peer: &dyn PeerHsm, request: KeyRequest) -> Result<HsmReply, String> {
     Ok(match request {
         KeyRequest::Count => HsmReply::Tally(peer.tally().await?),
         KeyRequest::Deleted => HsmReply::Ids(peer.deleted().await?),

@@ -10,8 +10,8 @@ use portcullis_store::Store;
 use super::node::Node;
 use crate::condition::Condition;
 use crate::device::Station;
-use crate::disk::{Contents, Disk, Notes, Writes};
-use crate::peer::Peer;
+use crate::disk::{Contents, Disk, DiskNotes, Writes};
+use crate::peer::PeerHsm;
 use crate::remote::Fittings;
 use crate::{Capture, Equipment, FleetError, KeptIdentity, Profile, rejoin};
 
@@ -99,7 +99,7 @@ impl LocalHsm {
     }
 
     /// It, as the others of its cluster see it; none when they do not.
-    pub(crate) fn peer(&self) -> Option<Arc<dyn Peer>> {
+    pub(crate) fn peer(&self) -> Option<Arc<dyn PeerHsm>> {
         let node = self.node().filter(|node| !node.keeps_apart())?;
         Some(Arc::new(node))
     }
@@ -109,7 +109,7 @@ impl LocalHsm {
         let entropy = Arc::clone(&self.equipment.entropy);
         let hsm = Hsm::blank(self.equipment.settings, entropy);
         let _in_records = hsm.set_identity(&identity.to_bytes());
-        self.create(&hsm, Notes::default()).await
+        self.create(&hsm, DiskNotes::default()).await
     }
 
     /// Makes it with the content of a backup or of another HSM.
@@ -122,7 +122,7 @@ impl LocalHsm {
 
     /// Writes a new HSM to its disk and starts it from there, like any other start. An attempt
     /// that was interrupted is wiped first.
-    async fn create(&self, hsm: &Hsm, notes: Notes) -> Result<(), FleetError> {
+    async fn create(&self, hsm: &Hsm, notes: DiskNotes) -> Result<(), FleetError> {
         self.remove().await?;
         let made = self.equipment.disks.make(&self.id);
         let made = made.map_err(|error| self.failed("its disk cannot be made", error))?;

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::Capture;
 use crate::condition::Condition;
 use crate::device::Station;
-use crate::disk::{Disk, Notes, Writes, key_of_record};
+use crate::disk::{Disk, DiskNotes, Writes, key_of_record};
 use crate::rejoin::{stamp, user_of_record};
 
 /// A running HSM: its logic, its own disk, and the order in which commands reach both.
@@ -26,17 +26,17 @@ use crate::rejoin::{stamp, user_of_record};
 /// asked stops waiting, what the HSM has changed in memory still reaches the disk.
 #[derive(Clone)]
 pub(crate) struct Node {
-    pub(crate) core: Arc<Core>,
+    pub(crate) core: Arc<NodeCore>,
 }
 
-pub(crate) struct Core {
+pub(crate) struct NodeCore {
     pub(crate) hsm: Arc<Hsm>,
     pub(crate) pool: Arc<dyn WorkPool>,
     pub(crate) condition: Arc<Condition>,
     disk: Disk,
     clock: Arc<dyn WallClock>,
     /// Held while a command is carried out, until it is durable.
-    managing: tokio::sync::Mutex<Notes>,
+    managing: tokio::sync::Mutex<DiskNotes>,
     /// Room for commands that wait for `managing` or hold it.
     commands: Semaphore,
     down: AtomicBool,
@@ -59,7 +59,7 @@ impl Node {
         clock: Arc<dyn WallClock>,
         pool: Arc<dyn WorkPool>,
     ) -> Self {
-        let core = Core {
+        let core = NodeCore {
             hsm: Arc::new(hsm),
             managing: tokio::sync::Mutex::new(disk.notes()),
             commands: Semaphore::new(COMMANDS_MAX),
@@ -152,7 +152,7 @@ impl Node {
     }
 
     /// The keys it notes as deleted on purpose.
-    pub(crate) async fn notes(&self) -> Notes {
+    pub(crate) async fn notes(&self) -> DiskNotes {
         self.core.managing.lock().await.clone()
     }
 
@@ -279,7 +279,7 @@ const fn may_write(command: &Command) -> bool {
     )
 }
 
-impl Core {
+impl NodeCore {
     pub(crate) fn is_down(&self) -> bool {
         self.down.load(Ordering::Acquire)
     }
@@ -366,7 +366,7 @@ impl Core {
     /// that comes late must not revive them (rule CL-13).
     fn undo_revivals<T>(
         &self,
-        notes: &Notes,
+        notes: &DiskNotes,
         result: Result<T, Refusal>,
         changes: Vec<Change>,
         writes: &mut Writes,
@@ -391,7 +391,7 @@ impl Core {
         }
     }
 
-    fn note(&self, noted: &Noted, notes: &Notes, writes: &mut Writes) {
+    fn note(&self, noted: &Noted, notes: &DiskNotes, writes: &mut Writes) {
         match noted {
             Noted::Nothing => (),
             Noted::Deleted(id) => {
@@ -405,7 +405,7 @@ impl Core {
         }
     }
 
-    async fn commit(&self, notes: &mut Notes, writes: Writes) -> Result<(), Refusal> {
+    async fn commit(&self, notes: &mut DiskNotes, writes: Writes) -> Result<(), Refusal> {
         let written = self.disk.write(&writes).await;
         written.map_err(|error| self.fail(&error))?;
         notes.deleted.extend(writes.notes.deleted);
@@ -433,7 +433,7 @@ impl fmt::Debug for Node {
     }
 }
 
-impl fmt::Debug for Core {
+impl fmt::Debug for NodeCore {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Core({})", self.disk.hsm)
     }

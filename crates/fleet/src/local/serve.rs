@@ -10,7 +10,7 @@ use portcullis_seam::plant::{Bug, planted};
 use portcullis_seam::{JobTerms, NotDone, PoolJob, PoolTask, WorkClass};
 use tokio::time::Instant;
 
-use super::node::{Core, Node};
+use super::node::{Node, NodeCore};
 use crate::device::Station;
 
 impl Service for Node {
@@ -73,7 +73,7 @@ impl Conversation for Connected {
     }
 }
 
-fn serve(core: &Arc<Core>, request: Request, done: Done) {
+fn serve(core: &Arc<NodeCore>, request: Request, done: Done) {
     match placement(request.payload_bytes()) {
         Placement::Inline => core.serve(&request, done),
         Placement::Worker => {
@@ -97,7 +97,7 @@ fn serve(core: &Arc<Core>, request: Request, done: Done) {
 
 /// A frame that a worker answers.
 struct FrameTask {
-    core: Arc<Core>,
+    core: Arc<NodeCore>,
     request: Request,
     done: Done,
 }
@@ -138,7 +138,7 @@ impl fmt::Debug for Connected {
     }
 }
 
-impl Core {
+impl NodeCore {
     fn serve(&self, request: &Request, done: Done) {
         match self.station() {
             None => done(self.answer(request, |_| true)),

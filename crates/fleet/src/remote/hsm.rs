@@ -11,10 +11,11 @@ use portcullis_hsm::{HsmKeyId, Image, MaskedKey};
 
 use super::line::Line;
 use super::protocol::{
-    Content, Fittings, HostRequest, HsmReply, HsmRequest, KeyRequest, Status, Tally, Undelivered,
+    Content, Fittings, HostRequest, HsmReply, HsmRequest, KeyRequest, NodeStatus, Tally,
+    Undelivered,
 };
 use crate::disk::Contents;
-use crate::peer::{Peer, PeerReply};
+use crate::peer::{PeerHsm, PeerReply};
 use crate::{Capture, FleetError, KeptIdentity};
 
 /// An HSM on another host.
@@ -22,7 +23,7 @@ use crate::{Capture, FleetError, KeptIdentity};
 pub(crate) struct RemoteHsm {
     hsm: HsmId,
     line: Arc<Line>,
-    seen: Mutex<Status>,
+    seen: Mutex<NodeStatus>,
     fittings: Mutex<Fittings>,
     /// Held while fittings are sent, so that the last ones sent are the last ones set.
     fitting: tokio::sync::Mutex<()>,
@@ -56,9 +57,9 @@ impl RemoteHsm {
     }
 
     /// It, as the others of its cluster see it; none when they do not.
-    pub(crate) fn peer(self: &Arc<Self>) -> Option<Arc<dyn Peer>> {
+    pub(crate) fn peer(self: &Arc<Self>) -> Option<Arc<dyn PeerHsm>> {
         let kept_apart = self.fittings.lock().behaviour.keeps_apart();
-        (self.is_up() && !kept_apart).then(|| Arc::clone(self) as Arc<dyn Peer>)
+        (self.is_up() && !kept_apart).then(|| Arc::clone(self) as Arc<dyn PeerHsm>)
     }
 
     /// Sends it a request.
@@ -76,12 +77,12 @@ impl RemoteHsm {
     }
 
     /// Sends it a request after which its status is another.
-    async fn change(&self, request: HsmRequest) -> Result<Status, Undelivered> {
+    async fn change(&self, request: HsmRequest) -> Result<NodeStatus, Undelivered> {
         let HsmReply::Status(status) = self.send(request).await? else {
             return Err(unexpected());
         };
         let mut seen = self.seen.lock();
-        *seen = Status {
+        *seen = NodeStatus {
             // One that does not listen for the moment keeps its address, like one that is down.
             address: status.address.or(seen.address),
             ..status
@@ -105,7 +106,7 @@ impl RemoteHsm {
 
     /// Forgets how it was seen, and where.
     pub(crate) fn forget(&self) {
-        *self.seen.lock() = Status::default();
+        *self.seen.lock() = NodeStatus::default();
     }
 
     /// Fits it so, and lets its host know if that is there and anything changes.
@@ -214,7 +215,7 @@ impl RemoteHsm {
     }
 }
 
-impl Peer for RemoteHsm {
+impl PeerHsm for RemoteHsm {
     fn tally(&self) -> PeerReply<'_, Tally> {
         Box::pin(self.keys(KeyRequest::Count, |reply| {
             if let HsmReply::Tally(found) = reply {

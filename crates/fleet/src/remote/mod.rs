@@ -10,8 +10,8 @@ pub(crate) use hsm::RemoteHsm;
 pub use join::{Admission, JOIN_BYTES_MAX, Join};
 pub use line::Line;
 pub(crate) use protocol::{
-    Content, Fittings, HostRequest, HsmReply, HsmRequest, KeyRequest, MESSAGE_BYTES_MAX, Status,
-    Tally,
+    Content, Fittings, HostRequest, HsmReply, HsmRequest, KeyRequest, MESSAGE_BYTES_MAX,
+    NodeStatus, Tally,
 };
 pub use protocol::{decode, encode};
 pub use token::{EnrolmentToken, InvalidToken, TokenSecret};

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::disk::{Contents, Notes};
+use crate::disk::{Contents, DiskNotes};
 use crate::{Behaviour, Profile};
 
 /// The longest message (Rule HOST-10): the image of an HSM with a million keys.
@@ -32,19 +32,19 @@ pub(crate) struct HostRequest {
 /// What is to be done.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum HsmRequest {
-    /// Make the HSM and start it. Whatever was there of it is wiped first. Answer: `Status`.
+    /// Make the HSM and start it. Whatever was there of it is wiped first. Answer: `NodeStatus`.
     Create(Content),
-    /// Start it from its disk, after it has caught up with its peers. Answer: `Status`.
+    /// Start it from its disk, after it has caught up with its peers. Answer: `NodeStatus`.
     Start { peers: Vec<Contents> },
-    /// The same, whether it is down or not. Answer: `Status`.
+    /// The same, whether it is down or not. Answer: `NodeStatus`.
     Restart { peers: Vec<Contents> },
-    /// Install the cluster certificate (PEM) and listen. Answer: `Status`.
+    /// Install the cluster certificate (PEM) and listen. Answer: `NodeStatus`.
     Install { certificate: String },
     /// Take it down as a power cut does. Answer: `Done`.
     Crash,
     /// Destroy it with its disk. Answer: `Done`.
     Remove,
-    /// Answer: `Status`.
+    /// Answer: `NodeStatus`.
     Look,
     /// Answer: `Content`.
     Capture,
@@ -84,7 +84,7 @@ impl HsmRequest {
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum HsmReply {
     Done,
-    Status(Status),
+    Status(NodeStatus),
     Content(Content),
     Users(Contents),
     Tally(Tally),
@@ -118,7 +118,7 @@ pub(crate) enum Content {
     /// Nothing but this identity.
     Blank(Zeroizing<Vec<u8>>),
     /// The bytes of an image, and the notes beside it.
-    Image(Zeroizing<Vec<u8>>, Notes),
+    Image(Zeroizing<Vec<u8>>, DiskNotes),
 }
 
 impl fmt::Debug for Content {
@@ -132,7 +132,7 @@ impl fmt::Debug for Content {
 
 /// How an HSM is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Status {
+pub(crate) struct NodeStatus {
     pub(crate) running: bool,
     /// Whether its first admin has set a password.
     pub(crate) activated: bool,
@@ -206,7 +206,7 @@ mod tests {
         let contents = move || {
             let record = ("[a-z/]{0,8}", bytes()).prop_map(|(key, it)| (key, Zeroizing::new(it)));
             (proptest::collection::vec(record, 0..4), ids()).prop_map(|(records, deleted)| {
-                let notes = Notes {
+                let notes = DiskNotes {
                     deleted: deleted.into_iter().collect(),
                     changed: std::iter::once(("admin/admin".to_owned(), 1)).collect(),
                 };
@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn no_content_is_printed() {
-        let content = Content::Image(Zeroizing::new(b"hidden".to_vec()), Notes::default());
+        let content = Content::Image(Zeroizing::new(b"hidden".to_vec()), DiskNotes::default());
         assert_eq!(format!("{content:?}"), "Image(6 bytes)");
     }
 }
