@@ -13,7 +13,7 @@ use crate::malformed::{Malformed, malformed};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Condition {
     quantifier: Option<Quantifier>,
-    operator: Operator,
+    operator: ComparisonOperator,
     if_exists: bool,
     pub(crate) key: String,
     pub(crate) values: Vec<String>,
@@ -28,7 +28,7 @@ enum Quantifier {
 
 /// A comparison, and whether it is meant the other way round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Operator {
+struct ComparisonOperator {
     name: &'static str,
     test: Test,
     negated: bool,
@@ -67,7 +67,7 @@ impl Compare {
 }
 
 /// Every operator of the IAM JSON policy reference.
-const OPERATORS: &[Operator] = &[
+const OPERATORS: &[ComparisonOperator] = &[
     is("StringEquals", Test::Text(Case::Matters, Wild::No)),
     is_not("StringNotEquals", Test::Text(Case::Matters, Wild::No)),
     is(
@@ -107,16 +107,16 @@ const OPERATORS: &[Operator] = &[
     is("Null", Test::Null),
 ];
 
-const fn is(name: &'static str, test: Test) -> Operator {
-    Operator {
+const fn is(name: &'static str, test: Test) -> ComparisonOperator {
+    ComparisonOperator {
         name,
         test,
         negated: false,
     }
 }
 
-const fn is_not(name: &'static str, test: Test) -> Operator {
-    Operator {
+const fn is_not(name: &'static str, test: Test) -> ComparisonOperator {
+    ComparisonOperator {
         name,
         test,
         negated: true,
@@ -256,7 +256,7 @@ fn without_end<'a>(text: &'a str, end: &str) -> Option<&'a str> {
     tail.eq_ignore_ascii_case(end).then_some(rest)
 }
 
-impl Operator {
+impl ComparisonOperator {
     /// Whether a policy may compare with this value.
     fn check(&self, value: &str) -> Result<(), Malformed> {
         // A variable has its value only when the policy is evaluated.

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 /// Names of condition keys are not case-sensitive, the name of an encryption context pair in
 /// `kms:EncryptionContext:<name>` included; values are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Context(BTreeMap<String, Entry>);
+pub struct Context(BTreeMap<String, ContextEntry>);
 
 /// What one key is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Entry {
+struct ContextEntry {
     values: Vec<String>,
     /// The key has one value, and it is not certain which of these: see [`Context::add_reading`].
     is_ambiguous: bool,
@@ -33,7 +33,7 @@ impl Context {
     /// Says what a key of several values is. Without any it stays absent.
     pub fn set_all(&mut self, key: &str, values: Vec<String>) {
         if !values.is_empty() {
-            let entry = Entry {
+            let entry = ContextEntry {
                 values,
                 is_ambiguous: false,
             };
@@ -67,7 +67,7 @@ impl Context {
         }
     }
 
-    fn entry(&self, key: &str) -> Option<&Entry> {
+    fn entry(&self, key: &str) -> Option<&ContextEntry> {
         let found = self.0.get(key);
         found.or_else(|| self.0.get(&key.to_ascii_lowercase()))
     }

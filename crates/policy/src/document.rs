@@ -7,7 +7,7 @@ use crate::condition::Condition;
 use crate::effect::Effect;
 use crate::glob::{Case, Wild, matches, pieces};
 use crate::malformed::Malformed;
-use crate::principal::Principals;
+use crate::principal::StatementPrincipals;
 
 /// Whose policy a document is, which decides the elements it must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,20 +22,20 @@ pub enum Kind {
 /// A policy document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
-    pub(crate) version: Version,
+    pub(crate) version: LanguageVersion,
     pub(crate) id: Option<String>,
     pub(crate) statements: Vec<Statement>,
 }
 
 /// The version of the policy language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Version {
+pub(crate) enum LanguageVersion {
     /// Also what a document without Version is written in; it knows no policy variables.
     Of2008,
     Of2012,
 }
 
-impl Version {
+impl LanguageVersion {
     pub(crate) const ALL: [Self; 2] = [Self::Of2008, Self::Of2012];
 
     pub(crate) const fn as_str(self) -> &'static str {
@@ -50,7 +50,7 @@ impl Version {
 pub(crate) struct Statement {
     pub(crate) sid: Option<String>,
     pub(crate) effect: Effect,
-    pub(crate) principals: Option<Clause<Principals>>,
+    pub(crate) principals: Option<Clause<StatementPrincipals>>,
     pub(crate) actions: Option<Clause<Vec<String>>>,
     pub(crate) resources: Option<Clause<Vec<String>>>,
     pub(crate) conditions: Vec<Condition>,
@@ -155,7 +155,7 @@ impl Document {
             .filter(move |statement| statement.effect == effect);
         statements
             .filter_map(|statement| match &statement.principals {
-                Some(Clause::These(Principals::Listed(kinds))) => kinds.get("AWS"),
+                Some(Clause::These(StatementPrincipals::Listed(kinds))) => kinds.get("AWS"),
                 _ => None,
             })
             .flatten()
@@ -229,14 +229,14 @@ fn list(clause: &Clause<Vec<String>>) -> (bool, Value) {
     }
 }
 
-fn principals(clause: &Clause<Principals>) -> (bool, Value) {
+fn principals(clause: &Clause<StatementPrincipals>) -> (bool, Value) {
     let (negated, principals) = match clause {
         Clause::These(principals) => (false, principals),
         Clause::AllBut(principals) => (true, principals),
     };
     let value = match principals {
-        Principals::Everybody => json!("*"),
-        Principals::Listed(kinds) => json!(kinds),
+        StatementPrincipals::Everybody => json!("*"),
+        StatementPrincipals::Listed(kinds) => json!(kinds),
     };
     (negated, value)
 }

@@ -1,7 +1,7 @@
 //! What a document says about a request.
 
 use crate::context::Context;
-use crate::document::{Clause, Document, Statement, Version};
+use crate::document::{Clause, Document, LanguageVersion, Statement};
 use crate::effect::Effect;
 use crate::glob::{Case, Variables, Wild, matches, pieces};
 use crate::principal::{Identity, Named};
@@ -78,8 +78,8 @@ impl Document {
 
     fn variables<'a>(&self, request: &Request<'a>) -> Option<&'a Context> {
         match self.version {
-            Version::Of2008 => None,
-            Version::Of2012 => Some(request.context),
+            LanguageVersion::Of2008 => None,
+            LanguageVersion::Of2012 => Some(request.context),
         }
     }
 }

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use crate::condition;
-use crate::document::{Clause, Document, Kind, Statement, Version};
+use crate::document::{Clause, Document, Kind, LanguageVersion, Statement};
 use crate::effect::Effect;
 use crate::malformed::{Malformed, malformed};
-use crate::principal::Principals;
+use crate::principal::StatementPrincipals;
 
 type Object = Map<String, Value>;
 
@@ -42,11 +42,11 @@ pub(crate) fn document(text: &str, kind: Kind) -> Result<Document, Malformed> {
     })
 }
 
-fn version(object: &Object) -> Result<Version, Malformed> {
+fn version(object: &Object) -> Result<LanguageVersion, Malformed> {
     let Some(text) = text_of(object, "Version")? else {
-        return Ok(Version::Of2008);
+        return Ok(LanguageVersion::Of2008);
     };
-    let mut all = Version::ALL.into_iter();
+    let mut all = LanguageVersion::ALL.into_iter();
     all.find(|version| version.as_str() == text)
         .ok_or_else(|| malformed("The Version must be 2012-10-17 or 2008-10-17."))
 }
@@ -112,9 +112,9 @@ fn clause<T>(
     }
 }
 
-fn principals(name: &str, value: &Value) -> Result<Principals, Malformed> {
+fn principals(name: &str, value: &Value) -> Result<StatementPrincipals, Malformed> {
     if value.as_str() == Some("*") {
-        return Ok(Principals::Everybody);
+        return Ok(StatementPrincipals::Everybody);
     }
     let Value::Object(kinds) = value else {
         let text = format!("{name} must be \"*\" or an object such as {{\"AWS\": \"...\"}}.");
@@ -122,7 +122,7 @@ fn principals(name: &str, value: &Value) -> Result<Principals, Malformed> {
     };
     let mut listed = BTreeMap::new();
     for (kind, values) in kinds {
-        if !Principals::KINDS.contains(&kind.as_str()) {
+        if !StatementPrincipals::KINDS.contains(&kind.as_str()) {
             let text = format!("{name} has {kind:?}; its kinds are AWS, Service and Federated.");
             return Err(malformed(text));
         }
@@ -137,7 +137,7 @@ fn principals(name: &str, value: &Value) -> Result<Principals, Malformed> {
     if listed.is_empty() {
         return Err(malformed(format!("{name} names nobody.")));
     }
-    Ok(Principals::Listed(listed))
+    Ok(StatementPrincipals::Listed(listed))
 }
 
 /// An account ID, an ARN of IAM or STS, or `*` alone: part of an ARN is no wildcard.

@@ -34,14 +34,14 @@ pub(crate) enum Named {
 
 /// The principals of a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Principals {
+pub(crate) enum StatementPrincipals {
     /// `"*"`.
     Everybody,
     /// Kinds, such as `AWS` and `Service`, each with its values.
     Listed(BTreeMap<String, Vec<String>>),
 }
 
-impl Principals {
+impl StatementPrincipals {
     /// Every kind that IAM knows.
     pub(crate) const KINDS: [&str; 4] = ["AWS", "Service", "Federated", "CanonicalUser"];
 
