@@ -34,13 +34,13 @@ pub(crate) enum Item<'a> {
 
 /// Reads one item after the other.
 #[derive(Debug, Clone)]
-pub(crate) struct Reader<'a> {
+pub(crate) struct CborReader<'a> {
     rest: &'a [u8],
 }
 
 const SHORT: Malformed = Malformed("it ends too early");
 
-impl<'a> Reader<'a> {
+impl<'a> CborReader<'a> {
     pub(crate) const fn of(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
@@ -156,9 +156,9 @@ impl<'a> Reader<'a> {
 
 /// Writes items.
 #[derive(Debug, Default)]
-pub(crate) struct Writer(Vec<u8>);
+pub(crate) struct CborWriter(Vec<u8>);
 
-impl Writer {
+impl CborWriter {
     pub(crate) fn put(&mut self, item: Item<'_>) {
         match item {
             Item::Unsigned(number) => self.head(0, number),
@@ -213,9 +213,9 @@ mod tests {
     #[test]
     fn examples_of_the_standard_read_as_it_says_and_are_written_so() {
         let check = |bytes: &[u8], item: Item<'_>| {
-            let mut reader = Reader::of(bytes);
+            let mut reader = CborReader::of(bytes);
             assert_eq!(reader.next(), Ok(item));
-            let mut writer = Writer::default();
+            let mut writer = CborWriter::default();
             writer.put(item);
             assert!(bytes.starts_with(&writer.finish()));
         };
@@ -246,16 +246,20 @@ mod tests {
             &[0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0],
             &[0xb9, 0xff, 0xff],
         ] {
-            assert_eq!(Reader::of(bytes).next(), Err(SHORT), "{bytes:x?}");
+            assert_eq!(CborReader::of(bytes).next(), Err(SHORT), "{bytes:x?}");
         }
-        assert!(Reader::of(&[0x5f, 0x41, 1, 0xff]).next().is_err());
-        assert!(Reader::of(&[0xfb, 0, 0, 0, 0, 0, 0, 0, 0]).next().is_err());
+        assert!(CborReader::of(&[0x5f, 0x41, 1, 0xff]).next().is_err());
+        assert!(
+            CborReader::of(&[0xfb, 0, 0, 0, 0, 0, 0, 0, 0])
+                .next()
+                .is_err()
+        );
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
-            let mut reader = Reader::of(&bytes);
+            let mut reader = CborReader::of(&bytes);
             while reader.next().is_ok() {}
         }
     }

@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::cbor::{Item, Malformed, Reader, Writer};
+use crate::cbor::{CborReader, CborWriter, Item, Malformed};
 
 /// A document as it was written, not verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,12 +34,12 @@ pub struct Document<'a> {
     pub user_data: Option<&'a [u8]>,
     /// What the enclave was asked to have signed.
     pub nonce: Option<&'a [u8]>,
-    pub(crate) signed: Signed<'a>,
+    pub(crate) signed: SignedParts<'a>,
 }
 
 /// The parts of COSE_Sign1 that a signature is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Signed<'a> {
+pub(crate) struct SignedParts<'a> {
     protected: &'a [u8],
     payload: &'a [u8],
     pub(crate) signature: &'a [u8],
@@ -69,8 +69,8 @@ impl<'a> Document<'a> {
     /// # Errors
     /// What is wrong with it.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
-        let signed = Signed::parse(bytes)?;
-        let mut reader = Reader::of(signed.payload);
+        let signed = SignedParts::parse(bytes)?;
+        let mut reader = CborReader::of(signed.payload);
         let mut fields = Fields::default();
         for _field in 0..reader.map()? {
             let name = reader.text()?;
@@ -81,9 +81,9 @@ impl<'a> Document<'a> {
     }
 }
 
-impl<'a> Signed<'a> {
+impl<'a> SignedParts<'a> {
     fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
-        let mut reader = Reader::of(bytes);
+        let mut reader = CborReader::of(bytes);
         let mut first = reader.next()?;
         if first == Item::Tag(COSE_SIGN1) {
             first = reader.next()?;
@@ -92,7 +92,7 @@ impl<'a> Signed<'a> {
             return Err(Malformed("it is not a COSE_Sign1 structure"));
         }
         let protected = reader.bytes()?;
-        let mut header = Reader::of(protected);
+        let mut header = CborReader::of(protected);
         // A header may be written in more than one way, so its meaning is compared.
         let es384 = header.map()? == 1
             && header.next()? == Item::Unsigned(1)
@@ -121,7 +121,7 @@ impl<'a> Signed<'a> {
 }
 
 pub(crate) fn to_be_signed(protected: &[u8], payload: &[u8]) -> Vec<u8> {
-    let mut writer = Writer::default();
+    let mut writer = CborWriter::default();
     writer.put(Item::Array(4));
     writer.put(Item::Text("Signature1"));
     writer.put(Item::Bytes(protected));
@@ -145,7 +145,7 @@ struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    fn take(&mut self, name: &str, reader: &mut Reader<'a>) -> Result<(), Malformed> {
+    fn take(&mut self, name: &str, reader: &mut CborReader<'a>) -> Result<(), Malformed> {
         match name {
             "module_id" => once(&mut self.module_id, module_id(reader)?),
             "digest" => once(&mut self.digest, digest(reader)?),
@@ -167,7 +167,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn into_document(self, signed: Signed<'a>) -> Result<Document<'a>, Malformed> {
+    fn into_document(self, signed: SignedParts<'a>) -> Result<Document<'a>, Malformed> {
         self.digest.ok_or(Malformed("it has no digest"))?;
         Ok(Document {
             module_id: self.module_id.ok_or(Malformed("it has no module_id"))?,
@@ -190,28 +190,28 @@ fn once<T>(place: &mut Option<T>, value: T) -> Result<(), Malformed> {
     }
 }
 
-fn module_id<'a>(reader: &mut Reader<'a>) -> Result<&'a str, Malformed> {
+fn module_id<'a>(reader: &mut CborReader<'a>) -> Result<&'a str, Malformed> {
     match reader.text()? {
         "" => Err(Malformed("its module_id is empty")),
         text => Ok(text),
     }
 }
 
-fn digest(reader: &mut Reader<'_>) -> Result<(), Malformed> {
+fn digest(reader: &mut CborReader<'_>) -> Result<(), Malformed> {
     match reader.text()? {
         "SHA384" => Ok(()),
         _ => Err(Malformed("its digest is not SHA384")),
     }
 }
 
-fn timestamp(reader: &mut Reader<'_>) -> Result<u64, Malformed> {
+fn timestamp(reader: &mut CborReader<'_>) -> Result<u64, Malformed> {
     match reader.unsigned()? {
         0 => Err(Malformed("its timestamp is 0")),
         millis => Ok(millis),
     }
 }
 
-fn pcrs<'a>(reader: &mut Reader<'a>) -> Result<BTreeMap<u8, &'a [u8]>, Malformed> {
+fn pcrs<'a>(reader: &mut CborReader<'a>) -> Result<BTreeMap<u8, &'a [u8]>, Malformed> {
     let count = reader.map()?;
     if !(1..=PCRS_MAX).contains(&count) {
         return Err(Malformed("it must have 1 to 32 pcrs"));
@@ -232,12 +232,12 @@ fn pcrs<'a>(reader: &mut Reader<'a>) -> Result<BTreeMap<u8, &'a [u8]>, Malformed
     Ok(pcrs)
 }
 
-fn certificate<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Malformed> {
+fn certificate<'a>(reader: &mut CborReader<'a>) -> Result<&'a [u8], Malformed> {
     sized(reader.bytes()?, 1, CERTIFICATE_BYTES_MAX)
 }
 
 /// May be empty, unlike in documents of AWS: a certificate may be its own root.
-fn cabundle<'a>(reader: &mut Reader<'a>) -> Result<Vec<&'a [u8]>, Malformed> {
+fn cabundle<'a>(reader: &mut CborReader<'a>) -> Result<Vec<&'a [u8]>, Malformed> {
     let count = reader.array()?;
     if count > ISSUERS_MAX {
         return Err(Malformed("its cabundle has more than 8 certificates"));
@@ -246,7 +246,7 @@ fn cabundle<'a>(reader: &mut Reader<'a>) -> Result<Vec<&'a [u8]>, Malformed> {
 }
 
 fn optional<'a>(
-    reader: &mut Reader<'a>,
+    reader: &mut CborReader<'a>,
     least: usize,
     most: usize,
 ) -> Result<Option<&'a [u8]>, Malformed> {

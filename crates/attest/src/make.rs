@@ -11,7 +11,7 @@ use rcgen::{
 };
 use zeroize::Zeroizing;
 
-use crate::cbor::{Item, Writer};
+use crate::cbor::{CborWriter, Item};
 use crate::document::{ES384, to_be_signed};
 
 /// What stands in for the hypervisor's certificate authority: makes documents that anybody without
@@ -116,7 +116,7 @@ impl Authority {
         let signing = EcdsaKeyPair::from_pkcs8(&ECDSA_P384_SHA384_FIXED_SIGNING, &key.0);
         let signing = signing.map_err(refused)?;
         let signature = signing.sign_digest(&hash).map_err(refused)?;
-        let mut writer = Writer::default();
+        let mut writer = CborWriter::default();
         // Without the tag, as the NSM writes it.
         writer.put(Item::Array(4));
         writer.put(Item::Bytes(&ES384));
@@ -139,7 +139,7 @@ fn payload(claims: &Claims<'_>, certificate: &[u8], root: &[u8], now: Timestamp)
     for index in 0..3 {
         pcrs.entry(index).or_insert_with(|| vec![0; 48]);
     }
-    let mut writer = Writer::default();
+    let mut writer = CborWriter::default();
     writer.put(Item::Map(9));
     writer.put(Item::Text("module_id"));
     writer.put(Item::Text(claims.module_id));
