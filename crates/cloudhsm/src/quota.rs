@@ -7,7 +7,7 @@ use portcullis_api::Exception;
 use portcullis_hsm::Limits;
 
 use crate::decide::refuse;
-use crate::record::{HSM1, State};
+use crate::record::{HSM1, ScopeRecords};
 
 /// Whether the service's quotas are kept.
 ///
@@ -42,12 +42,12 @@ const HSM2M_LIMITS: Limits = Limits {
 
 impl Quotas {
     /// Rule QUO-02: four clusters in an account and Region.
-    pub(crate) fn check_clusters(self, state: &State) -> Result<(), Exception> {
+    pub(crate) fn check_clusters(self, state: &ScopeRecords) -> Result<(), Exception> {
         self.check(state.clusters.len(), CLUSTERS_MAX, "clusters")
     }
 
     /// Rule QUO-03: six HSMs in an account and Region, whatever clusters they are in.
-    pub(crate) fn check_hsms(self, state: &State) -> Result<(), Exception> {
+    pub(crate) fn check_hsms(self, state: &ScopeRecords) -> Result<(), Exception> {
         let hsms = state.clusters.values().map(|cluster| cluster.hsms.len());
         self.check(hsms.sum(), HSMS_MAX, "HSMs")
     }

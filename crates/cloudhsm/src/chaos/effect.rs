@@ -9,7 +9,7 @@ use portcullis_fleet::Behaviour;
 
 /// What a fault does, with what belongs to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Effect {
+pub(crate) enum FaultEffect {
     /// HSMs behave like this while the fault is listed, also those that come into its place later.
     Behaviour(Behaviour),
     /// Links to HSMs behave like this while the fault is listed.
@@ -50,7 +50,7 @@ pub(crate) enum NetworkEffect {
     CloseSecurityGroup,
 }
 
-impl Effect {
+impl FaultEffect {
     /// What an order does, which has everything that its kind requires.
     pub(super) fn of(order: &FaultOrder) -> Self {
         let well = Behaviour::default();

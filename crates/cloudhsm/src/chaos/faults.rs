@@ -14,8 +14,8 @@ use tokio::time::Instant;
 
 use super::{Controls, FaultError};
 use crate::chaos::{
-    Active, Dates, Effect, HsmEffect, HsmUndo, NetworkEffect, Place, Registry, Undo, hsms, lasts,
-    read,
+    Active, BrokenPlace, Dates, FaultEffect, HsmEffect, HsmUndo, NetworkEffect, Registry, Undo,
+    hsms, lasts, read,
 };
 use crate::record::HsmRecord;
 use crate::service_core::ServiceCore;
@@ -162,25 +162,25 @@ impl Faults {
     }
 
     /// What will undo a fault, while everything is as it was.
-    async fn foresee(&self, effect: Effect, place: &Place) -> Result<Undo, FaultError> {
+    async fn foresee(&self, effect: FaultEffect, place: &BrokenPlace) -> Result<Undo, FaultError> {
         match effect {
-            Effect::DeleteCluster => {
+            FaultEffect::DeleteCluster => {
                 self.check_cluster(place)?;
                 Ok(Undo::Never)
             }
-            Effect::Network(_) => {
+            FaultEffect::Network(_) => {
                 self.check_cluster(place)?;
                 Ok(Undo::MendNetwork)
             }
-            Effect::Link(..) if self.core.transport.faults().is_none() => {
+            FaultEffect::Link(..) if self.core.transport.faults().is_none() => {
                 let why = "the links are not made to be broken";
                 Err(FaultError::Failed(why.into()))
             }
-            Effect::Link(..) | Effect::Behaviour(_) => {
+            FaultEffect::Link(..) | FaultEffect::Behaviour(_) => {
                 self.hsms_at(place)?;
                 Ok(Undo::Strike)
             }
-            Effect::EachHsm(effect) => {
+            FaultEffect::EachHsm(effect) => {
                 let mut undos = Vec::new();
                 for hsm in self.hsms_at(place)? {
                     let undo = self.foresee_hsm(&hsm, effect).await?;
@@ -191,7 +191,7 @@ impl Faults {
         }
     }
 
-    fn check_cluster(&self, place: &Place) -> Result<(), FaultError> {
+    fn check_cluster(&self, place: &BrokenPlace) -> Result<(), FaultError> {
         match &place.cluster {
             Some(cluster) if self.core.cluster(&place.scope, cluster).is_none() => {
                 Err(FaultError::NoSuchCluster(cluster.clone()))
@@ -201,7 +201,7 @@ impl Faults {
     }
 
     /// The HSMs at a place, of which there must be one.
-    fn hsms_at(&self, place: &Place) -> Result<Vec<HsmId>, FaultError> {
+    fn hsms_at(&self, place: &BrokenPlace) -> Result<Vec<HsmId>, FaultError> {
         let found = hsms(place, &self.core.clusters());
         if found.is_empty() {
             return Err(FaultError::Nowhere(place.to_string()));
@@ -233,15 +233,15 @@ impl Faults {
     async fn carry_out(&self, active: &Active) -> Result<(), (usize, FaultError)> {
         let place = &active.place;
         match (active.effect, &place.cluster, &active.kept.undo) {
-            (Effect::DeleteCluster, Some(cluster), _) => {
+            (FaultEffect::DeleteCluster, Some(cluster), _) => {
                 let destroyed = self.controls.destroy_cluster(&place.scope, cluster).await;
                 destroyed.map_err(|error| (0, error))
             }
-            (Effect::Network(effect), Some(cluster), _) => {
+            (FaultEffect::Network(effect), Some(cluster), _) => {
                 let broken = self.break_network(&place.scope, cluster, effect).await;
                 broken.map_err(|error| (0, error))
             }
-            (Effect::EachHsm(effect), _, Undo::Hsms(undos)) => {
+            (FaultEffect::EachHsm(effect), _, Undo::Hsms(undos)) => {
                 for (done, (hsm, _)) in undos.iter().enumerate() {
                     let broken = self.break_hsm(hsm, effect).await;
                     broken.map_err(|error| (done, error))?;
@@ -300,7 +300,7 @@ impl Faults {
     }
 
     /// Undoes what is broken at a place. What fails is given back with the first reason.
-    async fn mend(&self, place: &Place, undo: Undo) -> Result<(), (Undo, FaultError)> {
+    async fn mend(&self, place: &BrokenPlace, undo: Undo) -> Result<(), (Undo, FaultError)> {
         match undo {
             Undo::Strike => Ok(()),
             Undo::Never => Err((

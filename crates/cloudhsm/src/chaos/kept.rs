@@ -7,14 +7,14 @@ use portcullis_seam::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::{BadOrder, Effect, Place, lasts, read};
+use super::{BadOrder, BrokenPlace, FaultEffect, lasts, read};
 
 /// What was asked for, since when, and what undoes it.
 ///
 /// Rule FT-08: it is written before anything is broken, and with it what mends: so there is no damage
 /// that is not listed. Undoing what was not done yet changes nothing.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Kept {
+pub(crate) struct KeptFault {
     scope: Scope,
     pub(crate) order: FaultOrder,
     /// Milliseconds since 1970 on the services' clock.
@@ -27,11 +27,11 @@ pub(crate) struct Kept {
 /// A fault that was injected and not undone.
 #[derive(Debug)]
 pub(crate) struct Active {
-    pub(crate) effect: Effect,
-    pub(crate) place: Place,
+    pub(crate) effect: FaultEffect,
+    pub(crate) place: BrokenPlace,
     /// When it is undone by itself.
     pub(crate) ends: Option<Instant>,
-    pub(crate) kept: Kept,
+    pub(crate) kept: KeptFault,
 }
 
 /// What undoes a fault.
@@ -96,7 +96,7 @@ impl Active {
         now: Dates,
         undo: Undo,
     ) -> Result<Self, BadOrder> {
-        let kept = Kept {
+        let kept = KeptFault {
             scope,
             order: order.clone(),
             since_ms: now.services.millis(),
@@ -126,7 +126,7 @@ impl Active {
     }
 }
 
-impl Kept {
+impl KeptFault {
     /// The fault at the machine's date `now`, after the process has begun anew.
     ///
     /// Rule FT-08: its time goes on while nothing runs.

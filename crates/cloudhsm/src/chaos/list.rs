@@ -10,7 +10,7 @@ use portcullis_hsm::DeviceKey;
 use portcullis_seam::{Entropy, Timestamp};
 use zeroize::Zeroizing;
 
-use super::{Active, FaultError, Kept, Registry};
+use super::{Active, FaultError, KeptFault, Registry};
 use crate::OpenError;
 use crate::record::{Ledger, decode, encode, layout};
 
@@ -58,7 +58,7 @@ impl FaultList {
             let unreadable = |why: String| OpenError::Unreadable(format!("{name}: {why}"));
             let opened = self.device_key.open(&name, &sealed);
             let opened = opened.map_err(|error| unreadable(error.to_string()))?;
-            let kept: Kept = decode(&opened).map_err(unreadable)?;
+            let kept: KeptFault = decode(&opened).map_err(unreadable)?;
             let active = kept.resume(now);
             let active = active.map_err(|error| unreadable(error.to_string()))?;
             faults.insert(number, active);

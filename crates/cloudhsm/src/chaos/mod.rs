@@ -1,7 +1,7 @@
 //! Faults: what is broken on purpose, where, for how long, and how it is undone.
 //!
 //! The kinds of faults are listed in [`portcullis_admin::FaultKind`]; `effect` says what each does.
-//! `order` reads what was asked for into an [`Effect`] and a [`Place`]; `registry` lists what is
+//! `order` reads what was asked for into a [`FaultEffect`] and a [`BrokenPlace`]; `registry` lists what is
 //! broken and derives from it how HSMs and links behave; `kept` is what of it outlives the
 //! process. Carrying a fault out, and undoing it, is in `faults`.
 
@@ -15,13 +15,13 @@ mod order;
 mod registry;
 
 pub use controls::Controls;
-pub(crate) use effect::{Effect, HsmEffect, NetworkEffect};
+pub(crate) use effect::{FaultEffect, HsmEffect, NetworkEffect};
 pub use error::FaultError;
 pub use faults::Faults;
-pub(crate) use kept::{Active, Dates, HsmUndo, Kept, Undo};
+pub(crate) use kept::{Active, Dates, HsmUndo, KeptFault, Undo};
 pub(crate) use list::FaultList;
 pub use order::BadOrder;
-pub(crate) use order::{Place, lasts, read};
+pub(crate) use order::{BrokenPlace, lasts, read};
 pub(crate) use registry::{Registry, hsms};
 
 #[cfg(test)]

@@ -7,11 +7,11 @@ use portcullis_admin::{FaultField, FaultKind, FaultOrder, FaultPlace};
 use portcullis_api::{ClusterId, HsmId, Scope};
 use portcullis_clusters::{ClusterView, HsmView};
 
-use super::Effect;
+use super::FaultEffect;
 
 /// Where something is broken: the HSMs for which everything given holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct BrokenPlace {
     /// Whose cluster.
     pub(crate) scope: Scope,
     /// Of this cluster.
@@ -52,20 +52,23 @@ const DELAY_MAX: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// When something is missing, does not belong to the kind, or is out of range.
-pub(crate) fn read(order: &FaultOrder, scope: Scope) -> Result<(Effect, Place), BadOrder> {
+pub(crate) fn read(
+    order: &FaultOrder,
+    scope: Scope,
+) -> Result<(FaultEffect, BrokenPlace), BadOrder> {
     let about = order.kind.describe();
     for field in FaultField::ALL {
         let required = about.required.contains(&field);
         check(order, field, required, about.takes(field))?;
     }
     check_place(order, about.place)?;
-    let place = Place {
+    let place = BrokenPlace {
         scope,
         cluster: order.cluster.clone(),
         zone: order.zone.clone(),
         hsm: order.hsm.clone(),
     };
-    Ok((Effect::of(order), place))
+    Ok((FaultEffect::of(order), place))
 }
 
 /// After how long a fault is undone by itself.
@@ -132,7 +135,7 @@ fn check_place(order: &FaultOrder, place: FaultPlace) -> Result<(), BadOrder> {
     }
 }
 
-impl Place {
+impl BrokenPlace {
     /// The HSMs of a cluster that it names.
     pub(crate) fn hsms_of<'a>(
         &'a self,
@@ -154,7 +157,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for BrokenPlace {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts = [
             self.cluster.as_ref().map(ToString::to_string),

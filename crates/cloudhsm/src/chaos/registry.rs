@@ -9,7 +9,7 @@ use portcullis_fleet::Behaviour;
 use portcullis_link::LinkRule;
 use tokio::time::Instant;
 
-use super::{Active, Place, Undo};
+use super::{Active, BrokenPlace, Undo};
 
 /// Everything that is broken on purpose, by number.
 #[derive(Debug, Default)]
@@ -165,7 +165,7 @@ impl Active {
 }
 
 /// The HSMs that a place names among `views`.
-pub(crate) fn hsms(place: &Place, views: Views<'_>) -> Vec<HsmId> {
+pub(crate) fn hsms(place: &BrokenPlace, views: Views<'_>) -> Vec<HsmId> {
     let named = |(scope, view): &(Scope, Arc<ClusterView>)| {
         place.hsms_of(scope, view).cloned().collect::<Vec<_>>()
     };

@@ -6,7 +6,7 @@ use portcullis_fleet::Behaviour;
 use portcullis_link::{Direction, LinkEffect};
 use serde_json::{Value, json};
 
-use super::{Effect, lasts};
+use super::{FaultEffect, lasts};
 
 fn scope() -> Scope {
     Scope {
@@ -15,7 +15,7 @@ fn scope() -> Scope {
     }
 }
 
-fn read(order: Value) -> Result<(Effect, Option<Duration>), String> {
+fn read(order: Value) -> Result<(FaultEffect, Option<Duration>), String> {
     let order: FaultOrder = serde_json::from_value(order).map_err(|error| error.to_string())?;
     let (effect, _place) = super::read(&order, scope()).map_err(|error| error.to_string())?;
     Ok((effect, lasts(&order)))
@@ -28,22 +28,22 @@ fn an_order_is_read_into_exactly_what_it_says() {
     let cases = [
         (
             json!({ "kind": "slow", "zone": "us-east-1a", "delay_ms": 20 }),
-            Effect::Behaviour(Behaviour {
+            FaultEffect::Behaviour(Behaviour {
                 delay: Duration::from_millis(20),
                 ..well
             }),
         ),
         (
             json!({ "kind": "partition", "zone": "us-east-1a", "direction": "from-hsm" }),
-            Effect::Link(LinkEffect::Cut, Direction::FromHsm),
+            FaultEffect::Link(LinkEffect::Cut, Direction::FromHsm),
         ),
         (
             json!({ "kind": "lose", "hsm": "hsm-abcdefghijk", "percent": 7 }),
-            Effect::Link(LinkEffect::Lose { percent: 7 }, Direction::Both),
+            FaultEffect::Link(LinkEffect::Lose { percent: 7 }, Direction::Both),
         ),
         (
             json!({ "kind": "delete-cluster", "cluster": "cluster-abcdefghijk" }),
-            Effect::DeleteCluster,
+            FaultEffect::DeleteCluster,
         ),
     ];
     for (order, effect) in cases {
@@ -53,7 +53,10 @@ fn an_order_is_read_into_exactly_what_it_says() {
     let lasts = Some(Duration::from_millis(1500));
     assert_eq!(
         read(timed),
-        Ok((Effect::Behaviour(Behaviour { hung: true, ..well }), lasts))
+        Ok((
+            FaultEffect::Behaviour(Behaviour { hung: true, ..well }),
+            lasts
+        ))
     );
 }
 

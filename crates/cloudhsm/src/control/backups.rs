@@ -13,7 +13,7 @@ use super::state_change::StateChange;
 use super::step::awaits_backup;
 use super::turns::Subject;
 use crate::decide::{Change, backup_is_due, changes_due};
-use crate::record::{Backup, BackupState, Cluster, State, internal, layout};
+use crate::record::{Backup, BackupState, Cluster, ScopeRecords, internal, layout};
 use crate::service_core::{ServiceCore, failed};
 
 /// Takes backups, restores them and lets old ones go.
@@ -275,7 +275,7 @@ impl Backups {
     pub(crate) async fn change_backup(
         &self,
         scope: &Scope,
-        decide: impl Fn(&State) -> Result<Backup, Exception>,
+        decide: impl Fn(&ScopeRecords) -> Result<Backup, Exception>,
     ) -> Result<Backup, Exception> {
         let _one_at_a_time = self.core.control.lock().await;
         let decided = self

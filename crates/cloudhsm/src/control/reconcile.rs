@@ -14,7 +14,7 @@ use super::provisioning::Provisioning;
 use super::turns::{Subject, Turns};
 use super::unfinished::Unfinished;
 use crate::hosts::HostLines;
-use crate::record::{Cluster, State};
+use crate::record::{Cluster, ScopeRecords};
 use crate::service_core::{ServiceCore, warn};
 
 /// How often HSMs are brought in step. Our choice: the documentation says "periodically".
@@ -123,7 +123,7 @@ impl Reconciler {
         &self,
         scope: &Scope,
         id: &ClusterId,
-        decide: impl Fn(&State) -> Result<(Cluster, T), Exception>,
+        decide: impl Fn(&ScopeRecords) -> Result<(Cluster, T), Exception>,
     ) -> Result<(Cluster, T), Exception> {
         let _one_at_a_time = self.core.control.lock().await;
         // Whoever began something here may have stopped waiting for its end.

@@ -7,19 +7,19 @@ use portcullis_clusters::ClusterState;
 use super::tests::{backup, backup_id, cluster, cluster_id, create_cluster, create_hsm, fresh};
 use super::tests::{issued, region, scope, with};
 use super::*;
-use crate::record::{Backup, BackupState, Shared, Source, State};
+use crate::record::{Backup, BackupState, ScopeRecords, SharedBackup, Source};
 
 const DAY: u64 = 24 * 60 * 60 * 1000;
 const NOW: u64 = 1000 * DAY;
 
-fn in_state(state: BackupState) -> State {
+fn in_state(state: BackupState) -> ScopeRecords {
     let mut there = with(cluster(ClusterState::Active, 2, issued()));
     change(&mut there).state = state;
     there
 }
 
 /// The backup of `state`, to be changed.
-fn change(state: &mut State) -> &mut Backup {
+fn change(state: &mut ScopeRecords) -> &mut Backup {
     Arc::make_mut(state.backups.get_mut(&backup_id()).unwrap())
 }
 
@@ -69,9 +69,9 @@ fn shown(decided: Result<Backup, Exception>) -> &'static str {
 fn each_operation_on_a_backup_is_accepted_in_its_states_only() {
     use BackupState as S;
     #[rustfmt::skip]
-    let rows: [(&str, State, [&str; 8]); 6] = [
+    let rows: [(&str, ScopeRecords, [&str; 8]); 6] = [
         // situation       DeleteBackup, RestoreBackup, ModifyBackupAttributes, CopyBackupToRegion, PutResourcePolicy, DeleteResourcePolicy, TagResource, CreateCluster
-        ("missing",        State::default(),                                 ["not found", "not found", "not found", "not found", "not found", "not found", "not found", "not found"]),
+        ("missing",        ScopeRecords::default(),                                 ["not found", "not found", "not found", "not found", "not found", "not found", "not found", "not found"]),
         ("being copied",   in_state(S::CreateInProgress),                    ["refused", "refused", "refused", "refused", "refused", "CREATE_IN_PROGRESS", "CREATE_IN_PROGRESS", "refused"]),
         ("ready",          in_state(S::Ready),                               ["PENDING_DELETION", "refused", "READY", "CREATE_IN_PROGRESS", "READY", "READY", "READY", "READY"]),
         ("to be deleted",  in_state(S::PendingDeletion { until: NOW + 1 }),  ["refused", "READY", "refused", "refused", "refused", "PENDING_DELETION", "PENDING_DELETION", "refused"]),
@@ -228,7 +228,7 @@ fn a_backup_is_due_a_day_after_the_newest_one() {
     assert!(!backup_is_due(&state, &cluster_id(), NOW));
     assert!(!backup_is_due(&state, &cluster_id(), NOW + DAY - 1));
     assert!(backup_is_due(&state, &cluster_id(), NOW + DAY));
-    assert!(backup_is_due(&State::default(), &cluster_id(), NOW));
+    assert!(backup_is_due(&ScopeRecords::default(), &cluster_id(), NOW));
 }
 
 /// Rule BK-12.
@@ -269,19 +269,19 @@ fn a_shared_backup_is_listed_and_restored_as_its_policy_permits() {
         let mut one = backup(1, backup_id());
         one.policy = Some(policy_for(account, action));
         let owner = owner.clone();
-        State {
+        ScopeRecords {
             shared: [(
                 backup_id(),
-                Shared {
+                SharedBackup {
                     owner,
                     backup: Arc::new(one),
                 },
             )]
             .into(),
-            ..State::default()
+            ..ScopeRecords::default()
         }
     };
-    let attempt = |state: &State, named: Option<AccountId>| {
+    let attempt = |state: &ScopeRecords, named: Option<AccountId>| {
         let listed = DescribeBackups {
             shared: Some(me.clone()),
             ..DescribeBackups::default()
@@ -346,7 +346,8 @@ fn tags_have_distinct_keys_and_a_resource_has_fifty_of_them() {
         let pair = |key: &&str| ((*key).to_owned(), "value".to_owned());
         keys.iter().map(pair).collect::<Vec<_>>()
     };
-    let add = |state: &State, keys: &[&str]| TagChange::Add(pairs(keys)).of_cluster(state, &id);
+    let add =
+        |state: &ScopeRecords, keys: &[&str]| TagChange::Add(pairs(keys)).of_cluster(state, &id);
     let code = |decided: Result<Cluster, Exception>| decided.unwrap_err().code;
     assert_eq!(code(add(&state, &["a", "a"])), Code::CloudHsmTag);
     assert_eq!(code(add(&state, &["AWS:a"])), Code::CloudHsmTag);
@@ -355,7 +356,7 @@ fn tags_have_distinct_keys_and_a_resource_has_fifty_of_them() {
         ..create_cluster()
     };
     let other = "cluster-othercluster".parse().unwrap();
-    let made = named.decide(&State::default(), &scope(), NOW, other);
+    let made = named.decide(&ScopeRecords::default(), &scope(), NOW, other);
     assert_eq!(code(made), Code::CloudHsmTag);
 
     let fifty: Vec<String> = (0..50).map(|number| format!("key{number:02}")).collect();

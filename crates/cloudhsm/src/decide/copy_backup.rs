@@ -2,7 +2,7 @@ use portcullis_api::{BackupId, Exception, Region};
 
 use super::tags::check_tags;
 use super::{existing_backup, ready, refuse};
-use crate::record::{Backup, BackupState, Source, State};
+use crate::record::{Backup, BackupState, ScopeRecords, Source};
 
 /// CopyBackupToRegion.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ impl CopyBackup {
     /// given, and is READY when its image is there.
     pub(crate) fn decide(
         &self,
-        state: &State,
+        state: &ScopeRecords,
         own: &Region,
         now: u64,
         id: BackupId,

@@ -7,7 +7,7 @@ use super::tags::check_tags;
 use super::{no_backup, ready, refuse};
 use crate::network::{Network, hex_id};
 use crate::policy::{CREATE_CLUSTER, Policy};
-use crate::record::{Backup, Certificates, Cluster, HSM1, HSM2M, Shared, State};
+use crate::record::{Backup, Certificates, Cluster, HSM1, HSM2M, ScopeRecords, SharedBackup};
 
 /// CreateCluster.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl CreateCluster {
     /// members refer to.
     pub(crate) fn decide(
         &self,
-        state: &State,
+        state: &ScopeRecords,
         scope: &Scope,
         now: u64,
         id: ClusterId,
@@ -90,7 +90,7 @@ impl CreateCluster {
     /// cloudhsm:CreateCluster.
     fn source<'a>(
         &self,
-        state: &'a State,
+        state: &'a ScopeRecords,
         own: &AccountId,
         id: &BackupId,
     ) -> Result<&'a Backup, Exception> {
@@ -112,7 +112,7 @@ impl CreateCluster {
     }
 }
 
-fn permitted<'a>(shared: &'a Shared, account: &AccountId) -> Result<&'a Backup, Exception> {
+fn permitted<'a>(shared: &'a SharedBackup, account: &AccountId) -> Result<&'a Backup, Exception> {
     let backup = shared.backup.as_ref();
     if Policy::of(backup).is_some_and(|policy| policy.permits(account, CREATE_CLUSTER)) {
         return Ok(backup);

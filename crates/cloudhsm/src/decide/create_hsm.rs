@@ -5,7 +5,7 @@ use portcullis_clusters::{ClusterState, HsmState};
 
 use super::{busy, existing, refuse};
 use crate::network::AddressRefusal;
-use crate::record::{Cluster, HsmRecord, State};
+use crate::record::{Cluster, HsmRecord, ScopeRecords};
 
 /// CreateHsm.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ impl CreateHsm {
     /// Decides: the cluster, its state, its size, the zone, then the address.
     pub(crate) fn decide(
         &self,
-        state: &State,
+        state: &ScopeRecords,
         region: &Region,
         fresh: &FreshHsm,
     ) -> Result<Cluster, Exception> {
@@ -100,7 +100,7 @@ fn check_state(cluster: &Cluster) -> Result<ClusterState, Exception> {
 
 /// Rule BK-18: the first HSM of a cluster that was initialised is filled from a backup, so there
 /// must be one: of the cluster itself, or the one it was made from.
-fn check_content(state: &State, cluster: &Cluster) -> Result<(), Exception> {
+fn check_content(state: &ScopeRecords, cluster: &Cluster) -> Result<(), Exception> {
     let own = || state.newest_restorable(&cluster.id, &cluster.hsm_type);
     if cluster.issued().is_none() || !cluster.hsms.is_empty() || own().is_some() {
         return Ok(());
@@ -144,7 +144,7 @@ fn unknown_zone(cluster: &Cluster, zone: &str) -> Exception {
 /// Rule CL-04: the address is free and inside the subnet of the zone. Clusters share the subnets
 /// of the VPC, so the HSMs of all clusters count.
 fn address(
-    state: &State,
+    state: &ScopeRecords,
     region: &Region,
     subnet: &str,
     command: &CreateHsm,

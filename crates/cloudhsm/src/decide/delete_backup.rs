@@ -3,7 +3,7 @@ use std::time::Duration;
 use portcullis_api::{BackupId, Exception};
 
 use super::{existing_backup, ready, refuse};
-use crate::record::{Backup, BackupState, State};
+use crate::record::{Backup, BackupState, ScopeRecords};
 
 /// DeleteBackup.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(crate) const RESTORE_WINDOW: Duration = Duration::from_secs(7 * 24 * 60 * 60
 impl DeleteBackup {
     /// Rule BK-08: a READY backup becomes PENDING_DELETION, for seven days. The last backup of a
     /// cluster can be deleted too: only retention spares it.
-    pub(crate) fn decide(&self, state: &State, now: u64) -> Result<Backup, Exception> {
+    pub(crate) fn decide(&self, state: &ScopeRecords, now: u64) -> Result<Backup, Exception> {
         let backup = ready(existing_backup(state, &self.backup)?)?;
         Ok(Backup {
             state: pending(now),
@@ -42,7 +42,7 @@ pub(super) fn pending(now: u64) -> BackupState {
 
 impl RestoreBackup {
     /// Rule BK-09: only a backup that is PENDING_DELETION is restored, and becomes READY.
-    pub(crate) fn decide(&self, state: &State, now: u64) -> Result<Backup, Exception> {
+    pub(crate) fn decide(&self, state: &ScopeRecords, now: u64) -> Result<Backup, Exception> {
         let backup = existing_backup(state, &self.backup)?;
         match backup.state {
             // One that is over the time but not yet tended is gone all the same.

@@ -2,7 +2,7 @@ use portcullis_api::{ClusterId, Exception};
 use portcullis_clusters::ClusterState;
 
 use super::{busy, existing, refuse};
-use crate::record::{Cluster, State};
+use crate::record::{Cluster, ScopeRecords};
 
 /// DeleteCluster.
 #[derive(Debug)]
@@ -12,7 +12,7 @@ pub(crate) struct DeleteCluster {
 
 impl DeleteCluster {
     /// Decides: the cluster, its state, then its HSMs.
-    pub(crate) fn decide(&self, state: &State) -> Result<Cluster, Exception> {
+    pub(crate) fn decide(&self, state: &ScopeRecords) -> Result<Cluster, Exception> {
         let cluster = existing(state, &self.cluster)?;
         check_state(cluster)?;
         // Rule CL-09: only a cluster without HSMs can be deleted.

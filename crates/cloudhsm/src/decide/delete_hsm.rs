@@ -4,7 +4,7 @@ use portcullis_api::{ClusterId, Exception, HsmId};
 use portcullis_clusters::{ClusterState, HsmState};
 
 use super::{busy, existing, not_found, refuse};
-use crate::record::{Cluster, HsmRecord, State};
+use crate::record::{Cluster, HsmRecord, ScopeRecords};
 
 /// DeleteHsm.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(crate) struct HsmSelector {
 
 impl DeleteHsm {
     /// Decides: the form, the cluster and its state, then the HSM. Also gives the HSM's id.
-    pub(crate) fn decide(&self, state: &State) -> Result<(Cluster, HsmId), Exception> {
+    pub(crate) fn decide(&self, state: &ScopeRecords) -> Result<(Cluster, HsmId), Exception> {
         self.hsm.check()?;
         let cluster = existing(state, &self.cluster)?;
         let next = check_state(cluster)?;

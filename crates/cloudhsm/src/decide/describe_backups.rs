@@ -5,9 +5,9 @@ use std::sync::Arc;
 use portcullis_api::{AccountId, Exception};
 
 use super::describe_clusters::names;
-use super::{List, Page, PageRequest, refuse};
+use super::{ListPage, PageRequest, PagedList, refuse};
 use crate::policy::{DESCRIBE_BACKUPS, Policy};
-use crate::record::{Backup, State};
+use crate::record::{Backup, ScopeRecords};
 
 /// DescribeBackups.
 #[derive(Debug, Default)]
@@ -70,7 +70,7 @@ impl BackupFilters {
 
 impl DescribeBackups {
     /// Rule BK-04: the newest backup comes first, unless SortAscending is given.
-    pub(crate) fn decide(self, state: &State) -> Result<Page<Backup>, Exception> {
+    pub(crate) fn decide(self, state: &ScopeRecords) -> Result<ListPage<Backup>, Exception> {
         let mut shown: Vec<Backup> = self
             .candidates(state)
             .into_iter()
@@ -92,7 +92,7 @@ impl DescribeBackups {
 impl DescribeBackups {
     /// Rule BK-17: `Shared` lists the backups of other accounts whose policy permits this one
     /// cloudhsm:DescribeBackups, and none of its own.
-    fn candidates<'a>(&self, state: &'a State) -> Vec<&'a Backup> {
+    fn candidates<'a>(&self, state: &'a ScopeRecords) -> Vec<&'a Backup> {
         let Some(account) = &self.shared else {
             return state.backups.values().map(Arc::as_ref).collect();
         };
@@ -104,8 +104,8 @@ impl DescribeBackups {
     }
 }
 
-const fn list(name: &'static str) -> List {
-    List {
+const fn list(name: &'static str) -> PagedList {
+    PagedList {
         name,
         most: RESULTS_MAX,
     }

@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use portcullis_api::Exception;
 
-use super::{List, Page, PageRequest, refuse};
-use crate::record::{Cluster, State};
+use super::{ListPage, PageRequest, PagedList, refuse};
+use crate::record::{Cluster, ScopeRecords};
 
 /// DescribeClusters.
 #[derive(Debug, Default)]
@@ -21,7 +21,7 @@ pub(crate) struct ClusterFilters {
 }
 
 /// `MaxResults` of the service model.
-const LIST: List = List {
+const LIST: PagedList = PagedList {
     name: "clusters",
     most: 25,
 };
@@ -67,7 +67,7 @@ impl DescribeClusters {
     /// The clusters in the order of their IDs.
     ///
     /// Rule CL-06: an ID that names no cluster is no error; the list just does not have it.
-    pub(crate) fn decide(self, state: &State) -> Result<Page<Cluster>, Exception> {
+    pub(crate) fn decide(self, state: &ScopeRecords) -> Result<ListPage<Cluster>, Exception> {
         let shown = state
             .clusters
             .values()

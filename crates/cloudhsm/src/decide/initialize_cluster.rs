@@ -3,7 +3,7 @@ use portcullis_clusters::ClusterState;
 
 use super::{busy, existing, refuse};
 use crate::certificate::check_pair;
-use crate::record::{Certificates, Cluster, State};
+use crate::record::{Certificates, Cluster, ScopeRecords};
 
 /// InitializeCluster. Both certificates in PEM.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub(crate) struct InitializeCluster {
 
 impl InitializeCluster {
     /// Decides: the cluster, its state, then the certificates.
-    pub(crate) fn decide(&self, state: &State) -> Result<Cluster, Exception> {
+    pub(crate) fn decide(&self, state: &ScopeRecords) -> Result<Cluster, Exception> {
         let cluster = existing(state, &self.cluster)?;
         let request = request_of(cluster)?;
         check_pair(request, &self.signed_certificate, &self.trust_anchor).map_err(refuse)?;

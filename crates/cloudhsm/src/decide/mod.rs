@@ -37,8 +37,8 @@ pub(crate) use describe_clusters::{ClusterFilters, DescribeClusters};
 pub(crate) use initialize_cluster::InitializeCluster;
 pub(crate) use modify_backup::ModifyBackup;
 pub(crate) use modify_cluster::ModifyCluster;
-use page::List;
-pub(crate) use page::{Page, PageRequest};
+use page::PagedList;
+pub(crate) use page::{ListPage, PageRequest};
 pub use placement::{HsmsOn, InvalidPlacement};
 pub(crate) use placement::{PLACEMENT_TAG, Placement};
 pub(crate) use resource_policy::{BackupArn, DeletePolicy, GetPolicy, PutPolicy};
@@ -49,7 +49,7 @@ use std::sync::Arc;
 
 use portcullis_api::{BackupId, ClusterId, Code, Exception};
 
-use crate::record::{Backup, Cluster, State};
+use crate::record::{Backup, Cluster, ScopeRecords};
 
 /// The request does not fit: its form, or the state it meets.
 pub(crate) fn refuse(message: impl Into<String>) -> Exception {
@@ -61,7 +61,7 @@ pub(crate) fn not_found(message: impl Into<String>) -> Exception {
 }
 
 /// The cluster, or the exception that every operation answers with when there is none.
-fn existing<'a>(state: &'a State, id: &ClusterId) -> Result<&'a Cluster, Exception> {
+fn existing<'a>(state: &'a ScopeRecords, id: &ClusterId) -> Result<&'a Cluster, Exception> {
     let found = state.clusters.get(id).map(Arc::as_ref);
     found.ok_or_else(|| {
         not_found(format!(
@@ -82,7 +82,7 @@ fn busy(cluster: &Cluster) -> Exception {
 }
 
 /// The backup, if it is this account's own.
-fn existing_backup<'a>(state: &'a State, id: &BackupId) -> Result<&'a Backup, Exception> {
+fn existing_backup<'a>(state: &'a ScopeRecords, id: &BackupId) -> Result<&'a Backup, Exception> {
     let found = state.backups.get(id).map(Arc::as_ref);
     found.ok_or_else(|| no_backup(id))
 }

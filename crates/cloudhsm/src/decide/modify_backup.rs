@@ -1,7 +1,7 @@
 use portcullis_api::{BackupId, Exception};
 
 use super::{existing_backup, ready};
-use crate::record::{Backup, State};
+use crate::record::{Backup, ScopeRecords};
 
 /// ModifyBackupAttributes.
 #[derive(Debug)]
@@ -12,7 +12,7 @@ pub(crate) struct ModifyBackup {
 
 impl ModifyBackup {
     /// Rule BK-10: a backup that never expires is exempt from retention, not from DeleteBackup.
-    pub(crate) fn decide(&self, state: &State) -> Result<Backup, Exception> {
+    pub(crate) fn decide(&self, state: &ScopeRecords) -> Result<Backup, Exception> {
         let backup = ready(existing_backup(state, &self.backup)?)?;
         Ok(Backup {
             never_expires: self.never_expires,

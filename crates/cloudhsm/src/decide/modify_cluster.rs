@@ -5,7 +5,7 @@ use portcullis_clusters::ClusterState;
 
 use super::create_cluster::{check_hsm_type, retention};
 use super::{busy, existing, refuse};
-use crate::record::{Cluster, HSM1, HSM2M, Rollback, State};
+use crate::record::{Cluster, HSM1, HSM2M, Rollback, ScopeRecords};
 
 /// ModifyCluster.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ const MIGRATED_HSMS_MAX: usize = 27;
 
 impl ModifyCluster {
     /// Decides: the form of the members, the cluster, its state, then the change of type.
-    pub(crate) fn decide(&self, state: &State, now: u64) -> Result<Cluster, Exception> {
+    pub(crate) fn decide(&self, state: &ScopeRecords, now: u64) -> Result<Cluster, Exception> {
         if self.hsm_type.is_none() && self.retention_days.is_none() {
             return Err(refuse(
                 "ModifyCluster changes the HSM type or the retention, and the request names \

@@ -4,7 +4,7 @@ use super::refuse;
 
 /// One page of a list.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Page<T> {
+pub(crate) struct ListPage<T> {
     pub(crate) items: Vec<T>,
     pub(crate) next_token: Option<String>,
 }
@@ -18,7 +18,7 @@ pub(crate) struct PageRequest {
 
 /// A list that comes in pages.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct List {
+pub(crate) struct PagedList {
     /// Stands in front of its tokens, so that those of another list, or of the other order, are
     /// told apart.
     pub(crate) name: &'static str,
@@ -36,10 +36,10 @@ impl PageRequest {
     pub(crate) fn cut<T>(
         self,
         listed: Vec<T>,
-        List { name, most }: List,
+        PagedList { name, most }: PagedList,
         mark: impl Fn(&T) -> String,
         before: impl Fn(&str, &str) -> bool,
-    ) -> Result<Page<T>, Exception> {
+    ) -> Result<ListPage<T>, Exception> {
         let limit = match self.max_results {
             None => most,
             Some(wanted) => usize::try_from(wanted)
@@ -63,7 +63,7 @@ impl PageRequest {
         items.truncate(limit);
         let last = items.last().filter(|_| more);
         let next_token = last.map(|item| format!("{name}{MARK}{}", mark(item)));
-        Ok(Page { items, next_token })
+        Ok(ListPage { items, next_token })
     }
 }
 
@@ -86,13 +86,13 @@ fn mark_in<'a>(token: &'a str, list: &str) -> Result<&'a str, Exception> {
 mod tests {
     use super::*;
 
-    fn page(max: Option<i64>, token: Option<&str>) -> Result<Page<String>, Exception> {
+    fn page(max: Option<i64>, token: Option<&str>) -> Result<ListPage<String>, Exception> {
         let request = PageRequest {
             max_results: max,
             next_token: token.map(str::to_owned),
         };
         let listed = ["a", "c", "e"].map(str::to_owned).to_vec();
-        let list = List {
+        let list = PagedList {
             name: "letters",
             most: 25,
         };

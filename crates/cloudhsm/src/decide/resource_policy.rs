@@ -2,7 +2,7 @@ use portcullis_api::{AccountId, BackupId, Code, Exception, Region, Scope};
 
 use super::{existing_backup, no_backup, ready};
 use crate::policy::Policy;
-use crate::record::{Backup, State};
+use crate::record::{Backup, ScopeRecords};
 
 /// `ResourceArn` of the policy operations: a backup, and whose it says it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl PutPolicy {
     /// Decides: whose the backup is, that it is READY, then the policy.
     ///
     /// Rule BK-14: only its owner shares a backup, and only while it is READY.
-    pub(crate) fn decide(&self, state: &State, own: &Scope) -> Result<Backup, Exception> {
+    pub(crate) fn decide(&self, state: &ScopeRecords, own: &Scope) -> Result<Backup, Exception> {
         let backup = ready(self.resource.find(state, own)?)?;
         Policy::parse(&self.policy, &self.resource.text)?;
         Ok(Backup {
@@ -50,7 +50,7 @@ impl DeletePolicy {
     /// Also gives the policy that was there. Deleting none is no error.
     pub(crate) fn decide(
         &self,
-        state: &State,
+        state: &ScopeRecords,
         own: &Scope,
     ) -> Result<(Backup, Option<String>), Exception> {
         let mut backup = self.resource.find(state, own)?.clone();
@@ -60,14 +60,18 @@ impl DeletePolicy {
 }
 
 impl GetPolicy {
-    pub(crate) fn decide(&self, state: &State, own: &Scope) -> Result<Option<String>, Exception> {
+    pub(crate) fn decide(
+        &self,
+        state: &ScopeRecords,
+        own: &Scope,
+    ) -> Result<Option<String>, Exception> {
         let backup = self.resource.find(state, own)?;
         Ok(backup.policy.clone())
     }
 }
 
 impl BackupArn {
-    fn find<'a>(&self, state: &'a State, own: &Scope) -> Result<&'a Backup, Exception> {
+    fn find<'a>(&self, state: &'a ScopeRecords, own: &Scope) -> Result<&'a Backup, Exception> {
         if self.owner != own.account {
             return Err(Exception::new(
                 Code::CloudHsmAccessDenied,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use portcullis_api::{BackupId, ClusterId};
 
 use super::delete_backup::pending;
-use crate::record::{Backup, BackupState, State};
+use crate::record::{Backup, BackupState, ScopeRecords};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -14,7 +14,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const DELETED_SHOWN: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// Rule BK-07: every cluster in service is backed up at least once a day.
-pub(crate) fn backup_is_due(state: &State, cluster: &ClusterId, now: u64) -> bool {
+pub(crate) fn backup_is_due(state: &ScopeRecords, cluster: &ClusterId, now: u64) -> bool {
     let newest = state.newest_backup(cluster);
     newest.is_none_or(|backup| since(backup.created, now) >= DAY)
 }
@@ -31,14 +31,14 @@ pub(crate) enum Change {
 }
 
 /// Everything the calendar asks for at `now`.
-pub(crate) fn changes_due(state: &State, now: u64) -> Vec<Change> {
+pub(crate) fn changes_due(state: &ScopeRecords, now: u64) -> Vec<Change> {
     let backups = state.backups.values();
     backups
         .filter_map(|backup| change_due(state, backup, now))
         .collect()
 }
 
-fn change_due(state: &State, backup: &Backup, now: u64) -> Option<Change> {
+fn change_due(state: &ScopeRecords, backup: &Backup, now: u64) -> Option<Change> {
     let into = |state| Backup {
         state,
         ..backup.clone()
@@ -61,7 +61,7 @@ fn change_due(state: &State, backup: &Backup, now: u64) -> Option<Change> {
 /// Rule BK-05: a backup is kept for its cluster's retention period; the last one of a cluster is
 /// kept for ever, and so are copies, the backups of clusters that are gone, and those that others
 /// are to be restored from.
-fn is_expired(state: &State, backup: &Backup, now: u64) -> bool {
+fn is_expired(state: &ScopeRecords, backup: &Backup, now: u64) -> bool {
     let over = state.clusters.get(&backup.cluster).is_some_and(|cluster| {
         since(backup.created, now) > DAY * u32::from(cluster.retention_days)
     });
@@ -76,7 +76,7 @@ fn is_expired(state: &State, backup: &Backup, now: u64) -> bool {
 }
 
 /// Whether its cluster has no newer backup that is READY.
-fn is_last(state: &State, backup: &Backup) -> bool {
+fn is_last(state: &ScopeRecords, backup: &Backup) -> bool {
     let mut others = state.backups.values();
     !others.any(|one| {
         one.source.is_none()

@@ -3,8 +3,8 @@ use std::collections::BTreeMap;
 use portcullis_api::{BackupId, ClusterId, Code, Exception};
 
 use super::placement::{HsmsOn, PLACEMENT_TAG};
-use super::{List, Page, PageRequest, existing, existing_backup};
-use crate::record::{Backup, Cluster, State};
+use super::{ListPage, PageRequest, PagedList, existing, existing_backup};
+use crate::record::{Backup, Cluster, ScopeRecords};
 
 /// Tags by key.
 pub(crate) type Tags = BTreeMap<String, String>;
@@ -34,21 +34,29 @@ pub(crate) struct ListTags {
 const TAGS_MAX: usize = 50;
 
 /// `MaxResults` of the service model.
-const LIST: List = List {
+const LIST: PagedList = PagedList {
     name: "tags",
     most: 100,
 };
 
 impl TagChange {
     /// Decides for a cluster. A cluster can be tagged in any state.
-    pub(crate) fn of_cluster(&self, state: &State, id: &ClusterId) -> Result<Cluster, Exception> {
+    pub(crate) fn of_cluster(
+        &self,
+        state: &ScopeRecords,
+        id: &ClusterId,
+    ) -> Result<Cluster, Exception> {
         let mut cluster = existing(state, id)?.clone();
         self.apply(&mut cluster.tags)?;
         Ok(cluster)
     }
 
     /// Decides for a backup.
-    pub(crate) fn of_backup(&self, state: &State, id: &BackupId) -> Result<Backup, Exception> {
+    pub(crate) fn of_backup(
+        &self,
+        state: &ScopeRecords,
+        id: &BackupId,
+    ) -> Result<Backup, Exception> {
         let mut backup = existing_backup(state, id)?.clone();
         self.apply(&mut backup.tags)?;
         Ok(backup)
@@ -111,7 +119,10 @@ fn not_a_tag(message: String) -> Exception {
 
 impl ListTags {
     /// Rule TAG-03: the tags in the order of their keys.
-    pub(crate) fn decide(self, state: &State) -> Result<Page<(String, String)>, Exception> {
+    pub(crate) fn decide(
+        self,
+        state: &ScopeRecords,
+    ) -> Result<ListPage<(String, String)>, Exception> {
         let tags = match &self.resource {
             Resource::Cluster(id) => &existing(state, id)?.tags,
             Resource::Backup(id) => &existing_backup(state, id)?.tags,

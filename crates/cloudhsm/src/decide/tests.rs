@@ -112,11 +112,11 @@ pub(super) fn backup(created: u64, id: BackupId) -> Backup {
     }
 }
 
-pub(super) fn with(cluster: Cluster) -> State {
-    State {
+pub(super) fn with(cluster: Cluster) -> ScopeRecords {
+    ScopeRecords {
         clusters: BTreeMap::from([(cluster.id.clone(), Arc::new(cluster))]),
         backups: BTreeMap::from([(backup_id(), Arc::new(backup(1, backup_id())))]),
-        ..State::default()
+        ..ScopeRecords::default()
     }
 }
 
@@ -200,7 +200,7 @@ fn modify(hsm_type: Option<&str>, retention_days: Option<&str>) -> ModifyCluster
 /// What the operations that name a cluster come to: CreateHsm, DeleteHsm, InitializeCluster,
 /// DeleteCluster, ModifyCluster with a retention, with hsm2m.medium and with hsm1.medium, and
 /// TagResource.
-fn outcomes(state: &State, initialize: &InitializeCluster) -> [&'static str; 8] {
+fn outcomes(state: &ScopeRecords, initialize: &InitializeCluster) -> [&'static str; 8] {
     let delete = DeleteCluster {
         cluster: cluster_id(),
     };
@@ -231,9 +231,9 @@ fn each_operation_is_accepted_in_its_states_only() {
     };
     let older = |state, hsms| of_type("hsm1.medium", cluster(state, hsms, issued()));
     #[rustfmt::skip]
-    let rows: Vec<(&str, State, [&str; 8])> = vec![
+    let rows: Vec<(&str, ScopeRecords, [&str; 8])> = vec![
         // situation                        CreateHsm, DeleteHsm, InitializeCluster, DeleteCluster, retention, to hsm2m, to hsm1, TagResource
-        ("no cluster",          State::default(),                                  ["not found"; 8]),
+        ("no cluster",          ScopeRecords::default(),                                  ["not found"; 8]),
         ("being created",       with(cluster(S::CreateInProgress, 0, none())),     ["refused", "refused", "refused", "refused", "CREATE_IN_PROGRESS", "refused", "refused", "CREATE_IN_PROGRESS"]),
         ("new",                 with(cluster(S::Uninitialized, 0, none())),        ["UNINITIALIZED", "not found", "refused", "DELETE_IN_PROGRESS", "UNINITIALIZED", "refused", "refused", "UNINITIALIZED"]),
         ("with its first HSM",  with(cluster(S::Uninitialized, 1, request)),       ["refused", "UNINITIALIZED", "INITIALIZE_IN_PROGRESS", "refused", "UNINITIALIZED", "refused", "refused", "UNINITIALIZED"]),
@@ -428,7 +428,7 @@ fn a_cluster_needs_known_subnets_in_different_zones() {
             subnets: given.iter().map(|id| (*id).clone()).collect(),
             ..create_cluster()
         };
-        match command.decide(&State::default(), &scope(), 5, cluster_id()) {
+        match command.decide(&ScopeRecords::default(), &scope(), 5, cluster_id()) {
             Ok(cluster) => assert_eq!(cluster.subnets.len(), given.len(), "{why}"),
             Err(exception) => {
                 assert!(
@@ -627,11 +627,11 @@ fn filters_show_what_every_one_of_them_names_and_unknown_ids_show_nothing() {
 fn the_newest_backup_comes_first_unless_asked_otherwise() {
     let ids: Vec<BackupId> = (1..=3).map(|n| BackupId::from_random([n; 11])).collect();
     let dated = ids.iter().zip([20, 10, 30]);
-    let state = State {
+    let state = ScopeRecords {
         backups: dated
             .map(|(id, created)| (id.clone(), Arc::new(backup(created, id.clone()))))
             .collect(),
-        ..State::default()
+        ..ScopeRecords::default()
     };
     let dates = |oldest_first, token: Option<String>| {
         let command = DescribeBackups {

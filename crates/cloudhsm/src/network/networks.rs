@@ -6,7 +6,7 @@ use std::sync::Arc;
 use portcullis_api::{Exception, Scope};
 
 use crate::network::rules_of_cloudhsm;
-use crate::record::{Cluster, State};
+use crate::record::{Cluster, ScopeRecords};
 use crate::service_core::ServiceCore;
 use crate::{Network, NetworkChange, Rule};
 
@@ -54,7 +54,7 @@ impl Networks {
     /// CloudHsmInvalidRequestException for a subnet that cannot be made.
     pub async fn change(&self, scope: &Scope, change: NetworkChange) -> Result<(), Exception> {
         let _one_at_a_time = self.core.control.lock().await;
-        let decide = |state: &State| {
+        let decide = |state: &ScopeRecords| {
             let clusters = state.clusters.values();
             let groups = clusters.map(|one| one.security_group.as_str()).collect();
             let network = state.network(&scope.region);

@@ -18,7 +18,7 @@ use crate::decide::{
     BackupFilters, CopyBackup, DeleteBackup, DescribeBackups, ModifyBackup, PageRequest,
     RestoreBackup,
 };
-use crate::record::{Backup, State};
+use crate::record::{Backup, ScopeRecords};
 use crate::shapes;
 
 impl CloudHsm {
@@ -107,7 +107,7 @@ impl CloudHsm {
             backup: shapes::backup_id("BackupId", &request.backup_id)?,
         };
         let now = self.core.clock.now().millis();
-        let decide = |state: &State| command.decide(state, now);
+        let decide = |state: &ScopeRecords| command.decide(state, now);
         let backup = self.backups.change_backup(scope, decide).await?;
         Ok(DeleteBackupResponse {
             backup: Some(shapes::backup(scope, &backup)),
@@ -128,7 +128,7 @@ impl CloudHsm {
             backup: shapes::backup_id("BackupId", &request.backup_id)?,
         };
         let now = self.core.clock.now().millis();
-        let decide = |state: &State| command.decide(state, now);
+        let decide = |state: &ScopeRecords| command.decide(state, now);
         let backup = self.backups.change_backup(scope, decide).await?;
         Ok(RestoreBackupResponse {
             backup: Some(shapes::backup(scope, &backup)),
@@ -148,7 +148,7 @@ impl CloudHsm {
             backup: shapes::backup_id("BackupId", &request.backup_id)?,
             never_expires: request.never_expires.unwrap_or(false),
         };
-        let decide = |state: &State| command.decide(state);
+        let decide = |state: &ScopeRecords| command.decide(state);
         let backup = self.backups.change_backup(scope, decide).await?;
         Ok(ModifyBackupAttributesResponse {
             backup: Some(shapes::backup(scope, &backup)),

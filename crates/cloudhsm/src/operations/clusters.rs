@@ -16,7 +16,7 @@ use crate::decide::{
     InitializeCluster, ModifyCluster, PageRequest,
 };
 use crate::network::hex_id;
-use crate::record::State;
+use crate::record::ScopeRecords;
 use crate::shapes;
 
 impl CloudHsm {
@@ -45,7 +45,7 @@ impl CloudHsm {
     ) -> Result<CreateClusterResponse, Exception> {
         let command = CreateCluster::parse(request)?;
         let now = self.core.clock.now().millis();
-        let decide = |state: &State| {
+        let decide = |state: &ScopeRecords| {
             let cluster = command.decide(state, scope, now, id.clone())?;
             self.core.quotas.check_clusters(state)?;
             Ok((cluster, ()))
@@ -98,7 +98,7 @@ impl CloudHsm {
             signed_certificate: request.signed_cert,
             trust_anchor: request.trust_anchor,
         };
-        let decide = |state: &State| Ok((command.decide(state)?, ()));
+        let decide = |state: &ScopeRecords| Ok((command.decide(state)?, ()));
         let (cluster, ()) = self
             .reconciler
             .change(scope, &command.cluster, decide)
@@ -138,7 +138,7 @@ impl CloudHsm {
             eni: hex_id("eni", id.as_str()),
             id: id.clone(),
         };
-        let decide = |state: &State| {
+        let decide = |state: &ScopeRecords| {
             let mut cluster = command.decide(state, &scope.region, &fresh)?;
             self.core.quotas.check_hsms(state)?;
             let host = self.lines.host_for_new(&cluster, &command.zone)?;
@@ -170,7 +170,7 @@ impl CloudHsm {
         request: DeleteHsmRequest,
     ) -> Result<DeleteHsmResponse, Exception> {
         let command = DeleteHsm::parse(request)?;
-        let decide = |state: &State| command.decide(state);
+        let decide = |state: &ScopeRecords| command.decide(state);
         let (_, hsm) = self
             .reconciler
             .change(scope, &command.cluster, decide)
@@ -192,7 +192,7 @@ impl CloudHsm {
     ) -> Result<ModifyClusterResponse, Exception> {
         let command = ModifyCluster::parse(request)?;
         let now = self.core.clock.now().millis();
-        let decide = |state: &State| Ok((command.decide(state, now)?, ()));
+        let decide = |state: &ScopeRecords| Ok((command.decide(state, now)?, ()));
         let (cluster, ()) = self
             .reconciler
             .change(scope, &command.cluster, decide)
@@ -214,7 +214,7 @@ impl CloudHsm {
         let command = DeleteCluster {
             cluster: shapes::cluster_id(&request.cluster_id)?,
         };
-        let decide = |state: &State| Ok((command.decide(state)?, ()));
+        let decide = |state: &ScopeRecords| Ok((command.decide(state)?, ()));
         let (cluster, ()) = self
             .reconciler
             .change(scope, &command.cluster, decide)

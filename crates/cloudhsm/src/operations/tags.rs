@@ -13,7 +13,7 @@ use crate::decide::{
     BackupArn, DeletePolicy, GetPolicy, ListTags, PageRequest, PutPolicy, Resource, TagChange,
     refuse,
 };
-use crate::record::State;
+use crate::record::ScopeRecords;
 use crate::shapes;
 
 impl CloudHsm {
@@ -56,12 +56,12 @@ impl CloudHsm {
     ) -> Result<(), Exception> {
         match resource {
             Resource::Backup(id) => {
-                let decide = |state: &State| change.of_backup(state, id);
+                let decide = |state: &ScopeRecords| change.of_backup(state, id);
                 self.backups.change_backup(scope, decide).await.map(drop)
             }
             Resource::Cluster(id) => {
                 let _one_at_a_time = self.core.control.lock().await;
-                let decide = |state: &State| Ok((change.of_cluster(state, id)?, ()));
+                let decide = |state: &ScopeRecords| Ok((change.of_cluster(state, id)?, ()));
                 self.core.ledger.decide(scope, decide).await.map(drop)
             }
         }
@@ -109,7 +109,7 @@ impl CloudHsm {
             ));
         };
         let command = PutPolicy { resource, policy };
-        let decide = |state: &State| command.decide(state, scope);
+        let decide = |state: &ScopeRecords| command.decide(state, scope);
         let backup = self.backups.change_backup(scope, decide).await?;
         Ok(PutResourcePolicyResponse {
             resource_arn: Some(command.resource.text),
@@ -146,7 +146,7 @@ impl CloudHsm {
         let resource = BackupArn::parse(request.resource_arn)?;
         let command = DeletePolicy { resource };
         let _one_at_a_time = self.core.control.lock().await;
-        let decide = |state: &State| command.decide(state, scope);
+        let decide = |state: &ScopeRecords| command.decide(state, scope);
         let (_, removed) = self.core.ledger.decide(scope, decide).await?;
         Ok(DeleteResourcePolicyResponse {
             resource_arn: Some(command.resource.text),

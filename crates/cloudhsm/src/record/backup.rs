@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use portcullis_api::{BackupId, ClusterId, Region, Scope};
 use serde::{Deserialize, Serialize};
 
-use super::{Record, layout};
+use super::{DecidedRecord, layout};
 
 /// A backup. Its sealed image is a record of its own, beside this one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,7 +95,7 @@ impl Backup {
     }
 }
 
-impl Record for Backup {
+impl DecidedRecord for Backup {
     fn key(&self, scope: &Scope) -> String {
         layout::backup(scope, &self.id)
     }

@@ -5,7 +5,7 @@ use portcullis_api::{AccountId, BackupId, ClusterId, HsmId, Scope};
 use portcullis_clusters::{ClusterState, HsmState};
 use serde::{Deserialize, Serialize};
 
-use super::{Record, layout};
+use super::{DecidedRecord, layout};
 
 /// A cluster and its HSMs: one record, so that an HSM and its cluster never disagree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,7 +90,7 @@ impl HsmRecord {
     }
 }
 
-impl Record for Cluster {
+impl DecidedRecord for Cluster {
     fn key(&self, scope: &Scope) -> String {
         layout::cluster(scope, &self.id)
     }

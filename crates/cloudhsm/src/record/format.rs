@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// A record that a decision can result in.
-pub(crate) trait Record: Serialize {
+pub(crate) trait DecidedRecord: Serialize {
     /// Where it lies.
     fn key(&self, scope: &Scope) -> String;
 }

@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use portcullis_fleet::Profile;
 
 use super::decoded::Decoded;
-use super::format::{Record, internal, parse};
-use super::{Backup, Cluster, Shared, State, decode, encode, layout};
+use super::format::{DecidedRecord, internal, parse};
+use super::{Backup, Cluster, ScopeRecords, SharedBackup, decode, encode, layout};
 use crate::Network;
 use crate::policy::Policy;
 
-impl Record for Network {
+impl DecidedRecord for Network {
     fn key(&self, scope: &Scope) -> String {
         layout::network(scope)
     }
@@ -50,24 +50,24 @@ impl Ledger {
     }
 
     /// Everything in a scope.
-    pub(crate) fn state(&self, scope: &Scope) -> Result<State, Exception> {
+    pub(crate) fn state(&self, scope: &Scope) -> Result<ScopeRecords, Exception> {
         self.read(scope).map(|(state, _)| state)
     }
 
     /// The same, with what other accounts share with it.
-    pub(crate) fn state_with_shared(&self, scope: &Scope) -> Result<State, Exception> {
+    pub(crate) fn state_with_shared(&self, scope: &Scope) -> Result<ScopeRecords, Exception> {
         let mut state = self.state(scope)?;
         state.shared = self.shared(scope)?;
         Ok(state)
     }
 
     /// Clusters and network of a scope: what a view is made of, without the many backups.
-    pub(crate) fn clusters_and_network(&self, scope: &Scope) -> Result<State, Exception> {
+    pub(crate) fn clusters_and_network(&self, scope: &Scope) -> Result<ScopeRecords, Exception> {
         self.read_clusters(scope).map(|(state, _)| state)
     }
 
     /// Everything in a scope, with the revision of each record by its key.
-    fn read(&self, scope: &Scope) -> Result<(State, BTreeMap<String, u64>), Exception> {
+    fn read(&self, scope: &Scope) -> Result<(ScopeRecords, BTreeMap<String, u64>), Exception> {
         let (mut state, mut revisions) = self.read_clusters(scope)?;
         for (key, record) in self.store.scan(&layout::backups(scope), None, usize::MAX) {
             let backup = self.backups.of(&key, &record)?;
@@ -77,8 +77,11 @@ impl Ledger {
         Ok((state, revisions))
     }
 
-    fn read_clusters(&self, scope: &Scope) -> Result<(State, BTreeMap<String, u64>), Exception> {
-        let mut state = State::default();
+    fn read_clusters(
+        &self,
+        scope: &Scope,
+    ) -> Result<(ScopeRecords, BTreeMap<String, u64>), Exception> {
+        let mut state = ScopeRecords::default();
         let mut revisions = BTreeMap::new();
         for (key, record) in self.store.scan(&layout::clusters(scope), None, usize::MAX) {
             let cluster = self.clusters.of(&key, &record)?;
@@ -93,7 +96,7 @@ impl Ledger {
         Ok((state, revisions))
     }
 
-    fn shared(&self, scope: &Scope) -> Result<BTreeMap<BackupId, Shared>, Exception> {
+    fn shared(&self, scope: &Scope) -> Result<BTreeMap<BackupId, SharedBackup>, Exception> {
         let mut shared = BTreeMap::new();
         let everyones = layout::backups_in(&scope.region);
         for (key, record) in self.store.scan(&everyones, None, usize::MAX) {
@@ -106,7 +109,7 @@ impl Ledger {
             let backup = self.backups.of(&key, &record)?;
             if Policy::of(&backup).is_some_and(|policy| policy.names(&scope.account)) {
                 let owner = owner.account;
-                shared.insert(id, Shared { owner, backup });
+                shared.insert(id, SharedBackup { owner, backup });
             }
         }
         Ok(shared)
@@ -165,10 +168,10 @@ impl Ledger {
 
     /// Decides on what is there and commits the record that results, again from the beginning
     /// while another decision came first.
-    pub(crate) async fn decide<R: Record, T>(
+    pub(crate) async fn decide<R: DecidedRecord, T>(
         &self,
         scope: &Scope,
-        decide: impl Fn(&State) -> Result<(R, T), Exception>,
+        decide: impl Fn(&ScopeRecords) -> Result<(R, T), Exception>,
     ) -> Result<(R, T), Exception> {
         for _attempt in 0..ATTEMPTS_MAX {
             let (mut state, revisions) = self.read(scope)?;

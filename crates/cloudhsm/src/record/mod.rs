@@ -10,7 +10,7 @@ mod state;
 
 pub(crate) use backup::{Backup, BackupState, HSM1, HSM2M, Source};
 pub(crate) use cluster::{Certificates, Cluster, HsmRecord, Rollback};
-pub(crate) use format::{Record, internal};
+pub(crate) use format::{DecidedRecord, internal};
 pub(crate) use ledger::Ledger;
 pub(crate) use portcullis_store::versioned::{decode, encode};
-pub(crate) use state::{Shared, State};
+pub(crate) use state::{ScopeRecords, SharedBackup};

@@ -10,24 +10,24 @@ use crate::Network;
 
 /// The records of one account in one Region: what a decision may look at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct State {
+pub(crate) struct ScopeRecords {
     pub(crate) clusters: BTreeMap<ClusterId, Arc<Cluster>>,
     pub(crate) backups: BTreeMap<BackupId, Arc<Backup>>,
     /// Backups of other accounts in the Region whose policy permits this account something.
     /// Empty unless the ledger was asked for them.
-    pub(crate) shared: BTreeMap<BackupId, Shared>,
+    pub(crate) shared: BTreeMap<BackupId, SharedBackup>,
     /// The network, once it was changed.
     pub(crate) network: Option<Network>,
 }
 
 /// A backup of another account.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Shared {
+pub(crate) struct SharedBackup {
     pub(crate) owner: AccountId,
     pub(crate) backup: Arc<Backup>,
 }
 
-impl State {
+impl ScopeRecords {
     /// The network that clusters lie in.
     pub(crate) fn network(&self, region: &Region) -> Cow<'_, Network> {
         match &self.network {
