@@ -47,7 +47,7 @@ pub struct Events {
 /// Rule EV-01: it is bounded; the oldest record is dropped for a new one, and that is counted.
 pub struct EventLog {
     records_max: usize,
-    kept: Mutex<Kept>,
+    kept: Mutex<KeptEvent>,
     listener: OnceLock<EventListener>,
 }
 
@@ -55,7 +55,7 @@ pub struct EventLog {
 pub type EventListener = Box<dyn Fn(&EventRecord) + Send + Sync>;
 
 #[derive(Debug, Default)]
-struct Kept {
+struct KeptEvent {
     records: VecDeque<EventRecord>,
     dropped: u64,
 }

@@ -7,7 +7,7 @@ use portcullis_api::kms::{
 };
 use portcullis_api::{Exception, KeyId, KeyStoreId, Operation, Scope, Service};
 
-use crate::access::{Concern, Concerns, Guard, Principal, RequestOrigin};
+use crate::access::{AccessGuard, Concern, Concerns, Principal, RequestOrigin};
 use crate::alias::Aliases;
 use crate::config::{KmsConfig, OpenError};
 use crate::crypto::{Cryptography, DataKeys, Executor, Recipients};
@@ -44,7 +44,7 @@ pub struct Kms {
     grants: Arc<Grants>,
     crypto: Arc<Cryptography>,
     data_keys: DataKeys,
-    guard: Guard,
+    guard: AccessGuard,
 }
 
 impl Kms {
@@ -93,7 +93,7 @@ impl Kms {
                 replication: Arc::clone(&replication),
             }),
             aliases: Aliases::new(&records),
-            guard: Guard::new(&records, &grants, &recipients, &uses),
+            guard: AccessGuard::new(&records, &grants, &recipients, &uses),
             data_keys: DataKeys {
                 crypto: Arc::clone(&crypto),
             },

@@ -49,7 +49,8 @@ pub use events::{EVENTS_MAX, EventListener, EventLog, EventRecord, Events};
 pub use gate::{Gate, Passage};
 pub use key::check_key_material;
 pub use key_store::{
-    Action, Connection, ConnectionError, Event, KeyStoreStatus, Kind, TRANSITIONS, Transition, next,
+    Action, Connection, ConnectionError, ConnectionEvent, ConnectionKind, KeyStoreStatus,
+    TRANSITIONS, Transition, next,
 };
 pub use kms::Kms;
 pub use portcullis_attest::Trust as AttestationTrust;

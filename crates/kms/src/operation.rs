@@ -8,7 +8,7 @@ use portcullis_api::kms::KeyState;
 
 use Counting::{Alone, ByKey, ByKeyOrSymmetric, ByPair, Not, Symmetric};
 
-use Verdict::{
+use StateVerdict::{
     Creating as C, Disabled as D, External as X, NotPendingDeletion as N, PendingDeletion as P,
     PendingImport as I, Permitted as Y, Unavailable as U, Updating as W,
 };
@@ -32,7 +32,7 @@ pub(crate) enum Counting {
 
 /// What the table says of an operation in a state. The numbers are those of the page's footnotes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum StateVerdict {
     /// +: the operation is permitted.
     Permitted,
     /// 1: DisabledException.
@@ -116,12 +116,12 @@ pub(crate) struct KeyRow {
     /// Which kind of key is taken.
     pub(crate) kind: KindOfKey,
     /// What each state of the key says, in the order of [`STATES`].
-    pub(crate) states: [Verdict; 7],
+    pub(crate) states: [StateVerdict; 7],
 }
 
 /// A row of the table.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Row {
+pub(crate) struct OperationRow {
     /// How calls are counted against request quotas.
     pub(crate) counting: Counting,
     /// The key that the operation is on; none for an operation that is on no existing key.
@@ -222,9 +222,9 @@ macro_rules! rows {
             { $part:ident; $output:ty; $counting:expr; on $($key:tt)* };)*
     ) => {
         /// The row of an operation.
-        pub(crate) const fn row(operation: Operation) -> Row {
+        pub(crate) const fn row(operation: Operation) -> OperationRow {
             match operation {
-                $(Operation::$operation => Row { counting: $counting, key: rows!(@ $($key)*) },)*
+                $(Operation::$operation => OperationRow { counting: $counting, key: rows!(@ $($key)*) },)*
                 // CloudHSM has quotas of its own, and no keys of KMS.
                 Operation::CreateCluster
                 | Operation::DescribeClusters
@@ -243,7 +243,7 @@ macro_rules! rows {
                 | Operation::ListTags
                 | Operation::PutResourcePolicy
                 | Operation::GetResourcePolicy
-                | Operation::DeleteResourcePolicy => Row {
+                | Operation::DeleteResourcePolicy => OperationRow {
                     counting: Not,
                     key: None,
                 },

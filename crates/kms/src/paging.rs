@@ -5,14 +5,14 @@ use portcullis_api::{Code, Exception};
 
 /// A page and where the next one begins.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Page<T> {
+pub(crate) struct ListPage<T> {
     pub(crate) items: Vec<T>,
     pub(crate) next_marker: Option<String>,
 }
 
 /// What a list request says about paging.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Asked<'a> {
+pub(crate) struct PageRequest<'a> {
     pub(crate) limit: Option<i32>,
     pub(crate) marker: Option<&'a str>,
     /// How many items a page has when the request does not say.
@@ -27,9 +27,9 @@ const PREFIX: &str = "portcullis:";
 /// Cuts the page out of `items`, which are in the order of `key`.
 pub(crate) fn page<T>(
     items: impl IntoIterator<Item = T>,
-    asked: Asked<'_>,
+    asked: PageRequest<'_>,
     key: impl Fn(&T) -> String,
-) -> Result<Page<T>, Exception> {
+) -> Result<ListPage<T>, Exception> {
     let (size, after) = (asked.size()?, asked.after()?);
     let mut rest = items
         .into_iter()
@@ -37,13 +37,13 @@ pub(crate) fn page<T>(
     let items: Vec<T> = rest.by_ref().take(size).collect();
     let more = rest.next().is_some();
     let last = items.last().filter(|_| more).map(|last| marker(&key(last)));
-    Ok(Page {
+    Ok(ListPage {
         items,
         next_marker: last,
     })
 }
 
-impl<'a> Asked<'a> {
+impl<'a> PageRequest<'a> {
     /// How many items a page has at most.
     pub(crate) fn size(&self) -> Result<usize, Exception> {
         match self.limit.map(usize::try_from) {
@@ -86,7 +86,7 @@ mod tests {
         for limit in 1..=6 {
             let (mut seen, mut marker) = (Vec::new(), None::<String>);
             loop {
-                let asked = Asked {
+                let asked = PageRequest {
                     limit: Some(limit),
                     marker: marker.as_deref(),
                     default: 2,
@@ -101,7 +101,7 @@ mod tests {
             }
             assert_eq!(seen, items);
         }
-        let asked = Asked {
+        let asked = PageRequest {
             limit: None,
             marker: Some("b"),
             default: 2,
@@ -109,7 +109,7 @@ mod tests {
         };
         let refused = page(items, asked, |item| (*item).to_owned()).unwrap_err();
         assert_eq!(refused.code, Code::InvalidMarker);
-        let asked = Asked {
+        let asked = PageRequest {
             limit: Some(7),
             marker: None,
             default: 2,

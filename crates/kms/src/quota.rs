@@ -16,7 +16,7 @@ use crate::operation::{Counting, row};
 
 /// What is counted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Counted {
+pub(crate) enum QuotaKind {
     /// Cryptographic operations with symmetric keys, and random bytes.
     Symmetric,
     /// Cryptographic operations with RSA keys.
@@ -61,30 +61,30 @@ pub(crate) fn counted(
     operation: Operation,
     key: Option<KeySpec>,
     pair: Option<&str>,
-) -> Option<Counted> {
+) -> Option<QuotaKind> {
     let by_key = |spec: KeySpec| match spec {
         KeySpec::SymmetricDefault
         | KeySpec::Hmac224
         | KeySpec::Hmac256
         | KeySpec::Hmac384
-        | KeySpec::Hmac512 => Some(Counted::Symmetric),
-        KeySpec::Rsa2048 | KeySpec::Rsa3072 | KeySpec::Rsa4096 => Some(Counted::Rsa),
+        | KeySpec::Hmac512 => Some(QuotaKind::Symmetric),
+        KeySpec::Rsa2048 | KeySpec::Rsa3072 | KeySpec::Rsa4096 => Some(QuotaKind::Rsa),
         KeySpec::EccNistP256
         | KeySpec::EccNistP384
         | KeySpec::EccNistP521
         | KeySpec::EccSecgP256k1
         | KeySpec::EccNistEdwards25519
-        | KeySpec::Sm2 => Some(Counted::Curve),
-        KeySpec::MlDsa44 | KeySpec::MlDsa65 | KeySpec::MlDsa87 => Some(Counted::MlDsa),
+        | KeySpec::Sm2 => Some(QuotaKind::Curve),
+        KeySpec::MlDsa44 | KeySpec::MlDsa65 | KeySpec::MlDsa87 => Some(QuotaKind::MlDsa),
         KeySpec::MlKem512 | KeySpec::MlKem768 | KeySpec::MlKem1024 => None,
     };
     match row(operation).counting {
         Counting::Not => None,
-        Counting::Alone(per_second) => Some(Counted::Alone(operation, per_second)),
-        Counting::Symmetric => Some(Counted::Symmetric),
+        Counting::Alone(per_second) => Some(QuotaKind::Alone(operation, per_second)),
+        Counting::Symmetric => Some(QuotaKind::Symmetric),
         Counting::ByKey => key.and_then(by_key),
-        Counting::ByKeyOrSymmetric => key.map_or(Some(Counted::Symmetric), by_key),
-        Counting::ByPair => pair_kind(pair?).map(Counted::Pair),
+        Counting::ByKeyOrSymmetric => key.map_or(Some(QuotaKind::Symmetric), by_key),
+        Counting::ByPair => pair_kind(pair?).map(QuotaKind::Pair),
     }
 }
 
@@ -100,18 +100,18 @@ fn pair_kind(spec: &str) -> Option<PairKind> {
 }
 
 /// Calls per second in an account and a Region.
-pub(crate) fn per_second(counted: Counted, region: &str) -> u64 {
+pub(crate) fn per_second(counted: QuotaKind, region: &str) -> u64 {
     match counted {
-        Counted::Symmetric if SYMMETRIC_100_000.contains(&region) => 100_000,
-        Counted::Symmetric if SYMMETRIC_20_000.contains(&region) => 20_000,
-        Counted::Symmetric => 10_000,
-        Counted::Rsa | Counted::Curve | Counted::MlDsa => 1_000,
-        Counted::Pair(PairKind::Curve) => 100,
-        Counted::Pair(PairKind::Rsa2048) => 20,
-        Counted::Pair(PairKind::Rsa3072) => 4,
-        Counted::Pair(PairKind::Rsa4096) => 1,
-        Counted::Pair(PairKind::Sm2) => 25,
-        Counted::Alone(_, per_second) => per_second,
+        QuotaKind::Symmetric if SYMMETRIC_100_000.contains(&region) => 100_000,
+        QuotaKind::Symmetric if SYMMETRIC_20_000.contains(&region) => 20_000,
+        QuotaKind::Symmetric => 10_000,
+        QuotaKind::Rsa | QuotaKind::Curve | QuotaKind::MlDsa => 1_000,
+        QuotaKind::Pair(PairKind::Curve) => 100,
+        QuotaKind::Pair(PairKind::Rsa2048) => 20,
+        QuotaKind::Pair(PairKind::Rsa3072) => 4,
+        QuotaKind::Pair(PairKind::Rsa4096) => 1,
+        QuotaKind::Pair(PairKind::Sm2) => 25,
+        QuotaKind::Alone(_, per_second) => per_second,
     }
 }
 
@@ -156,7 +156,7 @@ pub(crate) struct RequestQuotas {
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Whose {
-    Account(Scope, Counted),
+    Account(Scope, QuotaKind),
     /// A key store, wherever its callers are.
     Store(Scope, KeyStoreId),
 }
@@ -168,7 +168,12 @@ impl RequestQuotas {
     }
 
     /// Counts a call against the quota of its account.
-    pub(crate) fn account_permits(&self, scope: &Scope, counted: Counted, now: Timestamp) -> bool {
+    pub(crate) fn account_permits(
+        &self,
+        scope: &Scope,
+        counted: QuotaKind,
+        now: Timestamp,
+    ) -> bool {
         let rate = per_second(counted, scope.region.as_str());
         self.take(Whose::Account(scope.clone(), counted), rate, now)
     }

@@ -3,10 +3,10 @@
 use portcullis_api::{Exception, Operation, Scope, Service};
 
 use super::concern::Concern;
-use super::guard::Guard;
+use super::guard::AccessGuard;
 use crate::quota::{counted, throttled};
 
-impl Guard {
+impl AccessGuard {
     /// Counts a call of KMS against the quota of its account.
     ///
     /// # Errors

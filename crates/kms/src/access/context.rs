@@ -8,13 +8,13 @@ use portcullis_policy::Context;
 use super::Principal;
 use super::concern::{CONTEXT_EQUALS, CONTEXT_SUBSET, Concern, On, describe_kind};
 use super::granted;
-use super::guard::{Guard, Looked, Of};
+use super::guard::{AccessGuard, Looked, Of};
 use crate::catalogue::Partition;
 use crate::crypto::Ciphertext;
 use crate::grant::GrantRecord;
 use crate::key::{Snapshot, find_for_use, find_maker};
 
-impl Guard {
+impl AccessGuard {
     /// The condition keys of one action of a request. Rule AUTH-25: one that is not known is absent.
     pub(super) fn context(
         &self,

@@ -24,14 +24,14 @@ use crate::records::Records;
 
 /// Asks before an operation whether its caller may.
 #[derive(Debug)]
-pub(crate) struct Guard {
+pub(crate) struct AccessGuard {
     pub(super) records: Arc<Records>,
     grants: Arc<Grants>,
     recipients: Arc<Recipients>,
     pub(super) uses: Arc<LastUses>,
 }
 
-impl Guard {
+impl AccessGuard {
     pub(crate) fn new(
         records: &Arc<Records>,
         grants: &Arc<Grants>,
@@ -65,7 +65,7 @@ pub(super) enum Of {
     Grant(Arc<Snapshot>, Arc<GrantRecord>),
 }
 
-impl Guard {
+impl AccessGuard {
     /// Whether `caller` may make a request, which is asked before the operation begins. What does
     /// not exist is left to the operation to say.
     ///

@@ -23,7 +23,7 @@ mod tests;
 pub(crate) use concern::On;
 pub use concern::{Concern, Concerns, Names};
 pub use condition_keys::{policy_findings, policy_findings_of};
-pub(crate) use guard::Guard;
+pub(crate) use guard::AccessGuard;
 pub(crate) use lockout::{check_policy, default_policy};
 pub use origin::RequestOrigin;
 pub use principal::Principal;

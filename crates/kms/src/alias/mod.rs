@@ -17,7 +17,7 @@ use portcullis_store::{Expect, Transaction};
 
 use crate::catalogue::Partition;
 use crate::key::{Snapshot, find};
-use crate::paging::{Asked, page};
+use crate::paging::{PageRequest, page};
 use crate::records::{Records, encode};
 use decide::{check_name, check_not_reserved, created, moved};
 
@@ -175,7 +175,7 @@ impl Aliases {
         }
         names.sort();
         names.dedup();
-        let asked = Asked {
+        let asked = PageRequest {
             limit: input.limit,
             marker: input.marker.as_deref(),
             default: 50,

@@ -35,7 +35,7 @@ impl Cryptography {
         let partition = self.records.partition(scope);
         let usable = Usable::find(Operation::Encrypt, &partition, &input.key_id)?;
         let algorithm = asked(input.encryption_algorithm.as_deref());
-        let to = Target::of(usable, algorithm, Operation::Encrypt)?;
+        let to = SealingKey::of(usable, algorithm, Operation::Encrypt)?;
         let bound = to.bound(input.encryption_context.as_ref())?;
         to.check_length(input.plaintext.0.len())?;
         stop_dry_run(input.dry_run)?;
@@ -117,7 +117,7 @@ impl Cryptography {
             .await?;
         let partition = self.records.partition(scope);
         let (from, sealed) = sealed.find(&partition, Operation::ReEncrypt)?;
-        let to = Target::of(
+        let to = SealingKey::of(
             Usable::find(Operation::ReEncrypt, &partition, &input.destination_key_id)?,
             asked(input.destination_encryption_algorithm.as_deref()),
             Operation::ReEncrypt,
@@ -152,8 +152,8 @@ impl Cryptography {
 
     async fn seal_elsewhere(
         &self,
-        (from, from_bound): (&Target, &[u8]),
-        (to, to_bound): (&Target, &[u8]),
+        (from, from_bound): (&SealingKey, &[u8]),
+        (to, to_bound): (&SealingKey, &[u8]),
         sealed: &[u8],
     ) -> Result<Blob, Exception> {
         let (from_key, to_key) = (&from.usable.key, &to.usable.key);
@@ -175,7 +175,7 @@ impl Cryptography {
 
     async fn seal_text(
         &self,
-        to: &Target,
+        to: &SealingKey,
         bound: &[u8],
         plaintext: &[u8],
     ) -> Result<Blob, Exception> {
@@ -200,7 +200,7 @@ impl Cryptography {
 
     async fn open_text(
         &self,
-        from: &Target,
+        from: &SealingKey,
         bound: &[u8],
         sealed: &[u8],
     ) -> Result<Output, Exception> {
@@ -223,12 +223,12 @@ impl Cryptography {
 }
 
 /// A key and the algorithm by which it seals or opens.
-struct Target {
+struct SealingKey {
     usable: Usable,
     algorithm: EncryptionAlgorithmSpec,
 }
 
-impl Target {
+impl SealingKey {
     fn of(usable: Usable, algorithm: &str, operation: Operation) -> Result<Self, Exception> {
         let algorithm = algorithm_of(&usable.key, algorithm, operation)?;
         Ok(Self { usable, algorithm })
@@ -285,7 +285,7 @@ impl<'a> Sealed<'a> {
         self,
         partition: &Arc<Partition>,
         operation: Operation,
-    ) -> Result<(Target, Option<&'a [u8]>), Exception> {
+    ) -> Result<(SealingKey, Option<&'a [u8]>), Exception> {
         let symmetric = self.algorithm == EncryptionAlgorithmSpec::SymmetricDefault.as_str();
         let named = |why: &str| {
             let unnamed = || {
@@ -294,7 +294,7 @@ impl<'a> Sealed<'a> {
             };
             let name = self.key_id.ok_or_else(unnamed)?;
             let usable = Usable::find(operation, partition, name)?;
-            Target::of(usable, self.algorithm, operation)
+            SealingKey::of(usable, self.algorithm, operation)
         };
         match self.blob {
             None => Ok((named("IGNORE_CIPHERTEXT is given")?, None)),
@@ -313,7 +313,7 @@ impl<'a> Sealed<'a> {
         partition: &Arc<Partition>,
         bytes: &'a [u8],
         operation: Operation,
-    ) -> Result<(Target, Option<&'a [u8]>), Exception> {
+    ) -> Result<(SealingKey, Option<&'a [u8]>), Exception> {
         let named = self.key_id.map(|name| find_for_use(partition, name));
         let named = named.transpose()?;
         if let Some(named) = &named {
@@ -333,7 +333,7 @@ impl<'a> Sealed<'a> {
         let key = key.filter(|key| key.record.materials.of_hsm_key(material).is_some());
         let key = key.ok_or_else(translate::invalid_ciphertext)?;
         // Rule CR-03: the key's state is looked at before the ciphertext is.
-        let from = Target::of(
+        let from = SealingKey::of(
             Usable::of_material(operation, key, material)?,
             self.algorithm,
             operation,

@@ -7,7 +7,7 @@ use super::Grants;
 use super::record::{GrantRecord, check_id};
 use super::terms::check_principal;
 use crate::key::find;
-use crate::paging::{Asked, page};
+use crate::paging::{PageRequest, page};
 
 /// Limit of both operations (API, ListGrants).
 const PAGE_DEFAULT: usize = 50;
@@ -43,7 +43,7 @@ impl Grants {
         grants.retain(|grant| {
             input.grant_id.as_ref().is_none_or(|id| grant.id == *id) && grantee(grant)
         });
-        let asked = Asked {
+        let asked = PageRequest {
             limit: input.limit,
             marker: input.marker.as_deref(),
             default: PAGE_DEFAULT,
@@ -92,7 +92,7 @@ impl Grants {
             format!("{}:{}", scope.account, grant.id)
         };
         grants.sort_by_key(&place);
-        let asked = Asked {
+        let asked = PageRequest {
             limit: input.limit,
             marker: input.marker.as_deref(),
             default: PAGE_DEFAULT,

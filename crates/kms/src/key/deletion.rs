@@ -12,7 +12,7 @@ use portcullis_store::{Expect, Transaction};
 use super::keys::Keys;
 use super::last_use::LastUse;
 use super::metadata::date;
-use super::relatives::{Held, KeyChange};
+use super::relatives::{HeldKey, KeyChange};
 use super::{KeyRecord, Requested, Snapshot};
 use crate::alias::alias_key;
 use crate::catalogue::Partition;
@@ -179,7 +179,7 @@ impl KeyDeletion {
     /// Rule KEY-17: at its day a key's record and aliases go first, in one commit; then its
     /// material is deleted. The records of its relatives in other Regions
     /// change in the same commit.
-    async fn delete(&self, held: &Held) -> Result<(), Exception> {
+    async fn delete(&self, held: &HeldKey) -> Result<(), Exception> {
         let (partition, key) = (&held.partition, &held.key);
         let name = Snapshot::record_key(&partition.scope, &key.record.id);
         let mut delete = Transaction::new()

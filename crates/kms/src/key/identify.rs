@@ -92,7 +92,7 @@ fn no_such_key(arn: &str) -> Exception {
 }
 
 /// What a name says: whose, and which.
-struct Place<'a> {
+struct NamedPlace<'a> {
     asking: &'a Arc<Partition>,
     name: &'a str,
     /// Another account than the request's.
@@ -102,8 +102,8 @@ struct Place<'a> {
 }
 
 /// Reads a name. Only an ARN can be of another account.
-fn place<'a>(asking: &'a Arc<Partition>, name: &'a str) -> Result<Place<'a>, Exception> {
-    let mut place = Place {
+fn place<'a>(asking: &'a Arc<Partition>, name: &'a str) -> Result<NamedPlace<'a>, Exception> {
+    let mut place = NamedPlace {
         asking,
         name,
         account: None,
@@ -136,7 +136,7 @@ fn place<'a>(asking: &'a Arc<Partition>, name: &'a str) -> Result<Place<'a>, Exc
     Ok(place)
 }
 
-impl Place<'_> {
+impl NamedPlace<'_> {
     fn partition(&self) -> Result<Arc<Partition>, Exception> {
         match &self.account {
             None => Ok(Arc::clone(self.asking)),

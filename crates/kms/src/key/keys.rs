@@ -7,7 +7,7 @@ use portcullis_store::{Expect, Transaction};
 use super::{KeyRecord, Snapshot, find};
 use crate::catalogue::Partition;
 use crate::fleet::Fleet;
-use crate::paging::{Asked, invalid_marker, marker};
+use crate::paging::{PageRequest, invalid_marker, marker};
 use crate::records::{Records, encode};
 
 /// Customer keys in an account and Region (KMS resource quotas), where quotas are kept.
@@ -40,7 +40,7 @@ impl Keys {
         input: ListKeysRequest,
     ) -> Result<ListKeysResponse, Exception> {
         let partition = self.records.partition(scope);
-        let asked = Asked {
+        let asked = PageRequest {
             limit: input.limit,
             marker: input.marker.as_deref(),
             default: 100,

@@ -14,7 +14,7 @@ use super::identify::{find_for_management, find_for_use, find_shared};
 use super::kind::check_kind;
 use super::state::{self, check_customers};
 use crate::catalogue::Partition;
-use crate::operation::{KeyLookup, KeyManager, STATES, Verdict, row};
+use crate::operation::{KeyLookup, KeyManager, STATES, StateVerdict, row};
 use crate::translate;
 
 /// The key that a call names, if the operation's row permits the call with the key.
@@ -36,7 +36,7 @@ pub(crate) fn find(
 }
 
 /// What the table says; an operation that is on no key is permitted.
-pub(crate) fn verdict(operation: Operation, state: KeyState) -> Verdict {
+pub(crate) fn verdict(operation: Operation, state: KeyState) -> StateVerdict {
     let state = if state == KeyState::PendingReplicaDeletion {
         KeyState::PendingDeletion
     } else {
@@ -47,7 +47,7 @@ pub(crate) fn verdict(operation: Operation, state: KeyState) -> Verdict {
         .key
         .zip(column)
         .and_then(|(key, column)| key.states.get(column).copied())
-        .unwrap_or(Verdict::Permitted)
+        .unwrap_or(StateVerdict::Permitted)
 }
 
 /// Whether `operation` is permitted with `key`.
@@ -76,16 +76,16 @@ pub(super) fn check_state(
     state: KeyState,
 ) -> Result<(), Exception> {
     Err(match verdict(operation, state) {
-        Verdict::Permitted => return Ok(()),
-        Verdict::Disabled => state::disabled(key),
-        Verdict::PendingDeletion if gives_alias(operation) => state::no_target(key),
-        Verdict::PendingDeletion => state::pending_deletion(key),
-        Verdict::NotPendingDeletion => state::not_pending_deletion(key),
-        Verdict::PendingImport => state::pending_import(key),
-        Verdict::External => state::external(key),
-        Verdict::Unavailable => translate::unavailable(&key.arn),
-        Verdict::Creating => state::creating(key),
-        Verdict::Updating => state::updating(key),
+        StateVerdict::Permitted => return Ok(()),
+        StateVerdict::Disabled => state::disabled(key),
+        StateVerdict::PendingDeletion if gives_alias(operation) => state::no_target(key),
+        StateVerdict::PendingDeletion => state::pending_deletion(key),
+        StateVerdict::NotPendingDeletion => state::not_pending_deletion(key),
+        StateVerdict::PendingImport => state::pending_import(key),
+        StateVerdict::External => state::external(key),
+        StateVerdict::Unavailable => translate::unavailable(&key.arn),
+        StateVerdict::Creating => state::creating(key),
+        StateVerdict::Updating => state::updating(key),
     })
 }
 
@@ -151,17 +151,17 @@ mod tests {
         Verify                              + 1 3 5 - 14 +
         VerifyMac                           + 1 3 5 - 14 +";
 
-    fn footnote(text: &str) -> Option<Verdict> {
+    fn footnote(text: &str) -> Option<StateVerdict> {
         match text {
-            "+" => Some(Verdict::Permitted),
-            "1" => Some(Verdict::Disabled),
-            "3" => Some(Verdict::PendingDeletion),
-            "4" => Some(Verdict::NotPendingDeletion),
-            "5" => Some(Verdict::PendingImport),
-            "6" => Some(Verdict::External),
-            "11" => Some(Verdict::Unavailable),
-            "14" => Some(Verdict::Creating),
-            "15" => Some(Verdict::Updating),
+            "+" => Some(StateVerdict::Permitted),
+            "1" => Some(StateVerdict::Disabled),
+            "3" => Some(StateVerdict::PendingDeletion),
+            "4" => Some(StateVerdict::NotPendingDeletion),
+            "5" => Some(StateVerdict::PendingImport),
+            "6" => Some(StateVerdict::External),
+            "11" => Some(StateVerdict::Unavailable),
+            "14" => Some(StateVerdict::Creating),
+            "15" => Some(StateVerdict::Updating),
             _ => None,
         }
     }
@@ -185,7 +185,10 @@ mod tests {
         }
         assert_eq!(compared, 281);
         let replicas = KeyState::PendingReplicaDeletion;
-        assert_eq!(verdict(Operation::Sign, replicas), Verdict::PendingDeletion);
+        assert_eq!(
+            verdict(Operation::Sign, replicas),
+            StateVerdict::PendingDeletion
+        );
     }
 
     /// Rules LIFE-06, LIFE-11 and LIFE-05.

@@ -9,7 +9,7 @@ use portcullis_api::{Code, Exception, KeyId, Operation, Scope};
 use super::keys::Keys;
 use super::{KeyRecord, Snapshot, find};
 use crate::access;
-use crate::paging::{Asked, page};
+use crate::paging::{PageRequest, page};
 
 /// The only policy that a key has of its own (API, PutKeyPolicy).
 const NAME: &str = "default";
@@ -80,7 +80,7 @@ impl Keys {
     ) -> Result<ListKeyPoliciesResponse, Exception> {
         let operation = Operation::ListKeyPolicies;
         find(operation, &self.records.partition(scope), &input.key_id)?;
-        let asked = Asked {
+        let asked = PageRequest {
             limit: input.limit,
             marker: input.marker.as_deref(),
             default: 100,

@@ -16,7 +16,7 @@ use crate::catalogue::Partition;
 use crate::records::encode;
 
 /// A key that is locked against every other change, and the same key in other Regions.
-pub(super) struct Held {
+pub(super) struct HeldKey {
     pub(super) partition: Arc<Partition>,
     pub(super) key: Arc<Snapshot>,
     _locks: Vec<OwnedMutexGuard<()>>,
@@ -39,7 +39,7 @@ impl Keys {
         operation: Operation,
         scope: &Scope,
         key_id: &str,
-    ) -> Result<Held, Exception> {
+    ) -> Result<HeldKey, Exception> {
         let held = self.hold(scope, key_id, None).await?;
         check_permitted(operation, &held.key)?;
         Ok(held)
@@ -52,7 +52,7 @@ impl Keys {
         scope: &Scope,
         key_id: &str,
         region: &Region,
-    ) -> Result<Held, Exception> {
+    ) -> Result<HeldKey, Exception> {
         let held = self.hold(scope, key_id, Some(region)).await?;
         check_permitted(operation, &held.key)?;
         Ok(held)
@@ -63,7 +63,7 @@ impl Keys {
         &self,
         scope: &Scope,
         key_id: &str,
-    ) -> Result<Held, Exception> {
+    ) -> Result<HeldKey, Exception> {
         self.hold(scope, key_id, None).await
     }
 
@@ -73,7 +73,7 @@ impl Keys {
         scope: &Scope,
         key_id: &str,
         region: Option<&Region>,
-    ) -> Result<Held, Exception> {
+    ) -> Result<HeldKey, Exception> {
         let partition = self.records.partition(scope);
         loop {
             let found = find_for_management(&partition, key_id)?;
@@ -87,7 +87,7 @@ impl Keys {
             // While this one waited for its locks the key may have got another relative.
             let key = find_for_management(&partition, key_id)?;
             if regions(&key).is_subset(&wanted) {
-                return Ok(Held {
+                return Ok(HeldKey {
                     partition,
                     key,
                     _locks: locks,
@@ -122,7 +122,7 @@ impl Keys {
     /// Rule LIFE-20: all of them in one transaction.
     pub(super) async fn put_with_relatives(
         &self,
-        held: &Held,
+        held: &HeldKey,
         record: KeyRecord,
     ) -> Result<Arc<Snapshot>, Exception> {
         let id = record.id.to_string();
@@ -218,7 +218,7 @@ impl Keys {
                     && partition.scope.region != scope.region
                     && partition.keys.get(id).is_some_and(|key| {
                         let version = key.record.materials.of_hsm_key(hsm_key);
-                        version.is_some_and(super::material::Version::is_present)
+                        version.is_some_and(super::material::MaterialVersion::is_present)
                     })
             })
     }

@@ -11,7 +11,7 @@ use portcullis_api::{Code, Exception, Operation, Scope};
 
 use super::keys::Keys;
 use super::{KeyRecord, find};
-use crate::paging::{Asked, page};
+use crate::paging::{PageRequest, page};
 
 /// Tags of one key (Guide, tags in AWS KMS).
 const TAGS_MAX: usize = 50;
@@ -140,7 +140,7 @@ impl Keys {
     ) -> Result<ListResourceTagsResponse, Exception> {
         let operation = Operation::ListResourceTags;
         let key = find(operation, &self.records.partition(scope), &input.key_id)?;
-        let asked = Asked {
+        let asked = PageRequest {
             limit: input.limit,
             marker: input.marker.as_deref(),
             default: TAGS_MAX,

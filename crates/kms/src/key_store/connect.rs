@@ -4,7 +4,7 @@ use portcullis_hsm::Epoch;
 use portcullis_seam::plant::{Bug, planted};
 
 use super::record::{KeyStoreRecord, Step};
-use super::{Action, Connection, Event, next, requirement};
+use super::{Action, Connection, ConnectionEvent, next, requirement};
 
 /// The checks of ConnectCustomKeyStore, in order, and what it changes: nothing when the store is
 /// connected, or on its way.
@@ -14,7 +14,7 @@ pub(crate) fn decide(
     now_ms: u64,
 ) -> Result<Option<Step>, Exception> {
     // Rule KS-30: a FAILED or DISCONNECTING store cannot be connected.
-    let Some(step) = store.after(Event::ConnectRequested, now_ms) else {
+    let Some(step) = store.after(ConnectionEvent::ConnectRequested, now_ms) else {
         return Err(store.wrong_state(
             "it can be connected only while it is DISCONNECTED",
             "Run DisconnectCustomKeyStore and wait until it is DISCONNECTED, then try again.",
@@ -35,7 +35,7 @@ pub(crate) fn decide(
 /// when a disconnect or an edit came first.
 pub(crate) fn ended(
     record: &mut KeyStoreRecord,
-    event: Event,
+    event: ConnectionEvent,
     epoch: Epoch,
 ) -> Option<&'static [Action]> {
     if planted(Bug::LateConnectOpensGate) {

@@ -123,20 +123,20 @@ impl Connection {
         self.kind().name()
     }
 
-    const fn kind(self) -> Kind {
+    const fn kind(self) -> ConnectionKind {
         match self {
-            Self::Disconnected => Kind::Disconnected,
-            Self::Connecting => Kind::Connecting,
-            Self::Connected => Kind::Connected,
-            Self::Failed(_) => Kind::Failed,
-            Self::Disconnecting => Kind::Disconnecting,
+            Self::Disconnected => ConnectionKind::Disconnected,
+            Self::Connecting => ConnectionKind::Connecting,
+            Self::Connected => ConnectionKind::Connected,
+            Self::Failed(_) => ConnectionKind::Failed,
+            Self::Disconnecting => ConnectionKind::Disconnecting,
         }
     }
 }
 
 /// A connection state without what belongs to it: what the table's rows speak of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ConnectionKind {
     /// DISCONNECTED: there is no connection, and none is being made.
     Disconnected,
     /// CONNECTING: a connect was accepted and has not ended.
@@ -149,7 +149,7 @@ pub enum Kind {
     Disconnecting,
 }
 
-impl Kind {
+impl ConnectionKind {
     /// Every state.
     pub const ALL: [Self; 5] = [
         Self::Disconnected,
@@ -174,7 +174,7 @@ impl Kind {
 
 /// What happens to a key store's connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Event {
+pub enum ConnectionEvent {
     /// A call of ConnectCustomKeyStore was accepted.
     ConnectRequested,
     /// Logged in on the HSMs, password rotated.
@@ -204,16 +204,16 @@ pub enum Action {
 #[derive(Debug, Clone, Copy)]
 pub struct Transition {
     /// The state in which the event comes,
-    pub from: Kind,
+    pub from: ConnectionKind,
     /// on this event (the error code of a failure does not matter),
-    pub event: Event,
+    pub event: ConnectionEvent,
     /// the state into which the store goes,
-    pub to: Kind,
+    pub to: ConnectionKind,
     /// and what is done when that is committed.
     pub actions: &'static [Action],
 }
 
-const FAILURE: Event = Event::ConnectFailed(ConnectionError::InternalError);
+const FAILURE: ConnectionEvent = ConnectionEvent::ConnectFailed(ConnectionError::InternalError);
 
 /// Every transition. What is not here does not happen: the event is refused, or comes too late.
 ///
@@ -221,59 +221,69 @@ const FAILURE: Event = Event::ConnectFailed(ConnectionError::InternalError);
 /// Rule KS-02: connecting a store that is CONNECTED or CONNECTING changes nothing.
 pub const TRANSITIONS: &[Transition] = &[
     row(
-        Kind::Disconnected,
-        Event::ConnectRequested,
-        Kind::Connecting,
+        ConnectionKind::Disconnected,
+        ConnectionEvent::ConnectRequested,
+        ConnectionKind::Connecting,
         &[Action::StartConnecting],
     ),
     row(
-        Kind::Connecting,
-        Event::ConnectRequested,
-        Kind::Connecting,
+        ConnectionKind::Connecting,
+        ConnectionEvent::ConnectRequested,
+        ConnectionKind::Connecting,
         &[],
     ),
     row(
-        Kind::Connected,
-        Event::ConnectRequested,
-        Kind::Connected,
+        ConnectionKind::Connected,
+        ConnectionEvent::ConnectRequested,
+        ConnectionKind::Connected,
         &[],
     ),
     row(
-        Kind::Connecting,
-        Event::ConnectSucceeded,
-        Kind::Connected,
+        ConnectionKind::Connecting,
+        ConnectionEvent::ConnectSucceeded,
+        ConnectionKind::Connected,
         &[Action::OpenGate],
     ),
-    row(Kind::Connecting, FAILURE, Kind::Failed, &[]),
     row(
-        Kind::Connecting,
-        Event::DisconnectRequested,
-        Kind::Disconnecting,
+        ConnectionKind::Connecting,
+        FAILURE,
+        ConnectionKind::Failed,
+        &[],
+    ),
+    row(
+        ConnectionKind::Connecting,
+        ConnectionEvent::DisconnectRequested,
+        ConnectionKind::Disconnecting,
         TEAR_DOWN,
     ),
     row(
-        Kind::Connected,
-        Event::DisconnectRequested,
-        Kind::Disconnecting,
+        ConnectionKind::Connected,
+        ConnectionEvent::DisconnectRequested,
+        ConnectionKind::Disconnecting,
         TEAR_DOWN,
     ),
     row(
-        Kind::Failed,
-        Event::DisconnectRequested,
-        Kind::Disconnecting,
+        ConnectionKind::Failed,
+        ConnectionEvent::DisconnectRequested,
+        ConnectionKind::Disconnecting,
         TEAR_DOWN,
     ),
     row(
-        Kind::Disconnecting,
-        Event::DisconnectFinished,
-        Kind::Disconnected,
+        ConnectionKind::Disconnecting,
+        ConnectionEvent::DisconnectFinished,
+        ConnectionKind::Disconnected,
         &[],
     ),
 ];
 
 const TEAR_DOWN: &[Action] = &[Action::CloseGate, Action::StartDisconnecting];
 
-const fn row(from: Kind, event: Event, to: Kind, actions: &'static [Action]) -> Transition {
+const fn row(
+    from: ConnectionKind,
+    event: ConnectionEvent,
+    to: ConnectionKind,
+    actions: &'static [Action],
+) -> Transition {
     Transition {
         from,
         event,
@@ -284,17 +294,20 @@ const fn row(from: Kind, event: Event, to: Kind, actions: &'static [Action]) -> 
 
 /// Where `event` leads from `state`, and what is to be done; none when it is not permitted.
 #[must_use]
-pub fn next(state: Connection, event: Event) -> Option<(Connection, &'static [Action])> {
-    let same = |known: Event| std::mem::discriminant(&known) == std::mem::discriminant(&event);
+pub fn next(state: Connection, event: ConnectionEvent) -> Option<(Connection, &'static [Action])> {
+    let same =
+        |known: ConnectionEvent| std::mem::discriminant(&known) == std::mem::discriminant(&event);
     let row = TRANSITIONS
         .iter()
         .find(|row| row.from == state.kind() && same(row.event))?;
     let to = match (row.to, event) {
-        (Kind::Failed, Event::ConnectFailed(error)) => Connection::Failed(error),
-        (Kind::Connected, _) => Connection::Connected,
-        (Kind::Connecting, _) => Connection::Connecting,
-        (Kind::Disconnecting, _) => Connection::Disconnecting,
-        (Kind::Disconnected | Kind::Failed, _) => Connection::Disconnected,
+        (ConnectionKind::Failed, ConnectionEvent::ConnectFailed(error)) => {
+            Connection::Failed(error)
+        }
+        (ConnectionKind::Connected, _) => Connection::Connected,
+        (ConnectionKind::Connecting, _) => Connection::Connecting,
+        (ConnectionKind::Disconnecting, _) => Connection::Disconnecting,
+        (ConnectionKind::Disconnected | ConnectionKind::Failed, _) => Connection::Disconnected,
     };
     Some((to, row.actions))
 }
@@ -303,12 +316,12 @@ pub fn next(state: Connection, event: Event) -> Option<(Connection, &'static [Ac
 mod tests {
     use super::*;
 
-    const EVENTS: [Event; 5] = [
-        Event::ConnectRequested,
-        Event::ConnectSucceeded,
-        Event::ConnectFailed(ConnectionError::NetworkErrors),
-        Event::DisconnectRequested,
-        Event::DisconnectFinished,
+    const EVENTS: [ConnectionEvent; 5] = [
+        ConnectionEvent::ConnectRequested,
+        ConnectionEvent::ConnectSucceeded,
+        ConnectionEvent::ConnectFailed(ConnectionError::NetworkErrors),
+        ConnectionEvent::DisconnectRequested,
+        ConnectionEvent::DisconnectFinished,
     ];
 
     const STATES: [Connection; 5] = [

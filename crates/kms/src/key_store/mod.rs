@@ -20,7 +20,8 @@ mod update;
 
 pub use describe::KeyStoreStatus;
 pub use lifecycle::{
-    Action, Connection, ConnectionError, Event, Kind, TRANSITIONS, Transition, next,
+    Action, Connection, ConnectionError, ConnectionEvent, ConnectionKind, TRANSITIONS, Transition,
+    next,
 };
 
 use std::fmt;

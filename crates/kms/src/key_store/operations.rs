@@ -20,7 +20,7 @@ use super::driver::KeyStore;
 use super::record::KeyStoreRecord;
 use super::{KeyStoreStatus, connect, create, delete, describe, disconnect, pace, update};
 use crate::catalogue::Partition;
-use crate::paging::{Asked, page};
+use crate::paging::{PageRequest, page};
 use crate::records::encode;
 
 impl KeyStores {
@@ -210,7 +210,7 @@ impl KeyStores {
         let partition = self.records.partition(scope);
         pace::end_described(&self.records.config, &partition).await;
         let stores = describe::select(&input, records(&partition))?;
-        let asked = Asked {
+        let asked = PageRequest {
             limit: input.limit,
             marker: input.marker.as_deref(),
             default: 1000,

@@ -3,7 +3,7 @@ use portcullis_hsm::Epoch;
 use portcullis_seam::plant::{Bug, planted};
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Connection, Event, next};
+use super::{Action, Connection, ConnectionEvent, next};
 
 /// A key store as it stands in the store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,7 +98,7 @@ impl Step {
 impl KeyStoreRecord {
     /// Where `event` leads, by the table of the lifecycle; none when it is not permitted. What is
     /// started is started under a new epoch.
-    pub(crate) fn after(&self, event: Event, now_ms: u64) -> Option<Step> {
+    pub(crate) fn after(&self, event: ConnectionEvent, now_ms: u64) -> Option<Step> {
         let (to, actions) = next(self.connection, event)?;
         let starts = |action: &Action| {
             matches!(action, Action::StartConnecting | Action::StartDisconnecting)
@@ -118,7 +118,11 @@ impl KeyStoreRecord {
 
     /// Ends what was begun under `epoch`, as a row of the lifecycle says, and gives the row's actions; none
     /// when the record has another epoch by now.
-    pub(super) fn end(&mut self, event: Event, epoch: Epoch) -> Option<&'static [Action]> {
+    pub(super) fn end(
+        &mut self,
+        event: ConnectionEvent,
+        epoch: Epoch,
+    ) -> Option<&'static [Action]> {
         let permitted = next(self.connection, event).filter(|_| self.epoch == epoch);
         let (to, actions) = permitted?;
         self.connection = to;

@@ -92,7 +92,8 @@ mod tests {
     use portcullis_clusters::{HsmState, HsmView};
 
     use super::super::{
-        Action, Connection, Event, connect, create, disconnect, record::KeyStoreRecord, update,
+        Action, Connection, ConnectionEvent, connect, create, disconnect, record::KeyStoreRecord,
+        update,
     };
     use super::*;
 
@@ -194,7 +195,9 @@ mod tests {
         assert_eq!(disconnecting.record.connection, Connection::Disconnecting);
         assert!(disconnecting.record.epoch > connecting.record.epoch);
         assert!(disconnecting.closes_gate());
-        let ended = disconnecting.record.after(Event::DisconnectFinished, 7);
+        let ended = disconnecting
+            .record
+            .after(ConnectionEvent::DisconnectFinished, 7);
         let ended = ended.unwrap();
         assert_eq!(ended.record.connection, Connection::Disconnected);
         assert_eq!(ended.record.epoch, disconnecting.record.epoch);
@@ -207,13 +210,13 @@ mod tests {
         let begun = step.record;
         let epoch = begun.epoch;
         let mut connected = begun.clone();
-        let actions = connect::ended(&mut connected, Event::ConnectSucceeded, epoch);
+        let actions = connect::ended(&mut connected, ConnectionEvent::ConnectSucceeded, epoch);
         assert_eq!(actions, Some(&[Action::OpenGate][..]));
         assert_eq!(connected.connection, Connection::Connected);
         let leaving = disconnect::decide(&begun, 8).unwrap().record;
         let mut late = leaving.clone();
         assert_eq!(
-            connect::ended(&mut late, Event::ConnectSucceeded, epoch),
+            connect::ended(&mut late, ConnectionEvent::ConnectSucceeded, epoch),
             None
         );
         assert_eq!(late, leaving);

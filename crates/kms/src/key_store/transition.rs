@@ -15,7 +15,7 @@ use super::connection::LiveConnection;
 use super::driver::KeyStore;
 use super::login::Member;
 use super::record::{KeyStoreRecord, Step};
-use super::{Action, Connection, ConnectionError, Event, connect, disconnect, pace};
+use super::{Action, Connection, ConnectionError, ConnectionEvent, connect, disconnect, pace};
 use crate::catalogue::Partition;
 use crate::records::overtaken;
 use crate::shared::{ATTEMPTS_MAX, drive};
@@ -158,8 +158,8 @@ impl KeyStores {
         epoch: Epoch,
     ) {
         let event = match &outcome {
-            Ok(_) => Event::ConnectSucceeded,
-            Err(error) => Event::ConnectFailed(*error),
+            Ok(_) => ConnectionEvent::ConnectSucceeded,
+            Err(error) => ConnectionEvent::ConnectFailed(*error),
         };
         let ended = |record: &mut KeyStoreRecord| connect::ended(record, event, epoch);
         let (_changing, actions) = match self.amend(partition, store, ended).await {

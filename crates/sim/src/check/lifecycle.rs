@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use portcullis_kms::{Event as Cause, TRANSITIONS};
+use portcullis_kms::{ConnectionEvent as Cause, TRANSITIONS};
 
 use super::{Invariant, Violation};
 use crate::history::{Call, Event, History, Moment, Request};

@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 
 use portcullis_api::Code;
-use portcullis_kms::{Event as Cause, TRANSITIONS};
+use portcullis_kms::{ConnectionEvent as Cause, TRANSITIONS};
 
 use super::{Invariant, Violation};
 use crate::history::{Edit, Event, History, Moment, Request, Told};

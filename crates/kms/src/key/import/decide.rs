@@ -7,7 +7,7 @@ use portcullis_hsm::{HsmKeyId, Refusal, SecretKey};
 use zeroize::Zeroizing;
 
 use super::super::keep::Material;
-use super::super::material::{Import, MaterialId, Materials, Role, Version};
+use super::super::material::{Import, MaterialId, MaterialRole, MaterialVersion, Materials};
 use super::super::wrapping::Wrapping;
 use super::super::{KeyRecord, Snapshot, spec};
 use crate::records::unsupported;
@@ -16,7 +16,7 @@ use crate::records::unsupported;
 const VALID_MS_MAX: u64 = 365 * 24 * 60 * 60 * 1000;
 
 /// What an import says of its material.
-pub(super) struct Arrival {
+pub(super) struct MaterialArrival {
     pub(super) id: MaterialId,
     /// The caller names the material that it expects.
     pub(super) named: Option<MaterialId>,
@@ -152,13 +152,13 @@ pub(super) fn imported(
     record: &KeyRecord,
     listed: Materials,
     primary: Option<&Region>,
-    arrival: &Arrival,
+    arrival: &MaterialArrival,
 ) -> Result<KeyRecord, Exception> {
     let mut changed = KeyRecord {
         materials: listed,
         ..record.clone()
     };
-    let version = |role| Version {
+    let version = |role| MaterialVersion {
         hsm_key: arrival.id.as_hsm_key(),
         id: arrival.id,
         role,
@@ -175,14 +175,16 @@ pub(super) fn imported(
         (false, true) => changed.materials.import_again(arrival.id, &arrival.import),
         (true, true) => return Err(incorrect("the key has it already")),
         (_, false) if changed.materials.all().is_empty() => {
-            changed.materials.push(version(Role::Current));
+            changed.materials.push(version(MaterialRole::Current));
         }
         (false, false) => {
             return Err(incorrect("it is not the material that was imported before"));
         }
         (true, false) => {
             check_takes_new(&changed, primary)?;
-            changed.materials.push(version(Role::PendingRotation));
+            changed
+                .materials
+                .push(version(MaterialRole::PendingRotation));
         }
     }
     Ok(changed)
@@ -206,7 +208,7 @@ pub(super) fn meant(key: &Snapshot, named: Option<&str>) -> Result<Option<Materi
 /// The materials of a key without those that are meant, and the keys in the HSMs that had those.
 pub(super) fn without(
     record: &KeyRecord,
-    is_meant: impl Fn(&Version) -> bool,
+    is_meant: impl Fn(&MaterialVersion) -> bool,
 ) -> (Materials, Vec<HsmKeyId>) {
     let mut left = record.materials.clone();
     let gone = left.remove(is_meant);
@@ -214,7 +216,7 @@ pub(super) fn without(
 }
 
 /// Rule LIFE-34: whether the time of imported material is over.
-pub(super) fn is_expired(version: &Version, now_ms: u64) -> bool {
+pub(super) fn is_expired(version: &MaterialVersion, now_ms: u64) -> bool {
     let import = version.import.as_ref().filter(|import| import.present);
     let expires_ms = import.and_then(|import| import.expires_ms);
     expires_ms.is_some_and(|at| at <= now_ms)
@@ -261,8 +263,8 @@ mod tests {
     }
 
     /// An import of material that one byte distinguishes from others.
-    fn arrival(material: u8, is_new: bool) -> Arrival {
-        Arrival {
+    fn arrival(material: u8, is_new: bool) -> MaterialArrival {
+        MaterialArrival {
             id: MaterialId::hash(&[material]),
             named: None,
             is_new,
@@ -275,7 +277,7 @@ mod tests {
         }
     }
 
-    fn import(record: &KeyRecord, arrival: &Arrival) -> Result<KeyRecord, Code> {
+    fn import(record: &KeyRecord, arrival: &MaterialArrival) -> Result<KeyRecord, Code> {
         let after = imported(record, record.materials.clone(), None, arrival);
         after.map_err(|refusal| refusal.code)
     }
@@ -288,7 +290,7 @@ mod tests {
         let other = Err(Code::IncorrectKeyMaterial);
         assert_eq!(import(&one, &arrival(2, false)), other);
         assert_eq!(import(&one, &arrival(1, true)), other);
-        let misnamed = Arrival {
+        let misnamed = MaterialArrival {
             named: Some(MaterialId::hash(&[2])),
             ..arrival(1, false)
         };
@@ -312,7 +314,7 @@ mod tests {
     fn a_replica_imports_only_what_its_primary_has() {
         let one = import(&external(), &arrival(1, false)).unwrap();
         let primary = region("eu-west-1");
-        let replica = |arrival: &Arrival| {
+        let replica = |arrival: &MaterialArrival| {
             let listed = one.materials.clone();
             let after = imported(&one, listed, Some(&primary), arrival);
             after.map(drop).map_err(|refusal| refusal.code)

@@ -16,16 +16,16 @@ use zeroize::Zeroizing;
 
 use super::keep::Material;
 use super::keys::Keys;
-use super::material::{Import, Version};
+use super::material::{Import, MaterialVersion};
 use super::metadata::date;
-use super::relatives::{Held, primary_elsewhere};
+use super::relatives::{HeldKey, primary_elsewhere};
 use super::wrapping::{self, WrappingKey};
 use super::{KeyRecord, Snapshot, find};
 use crate::catalogue::Partition;
 use crate::records::Records;
 use crate::translate;
 use decide::{
-    Arrival, NEW, algorithm, expires, imported, is_expired, material_id, meant, named,
+    MaterialArrival, NEW, algorithm, expires, imported, is_expired, material_id, meant, named,
     not_unwrapped, read, size, without,
 };
 use token::{TOKEN, Token};
@@ -105,7 +105,7 @@ impl MaterialImport {
         });
         let (material, opened) = taken_out.await??;
         let id = material_id(&key, &opened);
-        let arrival = Arrival {
+        let arrival = MaterialArrival {
             id,
             named,
             is_new,
@@ -125,7 +125,7 @@ impl MaterialImport {
         &self,
         scope: &Scope,
         key_id: &str,
-        arrival: Arrival,
+        arrival: MaterialArrival,
         material: Material,
     ) -> Result<ImportKeyMaterialResponse, Exception> {
         let operation = Operation::ImportKeyMaterial;
@@ -133,7 +133,7 @@ impl MaterialImport {
         let key = &held.key;
         let (id, hsm_key) = (arrival.id, arrival.id.as_hsm_key());
         let was_there = key.record.materials.of_hsm_key(hsm_key);
-        let was_there = was_there.is_some_and(Version::is_present);
+        let was_there = was_there.is_some_and(MaterialVersion::is_present);
         let listed = self.keys.listed_by_primary(key, &key.record.materials);
         let record = imported(&key.record, listed, primary_elsewhere(key), &arrival)?;
         self.keys.keep_material(hsm_key, &key.arn, material).await?;
@@ -175,7 +175,7 @@ impl MaterialImport {
     /// Removes the material whose time is over, and records an event of it. Rules LIFE-34 and LIFE-15.
     pub(super) async fn expire_materials(&self, partition: &Arc<Partition>) {
         let now_ms = self.records.now_ms();
-        let expired = |version: &Version| is_expired(version, now_ms);
+        let expired = |version: &MaterialVersion| is_expired(version, now_ms);
         let keys = partition.keys.iter();
         let keys = keys.filter(|key| key.record.materials.all().iter().any(expired));
         let mut ids: Vec<_> = keys.map(|key| key.record.id).collect();
@@ -201,8 +201,8 @@ impl MaterialImport {
     /// The record goes first: material that no record names is of no use.
     async fn remove_material(
         &self,
-        held: &Held,
-        is_meant: impl Fn(&Version) -> bool,
+        held: &HeldKey,
+        is_meant: impl Fn(&MaterialVersion) -> bool,
     ) -> Result<(), Exception> {
         let key = &held.key;
         let (left, gone) = without(&key.record, is_meant);
@@ -224,7 +224,7 @@ impl MaterialImport {
 
     /// Commits what an import or its end makes of a key. Where it is the primary, every replica
     /// gets the list of materials.
-    async fn put_imported(&self, held: &Held, record: KeyRecord) -> Result<(), Exception> {
+    async fn put_imported(&self, held: &HeldKey, record: KeyRecord) -> Result<(), Exception> {
         let put = match primary_elsewhere(&held.key) {
             None => self.keys.put_with_relatives(held, record).await,
             Some(_) => {

@@ -10,7 +10,7 @@ pub(crate) use id::MaterialId;
 
 /// What a version of the material is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Role {
+pub(crate) enum MaterialRole {
     /// Opens what it sealed before another version became current, and seals nothing.
     NonCurrent,
     /// Seals new ciphertexts, and opens those that it has sealed.
@@ -19,7 +19,7 @@ pub(crate) enum Role {
     PendingRotation,
 }
 
-impl Role {
+impl MaterialRole {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::NonCurrent => "NON_CURRENT",
@@ -95,13 +95,13 @@ impl Import {
 
 /// One version of a key's material.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Version {
+pub(crate) struct MaterialVersion {
     /// The ID under which the HSMs have this material.
     pub(crate) hsm_key: HsmKeyId,
     /// The material's identity in the API.
     pub(crate) id: MaterialId,
     /// What the material is used for at present.
-    pub(crate) role: Role,
+    pub(crate) role: MaterialRole,
     /// When it was made or first imported, in milliseconds since 1970; 0 in records of earlier
     /// releases.
     #[serde(default)]
@@ -115,13 +115,13 @@ pub(crate) struct Version {
     pub(crate) import: Option<Import>,
 }
 
-impl Version {
+impl MaterialVersion {
     /// Material that an HSM made, current from the beginning.
     pub(crate) fn generated(hsm_key: HsmKeyId, created_ms: u64) -> Self {
         Self {
             hsm_key,
             id: MaterialId::of_generated(hsm_key),
-            role: Role::Current,
+            role: MaterialRole::Current,
             created_ms,
             rotated: None,
             import: None,
@@ -138,14 +138,14 @@ impl Version {
 /// the last. None at all before the first import.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(from = "StoredMaterials")]
-pub(crate) struct Materials(Vec<Version>);
+pub(crate) struct Materials(Vec<MaterialVersion>);
 
 /// As it stands in records: before there were versions, a key had one HSM key.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum StoredMaterials {
     Single(HsmKeyId),
-    Versions(Vec<Version>),
+    Versions(Vec<MaterialVersion>),
 }
 
 impl From<StoredMaterials> for Materials {
@@ -160,36 +160,36 @@ impl From<StoredMaterials> for Materials {
 impl Materials {
     /// Of a key whose one material an HSM made.
     pub(crate) fn generated(hsm_key: HsmKeyId, created_ms: u64) -> Self {
-        Self(vec![Version::generated(hsm_key, created_ms)])
+        Self(vec![MaterialVersion::generated(hsm_key, created_ms)])
     }
 
     /// The version that seals.
-    pub(crate) fn current(&self) -> Option<&Version> {
+    pub(crate) fn current(&self) -> Option<&MaterialVersion> {
         // It stands at the end or just before it.
         self.0
             .iter()
             .rev()
-            .find(|version| version.role == Role::Current)
+            .find(|version| version.role == MaterialRole::Current)
     }
 
     /// The version that is this key in the HSMs.
-    pub(crate) fn of_hsm_key(&self, hsm_key: HsmKeyId) -> Option<&Version> {
+    pub(crate) fn of_hsm_key(&self, hsm_key: HsmKeyId) -> Option<&MaterialVersion> {
         self.0.iter().rev().find(|it| it.hsm_key == hsm_key)
     }
 
     /// Every version, oldest first.
-    pub(crate) fn all(&self) -> &[Version] {
+    pub(crate) fn all(&self) -> &[MaterialVersion] {
         &self.0
     }
 
     /// The version that the next rotation on demand makes current.
-    pub(crate) fn pending(&self) -> Option<&Version> {
+    pub(crate) fn pending(&self) -> Option<&MaterialVersion> {
         let last = self.0.last();
-        last.filter(|version| version.role == Role::PendingRotation)
+        last.filter(|version| version.role == MaterialRole::PendingRotation)
     }
 
     /// Puts a version at the end.
-    pub(crate) fn push(&mut self, version: Version) {
+    pub(crate) fn push(&mut self, version: MaterialVersion) {
         self.0.push(version);
     }
 
@@ -206,7 +206,7 @@ impl Materials {
 
     /// Imported material goes; gives the keys in the HSMs that have it. Material that was never
     /// current is forgotten, the key keeps the rest of what it knows of the other.
-    pub(crate) fn remove(&mut self, is_meant: impl Fn(&Version) -> bool) -> Vec<HsmKeyId> {
+    pub(crate) fn remove(&mut self, is_meant: impl Fn(&MaterialVersion) -> bool) -> Vec<HsmKeyId> {
         let mut gone = Vec::new();
         for version in self.0.iter_mut().filter(|version| is_meant(version)) {
             if let Some(import) = version.import.as_mut().filter(|import| import.present) {
@@ -215,7 +215,7 @@ impl Materials {
             }
         }
         self.0
-            .retain(|it| it.is_present() || it.role != Role::PendingRotation);
+            .retain(|it| it.is_present() || it.role != MaterialRole::PendingRotation);
         gone
     }
 
@@ -223,13 +223,13 @@ impl Materials {
     /// imported material are the same in every Region, and each Region imports them by itself. A list
     /// with another material than these, as earlier releases let a replica have, stays what it is.
     pub(crate) fn imported_as(&self, own: &Self) -> Self {
-        let same = |version: &Version| self.0.iter().any(|it| it.id == version.id);
+        let same = |version: &MaterialVersion| self.0.iter().any(|it| it.id == version.id);
         if own.current().is_some_and(|current| !same(current)) {
             return own.clone();
         }
         let versions = self.0.iter().map(|version| {
             let mut here = own.0.iter().filter(|it| it.id == version.id);
-            Version {
+            MaterialVersion {
                 import: Some(
                     here.next()
                         .and_then(|it| it.import.clone())
@@ -243,7 +243,10 @@ impl Materials {
 
     /// When the first of the versions that the key needs goes by itself.
     pub(crate) fn first_expiry_ms(&self) -> Option<u64> {
-        let needed = self.0.iter().filter(|it| it.role != Role::PendingRotation);
+        let needed = self
+            .0
+            .iter()
+            .filter(|it| it.role != MaterialRole::PendingRotation);
         needed
             .filter_map(|version| version.import.as_ref()?.expires_ms)
             .min()
@@ -256,12 +259,12 @@ impl Materials {
         }
         for version in &mut self.0 {
             match version.role {
-                Role::Current => version.role = Role::NonCurrent,
-                Role::PendingRotation => {
-                    version.role = Role::Current;
+                MaterialRole::Current => version.role = MaterialRole::NonCurrent,
+                MaterialRole::PendingRotation => {
+                    version.role = MaterialRole::Current;
                     version.rotated = Some((rotation, at_ms));
                 }
-                Role::NonCurrent => {}
+                MaterialRole::NonCurrent => {}
             }
         }
     }
@@ -273,7 +276,7 @@ impl Materials {
             && self
                 .0
                 .iter()
-                .all(|it| it.is_present() || it.role == Role::PendingRotation)
+                .all(|it| it.is_present() || it.role == MaterialRole::PendingRotation)
     }
 }
 
@@ -300,45 +303,50 @@ mod tests {
         let mut materials = Materials::generated(HsmKeyId([1; 16]), 1);
         materials.promote(RotationType::OnDemand, 2);
         assert_eq!(materials, Materials::generated(HsmKeyId([1; 16]), 1));
-        materials.push(Version {
-            role: Role::PendingRotation,
-            ..Version::generated(HsmKeyId([2; 16]), 2)
+        materials.push(MaterialVersion {
+            role: MaterialRole::PendingRotation,
+            ..MaterialVersion::generated(HsmKeyId([2; 16]), 2)
         });
         let current = |it: &Materials| it.current().unwrap().hsm_key;
         assert_eq!(current(&materials), HsmKeyId([1; 16]));
         materials.promote(RotationType::OnDemand, 3);
         assert_eq!(current(&materials), HsmKeyId([2; 16]));
         assert!(materials.pending().is_none() && materials.are_complete());
-        let roles: Vec<Role> = materials.all().iter().map(|it| it.role).collect();
-        assert_eq!(roles, [Role::NonCurrent, Role::Current]);
+        let roles: Vec<MaterialRole> = materials.all().iter().map(|it| it.role).collect();
+        assert_eq!(roles, [MaterialRole::NonCurrent, MaterialRole::Current]);
         assert!(materials.of_hsm_key(HsmKeyId([1; 16])).is_some());
     }
 
     /// Rule LIFE-36.
     #[test]
     fn every_region_has_the_list_of_the_primary_and_what_it_imported_of_it() {
-        let version = |byte, role, present| Version {
+        let version = |byte, role, present| MaterialVersion {
             role,
             import: Some(Import {
                 present,
                 ..Import::default()
             }),
-            ..Version::generated(HsmKeyId([byte; 16]), 0)
+            ..MaterialVersion::generated(HsmKeyId([byte; 16]), 0)
         };
         let primary = Materials(vec![
-            version(1, Role::Current, true),
-            version(2, Role::PendingRotation, true),
+            version(1, MaterialRole::Current, true),
+            version(2, MaterialRole::PendingRotation, true),
         ]);
-        let replica = primary.imported_as(&Materials(vec![version(1, Role::Current, true)]));
-        let present: Vec<bool> = replica.all().iter().map(Version::is_present).collect();
+        let replica =
+            primary.imported_as(&Materials(vec![version(1, MaterialRole::Current, true)]));
+        let present: Vec<bool> = replica
+            .all()
+            .iter()
+            .map(MaterialVersion::is_present)
+            .collect();
         assert_eq!(present, [true, false]);
         assert!(replica.are_complete());
         let fresh = primary.imported_as(&Materials::default());
         assert!(fresh.current().is_some() && !fresh.are_complete());
         // What the primary has no more is gone everywhere.
-        let without = Materials(vec![version(1, Role::Current, false)]);
+        let without = Materials(vec![version(1, MaterialRole::Current, false)]);
         assert_eq!(without.imported_as(&replica).all().len(), 1);
-        let foreign = Materials(vec![version(9, Role::Current, true)]);
+        let foreign = Materials(vec![version(9, MaterialRole::Current, true)]);
         assert_eq!(primary.imported_as(&foreign), foreign);
     }
 }

@@ -3,7 +3,7 @@
 use portcullis_api::{Code, Exception};
 use portcullis_hsm::HsmKeyId;
 
-use super::super::material::{Role, RotationType, Version};
+use super::super::material::{MaterialRole, MaterialVersion, RotationType};
 use super::super::record::Automatic;
 use super::super::{KeyRecord, Requested, Snapshot};
 
@@ -101,9 +101,9 @@ pub(super) fn rotated(
         RotationType::OnDemand => changed.rotation.on_demand += 1,
     }
     if let Some(hsm_key) = made {
-        changed.materials.push(Version {
-            role: Role::PendingRotation,
-            ..Version::generated(hsm_key, at_ms)
+        changed.materials.push(MaterialVersion {
+            role: MaterialRole::PendingRotation,
+            ..MaterialVersion::generated(hsm_key, at_ms)
         });
     }
     changed.materials.promote(rotation, at_ms);
@@ -210,13 +210,13 @@ mod tests {
         imported.imported = true;
         let none = code(imported.clone(), &[], 0);
         assert_eq!(none, Err(Code::KmsInvalidState));
-        imported.materials.push(Version {
-            role: Role::PendingRotation,
+        imported.materials.push(MaterialVersion {
+            role: MaterialRole::PendingRotation,
             import: Some(Import {
                 present: true,
                 ..Import::default()
             }),
-            ..Version::generated(HsmKeyId([2; 16]), 0)
+            ..MaterialVersion::generated(HsmKeyId([2; 16]), 0)
         });
         assert_eq!(code(imported.clone(), &[], 0), Ok(()));
         let elsewhere = code(imported, &["eu-west-1".to_owned()], 0);

@@ -15,12 +15,12 @@ use portcullis_hsm::HsmKeyId;
 use portcullis_seam::draw;
 
 use super::keys::Keys;
-use super::material::{Role, RotationType, Version};
+use super::material::{MaterialRole, MaterialVersion, RotationType};
 use super::metadata::{date, expiration_model};
-use super::relatives::{Held, primary_elsewhere};
+use super::relatives::{HeldKey, primary_elsewhere};
 use super::{KeyRecord, Snapshot, find};
 use crate::catalogue::Partition;
-use crate::paging::{Asked, page};
+use crate::paging::{PageRequest, page};
 use crate::records::Records;
 use crate::translate;
 use decide::{check_on_demand, disabled, enabled, rotated};
@@ -158,7 +158,7 @@ impl KeyRotation {
         let all = input.include_key_material.as_deref() == Some("ALL_KEY_MATERIAL");
         let versions = key.record.materials.all().iter().enumerate();
         let wanted = versions.filter(|(_, version)| all || version.rotated.is_some());
-        let asked = Asked {
+        let asked = PageRequest {
             limit: input.limit,
             marker: input.marker.as_deref(),
             default: 100,
@@ -166,7 +166,8 @@ impl KeyRotation {
         };
         let page = page(wanted, asked, |(at, _)| format!("{at:010}"))?;
         let entries = page.items.iter().map(|(_, version)| {
-            let waits = version.role == Role::PendingRotation && !self.is_complete(&key, version);
+            let waits =
+                version.role == MaterialRole::PendingRotation && !self.is_complete(&key, version);
             entry(&key, version, waits)
         });
         Ok(ListKeyRotationsResponse {
@@ -215,7 +216,7 @@ impl KeyRotation {
     /// makes. What was sealed before still opens.
     async fn rotate_material(
         &self,
-        held: &Held,
+        held: &HeldKey,
         rotation: RotationType,
         at_ms: u64,
     ) -> Result<Arc<Snapshot>, Exception> {
@@ -249,7 +250,7 @@ impl KeyRotation {
     }
 
     /// Whether a version is imported as far as a key shows it: a primary looks at its replicas too.
-    fn is_complete(&self, key: &Snapshot, version: &Version) -> bool {
+    fn is_complete(&self, key: &Snapshot, version: &MaterialVersion) -> bool {
         let is_replica = primary_elsewhere(key).is_some();
         version.is_present() && (is_replica || self.keys.lacking(key, version.id).is_empty())
     }
@@ -272,7 +273,7 @@ impl KeyRotation {
 }
 
 /// `waits` says of a version whose turn comes next that some Region has yet to import it.
-fn entry(key: &Snapshot, version: &Version, waits: bool) -> RotationsListEntry {
+fn entry(key: &Snapshot, version: &MaterialVersion, waits: bool) -> RotationsListEntry {
     let import = version.import.as_ref();
     let state = if waits {
         KeyMaterialState::PendingMultiRegionImportAndRotation.as_str()
