@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use crate::exposition::{header, line};
-use crate::http::{Phase, Purpose, Room};
+use crate::http::{ConnectionPhase, ConnectionRoom, Purpose};
 
 /// Why a connection was closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,12 +70,12 @@ pub(crate) struct ConnectionMetrics {
     turned_away: AtomicU64,
     not_accepted: AtomicU64,
     closed: [AtomicU64; End::ALL.len()],
-    rooms: Mutex<Vec<Arc<Room>>>,
+    rooms: Mutex<Vec<Arc<ConnectionRoom>>>,
 }
 
 impl ConnectionMetrics {
     /// Where the connections are.
-    pub(crate) fn watch(&self, rooms: [&Arc<Room>; 2]) {
+    pub(crate) fn watch(&self, rooms: [&Arc<ConnectionRoom>; 2]) {
         *self.rooms.lock() = rooms.map(Arc::clone).to_vec();
     }
 
@@ -125,12 +125,12 @@ pub(crate) fn add(page: &mut String, cores: &[&ConnectionMetrics]) {
         "gauge",
         "Open connections by what they are doing",
     );
-    for (index, phase) in Phase::ALL.into_iter().enumerate() {
+    for (index, phase) in ConnectionPhase::ALL.into_iter().enumerate() {
         let count: u64 = cores.iter().map(|it| it.open(Purpose::Serve, index)).sum();
         line(page, open, &format!("phase=\"{}\"", phase.name()), count);
     }
     let each = |index| cores.iter().map(move |it| it.open(Purpose::Refuse, index));
-    let refusing: u64 = (0..Phase::ALL.len()).flat_map(each).sum();
+    let refusing: u64 = (0..ConnectionPhase::ALL.len()).flat_map(each).sum();
     line(page, open, "phase=\"refusing\"", refusing);
     let counter = |counter: fn(&ConnectionMetrics) -> &AtomicU64| {
         let counts = cores

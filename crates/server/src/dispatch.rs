@@ -8,7 +8,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::built::built_operations;
-use crate::events::Notes;
+use crate::events::CallNotes;
 use crate::handle::{Answer, Handle};
 use crate::input::Input;
 
@@ -38,7 +38,7 @@ macro_rules! dispatch {
                 &'a self,
                 scope: &'a Scope,
                 input: Input,
-                notes: &'a mut Notes,
+                notes: &'a mut CallNotes,
             ) -> Answer<'a> {
                 match input {
                     $(Input::$operation(input) => Box::pin(async move {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use portcullis_api::{Exception, Scope};
 use portcullis_kms::{Principal, RequestOrigin};
 
-use crate::events::Notes;
+use crate::events::CallNotes;
 use crate::input::Input;
 
 /// An answer on its way: the body of the reply.
@@ -23,5 +23,5 @@ pub(crate) trait Handle: Send + Sync + Debug {
     ) -> Result<(), Exception>;
 
     /// Carries out one call, and notes what an event tells of it.
-    fn call<'a>(&'a self, scope: &'a Scope, input: Input, notes: &'a mut Notes) -> Answer<'a>;
+    fn call<'a>(&'a self, scope: &'a Scope, input: Input, notes: &'a mut CallNotes) -> Answer<'a>;
 }

@@ -30,19 +30,19 @@ const OUTCOMES: usize = Code::ALL.len() + 1;
 /// One core's counters.
 #[derive(Debug)]
 pub(crate) struct CoreMetrics {
-    rows: Box<[Row]>,
+    rows: Box<[MetricRow]>,
     in_flight: AtomicU64,
     pub(crate) connections: Arc<ConnectionMetrics>,
 }
 
 #[derive(Debug)]
-struct Row {
+struct MetricRow {
     outcomes: Box<[AtomicU64]>,
     buckets: [AtomicU64; BOUNDS_US.len() + 1],
     microseconds: AtomicU64,
 }
 
-impl Row {
+impl MetricRow {
     fn new() -> Self {
         Self {
             outcomes: (0..OUTCOMES).map(|_| AtomicU64::new(0)).collect(),
@@ -55,16 +55,16 @@ impl Row {
 impl CoreMetrics {
     pub(crate) fn new() -> Self {
         Self {
-            rows: (0..ROWS).map(|_| Row::new()).collect(),
+            rows: (0..ROWS).map(|_| MetricRow::new()).collect(),
             in_flight: AtomicU64::new(0),
             connections: Arc::default(),
         }
     }
 
     /// Counts a call as in flight until the result is dropped.
-    pub(crate) fn begin(self: &Arc<Self>) -> Measured {
+    pub(crate) fn begin(self: &Arc<Self>) -> CallInFlight {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
-        Measured {
+        CallInFlight {
             metrics: Arc::clone(self),
             began: Instant::now(),
         }
@@ -95,19 +95,19 @@ impl CoreMetrics {
 
 /// A call in flight.
 #[derive(Debug)]
-pub(crate) struct Measured {
+pub(crate) struct CallInFlight {
     metrics: Arc<CoreMetrics>,
     began: Instant,
 }
 
-impl Measured {
+impl CallInFlight {
     /// Counts how the call ended.
     pub(crate) fn end(self, operation: Option<Operation>, failed: Option<&Exception>) {
         self.metrics.record(operation, failed, self.began.elapsed());
     }
 }
 
-impl Drop for Measured {
+impl Drop for CallInFlight {
     fn drop(&mut self) {
         self.metrics.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
@@ -275,7 +275,7 @@ fn labels(row: usize) -> String {
 fn sum(
     cores: &[Arc<CoreMetrics>],
     row: usize,
-    counter: impl Fn(&Row) -> Option<&AtomicU64>,
+    counter: impl Fn(&MetricRow) -> Option<&AtomicU64>,
 ) -> u64 {
     let of_core = |core: &Arc<CoreMetrics>| {
         core.rows

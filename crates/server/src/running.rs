@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use tokio::sync::{oneshot, watch};
 
 use crate::events::EventLog;
-use crate::http::{self, Edge, Front, Shared};
+use crate::http::{self, Edge, Front, SharedByCores};
 use crate::metrics::CoreMetrics;
 use crate::surface::NotStarted;
 
@@ -71,7 +71,7 @@ struct Open {
 pub(crate) fn start(
     endpoint: Opening,
     admin: Option<Opening>,
-    shared: Shared,
+    shared: SharedByCores,
 ) -> Result<Running, NotStarted> {
     let at = endpoint.address;
     let endpoint = bind(endpoint).map_err(|error| NotStarted::Endpoint(at, error))?;
@@ -119,7 +119,7 @@ fn bind(opening: Opening) -> io::Result<Open> {
 /// Starts the threads of an address.
 fn spawn(
     open: Open,
-    shared: &Arc<Shared>,
+    shared: &Arc<SharedByCores>,
     stopped: &watch::Receiver<bool>,
     cores: &mut Vec<CoreThread>,
 ) -> io::Result<()> {

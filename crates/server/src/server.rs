@@ -8,7 +8,7 @@ use crate::config::ServerConfig;
 use crate::dispatch::Dispatch;
 use crate::door::{AdminAccess, Doorkeeper};
 use crate::events::EventLog;
-use crate::http::{Bounds, Front, Shared};
+use crate::http::{Bounds, Front, SharedByCores};
 use crate::metrics::CoreMetrics;
 use crate::running::{self, Opening, Running};
 use crate::surface::{Listeners, NotStarted, Surface};
@@ -65,7 +65,7 @@ fn start(config: ServerConfig, system: &System) -> Result<Running, NotStarted> {
         pool: Arc::clone(&system.pool),
         began: Instant::now(),
     });
-    let shared = Shared {
+    let shared = SharedByCores {
         services: Arc::new(Dispatch {
             kms: Arc::clone(&system.kms),
             cloudhsm: Arc::clone(&system.cloudhsm),
@@ -131,7 +131,7 @@ impl Doors {
     }
 }
 
-fn doorkeeper(access: AdminAccess, shared: &Shared) -> Doorkeeper {
+fn doorkeeper(access: AdminAccess, shared: &SharedByCores) -> Doorkeeper {
     Doorkeeper {
         access,
         hosts: Arc::clone(&shared.host_names),

@@ -10,7 +10,7 @@ use portcullis_sigv4::Date;
 
 use super::Admin;
 use super::reply::Refused;
-use crate::events::Filter;
+use crate::events::EventFilter;
 use crate::http;
 
 /// `GET /_portcullis/events?name=&key=&since=&admin=`: the records kept, oldest first, as a CloudTrail log
@@ -24,7 +24,7 @@ pub(super) async fn events(
             Refused::because("since is a date such as 2026-08-30T12:36:00Z, or seconds since 1970.")
         })
     });
-    let filter = Filter {
+    let filter = EventFilter {
         name: asked.name,
         key: asked.key,
         since: since.transpose()?,

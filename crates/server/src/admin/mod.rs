@@ -39,7 +39,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::config::{LoadRuns, Resets, Snapshots};
-use crate::door::{self, Doorkeeper, Guard};
+use crate::door::{self, DoorGuard, Doorkeeper};
 use crate::events::EventLog;
 use crate::http::Bounds;
 use crate::line_queue::DropCount;
@@ -72,7 +72,7 @@ pub(crate) fn router(surface: Surface, admin: &Arc<Admin>, doorkeeper: Doorkeepe
     let known = routes
         .iter()
         .map(|route| (route.path, route.method.clone(), route.call));
-    let guard = Guard::new(surface, doorkeeper, known);
+    let guard = DoorGuard::new(surface, doorkeeper, known);
     let mut router = Router::new();
     for route in routes {
         router = router.route(route.path, route.answers);

@@ -15,10 +15,12 @@ use portcullis_api::Scope;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::guesses::{Guesses, Trial, WINDOW};
+use super::guesses::{TokenGuesses, TokenTrial, WINDOW};
 use super::host::{HostNames, host_of};
 use super::token::{AdminToken, presented};
-use crate::events::{AdminCall, AdminCaller, AdminRecord, Credential, EventLog, Peer, parameters};
+use crate::events::{
+    AdminCall, AdminCaller, AdminCredential, AdminRecord, ConnectionPeer, EventLog, parameters,
+};
 use crate::http::{is_of_another_page, is_own_or_none};
 use crate::surface::Surface;
 
@@ -45,16 +47,16 @@ pub(crate) struct Doorkeeper {
 
 /// Stands before the routes of one surface.
 #[derive(Debug)]
-pub(crate) struct Guard {
+pub(crate) struct DoorGuard {
     surface: Surface,
     keeper: Doorkeeper,
-    known: Vec<Known>,
-    guesses: Mutex<Guesses>,
+    known: Vec<KnownRoute>,
+    guesses: Mutex<TokenGuesses>,
 }
 
 /// A route, as it is found again when it was called.
 #[derive(Debug)]
-struct Known {
+struct KnownRoute {
     template: Arc<str>,
     method: Method,
     call: AdminCall,
@@ -62,7 +64,7 @@ struct Known {
 
 /// Why a call is not let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum DoorRefusal {
     /// A page of another origin.
     ForeignPage,
     /// A host name that could be anybody's.
@@ -78,18 +80,18 @@ pub(crate) enum Refusal {
 struct AskedRoute<'a> {
     head: &'a HeaderMap,
     host: Option<&'a str>,
-    peer: Peer,
+    peer: ConnectionPeer,
     kind: Option<CallKind>,
 }
 
-impl Guard {
+impl DoorGuard {
     /// Before these routes: path, method, and what events tell of each.
     pub(crate) fn new(
         surface: Surface,
         keeper: Doorkeeper,
         routes: impl Iterator<Item = (&'static str, Method, AdminCall)>,
     ) -> Self {
-        let known = routes.map(|(path, method, call)| Known {
+        let known = routes.map(|(path, method, call)| KnownRoute {
             template: path.into(),
             method,
             call,
@@ -103,7 +105,7 @@ impl Guard {
     }
 
     /// The route that a request was matched to.
-    fn find(&self, request: &Request) -> Option<&Known> {
+    fn find(&self, request: &Request) -> Option<&KnownRoute> {
         let matched = request.extensions().get::<MatchedPath>()?;
         // A route that answers GET answers HEAD too.
         let method = match request.method() {
@@ -115,27 +117,27 @@ impl Guard {
     }
 
     /// Decides, in this order: whose page, which host, which token.
-    fn admit(&self, asked: &AskedRoute<'_>, now: Instant) -> Result<Credential, Refusal> {
+    fn admit(&self, asked: &AskedRoute<'_>, now: Instant) -> Result<AdminCredential, DoorRefusal> {
         let hosts = &*self.keeper.hosts;
         if !is_own_or_none(asked.head, hosts, asked.peer) {
-            return Err(Refusal::ForeignPage);
+            return Err(DoorRefusal::ForeignPage);
         }
         if asked.kind == Some(CallKind::Health) || self.surface == Surface::Public {
-            return Ok(Credential::None);
+            return Ok(AdminCredential::None);
         }
         if is_of_another_page(asked.head) {
-            return Err(Refusal::ForeignPage);
+            return Err(DoorRefusal::ForeignPage);
         }
         // Rule DOOR-06: whatever the method, and with an Origin or without.
         if !asked.host.is_some_and(|host| hosts.permits(host)) {
-            return Err(Refusal::WrongHost);
+            return Err(DoorRefusal::WrongHost);
         }
         let is_secret = asked.kind == Some(CallKind::Secret);
         match &self.keeper.access {
             AdminAccess::Token(token) => self.check(token, asked, now),
             AdminAccess::TokenForSecrets(Some(token)) if is_secret => self.check(token, asked, now),
-            AdminAccess::TokenForSecrets(None) if is_secret => Err(Refusal::NoTokenForSecrets),
-            AdminAccess::TokenForSecrets(_) | AdminAccess::Open => Ok(Credential::None),
+            AdminAccess::TokenForSecrets(None) if is_secret => Err(DoorRefusal::NoTokenForSecrets),
+            AdminAccess::TokenForSecrets(_) | AdminAccess::Open => Ok(AdminCredential::None),
         }
     }
 
@@ -144,22 +146,22 @@ impl Guard {
         token: &AdminToken,
         asked: &AskedRoute<'_>,
         now: Instant,
-    ) -> Result<Credential, Refusal> {
-        let presented = presented(asked.head).ok_or(Refusal::TokenMissing)?;
+    ) -> Result<AdminCredential, DoorRefusal> {
+        let presented = presented(asked.head).ok_or(DoorRefusal::TokenMissing)?;
         let from = asked.peer.address;
         let mut guesses = self.guesses.lock();
         match guesses.trial(from, now, &presented) {
-            Trial::Refused => return Err(Refusal::TooManyWrongTokens),
-            Trial::WrongAgain => return Err(Refusal::TokenWrong),
-            Trial::Compared => {}
+            TokenTrial::Refused => return Err(DoorRefusal::TooManyWrongTokens),
+            TokenTrial::WrongAgain => return Err(DoorRefusal::TokenWrong),
+            TokenTrial::Compared => {}
         }
         if token.is(&presented) {
-            return Ok(Credential::Token);
+            return Ok(AdminCredential::Token);
         }
         if guesses.wrong(from, now, presented) {
             tracing::warn!(%from, "a wrong admin token was sent; others from there within a minute are not logged");
         }
-        Err(Refusal::TokenWrong)
+        Err(DoorRefusal::TokenWrong)
     }
 }
 
@@ -168,11 +170,11 @@ impl Guard {
 /// Rule DOOR-08: every call of the admin API is an event, and so is every one that was refused. The
 /// files of the console are no calls.
 pub(crate) async fn layer(
-    State(guard): State<Arc<Guard>>,
+    State(guard): State<Arc<DoorGuard>>,
     request: Request,
     next: Next,
 ) -> Response {
-    let Some(peer) = request.extensions().get::<Peer>().copied() else {
+    let Some(peer) = request.extensions().get::<ConnectionPeer>().copied() else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     let known = guard.find(&request);
@@ -195,11 +197,15 @@ pub(crate) async fn layer(
     let pending = is_told.then(|| guard.pending(&request, known, peer));
     let (response, credential, refused) = match admitted {
         Ok(credential) => (next.run(request).await, credential, None),
-        Err(refusal) => (refusal.into_response(), Credential::None, Some(refusal)),
+        Err(refusal) => (
+            refusal.into_response(),
+            AdminCredential::None,
+            Some(refusal),
+        ),
     };
     if let Some(mut record) = pending {
         record.from.credential = credential;
-        record.refused = refused.map(Refusal::code);
+        record.refused = refused.map(DoorRefusal::code);
         record.status = response.status().as_u16();
         guard.keeper.events.tell_admin(record);
     }
@@ -209,9 +215,14 @@ pub(crate) async fn layer(
 /// A longer user agent is cut: it is the client's to choose, and kept with every record.
 const AGENT_CHARS_MAX: usize = 256;
 
-impl Guard {
+impl DoorGuard {
     /// The record of a call that has come in.
-    fn pending(&self, request: &Request, known: Option<&Known>, peer: Peer) -> AdminRecord {
+    fn pending(
+        &self,
+        request: &Request,
+        known: Option<&KnownRoute>,
+        peer: ConnectionPeer,
+    ) -> AdminRecord {
         let agent = request.headers().get(USER_AGENT);
         let agent = agent
             .and_then(|value| value.to_str().ok())
@@ -228,7 +239,7 @@ impl Guard {
             from: AdminCaller {
                 address: peer.address,
                 agent: agent.chars().take(AGENT_CHARS_MAX).collect(),
-                credential: Credential::None,
+                credential: AdminCredential::None,
                 scope: self.keeper.defaults.clone(),
             },
             call: known.map_or(unknown, |known| known.call),
@@ -243,7 +254,7 @@ impl Guard {
     }
 }
 
-impl Refusal {
+impl DoorRefusal {
     /// `errorCode` of its event.
     pub(crate) const fn code(self) -> &'static str {
         match self {
@@ -295,7 +306,7 @@ impl Refusal {
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for DoorRefusal {
     fn into_response(self) -> Response {
         let body = Json(json!({ "message": self.text() }));
         let mut response = (self.status(), body).into_response();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::token::Digest;
+use super::token::TokenDigest;
 
 /// Different wrong tokens that an address may send within [`WINDOW`]: more than a person mistypes,
 /// and at this rate a token of 16 characters is not found.
@@ -20,19 +20,19 @@ const ADDRESSES_MAX: usize = 1024;
 
 /// The wrong tokens of each address.
 #[derive(Debug, Default)]
-pub(super) struct Guesses(BTreeMap<IpAddr, Guesser>);
+pub(super) struct TokenGuesses(BTreeMap<IpAddr, Guesser>);
 
 #[derive(Debug)]
 struct Guesser {
     since: Instant,
     /// Digests of what was wrong. The same again is no guess: a page that was left open goes on
     /// sending it.
-    tried: Vec<Digest>,
+    tried: Vec<TokenDigest>,
 }
 
 /// What becomes of a token that an address sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Trial {
+pub(super) enum TokenTrial {
     /// It is compared.
     Compared,
     /// It is known to be wrong.
@@ -41,26 +41,26 @@ pub(super) enum Trial {
     Refused,
 }
 
-impl Guesses {
+impl TokenGuesses {
     /// Rule DOOR-07: after ten different wrong tokens within a minute an address waits for the end of
     /// that minute, and what it sends meanwhile is not looked at.
-    pub(super) fn trial(&self, from: IpAddr, now: Instant, token: &Digest) -> Trial {
+    pub(super) fn trial(&self, from: IpAddr, now: Instant, token: &TokenDigest) -> TokenTrial {
         match self.0.get(&network(from)) {
             Some(guesser) if now.duration_since(guesser.since) < WINDOW => {
                 if guesser.tried.contains(token) {
-                    Trial::WrongAgain
+                    TokenTrial::WrongAgain
                 } else if guesser.tried.len() >= GUESSES_MAX {
-                    Trial::Refused
+                    TokenTrial::Refused
                 } else {
-                    Trial::Compared
+                    TokenTrial::Compared
                 }
             }
-            _ => Trial::Compared,
+            _ => TokenTrial::Compared,
         }
     }
 
     /// A token that was compared was wrong. Gives whether it is the address's first within its minute.
-    pub(super) fn wrong(&mut self, from: IpAddr, now: Instant, token: Digest) -> bool {
+    pub(super) fn wrong(&mut self, from: IpAddr, now: Instant, token: TokenDigest) -> bool {
         let from = network(from);
         if let Some(guesser) = self.0.get_mut(&from)
             && now.duration_since(guesser.since) < WINDOW
@@ -96,7 +96,7 @@ fn network(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    fn digest(number: u8) -> Digest {
+    fn digest(number: u8) -> TokenDigest {
         [number; 32]
     }
 
@@ -104,20 +104,20 @@ mod tests {
     #[test]
     fn an_address_that_guesses_waits_and_others_do_not() {
         let [guesser, other]: [IpAddr; 2] = ["10.0.0.1", "10.0.0.2"].map(|it| it.parse().unwrap());
-        let mut guesses = Guesses::default();
+        let mut guesses = TokenGuesses::default();
         let start = Instant::now();
         for number in 0..10 {
             assert_eq!(
                 guesses.trial(guesser, start, &digest(number)),
-                Trial::Compared
+                TokenTrial::Compared
             );
             assert_eq!(guesses.wrong(guesser, start, digest(number)), number == 0);
         }
         let right = digest(99);
-        assert_eq!(guesses.trial(guesser, start, &right), Trial::Refused);
-        assert_eq!(guesses.trial(other, start, &right), Trial::Compared);
+        assert_eq!(guesses.trial(guesser, start, &right), TokenTrial::Refused);
+        assert_eq!(guesses.trial(other, start, &right), TokenTrial::Compared);
         let later = start + WINDOW;
-        assert_eq!(guesses.trial(guesser, later, &right), Trial::Compared);
+        assert_eq!(guesses.trial(guesser, later, &right), TokenTrial::Compared);
         assert!(guesses.wrong(guesser, later, digest(1)), "a minute anew");
     }
 
@@ -125,20 +125,20 @@ mod tests {
     #[test]
     fn a_page_that_goes_on_sending_an_old_token_locks_no_one_out() {
         let page: IpAddr = "127.0.0.1".parse().unwrap();
-        let mut guesses = Guesses::default();
+        let mut guesses = TokenGuesses::default();
         let now = Instant::now();
         guesses.wrong(page, now, digest(1));
         guesses.wrong(page, now, digest(2));
         for _ in 0..100 {
-            assert_eq!(guesses.trial(page, now, &digest(1)), Trial::WrongAgain);
-            assert_eq!(guesses.trial(page, now, &digest(2)), Trial::WrongAgain);
+            assert_eq!(guesses.trial(page, now, &digest(1)), TokenTrial::WrongAgain);
+            assert_eq!(guesses.trial(page, now, &digest(2)), TokenTrial::WrongAgain);
         }
-        assert_eq!(guesses.trial(page, now, &digest(3)), Trial::Compared);
+        assert_eq!(guesses.trial(page, now, &digest(3)), TokenTrial::Compared);
     }
 
     #[test]
     fn the_addresses_that_are_remembered_are_bounded() {
-        let mut guesses = Guesses::default();
+        let mut guesses = TokenGuesses::default();
         let now = Instant::now();
         for number in 0..5000_u32 {
             let address = IpAddr::V4(number.into());

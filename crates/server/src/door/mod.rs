@@ -13,4 +13,4 @@ pub use token::{AdminToken, InvalidToken};
 
 pub use guard::AdminAccess;
 
-pub(crate) use guard::{Doorkeeper, Guard, layer};
+pub(crate) use guard::{DoorGuard, Doorkeeper, layer};

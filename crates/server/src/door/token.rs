@@ -12,10 +12,10 @@ use zeroize::Zeroizing;
 /// What the server keeps of the admin token: a digest, so that the token itself is nowhere in its
 /// memory.
 #[derive(Clone)]
-pub struct AdminToken(Digest);
+pub struct AdminToken(TokenDigest);
 
 /// The SHA-256 hash of a token.
-pub(super) type Digest = [u8; 32];
+pub(super) type TokenDigest = [u8; 32];
 
 /// A text that is no good as an admin token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl AdminToken {
     }
 
     /// Compares in a time that does not depend on where the two differ.
-    pub(super) fn is(&self, presented: &Digest) -> bool {
+    pub(super) fn is(&self, presented: &TokenDigest) -> bool {
         verify_slices_are_equal(&self.0, presented).is_ok()
     }
 }
@@ -53,7 +53,7 @@ impl AdminToken {
 /// Basic, which is what a browser can send. None when it brings neither.
 ///
 /// Rule DOOR-05: a token is taken in both forms.
-pub(super) fn presented(headers: &HeaderMap) -> Option<Digest> {
+pub(super) fn presented(headers: &HeaderMap) -> Option<TokenDigest> {
     let value = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes)?;
     let space = value.iter().position(|byte| *byte == b' ')?;
     let (scheme, rest) = value.split_at(space);
@@ -72,9 +72,9 @@ pub(super) fn presented(headers: &HeaderMap) -> Option<Digest> {
     Some(digest_of(password))
 }
 
-fn digest_of(bytes: &[u8]) -> Digest {
+fn digest_of(bytes: &[u8]) -> TokenDigest {
     let digest = digest(&SHA256, bytes);
-    let mut copied = Digest::default();
+    let mut copied = TokenDigest::default();
     for (to, from) in copied.iter_mut().zip(digest.as_ref()) {
         *to = *from;
     }
@@ -104,7 +104,7 @@ impl std::error::Error for InvalidToken {}
 mod tests {
     use super::*;
 
-    fn with(authorization: &str) -> Option<Digest> {
+    fn with(authorization: &str) -> Option<TokenDigest> {
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, authorization.parse().unwrap());
         presented(&headers)

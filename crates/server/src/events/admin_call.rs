@@ -42,14 +42,14 @@ pub(crate) struct AdminRecord {
 pub(crate) struct AdminCaller {
     pub(crate) address: IpAddr,
     pub(crate) agent: Box<str>,
-    pub(crate) credential: Credential,
+    pub(crate) credential: AdminCredential,
     /// The account and Region that the admin API has by default.
     pub(crate) scope: Scope,
 }
 
 /// By what a call was let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Credential {
+pub(crate) enum AdminCredential {
     /// By where it came from.
     None,
     /// By the admin token.
@@ -67,8 +67,8 @@ impl AdminRecord {
     pub(crate) fn shown(&self) -> Value {
         let from = &self.from;
         let credential = match from.credential {
-            Credential::None => "none",
-            Credential::Token => "admin-token",
+            AdminCredential::None => "none",
+            AdminCredential::Token => "admin-token",
         };
         let parameters: Map<String, Value> = self
             .parameters
@@ -136,7 +136,7 @@ mod tests {
             from: AdminCaller {
                 address: "10.0.0.1".parse().unwrap(),
                 agent: "curl".into(),
-                credential: Credential::Token,
+                credential: AdminCredential::Token,
                 scope: Scope {
                     account: "111122223333".parse().unwrap(),
                     region: "us-east-1".parse().unwrap(),

@@ -13,7 +13,7 @@ use crate::principals::Principals;
 
 /// Who calls, as far as an event tells.
 #[derive(Debug)]
-pub(crate) struct Caller {
+pub(crate) struct EventCaller {
     pub(crate) address: IpAddr,
     pub(crate) agent: Box<str>,
     pub(crate) access_key: Option<Box<str>>,
@@ -26,7 +26,7 @@ pub(crate) struct Caller {
 
 /// The other end of a connection, as the connection itself shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Peer {
+pub(crate) struct ConnectionPeer {
     pub(crate) address: IpAddr,
     /// Whether the connection speaks TLS.
     pub(crate) is_secure: bool,
@@ -35,9 +35,9 @@ pub(crate) struct Peer {
 /// The other end of a connection. Nearly every call of a connection comes from the same caller
 /// with the same client, so the last one is kept: telling of it costs two comparisons.
 #[derive(Debug)]
-pub(crate) struct Client {
-    pub(crate) peer: Peer,
-    last: Mutex<Option<Arc<Caller>>>,
+pub(crate) struct EventClient {
+    pub(crate) peer: ConnectionPeer,
+    last: Mutex<Option<Arc<EventCaller>>>,
     /// Locked by one thread only, and never across an `await`.
     pub(crate) reader: Mutex<AuthorizationReader>,
 }
@@ -45,8 +45,8 @@ pub(crate) struct Client {
 /// A longer user agent is cut: it is the client's to choose, and kept with every record.
 const AGENT_BYTES_MAX: usize = 256;
 
-impl Client {
-    pub(crate) fn at(peer: Peer) -> Self {
+impl EventClient {
+    pub(crate) fn at(peer: ConnectionPeer) -> Self {
         Self {
             peer,
             last: Mutex::default(),
@@ -71,7 +71,7 @@ impl Client {
         headers: &HeaderMap,
         signed: Option<&Credential<'_>>,
         (principals, defaults): (Option<&Principals>, &Scope),
-    ) -> Arc<Caller> {
+    ) -> Arc<EventCaller> {
         let agent = headers.get(USER_AGENT).map(http::HeaderValue::as_bytes);
         let agent = agent.unwrap_or_default();
         let agent = agent.get(..AGENT_BYTES_MAX).unwrap_or(agent);
@@ -94,7 +94,7 @@ impl Client {
         if let Some(principal) = &principal {
             scope.account = principal.account().clone();
         }
-        let caller = Arc::new(Caller {
+        let caller = Arc::new(EventCaller {
             address: self.peer.address,
             agent: String::from_utf8_lossy(agent).into(),
             access_key: access_key.map(Into::into),

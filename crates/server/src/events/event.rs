@@ -11,19 +11,19 @@ use portcullis_seam::Timestamp;
 use serde::Serialize;
 
 use super::admin_call::AdminRecord;
-use super::caller::Caller;
-use super::show::Shown;
+use super::caller::EventCaller;
+use super::show::ShownShape;
 
 /// An event, as it is kept in memory until it is shown.
 #[derive(Debug)]
-pub(crate) struct Event {
+pub(crate) struct KeptEvent {
     pub(crate) kind: EventKind,
 }
 
-impl Event {
+impl KeptEvent {
     /// What it takes in memory, about.
     pub(super) fn bytes(&self) -> usize {
-        let text = |shown: &Option<Shown>| shown.as_ref().map_or(0, |it| it.text().len());
+        let text = |shown: &Option<ShownShape>| shown.as_ref().map_or(0, |it| it.text().len());
         let texts = match &self.kind {
             EventKind::Call(call) => text(&call.notes.input) + text(&call.notes.output),
             EventKind::Service(_) => size_of::<EventRecord>(),
@@ -51,31 +51,31 @@ pub(crate) enum EventKind {
 
 /// A call that has come in.
 #[derive(Debug, Clone)]
-pub(crate) struct Arrival {
+pub(crate) struct CallArrival {
     pub(crate) at: Timestamp,
     pub(crate) operation: Operation,
-    pub(crate) caller: Arc<Caller>,
+    pub(crate) caller: Arc<EventCaller>,
     pub(crate) request_id: [u8; 16],
 }
 
 /// A call that was answered.
 #[derive(Debug)]
 pub(crate) struct CallRecord {
-    pub(crate) arrival: Arrival,
+    pub(crate) arrival: CallArrival,
     pub(crate) event_id: [u8; 16],
-    pub(crate) notes: Notes,
+    pub(crate) notes: CallNotes,
     pub(crate) failed: Option<Exception>,
 }
 
 /// What the dispatch notes of a call for its record.
 #[derive(Debug, Default)]
-pub(crate) struct Notes {
+pub(crate) struct CallNotes {
     is_wanted: bool,
-    pub(crate) input: Option<Shown>,
+    pub(crate) input: Option<ShownShape>,
     /// What the input names, for as long as the call is answered.
-    pub(super) named: Named,
+    pub(super) named: NamedInput,
     /// Of a call that changed something.
-    pub(crate) output: Option<Shown>,
+    pub(crate) output: Option<ShownShape>,
     pub(crate) subject: Option<Subject>,
     /// The other key of a ReEncrypt.
     pub(crate) source: Option<Subject>,
@@ -85,7 +85,7 @@ pub(crate) struct Notes {
     pub(crate) policy_findings: Vec<String>,
 }
 
-impl Notes {
+impl CallNotes {
     /// For a call that is recorded, or one that is not.
     pub(crate) fn wanted(is_wanted: bool) -> Self {
         Self {
@@ -97,8 +97,8 @@ impl Notes {
     /// Before the service has the input.
     pub(crate) fn asked(&mut self, input: &(impl Serialize + Concerns)) {
         if self.is_wanted {
-            self.input = Some(Shown::of(input));
-            self.named = Named::of(input.names());
+            self.input = Some(ShownShape::of(input));
+            self.named = NamedInput::of(input.names());
         }
     }
 
@@ -145,7 +145,7 @@ impl Notes {
         if self.subject.is_none() {
             self.find(kms, scope, output.names());
         }
-        self.output = Some(Shown::of(output));
+        self.output = Some(ShownShape::of(output));
     }
 
     fn find(&mut self, kms: &Kms, scope: &Scope, names: Names<'_>) {
@@ -162,13 +162,13 @@ impl Notes {
 
 /// The names of an input that its service has taken.
 #[derive(Debug, Default)]
-pub(super) struct Named {
+pub(super) struct NamedInput {
     key: Option<Box<str>>,
     source_key: Option<Box<str>>,
     key_store: Option<Box<str>>,
 }
 
-impl Named {
+impl NamedInput {
     fn of(names: Names<'_>) -> Self {
         Self {
             key: names.key.map(Box::from),

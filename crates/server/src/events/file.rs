@@ -8,7 +8,7 @@ use std::sync::Arc;
 use portcullis_seam::WallClock;
 use serde_json::json;
 
-use super::{Event, cloudtrail};
+use super::{KeptEvent, cloudtrail};
 use crate::admin::date;
 use crate::line_queue::{LineQueue, LineSink};
 
@@ -68,7 +68,7 @@ fn identity(found: &Metadata) -> (u64, u64) {
 ///
 /// Rule EV-06: the file has the records in the order in which the calls ended; what finds no room to
 /// wait is dropped and counted. Closing writes what still waits.
-pub(crate) struct File(LineQueue<Arc<Event>>);
+pub(crate) struct File(LineQueue<Arc<KeptEvent>>);
 
 impl File {
     pub(crate) fn start(file: EventsFile, clock: Arc<dyn WallClock>) -> io::Result<Self> {
@@ -76,7 +76,7 @@ impl File {
         LineQueue::start("events", WAITING_BYTES_MAX, sink).map(Self)
     }
 
-    pub(crate) fn write(&self, event: Arc<Event>) {
+    pub(crate) fn write(&self, event: Arc<KeptEvent>) {
         let bytes = event.bytes();
         self.0.offer(event, bytes);
     }
@@ -100,9 +100,9 @@ struct Appending {
 }
 
 impl LineSink for Appending {
-    type Line = Arc<Event>;
+    type Line = Arc<KeptEvent>;
 
-    fn format(&mut self, event: &Arc<Event>, out: &mut Vec<u8>) {
+    fn format(&mut self, event: &Arc<KeptEvent>, out: &mut Vec<u8>) {
         // Writing to memory does not fail.
         let _written = writeln!(out, "{}", cloudtrail(event));
     }

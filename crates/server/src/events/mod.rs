@@ -26,17 +26,17 @@ use portcullis_api::{Exception, Operation};
 use portcullis_kms::EventRecord;
 use portcullis_seam::{Entropy, Timestamp, WallClock, draw};
 
-pub(crate) use admin_call::{AdminCall, AdminCaller, AdminRecord, Credential, parameters};
-pub(crate) use caller::{Caller, Client, Peer};
-pub(crate) use event::{Arrival, CallRecord, Event, EventKind, Notes};
-pub(crate) use reader::Reader;
-pub(crate) use record::{Filter, cloudtrail};
-pub(crate) use show::Shown;
+pub(crate) use admin_call::{AdminCall, AdminCaller, AdminCredential, AdminRecord, parameters};
+pub(crate) use caller::{ConnectionPeer, EventCaller, EventClient};
+pub(crate) use event::{CallArrival, CallNotes, CallRecord, EventKind, KeptEvent};
+pub(crate) use reader::EventsReader;
+pub(crate) use record::{EventFilter, cloudtrail};
+pub(crate) use show::ShownShape;
 
 pub use config::EventsConfig;
 pub use file::EventsFile;
 
-use self::event::Named;
+use self::event::NamedInput;
 use self::file::File;
 
 /// What was called, by whom, what became of it.
@@ -86,10 +86,10 @@ impl EventLog {
     pub(crate) fn arrived(
         &self,
         operation: Operation,
-        caller: Arc<Caller>,
+        caller: Arc<EventCaller>,
         request_id: [u8; 16],
-    ) -> Arrival {
-        Arrival {
+    ) -> CallArrival {
+        CallArrival {
             at: self.clock.now(),
             operation,
             caller,
@@ -98,13 +98,18 @@ impl EventLog {
     }
 
     /// A call was answered.
-    pub(crate) fn tell(&self, arrival: Arrival, mut notes: Notes, failed: Option<&Exception>) {
+    pub(crate) fn tell(
+        &self,
+        arrival: CallArrival,
+        mut notes: CallNotes,
+        failed: Option<&Exception>,
+    ) {
         if !self.is_on() {
             return;
         }
-        notes.input = notes.input.map(Shown::bounded);
-        notes.output = notes.output.map(Shown::bounded);
-        notes.named = Named::default();
+        notes.input = notes.input.map(ShownShape::bounded);
+        notes.output = notes.output.map(ShownShape::bounded);
+        notes.named = NamedInput::default();
         let ring = if crate::input::changes(arrival.operation) {
             &self.changes
         } else {
@@ -129,7 +134,7 @@ impl EventLog {
     /// nothing of anybody else's.
     pub(crate) fn tell_admin(&self, record: AdminRecord) {
         let (is_change, is_read) = (record.is_change(), record.refused.is_none());
-        let event = Arc::new(Event {
+        let event = Arc::new(KeptEvent {
             kind: EventKind::Admin(Box::new(record)),
         });
         // What was read is not written down: a console would fill the disk.
@@ -155,7 +160,7 @@ impl EventLog {
     }
 
     fn put(&self, ring: &Ring, kind: EventKind) {
-        let event = Arc::new(Event { kind });
+        let event = Arc::new(KeptEvent { kind });
         if let Some(file) = &self.file {
             file.write(Arc::clone(&event));
         }
@@ -163,8 +168,8 @@ impl EventLog {
     }
 
     /// Begins to read the records that there are now, oldest first.
-    pub(crate) fn reader(self: &Arc<Self>, filter: Filter) -> Reader {
-        Reader {
+    pub(crate) fn reader(self: &Arc<Self>, filter: EventFilter) -> EventsReader {
+        EventsReader {
             events: Arc::clone(self),
             filter,
             next: 0,
@@ -222,7 +227,7 @@ impl fmt::Debug for EventLog {
 }
 
 /// A record, and its number among all.
-type Numbered = (u64, Arc<Event>);
+type Numbered = (u64, Arc<KeptEvent>);
 
 /// Rule EV-01: a log that forgets its oldest records, and counts them.
 struct Ring {
@@ -246,7 +251,7 @@ impl Ring {
     }
 
     /// Gives the record the next number and keeps it.
-    fn push(&self, event: Arc<Event>, sequence: &AtomicU64) {
+    fn push(&self, event: Arc<KeptEvent>, sequence: &AtomicU64) {
         let mut kept = self.kept.lock();
         // Under the lock, so that the numbers of this log only rise.
         let number = sequence.fetch_add(1, Ordering::AcqRel);

@@ -1,7 +1,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use super::{EventLog, Filter, cloudtrail};
+use super::{EventFilter, EventLog, cloudtrail};
 
 /// Records that are looked at for one piece, whether they are wanted or not: some milliseconds.
 const LOOKED_AT_MAX: usize = 128;
@@ -15,16 +15,16 @@ const PIECE_BYTES: usize = 16 << 10;
 /// Between two pieces it keeps only where it is, so that a reader who takes his time holds no
 /// record. What is dropped meanwhile he does not see, but counted.
 #[derive(Debug)]
-pub(crate) struct Reader {
+pub(crate) struct EventsReader {
     pub(super) events: Arc<EventLog>,
-    pub(super) filter: Filter,
+    pub(super) filter: EventFilter,
     /// The number of the next record.
     pub(super) next: u64,
     /// The number at which to end.
     pub(super) end: u64,
 }
 
-impl Reader {
+impl EventsReader {
     /// All that there is in one piece.
     #[cfg(test)]
     pub(crate) fn whole(self) -> serde_json::Value {
@@ -122,21 +122,21 @@ mod tests {
     #[test]
     fn records_come_in_small_pieces_which_are_one_document() {
         let events = events(1000, 1010);
-        let pieces: Vec<Vec<u8>> = events.reader(Filter::default()).pieces().collect();
+        let pieces: Vec<Vec<u8>> = events.reader(EventFilter::default()).pieces().collect();
         assert!(pieces.len() > 50, "{} pieces", pieces.len());
         assert!(pieces.iter().all(|piece| piece.len() < 2 * PIECE_BYTES));
         let whole: serde_json::Value = serde_json::from_slice(&pieces.concat()).unwrap();
         assert_eq!(whole["Records"].as_array().unwrap().len(), 1000);
         assert_eq!(whole["dropped"], 10);
-        let rare = Filter {
+        let rare = EventFilter {
             name: Some("Rare".to_owned()),
-            ..Filter::default()
+            ..EventFilter::default()
         };
         let whole = events.reader(rare).whole();
         assert_eq!(whole["Records"].as_array().unwrap().len(), 3);
-        let none = Filter {
+        let none = EventFilter {
             name: Some("None".to_owned()),
-            ..Filter::default()
+            ..EventFilter::default()
         };
         assert_eq!(
             events.reader(none).whole()["Records"],
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn a_slow_reader_sees_what_is_kept_and_nothing_newer() {
         let events = events(100, 100);
-        let mut pieces = events.reader(Filter::default()).pieces();
+        let mut pieces = events.reader(EventFilter::default()).pieces();
         let mut whole = pieces.next().unwrap();
         for _ in 0..90 {
             events.tell_service(&event("Newer"));
@@ -159,7 +159,7 @@ mod tests {
         assert!(records.len() < 100, "{} records", records.len());
         assert!(records.iter().all(|record| record["eventName"] != "Newer"));
         assert_eq!(whole["dropped"], 90);
-        drop(events.reader(Filter::default()));
+        drop(events.reader(EventFilter::default()));
         assert_eq!(Arc::strong_count(&events), 1);
     }
 }

@@ -7,13 +7,13 @@ use portcullis_seam::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::event_id::uuid;
-use super::show::Shown;
-use super::{CallRecord, Caller, Event, EventKind};
+use super::show::ShownShape;
+use super::{CallRecord, EventCaller, EventKind, KeptEvent};
 use crate::admin::date;
 
 /// Which records are wanted.
 #[derive(Debug, Default)]
-pub(crate) struct Filter {
+pub(crate) struct EventFilter {
     /// `eventName`.
     pub(crate) name: Option<String>,
     /// The ID or ARN of a key, or part of it.
@@ -24,9 +24,9 @@ pub(crate) struct Filter {
     pub(crate) admin: AdminCalls,
 }
 
-impl Filter {
+impl EventFilter {
     /// What can be told before the record is written out.
-    pub(crate) fn may_pass(&self, event: &Event) -> bool {
+    pub(crate) fn may_pass(&self, event: &KeptEvent) -> bool {
         let (name, at) = match &event.kind {
             EventKind::Call(call) => (call.arrival.operation.name(), call.arrival.at),
             EventKind::Service(event) => (event.name, event.at),
@@ -58,7 +58,7 @@ impl Filter {
 }
 
 /// A record as a CloudTrail log file has it.
-pub(crate) fn cloudtrail(event: &Event) -> Value {
+pub(crate) fn cloudtrail(event: &KeptEvent) -> Value {
     match &event.kind {
         EventKind::Call(call) => of_call(call),
         EventKind::Service(event) => of_service(event),
@@ -155,7 +155,7 @@ fn of_call(call: &CallRecord) -> Value {
 }
 
 /// Every access key is its account's root user, as far as the edge knows.
-fn identity(caller: &Caller) -> Value {
+fn identity(caller: &EventCaller) -> Value {
     let account = &caller.scope.account;
     let mut identity = json!({
         "type": "Root",
@@ -177,7 +177,7 @@ fn identity(caller: &Caller) -> Value {
     identity
 }
 
-fn parameters(shown: &Shown) -> Value {
+fn parameters(shown: &ShownShape) -> Value {
     match serde_json::from_str(shown.text()) {
         Ok(Value::Object(members)) if members.is_empty() => Value::Null,
         Ok(parsed) => parsed,

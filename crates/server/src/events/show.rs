@@ -51,12 +51,12 @@ const SHOWN_BYTES_MAX: usize = 8 << 10;
 
 /// A shape as an event shows it: JSON.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct Shown(String);
+pub(crate) struct ShownShape(String);
 
-impl Shown {
+impl ShownShape {
     /// Everything that an event shows of `shape`; nothing when it cannot be written.
     pub(crate) fn of(shape: &impl Serialize) -> Self {
-        let mut writer = Writer {
+        let mut writer = ShapeWriter {
             // Most requests of a key fit: `{"keyId":"<ARN>"}` has 87 characters.
             text: String::with_capacity(96),
             depth: 0,
@@ -85,7 +85,7 @@ impl Shown {
 }
 
 #[derive(Debug)]
-struct Writer {
+struct ShapeWriter {
     text: String,
     /// How many objects and lists the value being written is in.
     depth: usize,
@@ -111,11 +111,11 @@ impl Error for NotAShape {
 
 type Written = Result<(), NotAShape>;
 
-impl Writer {
-    fn open(&mut self, bracket: char) -> List<'_> {
+impl ShapeWriter {
+    fn open(&mut self, bracket: char) -> ShownList<'_> {
         self.text.push(bracket);
         self.depth += 1;
-        List {
+        ShownList {
             writer: self,
             is_first: true,
             hides_value: false,
@@ -173,15 +173,15 @@ impl Writer {
 
 /// An object or a list on its way.
 #[derive(Debug)]
-pub(crate) struct List<'a> {
-    writer: &'a mut Writer,
+pub(crate) struct ShownList<'a> {
+    writer: &'a mut ShapeWriter,
     is_first: bool,
     close: char,
     /// Set between the key and the value of a tag whose value is key material. Rule EV-02.
     hides_value: bool,
 }
 
-impl List<'_> {
+impl ShownList<'_> {
     fn next(&mut self) {
         if !self.is_first {
             self.writer.text.push(',');
@@ -211,7 +211,7 @@ impl List<'_> {
     }
 }
 
-impl SerializeStruct for List<'_> {
+impl SerializeStruct for ShownList<'_> {
     type Ok = ();
     type Error = NotAShape;
 
@@ -225,7 +225,7 @@ impl SerializeStruct for List<'_> {
     }
 }
 
-impl SerializeSeq for List<'_> {
+impl SerializeSeq for ShownList<'_> {
     type Ok = ();
     type Error = NotAShape;
 
@@ -240,7 +240,7 @@ impl SerializeSeq for List<'_> {
     }
 }
 
-impl SerializeMap for List<'_> {
+impl SerializeMap for ShownList<'_> {
     type Ok = ();
     type Error = NotAShape;
 
@@ -267,15 +267,15 @@ macro_rules! numbers {
     )*};
 }
 
-impl<'a> Serializer for &'a mut Writer {
+impl<'a> Serializer for &'a mut ShapeWriter {
     type Ok = ();
     type Error = NotAShape;
-    type SerializeSeq = List<'a>;
+    type SerializeSeq = ShownList<'a>;
     type SerializeTuple = Impossible<(), NotAShape>;
     type SerializeTupleStruct = Impossible<(), NotAShape>;
     type SerializeTupleVariant = Impossible<(), NotAShape>;
-    type SerializeMap = List<'a>;
-    type SerializeStruct = List<'a>;
+    type SerializeMap = ShownList<'a>;
+    type SerializeStruct = ShownList<'a>;
     type SerializeStructVariant = Impossible<(), NotAShape>;
 
     numbers!(
@@ -330,15 +330,19 @@ impl<'a> Serializer for &'a mut Writer {
         value.serialize(self)
     }
 
-    fn serialize_seq(self, _length: Option<usize>) -> Result<List<'a>, NotAShape> {
+    fn serialize_seq(self, _length: Option<usize>) -> Result<ShownList<'a>, NotAShape> {
         Ok(self.open('['))
     }
 
-    fn serialize_map(self, _length: Option<usize>) -> Result<List<'a>, NotAShape> {
+    fn serialize_map(self, _length: Option<usize>) -> Result<ShownList<'a>, NotAShape> {
         Ok(self.open('{'))
     }
 
-    fn serialize_struct(self, _of: &'static str, _members: usize) -> Result<List<'a>, NotAShape> {
+    fn serialize_struct(
+        self,
+        _of: &'static str,
+        _members: usize,
+    ) -> Result<ShownList<'a>, NotAShape> {
         Ok(self.open('{'))
     }
 
@@ -384,8 +388,8 @@ mod tests {
 
     use super::*;
 
-    fn shown<T: Serialize + DeserializeOwned>(body: &str) -> Shown {
-        Shown::of(&serde_json::from_str::<T>(body).unwrap())
+    fn shown<T: Serialize + DeserializeOwned>(body: &str) -> ShownShape {
+        ShownShape::of(&serde_json::from_str::<T>(body).unwrap())
     }
 
     /// Rule EV-02.
@@ -426,9 +430,9 @@ mod tests {
     /// Rule EV-01.
     #[test]
     fn a_large_input_is_left_out_of_its_record() {
-        let short = Shown("{}".to_owned());
+        let short = ShownShape("{}".to_owned());
         assert_eq!(short.clone().bounded(), short);
-        let long = Shown("x".repeat(10_000));
+        let long = ShownShape("x".repeat(10_000));
         assert_eq!(
             long.bounded().text(),
             r#"{"omitted":true,"originalSize":10000}"#

@@ -4,7 +4,7 @@ use portcullis_api::{Code, Exception};
 use portcullis_seam::Timestamp;
 use portcullis_sigv4::{Date, Headers, Refusal, Request, Verifier};
 
-use super::signed::Signed;
+use super::signed::RequestSigner;
 use crate::config::Credentials;
 
 /// What temporary credentials send beside the signature.
@@ -13,7 +13,7 @@ const SESSION_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token"
 /// Checks that a known access key signed the request for this service, in the order in which
 /// "Troubleshoot Signature Version 4" of the IAM User Guide lists the errors.
 pub(crate) fn authenticate(
-    (head, signed): (&Parts, &Signed<'_>),
+    (head, signed): (&Parts, &RequestSigner<'_>),
     body: &[u8],
     service: &str,
     judge: (&mut Verifier, &Credentials, Timestamp),
@@ -21,11 +21,11 @@ pub(crate) fn authenticate(
     let (verifier, credentials, now) = judge;
     // Rule WIRE-08: with verification on, an unsigned request is refused.
     let authorization = match signed {
-        Signed::Not => return Err(unsigned(credentials)),
+        RequestSigner::Not => return Err(unsigned(credentials)),
         // Rule WIRE-09: a header that lacks a part is answered with what it lacks.
-        Signed::NotText => return Err(incomplete("its header is not plain text")),
-        Signed::Incomplete(malformed) => return Err(incomplete(malformed)),
-        Signed::By(authorization) => authorization,
+        RequestSigner::NotText => return Err(incomplete("its header is not plain text")),
+        RequestSigner::Incomplete(malformed) => return Err(incomplete(malformed)),
+        RequestSigner::By(authorization) => authorization,
     };
     let credential = authorization.credential;
     if credential.service != service {

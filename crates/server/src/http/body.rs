@@ -11,7 +11,7 @@ use hyper::body::{Body, Incoming};
 use portcullis_api::{Code, Exception};
 
 use super::bounds::Bounds;
-use super::budget::{Held, with_guard};
+use super::budget::{HeldBytes, with_guard};
 use super::state::ConnectionState;
 use crate::connections::End;
 
@@ -111,7 +111,7 @@ async fn collect(mut body: Incoming, bounds: &Bounds) -> Result<Bytes, Unread> {
 struct BodyPieces {
     whole: BytesMut,
     bytes_max: usize,
-    held: Held,
+    held: HeldBytes,
 }
 
 impl BodyPieces {

@@ -21,8 +21,8 @@ impl Budget {
     }
 
     /// Takes `bytes` until the result is dropped; none when that many are not left.
-    pub(crate) fn take(self: &Arc<Self>, bytes: usize) -> Option<Held> {
-        let mut held = Held {
+    pub(crate) fn take(self: &Arc<Self>, bytes: usize) -> Option<HeldBytes> {
+        let mut held = HeldBytes {
             budget: Arc::clone(self),
             bytes: 0,
         };
@@ -30,9 +30,9 @@ impl Budget {
     }
 
     /// Takes `bytes` although they may not be left: the ones that others are about to give back.
-    pub(crate) fn take_anyway(self: &Arc<Self>, bytes: usize) -> Held {
+    pub(crate) fn take_anyway(self: &Arc<Self>, bytes: usize) -> HeldBytes {
         self.held.fetch_add(bytes, Ordering::Relaxed);
-        Held {
+        HeldBytes {
             budget: Arc::clone(self),
             bytes,
         }
@@ -46,12 +46,12 @@ impl Budget {
 
 /// Bytes taken from a budget. Dropping it gives them back.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct HeldBytes {
     budget: Arc<Budget>,
     bytes: usize,
 }
 
-impl Held {
+impl HeldBytes {
     /// Takes `more`; false when that many are not left.
     pub(crate) fn grow(&mut self, more: usize) -> bool {
         let before = self.budget.held.fetch_add(more, Ordering::Relaxed);
@@ -64,7 +64,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldBytes {
     fn drop(&mut self) {
         self.budget.held.fetch_sub(self.bytes, Ordering::Relaxed);
     }

@@ -17,7 +17,7 @@ use super::state::ConnectionState;
 use super::stream::Bounded;
 use super::{head, refuse, reply};
 use crate::connections::End;
-use crate::events::Client;
+use crate::events::EventClient;
 
 /// How long a client may take to read why its head was refused, and to stop sending.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -29,7 +29,7 @@ const FAREWELL_BYTES_MAX: u64 = 1 << 20;
 #[derive(Debug)]
 pub(super) struct Visit {
     pub(super) edge: Arc<Edge>,
-    pub(super) client: Client,
+    pub(super) client: EventClient,
     pub(super) state: Arc<ConnectionState>,
 }
 

@@ -11,11 +11,11 @@ use tokio::time::MissedTickBehavior;
 use super::connection::{self, Visit};
 use super::edge::Edge;
 use super::places::{Entered, Full};
-use super::room::{Purpose, Room};
+use super::room::{ConnectionRoom, Purpose};
 use super::secure;
 use super::state::ConnectionState;
 use super::wiping::WipingStream;
-use crate::events::{Client, Peer};
+use crate::events::{ConnectionPeer, EventClient};
 use crate::limits::Patience;
 
 /// How long to wait when the operating system gives no connection, e.g. for want of descriptors.
@@ -50,7 +50,7 @@ async fn serve(listener: StdListener, edge: Arc<Edge>, mut stop: watch::Receiver
         }
     };
     let (open, mut all_closed) = mpsc::channel(1);
-    let core = Core::new(edge, stop.clone(), open);
+    let core = EdgeCore::new(edge, stop.clone(), open);
     let mut round = tokio::time::interval(core.serving.round());
     round.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -82,10 +82,10 @@ async fn serve(listener: StdListener, edge: Arc<Edge>, mut stop: watch::Receiver
 }
 
 /// The connections of one core.
-struct Core {
+struct EdgeCore {
     edge: Arc<Edge>,
-    serving: Arc<Room>,
-    refusing: Arc<Room>,
+    serving: Arc<ConnectionRoom>,
+    refusing: Arc<ConnectionRoom>,
     stop: watch::Receiver<bool>,
     /// Each connection has a clone for as long as it is open.
     open: mpsc::Sender<()>,
@@ -93,20 +93,21 @@ struct Core {
 
 /// What becomes of a connection that was accepted.
 #[derive(Debug)]
-enum Admission<'a> {
+enum ConnectionAdmission<'a> {
     /// It has a place.
-    Enters(&'a Arc<Room>, Entered),
+    Enters(&'a Arc<ConnectionRoom>, Entered),
     /// It has one as soon as those are gone that were told to go.
     Later,
     /// It is closed: all that are being refused are being answered.
     TurnedAway,
 }
 
-impl Core {
+impl EdgeCore {
     fn new(edge: Arc<Edge>, stop: watch::Receiver<bool>, open: mpsc::Sender<()>) -> Self {
         let bounds = edge.bounds();
         let limits = &bounds.limits;
-        let room = |purpose, places, patience| Arc::new(Room::new(purpose, places, patience));
+        let room =
+            |purpose, places, patience| Arc::new(ConnectionRoom::new(purpose, places, patience));
         let patience = limits.patience.clone();
         let serving = room(Purpose::Serve, bounds.places_per_core, patience);
         let refusals = limits.refusals_per_core_max;
@@ -124,26 +125,26 @@ impl Core {
     /// Decides where an accepted connection goes. One that finds all places busy is refused by one
     /// of a few places kept for that, where who has not spoken yet makes room for the next: so a
     /// client that speaks at once is always answered at once.
-    fn admit(&self) -> Admission<'_> {
+    fn admit(&self) -> ConnectionAdmission<'_> {
         for room in [&self.serving, &self.refusing] {
             match room.enter() {
-                Ok(entered) => return Admission::Enters(room, entered),
-                Err(Full::Leaving) => return Admission::Later,
+                Ok(entered) => return ConnectionAdmission::Enters(room, entered),
+                Err(Full::Leaving) => return ConnectionAdmission::Later,
                 Err(Full::Busy) => {}
             }
         }
-        Admission::TurnedAway
+        ConnectionAdmission::TurnedAway
     }
 
     async fn receive(&self, (stream, peer): (TcpStream, SocketAddr)) {
         loop {
             match self.admit() {
-                Admission::Enters(room, entered) => {
+                ConnectionAdmission::Enters(room, entered) => {
                     self.tell(room.purpose, entered.instead_of.is_some());
                     return self.spawn(room, entered, (stream, peer));
                 }
-                Admission::Later => tokio::task::yield_now().await,
-                Admission::TurnedAway => return self.edge.connections().turned_away(),
+                ConnectionAdmission::Later => tokio::task::yield_now().await,
+                ConnectionAdmission::TurnedAway => return self.edge.connections().turned_away(),
             }
         }
     }
@@ -177,7 +178,12 @@ impl Core {
         }
     }
 
-    fn spawn(&self, room: &Arc<Room>, entered: Entered, accepted: (TcpStream, SocketAddr)) {
+    fn spawn(
+        &self,
+        room: &Arc<ConnectionRoom>,
+        entered: Entered,
+        accepted: (TcpStream, SocketAddr),
+    ) {
         let (stream, peer) = accepted;
         let index = entered.place.index();
         let state = ConnectionState::new(
@@ -188,7 +194,7 @@ impl Core {
         );
         let visit = Visit {
             edge: Arc::clone(&self.edge),
-            client: Client::at(Peer {
+            client: EventClient::at(ConnectionPeer {
                 address: peer.ip(),
                 is_secure: self.edge.identity().is_some(),
             }),

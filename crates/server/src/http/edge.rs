@@ -21,14 +21,14 @@ use portcullis_sigv4::Verifier;
 
 use super::bounds::Bounds;
 use super::routed::{self, NothingLeft, RoutedBody};
-use super::signed::Signed;
+use super::signed::RequestSigner;
 use super::state::ConnectionState;
 use super::{authenticate, body, head, origin, query, reply};
 use crate::config::Auth;
 use crate::connections::ConnectionMetrics;
 use crate::decode::{self, Call};
 use crate::door::HostNames;
-use crate::events::{Arrival, Caller, Client, EventLog, Notes};
+use crate::events::{CallArrival, CallNotes, EventCaller, EventClient, EventLog};
 use crate::handle::Handle;
 use crate::metrics::CoreMetrics;
 use crate::principals::Principals;
@@ -39,7 +39,7 @@ static TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 
 /// What all cores have in common.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct SharedByCores {
     pub(crate) auth: Auth,
     /// Declared principals; always there when policies are enforced.
     pub(crate) principals: Option<Arc<Principals>>,
@@ -68,7 +68,7 @@ pub(crate) struct Front {
 /// One core's way from a request to its reply.
 #[derive(Debug)]
 pub(crate) struct Edge {
-    shared: Arc<Shared>,
+    shared: Arc<SharedByCores>,
     front: Front,
     /// Locked by one thread only, and never across an `await`: it costs no more than a cell.
     verifier: Mutex<Verifier>,
@@ -79,7 +79,7 @@ pub(crate) struct Edge {
 pub(crate) type ReplyBody = Either<Full<Bytes>, RoutedBody>;
 
 impl Edge {
-    pub(crate) fn new(shared: Arc<Shared>, front: Front, metrics: Arc<CoreMetrics>) -> Self {
+    pub(crate) fn new(shared: Arc<SharedByCores>, front: Front, metrics: Arc<CoreMetrics>) -> Self {
         Self {
             shared,
             front,
@@ -105,7 +105,7 @@ impl Edge {
     pub(crate) async fn answer(
         &self,
         request: Request<Incoming>,
-        client: &Client,
+        client: &EventClient,
         state: &Arc<ConnectionState>,
     ) -> Response<ReplyBody> {
         if state.begin() {
@@ -174,7 +174,7 @@ impl Edge {
     pub(super) async fn answer_health(
         &self,
         mut head: Parts,
-        client: &Client,
+        client: &EventClient,
         state: &Arc<ConnectionState>,
     ) -> Response<ReplyBody> {
         head.extensions.insert(client.peer);
@@ -200,14 +200,14 @@ impl Edge {
         &self,
         head: Parts,
         body: Incoming,
-        (client, state): (&Client, &ConnectionState),
+        (client, state): (&EventClient, &ConnectionState),
     ) -> Response<Full<Bytes>> {
         let measured = self.metrics.begin();
         let target = text(&head.headers, &TARGET);
         if target.is_none() && query::is_query(&head.headers) {
             return Box::pin(self.answer_query(&head, body, (client, state))).await;
         }
-        let signed = Signed::of(&head.headers, &mut client.reader.lock());
+        let signed = RequestSigner::of(&head.headers, &mut client.reader.lock());
         let operation = target.and_then(Operation::from_target);
         let request_id = draw(&*self.shared.entropy);
         let known = (self.shared.principals.as_deref(), &self.shared.defaults);
@@ -237,7 +237,7 @@ impl Edge {
         measured.end(operation, failed.map(|failed| &failed.exception));
         // Rule EV-05: what never reached its service is told too.
         if let (Some(arrival), Some(failed)) = (arrival, failed.filter(|failed| !failed.is_told)) {
-            let notes = Notes::default();
+            let notes = CallNotes::default();
             self.shared
                 .events
                 .tell(arrival, notes, Some(&failed.exception));
@@ -245,7 +245,7 @@ impl Edge {
         let id = reply::request_id(request_id);
         match outcome {
             Ok(body) => reply::success(id, body),
-            Err(Failed { exception, .. }) => {
+            Err(FailedCall { exception, .. }) => {
                 log(operation, &exception);
                 reply::failure(id, &exception, service)
             }
@@ -255,8 +255,8 @@ impl Edge {
     /// Reads a request whole: its body, its signature, and what it asks for.
     async fn read(
         &self,
-        (head, client, caller): (&Parts, &Client, &Caller),
-        (target, signed): (Option<&str>, &Signed<'_>),
+        (head, client, caller): (&Parts, &EventClient, &EventCaller),
+        (target, signed): (Option<&str>, &RequestSigner<'_>),
         (body, state): (Incoming, &ConnectionState),
     ) -> Result<(Call, Option<Judged>), Exception> {
         let body = body::read(body, state).await?;
@@ -277,7 +277,7 @@ impl Edge {
     /// Checks the signature, where signatures are verified.
     fn verify(
         &self,
-        request: (&Parts, &Signed<'_>),
+        request: (&Parts, &RequestSigner<'_>),
         body: &[u8],
         service: &str,
     ) -> Result<(), Exception> {
@@ -294,7 +294,7 @@ impl Edge {
         &self,
         head: &Parts,
         body: Incoming,
-        visit: (&Client, &ConnectionState),
+        visit: (&EventClient, &ConnectionState),
     ) -> Response<Full<Bytes>> {
         let measured = self.metrics.begin();
         let outcome = self.caller_of_query(head, body, visit).await;
@@ -310,10 +310,10 @@ impl Edge {
         &self,
         head: &Parts,
         body: Incoming,
-        (client, state): (&Client, &ConnectionState),
+        (client, state): (&EventClient, &ConnectionState),
     ) -> Result<Arc<Principal>, Exception> {
         let body = body::read(body, state).await?;
-        let signed = Signed::of(&head.headers, &mut client.reader.lock());
+        let signed = RequestSigner::of(&head.headers, &mut client.reader.lock());
         query::check(signed.credential(), &body)?;
         self.verify((head, &signed), &body, query::SERVICE)?;
         let none = Principals::default();
@@ -327,8 +327,8 @@ impl Edge {
         &self,
         call: Call,
         judged: Option<Judged>,
-        arrival: Option<&Arrival>,
-    ) -> Result<Bytes, Failed> {
+        arrival: Option<&CallArrival>,
+    ) -> Result<Bytes, FailedCall> {
         if !call.input.changes_something() {
             return self.shared.told_call(call, judged, arrival).await;
         }
@@ -343,7 +343,7 @@ impl Edge {
     }
 }
 
-impl Shared {
+impl SharedByCores {
     /// Carries a call out and tells of it, where it runs: what was changed is told although nobody
     /// waits for the answer.
     ///
@@ -353,9 +353,9 @@ impl Shared {
         &self,
         call: Call,
         judged: Option<Judged>,
-        arrival: Option<&Arrival>,
-    ) -> Result<Bytes, Failed> {
-        let mut notes = Notes::wanted(arrival.is_some());
+        arrival: Option<&CallArrival>,
+    ) -> Result<Bytes, FailedCall> {
+        let mut notes = CallNotes::wanted(arrival.is_some());
         let permitted = judged.map_or(Ok(()), |judged| {
             let caller = (&*judged.principal, &judged.origin);
             self.services.permit(caller, &call.scope, &call.input)
@@ -371,7 +371,7 @@ impl Shared {
             let failed = outcome.as_ref().err();
             self.events.tell(arrival.clone(), notes, failed);
         }
-        outcome.map_err(|exception| Failed {
+        outcome.map_err(|exception| FailedCall {
             exception,
             is_told: true,
         })
@@ -387,12 +387,12 @@ struct Judged {
 
 /// Why a call failed, and whether that was told.
 #[derive(Debug)]
-struct Failed {
+struct FailedCall {
     exception: Exception,
     is_told: bool,
 }
 
-impl From<Exception> for Failed {
+impl From<Exception> for FailedCall {
     fn from(exception: Exception) -> Self {
         Self {
             exception,

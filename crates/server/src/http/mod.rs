@@ -34,10 +34,10 @@ mod notices;
 
 pub(crate) use authenticate::authenticate;
 pub(crate) use bounds::Bounds;
-pub(crate) use edge::{Edge, Front, Shared};
+pub(crate) use edge::{Edge, Front, SharedByCores};
 pub(crate) use origin::{FOREIGN_PAGE, is_of_another_page, is_own_or_none};
-pub(crate) use places::Phase;
-pub(crate) use room::{Purpose, Room};
+pub(crate) use places::ConnectionPhase;
+pub(crate) use room::{ConnectionRoom, Purpose};
 pub(crate) use routed::{counted, stream, unavailable};
 
 pub(crate) use self::core::run;

@@ -7,13 +7,13 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 
 use crate::door::HostNames;
-use crate::events::Peer;
+use crate::events::ConnectionPeer;
 
 /// Whether a request is from no page, or from a page of this server.
 ///
 /// Rule CON-03: a page of another origin may call nothing here, and neither may a page whose own
 /// host name was made to point here. Over TLS a page that came without it is another origin.
-pub(crate) fn is_own_or_none(headers: &HeaderMap, names: &HostNames, peer: Peer) -> bool {
+pub(crate) fn is_own_or_none(headers: &HeaderMap, names: &HostNames, peer: ConnectionPeer) -> bool {
     let Some(origin) = headers.get(ORIGIN) else {
         return true;
     };
@@ -83,7 +83,7 @@ mod tests {
             if let Some(origin) = origin {
                 headers.insert(ORIGIN, origin.parse().unwrap());
             }
-            let at = |is_secure| Peer {
+            let at = |is_secure| ConnectionPeer {
                 address: "127.0.0.1".parse().unwrap(),
                 is_secure,
             };

@@ -17,7 +17,7 @@ pub(crate) const ROUNDS: u8 = 16;
 
 /// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Phase {
+pub(crate) enum ConnectionPhase {
     /// Between requests, or the head of the next one is on its way.
     Waiting,
     /// The body of a request is on its way.
@@ -28,7 +28,7 @@ pub(crate) enum Phase {
     Stalled,
 }
 
-impl Phase {
+impl ConnectionPhase {
     /// In the order in which they are counted.
     pub(crate) const ALL: [Self; 4] = [Self::Waiting, Self::Reading, Self::Serving, Self::Stalled];
 
@@ -78,10 +78,10 @@ const CODE_BITS: u32 = 3;
 /// is found without a look at a clock. The words are written by the core's own thread, and stand
 /// side by side: a search through 4,096 of them reads 32 KiB.
 #[derive(Debug)]
-pub(crate) struct Places {
+pub(crate) struct ConnectionPlaces {
     places_max: usize,
     /// What a connection may be doing that is closed for another one.
-    gives_way: &'static [Phase],
+    gives_way: &'static [ConnectionPhase],
     words: Box<[AtomicU64]>,
     tick: AtomicU64,
     rest: Mutex<Rest>,
@@ -99,7 +99,7 @@ struct Rest {
 /// A connection may come in.
 #[derive(Debug)]
 pub(crate) struct Entered {
-    pub(crate) place: Place,
+    pub(crate) place: ConnectionPlace,
     /// The place of the connection that is closed instead.
     pub(crate) instead_of: Option<usize>,
 }
@@ -113,9 +113,9 @@ pub(crate) enum Full {
     Leaving,
 }
 
-impl Places {
+impl ConnectionPlaces {
     /// Room for `places_max` connections, and for those that leave.
-    pub(crate) fn new(places_max: usize, gives_way: &'static [Phase]) -> Self {
+    pub(crate) fn new(places_max: usize, gives_way: &'static [ConnectionPhase]) -> Self {
         let all = places_max + LEAVING_MAX;
         Self {
             places_max,
@@ -153,8 +153,8 @@ impl Places {
         if let Some(leaving) = instead_of {
             self.leave(leaving, Dismissal::Place);
         }
-        self.put(index, Phase::Waiting);
-        let place = Place {
+        self.put(index, ConnectionPhase::Waiting);
+        let place = ConnectionPlace {
             places: Arc::clone(self),
             index,
         };
@@ -163,7 +163,7 @@ impl Places {
 
     /// The connection that has waited longest for a request, told to go.
     pub(crate) fn dismiss_waiting(&self) -> Option<usize> {
-        let found = self.longest(&[Phase::Waiting], None)?;
+        let found = self.longest(&[ConnectionPhase::Waiting], None)?;
         self.leave(found, Dismissal::Place);
         Some(found)
     }
@@ -185,7 +185,7 @@ impl Places {
         let words = self.words.iter().enumerate();
         let overdue = words.filter(|(_, word)| {
             let word = word.load(Ordering::Relaxed);
-            code(word) == Phase::Waiting.code() && word >> CODE_BITS <= then
+            code(word) == ConnectionPhase::Waiting.code() && word >> CODE_BITS <= then
         });
         let overdue: Vec<usize> = overdue.map(|(index, _)| index).collect();
         for index in &overdue {
@@ -194,16 +194,16 @@ impl Places {
         overdue
     }
 
-    /// How many connections do each of [`Phase::ALL`].
-    pub(crate) fn census(&self) -> [u64; Phase::ALL.len()] {
-        Phase::ALL.map(|phase| {
+    /// How many connections do each of [`ConnectionPhase::ALL`].
+    pub(crate) fn census(&self) -> [u64; ConnectionPhase::ALL.len()] {
+        ConnectionPhase::ALL.map(|phase| {
             let doing = |word: &&AtomicU64| code(word.load(Ordering::Relaxed)) == phase.code();
             self.words.iter().filter(doing).count() as u64
         })
     }
 
     /// The place whose connection has done one of these for longest, `but` left out.
-    fn longest(&self, phases: &[Phase], but: Option<usize>) -> Option<usize> {
+    fn longest(&self, phases: &[ConnectionPhase], but: Option<usize>) -> Option<usize> {
         let words = self.words.iter().enumerate();
         let doing = words.filter_map(|(index, word)| {
             let word = word.load(Ordering::Relaxed);
@@ -220,7 +220,7 @@ impl Places {
         self.rest.lock().open -= 1;
     }
 
-    fn put(&self, index: usize, phase: Phase) {
+    fn put(&self, index: usize, phase: ConnectionPhase) {
         // A load and a store: the core's thread is the only one that writes.
         let tick = self.tick.load(Ordering::Relaxed) + 1;
         self.tick.store(tick, Ordering::Relaxed);
@@ -236,19 +236,19 @@ const fn code(word: u64) -> u64 {
 
 /// A connection's place. Dropping it frees it.
 #[derive(Debug)]
-pub(crate) struct Place {
-    places: Arc<Places>,
+pub(crate) struct ConnectionPlace {
+    places: Arc<ConnectionPlaces>,
     index: usize,
 }
 
-impl Place {
+impl ConnectionPlace {
     /// Which one, counted from zero.
     pub(crate) const fn index(&self) -> usize {
         self.index
     }
 
     /// Puts down what the connection does from here on, unless it was told to go.
-    pub(crate) fn set(&self, phase: Phase) {
+    pub(crate) fn set(&self, phase: ConnectionPhase) {
         if code(self.word()) != LEAVING {
             self.places.put(self.index, phase);
         }
@@ -263,13 +263,15 @@ impl Place {
     }
 
     /// Whether the connection does this.
-    pub(crate) fn is(&self, phase: Phase) -> bool {
+    pub(crate) fn is(&self, phase: ConnectionPhase) -> bool {
         code(self.word()) == phase.code()
     }
 
     /// The connection that has been stalled for longest but for this one, told to go.
     pub(crate) fn dismiss_stalled(&self) -> Option<usize> {
-        let found = self.places.longest(&[Phase::Stalled], Some(self.index))?;
+        let found = self
+            .places
+            .longest(&[ConnectionPhase::Stalled], Some(self.index))?;
         self.places.leave(found, Dismissal::Bytes);
         Some(found)
     }
@@ -280,7 +282,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPlace {
     fn drop(&mut self) {
         let Some(word) = self.places.words.get(self.index) else {
             return;
@@ -298,7 +300,7 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    fn entered(places: &Arc<Places>) -> Place {
+    fn entered(places: &Arc<ConnectionPlaces>) -> ConnectionPlace {
         let entered = places.enter().unwrap();
         assert_eq!(entered.instead_of, None);
         entered.place
@@ -307,12 +309,12 @@ mod tests {
     /// Rule WIRE-27.
     #[test]
     fn the_connection_that_has_waited_longest_makes_room() {
-        let places = Arc::new(Places::new(3, &[Phase::Waiting]));
+        let places = Arc::new(ConnectionPlaces::new(3, &[ConnectionPhase::Waiting]));
         let [first, second, third] = [(); 3].map(|()| entered(&places));
         // The first one has had a request since, the second has one under way.
-        second.set(Phase::Serving);
-        first.set(Phase::Serving);
-        first.set(Phase::Waiting);
+        second.set(ConnectionPhase::Serving);
+        first.set(ConnectionPhase::Serving);
+        first.set(ConnectionPhase::Waiting);
         let fourth = places.enter().unwrap();
         assert_eq!(fourth.instead_of, Some(third.index()));
         let fifth = places.enter().unwrap();
@@ -332,8 +334,12 @@ mod tests {
     /// Rule WIRE-27.
     #[test]
     fn a_connection_with_a_request_under_way_is_never_closed_for_another() {
-        let places = Arc::new(Places::new(3, &[Phase::Waiting]));
-        let all = [Phase::Reading, Phase::Serving, Phase::Stalled];
+        let places = Arc::new(ConnectionPlaces::new(3, &[ConnectionPhase::Waiting]));
+        let all = [
+            ConnectionPhase::Reading,
+            ConnectionPhase::Serving,
+            ConnectionPhase::Stalled,
+        ];
         let all = all.map(|phase| {
             let place = entered(&places);
             place.set(phase);
@@ -349,27 +355,30 @@ mod tests {
     /// Rule WIRE-28.
     #[test]
     fn where_connections_are_refused_the_slow_make_room_too() {
-        let places = Arc::new(Places::new(3, &[Phase::Waiting, Phase::Reading]));
+        let places = Arc::new(ConnectionPlaces::new(
+            3,
+            &[ConnectionPhase::Waiting, ConnectionPhase::Reading],
+        ));
         let [reads, waits, answered] = [(); 3].map(|()| entered(&places));
-        reads.set(Phase::Reading);
-        answered.set(Phase::Serving);
+        reads.set(ConnectionPhase::Reading);
+        answered.set(ConnectionPhase::Serving);
         let fourth = places.enter().unwrap();
         assert_eq!(fourth.instead_of, Some(waits.index()));
         let fifth = places.enter().unwrap();
         assert_eq!(fifth.instead_of, Some(reads.index()));
         for place in [&fourth.place, &fifth.place] {
-            place.set(Phase::Serving);
+            place.set(ConnectionPhase::Serving);
         }
         assert_eq!(places.enter().unwrap_err(), Full::Busy);
     }
 
     #[test]
     fn those_who_leave_are_waited_for_when_they_are_many() {
-        let places = Arc::new(Places::new(1, &[Phase::Waiting]));
+        let places = Arc::new(ConnectionPlaces::new(1, &[ConnectionPhase::Waiting]));
         let mut leaving = vec![entered(&places)];
         for _ in 0..LEAVING_MAX {
             let next = places.enter().unwrap();
-            assert_eq!(next.instead_of, leaving.last().map(Place::index));
+            assert_eq!(next.instead_of, leaving.last().map(ConnectionPlace::index));
             leaving.push(next.place);
         }
         assert_eq!(places.enter().unwrap_err(), Full::Leaving);
@@ -381,11 +390,11 @@ mod tests {
 
     #[test]
     fn who_was_told_to_go_does_not_come_back() {
-        let places = Arc::new(Places::new(2, &[Phase::Waiting]));
+        let places = Arc::new(ConnectionPlaces::new(2, &[ConnectionPhase::Waiting]));
         let (leaving, staying) = (entered(&places), entered(&places));
         assert_eq!(places.dismiss_waiting(), Some(leaving.index()));
-        leaving.set(Phase::Serving);
-        assert!(!leaving.is(Phase::Serving));
+        leaving.set(ConnectionPhase::Serving);
+        assert!(!leaving.is(ConnectionPhase::Serving));
         assert_eq!(places.census(), [1, 0, 0, 0]);
         drop((leaving, staying));
         assert_eq!(places.census(), [0; 4]);
@@ -394,19 +403,19 @@ mod tests {
     /// Rule WIRE-35.
     #[test]
     fn who_has_waited_for_all_rounds_is_told_to_go() {
-        let places = Arc::new(Places::new(9, &[Phase::Waiting]));
+        let places = Arc::new(ConnectionPlaces::new(9, &[ConnectionPhase::Waiting]));
         let [silent, lively, busy] = [(); 3].map(|()| entered(&places));
-        busy.set(Phase::Serving);
+        busy.set(ConnectionPhase::Serving);
         for _ in 0..ROUNDS {
             assert!(places.dismiss_overdue().is_empty());
-            lively.set(Phase::Serving);
-            lively.set(Phase::Waiting);
+            lively.set(ConnectionPhase::Serving);
+            lively.set(ConnectionPhase::Waiting);
         }
         let late = entered(&places);
         assert_eq!(places.dismiss_overdue(), [silent.index()]);
         assert_eq!(silent.dismissal(), Some(Dismissal::Time));
         for _ in 1..ROUNDS {
-            busy.set(Phase::Waiting);
+            busy.set(ConnectionPhase::Waiting);
             assert!(places.dismiss_overdue().is_empty());
         }
         assert_eq!(places.dismiss_overdue(), [lively.index(), late.index()]);
@@ -416,11 +425,11 @@ mod tests {
 
     #[test]
     fn the_longest_stalled_of_the_others_is_found() {
-        let places = Arc::new(Places::new(3, &[Phase::Waiting]));
+        let places = Arc::new(ConnectionPlaces::new(3, &[ConnectionPhase::Waiting]));
         let [first, second, third] = [(); 3].map(|()| entered(&places));
         assert_eq!(first.dismiss_stalled(), None);
-        second.set(Phase::Stalled);
-        first.set(Phase::Stalled);
+        second.set(ConnectionPhase::Stalled);
+        first.set(ConnectionPhase::Stalled);
         assert_eq!(second.dismiss_stalled(), Some(first.index()));
         assert_eq!(first.dismissal(), Some(Dismissal::Bytes));
         assert_eq!(second.dismiss_stalled(), None);

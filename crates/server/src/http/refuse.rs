@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use super::body;
 use super::edge::{Edge, ReplyBody};
 use super::state::ConnectionState;
-use crate::events::Client;
+use crate::events::EventClient;
 
 /// Paths that are answered although there is no place: who looks whether the server is alive must
 /// not be told that it is not.
@@ -23,7 +23,7 @@ const HEALTH: [&str; 2] = ["/_portcullis/health", "/_localstack/health"];
 pub(super) async fn answer(
     edge: &Edge,
     request: Request<Incoming>,
-    client: &Client,
+    client: &EventClient,
     state: &Arc<ConnectionState>,
 ) -> Response<ReplyBody> {
     state.begin();

@@ -4,7 +4,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::task::AbortHandle;
 
-use super::places::{Entered, Full, Phase, Places, ROUNDS};
+use super::places::{ConnectionPhase, ConnectionPlaces, Entered, Full, ROUNDS};
 use crate::limits::Patience;
 
 /// What is done with the requests of a connection.
@@ -18,21 +18,21 @@ pub(crate) enum Purpose {
 
 /// The connections of one core that are there for one purpose: their places, and how to close them.
 #[derive(Debug)]
-pub(crate) struct Room {
+pub(crate) struct ConnectionRoom {
     pub(crate) purpose: Purpose,
     pub(crate) patience: Patience,
-    pub(crate) places: Arc<Places>,
+    pub(crate) places: Arc<ConnectionPlaces>,
     closers: Mutex<Vec<Option<AbortHandle>>>,
 }
 
-impl Room {
+impl ConnectionRoom {
     pub(crate) fn new(purpose: Purpose, places_max: usize, patience: Patience) -> Self {
-        let gives_way: &[Phase] = match purpose {
-            Purpose::Serve => &[Phase::Waiting],
+        let gives_way: &[ConnectionPhase] = match purpose {
+            Purpose::Serve => &[ConnectionPhase::Waiting],
             // Its request will not be carried out anyhow.
-            Purpose::Refuse => &[Phase::Waiting, Phase::Reading],
+            Purpose::Refuse => &[ConnectionPhase::Waiting, ConnectionPhase::Reading],
         };
-        let places = Places::new(places_max, gives_way);
+        let places = ConnectionPlaces::new(places_max, gives_way);
         Self {
             purpose,
             patience,
@@ -80,7 +80,7 @@ impl Room {
         found.is_some()
     }
 
-    /// Closes the connections that have waited for too long. To be called after each [`Room::round`].
+    /// Closes the connections that have waited for too long. To be called after each [`ConnectionRoom::round`].
     pub(crate) fn close_overdue(&self) {
         for overdue in self.places.dismiss_overdue() {
             self.close(overdue);

@@ -13,7 +13,7 @@ use hyper::body::{Body as _, Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::bounds::Bounds;
-use super::budget::{Budget, Held, with_guard};
+use super::budget::{Budget, HeldBytes, with_guard};
 use super::reply;
 use super::state::ConnectionState;
 
@@ -30,7 +30,7 @@ pub(super) const NOTHING_LEFT: &str = "Replies that other clients do not read ho
 
 /// Marks a reply whose bytes are counted elsewhere: by who made them, for as long as they last.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Counted;
+pub(super) struct CountedElsewhere;
 
 /// Takes from the budget of replies what a whole reply holds until it is sent.
 ///
@@ -41,10 +41,11 @@ pub(super) struct Counted;
 pub(super) fn count(
     response: &Response<Body>,
     replies: &Arc<Budget>,
-) -> Result<Option<Held>, NothingLeft> {
+) -> Result<Option<HeldBytes>, NothingLeft> {
     let bytes = response.body().size_hint().exact();
     let bytes = bytes.filter(|bytes| *bytes > UNCOUNTED_BYTES);
-    let Some(bytes) = bytes.filter(|_| response.extensions().get::<Counted>().is_none()) else {
+    let Some(bytes) = bytes.filter(|_| response.extensions().get::<CountedElsewhere>().is_none())
+    else {
         return Ok(None);
     };
     let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
@@ -57,7 +58,10 @@ pub(super) struct NothingLeft;
 
 /// A reply that holds one of few permits until the last of it is sent, instead of a part of the budget.
 pub(crate) fn counted(bytes: Vec<u8>, permit: OwnedSemaphorePermit) -> impl IntoResponse {
-    (Extension(Counted), Body::from(with_guard(bytes, permit)))
+    (
+        Extension(CountedElsewhere),
+        Body::from(with_guard(bytes, permit)),
+    )
 }
 
 /// A reply that is made piece by piece, as its client reads. Rule WIRE-30: who does not read makes
@@ -111,12 +115,12 @@ impl hyper::body::Body for RoutedPieces {
 #[derive(Debug)]
 pub(crate) struct RoutedBody {
     body: Body,
-    held: Option<Arc<Held>>,
+    held: Option<Arc<HeldBytes>>,
     state: Arc<ConnectionState>,
 }
 
 impl RoutedBody {
-    pub(super) fn new(body: Body, held: Option<Held>, state: &Arc<ConnectionState>) -> Self {
+    pub(super) fn new(body: Body, held: Option<HeldBytes>, state: &Arc<ConnectionState>) -> Self {
         state.counts_by_itself();
         Self {
             body,

@@ -7,7 +7,7 @@ use portcullis_sigv4::{Authorization, AuthorizationReader, Credential, Malformed
 
 /// By whom a request says that it is signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Signed<'a> {
+pub(crate) enum RequestSigner<'a> {
     /// It has no such header.
     Not,
     /// The header is not plain text.
@@ -18,7 +18,7 @@ pub(crate) enum Signed<'a> {
     By(Authorization<'a>),
 }
 
-impl<'a> Signed<'a> {
+impl<'a> RequestSigner<'a> {
     /// Reads the header with the reader of its connection.
     pub(crate) fn of(headers: &'a HeaderMap, reader: &mut AuthorizationReader) -> Self {
         let Some(header) = headers.get(AUTHORIZATION) else {

@@ -2,18 +2,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicUsize, Ordering};
 
 use super::bounds::Bounds;
-use super::places::{Dismissal, Phase, Place};
-use super::room::Room;
+use super::places::{ConnectionPhase, ConnectionPlace, Dismissal};
+use super::room::ConnectionRoom;
 use crate::connections::{ConnectionMetrics, End};
 
 /// How far one connection has come. The stream, the service and the task of the connection share
 /// it; all three run on one core, so that nothing here is ever waited for.
 #[derive(Debug)]
 pub(crate) struct ConnectionState {
-    pub(crate) room: Arc<Room>,
+    pub(crate) room: Arc<ConnectionRoom>,
     pub(crate) bounds: Arc<Bounds>,
     metrics: Arc<ConnectionMetrics>,
-    place: Place,
+    place: ConnectionPlace,
     /// Bytes that came since the last request was answered.
     head_bytes: AtomicUsize,
     /// Whether bytes came since the last request began.
@@ -29,8 +29,8 @@ pub(crate) struct ConnectionState {
 
 impl ConnectionState {
     pub(crate) fn new(
-        place: Place,
-        room: Arc<Room>,
+        place: ConnectionPlace,
+        room: Arc<ConnectionRoom>,
         bounds: Arc<Bounds>,
         metrics: Arc<ConnectionMetrics>,
     ) -> Arc<Self> {
@@ -52,21 +52,21 @@ impl ConnectionState {
     /// Bytes came. Gives how many the next head has so far; none when a request is under way.
     pub(super) fn received(&self, bytes: usize) -> Option<usize> {
         self.is_fresh.store(true, Ordering::Relaxed);
-        if !self.place.is(Phase::Waiting) {
+        if !self.place.is(ConnectionPhase::Waiting) {
             return None;
         }
         let head = self.head_bytes.load(Ordering::Relaxed) + bytes;
         self.head_bytes.store(head, Ordering::Relaxed);
         if head == bytes {
             // Who begins to speak has not waited long.
-            self.place.set(Phase::Waiting);
+            self.place.set(ConnectionPhase::Waiting);
         }
         Some(head)
     }
 
     /// A request begins. Gives whether it came together with the one before.
     pub(crate) fn begin(&self) -> bool {
-        self.place.set(Phase::Serving);
+        self.place.set(ConnectionPhase::Serving);
         self.is_counted.store(false, Ordering::Relaxed);
         let is_fresh = self.is_fresh.load(Ordering::Relaxed);
         self.is_fresh.store(false, Ordering::Relaxed);
@@ -85,12 +85,12 @@ impl ConnectionState {
 
     /// Its body has to be waited for.
     pub(crate) fn reading(&self) {
-        self.place.set(Phase::Reading);
+        self.place.set(ConnectionPhase::Reading);
     }
 
     /// Its body is there.
     pub(crate) fn serving(&self) {
-        self.place.set(Phase::Serving);
+        self.place.set(ConnectionPhase::Serving);
     }
 
     /// hyper has the whole reply. When nothing of it is left to send, the connection waits.
@@ -105,18 +105,18 @@ impl ConnectionState {
         }
         self.is_replied.store(false, Ordering::Relaxed);
         self.head_bytes.store(0, Ordering::Relaxed);
-        self.place.set(Phase::Waiting);
+        self.place.set(ConnectionPhase::Waiting);
         true
     }
 
     /// Whether no request is under way.
     pub(super) fn is_waiting(&self) -> bool {
-        self.place.is(Phase::Waiting)
+        self.place.is(ConnectionPhase::Waiting)
     }
 
     /// The client does not take its reply.
     pub(super) fn stalled(&self) {
-        self.place.set(Phase::Stalled);
+        self.place.set(ConnectionPhase::Stalled);
     }
 
     /// Closes the connection that has been stalled for longest, of the others of this core. Gives

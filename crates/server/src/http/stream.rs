@@ -7,7 +7,7 @@ use bytes::BufMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-use super::budget::Held;
+use super::budget::HeldBytes;
 use super::stall::Stall;
 use super::state::ConnectionState;
 use crate::connections::End;
@@ -32,7 +32,7 @@ pub(super) struct Bounded<S> {
     stream: S,
     state: Arc<ConnectionState>,
     /// For a head that is larger than most.
-    head: Option<Held>,
+    head: Option<HeldBytes>,
     /// There while something is left to send that the other side does not take.
     stalled: Option<Box<Stalled>>,
 }
@@ -42,7 +42,7 @@ struct Stalled {
     stall: Stall,
     timer: Pin<Box<Sleep>>,
     /// For what is left to send.
-    _held: Option<Held>,
+    _held: Option<HeldBytes>,
 }
 
 impl<S> Bounded<S> {
@@ -164,7 +164,7 @@ impl<S> Bounded<S> {
 ///
 /// Rule WIRE-29: unread replies share a budget. When it is used up, the connection that has been
 /// stalled for longest is closed, and this one when it is the only one.
-fn hold(state: &ConnectionState, bytes: usize) -> Option<Option<Held>> {
+fn hold(state: &ConnectionState, bytes: usize) -> Option<Option<HeldBytes>> {
     if bytes <= UNREAD_BYTES_FREE || state.is_counted() {
         return Some(None);
     }

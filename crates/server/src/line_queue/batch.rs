@@ -3,7 +3,7 @@ use std::io;
 use super::{Entry, LineSink};
 
 /// Entries as they are written.
-pub(super) struct Batch {
+pub(super) struct LineBatch {
     text: Vec<u8>,
     /// How much of `text` the destination has taken.
     taken: usize,
@@ -13,7 +13,7 @@ pub(super) struct Batch {
     pub(super) cost: usize,
 }
 
-impl Batch {
+impl LineBatch {
     pub(super) fn of<S: LineSink>(entries: &[Entry<S::Line>], sink: &mut S) -> Self {
         let mut batch = Self {
             text: Vec::new(),

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use self::batch::Batch;
+use self::batch::LineBatch;
 
 /// How long a destination that refused a write is left alone before the next attempt: a disk gets
 /// room again, and a terminal that does not block takes more in a moment.
@@ -269,7 +269,7 @@ impl<L> SharedQueue<L> {
     }
 
     /// What is written next; none when nothing is to be written any more.
-    fn next_batch(&self, sink: &mut impl LineSink<Line = L>) -> Option<Batch> {
+    fn next_batch(&self, sink: &mut impl LineSink<Line = L>) -> Option<LineBatch> {
         let mut state = self.state.lock();
         loop {
             let count = state.waiting.len().min(BATCH_ENTRIES_MAX);
@@ -281,7 +281,7 @@ impl<L> SharedQueue<L> {
                 state.is_writing = true;
                 // Formatted outside the lock.
                 drop(state);
-                return Some(Batch::of(&entries, sink));
+                return Some(LineBatch::of(&entries, sink));
             }
             if state.phase == QueuePhase::Abandoned {
                 return None;

@@ -10,7 +10,7 @@ use portcullis_seam::{SystemClock, WallClock};
 use portcullis_sigv4::{Date, Signer};
 use tokio::net::TcpStream;
 
-pub(super) struct Client {
+pub(super) struct EventClient {
     sender: SendRequest<Full<Bytes>>,
 }
 
@@ -36,7 +36,7 @@ impl Reply {
     }
 }
 
-impl Client {
+impl EventClient {
     pub(super) async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))

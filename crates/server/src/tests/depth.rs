@@ -8,7 +8,7 @@ use portcullis_api::{Code, Operation};
 use portcullis_link::frame::{self, Assembler};
 use portcullis_policy::Kind;
 
-use super::client::Client;
+use super::client::EventClient;
 use super::story::World;
 use crate::admin::table;
 use crate::decode;
@@ -87,7 +87,7 @@ fn no_opening_byte_and_no_depth_ends_a_decoder() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_that_nests_to_its_end_is_refused_by_every_operation() {
     let world = World::start().await;
-    let mut client = Client::connect(world.address()).await;
+    let mut client = EventClient::connect(world.address()).await;
     let bodies: Vec<Bytes> = OPENERS
         .iter()
         .map(|opener| filled("", opener).into())
@@ -117,7 +117,7 @@ async fn a_body_that_nests_to_its_end_is_refused_by_every_operation() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_that_nests_to_its_end_is_refused_by_every_route() {
     let world = World::start().await;
-    let mut client = Client::connect(world.address()).await;
+    let mut client = EventClient::connect(world.address()).await;
     let json = [("content-type", "application/json")];
     for route in table().iter().filter(|route| route.method != Method::GET) {
         let path = route.path.replace(['{', '}'], "");

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use portcullis_admin::{CallKind, ROUTES};
 use serde_json::Value;
 
-use super::client::{Client, Reply};
+use super::client::{EventClient, Reply};
 use super::story::World;
 use crate::admin::table;
 use crate::config::{Auth, Credentials, ServerConfig};
@@ -15,7 +15,7 @@ use crate::surface::{Listeners, NotStarted};
 /// Every method that a browser or a script may send.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
-async fn ask(client: &mut Client, method: &str, path: &str) -> Reply {
+async fn ask(client: &mut EventClient, method: &str, path: &str) -> Reply {
     let headers = [("content-type", "application/json")];
     client
         .send(method, path, &headers, Bytes::from_static(b"{}"))
@@ -37,8 +37,8 @@ async fn a_public_address_has_the_aws_endpoint_and_the_health_and_nothing_else()
         admin: "127.0.0.1:0".parse().unwrap(),
     })
     .await;
-    let mut public = Client::connect(world.running.address).await;
-    let mut admin = Client::connect(world.running.admin).await;
+    let mut public = EventClient::connect(world.running.address).await;
+    let mut admin = EventClient::connect(world.running.admin).await;
     let mut shown = 0;
     for route in table() {
         let path = filled(route.path);
@@ -118,7 +118,7 @@ fn token() -> AdminToken {
 }
 
 /// The events that `query` selects, by name and error code.
-async fn events(client: &mut Client, query: &str) -> Vec<(String, Option<String>)> {
+async fn events(client: &mut EventClient, query: &str) -> Vec<(String, Option<String>)> {
     let path = format!("/_portcullis/events?{query}");
     let bearer = format!("Bearer {TOKEN}");
     let headers = [("authorization", bearer.as_str())];
@@ -147,7 +147,7 @@ async fn every_route_but_the_health_is_refused_under_a_name_that_could_be_anybod
         ..ServerConfig::default()
     })
     .await;
-    let mut client = Client::connect(world.running.address).await;
+    let mut client = EventClient::connect(world.running.address).await;
     for route in table() {
         let (method, path) = (route.method.as_str(), filled(route.path));
         for (host, expected) in [
@@ -193,7 +193,7 @@ async fn with_a_token_every_route_but_the_health_needs_it() {
         ..ServerConfig::default()
     })
     .await;
-    let mut client = Client::connect(world.running.address).await;
+    let mut client = EventClient::connect(world.running.address).await;
     for route in table() {
         let (method, path) = (route.method.as_str(), filled(route.path));
         let is_health = route.call.kind == CallKind::Health;
@@ -273,7 +273,7 @@ async fn where_policies_are_enforced_a_snapshot_needs_the_token() {
             ..ServerConfig::default()
         })
         .await;
-        let mut client = Client::connect(world.running.address).await;
+        let mut client = EventClient::connect(world.running.address).await;
         let json = ("content-type", "application/json");
         for (headers, expected) in [
             (vec![json], without),
@@ -299,7 +299,7 @@ async fn calls_of_the_admin_api_are_told_and_its_reads_push_nothing_out() {
     world
         .aws("TrentService.CreateKey", serde_json::json!({}))
         .await;
-    let mut client = Client::connect(world.running.address).await;
+    let mut client = EventClient::connect(world.running.address).await;
     let body = r#"{"seconds": 60, "password": "canary-in-a-body"}"#;
     let json = [("content-type", "application/json")];
     let path = "/_portcullis/clock/advance";

@@ -15,12 +15,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
-use super::client::Client;
+use super::client::EventClient;
 use crate::config::{Auth, Credentials, ServerConfig};
 use crate::decode::Input;
-use crate::events::{EventLog, Filter, Notes};
+use crate::events::{CallNotes, EventFilter, EventLog};
 use crate::handle::{Answer, Handle};
-use crate::http::{Bounds, Front, Shared};
+use crate::http::{Bounds, Front, SharedByCores};
 use crate::limits::Limits;
 use crate::metrics::CoreMetrics;
 use crate::running::{Opening, Running, start};
@@ -50,7 +50,7 @@ impl Handle for Fake {
         Ok(())
     }
 
-    fn call<'a>(&'a self, scope: &'a Scope, input: Input, _: &'a mut Notes) -> Answer<'a> {
+    fn call<'a>(&'a self, scope: &'a Scope, input: Input, _: &'a mut CallNotes) -> Answer<'a> {
         Box::pin(async move {
             match input.operation() {
                 Operation::ListKeys => {
@@ -113,7 +113,7 @@ impl World {
         let handle: Arc<dyn Handle> = Arc::<Fake>::clone(&fake);
         let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
         let events = Arc::new(EventLog::new(config.events, clock, entropy).unwrap());
-        let shared = Shared {
+        let shared = SharedByCores {
             principals: None,
             auth,
             defaults: config.defaults,
@@ -143,8 +143,8 @@ impl World {
         }
     }
 
-    pub(super) async fn client(&self) -> Client {
-        Client::connect(self.running.address).await
+    pub(super) async fn client(&self) -> EventClient {
+        EventClient::connect(self.running.address).await
     }
 
     pub(super) async fn serves(&self) {
@@ -475,7 +475,7 @@ async fn every_call_is_told_once_whatever_became_of_it() {
     }
     // What names no operation is no call.
     client.call("X.Y", "{}").await;
-    let told = world.events.reader(Filter::default()).whole();
+    let told = world.events.reader(EventFilter::default()).whole();
     let records = told["Records"].as_array().unwrap();
     let told: Vec<_> = records
         .iter()

@@ -8,7 +8,7 @@ use portcullis_cloudhsm::CloudHsm;
 use portcullis_seam::InlinePool;
 use serde_json::{Value, json};
 
-use super::client::Client;
+use super::client::EventClient;
 use crate::config::ServerConfig;
 use crate::running::Running;
 use crate::surface::{Listeners, NotStarted};
@@ -17,7 +17,7 @@ use crate::system::{System, SystemConfig};
 pub(super) struct World {
     pub(super) running: Running,
     cloudhsm: Arc<CloudHsm>,
-    client: Client,
+    client: EventClient,
 }
 
 impl World {
@@ -48,7 +48,7 @@ impl World {
         });
         let system = system.await.unwrap();
         let running = system.serve(config)?;
-        let client = Client::connect(running.admin).await;
+        let client = EventClient::connect(running.admin).await;
         Ok(Self {
             running,
             cloudhsm: system.cloudhsm,
