@@ -41,11 +41,11 @@ pub(crate) enum Command {
     /// Print the environment variables that point AWS clients at a running Portcullis
     Env(Access),
     /// Show the key stores, clusters and HSMs of a running Portcullis
-    Status(Status),
+    Status(StatusArguments),
     /// Wait until a running Portcullis is ready, or a key store, cluster or HSM is in a state
     Wait(Wait),
     /// Show the HSMs of a running Portcullis, crash and restart one, or run one as a process of its own
-    Hsm(Hsm),
+    Hsm(HsmArguments),
     /// Show the clock of a running Portcullis, put it forward, or make it run faster
     Clock(Clock),
     /// Break things on purpose: list, inject, undo and clear faults, rehearse the repair
@@ -226,7 +226,7 @@ pub(crate) struct Attest {
 
 /// `portcullis status`.
 #[derive(Debug, Args)]
-pub(crate) struct Status {
+pub(crate) struct StatusArguments {
     #[command(flatten)]
     pub(crate) access: Access,
     /// table or json
@@ -308,7 +308,7 @@ pub(crate) enum ClockCommand {
   portcullis hsm serve --join 127.0.0.1:4566 --token portcullis-host.1... --data ./host1
   portcullis hsm hosts
   portcullis hsm revoke 2")]
-pub(crate) struct Hsm {
+pub(crate) struct HsmArguments {
     #[command(flatten)]
     pub(crate) access: Access,
     #[command(subcommand)]

@@ -39,18 +39,18 @@ impl std::error::Error for ClientError {}
 
 /// A running Portcullis.
 #[derive(Debug, Clone)]
-pub(crate) struct Client {
+pub(crate) struct AdminClient {
     dial: Dial,
     url: String,
     /// The admin token, if there is one.
     authorization: Option<HeaderValue>,
 }
 
-impl Client {
+impl AdminClient {
     /// The client of the admin API. Nothing is sent yet.
     ///
     /// # Errors
-    /// As [`Client::new`], and when the admin token cannot be read.
+    /// As [`AdminClient::new`], and when the admin token cannot be read.
     pub(crate) fn of(access: &Access) -> Result<Self, ClientError> {
         Ok(Self {
             authorization: access.authorization().map_err(ClientError)?,
@@ -234,7 +234,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_endpoint_where_nothing_listens_says_how_to_start_one() {
-        let client = Client::new("http://127.0.0.1:1", None).unwrap();
+        let client = AdminClient::new("http://127.0.0.1:1", None).unwrap();
         let error = client.get::<GetStatus>().await.unwrap_err().to_string();
         assert!(error.contains("portcullis up"), "{error}");
     }

@@ -9,14 +9,14 @@ use portcullis_admin::{
 };
 
 use crate::args::{Clock, ClockCommand};
-use crate::client::{Client, ClientError, print_data};
+use crate::client::{AdminClient, ClientError, print_data};
 
 /// A longer way is gone in several requests, each of which answers in time.
 const STRIDE_SECONDS: u64 = 30 * 24 * 60 * 60;
 
 /// Shows or sets the clock.
 pub(crate) async fn run(arguments: &Clock) -> Result<ExitCode, ClientError> {
-    let client = Client::of(&arguments.access)?;
+    let client = AdminClient::of(&arguments.access)?;
     let here = Place::default();
     let reply = match &arguments.command {
         ClockCommand::Show => client.call::<GetClock>(&[], &here, &()).await?,
@@ -38,7 +38,7 @@ pub(crate) async fn run(arguments: &Clock) -> Result<ExitCode, ClientError> {
 }
 
 async fn advance(
-    client: &Client,
+    client: &AdminClient,
     by: Duration,
 ) -> Result<Reply<portcullis_admin::Clock>, ClientError> {
     let mut left = by.as_secs();

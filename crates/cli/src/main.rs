@@ -40,7 +40,7 @@ use clap::{CommandFactory, Parser};
 use portcullis_loadgen::print;
 use zeroizing_alloc::ZeroAlloc;
 
-use crate::args::{Arguments, Command, Hsm, HsmCommand};
+use crate::args::{Arguments, Command, HsmArguments, HsmCommand};
 use crate::client::ClientError;
 
 /// Memory is wiped when it is freed.
@@ -67,7 +67,7 @@ fn main() -> ExitCode {
         Command::Status(arguments) => wait_for(status::status(&arguments)),
         Command::Wait(arguments) => wait_for(status::wait(&arguments)),
         Command::Clock(arguments) => wait_for(clock::run(&arguments)),
-        Command::Hsm(Hsm {
+        Command::Hsm(HsmArguments {
             command: HsmCommand::Serve(serve),
             ..
         }) => return host::run(serve),

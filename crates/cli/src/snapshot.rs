@@ -27,7 +27,7 @@ use serde_json::json;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::args::{SnapshotCommand, SnapshotSource};
-use crate::client::{Client, ClientError};
+use crate::client::{AdminClient, ClientError};
 use crate::folder::{self, Claim, DeviceKeyBytes, SavedFolder};
 
 const MAGIC: &[u8] = b"portcullis snapshot\n";
@@ -51,7 +51,7 @@ async fn save(source: &SnapshotSource, file: &Path) -> Result<(), ClientError> {
             take(&saved.store, saved.disks, &saved.device_key).map_err(ClientError)?
         }
         None => {
-            let client = Client::of(&source.access)?;
+            let client = AdminClient::of(&source.access)?;
             Zeroizing::new(client.download::<TakeSnapshot>(&Nothing {}).await?)
         }
     };

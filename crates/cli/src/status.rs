@@ -11,16 +11,18 @@ use portcullis_loadgen::print::{self, Columns};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::args::{self, Hsm, HsmCommand, Wait};
-use crate::client::{Client, ClientError};
+use crate::args::{self, HsmArguments, HsmCommand, Wait};
+use crate::client::{AdminClient, ClientError};
 use crate::output_form::Output;
 
 /// How often `wait` asks. Short, since state changes take milliseconds by default.
 const WAIT_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Shows key stores, clusters and HSMs.
-pub(crate) async fn status(arguments: &args::Status) -> Result<ExitCode, ClientError> {
-    let found = Client::of(&arguments.access)?.get::<GetStatus>().await?;
+pub(crate) async fn status(arguments: &args::StatusArguments) -> Result<ExitCode, ClientError> {
+    let found = AdminClient::of(&arguments.access)?
+        .get::<GetStatus>()
+        .await?;
     match arguments.output {
         Output::Json => print::sorted_json(&found),
         Output::Table => {
@@ -35,7 +37,7 @@ pub(crate) async fn status(arguments: &args::Status) -> Result<ExitCode, ClientE
 /// Waits until the endpoint answers and, if asked, until a key store, a cluster or an HSM is in a
 /// state. Asking does not count as a description, on which `describes:N` depends.
 pub(crate) async fn wait(arguments: &Wait) -> Result<ExitCode, ClientError> {
-    let client = Client::of(&arguments.access)?;
+    let client = AdminClient::of(&arguments.access)?;
     let deadline = Instant::now() + Duration::from_secs(arguments.timeout);
     loop {
         let last = match client.get::<GetStatus>().await {
@@ -60,8 +62,8 @@ pub(crate) async fn wait(arguments: &Wait) -> Result<ExitCode, ClientError> {
 }
 
 /// Lists, crashes or restarts HSMs, and lets hosts in that run some.
-pub(crate) async fn hsm(arguments: &Hsm) -> Result<ExitCode, ClientError> {
-    let client = Client::of(&arguments.access)?;
+pub(crate) async fn hsm(arguments: &HsmArguments) -> Result<ExitCode, ClientError> {
+    let client = AdminClient::of(&arguments.access)?;
     let here = Place::default();
     match &arguments.command {
         HsmCommand::List { output } => {
@@ -116,13 +118,13 @@ fn print_reply(reply: &Reply<impl Serialize>) -> ExitCode {
 
 /// What has a state to wait for.
 #[derive(Debug, Clone, Copy)]
-enum Kind {
+enum WaitKind {
     KeyStore,
     Cluster,
     Hsm,
 }
 
-impl Kind {
+impl WaitKind {
     const fn name(self) -> &'static str {
         match self {
             Self::KeyStore => "key store",
@@ -132,11 +134,11 @@ impl Kind {
     }
 }
 
-fn subject(arguments: &Wait) -> Option<(Kind, &str)> {
+fn subject(arguments: &Wait) -> Option<(WaitKind, &str)> {
     let named = [
-        (Kind::KeyStore, &arguments.key_store),
-        (Kind::Cluster, &arguments.cluster),
-        (Kind::Hsm, &arguments.hsm),
+        (WaitKind::KeyStore, &arguments.key_store),
+        (WaitKind::Cluster, &arguments.cluster),
+        (WaitKind::Hsm, &arguments.hsm),
     ];
     let mut given = named
         .into_iter()
@@ -144,17 +146,17 @@ fn subject(arguments: &Wait) -> Option<(Kind, &str)> {
     given.next()
 }
 
-fn state_of<'a>(found: &'a Status, kind: Kind, name: &str) -> Option<&'a str> {
+fn state_of<'a>(found: &'a Status, kind: WaitKind, name: &str) -> Option<&'a str> {
     let mut key_stores = found.key_stores.iter();
     let mut clusters = found.clusters.iter();
     match kind {
-        Kind::KeyStore => key_stores
+        WaitKind::KeyStore => key_stores
             .find(|store| store.id == name || store.name == name)
             .map(|store| store.state.as_str()),
-        Kind::Cluster => clusters
+        WaitKind::Cluster => clusters
             .find(|cluster| cluster.id == name)
             .map(|cluster| cluster.state.as_str()),
-        Kind::Hsm => clusters
+        WaitKind::Hsm => clusters
             .flat_map(|cluster| &cluster.hsms)
             .find(|hsm| hsm.id == name)
             .map(|hsm| hsm.state.as_str()),
@@ -276,13 +278,13 @@ mod tests {
             },
         };
         for (kind, name, state) in [
-            (Kind::KeyStore, "Keys", Some("FAILED")),
-            (Kind::KeyStore, "cks-1", Some("FAILED")),
-            (Kind::KeyStore, "other", None),
-            (Kind::Cluster, "cluster-1", Some("UNINITIALIZED")),
-            (Kind::Cluster, "cluster-2", Some("ACTIVE")),
-            (Kind::Cluster, "hsm-1", None),
-            (Kind::Hsm, "hsm-1", Some("CREATE_IN_PROGRESS")),
+            (WaitKind::KeyStore, "Keys", Some("FAILED")),
+            (WaitKind::KeyStore, "cks-1", Some("FAILED")),
+            (WaitKind::KeyStore, "other", None),
+            (WaitKind::Cluster, "cluster-1", Some("UNINITIALIZED")),
+            (WaitKind::Cluster, "cluster-2", Some("ACTIVE")),
+            (WaitKind::Cluster, "hsm-1", None),
+            (WaitKind::Hsm, "hsm-1", Some("CREATE_IN_PROGRESS")),
         ] {
             assert_eq!(state_of(&found, kind, name), state, "{name}");
         }

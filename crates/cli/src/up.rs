@@ -47,11 +47,11 @@ pub(crate) fn run(arguments: &Up) -> ExitCode {
         Err(error) => Err(format!("The operating system gives no threads: {error}.")),
     };
     let outcome = match outcome {
-        Ok(Ended::Stopped { files }) => {
+        Ok(ServingEnd::Stopped { files }) => {
             stop::wait_for(&files);
             Ok(())
         }
-        Ok(Ended::ToBeginAgain { port, admin_port }) => {
+        Ok(ServingEnd::ToBeginAgain { port, admin_port }) => {
             // What was said is written before this process becomes another one.
             output.flush();
             Err(restart::begin(port, admin_port))
@@ -62,7 +62,7 @@ pub(crate) fn run(arguments: &Up) -> ExitCode {
 }
 
 /// Why Portcullis does not serve any more.
-enum Ended {
+enum ServingEnd {
     Stopped {
         /// What is to be closed before the process ends.
         files: Vec<Closing>,
@@ -71,7 +71,7 @@ enum Ended {
     ToBeginAgain { port: u16, admin_port: u16 },
 }
 
-async fn serve(arguments: &Up, output: &ServerOutput) -> Result<Ended, String> {
+async fn serve(arguments: &Up, output: &ServerOutput) -> Result<ServingEnd, String> {
     let started = Instant::now();
     let world = world(arguments)?;
     // Said before anything is opened: the command line may have named another one than the world.
@@ -173,7 +173,7 @@ async fn end(
     running: Running,
     instance: &Instance,
     output: &ServerOutput,
-) -> Result<Ended, String> {
+) -> Result<ServingEnd, String> {
     let (port, admin_port) = (running.address.port(), running.admin.port());
     match why {
         Reason::Signal => {
@@ -181,7 +181,7 @@ async fn end(
             instance.system.end_long_work();
             running.shutdown().await;
             stop::save(instance.system.kms.save_last_uses()).await;
-            Ok(Ended::Stopped {
+            Ok(ServingEnd::Stopped {
                 files: instance.closing(),
             })
         }
@@ -190,7 +190,7 @@ async fn end(
             instance.system.end_long_work();
             running.shutdown().await;
             instance.abandon()?;
-            Ok(Ended::ToBeginAgain { port, admin_port })
+            Ok(ServingEnd::ToBeginAgain { port, admin_port })
         }
     }
 }

@@ -15,7 +15,7 @@ use portcullis_api::{ClusterId, HsmId};
 use portcullis_loadgen::print::{self, Columns};
 use portcullis_loadgen::{Access, Credentials, RehearseArguments, parse_duration};
 
-use crate::client::{Client, ClientError, print_data};
+use crate::client::{AdminClient, ClientError, print_data};
 use crate::output_form::Output;
 
 /// `portcullis chaos`.
@@ -44,7 +44,7 @@ enum ChaosVerb {
         output: Output,
     },
     /// Break something
-    Inject(Order),
+    Inject(InjectArguments),
     /// Undo one fault
     Undo {
         /// Its ID, as `list` shows it
@@ -84,7 +84,7 @@ Examples:
   portcullis chaos inject lose --cluster cluster-abcdefghijk --percent 20
   portcullis chaos inject delete-cluster --cluster cluster-abcdefghijk"
 )]
-struct Order {
+struct InjectArguments {
     /// What to break
     #[arg(value_parser = kinds())]
     kind: FaultKind,
@@ -127,7 +127,7 @@ pub(crate) fn run(arguments: Chaos) -> Result<ExitCode, ClientError> {
 }
 
 async fn ask(arguments: Chaos) -> Result<ExitCode, ClientError> {
-    let client = Client::of(&arguments.access)?;
+    let client = AdminClient::of(&arguments.access)?;
     let here = Place::default();
     match &arguments.command {
         ChaosVerb::Inject(order) => {
@@ -171,7 +171,7 @@ fn rehearse(run: Run, access: Access) -> Result<ExitCode, ClientError> {
     Ok(portcullis_loadgen::rehearse(&script, &arguments))
 }
 
-impl Order {
+impl InjectArguments {
     fn order(&self) -> FaultOrder {
         let millis = |it: Duration| u64::try_from(it.as_millis()).unwrap_or(u64::MAX);
         FaultOrder {
@@ -282,7 +282,7 @@ mod tests {
 
     #[test]
     fn only_what_was_given_is_sent() {
-        let order = Order {
+        let order = InjectArguments {
             kind: FaultKind::FillDisk,
             cluster: None,
             zone: Some("us-east-1a".to_owned()),

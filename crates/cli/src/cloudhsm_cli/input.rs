@@ -7,13 +7,13 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr
 use tokio::sync::mpsc;
 
 /// Standard input, line by line, read by a thread of its own so that Ctrl-C is heard meanwhile.
-pub(super) struct Input {
+pub(super) struct PromptInput {
     lines: mpsc::Receiver<String>,
     /// Whether a person types.
     terminal: bool,
 }
 
-impl Input {
+impl PromptInput {
     pub(super) fn open() -> Self {
         let (send, lines) = mpsc::channel(1);
         std::thread::spawn(move || {

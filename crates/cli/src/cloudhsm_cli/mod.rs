@@ -25,13 +25,13 @@ use portcullis_admin::{
 };
 use portcullis_loadgen::{Access, print};
 
-use self::input::Input;
+use self::input::PromptInput;
 use self::place::Place;
 use self::request::{check_approval, not_there};
 use self::session::{Sessions, Side};
 use self::verb_data::VerbData;
-use self::verbs::{ClusterVerb, Credentials, KeyVerb, UserVerb, Verb, WrapVerb};
-use crate::client::{Client, ClientError};
+use self::verbs::{ClusterVerb, KeyVerb, UserCredentials, UserVerb, Verb, WrapVerb};
+use crate::client::{AdminClient, ClientError};
 
 /// `portcullis cloudhsm-cli`.
 #[derive(Debug, Args)]
@@ -80,7 +80,7 @@ pub(crate) async fn run(arguments: CloudHsmCli) -> Result<ExitCode, ClientError>
         Some(Mode::Interactive) | None => (None, Sessions::Prompt(BTreeMap::new())),
     };
     let mut cli = Cli {
-        client: Client::of(&arguments.access)?,
+        client: AdminClient::of(&arguments.access)?,
         // An empty variable names no cluster.
         cluster: arguments.cluster_id.filter(|id| !id.is_empty()),
         account: arguments.account,
@@ -103,41 +103,45 @@ pub(crate) async fn run(arguments: CloudHsmCli) -> Result<ExitCode, ClientError>
 
 /// Why nothing came of a verb.
 #[derive(Debug)]
-enum Failed {
+enum FailedVerb {
     /// Portcullis or this program refuses it, which is printed as its reply.
     Refused(String),
     /// There is no reply.
     NoReply(ClientError),
 }
 
-impl From<ClientError> for Failed {
+impl From<ClientError> for FailedVerb {
     fn from(error: ClientError) -> Self {
         Self::NoReply(error)
     }
 }
 
 /// What is printed of a verb: its reply in the form of the CloudHSM CLI.
-fn replied(outcome: Result<VerbData, Failed>) -> Result<Reply<VerbData>, ClientError> {
+fn replied(outcome: Result<VerbData, FailedVerb>) -> Result<Reply<VerbData>, ClientError> {
     match outcome {
         Ok(data) => Ok(Reply::Done(data)),
-        Err(Failed::Refused(why)) => Ok(Reply::Refused(why)),
-        Err(Failed::NoReply(error)) => Err(error),
+        Err(FailedVerb::Refused(why)) => Ok(Reply::Refused(why)),
+        Err(FailedVerb::NoReply(error)) => Err(error),
     }
 }
 
 /// A person, or a script, with the CloudHSM CLI before it.
 struct Cli {
-    client: Client,
+    client: AdminClient,
     cluster: Option<String>,
     account: Option<String>,
     region: Option<String>,
     sessions: Sessions,
     /// Opened when the first line is needed.
-    input: Option<Input>,
+    input: Option<PromptInput>,
 }
 
 impl Cli {
-    async fn carry_out(&mut self, verb: Verb, cluster: Option<String>) -> Result<VerbData, Failed> {
+    async fn carry_out(
+        &mut self,
+        verb: Verb,
+        cluster: Option<String>,
+    ) -> Result<VerbData, FailedVerb> {
         if let Verb::Key(KeyVerb::Replicate {
             filter,
             source_cluster_id,
@@ -171,7 +175,11 @@ impl Cli {
         }
     }
 
-    async fn on_cluster(&mut self, place: &Place, verb: ClusterVerb) -> Result<VerbData, Failed> {
+    async fn on_cluster(
+        &mut self,
+        place: &Place,
+        verb: ClusterVerb,
+    ) -> Result<VerbData, FailedVerb> {
         match verb {
             ClusterVerb::Activate { password } => {
                 let password = self.password(password, Confirm::Yes).await?;
@@ -183,7 +191,7 @@ impl Cli {
         }
     }
 
-    async fn on_users(&mut self, place: &Place, verb: UserVerb) -> Result<VerbData, Failed> {
+    async fn on_users(&mut self, place: &Place, verb: UserVerb) -> Result<VerbData, FailedVerb> {
         match verb {
             UserVerb::List => Ok(place.call::<ListUsers>(&()).await?.into()),
             UserVerb::Delete { user, approval } => {
@@ -219,7 +227,7 @@ impl Cli {
         }
     }
 
-    async fn on_keys(&self, place: &Place, verb: KeyVerb) -> Result<VerbData, Failed> {
+    async fn on_keys(&self, place: &Place, verb: KeyVerb) -> Result<VerbData, FailedVerb> {
         match verb {
             KeyVerb::List {
                 filter,
@@ -271,7 +279,7 @@ impl Cli {
     }
 
     /// `key wrap …`, which saves the wrapped key too if that is wanted.
-    async fn wrap(&self, place: &Place, verb: WrapVerb) -> Result<VerbData, Failed> {
+    async fn wrap(&self, place: &Place, verb: WrapVerb) -> Result<VerbData, FailedVerb> {
         let (path, request) = request::wrap(verb)?;
         let wrapped = self.ask::<WrapHsmKey>(place, request).await?;
         if let Some(path) = path {
@@ -285,7 +293,7 @@ impl Cli {
         &self,
         place: &Place,
         request: impl FnOnce(Secret) -> C::Request,
-    ) -> Result<VerbData, Failed> {
+    ) -> Result<VerbData, FailedVerb> {
         Ok(self.ask::<C>(place, request).await?.into())
     }
 
@@ -293,7 +301,7 @@ impl Cli {
         &self,
         place: &Place,
         request: impl FnOnce(Secret) -> C::Request,
-    ) -> Result<C::Reply, Failed> {
+    ) -> Result<C::Reply, FailedVerb> {
         let lease = self.sessions.lease(place, Side::Here).await?;
         let reply = place.call::<C>(&request(lease.token.clone())).await;
         Sessions::release(place, lease).await?;
@@ -306,7 +314,7 @@ impl Cli {
         source: &Place,
         destination: &Place,
         filter: Vec<String>,
-    ) -> Result<VerbData, Failed> {
+    ) -> Result<VerbData, FailedVerb> {
         let here = self.sessions.lease(source, Side::Here).await?;
         let token = here.token.clone();
         let reply = match self.sessions.lease(destination, Side::Destination).await {
@@ -329,8 +337,8 @@ impl Cli {
     /// A user and a password, which is asked for if need be.
     async fn user_and_password(
         &mut self,
-        credentials: Credentials,
-    ) -> Result<impl FnOnce(Secret) -> UserPasswordRequest + use<>, Failed> {
+        credentials: UserCredentials,
+    ) -> Result<impl FnOnce(Secret) -> UserPasswordRequest + use<>, FailedVerb> {
         let user = credentials.user;
         let password = self.password(credentials.password, Confirm::Yes).await?;
         Ok(move |token| UserPasswordRequest {
@@ -345,7 +353,7 @@ impl Cli {
         &mut self,
         given: Option<Secret>,
         confirm: Confirm,
-    ) -> Result<Secret, Failed> {
+    ) -> Result<Secret, FailedVerb> {
         if let Some(password) = given {
             return Ok(password);
         }
@@ -366,8 +374,8 @@ impl Cli {
         Ok(Secret::new(password))
     }
 
-    fn input(&mut self) -> &mut Input {
-        self.input.get_or_insert_with(Input::open)
+    fn input(&mut self) -> &mut PromptInput {
+        self.input.get_or_insert_with(PromptInput::open)
     }
 
     /// Who is asked: the user on the cluster, as the CloudHSM CLI has it.
@@ -384,8 +392,8 @@ impl Cli {
             let place = self.place(cluster);
             match self.sessions.log_out(&place).await {
                 // A session that has ended by itself needs no logout.
-                Ok(_) | Err(Failed::Refused(_)) => {}
-                Err(Failed::NoReply(error)) => return Err(error),
+                Ok(_) | Err(FailedVerb::Refused(_)) => {}
+                Err(FailedVerb::NoReply(error)) => return Err(error),
             }
         }
         Ok(())
@@ -409,6 +417,6 @@ enum Confirm {
 }
 
 /// A refusal of this program's own.
-fn refused(why: &str) -> Failed {
-    Failed::Refused(why.to_owned())
+fn refused(why: &str) -> FailedVerb {
+    FailedVerb::Refused(why.to_owned())
 }

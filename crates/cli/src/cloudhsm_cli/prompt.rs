@@ -10,7 +10,7 @@ use crate::client::ClientError;
 /// The verbs of the CloudHSM CLI; `help VERB` explains one
 #[derive(Debug, Parser)]
 #[command(no_binary_name = true, name = "", disable_help_flag = false)]
-struct Line {
+struct PromptLine {
     /// The cluster, if another than the one the prompt was started with
     #[arg(long, global = true, value_name = "ID")]
     cluster_id: Option<String>,
@@ -44,12 +44,12 @@ pub(super) async fn run(cli: &mut Cli) -> Result<(), ClientError> {
         if words.is_empty() {
             continue;
         }
-        match Line::try_parse_from(words) {
-            Ok(Line {
+        match PromptLine::try_parse_from(words) {
+            Ok(PromptLine {
                 verb: LineVerb::Quit,
                 ..
             }) => break,
-            Ok(Line {
+            Ok(PromptLine {
                 cluster_id,
                 verb: LineVerb::Verb(verb),
             }) => match replied(cli.carry_out(*verb, cluster_id).await) {

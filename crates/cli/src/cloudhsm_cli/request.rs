@@ -11,15 +11,15 @@ use super::verbs::{
     Approval, Gcm, GenerateVerb, NewKey, OneKey, RoleArgument, Sharing, Unwrap, UnwrapVerb, Wrap,
     WrapVerb,
 };
-use super::{Failed, refused};
+use super::{FailedVerb, refused};
 
 /// The filter of a verb that works on one key.
-pub(super) fn one_key(key: OneKey) -> Result<Vec<String>, Failed> {
+pub(super) fn one_key(key: OneKey) -> Result<Vec<String>, FailedVerb> {
     check_approval(&key.approval)?;
     Ok(key.filter)
 }
 
-pub(super) fn share(sharing: Sharing) -> Result<impl FnOnce(Secret) -> ShareRequest, Failed> {
+pub(super) fn share(sharing: Sharing) -> Result<impl FnOnce(Secret) -> ShareRequest, FailedVerb> {
     let filter = one_key(sharing.key)?;
     if sharing.user.role != RoleArgument::CryptoUser {
         return Err(refused(
@@ -38,7 +38,7 @@ pub(super) fn set_attribute(
     key: OneKey,
     name: String,
     value: &[String],
-) -> Result<impl FnOnce(Secret) -> AttributeRequest + use<>, Failed> {
+) -> Result<impl FnOnce(Secret) -> AttributeRequest + use<>, FailedVerb> {
     let filter = one_key(key)?;
     let value = value.join(" ");
     Ok(|token| AttributeRequest {
@@ -51,7 +51,7 @@ pub(super) fn set_attribute(
 
 pub(super) fn generate(
     verb: GenerateVerb,
-) -> Result<impl FnOnce(Secret) -> GenerateRequest, Failed> {
+) -> Result<impl FnOnce(Secret) -> GenerateRequest, FailedVerb> {
     match verb {
         GenerateVerb::Aes {
             label,
@@ -74,7 +74,7 @@ pub(super) fn generate(
 /// The request, and where the wrapped key is saved too.
 pub(super) fn wrap(
     verb: WrapVerb,
-) -> Result<(Option<PathBuf>, impl FnOnce(Secret) -> WrapRequest), Failed> {
+) -> Result<(Option<PathBuf>, impl FnOnce(Secret) -> WrapRequest), FailedVerb> {
     let (mechanism, wrap, gcm) = match verb {
         WrapVerb::AesGcm(with) => ("aes-gcm", with.wrap, Some(with.gcm)),
         WrapVerb::CloudhsmAesGcm(with) => ("cloudhsm-aes-gcm", with.wrap, Some(with.gcm)),
@@ -107,7 +107,7 @@ pub(super) fn wrap(
     Ok((path, request))
 }
 
-pub(super) fn unwrap(verb: UnwrapVerb) -> Result<impl FnOnce(Secret) -> UnwrapRequest, Failed> {
+pub(super) fn unwrap(verb: UnwrapVerb) -> Result<impl FnOnce(Secret) -> UnwrapRequest, FailedVerb> {
     let (mechanism, unwrap, gcm, iv) = match verb {
         UnwrapVerb::AesGcm { unwrap, gcm, iv } => ("aes-gcm", unwrap, Some(gcm), Some(iv)),
         UnwrapVerb::CloudhsmAesGcm { unwrap, gcm } => ("cloudhsm-aes-gcm", unwrap, Some(gcm), None),
@@ -138,7 +138,7 @@ pub(super) fn unwrap(verb: UnwrapVerb) -> Result<impl FnOnce(Secret) -> UnwrapRe
 }
 
 /// In Base64.
-fn wrapped_data(unwrap: &Unwrap) -> Result<String, Failed> {
+fn wrapped_data(unwrap: &Unwrap) -> Result<String, FailedVerb> {
     match (&unwrap.data, &unwrap.data_path) {
         (Some(data), _) => Ok(data.clone()),
         (None, Some(path)) => std::fs::read(path)
@@ -149,15 +149,15 @@ fn wrapped_data(unwrap: &Unwrap) -> Result<String, Failed> {
 }
 
 /// Saves a wrapped key as bytes.
-pub(super) fn save(wrapped: &WrappedKey, path: &Path) -> Result<(), Failed> {
+pub(super) fn save(wrapped: &WrappedKey, path: &Path) -> Result<(), FailedVerb> {
     let bytes = STANDARD
         .decode_to_vec(&wrapped.wrapped_key_data)
         .map_err(|_| refused("The wrapped key in the reply is not Base64."))?;
     std::fs::write(path, bytes).map_err(|error| cannot("written", path, &error))
 }
 
-fn cannot(what: &str, path: &Path, error: &std::io::Error) -> Failed {
-    Failed::Refused(format!(
+fn cannot(what: &str, path: &Path, error: &std::io::Error) -> FailedVerb {
+    FailedVerb::Refused(format!(
         "{} cannot be {what}: {error}. Give the path of another file.",
         path.display()
     ))
@@ -174,7 +174,7 @@ fn parameters(gcm: Option<Gcm>) -> (Option<String>, Option<u32>) {
     }
 }
 
-fn check_new(new: &NewKey) -> Result<(), Failed> {
+fn check_new(new: &NewKey) -> Result<(), FailedVerb> {
     if new.session {
         return Err(not_there("a session key (--session)"));
     }
@@ -184,7 +184,7 @@ fn check_new(new: &NewKey) -> Result<(), Failed> {
     Ok(())
 }
 
-pub(super) fn check_approval(approval: &Approval) -> Result<(), Failed> {
+pub(super) fn check_approval(approval: &Approval) -> Result<(), FailedVerb> {
     if approval.approval.is_some() {
         Err(not_there("a quorum"))
     } else {
@@ -193,8 +193,8 @@ pub(super) fn check_approval(approval: &Approval) -> Result<(), Failed> {
 }
 
 /// Rule CL-24: what the CloudHSM CLI has and Portcullis has not says so.
-pub(super) fn not_there(what: &str) -> Failed {
-    Failed::Refused(format!(
+pub(super) fn not_there(what: &str) -> FailedVerb {
+    FailedVerb::Refused(format!(
         "Portcullis does not have this part of the CloudHSM CLI: {what}. `help` lists what there \
          is; docs/cloudhsm-cli.md says what is missing."
     ))

@@ -8,7 +8,7 @@ use portcullis_admin::{
     GetSession, LogIn, LogOut, LoggedIn, LoginRequest, Secret, SessionRequest, UserName,
 };
 
-use super::Failed;
+use super::FailedVerb;
 use super::place::Place;
 use super::verbs::RoleArgument;
 use crate::client::ClientError;
@@ -21,12 +21,12 @@ pub(super) enum Sessions {
     /// this command alone.
     OneCommand,
     /// The prompt: what was opened there, by cluster.
-    Prompt(BTreeMap<String, Open>),
+    Prompt(BTreeMap<String, OpenSession>),
 }
 
 /// A session that `login` opened.
 #[derive(Debug, Clone)]
-pub(super) struct Open {
+pub(super) struct OpenSession {
     token: Secret,
     username: String,
 }
@@ -58,12 +58,12 @@ impl Side {
 
 impl Sessions {
     /// A token for one verb.
-    pub(super) async fn lease(&self, place: &Place, side: Side) -> Result<Lease, Failed> {
+    pub(super) async fn lease(&self, place: &Place, side: Side) -> Result<Lease, FailedVerb> {
         let kept = match self {
             Self::OneCommand => open_session(place).await?,
             Self::Prompt(open) => open.get(&place.cluster).cloned(),
         };
-        if let Some(Open { token, .. }) = kept {
+        if let Some(OpenSession { token, .. }) = kept {
             return Ok(Lease {
                 token,
                 passing: false,
@@ -72,11 +72,11 @@ impl Sessions {
         let (role, pin) = side.variables();
         if matches!(self, Self::Prompt(_)) {
             let cluster = &place.cluster;
-            return Err(Failed::Refused(format!(
+            return Err(FailedVerb::Refused(format!(
                 "Nobody is logged in on {cluster}. Run `login --username NAME --role ROLE` first."
             )));
         }
-        let credentials = credentials_from_environment(role, pin).map_err(Failed::Refused)?;
+        let credentials = credentials_from_environment(role, pin).map_err(FailedVerb::Refused)?;
         let LoggedIn { token, .. } = place.call::<LogIn>(&credentials).await?;
         Ok(Lease {
             token,
@@ -92,8 +92,8 @@ impl Sessions {
         let request = SessionRequest { token: lease.token };
         match place.call::<LogOut>(&request).await {
             // A session that has ended meanwhile needs no logout.
-            Ok(_) | Err(Failed::Refused(_)) => Ok(()),
-            Err(Failed::NoReply(error)) => Err(error),
+            Ok(_) | Err(FailedVerb::Refused(_)) => Ok(()),
+            Err(FailedVerb::NoReply(error)) => Err(error),
         }
     }
 
@@ -103,13 +103,13 @@ impl Sessions {
         &mut self,
         place: &Place,
         credentials: LoginRequest,
-    ) -> Result<UserName, Failed> {
+    ) -> Result<UserName, FailedVerb> {
         let before = match self {
             Self::OneCommand => open_session(place).await?,
             Self::Prompt(open) => open.get(&place.cluster).cloned(),
         };
-        if let Some(Open { username, .. }) = before {
-            return Err(Failed::Refused(format!(
+        if let Some(OpenSession { username, .. }) = before {
+            return Err(FailedVerb::Refused(format!(
                 "{username} is logged in on this cluster. Run `logout` first."
             )));
         }
@@ -122,22 +122,22 @@ impl Sessions {
             Self::OneCommand => keep_session(place, &token)?,
             Self::Prompt(open) => {
                 let username = username.clone();
-                open.insert(place.cluster.clone(), Open { token, username });
+                open.insert(place.cluster.clone(), OpenSession { token, username });
             }
         }
         Ok(UserName { username, role })
     }
 
     /// `logout`.
-    pub(super) async fn log_out(&mut self, place: &Place) -> Result<String, Failed> {
+    pub(super) async fn log_out(&mut self, place: &Place) -> Result<String, FailedVerb> {
         let open = match self {
             Self::OneCommand => open_session(place).await?,
             Self::Prompt(open) => open.remove(&place.cluster),
         };
-        let none = || Failed::Refused("Nobody is logged in.".to_owned());
-        let Open { token, .. } = open.ok_or_else(none)?;
+        let none = || FailedVerb::Refused("Nobody is logged in.".to_owned());
+        let OpenSession { token, .. } = open.ok_or_else(none)?;
         let reply = place.call::<LogOut>(&SessionRequest { token }).await;
-        if matches!(self, Self::OneCommand) && !matches!(reply, Err(Failed::NoReply(_))) {
+        if matches!(self, Self::OneCommand) && !matches!(reply, Err(FailedVerb::NoReply(_))) {
             forget_session(place)?;
         }
         reply
@@ -188,21 +188,21 @@ fn credentials_from_environment(role: &str, pin: &str) -> Result<LoginRequest, S
 ///
 /// Rule CL-28: one that has ended in the meantime, as all do when Portcullis is started again, is
 /// forgotten.
-async fn open_session(place: &Place) -> Result<Option<Open>, ClientError> {
+async fn open_session(place: &Place) -> Result<Option<OpenSession>, ClientError> {
     let Some(token) = kept_session(place) else {
         return Ok(None);
     };
     let request = SessionRequest { token };
     match place.call::<GetSession>(&request).await {
-        Ok(UserName { username, .. }) => Ok(Some(Open {
+        Ok(UserName { username, .. }) => Ok(Some(OpenSession {
             token: request.token,
             username,
         })),
-        Err(Failed::Refused(_)) => {
+        Err(FailedVerb::Refused(_)) => {
             forget_session(place)?;
             Ok(None)
         }
-        Err(Failed::NoReply(error)) => Err(error),
+        Err(FailedVerb::NoReply(error)) => Err(error),
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) enum Verb {
     #[command(after_help = "Examples:
   portcullis cloudhsm-cli login --username alice --role crypto-user
   portcullis cloudhsm-cli logout")]
-    Login(Credentials),
+    Login(UserCredentials),
     /// End the session that `login` opened
     #[command(after_help = "Example:
   portcullis cloudhsm-cli logout")]
@@ -60,7 +60,7 @@ pub(super) enum UserVerb {
   portcullis cloudhsm-cli user create --username operator --role admin")]
     Create {
         #[command(flatten)]
-        credentials: Credentials,
+        credentials: UserCredentials,
         #[command(flatten)]
         approval: Approval,
     },
@@ -70,7 +70,7 @@ pub(super) enum UserVerb {
       --password newPswd1")]
     ChangePassword {
         #[command(flatten)]
-        credentials: Credentials,
+        credentials: UserCredentials,
         /// Accepted: no user has a second factor here
         #[arg(long)]
         deregister_mfa: bool,
@@ -89,7 +89,7 @@ pub(super) enum UserVerb {
   portcullis cloudhsm-cli user delete --username alice --role crypto-user")]
     Delete {
         #[command(flatten)]
-        user: User,
+        user: UserArguments,
         #[command(flatten)]
         approval: Approval,
     },
@@ -295,7 +295,7 @@ pub(super) enum UnwrapVerb {
 
 /// A user by name and role.
 #[derive(Debug, Args)]
-pub(super) struct User {
+pub(super) struct UserArguments {
     /// The user's name
     #[arg(long)]
     pub(super) username: String,
@@ -306,9 +306,9 @@ pub(super) struct User {
 
 /// A user and its password.
 #[derive(Debug, Args)]
-pub(super) struct Credentials {
+pub(super) struct UserCredentials {
     #[command(flatten)]
-    pub(super) user: User,
+    pub(super) user: UserArguments,
     /// The user's password, 7 to 32 characters; asked for when left out
     #[arg(long, env = "CLOUDHSM_PASSWORD", hide_env_values = true)]
     pub(super) password: Option<Secret>,
@@ -330,7 +330,7 @@ pub(super) struct Sharing {
     #[command(flatten)]
     pub(super) key: OneKey,
     #[command(flatten)]
-    pub(super) user: User,
+    pub(super) user: UserArguments,
 }
 
 /// What a new key is beside its label and length.

@@ -10,7 +10,7 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
 use super::files::read_if_there;
-use super::identity::Identity;
+use super::identity::StoreIdentity;
 use super::layout::{CONTROL, DEVICE_KEY, HSMS, KEPT, UNFINISHED, VERSION, WORLD};
 
 /// The files of ours in a folder.
@@ -46,7 +46,7 @@ pub(super) enum MarkState {
 
 /// What may be done with a folder, as far as the names in it tell.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Plan {
+pub(super) enum FolderPlan {
     /// There is nothing of ours: it is a new folder.
     Begin,
     /// It was begun, and there is nothing in it yet that holds anything.
@@ -91,16 +91,16 @@ impl Found {
     /// missing it was lost, and what lies beside is worth more than a fresh world.
     ///
     /// Rule ST-19: `unfinished` names the folder that it covers; nothing else may be removed.
-    pub(super) fn plan(&self) -> Result<Plan, Damage> {
+    pub(super) fn plan(&self) -> Result<FolderPlan, Damage> {
         let has_disks = self.disks.is_some_and(|count| count > 0);
         let has_control = self.files.contains(CONTROL);
         let Some(mark) = &self.mark else {
             if has_control {
-                return self.with_device_key().map(|()| Plan::Serve);
+                return self.with_device_key().map(|()| FolderPlan::Serve);
             }
             let neighbours = self.neighbours();
             if neighbours.is_empty() {
-                return Ok(Plan::Begin);
+                return Ok(FolderPlan::Begin);
             }
             return Err(Damage::NoControl(neighbours));
         };
@@ -116,10 +116,10 @@ impl Found {
             self.with_device_key()?;
         }
         match (has_control, has_disks) {
-            (true, _) => Ok(Plan::Compare(mark)),
+            (true, _) => Ok(FolderPlan::Compare(mark)),
             // Disks come after control.redb and go before it.
             (false, true) => Err(Damage::NoControl(self.neighbours())),
-            (false, false) => Ok(Plan::GoOn(mark)),
+            (false, false) => Ok(FolderPlan::GoOn(mark)),
         }
     }
 
@@ -144,7 +144,7 @@ impl Found {
 
 /// What to do with a folder that has a mark and a `control.redb`.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum FolderVerdict {
     /// It was made to its end, and only the mark was not removed yet.
     Serve,
     /// Everything of it but the device key is removed.
@@ -152,14 +152,14 @@ pub(super) enum Verdict {
 }
 
 /// Rule ST-19: the mark covers this folder and no other.
-pub(super) fn compare(mark: &Mark, found: Option<&Identity>) -> Result<Verdict, Damage> {
+pub(super) fn compare(mark: &Mark, found: Option<&StoreIdentity>) -> Result<FolderVerdict, Damage> {
     let same = found.filter(|identity| identity.folder == mark.folder);
     match (mark.state, same) {
         (_, None) => Err(Damage::Mark(
             "is that of another folder, or of another state of this one",
         )),
-        (MarkState::Making, Some(identity)) if identity.made => Ok(Verdict::Serve),
-        (MarkState::Making | MarkState::Abandoned, Some(_)) => Ok(Verdict::Clear),
+        (MarkState::Making, Some(identity)) if identity.made => Ok(FolderVerdict::Serve),
+        (MarkState::Making | MarkState::Abandoned, Some(_)) => Ok(FolderVerdict::Clear),
     }
 }
 

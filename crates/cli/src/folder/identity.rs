@@ -12,7 +12,7 @@ const RECORD: &str = "folder/identity";
 
 /// A record of `control.redb` by which its neighbours are told from those of another folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Identity {
+pub(super) struct StoreIdentity {
     /// 32 hexadecimal digits, drawn whenever a folder is begun: by a first start, a reset, or a
     /// snapshot that is loaded.
     pub(super) folder: String,
@@ -33,7 +33,7 @@ pub(crate) enum FolderKind {
     Host,
 }
 
-impl Identity {
+impl StoreIdentity {
     pub(super) fn new(
         folder: &str,
         kind: FolderKind,

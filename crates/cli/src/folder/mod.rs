@@ -39,9 +39,9 @@ pub(crate) use claim::Claim;
 pub(crate) use device_key::DeviceKeyBytes;
 use files::{lock, make_folder, read_if_there, remove_disks, remove_if_there, sync_folder};
 use files::{write_if_other, write_whole};
-use found::{Damage, Found, Mark, MarkState, Plan, Verdict};
+use found::{Damage, FolderPlan, FolderVerdict, Found, Mark, MarkState};
 pub(crate) use identity::FolderKind;
-use identity::Identity;
+use identity::StoreIdentity;
 pub(crate) use layout::{ADMIN_TOKEN, LOAD_RUNS, TLS_AUTHORITY};
 use layout::{CONTROL, DEVICE_KEY, HSMS, KEPT, LAYOUT, UNFINISHED, VERSION, WORLD};
 use refusal::{unreadable, unusable};
@@ -55,7 +55,7 @@ pub(crate) struct DataFolder {
     pub(crate) device_key: DeviceKeyBytes,
     kind: FolderKind,
     /// None in a folder from before there were identities, until its world is up.
-    identity: Option<Identity>,
+    identity: Option<StoreIdentity>,
     /// What a reset has kept and this start brings back.
     kept: Vec<(String, Vec<u8>)>,
     /// Released when the process ends, however it ends.
@@ -81,8 +81,8 @@ impl SavedFolder {
         check_version(path)?;
         let found = Found::look(path).map_err(|error| unusable(path, error))?;
         match found.plan().map_err(|damage| damage.tell(path))? {
-            Plan::Serve => {}
-            Plan::Begin | Plan::GoOn(_) | Plan::Compare(_) => {
+            FolderPlan::Serve => {}
+            FolderPlan::Begin | FolderPlan::GoOn(_) | FolderPlan::Compare(_) => {
                 return Err(format!(
                     "{} is not a data folder whose world has been made. Name the folder that \
                      `portcullis up --data` was given.",
@@ -93,7 +93,7 @@ impl SavedFolder {
         let broken = |error: StoreError| unreadable(path, &error);
         let store = Store::copy_of(&path.join(CONTROL)).map_err(broken)?;
         let device_key = device_key::read(path)?;
-        let identity = Identity::of(&store).map_err(|error| unusable(path, error))?;
+        let identity = StoreIdentity::of(&store).map_err(|error| unusable(path, error))?;
         check_identity(path, identity.as_ref(), &device_key)?;
         let disks = FileDisks::copies(&path.join(HSMS)).map_err(broken)?;
         Ok(Self {
@@ -122,17 +122,17 @@ impl DataFolder {
         let plan = found.plan().map_err(|damage| damage.tell(path))?;
         let (mut control, mut kept) = (None, Vec::new());
         match plan {
-            Plan::Serve => {}
-            Plan::Begin => kept = begin(path, kind, &found, None, entropy)?,
-            Plan::GoOn(mark) => kept = begin(path, kind, &found, Some(mark), entropy)?,
-            Plan::Compare(mark) => {
+            FolderPlan::Serve => {}
+            FolderPlan::Begin => kept = begin(path, kind, &found, None, entropy)?,
+            FolderPlan::GoOn(mark) => kept = begin(path, kind, &found, Some(mark), entropy)?,
+            FolderPlan::Compare(mark) => {
                 let opened = Control::open(path, kind)?;
                 let verdict = found::compare(&mark, opened.identity.as_ref());
                 match verdict.map_err(|damage| damage.tell(path))? {
-                    Verdict::Serve => control = Some(opened),
+                    FolderVerdict::Serve => control = Some(opened),
                     // Rule ST-11: a world is served when it is whole; what was left half made is
                     // made anew.
-                    Verdict::Clear => {
+                    FolderVerdict::Clear => {
                         drop(opened);
                         clear(path).map_err(|error| unusable(path, error))?;
                         kept = begin(path, kind, &found, Some(mark), entropy)?;
@@ -194,7 +194,7 @@ impl DataFolder {
             // From before there were identities.
             None => {
                 let name = identity::draw_name(entropy);
-                let found = Identity::new(&name, self.kind, &self.device_key, entropy);
+                let found = StoreIdentity::new(&name, self.kind, &self.device_key, entropy);
                 Some(found.whole())
             }
         };
@@ -239,7 +239,7 @@ impl DataFolder {
     /// A text for the user.
     pub(crate) fn abandon(&self, kept: &[(String, Vec<u8>)]) -> Result<(), String> {
         let unusable = |error: std::io::Error| unusable(&self.path, error);
-        let Some(identity) = Identity::of(&self.store)? else {
+        let Some(identity) = StoreIdentity::of(&self.store)? else {
             return Err(format!(
                 "The data folder {} has no identity.",
                 self.path.display()
@@ -279,7 +279,7 @@ impl DataFolder {
 /// `control.redb`, opened.
 struct Control {
     store: Store,
-    identity: Option<Identity>,
+    identity: Option<StoreIdentity>,
     kind: FolderKind,
     room: Room,
 }
@@ -289,7 +289,7 @@ impl Control {
         let room = Room::in_folder(path);
         let store = Store::open(&path.join(CONTROL), Some(&room));
         let store = store.map_err(|error| unreadable(path, &error))?;
-        let identity = Identity::of(&store).map_err(|error| unusable(path, error))?;
+        let identity = StoreIdentity::of(&store).map_err(|error| unusable(path, error))?;
         if let Some(other) = identity.as_ref().map(|identity| identity.kind)
             && other != kind
         {
@@ -307,7 +307,7 @@ impl Control {
 /// Rules ST-17 and ST-18: whether what `control.redb` says of itself fits what lies beside it.
 fn check_identity(
     path: &Path,
-    identity: Option<&Identity>,
+    identity: Option<&StoreIdentity>,
     device_key: &DeviceKeyBytes,
 ) -> Result<(), String> {
     let Some(identity) = identity else {
@@ -345,7 +345,7 @@ fn begin(
     let version = format!("{LAYOUT}\n");
     write_if_other(path, VERSION, version.as_bytes()).map_err(|error| unusable(path, error))?;
     let device_key = device_key::make_or_read(path, entropy)?;
-    let identity = Identity::new(&mark.folder, kind, &device_key, entropy);
+    let identity = StoreIdentity::new(&mark.folder, kind, &device_key, entropy);
     Store::make(&path.join(CONTROL), &only(&identity)?)
         .map_err(|error| unreadable(path, &error))?;
     Ok(kept.unwrap_or_default())
@@ -356,7 +356,7 @@ fn write_mark(path: &Path, mark: &Mark) -> Result<(), String> {
     write_whole(path, UNFINISHED, &text).map_err(|error| unusable(path, error))
 }
 
-fn only(identity: &Identity) -> Result<Contents, String> {
+fn only(identity: &StoreIdentity) -> Result<Contents, String> {
     let (key, value) = identity.record()?;
     let record = Record {
         revision: 1,
@@ -390,7 +390,7 @@ pub(crate) fn fill(
     }
     // Rule ST-18: a copy is a folder of its own.
     let name = identity::draw_name(entropy);
-    let identity = Identity::new(&name, FolderKind::ControlPlane, device_key, entropy);
+    let identity = StoreIdentity::new(&name, FolderKind::ControlPlane, device_key, entropy);
     let named = only(&identity.whole())?;
     make(CONTROL.into(), &control.with(named.records))?;
     write_whole(path, VERSION, format!("{LAYOUT}\n").as_bytes()).map_err(broken)
