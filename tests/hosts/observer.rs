@@ -9,7 +9,9 @@ use portcullis_api::{Blob, Code, KeyId};
 use portcullis_hsm::HsmKeyId;
 use portcullis_sim::Random;
 use portcullis_sim::check::{Violation, check};
-use portcullis_sim::history::{Answer, Call, Context, Edit, Event, History, Moment, Request, Told};
+use portcullis_sim::history::{
+    Answer, Call, Context, DescribedStore, Edit, Event, History, Moment, Request,
+};
 use portcullis_tests::{Caller, Outcome};
 use serde_json::{Value, json};
 
@@ -259,7 +261,7 @@ impl Client<'_> {
     }
 
     /// DescribeCustomKeyStores.
-    pub(crate) fn look(&mut self) -> Told {
+    pub(crate) fn look(&mut self) -> DescribedStore {
         let invoked = self.observer.now();
         let found = self.caller.kms("DescribeCustomKeyStores", &json!({}));
         let Outcome::Done(found) = found else {
@@ -267,7 +269,7 @@ impl Client<'_> {
         };
         let store = &found["CustomKeyStores"][0];
         let text = |name: &str| store[name].as_str().map(str::to_owned);
-        let told = Told {
+        let told = DescribedStore {
             state: text("ConnectionState").unwrap(),
             error: text("ConnectionErrorCode"),
             name: text("CustomKeyStoreName").unwrap(),

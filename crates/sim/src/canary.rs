@@ -9,7 +9,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Metadata, Subscriber};
 
-use crate::Medium;
+use crate::DiskImage;
 use crate::finder::Finder;
 
 /// A shorter plaintext turns up by chance.
@@ -26,7 +26,7 @@ struct CanaryInner {
     /// Logs and errors.
     texts: String,
     /// Disks that have been looked at, by their names, and what was found then.
-    seen: BTreeMap<String, Medium>,
+    seen: BTreeMap<String, DiskImage>,
     found: Vec<String>,
 }
 
@@ -34,7 +34,7 @@ impl Canaries {
     /// Canaries that know the secrets of others, and have seen all that those saw: `images` are
     /// the disks as they were then. A secret that is drawn later cannot stand in what was written
     /// before, so that only what is written from now on need be looked at.
-    pub(crate) fn after(earlier: &Self, images: &[(String, Medium)]) -> Self {
+    pub(crate) fn after(earlier: &Self, images: &[(String, DiskImage)]) -> Self {
         let found = earlier.leaks(images);
         let inner = earlier.0.lock();
         Self(Mutex::new(CanaryInner {
@@ -77,7 +77,7 @@ impl Canaries {
 
     /// Rule SIM-06: where secrets turned up, in the texts, or in one of the images.
     #[must_use]
-    pub fn leaks(&self, images: &[(String, Medium)]) -> Vec<String> {
+    pub fn leaks(&self, images: &[(String, DiskImage)]) -> Vec<String> {
         let inner = self.0.lock();
         let secrets: Vec<(&[u8], &'static str)> = inner
             .secrets
@@ -157,8 +157,8 @@ impl Visit for Line {
 mod tests {
     use super::*;
 
-    fn disk(bytes: &[u8]) -> Medium {
-        let mut medium = Medium::default();
+    fn disk(bytes: &[u8]) -> DiskImage {
+        let mut medium = DiskImage::default();
         medium.resize(bytes.len());
         medium.write(0, bytes);
         medium

@@ -14,8 +14,8 @@ use portcullis_hsm::HsmKeyId;
 use portcullis_store::{Place, Storage, Store, StoreError, Transaction};
 use tokio::sync::Notify;
 
-use crate::medium::{PIECE_BYTES, Piece};
-use crate::{Medium, Random};
+use crate::disk_image::{PIECE_BYTES, Piece};
+use crate::{DiskImage, Random};
 
 /// What a disk writes in one piece; a write that is cut off ends at such a boundary.
 const SECTOR_BYTES: usize = 512;
@@ -27,7 +27,7 @@ pub struct SimDisk(Arc<Mutex<Platter>>);
 #[derive(Debug)]
 struct Platter {
     random: Random,
-    bytes: Medium,
+    bytes: DiskImage,
     /// What was done since the last sync.
     unsynced: Vec<Undo>,
     /// What the steps of `unsynced` replaced or cut off, one after another.
@@ -39,7 +39,7 @@ struct Platter {
     /// Whether there is room for what is already there, and for nothing else.
     full: bool,
     /// What it had when it was taken from its place; no start finds what is written from then on.
-    at_its_place: Option<Medium>,
+    at_its_place: Option<DiskImage>,
     /// Told when it has.
     cut: Arc<Notify>,
 }
@@ -73,12 +73,12 @@ impl SimDisk {
     /// An empty disk whose misfortunes are drawn from `random`.
     #[must_use]
     pub fn new(random: Random) -> Self {
-        Self::with(Medium::default(), random)
+        Self::with(DiskImage::default(), random)
     }
 
     /// A disk that begins with what another one had.
     #[must_use]
-    pub fn with(bytes: Medium, random: Random) -> Self {
+    pub fn with(bytes: DiskImage, random: Random) -> Self {
         Self(Arc::new(Mutex::new(Platter {
             random,
             bytes,
@@ -180,7 +180,7 @@ impl SimDisk {
 
     /// What is on it, byte for byte.
     #[must_use]
-    pub fn image(&self) -> Medium {
+    pub fn image(&self) -> DiskImage {
         self.0.lock().bytes.clone()
     }
 }
@@ -433,8 +433,8 @@ impl SimDisks {
 
     /// Disks that begin with what others had.
     #[must_use]
-    pub fn with(seed: u64, images: &BTreeMap<HsmId, Medium>) -> Self {
-        let slot = |(hsm, bytes): (&HsmId, &Medium)| {
+    pub fn with(seed: u64, images: &BTreeMap<HsmId, DiskImage>) -> Self {
+        let slot = |(hsm, bytes): (&HsmId, &DiskImage)| {
             let random = Random::new(seed, hsm.as_str());
             let disk = SimDisk::with(bytes.clone(), random);
             (hsm.clone(), Slot { disk, store: None })
@@ -488,7 +488,7 @@ impl SimDisks {
 
     /// What is on every disk, byte for byte.
     #[must_use]
-    pub fn images(&self) -> BTreeMap<HsmId, Medium> {
+    pub fn images(&self) -> BTreeMap<HsmId, DiskImage> {
         let slots = self.slots.lock();
         let images = slots.iter();
         images

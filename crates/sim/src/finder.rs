@@ -6,8 +6,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::Medium;
-use crate::medium::PIECE_BYTES;
+use crate::DiskImage;
+use crate::disk_image::PIECE_BYTES;
 
 /// So many zeros in a row are passed over at once.
 const ZEROS: usize = 16;
@@ -100,7 +100,7 @@ impl<'a> Finder<'a> {
     }
 
     /// The kinds of secrets that lie on `medium`. What `seen` has as well was looked at before.
-    pub(crate) fn in_medium(&self, medium: &Medium, seen: Option<&Medium>) -> Kinds {
+    pub(crate) fn in_medium(&self, medium: &DiskImage, seen: Option<&DiskImage>) -> Kinds {
         let mut kinds = Kinds::new();
         let known = |number| seen.is_some_and(|seen| seen.shares(medium, number));
         let was_empty = |number| seen.is_none_or(|seen| seen.piece(number).is_none());
@@ -323,7 +323,7 @@ mod tests {
             writes in prop::collection::vec((0_usize..20_000, any::<u8>()), 0..4),
             again in any::<bool>(),
         ) {
-            let mut medium = Medium::default();
+            let mut medium = DiskImage::default();
             medium.resize(20_000);
             for (at, byte) in &writes {
                 medium.write(*at, &[*byte; 300]);

@@ -44,7 +44,7 @@ pub enum Event {
         /// When it was told.
         at: Moment,
         /// What was told.
-        store: Told,
+        store: DescribedStore,
     },
     /// The store was made with this cluster.
     Uses {
@@ -222,7 +222,7 @@ pub enum Event {
 
 /// What DescribeCustomKeyStores tells of a key store.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Hash)]
-pub struct Told {
+pub struct DescribedStore {
     /// The connection state by its name on the wire.
     pub state: String,
     /// The connection error code, where there is one.
@@ -438,7 +438,7 @@ impl Event {
 
     /// What was told of the store, if it was looked at.
     #[must_use]
-    pub const fn seen(&self) -> Option<&Told> {
+    pub const fn seen(&self) -> Option<&DescribedStore> {
         if let Self::Seen { store, .. } = self {
             Some(store)
         } else {
@@ -471,7 +471,7 @@ impl fmt::Display for Event {
         match self {
             Self::Call(call) => write!(formatter, "{call}"),
             Self::Seen { store, .. } => {
-                let Told {
+                let DescribedStore {
                     state,
                     error,
                     name,

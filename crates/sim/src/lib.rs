@@ -20,9 +20,9 @@ pub mod check;
 mod clock;
 mod digest;
 mod disk;
+mod disk_image;
 mod finder;
 pub mod history;
-mod medium;
 mod network;
 mod power_cuts;
 mod random;
@@ -34,7 +34,7 @@ mod world;
 pub use canary::Canaries;
 pub use clock::SimClock;
 pub use disk::{Attached, ProcessDisks, SimDisk, SimDisks};
-pub use medium::Medium;
+pub use disk_image::DiskImage;
 pub use network::{BIND_IP, Carrier, Counts, Network, ProcessNetwork, Way, Weather};
 pub use power_cuts::{PowerCuts, power_cuts};
 pub use random::{Random, SimEntropy};
@@ -42,6 +42,6 @@ pub use record::{Lines, Record, Recorder};
 pub use run::{Coverage, Verdict, run, run_plan, run_plan_twice, run_twice};
 pub use shrink::{Shrunk, shrink, shrink_plan};
 pub use world::{
-    Clerk, Crash, Dark, EditKind, FacadeEnd, Fault, FullDisk, Guesses, Members, Origin, Partition,
-    Plan, Restart, Storm, Vanish, WorldError,
+    Crash, EditKind, FacadeEnd, Fault, FullDisk, Guesses, Members, Origin, Partition, Plan,
+    Restart, SecondOperatorPlan, StoreOutage, Storm, Vanish, WorldError,
 };

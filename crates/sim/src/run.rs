@@ -247,14 +247,14 @@ fn planned(coverage: &mut Coverage, fault: &Fault) {
             let name = "power cut in a write of the control plane";
             coverage.had(name, restart.mid_write.is_some());
         }
-        Fault::Clerk(_) => coverage.count("second operator", 1),
+        Fault::SecondOperator(_) => coverage.count("second operator", 1),
         Fault::FullDisk(_) => coverage.count("full disk of the control plane", 1),
         Fault::Vanish(_) => coverage.count("vanished disk of the control plane", 1),
         Fault::Storm(_)
         | Fault::Members(_)
         | Fault::Guesses(_)
         | Fault::FacadeEnd(_)
-        | Fault::Dark(_) => (),
+        | Fault::StoreOutage(_) => (),
     }
 }
 

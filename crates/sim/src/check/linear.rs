@@ -12,7 +12,7 @@ use portcullis_api::Code;
 use portcullis_kms::{ConnectionEvent as Cause, TRANSITIONS};
 
 use super::{Invariant, Violation};
-use crate::history::{Edit, Event, History, Moment, Request, Told};
+use crate::history::{DescribedStore, Edit, Event, History, Moment, Request};
 
 /// What a key store may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,7 +35,7 @@ enum Effect<'a> {
     Edited,
     /// It was refused for the store's state.
     Refused(Option<Cause>),
-    Looked(&'a Told),
+    Looked(&'a DescribedStore),
 }
 
 struct Operation<'a> {
@@ -180,7 +180,7 @@ fn by_itself(state: &str) -> impl Iterator<Item = &'static str> {
         .map(|row| row.to.name())
 }
 
-fn told(event: &Event) -> Option<&Told> {
+fn told(event: &Event) -> Option<&DescribedStore> {
     if let Event::Seen { store, .. } = event {
         Some(store)
     } else {

@@ -6,7 +6,7 @@ use portcullis_api::{ClusterId, Code, HsmId, KeyId};
 use portcullis_hsm::{Epoch, HsmKeyId};
 
 use super::*;
-use crate::history::{Answer, Context, Edit, Event, LoginAnswer, Request, Told};
+use crate::history::{Answer, Context, DescribedStore, Edit, Event, LoginAnswer, Request};
 
 const KEY: KeyId = KeyId::from_bytes([1; 16]);
 
@@ -267,9 +267,9 @@ fn a_store_does_not_leave_a_state_by_itself() {
     let seen = |step, state: &str| Event::Seen {
         invoked: moment(step),
         at: moment(step + 1),
-        store: Told {
+        store: DescribedStore {
             state: state.to_owned(),
-            ..Told::default()
+            ..DescribedStore::default()
         },
     };
     let connect = || done(1, Request::Connect);
@@ -330,10 +330,10 @@ fn looked(invoked: u64, completed: u64, state: &str, name: &str) -> Event {
     Event::Seen {
         invoked: moment(invoked),
         at: moment(completed),
-        store: Told {
+        store: DescribedStore {
             state: state.to_owned(),
             name: name.to_owned(),
-            ..Told::default()
+            ..DescribedStore::default()
         },
     }
 }

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::World;
 use super::facade::Life;
-use crate::history::{Answer, Call, Context, Edit, Event, Request, Told};
+use crate::history::{Answer, Call, Context, DescribedStore, Edit, Event, Request};
 
 impl World {
     /// Carries out a call and writes it down. Whether it succeeded. When the process ends first,
@@ -314,9 +314,9 @@ impl World {
     }
 
     /// Looks at the store. The first look at a new connection also notes which keys are there.
-    pub(super) async fn see(&self) -> Told {
+    pub(super) async fn see(&self) -> DescribedStore {
         let Some(facade) = self.any_facade() else {
-            return Told::default();
+            return DescribedStore::default();
         };
         let kms = &facade.kms;
         let input = DescribeCustomKeyStoresRequest {
@@ -328,16 +328,16 @@ impl World {
         let describe = || kms.describe_custom_key_stores(&self.scope, input.clone());
         let described = tokio::select! {
             biased;
-            () = facade.life.ended() => return Told::default(),
+            () = facade.life.ended() => return DescribedStore::default(),
             described = kms.up_to_date(&self.scope, describe) => described,
         };
         // A facade that does not reach the store that it shares says so, and nothing of the key store.
         let Ok(described) = described else {
-            return Told::default();
+            return DescribedStore::default();
         };
         let stores = described.custom_key_stores;
         let entry = stores.and_then(|stores| stores.into_iter().next());
-        let store = entry.map(|entry| Told {
+        let store = entry.map(|entry| DescribedStore {
             state: entry.connection_state.unwrap_or_default(),
             error: entry.connection_error_code,
             name: entry.custom_key_store_name.unwrap_or_default(),

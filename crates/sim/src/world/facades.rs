@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use portcullis_store::Store;
 
 use super::facade::{Facade, FacadeClusters, FacadeNetwork, FarStore, Life, Reaches, store_of};
-use super::plan::{Dark, FacadeEnd};
+use super::plan::{FacadeEnd, StoreOutage};
 use super::process::Parts;
 use super::wait::wait;
 use super::{World, WorldError};
@@ -127,15 +127,15 @@ impl World {
     }
 
     /// Cuts a facade off the store that it shares.
-    pub(super) async fn darken(&self, dark: Dark) {
-        wait(dark.at).await;
+    pub(super) async fn cut_off_store(&self, outage: StoreOutage) {
+        wait(outage.at).await;
         self.fault("facade cut off the store");
         for way in [Way::ToHsm, Way::FromHsm] {
-            if dark.way.is_none_or(|only| only == way) {
-                self.network.cut(&store_of(dark.which), way);
+            if outage.way.is_none_or(|only| only == way) {
+                self.network.cut(&store_of(outage.which), way);
             }
         }
-        wait(dark.lasts).await;
+        wait(outage.lasts).await;
         self.network.mend();
         self.recorder.tell(|at| Event::Happens {
             at,

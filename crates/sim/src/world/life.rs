@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use super::clerk::SecondOperator;
 use super::client::Client;
 use super::faults::FaultInjector;
 use super::operator::Operator;
+use super::second_operator::SecondOperator;
 use super::wait::wait;
 use super::{CALLS_AFTERWARDS, Fault, OPERATOR, Plan, World, WorldError};
-use crate::Medium;
+use crate::DiskImage;
 use crate::disk::give_up;
 use crate::history::Event;
 
@@ -59,9 +59,11 @@ impl World {
             Fault::Members(members) => injector.change_members(members).await,
             Fault::Guesses(guesses) => injector.guess(guesses).await,
             Fault::Restart(restart) => return self.restart_process(restart).await,
-            Fault::Clerk(clerk) => SecondOperator(Arc::clone(self)).work(number, clerk).await,
+            Fault::SecondOperator(plan) => {
+                SecondOperator(Arc::clone(self)).work(number, plan).await
+            }
             Fault::FacadeEnd(end) => return self.end_facade(end).await,
-            Fault::Dark(dark) => self.darken(dark).await,
+            Fault::StoreOutage(outage) => self.cut_off_store(outage).await,
             Fault::FullDisk(full) => injector.fill_disk(full).await,
             Fault::Vanish(vanish) => return self.vanish(vanish).await,
         }
@@ -118,7 +120,7 @@ impl World {
     }
 
     /// Every disk, by the name under which it is reported.
-    pub(super) fn images(&self) -> Vec<(String, Medium)> {
+    pub(super) fn images(&self) -> Vec<(String, DiskImage)> {
         let of_hsms = self.disks.images().into_iter();
         of_hsms
             .map(|(hsm, image)| (format!("the disk of {hsm}"), image))

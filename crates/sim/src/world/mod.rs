@@ -3,7 +3,6 @@
 
 mod build;
 mod call;
-mod clerk;
 mod client;
 mod error;
 mod facade;
@@ -16,6 +15,7 @@ mod operator;
 mod plan;
 mod process;
 mod restart;
+mod second_operator;
 mod template;
 mod templates;
 mod wait;
@@ -23,8 +23,8 @@ mod wait;
 pub(crate) use build::Beginning;
 pub use error::WorldError;
 pub use plan::{
-    Clerk, Crash, Dark, EditKind, FacadeEnd, Fault, FullDisk, Guesses, Members, Origin, Partition,
-    Plan, Restart, Storm, Vanish,
+    Crash, EditKind, FacadeEnd, Fault, FullDisk, Guesses, Members, Origin, Partition, Plan,
+    Restart, SecondOperatorPlan, StoreOutage, Storm, Vanish,
 };
 pub(crate) use template::Template;
 pub(crate) use templates::paused;
@@ -47,7 +47,7 @@ use process::Process;
 
 /// Who calls what no client calls.
 const OPERATOR: u8 = 100;
-const CLERK: u8 = 101;
+const SECOND_OPERATOR: u8 = 101;
 
 /// Calls of each client when all is well again.
 const CALLS_AFTERWARDS: usize = 5;

@@ -110,11 +110,11 @@ pub enum Fault {
     /// The process with KMS, CloudHSM and all HSMs ends and is started again.
     Restart(Restart),
     /// A second operator manages the key store at the same time.
-    Clerk(Clerk),
+    SecondOperator(SecondOperatorPlan),
     /// One of several facades is killed and started again.
     FacadeEnd(FacadeEnd),
     /// One of several facades is cut off the store that they share.
-    Dark(Dark),
+    StoreOutage(StoreOutage),
     /// There is no room on the control plane's disk.
     FullDisk(FullDisk),
     /// The control plane's disk is taken away while it is in use.
@@ -130,7 +130,7 @@ impl Fault {
         |random, _| Self::Members(Members::draw(random)),
         |random, _| Self::Guesses(Guesses::draw(random)),
         |random, edit_at| Self::Restart(Restart::draw(random, edit_at)),
-        |random, _| Self::Clerk(Clerk::draw(random)),
+        |random, _| Self::SecondOperator(SecondOperatorPlan::draw(random)),
     ];
 }
 
@@ -210,7 +210,7 @@ pub struct Restart {
 
 /// A second operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Clerk {
+pub struct SecondOperatorPlan {
     /// When the first call is.
     pub at: u64,
     /// How many calls.
@@ -234,7 +234,7 @@ pub struct FacadeEnd {
 
 /// A time in which a facade does not reach the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Dark {
+pub struct StoreOutage {
     /// The number of the facade.
     pub which: usize,
     /// One way, or both.
@@ -367,7 +367,11 @@ fn draw_facades(seed: u64, edit_at: u64, faults: &mut Vec<Fault>) -> usize {
         faults.push(Fault::FacadeEnd(end));
     }
     if random.chance(KIND_PERCENT) {
-        faults.push(Fault::Dark(Dark::draw(&mut random, count, edit_at)));
+        faults.push(Fault::StoreOutage(StoreOutage::draw(
+            &mut random,
+            count,
+            edit_at,
+        )));
     }
     count
 }
@@ -412,7 +416,7 @@ impl FacadeEnd {
     }
 }
 
-impl Dark {
+impl StoreOutage {
     fn draw(random: &mut Random, count: usize, edit_at: u64) -> Self {
         let ways = [None, None, Some(Way::ToHsm), Some(Way::FromHsm)];
         Self {
@@ -512,7 +516,7 @@ impl Restart {
     }
 }
 
-impl Clerk {
+impl SecondOperatorPlan {
     fn draw(random: &mut Random) -> Self {
         Self {
             at: 20 + random.below(BUSY_FOR),

@@ -5,7 +5,7 @@ use portcullis_api::HsmId;
 use portcullis_hsm::DeviceKey;
 
 use super::known::Known;
-use crate::Medium;
+use crate::DiskImage;
 use crate::canary::Canaries;
 use crate::network::Memory;
 use crate::record::{Lines, Past, Recorder};
@@ -15,8 +15,8 @@ use crate::record::{Lines, Past, Recorder};
 pub(crate) struct Template {
     pub(super) past: Past,
     pub(super) network: Memory,
-    pub(super) disks: BTreeMap<HsmId, Medium>,
-    pub(super) control: Medium,
+    pub(super) disks: BTreeMap<HsmId, DiskImage>,
+    pub(super) control: DiskImage,
     pub(super) device_key: Arc<DeviceKey>,
     pub(super) known: Known,
     pub(super) canaries: Canaries,

@@ -86,7 +86,7 @@ pub(crate) fn paused() -> Result<Runtime, WorldError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Medium;
+    use crate::DiskImage;
 
     /// Rule SIM-12: whichever process or thread builds a template, schedules that begin with it have
     /// the same history and the same hash, although certificates differ.
@@ -98,7 +98,7 @@ mod tests {
         assert!(!one.past.lines().is_empty());
         assert_eq!(one.past.hash(), other.past.hash());
         let sizes = |template: &Template| -> Vec<usize> {
-            template.disks.values().map(Medium::len).collect()
+            template.disks.values().map(DiskImage::len).collect()
         };
         assert_eq!(sizes(&one), sizes(&other));
         assert_eq!(one.control.len(), other.control.len());

@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::wait::wait;
-use super::{CLERK, Clerk, World};
+use super::{SECOND_OPERATOR, SecondOperatorPlan, World};
 use crate::Random;
 
 /// An operator who does not know of the first.
@@ -20,25 +20,26 @@ impl Deref for SecondOperator {
 
 impl SecondOperator {
     /// Looks, renames, and perhaps connects and disconnects.
-    pub(super) async fn work(&self, number: usize, clerk: Clerk) {
+    pub(super) async fn work(&self, number: usize, plan: SecondOperatorPlan) {
         let mut random = Random::new(self.seed, &format!("clerk {number}"));
-        wait(clerk.at).await;
-        for call in 0..clerk.calls {
-            match random.below(if clerk.connects { 10 } else { 6 }) {
+        wait(plan.at).await;
+        for call in 0..plan.calls {
+            match random.below(if plan.connects { 10 } else { 6 }) {
                 0..3 => {
                     self.see().await;
                 }
                 3..6 => {
-                    self.rename(CLERK, format!("clerk-{number}-{call}")).await;
+                    self.rename(SECOND_OPERATOR, format!("clerk-{number}-{call}"))
+                        .await;
                 }
                 6..8 => {
-                    self.connect(CLERK).await;
+                    self.connect(SECOND_OPERATOR).await;
                 }
                 _ => {
-                    self.disconnect(CLERK).await;
+                    self.disconnect(SECOND_OPERATOR).await;
                 }
             }
-            wait(random.below(clerk.think)).await;
+            wait(random.below(plan.think)).await;
         }
     }
 }

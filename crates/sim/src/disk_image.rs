@@ -11,7 +11,7 @@ pub(crate) type Piece = [u8; PIECE_BYTES];
 /// What lies on a disk, byte for byte. A clone costs a pointer for each piece, so that thousands
 /// of worlds can begin with the same disks.
 #[derive(Clone, Default)]
-pub struct Medium {
+pub struct DiskImage {
     /// None is a piece of zeros. Beyond `bytes` the last piece has zeros.
     pieces: Vec<Option<Arc<Piece>>>,
     bytes: usize,
@@ -24,7 +24,7 @@ struct Part {
     to: usize,
 }
 
-impl Medium {
+impl DiskImage {
     /// How many bytes there are.
     #[must_use]
     pub const fn len(&self) -> usize {
@@ -158,9 +158,9 @@ fn parts(at: usize, bytes: usize) -> impl Iterator<Item = Part> {
     })
 }
 
-impl fmt::Debug for Medium {
+impl fmt::Debug for DiskImage {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Medium({} bytes)", self.bytes)
+        write!(formatter, "DiskImage({} bytes)", self.bytes)
     }
 }
 
@@ -194,7 +194,7 @@ mod tests {
             before in prop::collection::vec(step(), 0..12),
             after in prop::collection::vec(step(), 0..12),
         ) {
-            let (mut medium, mut expected) = (Medium::default(), Vec::new());
+            let (mut medium, mut expected) = (DiskImage::default(), Vec::new());
             let mut copied = None;
             for (number, step) in before.iter().chain(&after).enumerate() {
                 if number == before.len() {
