@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use portcullis_api::HsmId;
 use portcullis_fleet::{Disks, FoundDisk};
 use portcullis_hsm::HsmKeyId;
-use portcullis_store::{Place, Storage, Store, StoreError, Transaction};
+use portcullis_store::{Storage, StorageLocation, Store, StoreError, Transaction};
 use tokio::sync::Notify;
 
 use crate::disk_image::{PIECE_BYTES, Piece};
@@ -303,7 +303,7 @@ impl Attached {
 #[derive(Debug)]
 pub(crate) struct Slotted(SimDisk);
 
-impl Place for Slotted {
+impl StorageLocation for Slotted {
     fn check(&self) -> Result<(), String> {
         if self.0.is_away() {
             return Err("the disk was taken away".to_owned());

@@ -14,7 +14,7 @@ use redb::{
 
 use crate::guard::{self, GuardFile};
 use crate::state::{Changes, Record, StoreState};
-use crate::watched_storage::{Place, StorageFailure, WatchedStorage, Whereabouts};
+use crate::watched_storage::{StorageFailure, StorageLocation, WatchedStorage, Whereabouts};
 use crate::{Room, StoreError};
 
 /// Key to `revision (8 bytes, little endian) ‖ value`.
@@ -37,7 +37,7 @@ const MAKING: &str = "making";
 #[derive(Debug)]
 pub(crate) struct Disk {
     /// None for storage that is no file.
-    place: Option<Box<dyn Place>>,
+    place: Option<Box<dyn StorageLocation>>,
     /// None where room is not looked after: what a write says must do.
     room: Option<Room>,
     engine: Mutex<Engine>,
@@ -173,7 +173,7 @@ impl Disk {
 
     pub(crate) fn on(
         storage: WatchedStorage,
-        place: Option<Box<dyn Place>>,
+        place: Option<Box<dyn StorageLocation>>,
     ) -> Result<(Self, StoreState), StoreError> {
         let database =
             database(&storage).map_err(|error| StoreError::Unreadable(error.to_string()))?;

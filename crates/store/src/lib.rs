@@ -48,4 +48,4 @@ pub use state::{Changed, Record};
 pub use storage::Storage;
 pub use store::Store;
 pub use transaction::{Expect, KEY_BYTES_MAX, Transaction, VALUE_BYTES_MAX};
-pub use watched_storage::Place;
+pub use watched_storage::StorageLocation;

@@ -13,7 +13,7 @@ use crate::log::Log;
 use crate::replica::{Authority, Link};
 use crate::shared::{SharedStore, StoreHealth, abort, close};
 use crate::state::{Changed, Changes, StoreState};
-use crate::watched_storage::{Place, WatchedStorage};
+use crate::watched_storage::{StorageLocation, WatchedStorage};
 use crate::{Record, Room, Storage, StoreError, Transaction};
 
 /// Durable records, ordered by key. Cheap to clone; all clones are one store.
@@ -110,12 +110,15 @@ impl Store {
     /// When the storage cannot be read.
     pub fn on_storage_at(
         storage: impl Storage,
-        place: impl Place + 'static,
+        place: impl StorageLocation + 'static,
     ) -> Result<Self, StoreError> {
         Self::on(WatchedStorage::of_storage(storage), Some(Box::new(place)))
     }
 
-    fn on(storage: WatchedStorage, place: Option<Box<dyn Place>>) -> Result<Self, StoreError> {
+    fn on(
+        storage: WatchedStorage,
+        place: Option<Box<dyn StorageLocation>>,
+    ) -> Result<Self, StoreError> {
         let (disk, state) = Disk::on(storage, place)?;
         Ok(Self {
             shared: SharedStore::new(state, Some(disk), close),

@@ -161,7 +161,7 @@ impl<S: Storage> StorageBackend for Adapted<S> {
 }
 
 /// Where storage lies, so that the next start finds it.
-pub trait Place: Send + Sync + fmt::Debug {
+pub trait StorageLocation: Send + Sync + fmt::Debug {
     /// Whether it is still there.
     ///
     /// # Errors
@@ -187,7 +187,7 @@ impl Whereabouts {
     }
 }
 
-impl Place for Whereabouts {
+impl StorageLocation for Whereabouts {
     /// Rule ST-21: what is written into a file that was removed or replaced is found by no start.
     fn check(&self) -> Result<(), String> {
         let why = match identity(&self.path) {
