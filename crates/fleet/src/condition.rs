@@ -30,13 +30,13 @@ impl Behaviour {
 
 /// The behaviour of an HSM, which a fault sets and the node looks at.
 #[derive(Debug)]
-pub(crate) struct Condition {
+pub(crate) struct HsmCondition {
     /// Whether there is any: all that a healthy HSM reads for a frame.
     misbehaves: AtomicBool,
     behaviour: watch::Sender<Behaviour>,
 }
 
-impl Default for Condition {
+impl Default for HsmCondition {
     fn default() -> Self {
         Self {
             misbehaves: AtomicBool::new(false),
@@ -45,7 +45,7 @@ impl Default for Condition {
     }
 }
 
-impl Condition {
+impl HsmCondition {
     pub(crate) fn set(&self, behaviour: Behaviour) {
         self.misbehaves
             .store(behaviour != Behaviour::default(), Ordering::Release);

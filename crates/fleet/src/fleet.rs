@@ -6,12 +6,14 @@ use parking_lot::Mutex;
 use portcullis_api::HsmId;
 use portcullis_hsm::Limits;
 
-use crate::disk::Contents;
+use crate::disk::DiskContents;
 use crate::local::{LocalHsm, cannot};
 use crate::remote::{Fittings, RemoteHsm};
 use crate::seat::Seat;
 use crate::synchronise::synchronise;
-use crate::{Behaviour, Capture, CryptoUser, Equipment, FleetError, KeptIdentity, Line, Profile};
+use crate::{
+    Behaviour, Capture, CryptoUser, Equipment, FleetError, HostLine, KeptIdentity, Profile,
+};
 
 /// Every HSM that a process answers for.
 #[derive(Debug)]
@@ -213,7 +215,7 @@ impl Fleet {
     }
 
     /// What an HSM has to catch up with: users and notes of its peers that can be read.
-    async fn users_of(&self, id: &HsmId, peers: &[HsmId]) -> Vec<Contents> {
+    async fn users_of(&self, id: &HsmId, peers: &[HsmId]) -> Vec<DiskContents> {
         let mut users = Vec::new();
         for peer in peers.iter().filter(|peer| *peer != id) {
             if let Some(seat) = self.find(peer) {
@@ -288,7 +290,7 @@ impl Fleet {
     }
 
     /// From here on the HSM is one of the host to which `line` goes.
-    pub fn place(&self, id: &HsmId, line: Arc<Line>) {
+    pub fn place(&self, id: &HsmId, line: Arc<HostLine>) {
         let mut seats = self.seats.lock();
         if !matches!(seats.get(id), Some(Seat::Remote(_))) {
             let fittings = self.wanted.lock().of(id);
@@ -321,7 +323,7 @@ impl Fleet {
     ///
     /// # Errors
     /// When the host cannot remove it.
-    pub async fn wipe(&self, id: &HsmId, line: Arc<Line>) -> Result<(), FleetError> {
+    pub async fn wipe(&self, id: &HsmId, line: Arc<HostLine>) -> Result<(), FleetError> {
         let fittings = Fittings::default();
         RemoteHsm::new(id.clone(), line, fittings).remove().await
     }

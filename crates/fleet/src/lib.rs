@@ -3,7 +3,7 @@
 //!
 //! [`Fleet`] is what runs them. It knows neither clusters nor KMS: it is told which HSM to make, from
 //! what, and which HSMs shall have the same keys. An HSM that was placed on a host is reached over a
-//! [`Line`]; an [`HsmHost`] is the other end of it, with a fleet of its own.
+//! [`HostLine`]; an [`HsmHost`] is the other end of it, with a fleet of its own.
 //!
 //! Start reading at [`Fleet`], then `local` for an HSM of this process, and `remote` and `host` for the
 //! two ends of a line.
@@ -41,6 +41,6 @@ pub use host::{HostConfig, HostEnd, HsmHost, Joined, MakeTransport, is_host_fold
 pub use identity::KeptIdentity;
 pub use local::{CryptoUser, UserBefore};
 pub use remote::{
-    Admission, EnrolmentToken, InvalidToken, JOIN_BYTES_MAX, Join, Line, TokenSecret, decode,
+    Admission, EnrolmentToken, HostLine, InvalidToken, JOIN_BYTES_MAX, Join, TokenSecret, decode,
     encode, is_host_message,
 };

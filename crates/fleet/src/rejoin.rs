@@ -16,13 +16,13 @@ use portcullis_hsm::Change;
 use zeroize::Zeroizing;
 
 use crate::disk::layout::USERS;
-use crate::disk::{Contents, DiskNotes, Writes, key_of_record};
+use crate::disk::{DiskContents, DiskNotes, Writes, key_of_record};
 
 /// Rules CL-13 and CL-14: what `own` must take over from its peers.
-pub(crate) fn catch_up(own: &Contents, peers: &[Contents]) -> Writes {
+pub(crate) fn catch_up(own: &DiskContents, peers: &[DiskContents]) -> Writes {
     let mut writes = Writes::default();
     delete_what_was_deleted(own, peers, &mut writes);
-    let mut newest: BTreeMap<&str, (u64, &Contents)> = BTreeMap::new();
+    let mut newest: BTreeMap<&str, (u64, &DiskContents)> = BTreeMap::new();
     for peer in peers {
         for (user, when) in &peer.notes.changed {
             let known = newest.get(user.as_str()).map_or_else(
@@ -43,7 +43,7 @@ pub(crate) fn catch_up(own: &Contents, peers: &[Contents]) -> Writes {
     writes
 }
 
-fn delete_what_was_deleted(own: &Contents, peers: &[Contents], writes: &mut Writes) {
+fn delete_what_was_deleted(own: &DiskContents, peers: &[DiskContents], writes: &mut Writes) {
     let all = peers.iter().flat_map(|peer| &peer.notes.deleted);
     let missing = all.filter(|id| !own.notes.deleted.contains(id)).copied();
     writes.notes.deleted = missing.collect();
@@ -58,7 +58,7 @@ fn delete_what_was_deleted(own: &Contents, peers: &[Contents], writes: &mut Writ
     }
 }
 
-fn record<'a>(contents: &'a Contents, key: &str) -> Option<&'a Zeroizing<Vec<u8>>> {
+fn record<'a>(contents: &'a DiskContents, key: &str) -> Option<&'a Zeroizing<Vec<u8>>> {
     let found = contents.records.iter().find(|(name, _)| name == key);
     found.map(|(_, value)| value)
 }
@@ -88,8 +88,8 @@ mod tests {
 
     use super::*;
 
-    fn contents(records: &[(&str, u8)], deleted: &[u8], changed: &[(&str, u64)]) -> Contents {
-        Contents {
+    fn contents(records: &[(&str, u8)], deleted: &[u8], changed: &[(&str, u64)]) -> DiskContents {
+        DiskContents {
             records: records
                 .iter()
                 .map(|(key, value)| ((*key).to_owned(), Zeroizing::new(vec![*value])))

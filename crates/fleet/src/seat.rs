@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::disk::Contents;
+use crate::disk::DiskContents;
 use crate::local::LocalHsm;
 use crate::peer::PeerHsm;
 use crate::remote::{Fittings, RemoteHsm};
@@ -75,14 +75,14 @@ impl Seat {
         }
     }
 
-    pub(crate) async fn start(&self, peers: Vec<Contents>) -> Result<(), FleetError> {
+    pub(crate) async fn start(&self, peers: Vec<DiskContents>) -> Result<(), FleetError> {
         match self {
             Self::Local(hsm) => hsm.start(&peers).await,
             Self::Remote(hsm) => hsm.start(peers).await,
         }
     }
 
-    pub(crate) async fn restart(&self, peers: Vec<Contents>) -> Result<(), FleetError> {
+    pub(crate) async fn restart(&self, peers: Vec<DiskContents>) -> Result<(), FleetError> {
         match self {
             Self::Local(hsm) => hsm.restart(&peers).await,
             Self::Remote(hsm) => hsm.restart(peers).await,
@@ -118,7 +118,7 @@ impl Seat {
     }
 
     /// What others catch up with: users and notes, when they can be read.
-    pub(crate) async fn users(&self) -> Option<Contents> {
+    pub(crate) async fn users(&self) -> Option<DiskContents> {
         match self {
             Self::Local(hsm) => hsm.users(),
             Self::Remote(hsm) => hsm.users().await,

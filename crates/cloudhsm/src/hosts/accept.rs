@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use portcullis_api::{ClusterId, HsmId, Scope};
 use portcullis_clusters::HsmState;
 use portcullis_fleet::{Admission, JOIN_BYTES_MAX, Join};
-use portcullis_fleet::{Line, decode, encode};
+use portcullis_fleet::{HostLine, decode, encode};
 use portcullis_link::{ClientIdentity, ControlCaller, ControlConnection, ControlListener};
 use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, JoinSet};
@@ -149,7 +149,7 @@ impl Hosts {
     /// catches up with the others of its cluster and serves.
     ///
     /// Rule HOST-06: a host that comes back serves again, after it has caught up.
-    async fn bring_in_line(&self, line: &Arc<Line>, held: &[HsmId]) {
+    async fn bring_in_line(&self, line: &Arc<HostLine>, held: &[HsmId]) {
         let _one_at_a_time = self.core.control.lock().await;
         let own: Vec<Placed> = self
             .lines
@@ -175,7 +175,7 @@ impl Hosts {
     }
 
     /// Rule HOST-09: what a host has of an HSM that was deleted, or made elsewhere, is wiped.
-    async fn wipe(&self, line: &Arc<Line>, hsm: &HsmId) {
+    async fn wipe(&self, line: &Arc<HostLine>, hsm: &HsmId) {
         if let Err(error) = self.core.fleet.wipe(hsm, Arc::clone(line)).await {
             tracing::warn!(%error, "not wiped on its host");
         }
@@ -265,7 +265,7 @@ async fn serve_caller(caller: ControlCaller, hosts: Weak<Hosts>) {
 async fn handshake(
     connection: &ControlConnection,
     hosts: &Weak<Hosts>,
-) -> Option<(Vec<HsmId>, Arc<Line>)> {
+) -> Option<(Vec<HsmId>, Arc<HostLine>)> {
     let question = connection.next().await.ok()?;
     let (message, answer) = question.read(JOIN_BYTES_MAX).await.ok()?;
     let hosts = hosts.upgrade()?;

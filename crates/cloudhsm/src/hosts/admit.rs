@@ -4,7 +4,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use portcullis_fleet::Join;
 
-use super::record::{HostRecord, Standing};
+use super::record::{HostRecord, HostStanding};
 
 /// Why a host is not let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,26 +52,28 @@ pub(crate) fn admit(
     let certificate = sha256(certificate);
     let shown = join.secret.as_ref().map(|secret| sha256(&***secret));
     match (&record.standing, shown) {
-        (Standing::Revoked, _) => Err(NotAdmitted::Revoked),
+        (HostStanding::Revoked, _) => Err(NotAdmitted::Revoked),
         (
-            Standing::Enrolled {
+            HostStanding::Enrolled {
                 certificate: own, ..
             },
             _,
         ) if *own == certificate => Ok(None),
-        (Standing::Enrolled { secret, .. }, Some(shown)) if same(secret, &shown) => {
+        (HostStanding::Enrolled { secret, .. }, Some(shown)) if same(secret, &shown) => {
             Err(NotAdmitted::TokenUsed)
         }
-        (Standing::Enrolled { .. } | Standing::Invited { .. }, None) => Err(NotAdmitted::Stranger),
-        (Standing::Enrolled { .. }, Some(_)) => Err(NotAdmitted::WrongSecret),
-        (Standing::Invited { secret, .. }, Some(shown)) if !same(secret, &shown) => {
+        (HostStanding::Enrolled { .. } | HostStanding::Invited { .. }, None) => {
+            Err(NotAdmitted::Stranger)
+        }
+        (HostStanding::Enrolled { .. }, Some(_)) => Err(NotAdmitted::WrongSecret),
+        (HostStanding::Invited { secret, .. }, Some(shown)) if !same(secret, &shown) => {
             Err(NotAdmitted::WrongSecret)
         }
-        (Standing::Invited { expires, .. }, Some(_)) if *expires <= now => {
+        (HostStanding::Invited { expires, .. }, Some(_)) if *expires <= now => {
             Err(NotAdmitted::TokenExpired)
         }
-        (Standing::Invited { secret, .. }, Some(_)) => Ok(Some(HostRecord {
-            standing: Standing::Enrolled {
+        (HostStanding::Invited { secret, .. }, Some(_)) => Ok(Some(HostRecord {
+            standing: HostStanding::Enrolled {
                 certificate,
                 secret: *secret,
             },
@@ -105,7 +107,7 @@ mod tests {
         HostRecord {
             number: 1,
             zone: "us-east-1a".to_owned(),
-            standing: Standing::Invited {
+            standing: HostStanding::Invited {
                 secret: sha256(&SECRET),
                 expires: 100,
             },
@@ -157,7 +159,7 @@ mod tests {
     #[test]
     fn a_revoked_host_is_let_in_by_nothing() {
         let revoked = HostRecord {
-            standing: Standing::Revoked,
+            standing: HostStanding::Revoked,
             ..invited()
         };
         for secret in [None, Some(SECRET), Some([8; 32])] {

@@ -9,7 +9,7 @@ use portcullis_fleet::EnrolmentToken;
 
 use super::accept::Hosts;
 use super::admit::sha256;
-use super::record::{self, HostRecord, Standing};
+use super::record::{self, HostRecord, HostStanding};
 use crate::default_subnets;
 
 /// How long a token may wait to be used. Our choice: long enough to start a machine.
@@ -85,7 +85,7 @@ impl Hosts {
             let host = HostRecord {
                 number,
                 zone: zone.to_owned(),
-                standing: Standing::Invited {
+                standing: HostStanding::Invited {
                     secret: sha256(&**token.secret),
                     expires,
                 },

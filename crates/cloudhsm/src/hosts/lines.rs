@@ -8,17 +8,17 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use portcullis_api::{ClusterId, Exception, HsmId, Scope};
 use portcullis_clusters::HsmState;
-use portcullis_fleet::Line;
+use portcullis_fleet::HostLine;
 
 use super::placement::DefaultPlacement;
-use crate::decide::{HsmsOn, PLACEMENT_TAG, Placement, refuse};
+use crate::decide::{HsmPlacement, HsmsOn, PLACEMENT_TAG, refuse};
 use crate::record::Cluster;
 use crate::service_core::ServiceCore;
 
 /// The lines to hosts, by the hosts' numbers.
 pub(crate) struct HostLines {
     core: Arc<ServiceCore>,
-    lines: Mutex<BTreeMap<u64, Arc<Line>>>,
+    lines: Mutex<BTreeMap<u64, Arc<HostLine>>>,
     pub(super) placement: DefaultPlacement,
 }
 
@@ -39,17 +39,17 @@ impl HostLines {
         }
     }
 
-    pub(super) fn line(&self, number: u64) -> Option<Arc<Line>> {
+    pub(super) fn line(&self, number: u64) -> Option<Arc<HostLine>> {
         self.lines.lock().get(&number).cloned()
     }
 
     /// The line to a host, made when it is first needed.
-    pub(crate) fn line_to(&self, number: u64, zone: &str) -> Arc<Line> {
+    pub(crate) fn line_to(&self, number: u64, zone: &str) -> Arc<HostLine> {
         let mut lines = self.lines.lock();
         let clock = Arc::clone(&self.core.clock);
         let line = lines
             .entry(number)
-            .or_insert_with(|| Arc::new(Line::new(number, zone.to_owned(), clock)));
+            .or_insert_with(|| Arc::new(HostLine::new(number, zone.to_owned(), clock)));
         Arc::clone(line)
     }
 
@@ -130,10 +130,10 @@ impl HostLines {
         cluster: &Cluster,
         zone: &str,
     ) -> Result<Option<u64>, Exception> {
-        match Placement::of(cluster, self.placement.get()) {
-            Placement::Process => Ok(None),
-            Placement::HostIfIdle => Ok(self.idle_host(zone)),
-            Placement::HostOnly => match self.idle_host(zone) {
+        match HsmPlacement::of(cluster, self.placement.get()) {
+            HsmPlacement::Process => Ok(None),
+            HsmPlacement::HostIfIdle => Ok(self.idle_host(zone)),
+            HsmPlacement::HostOnly => match self.idle_host(zone) {
                 Some(host) => Ok(Some(host)),
                 None => Err(refuse(format!(
                     "The tag {PLACEMENT_TAG} of the cluster {} asks for hosts, and none waits in \
@@ -148,9 +148,9 @@ impl HostLines {
     /// The host on which the HSM is made that replaces one of `cluster` in `zone`. The change of a
     /// cluster goes on where no host waits.
     pub(crate) fn host_for_replacement(&self, cluster: &Cluster, zone: &str) -> Option<u64> {
-        match Placement::of(cluster, self.placement.get()) {
-            Placement::Process => None,
-            Placement::HostIfIdle | Placement::HostOnly => self.idle_host(zone),
+        match HsmPlacement::of(cluster, self.placement.get()) {
+            HsmPlacement::Process => None,
+            HsmPlacement::HostIfIdle | HsmPlacement::HostOnly => self.idle_host(zone),
         }
     }
 }

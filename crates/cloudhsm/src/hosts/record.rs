@@ -9,12 +9,12 @@ pub(crate) struct HostRecord {
     pub(crate) number: u64,
     /// The Availability Zone that it stands in.
     pub(crate) zone: String,
-    pub(crate) standing: Standing,
+    pub(crate) standing: HostStanding,
 }
 
 /// How far it is in. Digests are SHA-256.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Standing {
+pub(crate) enum HostStanding {
     /// Rule HOST-01: of the secret only the digest is kept.
     Invited {
         secret: [u8; 32],
@@ -64,8 +64,8 @@ pub fn records_of_hosts(store: &Store) -> Vec<(String, Vec<u8>)> {
     let joined = found.filter(|(_, record)| {
         let host = decode::<HostRecord>(&record.value);
         host.is_ok_and(|host| match host.standing {
-            Standing::Enrolled { .. } | Standing::Revoked => true,
-            Standing::Invited { .. } => false,
+            HostStanding::Enrolled { .. } | HostStanding::Revoked => true,
+            HostStanding::Invited { .. } => false,
         })
     });
     joined

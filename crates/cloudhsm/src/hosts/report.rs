@@ -6,7 +6,7 @@ use portcullis_clusters::HsmState;
 use portcullis_store::Store;
 
 use super::accept::Hosts;
-use super::record::{self, Standing};
+use super::record::{self, HostStanding};
 use crate::record::{Cluster, HsmRecord, decode, layout};
 
 impl Hosts {
@@ -21,13 +21,15 @@ impl Hosts {
             let (hsm, cluster) = hsms.get(&host.number).cloned().unzip();
             let up = hsm.as_ref().is_some_and(|hsm| self.core.fleet.is_up(hsm));
             let state = match (&host.standing, connected, &hsm) {
-                (Standing::Revoked, ..) => HostState::Revoked,
-                (Standing::Invited { expires, .. }, ..) if *expires <= now => HostState::Expired,
-                (Standing::Invited { .. }, ..) => HostState::Invited,
-                (Standing::Enrolled { .. }, false, _) => HostState::Lost,
-                (Standing::Enrolled { .. }, true, None) => HostState::Idle,
-                (Standing::Enrolled { .. }, true, Some(_)) if up => HostState::Serving,
-                (Standing::Enrolled { .. }, true, Some(_)) => HostState::Down,
+                (HostStanding::Revoked, ..) => HostState::Revoked,
+                (HostStanding::Invited { expires, .. }, ..) if *expires <= now => {
+                    HostState::Expired
+                }
+                (HostStanding::Invited { .. }, ..) => HostState::Invited,
+                (HostStanding::Enrolled { .. }, false, _) => HostState::Lost,
+                (HostStanding::Enrolled { .. }, true, None) => HostState::Idle,
+                (HostStanding::Enrolled { .. }, true, Some(_)) if up => HostState::Serving,
+                (HostStanding::Enrolled { .. }, true, Some(_)) => HostState::Down,
             };
             Host {
                 host: host.number,

@@ -5,7 +5,7 @@ use portcullis_clusters::HsmState;
 
 use super::accept::{Hosts, REVOKED};
 use super::enrol::HostError;
-use super::record::{self, HostRecord, Standing};
+use super::record::{self, HostRecord, HostStanding};
 
 impl Hosts {
     /// Revokes a host, wherever it is: its certificate or token lets it in no more, its connection
@@ -52,7 +52,7 @@ impl Hosts {
             let found = record::read(&self.core.ledger.store, number);
             let (found, revision) = found.ok_or(HostError::NoSuchHost(number))?;
             let revoked = HostRecord {
-                standing: Standing::Revoked,
+                standing: HostStanding::Revoked,
                 ..found
             };
             match record::write(&self.core.ledger.store, &revoked, Some(revision)).await {
@@ -66,6 +66,6 @@ impl Hosts {
 
     pub(super) fn is_revoked(&self, number: u64) -> bool {
         let found = record::read(&self.core.ledger.store, number);
-        found.is_some_and(|(host, _)| host.standing == Standing::Revoked)
+        found.is_some_and(|(host, _)| host.standing == HostStanding::Revoked)
     }
 }

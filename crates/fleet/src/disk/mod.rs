@@ -5,4 +5,4 @@ pub(crate) mod layout;
 mod sealed;
 
 pub use disks::{Disks, FileDisks, FoundDisk, MemoryDisks};
-pub(crate) use sealed::{Contents, Disk, DiskNotes, Writes, key_of_record};
+pub(crate) use sealed::{DiskContents, DiskNotes, HsmDisk, Writes, key_of_record};

@@ -14,7 +14,7 @@ use super::layout;
 /// The disk of one HSM: its records, each sealed under the device key, and what the service notes
 /// beside them.
 #[derive(Debug, Clone)]
-pub(crate) struct Disk {
+pub(crate) struct HsmDisk {
     pub(crate) hsm: HsmId,
     pub(crate) store: Store,
     pub(crate) device_key: Arc<DeviceKey>,
@@ -47,18 +47,18 @@ impl Writes {
 
 /// Everything on a disk, opened.
 #[derive(Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Contents {
+pub(crate) struct DiskContents {
     pub(crate) records: Vec<(String, Zeroizing<Vec<u8>>)>,
     pub(crate) notes: DiskNotes,
 }
 
-impl std::fmt::Debug for Contents {
+impl std::fmt::Debug for DiskContents {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "Contents({} records)", self.records.len())
     }
 }
 
-impl Disk {
+impl HsmDisk {
     /// Writes and syncs.
     ///
     /// # Errors
@@ -93,7 +93,7 @@ impl Disk {
     ///
     /// # Errors
     /// A sentence for the log when something on it was sealed under another device key or damaged.
-    pub(crate) fn read(&self) -> Result<Contents, String> {
+    pub(crate) fn read(&self) -> Result<DiskContents, String> {
         self.read_records("")
     }
 
@@ -101,14 +101,14 @@ impl Disk {
     /// most of a disk and stay sealed.
     ///
     /// # Errors
-    /// As [`Disk::read`].
-    pub(crate) fn read_users(&self) -> Result<Contents, String> {
+    /// As [`HsmDisk::read`].
+    pub(crate) fn read_users(&self) -> Result<DiskContents, String> {
         self.read_records(layout::USERS)
     }
 
     /// The notes, and those records of the HSM whose keys start with `prefix`.
-    fn read_records(&self, prefix: &str) -> Result<Contents, String> {
-        let mut contents = Contents {
+    fn read_records(&self, prefix: &str) -> Result<DiskContents, String> {
+        let mut contents = DiskContents {
             notes: self.notes(),
             records: Vec::new(),
         };

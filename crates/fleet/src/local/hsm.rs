@@ -8,9 +8,9 @@ use portcullis_link::{Listener, Listening};
 use portcullis_store::Store;
 
 use super::node::Node;
-use crate::condition::Condition;
+use crate::condition::HsmCondition;
 use crate::device::Station;
-use crate::disk::{Contents, Disk, DiskNotes, Writes};
+use crate::disk::{DiskContents, DiskNotes, HsmDisk, Writes};
 use crate::peer::PeerHsm;
 use crate::remote::Fittings;
 use crate::{Capture, Equipment, FleetError, KeptIdentity, Profile, rejoin};
@@ -24,14 +24,14 @@ use crate::{Capture, Equipment, FleetError, KeptIdentity, Profile, rejoin};
 pub(crate) struct LocalHsm {
     id: HsmId,
     equipment: Arc<Equipment>,
-    condition: Arc<Condition>,
+    condition: Arc<HsmCondition>,
     fittings: Mutex<Fittings>,
     parts: Mutex<Parts>,
 }
 
 #[derive(Debug, Default)]
 struct Parts {
-    disk: Option<Disk>,
+    disk: Option<HsmDisk>,
     node: Option<Node>,
     listening: Option<Box<dyn Listening>>,
     /// Where it listens or listened.
@@ -40,7 +40,7 @@ struct Parts {
 
 impl LocalHsm {
     pub(crate) fn new(id: HsmId, equipment: Arc<Equipment>, fittings: Fittings) -> Self {
-        let condition = Arc::<Condition>::default();
+        let condition = Arc::<HsmCondition>::default();
         condition.set(fittings.behaviour);
         Self {
             id,
@@ -142,14 +142,14 @@ impl LocalHsm {
     }
 
     /// Opens its disk anew.
-    pub(crate) fn open_disk(&self) -> Result<Disk, FleetError> {
+    pub(crate) fn open_disk(&self) -> Result<HsmDisk, FleetError> {
         let store = self.equipment.disks.open(&self.id);
         let store = store.map_err(|error| self.failed("its disk cannot be opened", error))?;
         Ok(self.attach(store))
     }
 
-    fn attach(&self, store: Store) -> Disk {
-        let disk = Disk {
+    fn attach(&self, store: Store) -> HsmDisk {
+        let disk = HsmDisk {
             hsm: self.id.clone(),
             store,
             device_key: Arc::clone(&self.equipment.device_key),
@@ -159,7 +159,7 @@ impl LocalHsm {
         disk
     }
 
-    fn disk(&self) -> Option<Disk> {
+    fn disk(&self) -> Option<HsmDisk> {
         self.parts.lock().disk.clone()
     }
 
@@ -169,13 +169,13 @@ impl LocalHsm {
     }
 
     /// What others catch up with: its users and notes, when its disk is open and can be read.
-    pub(crate) fn users(&self) -> Option<Contents> {
+    pub(crate) fn users(&self) -> Option<DiskContents> {
         self.disk()?.read_users().ok()
     }
 
     /// Starts it from its disk, after it has caught up with its peers, and listens if it has the
     /// cluster certificate.
-    pub(crate) async fn start(&self, peers: &[Contents]) -> Result<(), FleetError> {
+    pub(crate) async fn start(&self, peers: &[DiskContents]) -> Result<(), FleetError> {
         let disk = match self.disk() {
             Some(disk) => disk,
             None => self.open_disk()?,
@@ -213,7 +213,7 @@ impl LocalHsm {
     }
 
     /// Starts it anew after it has caught up with its peers, whether it is down or not.
-    pub(crate) async fn restart(&self, peers: &[Contents]) -> Result<(), FleetError> {
+    pub(crate) async fn restart(&self, peers: &[DiskContents]) -> Result<(), FleetError> {
         self.halt().await;
         self.open_disk()?;
         self.start(peers).await

@@ -15,9 +15,9 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::Capture;
-use crate::condition::Condition;
+use crate::condition::HsmCondition;
 use crate::device::Station;
-use crate::disk::{Disk, DiskNotes, Writes, key_of_record};
+use crate::disk::{DiskNotes, HsmDisk, Writes, key_of_record};
 use crate::rejoin::{stamp, user_of_record};
 
 /// A running HSM: its logic, its own disk, and the order in which commands reach both.
@@ -32,8 +32,8 @@ pub(crate) struct Node {
 pub(crate) struct NodeCore {
     pub(crate) hsm: Arc<Hsm>,
     pub(crate) pool: Arc<dyn WorkPool>,
-    pub(crate) condition: Arc<Condition>,
-    disk: Disk,
+    pub(crate) condition: Arc<HsmCondition>,
+    disk: HsmDisk,
     clock: Arc<dyn WallClock>,
     /// Held while a command is carried out, until it is durable.
     managing: tokio::sync::Mutex<DiskNotes>,
@@ -54,8 +54,8 @@ impl Node {
     /// Starts `hsm` over the disk that holds its records.
     pub(crate) fn start(
         hsm: Hsm,
-        disk: Disk,
-        condition: Arc<Condition>,
+        disk: HsmDisk,
+        condition: Arc<HsmCondition>,
         clock: Arc<dyn WallClock>,
         pool: Arc<dyn WorkPool>,
     ) -> Self {
@@ -450,7 +450,7 @@ mod tests {
 
     fn node() -> Node {
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-        let disk = Disk {
+        let disk = HsmDisk {
             hsm: "hsm-4esfcd3lu4x".parse().unwrap(),
             store: Store::memory(),
             device_key: Arc::new(DeviceKey::draw(&*entropy)),

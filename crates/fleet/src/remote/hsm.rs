@@ -9,12 +9,12 @@ use parking_lot::Mutex;
 use portcullis_api::HsmId;
 use portcullis_hsm::{HsmKeyId, Image, MaskedKey};
 
-use super::line::Line;
+use super::line::HostLine;
 use super::protocol::{
     Content, Fittings, HostRequest, HsmReply, HsmRequest, KeyRequest, NodeStatus, Tally,
     Undelivered,
 };
-use crate::disk::Contents;
+use crate::disk::DiskContents;
 use crate::peer::{PeerHsm, PeerReply};
 use crate::{Capture, FleetError, KeptIdentity};
 
@@ -22,7 +22,7 @@ use crate::{Capture, FleetError, KeptIdentity};
 #[derive(Debug)]
 pub(crate) struct RemoteHsm {
     hsm: HsmId,
-    line: Arc<Line>,
+    line: Arc<HostLine>,
     seen: Mutex<NodeStatus>,
     fittings: Mutex<Fittings>,
     /// Held while fittings are sent, so that the last ones sent are the last ones set.
@@ -30,7 +30,7 @@ pub(crate) struct RemoteHsm {
 }
 
 impl RemoteHsm {
-    pub(crate) fn new(hsm: HsmId, line: Arc<Line>, fittings: Fittings) -> Self {
+    pub(crate) fn new(hsm: HsmId, line: Arc<HostLine>, fittings: Fittings) -> Self {
         Self {
             hsm,
             line,
@@ -142,11 +142,11 @@ impl RemoteHsm {
         self.ask_for(HsmRequest::Create(content)).await
     }
 
-    pub(crate) async fn start(&self, peers: Vec<Contents>) -> Result<(), FleetError> {
+    pub(crate) async fn start(&self, peers: Vec<DiskContents>) -> Result<(), FleetError> {
         self.ask_for(HsmRequest::Start { peers }).await
     }
 
-    pub(crate) async fn restart(&self, peers: Vec<Contents>) -> Result<(), FleetError> {
+    pub(crate) async fn restart(&self, peers: Vec<DiskContents>) -> Result<(), FleetError> {
         self.ask_for(HsmRequest::Restart { peers }).await
     }
 
@@ -169,7 +169,7 @@ impl RemoteHsm {
     }
 
     /// Its users and notes, if it can be asked.
-    pub(crate) async fn users(&self) -> Option<Contents> {
+    pub(crate) async fn users(&self) -> Option<DiskContents> {
         match self.send(HsmRequest::Users).await {
             Ok(HsmReply::Users(contents)) => Some(contents),
             Ok(_) | Err(_) => None,

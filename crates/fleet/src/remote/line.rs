@@ -14,7 +14,7 @@ const REPLY_WITHIN: Duration = Duration::from_secs(120);
 
 /// The line to a host, whether it is connected or not.
 #[derive(Debug)]
-pub struct Line {
+pub struct HostLine {
     number: u64,
     zone: String,
     clock: Arc<dyn WallClock>,
@@ -28,7 +28,7 @@ struct PresentHost {
     ready: bool,
 }
 
-impl Line {
+impl HostLine {
     /// The line to the host of this number, which stands in `zone`; nobody has called on it yet.
     #[must_use]
     pub fn new(number: u64, zone: String, clock: Arc<dyn WallClock>) -> Self {

@@ -8,7 +8,7 @@ mod token;
 
 pub(crate) use hsm::RemoteHsm;
 pub use join::{Admission, JOIN_BYTES_MAX, Join};
-pub use line::Line;
+pub use line::HostLine;
 pub(crate) use protocol::{
     Content, Fittings, HostRequest, HsmReply, HsmRequest, KeyRequest, MESSAGE_BYTES_MAX,
     NodeStatus, Tally,

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::disk::{Contents, DiskNotes};
+use crate::disk::{DiskContents, DiskNotes};
 use crate::{Behaviour, Profile};
 
 /// The longest message (Rule HOST-10): the image of an HSM with a million keys.
@@ -35,9 +35,9 @@ pub(crate) enum HsmRequest {
     /// Make the HSM and start it. Whatever was there of it is wiped first. Answer: `NodeStatus`.
     Create(Content),
     /// Start it from its disk, after it has caught up with its peers. Answer: `NodeStatus`.
-    Start { peers: Vec<Contents> },
+    Start { peers: Vec<DiskContents> },
     /// The same, whether it is down or not. Answer: `NodeStatus`.
-    Restart { peers: Vec<Contents> },
+    Restart { peers: Vec<DiskContents> },
     /// Install the cluster certificate (PEM) and listen. Answer: `NodeStatus`.
     Install { certificate: String },
     /// Take it down as a power cut does. Answer: `Done`.
@@ -86,7 +86,7 @@ pub(crate) enum HsmReply {
     Done,
     Status(NodeStatus),
     Content(Content),
-    Users(Contents),
+    Users(DiskContents),
     Tally(Tally),
     Ids(BTreeSet<HsmKeyId>),
     Revisions(Vec<(HsmKeyId, u64)>),
@@ -210,7 +210,7 @@ mod tests {
                     deleted: deleted.into_iter().collect(),
                     changed: std::iter::once(("admin/admin".to_owned(), 1)).collect(),
                 };
-                Contents { records, notes }
+                DiskContents { records, notes }
             })
         };
         prop_oneof![
