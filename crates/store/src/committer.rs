@@ -12,7 +12,7 @@ use crate::{StoreError, Transaction};
 const QUEUE_MAX: usize = 1024;
 
 /// A transaction and where its outcome goes.
-pub(crate) struct Job {
+pub(crate) struct CommitJob {
     pub(crate) transaction: Transaction,
     pub(crate) outcome: oneshot::Sender<Result<u64, StoreError>>,
 }
@@ -54,9 +54,9 @@ impl fmt::Debug for Closing {
 ///
 /// Rule ST-02: what waits when the disk becomes free is committed together with one sync.
 pub(crate) fn start(
-    commit: impl Fn(Vec<Job>) + Send + 'static,
-) -> Result<(mpsc::Sender<Job>, Closing), StoreError> {
-    let (sender, mut queue) = mpsc::channel::<Job>(QUEUE_MAX);
+    commit: impl Fn(Vec<CommitJob>) + Send + 'static,
+) -> Result<(mpsc::Sender<CommitJob>, Closing), StoreError> {
+    let (sender, mut queue) = mpsc::channel::<CommitJob>(QUEUE_MAX);
     let closing = Closing::default();
     let closed = closing.clone();
     let run = move || {

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::disk::Disk;
+use crate::disk::RecordFile;
 use crate::state::{Changes, Record};
 use crate::{Store, StoreError};
 
@@ -54,7 +54,7 @@ impl Store {
     /// # Errors
     /// When there is such a file already, or it cannot be written.
     pub fn make(path: &Path, contents: &Contents) -> Result<(), StoreError> {
-        Disk::create(path, &contents.changes(), None).map(drop)
+        RecordFile::create(path, &contents.changes(), None).map(drop)
     }
 }
 

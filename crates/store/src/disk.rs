@@ -35,7 +35,7 @@ const MAKING: &str = "making";
 
 /// The records' redb database, on storage that may be full and lies where it can be removed.
 #[derive(Debug)]
-pub(crate) struct Disk {
+pub(crate) struct RecordFile {
     /// None for storage that is no file.
     place: Option<Box<dyn StorageLocation>>,
     /// None where room is not looked after: what a write says must do.
@@ -53,7 +53,7 @@ struct Engine {
 
 /// Why a commit is not acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Failure {
+pub(crate) enum CommitFailure {
     /// There is no room. Nothing was written, and what was there is there.
     Full(String),
     /// The file was removed or replaced. It is of no use to write into it.
@@ -62,7 +62,7 @@ pub(crate) enum Failure {
     Broken(String),
 }
 
-impl Disk {
+impl RecordFile {
     /// Opens a file that is there.
     ///
     /// Rule ST-17: a file that is absent or empty is not made anew: it was lost, or cut off.
@@ -199,7 +199,7 @@ impl Disk {
     }
 
     /// Writes and syncs. When it returns, the writes are where the next start looks for them.
-    pub(crate) fn commit(&self, changes: &Changes) -> Result<(), Failure> {
+    pub(crate) fn commit(&self, changes: &Changes) -> Result<(), CommitFailure> {
         let mut engine = self.engine.lock();
         if !changes.pressing {
             self.check_room(changes.bytes())?;
@@ -214,19 +214,21 @@ impl Disk {
     }
 
     /// Rule ST-21: whether the file is still where it was opened.
-    pub(crate) fn check_place(&self) -> Result<(), Failure> {
+    pub(crate) fn check_place(&self) -> Result<(), CommitFailure> {
         if planted(Bug::VanishedFileAcknowledged) {
             return Ok(());
         }
-        self.place
-            .as_ref()
-            .map_or(Ok(()), |place| place.check().map_err(Failure::Vanished))
+        self.place.as_ref().map_or(Ok(()), |place| {
+            place.check().map_err(CommitFailure::Vanished)
+        })
     }
 
     /// Rule ST-24: a commit that may not fit is refused before redb hears of it.
-    pub(crate) fn check_room(&self, bytes: u64) -> Result<(), Failure> {
+    pub(crate) fn check_room(&self, bytes: u64) -> Result<(), CommitFailure> {
         match &self.room {
-            Some(room) if !(room.holds() && room.has(bytes)) => Err(Failure::Full(room.tell())),
+            Some(room) if !(room.holds() && room.has(bytes)) => {
+                Err(CommitFailure::Full(room.tell()))
+            }
             _ => Ok(()),
         }
     }
@@ -244,9 +246,11 @@ impl Disk {
 
 impl Engine {
     /// A commit that finds no room gets the reserve.
-    fn write(&mut self, changes: &Changes, room: Option<&Room>) -> Result<(), Failure> {
+    fn write(&mut self, changes: &Changes, room: Option<&Room>) -> Result<(), CommitFailure> {
         match self.attempt(changes) {
-            Err(Failure::Full(_)) if room.is_some_and(|room| room.give_away(changes.pressing)) => {
+            Err(CommitFailure::Full(_))
+                if room.is_some_and(|room| room.give_away(changes.pressing)) =>
+            {
                 self.attempt(changes)
             }
             outcome => outcome,
@@ -255,14 +259,14 @@ impl Engine {
 
     /// Rule ST-25: a write that finds no room undoes the commit that it belongs to, and nothing else:
     /// redb is opened again and recovers as after a crash. After a failed sync it is unknown what is on the disk.
-    fn attempt(&mut self, changes: &Changes) -> Result<(), Failure> {
+    fn attempt(&mut self, changes: &Changes) -> Result<(), CommitFailure> {
         let written = self.database().and_then(|open| write(open, changes));
         let Err(error) = written else {
             return Ok(());
         };
         let why = error.to_string();
         if self.storage.take_failure() != Some(StorageFailure::NoRoom) {
-            return Err(Failure::Broken(why));
+            return Err(CommitFailure::Broken(why));
         }
         self.database = None;
         let found = self.database().and_then(last_revision);
@@ -277,10 +281,10 @@ impl Engine {
             (Ok(_), _) | (Err(_), Some(StorageFailure::NoRoom))
                 if planted(Bug::FullDiskIsForEver) =>
             {
-                Err(Failure::Broken(why))
+                Err(CommitFailure::Broken(why))
             }
-            (Ok(_), _) | (Err(_), Some(StorageFailure::NoRoom)) => Err(Failure::Full(why)),
-            (Err(error), _) => Err(Failure::Broken(error.to_string())),
+            (Ok(_), _) | (Err(_), Some(StorageFailure::NoRoom)) => Err(CommitFailure::Full(why)),
+            (Err(error), _) => Err(CommitFailure::Broken(error.to_string())),
         }
     }
 
@@ -458,7 +462,7 @@ mod tests {
     fn a_file_of_a_newer_schema_is_refused_by_its_number() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store");
-        let (disk, _) = Disk::create(&path, &Changes::default(), None).unwrap();
+        let (disk, _) = RecordFile::create(&path, &Changes::default(), None).unwrap();
         let engine = disk.engine.lock();
         let database = engine.database.as_ref().unwrap();
         let write = database.begin_write().unwrap();
@@ -470,7 +474,7 @@ mod tests {
         write.commit().unwrap();
         drop(engine);
         drop(disk);
-        let Err(StoreError::OtherSchema(why)) = Disk::open(&path, None) else {
+        let Err(StoreError::OtherSchema(why)) = RecordFile::open(&path, None) else {
             panic!("it was opened")
         };
         assert!(why.contains(&format!("schema {}", SCHEMA + 1)), "{why}");
@@ -485,7 +489,7 @@ mod tests {
         let making = path.with_extension(MAKING);
         for torn in [&b""[..], b"redb", &[0; 4096], &[7; 10_000]] {
             std::fs::write(&making, torn).unwrap();
-            let (disk, state) = Disk::create(&path, &Changes::default(), None).unwrap();
+            let (disk, state) = RecordFile::create(&path, &Changes::default(), None).unwrap();
             assert!(state.records.is_empty() && !making.exists());
             drop(disk);
             std::fs::remove_file(&path).unwrap();
@@ -497,14 +501,14 @@ mod tests {
     fn a_file_that_is_lost_or_was_cut_off_is_not_made_anew() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.redb");
-        let Err(StoreError::Absent(named)) = Disk::open(&path, None) else {
+        let Err(StoreError::Absent(named)) = RecordFile::open(&path, None) else {
             panic!("it was opened")
         };
         assert!(named.ends_with("store.redb"), "{named}");
         assert!(!path.exists());
-        let (disk, _) = Disk::create(&path, &Changes::default(), None).unwrap();
+        let (disk, _) = RecordFile::create(&path, &Changes::default(), None).unwrap();
         assert!(
-            Disk::create(&path, &Changes::default(), None).is_err(),
+            RecordFile::create(&path, &Changes::default(), None).is_err(),
             "there"
         );
         drop(disk);
@@ -514,7 +518,7 @@ mod tests {
             std::fs::copy(&path, &copy).unwrap();
             let cut = OpenOptions::new().write(true).open(&copy).unwrap();
             cut.set_len(bytes).unwrap();
-            let Err(StoreError::Unreadable(why)) = Disk::open(&copy, None) else {
+            let Err(StoreError::Unreadable(why)) = RecordFile::open(&copy, None) else {
                 panic!("{bytes} bytes were opened")
             };
             assert!(why.contains("copy.redb"), "{why}");
@@ -529,7 +533,7 @@ mod tests {
 
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.redb");
-        let _made = Disk::create(&path, &Changes::default(), None).unwrap();
+        let _made = RecordFile::create(&path, &Changes::default(), None).unwrap();
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }

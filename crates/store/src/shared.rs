@@ -9,14 +9,14 @@ use portcullis_seam::watch;
 use tokio::sync::oneshot;
 
 use crate::StoreError;
-use crate::committer::Job;
-use crate::disk::{Disk, Failure};
+use crate::committer::CommitJob;
+use crate::disk::{CommitFailure, RecordFile};
 use crate::state::{Changed, Changes, StoreState};
 
 /// What the handles and the committer share.
 pub(crate) struct SharedStore {
     pub(crate) state: RwLock<StoreState>,
-    pub(crate) disk: Option<Disk>,
+    pub(crate) disk: Option<RecordFile>,
     /// Held from the first check of a group until its writes are visible.
     pub(crate) committing: Mutex<CommitHealth>,
     /// Whether `committing` says anything but well: looked at before calls, without its lock.
@@ -57,7 +57,11 @@ pub enum StoreHealth {
 }
 
 impl SharedStore {
-    pub(crate) fn new(state: StoreState, disk: Option<Disk>, on_failure: fn(&str)) -> Arc<Self> {
+    pub(crate) fn new(
+        state: StoreState,
+        disk: Option<RecordFile>,
+        on_failure: fn(&str),
+    ) -> Arc<Self> {
         let (revisions, _) = watch::channel(state.revision);
         Arc::new(Self {
             state: RwLock::new(state),
@@ -78,7 +82,7 @@ impl SharedStore {
     /// Checks and writes every job of the group, syncs once, then tells the outcomes.
     ///
     /// Rule ST-03: an outcome is told, and a write is visible, only after the sync.
-    pub(crate) fn commit_group(&self, group: Vec<Job>) {
+    pub(crate) fn commit_group(&self, group: Vec<CommitJob>) {
         let mut health = self.committing.lock();
         if let Some(refusal) = health.refusal() {
             group
@@ -89,7 +93,7 @@ impl SharedStore {
         let mut changes = Changes::default();
         let outcomes: Vec<_> = {
             let state = self.state.read();
-            let add = |job: Job| (job.outcome, changes.add(&state, job.transaction));
+            let add = |job: CommitJob| (job.outcome, changes.add(&state, job.transaction));
             group.into_iter().map(add).collect()
         };
         if let Err(failure) = self.write(&changes) {
@@ -123,7 +127,7 @@ impl SharedStore {
         self.revisions.send_replace(revision);
     }
 
-    fn write(&self, changes: &Changes) -> Result<(), Failure> {
+    fn write(&self, changes: &Changes) -> Result<(), CommitFailure> {
         match &self.disk {
             Some(disk) if !changes.writes.is_empty() => disk.commit(changes),
             _ => Ok(()),
@@ -131,20 +135,20 @@ impl SharedStore {
     }
 
     /// What becomes of the store, said once, and what the callers are told.
-    fn endure(&self, health: &mut CommitHealth, failure: Failure) -> StoreError {
+    fn endure(&self, health: &mut CommitHealth, failure: CommitFailure) -> StoreError {
         self.ailing.store(true, Ordering::Release);
         match failure {
-            Failure::Full(why) => {
+            CommitFailure::Full(why) => {
                 tracing::debug!("a write is refused: {why}");
                 health.0 = StoreHealth::Full(why.clone());
                 StoreError::Full(why)
             }
-            Failure::Vanished(why) => {
+            CommitFailure::Vanished(why) => {
                 tracing::error!("{why}; writes are refused from here on, reads go on");
                 health.0 = StoreHealth::Vanished(why.clone());
                 StoreError::Vanished(why)
             }
-            Failure::Broken(why) => {
+            CommitFailure::Broken(why) => {
                 let why = format!("the disk failed: {why}");
                 (self.on_failure)(&why);
                 health.0 = StoreHealth::Failed(why.clone());

@@ -7,8 +7,8 @@ use portcullis_seam::BoxFuture;
 use portcullis_seam::watch;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::committer::{self, Closing, Job};
-use crate::disk::Disk;
+use crate::committer::{self, Closing, CommitJob};
+use crate::disk::RecordFile;
 use crate::log::Log;
 use crate::replica::{Authority, Link};
 use crate::shared::{SharedStore, StoreHealth, abort, close};
@@ -31,7 +31,7 @@ pub struct Store {
 /// The way to the committer.
 #[derive(Clone)]
 struct CommitQueue {
-    jobs: mpsc::Sender<Job>,
+    jobs: mpsc::Sender<CommitJob>,
     closing: Closing,
 }
 
@@ -51,7 +51,7 @@ impl Store {
     /// # Errors
     /// When the file is absent, in use, cannot be opened, or has another schema.
     pub fn open(path: &Path, room: Option<&Room>) -> Result<Self, StoreError> {
-        Self::on_disk(Disk::open(path, room.cloned())?)
+        Self::on_disk(RecordFile::open(path, room.cloned())?)
     }
 
     /// What is in the file `path`, in memory. The file can be one that nothing may be written to, and
@@ -60,7 +60,7 @@ impl Store {
     /// # Errors
     /// When the file is absent, cannot be read, or has another schema.
     pub fn copy_of(path: &Path) -> Result<Self, StoreError> {
-        let state = Disk::read_copy(path)?;
+        let state = RecordFile::read_copy(path)?;
         Ok(Self {
             shared: SharedStore::new(state, None, close),
             queue: None,
@@ -74,7 +74,7 @@ impl Store {
     /// When there is such a file already, or it cannot be made.
     pub fn create(path: &Path, room: Option<&Room>) -> Result<Self, StoreError> {
         let nothing = Changes::default();
-        Self::on_disk(Disk::create(path, &nothing, room.cloned())?)
+        Self::on_disk(RecordFile::create(path, &nothing, room.cloned())?)
     }
 
     /// Removes the file of a store that is not needed any more, if it is there.
@@ -82,10 +82,10 @@ impl Store {
     /// # Errors
     /// When it cannot be removed.
     pub fn remove(path: &Path) -> Result<(), StoreError> {
-        Disk::remove(path)
+        RecordFile::remove(path)
     }
 
-    fn on_disk((disk, state): (Disk, StoreState)) -> Result<Self, StoreError> {
+    fn on_disk((disk, state): (RecordFile, StoreState)) -> Result<Self, StoreError> {
         let shared = SharedStore::new(state, Some(disk), abort);
         let commits = Arc::clone(&shared);
         let (jobs, closing) = committer::start(move |group| commits.commit_group(group))?;
@@ -119,7 +119,7 @@ impl Store {
         storage: WatchedStorage,
         place: Option<Box<dyn StorageLocation>>,
     ) -> Result<Self, StoreError> {
-        let (disk, state) = Disk::on(storage, place)?;
+        let (disk, state) = RecordFile::on(storage, place)?;
         Ok(Self {
             shared: SharedStore::new(state, Some(disk), close),
             queue: None,
@@ -224,7 +224,7 @@ impl Store {
             return Ok(revision);
         }
         let (outcome, told) = oneshot::channel();
-        let job = Job {
+        let job = CommitJob {
             transaction,
             outcome,
         };
@@ -252,7 +252,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Full`], [`StoreError::Vanished`] or [`StoreError::Closed`].
     pub fn check_writable(&self) -> Result<(), StoreError> {
-        let full = self.shared.disk.as_ref().is_some_and(Disk::is_full);
+        let full = self.shared.disk.as_ref().is_some_and(RecordFile::is_full);
         if !full && !self.shared.ailing.load(Ordering::Acquire) {
             return Ok(());
         }
@@ -268,7 +268,7 @@ impl Store {
     #[must_use]
     pub fn has_last_room(&self) -> bool {
         let disk = self.shared.disk.as_ref();
-        disk.is_none_or(Disk::has_last_room)
+        disk.is_none_or(RecordFile::has_last_room)
     }
 
     /// The revision of the latest commit, to wait for changes.
@@ -371,7 +371,8 @@ mod tests {
     }
 
     fn on(backend: &Fragile) -> Store {
-        let (disk, state) = Disk::on(WatchedStorage::of_storage(backend.clone()), None).unwrap();
+        let (disk, state) =
+            RecordFile::on(WatchedStorage::of_storage(backend.clone()), None).unwrap();
         Store {
             shared: SharedStore::new(state, Some(disk), count_failure),
             queue: None,

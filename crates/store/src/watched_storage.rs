@@ -41,7 +41,7 @@ impl WatchedStorage {
     }
 
     pub(crate) fn of_storage(storage: impl Storage) -> Self {
-        Self::on(Adapted(storage))
+        Self::on(AdaptedStorage(storage))
     }
 
     pub(crate) fn of_file(file: File) -> io::Result<Self> {
@@ -136,9 +136,9 @@ impl StorageBackend for WatchedStorage {
 
 /// [`Storage`] as redb calls it.
 #[derive(Debug)]
-struct Adapted<S>(S);
+struct AdaptedStorage<S>(S);
 
-impl<S: Storage> StorageBackend for Adapted<S> {
+impl<S: Storage> StorageBackend for AdaptedStorage<S> {
     fn len(&self) -> io::Result<u64> {
         self.0.length()
     }
