@@ -12,8 +12,8 @@ use parking_lot::RwLock;
 use portcullis_api::{AccountId, KeyId, KeyStoreId, Scope};
 use tokio::sync::Mutex;
 
-use crate::grant::Ledger;
-use crate::key::Snapshot;
+use crate::grant::GrantLedger;
+use crate::key::KeySnapshot;
 use crate::key_store::KeyStore;
 
 /// A key ID is random, so its own bits are its hash: half the cost of hashing it again.
@@ -43,7 +43,7 @@ const SHARDS: usize = 128;
 /// Keys by their IDs, and the IDs in their order.
 #[derive(Debug)]
 pub(crate) struct KeyMap {
-    by_id: DashMap<KeyId, Arc<Snapshot>, BuildHasherDefault<IdBits>>,
+    by_id: DashMap<KeyId, Arc<KeySnapshot>, BuildHasherDefault<IdBits>>,
     /// Touched only when a key comes or goes, and by lists: a page then does not sort them all.
     ordered: RwLock<BTreeSet<KeyId>>,
 }
@@ -58,7 +58,7 @@ impl Default for KeyMap {
 }
 
 impl KeyMap {
-    pub(crate) fn insert(&self, id: KeyId, key: Arc<Snapshot>) {
+    pub(crate) fn insert(&self, id: KeyId, key: Arc<KeySnapshot>) {
         if self.by_id.insert(id, key).is_none() {
             self.ordered.write().insert(id);
         }
@@ -70,7 +70,7 @@ impl KeyMap {
         }
     }
 
-    pub(crate) fn get(&self, id: &KeyId) -> Option<Ref<'_, KeyId, Arc<Snapshot>>> {
+    pub(crate) fn get(&self, id: &KeyId) -> Option<Ref<'_, KeyId, Arc<KeySnapshot>>> {
         self.by_id.get(id)
     }
 
@@ -85,7 +85,7 @@ impl KeyMap {
     /// Every key, in no order.
     pub(crate) fn iter(
         &self,
-    ) -> dashmap::iter::Iter<'_, KeyId, Arc<Snapshot>, BuildHasherDefault<IdBits>> {
+    ) -> dashmap::iter::Iter<'_, KeyId, Arc<KeySnapshot>, BuildHasherDefault<IdBits>> {
         self.by_id.iter()
     }
 
@@ -112,7 +112,7 @@ pub(crate) struct Partition {
     pub(crate) keys: KeyMap,
     /// The key that each alias has, by the alias's name, which begins with `alias/`.
     pub(crate) aliases: DashMap<String, KeyId>,
-    pub(crate) grants: Ledger,
+    pub(crate) grants: GrantLedger,
     /// Where several facades share the store: the revision of the latest commit here that is in all
     /// of the above.
     pub(crate) turn: AtomicU64,
@@ -130,7 +130,7 @@ impl Partition {
             stores: RwLock::default(),
             keys: KeyMap::default(),
             aliases: DashMap::new(),
-            grants: Ledger::default(),
+            grants: GrantLedger::default(),
             turn: AtomicU64::new(0),
             neighbours,
         }

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use crate::alias::AliasRecord;
 use crate::catalogue::Partition;
 use crate::config::OpenError;
-use crate::key::{KeyRecord, Snapshot, load_last_uses};
+use crate::key::{KeyRecord, KeySnapshot, load_last_uses};
 use crate::key_store::{KeyStore, KeyStoreRecord};
 use crate::records::{Records, scope_of};
 
@@ -31,7 +31,7 @@ pub(crate) fn load(records: &Records) -> Result<(), OpenError> {
             Some(None) => return Err(OpenError::new(format!("{name}: its key store is gone"))),
             other => other.flatten(),
         };
-        let snapshot = Snapshot::new(&partition.scope, record, revision, store);
+        let snapshot = KeySnapshot::new(&partition.scope, record, revision, store);
         partition
             .keys
             .insert(snapshot.record.id, Arc::new(snapshot));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use portcullis_api::kms::KeySpec;
 use portcullis_api::{AccountId, KeyId, Region, Scope};
 
-use crate::key::Snapshot;
+use crate::key::KeySnapshot;
 use crate::key_store::{KeyStore, StoredKeyStore};
 use crate::records::Records;
 
@@ -16,7 +16,7 @@ pub struct Subject(About);
 #[derive(Debug, Clone)]
 enum About {
     Key {
-        key: Arc<Snapshot>,
+        key: Arc<KeySnapshot>,
         /// The key store that it is in.
         store: Option<Arc<StoredKeyStore>>,
     },
@@ -95,7 +95,7 @@ impl Records {
         Some(Subject(About::Key { key, store }))
     }
 
-    fn key_in(&self, scope: &Scope, name: &str) -> Option<Arc<Snapshot>> {
+    fn key_in(&self, scope: &Scope, name: &str) -> Option<Arc<KeySnapshot>> {
         let partition = self.catalogue.existing(scope)?;
         let id: KeyId = if name.starts_with("alias/") {
             partition.aliases.get(name).map(|target| *target)?

@@ -11,7 +11,7 @@ use portcullis_policy::{Document, Effect, Kind, UsedCondition};
 
 /// Whether requests have a condition key here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum ConditionKeyStanding {
     /// Where they have it on AWS.
     Here,
     /// Never, as on AWS where there is nothing of the kind.
@@ -23,7 +23,7 @@ pub(crate) enum Standing {
 /// Condition keys of one kind.
 #[derive(Debug)]
 pub(crate) struct Group {
-    pub(crate) standing: Standing,
+    pub(crate) standing: ConditionKeyStanding,
     /// What they are of, or why no request has them.
     pub(crate) about: &'static str,
     /// A name that ends in `/` or `:` is followed by a part that the request chooses, and one that ends
@@ -31,7 +31,11 @@ pub(crate) struct Group {
     pub(crate) keys: &'static [&'static str],
 }
 
-const fn group(standing: Standing, about: &'static str, keys: &'static [&'static str]) -> Group {
+const fn group(
+    standing: ConditionKeyStanding,
+    about: &'static str,
+    keys: &'static [&'static str],
+) -> Group {
     Group {
         standing,
         about,
@@ -42,7 +46,7 @@ const fn group(standing: Standing, about: &'static str, keys: &'static [&'static
 /// Every one. Rule AUTH-39: the documentation has the same.
 pub(crate) const GROUPS: &[Group] = &[
     group(
-        Standing::Here,
+        ConditionKeyStanding::Here,
         "who calls",
         &[
             "kms:CallerAccount",
@@ -66,7 +70,7 @@ pub(crate) const GROUPS: &[Group] = &[
         ],
     ),
     group(
-        Standing::Here,
+        ConditionKeyStanding::Here,
         "every request",
         &[
             "aws:SourceIp",
@@ -80,7 +84,7 @@ pub(crate) const GROUPS: &[Group] = &[
         ],
     ),
     group(
-        Standing::Here,
+        ConditionKeyStanding::Here,
         "the key, or the one that is to be made",
         &[
             "kms:KeySpec",
@@ -96,7 +100,7 @@ pub(crate) const GROUPS: &[Group] = &[
         ],
     ),
     group(
-        Standing::Here,
+        ConditionKeyStanding::Here,
         "cryptographic operations",
         &[
             "kms:EncryptionContext:",
@@ -111,7 +115,7 @@ pub(crate) const GROUPS: &[Group] = &[
         ],
     ),
     group(
-        Standing::Here,
+        ConditionKeyStanding::Here,
         "[enclaves](enclaves.md) that a plaintext is for",
         &[
             "kms:RecipientAttestation:ImageSha384",
@@ -119,7 +123,7 @@ pub(crate) const GROUPS: &[Group] = &[
         ],
     ),
     group(
-        Standing::Here,
+        ConditionKeyStanding::Here,
         "grants; those of an encryption context are of its constraints too",
         &[
             "kms:GrantOperations",
@@ -133,7 +137,7 @@ pub(crate) const GROUPS: &[Group] = &[
         ],
     ),
     group(
-        Standing::Here,
+        ConditionKeyStanding::Here,
         "other requests",
         &[
             "kms:ScheduleKeyDeletionPendingWindowInDays",
@@ -151,7 +155,7 @@ pub(crate) const GROUPS: &[Group] = &[
         ],
     ),
     group(
-        Standing::Absent,
+        ConditionKeyStanding::Absent,
         "there are no VPC endpoints",
         &[
             "aws:SourceVpc",
@@ -164,7 +168,7 @@ pub(crate) const GROUPS: &[Group] = &[
         ],
     ),
     group(
-        Standing::Absent,
+        ConditionKeyStanding::Absent,
         "no credentials come from a sign-in, a federation or AssumeRole",
         &[
             "aws:AssumedRoot",
@@ -177,7 +181,7 @@ pub(crate) const GROUPS: &[Group] = &[
         ],
     ),
     group(
-        Standing::Absent,
+        ConditionKeyStanding::Absent,
         "no instance, function, job or build of AWS has credentials",
         &[
             "aws:Ec2InstanceSourceVpc",
@@ -193,7 +197,7 @@ pub(crate) const GROUPS: &[Group] = &[
         ],
     ),
     group(
-        Standing::Absent,
+        ConditionKeyStanding::Absent,
         "there are no MCP servers of AWS",
         &[
             "aws:CalledViaAWSMCP",
@@ -202,7 +206,7 @@ pub(crate) const GROUPS: &[Group] = &[
         ],
     ),
     group(
-        Standing::Missing,
+        ConditionKeyStanding::Missing,
         "accounts are of no organization",
         &[
             "aws:PrincipalOrgID",
@@ -214,12 +218,12 @@ pub(crate) const GROUPS: &[Group] = &[
         ],
     ),
     group(
-        Standing::Missing,
+        ConditionKeyStanding::Missing,
         "a world does not say when its sessions began",
         &["aws:TokenIssueTime"],
     ),
     group(
-        Standing::Missing,
+        ConditionKeyStanding::Missing,
         "attestation documents of NitroTPM are not read",
         &["kms:RecipientAttestation:NitroTPMPCR#"],
     ),
@@ -264,7 +268,7 @@ fn is_named(known: &str, key: &str) -> bool {
 /// Why no request here has a key that a policy names; none where all is as on AWS.
 fn why_without(key: &str) -> Option<String> {
     match group_of(key) {
-        Some(group) if group.standing == Standing::Missing => {
+        Some(group) if group.standing == ConditionKeyStanding::Missing => {
             Some(format!("which no request has here: {}", group.about))
         }
         Some(_) => None,
@@ -375,13 +379,13 @@ mod tests {
             Some(_) | None => format!("`{key}`"),
         };
         let heads = [
-            (Standing::Here, "| condition keys | of |"),
+            (ConditionKeyStanding::Here, "| condition keys | of |"),
             (
-                Standing::Absent,
+                ConditionKeyStanding::Absent,
                 "| never in a request, as on AWS without the like | because |",
             ),
             (
-                Standing::Missing,
+                ConditionKeyStanding::Missing,
                 "| on AWS perhaps in a request, here never | because |",
             ),
         ];

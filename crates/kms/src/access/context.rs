@@ -12,7 +12,7 @@ use super::guard::{AccessGuard, Looked, Of};
 use crate::catalogue::Partition;
 use crate::crypto::Ciphertext;
 use crate::grant::GrantRecord;
-use crate::key::{Snapshot, find_for_use, find_maker};
+use crate::key::{KeySnapshot, find_for_use, find_maker};
 
 impl AccessGuard {
     /// The condition keys of one action of a request. Rule AUTH-25: one that is not known is absent.
@@ -85,7 +85,7 @@ impl AccessGuard {
     }
 
     /// The condition keys that say of which key.
-    fn describe_key_for(&self, key: &Snapshot, looked: &Looked<'_>, context: &mut Context) {
+    fn describe_key_for(&self, key: &KeySnapshot, looked: &Looked<'_>, context: &mut Context) {
         let record = &key.record;
         context.set("aws:ResourceAccount", key.scope.account.as_str());
         describe_kind(record.spec.as_str(), record.usage.as_str(), context);
@@ -130,7 +130,7 @@ const ON_BEHALF: [&str; 3] = ["kms:CreateGrant", "kms:ListGrants", "kms:RevokeGr
 const ENDING: [&str; 2] = ["kms:DisableKey", "kms:ScheduleKeyDeletion"];
 
 /// The condition keys of a replica that would be made of `primary`.
-fn describe_replica(primary: &Snapshot, context: &mut Context) {
+fn describe_replica(primary: &KeySnapshot, context: &mut Context) {
     let record = &primary.record;
     describe_kind(record.spec.as_str(), record.usage.as_str(), context);
     context.set("kms:KeyOrigin", record.origin().as_str());

@@ -19,7 +19,7 @@ use crate::crypto::Recipients;
 use crate::grant::GrantRecord;
 use crate::grant::Grants;
 use crate::key::LastUses;
-use crate::key::{Snapshot, find_for_management, find_for_use, find_maker, find_shared};
+use crate::key::{KeySnapshot, find_for_management, find_for_use, find_maker, find_shared};
 use crate::records::Records;
 
 /// Asks before an operation whether its caller may.
@@ -57,12 +57,12 @@ pub(super) struct Looked<'a> {
 
 pub(super) enum Of {
     /// Nothing in particular; perhaps what is to be made is like a key that there is.
-    Nothing(Option<Arc<Snapshot>>),
+    Nothing(Option<Arc<KeySnapshot>>),
     /// A resource that only the principal's own policies decide about, with its tags.
     Resource(String, Vec<(String, String)>),
-    Key(Arc<Snapshot>),
+    Key(Arc<KeySnapshot>),
     /// A grant to be retired, with its key.
-    Grant(Arc<Snapshot>, Arc<GrantRecord>),
+    Grant(Arc<KeySnapshot>, Arc<GrantRecord>),
 }
 
 impl AccessGuard {
@@ -200,7 +200,7 @@ impl AccessGuard {
     fn granted(
         &self,
         caller: &Principal,
-        key: &Snapshot,
+        key: &KeySnapshot,
         wanted: WantedAction<'_>,
         child: Option<&CreateGrantRequest>,
     ) -> Granted {
@@ -230,13 +230,13 @@ impl AccessGuard {
     }
 }
 
-type Find = fn(&Arc<Partition>, &str) -> Result<Arc<Snapshot>, Exception>;
+type Find = fn(&Arc<Partition>, &str) -> Result<Arc<KeySnapshot>, Exception>;
 
 /// What a look-up found. Rule AUTH-26: whether a key of another account exists is not given away.
 fn found(
-    outcome: Result<Arc<Snapshot>, Exception>,
+    outcome: Result<Arc<KeySnapshot>, Exception>,
     (caller, action, name): (&Principal, &str, &str),
-) -> Result<Arc<Snapshot>, Exception> {
+) -> Result<Arc<KeySnapshot>, Exception> {
     outcome.map_err(|exception| {
         let account = name.starts_with("arn:").then(|| name.split(':').nth(4));
         let elsewhere = account
@@ -255,7 +255,7 @@ fn retired(
     home: &Partition,
     key: &KeyId,
     grant: &str,
-) -> Option<(Arc<Snapshot>, Arc<GrantRecord>)> {
+) -> Option<(Arc<KeySnapshot>, Arc<GrantRecord>)> {
     let found = home.keys.get(key).map(|key| Arc::clone(&key))?;
     Some((found, home.grants.get(key, grant)?))
 }
@@ -293,7 +293,7 @@ fn own(caller: &Principal, action: &str, resource: &str, context: &Context) -> O
 
 fn with_key(
     caller: &Principal,
-    (key, account, granted): (&Snapshot, &AccountId, Granted),
+    (key, account, granted): (&KeySnapshot, &AccountId, Granted),
     action: &str,
     context: &Context,
 ) -> Result<Option<Denied>, Exception> {
@@ -312,7 +312,7 @@ fn with_key(
 
 /// The policy of a key, parsed at the first decision of its snapshot and kept there: parsing takes
 /// longer than everything else that a decision does.
-fn key_policy(key: &Snapshot) -> Result<&Document, Exception> {
+fn key_policy(key: &KeySnapshot) -> Result<&Document, Exception> {
     if let Some(parsed) = key.policy.get() {
         return Ok(parsed);
     }
@@ -368,7 +368,7 @@ mod tests {
             account: "111122223333".parse().expect("an account"),
             region: "eu-west-1".parse().expect("a Region"),
         };
-        let key = Snapshot::new(&Arc::new(scope), record("one", ""), 1, None);
+        let key = KeySnapshot::new(&Arc::new(scope), record("one", ""), 1, None);
         let parsed: *const Document = key_policy(&key).expect("a policy");
         assert!(std::ptr::eq(parsed, key_policy(&key).expect("a policy")));
         let described = key.changed(record("one", "described"), 2);

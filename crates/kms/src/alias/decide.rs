@@ -3,7 +3,7 @@
 use portcullis_api::{Code, Exception};
 
 use super::record::{AliasRecord, RESERVED};
-use crate::key::{Snapshot, spec};
+use crate::key::{KeySnapshot, spec};
 
 /// Aliases of one key (KMS resource quotas).
 const ALIASES_A_KEY_MAX: usize = 50;
@@ -31,8 +31,8 @@ pub(super) fn check_not_reserved(name: &str) -> Result<(), Exception> {
 
 /// Rule LIFE-43: an alias moves between keys of one type (symmetric encryption, HMAC, asymmetric) and
 /// usage, so that a moved alias does not break those who use it.
-fn check_alike(present: Option<&Snapshot>, target: &Snapshot) -> Result<(), Exception> {
-    let kind = |key: &Snapshot| {
+fn check_alike(present: Option<&KeySnapshot>, target: &KeySnapshot) -> Result<(), Exception> {
+    let kind = |key: &KeySnapshot| {
         let is_asymmetric = spec::is_asymmetric(key.record.spec);
         (is_asymmetric, key.record.usage.as_str())
     };
@@ -58,7 +58,7 @@ fn check_number(others: usize) -> Result<(), Exception> {
 /// The record that CreateAlias leaves, of a key with so many other aliases.
 pub(super) fn created(
     name: String,
-    target: &Snapshot,
+    target: &KeySnapshot,
     others: usize,
     now_ms: u64,
 ) -> Result<AliasRecord, Exception> {
@@ -70,7 +70,7 @@ pub(super) fn created(
 /// and the second, which has so many other aliases, the one that it shall have.
 pub(super) fn moved(
     record: &AliasRecord,
-    (present, target): (Option<&Snapshot>, &Snapshot),
+    (present, target): (Option<&KeySnapshot>, &KeySnapshot),
     others: usize,
     now_ms: u64,
 ) -> Result<AliasRecord, Exception> {
@@ -92,7 +92,7 @@ mod tests {
     use crate::key::KeyRecord;
     use crate::key::fixtures::{key, record};
 
-    fn other(spec: KeySpec, usage: KeyUsageType) -> Snapshot {
+    fn other(spec: KeySpec, usage: KeyUsageType) -> KeySnapshot {
         key(KeyRecord {
             id: KeyId::from_bytes([2; 16]),
             spec,

@@ -16,7 +16,7 @@ use portcullis_seam::Timestamp;
 use portcullis_store::{Expect, Transaction};
 
 use crate::catalogue::Partition;
-use crate::key::{Snapshot, find};
+use crate::key::{KeySnapshot, find};
 use crate::paging::{PageRequest, page};
 use crate::records::{Records, encode};
 use decide::{check_name, check_not_reserved, created, moved};
@@ -76,7 +76,7 @@ fn check_free(partition: &Partition, name: &str) -> Result<(), Exception> {
 }
 
 /// How many aliases a key has beside one.
-fn others(partition: &Partition, key: &Snapshot, name: &str) -> usize {
+fn others(partition: &Partition, key: &KeySnapshot, name: &str) -> usize {
     let others = partition.aliases.iter();
     let others = others.filter(|it| *it.value() == key.record.id && it.key() != name);
     others.count()

@@ -6,7 +6,7 @@ use portcullis_api::kms::{
 };
 use portcullis_api::{Code, Exception, Operation};
 
-use crate::key::Snapshot;
+use crate::key::KeySnapshot;
 use crate::key::spec::{self, Algorithms};
 
 /// An algorithm of some usage.
@@ -44,7 +44,7 @@ algorithm! {
 /// Rule CRY-05: a key is used for its usage, by an algorithm of its spec; anything else is
 /// InvalidKeyUsageException.
 pub(super) fn algorithm_of<A: Algorithm>(
-    key: &Snapshot,
+    key: &KeySnapshot,
     name: &str,
     operation: Operation,
 ) -> Result<A, Exception> {
@@ -77,7 +77,7 @@ pub(super) fn algorithm_of<A: Algorithm>(
 }
 
 /// A key that seals data keys: a symmetric one.
-pub(super) fn check_symmetric(key: &Snapshot, operation: Operation) -> Result<(), Exception> {
+pub(super) fn check_symmetric(key: &KeySnapshot, operation: Operation) -> Result<(), Exception> {
     let symmetric = EncryptionAlgorithmSpec::SymmetricDefault;
     algorithm_of::<EncryptionAlgorithmSpec>(key, symmetric.as_str(), operation).map(|_same| ())
 }

@@ -6,7 +6,7 @@ use portcullis_api::{Code, Exception};
 use portcullis_hsm::HsmKeyId;
 use portcullis_seam::plant::{Bug, planted};
 
-use crate::key::Snapshot;
+use crate::key::KeySnapshot;
 
 /// An encryption context is part of every audit record; 8 KiB of it is more than a caller needs
 /// and keeps a request within a frame (assumption: the service documents no bound).
@@ -23,7 +23,7 @@ const DOMAIN: &[u8] = b"portcullis-ciphertext-1";
 /// Rule CR-01: the order of an encryption context's pairs does not matter, and an empty one equals
 /// none: pairs are sorted, and each text has its length before it.
 pub(crate) fn additional_data(
-    key: &Snapshot,
+    key: &KeySnapshot,
     material: HsmKeyId,
     context: Option<&BTreeMap<String, String>>,
 ) -> Result<Vec<u8>, Exception> {

@@ -64,7 +64,7 @@ impl Cryptography {
         input: DecryptRequest,
     ) -> Result<DecryptResponse, Exception> {
         let recipient = self.recipients.recipient(input.recipient.as_ref())?;
-        let sealed = Sealed {
+        let sealed = NamedCiphertext {
             algorithm: asked(input.encryption_algorithm.as_deref()),
             key_id: input.key_id.as_deref(),
             blob: blob_of(
@@ -103,7 +103,7 @@ impl Cryptography {
         scope: &Scope,
         input: ReEncryptRequest,
     ) -> Result<ReEncryptResponse, Exception> {
-        let sealed = Sealed {
+        let sealed = NamedCiphertext {
             algorithm: asked(input.source_encryption_algorithm.as_deref()),
             key_id: input.source_key_id.as_deref(),
             blob: blob_of(
@@ -273,13 +273,13 @@ impl SealingKey {
 }
 
 /// A ciphertext as a request names it: none when the request is a dry run that ignores it.
-struct Sealed<'a> {
+struct NamedCiphertext<'a> {
     algorithm: &'a str,
     key_id: Option<&'a str>,
     blob: Option<&'a [u8]>,
 }
 
-impl<'a> Sealed<'a> {
+impl<'a> NamedCiphertext<'a> {
     /// The key that opens it, and what is to be opened.
     fn find(
         self,

@@ -9,7 +9,7 @@ use portcullis_hsm::{Message, SignatureAlgorithm, SignatureHash, Task};
 use super::Cryptography;
 use super::algorithm::algorithm_of;
 use super::usable::{Unfit, Usable, stop_dry_run, unforeseen};
-use crate::key::Snapshot;
+use crate::key::KeySnapshot;
 
 /// ML-DSA's mu (FIPS 204, algorithm 7).
 const MU_BYTES: usize = 64;
@@ -92,7 +92,7 @@ fn invalid_signature() -> Exception {
 /// takes one message type, ED25519_SHA_512 RAW and ED25519_PH_SHA_512 DIGEST. Rule CRY-13: ML-DSA
 /// takes RAW or EXTERNAL_MU with a mu of 64 bytes, and no other algorithm takes EXTERNAL_MU.
 fn message(
-    key: &Snapshot,
+    key: &KeySnapshot,
     algorithm: SigningAlgorithmSpec,
     message_type: Option<&str>,
     message: SecretBlob,

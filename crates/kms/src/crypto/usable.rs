@@ -11,7 +11,7 @@ use super::{additional_data, ciphertext};
 use crate::catalogue::Partition;
 use crate::fleet::Fleet;
 use crate::gate::Passage;
-use crate::key::{Snapshot, check_usable, find_for_use, material_id, spec};
+use crate::key::{KeySnapshot, check_usable, find_for_use, material_id, spec};
 use crate::key_store::KeyStores;
 use crate::key_store::{Failure, KeyStore};
 use crate::records::Records;
@@ -37,7 +37,7 @@ impl Executor {
 
 /// A key that may be used, and the passage under which it is.
 pub(super) struct Usable {
-    pub(super) key: Arc<Snapshot>,
+    pub(super) key: Arc<KeySnapshot>,
     /// The version of its material that works, or that made the ciphertext.
     pub(super) material: HsmKeyId,
     pub(super) passage: Option<Passage>,
@@ -54,7 +54,7 @@ impl Usable {
     }
 
     /// The key with the material that seals.
-    pub(super) fn of(operation: Operation, key: Arc<Snapshot>) -> Result<Self, Exception> {
+    pub(super) fn of(operation: Operation, key: Arc<KeySnapshot>) -> Result<Self, Exception> {
         let passage = check_usable(operation, &key)?;
         let material = key.material()?;
         Ok(Self {
@@ -67,7 +67,7 @@ impl Usable {
     /// The key with a version of its material that made a ciphertext.
     pub(super) fn of_material(
         operation: Operation,
-        key: Arc<Snapshot>,
+        key: Arc<KeySnapshot>,
         material: HsmKeyId,
     ) -> Result<Self, Exception> {
         let passage = check_usable(operation, &key)?;
@@ -149,7 +149,7 @@ impl Executor {
     /// Uses a key that is not an AES key, where all of those are: in the built-in fleet.
     pub(super) async fn perform(
         &self,
-        key: &Snapshot,
+        key: &KeySnapshot,
         task: Task,
     ) -> Result<Result<Output, Unfit>, Exception> {
         let material = key.material()?;

@@ -10,7 +10,7 @@ use super::terms::terms;
 use super::token::token;
 use crate::catalogue::Partition;
 use crate::crypto::stop_dry_run;
-use crate::key::{Snapshot, find, find_shared};
+use crate::key::{KeySnapshot, find, find_shared};
 use crate::records::encode;
 
 /// Grants of one key (KMS resource quotas).
@@ -73,7 +73,7 @@ impl Grants {
 
 /// The grant that CreateGrant gives again; none if it makes a further one, on a key that has so many.
 fn decide(
-    key: &Snapshot,
+    key: &KeySnapshot,
     same: Option<GrantRecord>,
     count: usize,
     dry_run: Option<bool>,
@@ -93,7 +93,7 @@ fn decide(
 /// with another token; without a name every request makes a grant.
 fn existing(
     home: &Partition,
-    key: &Snapshot,
+    key: &KeySnapshot,
     name: Option<&str>,
     terms: &Terms,
 ) -> Option<GrantRecord> {

@@ -11,7 +11,7 @@ use super::record::GrantRecord;
 /// All grants, by key. One lock for all: only management and `--auth enforce` look here, and hold it
 /// for a few look-ups.
 #[derive(Debug, Default)]
-pub(crate) struct Ledger(RwLock<BTreeMap<KeyId, OfKey>>);
+pub(crate) struct GrantLedger(RwLock<BTreeMap<KeyId, OfKey>>);
 
 /// The grants of one key. The indexes hold the IDs of 50,000 grants without a scan at each use.
 #[derive(Debug, Default)]
@@ -63,7 +63,7 @@ fn take(index: &mut BTreeMap<String, BTreeSet<String>>, under: &str, id: &str) {
     }
 }
 
-impl Ledger {
+impl GrantLedger {
     pub(crate) fn insert(&self, grant: GrantRecord) {
         let mut all = self.0.write();
         all.entry(grant.key).or_default().insert(Arc::new(grant));

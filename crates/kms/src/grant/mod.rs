@@ -15,7 +15,7 @@ mod record;
 mod terms;
 mod token;
 
-pub(crate) use ledger::Ledger;
+pub(crate) use ledger::GrantLedger;
 pub(crate) use record::{Constraints, GrantRecord};
 pub(crate) use terms::has_context;
 

@@ -6,7 +6,7 @@ use portcullis_seam::draw;
 use portcullis_store::{Expect, Transaction};
 
 use super::create::KeyCreation;
-use super::{KeyRecord, Materials, Snapshot, find_for_management};
+use super::{KeyRecord, KeySnapshot, Materials, find_for_management};
 use crate::records::encode;
 use crate::translate;
 
@@ -43,7 +43,7 @@ impl KeyCreation {
             made.map_err(|failure| translate::fleet(&failure))?;
             let mut put = Transaction::new();
             for record in &records {
-                let name = Snapshot::record_key(scope, &record.id);
+                let name = KeySnapshot::record_key(scope, &record.id);
                 put = put
                     .expect(&*name, Expect::Absent)
                     .put(&*name, encode(record));
@@ -51,7 +51,7 @@ impl KeyCreation {
             let revision = self.records.commit(put).await?;
             for record in records {
                 let id = record.id;
-                let snapshot = Snapshot::new(&partition.scope, record, revision, None);
+                let snapshot = KeySnapshot::new(&partition.scope, record, revision, None);
                 partition.keys.insert(id, Arc::new(snapshot));
             }
         }

@@ -13,7 +13,7 @@ use super::keys::Keys;
 use super::last_use::LastUse;
 use super::metadata::date;
 use super::relatives::{HeldKey, KeyChange};
-use super::{KeyRecord, Requested, Snapshot};
+use super::{KeyRecord, KeySnapshot, Requested};
 use crate::alias::alias_key;
 use crate::catalogue::Partition;
 use crate::grant::GrantRecord;
@@ -54,7 +54,7 @@ fn window(days: Option<i32>) -> Result<u8, Exception> {
 
 /// The record that ScheduleKeyDeletion leaves. Rule LIFE-21: the waiting period of a primary with
 /// replicas has no date yet.
-fn scheduled(key: &Snapshot, window_days: u8, now: Timestamp) -> KeyRecord {
+fn scheduled(key: &KeySnapshot, window_days: u8, now: Timestamp) -> KeyRecord {
     let requested = if has_replicas(key) {
         Requested::PendingReplicaDeletion { window_days }
     } else {
@@ -138,7 +138,7 @@ impl KeyDeletion {
     }
 
     /// The records that the relatives of a replica have when it is gone.
-    fn without(&self, key: &Snapshot) -> Vec<KeyChange> {
+    fn without(&self, key: &KeySnapshot) -> Vec<KeyChange> {
         let now = self.records.config.clock.now();
         let relatives = self.keys.relatives(key).into_iter();
         let changes = relatives.map(|(partition, relative)| KeyChange {
@@ -151,7 +151,7 @@ impl KeyDeletion {
 
     pub(super) async fn sweep(&self, partition: &Partition) {
         let now = self.records.config.clock.now();
-        let mut due: Vec<Arc<Snapshot>> = partition
+        let mut due: Vec<Arc<KeySnapshot>> = partition
             .keys
             .iter()
             .filter(|key| is_due(key, now))
@@ -165,7 +165,7 @@ impl KeyDeletion {
         }
     }
 
-    async fn delete_if_due(&self, key: &Snapshot) -> Result<(), Exception> {
+    async fn delete_if_due(&self, key: &KeySnapshot) -> Result<(), Exception> {
         let held = self
             .keys
             .hold_for_upkeep(&key.scope, &key.record.id.to_string())
@@ -181,7 +181,7 @@ impl KeyDeletion {
     /// change in the same commit.
     async fn delete(&self, held: &HeldKey) -> Result<(), Exception> {
         let (partition, key) = (&held.partition, &held.key);
-        let name = Snapshot::record_key(&partition.scope, &key.record.id);
+        let name = KeySnapshot::record_key(&partition.scope, &key.record.id);
         let mut delete = Transaction::new()
             .expect(&*name, Expect::Revision(key.revision))
             .delete(&*name);
@@ -228,7 +228,7 @@ impl KeyDeletion {
 
 /// How a deletion ended.
 struct Deletion<'a> {
-    of: &'a Snapshot,
+    of: &'a KeySnapshot,
     material_gone: bool,
 }
 
@@ -264,7 +264,7 @@ impl Deletion<'_> {
 }
 
 /// Whether a primary has replicas, which must be deleted before it.
-fn has_replicas(key: &Snapshot) -> bool {
+fn has_replicas(key: &KeySnapshot) -> bool {
     let relatives = key.record.multi_region.as_ref();
     relatives.is_some_and(|it| it.primary == key.scope.region && !it.replicas.is_empty())
 }
@@ -273,7 +273,7 @@ fn list(items: impl Iterator<Item = String>) -> String {
     format!("[{}]", items.collect::<Vec<_>>().join(","))
 }
 
-fn is_due(key: &Snapshot, now: Timestamp) -> bool {
+fn is_due(key: &KeySnapshot, now: Timestamp) -> bool {
     let at_ms = key.record.requested.deletion_ms();
     at_ms.is_some_and(|at_ms| at_ms <= now.millis())
 }

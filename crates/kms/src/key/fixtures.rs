@@ -7,7 +7,7 @@ use portcullis_api::{KeyId, Region, Scope};
 use portcullis_hsm::HsmKeyId;
 
 use super::record::MultiRegion;
-use super::{KeyRecord, Materials, Snapshot};
+use super::{KeyRecord, KeySnapshot, Materials};
 
 /// The account and Region of every key here.
 pub(crate) fn scope() -> Scope {
@@ -47,6 +47,6 @@ pub(crate) fn multi_region(primary: &str, replicas: &[&str]) -> KeyRecord {
 }
 
 /// A key with this record, in no key store.
-pub(crate) fn key(record: KeyRecord) -> Snapshot {
-    Snapshot::new(&Arc::new(scope()), record, 1, None)
+pub(crate) fn key(record: KeyRecord) -> KeySnapshot {
+    KeySnapshot::new(&Arc::new(scope()), record, 1, None)
 }

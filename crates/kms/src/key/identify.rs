@@ -7,14 +7,14 @@
 //! | [`find_for_management`] | key ID, key ARN | the request's own account |
 //!
 //! An ID or an alias name without an ARN is always of the request's own account. A key that is
-//! found carries its own scope ([`Snapshot::scope`](super::Snapshot)): code that writes about the key
+//! found carries its own scope ([`KeySnapshot::scope`](super::KeySnapshot)): code that writes about the key
 //! takes account and Region from there, not from the request.
 
 use std::sync::Arc;
 
 use portcullis_api::{AccountId, Code, Exception, KeyId};
 
-use super::Snapshot;
+use super::KeySnapshot;
 use crate::catalogue::Partition;
 
 /// Rule KEY-05: cryptographic operations and DescribeKey take a key ID, a key ARN, an alias name
@@ -22,7 +22,7 @@ use crate::catalogue::Partition;
 pub(crate) fn find_for_use(
     partition: &Arc<Partition>,
     name: &str,
-) -> Result<Arc<Snapshot>, Exception> {
+) -> Result<Arc<KeySnapshot>, Exception> {
     let place = place(partition, name)?;
     if !place.resource.starts_with("alias/") {
         return find_shared(partition, name);
@@ -38,7 +38,7 @@ pub(crate) fn find_for_use(
 pub(crate) fn find_shared(
     partition: &Arc<Partition>,
     name: &str,
-) -> Result<Arc<Snapshot>, Exception> {
+) -> Result<Arc<KeySnapshot>, Exception> {
     place(partition, name)?.key()
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn find_shared(
 pub(crate) fn find_for_management(
     partition: &Arc<Partition>,
     name: &str,
-) -> Result<Arc<Snapshot>, Exception> {
+) -> Result<Arc<KeySnapshot>, Exception> {
     let place = place(partition, name)?;
     match &place.account {
         None => place.key(),
@@ -67,7 +67,7 @@ pub(crate) fn find_for_management(
 ///
 /// Rule AUTH-03: Decrypt needs no KeyId for a ciphertext of another account's key. Cost: one look
 /// at each account when the key is not of the request's own.
-pub(crate) fn find_maker(partition: &Arc<Partition>, id: &KeyId) -> Option<Arc<Snapshot>> {
+pub(crate) fn find_maker(partition: &Arc<Partition>, id: &KeyId) -> Option<Arc<KeySnapshot>> {
     let own = partition.keys.get(id).map(|key| Arc::clone(&key));
     own.or_else(|| {
         let others = partition.other_accounts();
@@ -76,7 +76,7 @@ pub(crate) fn find_maker(partition: &Arc<Partition>, id: &KeyId) -> Option<Arc<S
     })
 }
 
-fn get(partition: &Partition, id: &KeyId) -> Result<Arc<Snapshot>, Exception> {
+fn get(partition: &Partition, id: &KeyId) -> Result<Arc<KeySnapshot>, Exception> {
     let found = partition.keys.get(id).map(|key| Arc::clone(&key));
     found.ok_or_else(|| no_such_key(&partition.scope.key_arn(id)))
 }
@@ -151,7 +151,7 @@ impl NamedPlace<'_> {
     }
 
     /// The key, if the name is that of a key.
-    fn key(&self) -> Result<Arc<Snapshot>, Exception> {
+    fn key(&self) -> Result<Arc<KeySnapshot>, Exception> {
         let id = match self.name.strip_prefix("arn:") {
             None => self.resource,
             Some(_) => self

@@ -4,7 +4,7 @@ use portcullis_api::Exception;
 use portcullis_hsm::{HsmKeyId, SecretKey};
 use zeroize::Zeroizing;
 
-use super::Snapshot;
+use super::KeySnapshot;
 use super::keys::Keys;
 use super::material::PublicDer;
 use crate::translate;
@@ -48,7 +48,7 @@ impl Keys {
 
     /// Deletes every version of the material that the key has in no other Region. Best effort; says
     /// whether all is gone everywhere.
-    pub(super) async fn delete_material(&self, key: &Snapshot) -> bool {
+    pub(super) async fn delete_material(&self, key: &KeySnapshot) -> bool {
         let mut gone = true;
         for version in key
             .record
@@ -63,7 +63,7 @@ impl Keys {
     }
 
     /// As [`delete_material`](Self::delete_material), one version.
-    pub(super) async fn delete_version(&self, key: &Snapshot, id: HsmKeyId) -> bool {
+    pub(super) async fn delete_version(&self, key: &KeySnapshot, id: HsmKeyId) -> bool {
         match &key.store {
             None if self.is_shared(&key.scope, &key.record.id, id) => true,
             None => self

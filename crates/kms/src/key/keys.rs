@@ -4,7 +4,7 @@ use portcullis_api::kms::{KeyListEntry, ListKeysRequest, ListKeysResponse};
 use portcullis_api::{Exception, KeyId, Operation, Scope};
 use portcullis_store::{Expect, Transaction};
 
-use super::{KeyRecord, Snapshot, find};
+use super::{KeyRecord, KeySnapshot, find};
 use crate::catalogue::Partition;
 use crate::fleet::Fleet;
 use crate::paging::{PageRequest, invalid_marker, marker};
@@ -78,7 +78,7 @@ impl Keys {
         scope: &Scope,
         operation: Operation,
         key_id: &str,
-        decide: impl FnOnce(&Snapshot) -> Result<KeyRecord, Exception>,
+        decide: impl FnOnce(&KeySnapshot) -> Result<KeyRecord, Exception>,
     ) -> Result<(), Exception> {
         let partition = self.records.partition(scope);
         let _changing = partition.control.lock().await;
@@ -91,10 +91,10 @@ impl Keys {
     pub(super) async fn put_record(
         &self,
         partition: &Partition,
-        key: &Snapshot,
+        key: &KeySnapshot,
         record: KeyRecord,
-    ) -> Result<Arc<Snapshot>, Exception> {
-        let name = Snapshot::record_key(&partition.scope, &record.id);
+    ) -> Result<Arc<KeySnapshot>, Exception> {
+        let name = KeySnapshot::record_key(&partition.scope, &record.id);
         let expect = Expect::Revision(key.revision);
         let put = Transaction::new()
             .expect(&*name, expect)

@@ -4,7 +4,7 @@ use portcullis_api::Exception;
 use portcullis_api::kms::KeySpec;
 
 use super::record::MultiRegion;
-use super::{Origin, Snapshot, spec, state};
+use super::{KeySnapshot, MaterialOrigin, spec, state};
 use crate::operation::KindOfKey;
 use crate::records::unsupported;
 
@@ -12,7 +12,7 @@ use crate::records::unsupported;
 ///
 /// # Errors
 /// UnsupportedOperationException.
-pub(super) fn check_kind(kind: KindOfKey, key: &Snapshot) -> Result<(), Exception> {
+pub(super) fn check_kind(kind: KindOfKey, key: &KeySnapshot) -> Result<(), Exception> {
     match kind {
         KindOfKey::Any => Ok(()),
         KindOfKey::Asymmetric => check_asymmetric(key),
@@ -28,7 +28,7 @@ pub(super) fn check_kind(kind: KindOfKey, key: &Snapshot) -> Result<(), Exceptio
 }
 
 /// Rule CRY-15: only asymmetric keys have a public key.
-fn check_asymmetric(key: &Snapshot) -> Result<(), Exception> {
+fn check_asymmetric(key: &KeySnapshot) -> Result<(), Exception> {
     if spec::is_asymmetric(key.record.spec) {
         return Ok(());
     }
@@ -40,8 +40,8 @@ fn check_asymmetric(key: &Snapshot) -> Result<(), Exception> {
 }
 
 /// Rule LIFE-30: only keys of origin EXTERNAL have imported material.
-fn check_external(key: &Snapshot) -> Result<(), Exception> {
-    if key.record.origin() == Origin::External {
+fn check_external(key: &KeySnapshot) -> Result<(), Exception> {
+    if key.record.origin() == MaterialOrigin::External {
         return Ok(());
     }
     let text = format!(
@@ -53,7 +53,7 @@ fn check_external(key: &Snapshot) -> Result<(), Exception> {
 }
 
 /// Rule LIFE-11: symmetric encryption keys outside key stores rotate, on demand.
-fn check_rotating(key: &Snapshot) -> Result<(), Exception> {
+fn check_rotating(key: &KeySnapshot) -> Result<(), Exception> {
     if key.record.spec != KeySpec::SymmetricDefault {
         let text = format!(
             "{} does not rotate: it is not a symmetric encryption key.",
@@ -61,7 +61,7 @@ fn check_rotating(key: &Snapshot) -> Result<(), Exception> {
         );
         return Err(unsupported(&text));
     }
-    if key.record.origin() == Origin::AwsCloudHsm {
+    if key.record.origin() == MaterialOrigin::AwsCloudHsm {
         let text = format!("{} does not rotate: it is in a custom key store.", key.arn);
         return Err(unsupported(&text));
     }
@@ -70,15 +70,15 @@ fn check_rotating(key: &Snapshot) -> Result<(), Exception> {
 
 /// Rule LIFE-12: of these, by itself only material that AWS KMS made; and multi-Region keys are
 /// rotated where the primary is.
-fn check_rotating_by_itself(key: &Snapshot) -> Result<(), Exception> {
+fn check_rotating_by_itself(key: &KeySnapshot) -> Result<(), Exception> {
     check_rotating(key)?;
-    if key.record.origin() == Origin::External {
+    if key.record.origin() == MaterialOrigin::External {
         return Err(state::external(key));
     }
     check_rotating_here(key)
 }
 
-fn check_rotating_here(key: &Snapshot) -> Result<(), Exception> {
+fn check_rotating_here(key: &KeySnapshot) -> Result<(), Exception> {
     match &key.record.multi_region {
         Some(relatives) if relatives.primary != key.scope.region => {
             let text = format!(
@@ -94,7 +94,7 @@ fn check_rotating_here(key: &Snapshot) -> Result<(), Exception> {
 
 /// Rule LIFE-23: replicas are made, and the primary is moved, where the primary of a multi-Region
 /// key is.
-pub(super) fn relatives_of_primary(key: &Snapshot) -> Result<&MultiRegion, Exception> {
+pub(super) fn relatives_of_primary(key: &KeySnapshot) -> Result<&MultiRegion, Exception> {
     let Some(relatives) = &key.record.multi_region else {
         let text = format!(
             "{} is not a multi-Region key. Create one with MultiRegion true.",

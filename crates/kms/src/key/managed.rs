@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::create::KeyCreation;
 use super::record::Automatic;
-use super::{Home, KeyRecord, Materials, Requested, Rotation, Snapshot};
+use super::{Home, KeyRecord, KeySnapshot, Materials, Requested, Rotation};
 use crate::alias::{AliasRecord, RESERVED, SERVICES, alias_key, alias_of};
 use crate::catalogue::Partition;
 use crate::records::encode;
@@ -86,7 +86,7 @@ impl KeyCreation {
     ) -> Result<(), Exception> {
         let id = record.id;
         let named = AliasRecord::new(alias.to_owned(), id, record.created_ms);
-        let key_name = Snapshot::record_key(&partition.scope, &id);
+        let key_name = KeySnapshot::record_key(&partition.scope, &id);
         let alias_name = alias_key(&partition.scope, alias);
         let put = Transaction::new()
             .expect(&*key_name, Expect::Absent)
@@ -94,7 +94,7 @@ impl KeyCreation {
             .expect(&*alias_name, Expect::Absent)
             .put(&*alias_name, encode(&named));
         let revision = self.records.commit(put).await?;
-        let key = Snapshot::new(&partition.scope, record, revision, None);
+        let key = KeySnapshot::new(&partition.scope, record, revision, None);
         partition.keys.insert(id, Arc::new(key));
         partition.aliases.insert(named.name, id);
         Ok(())

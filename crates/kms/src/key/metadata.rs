@@ -8,13 +8,13 @@ use portcullis_hsm::HsmKeyId;
 use portcullis_seam::Timestamp;
 
 use super::spec::{self, Algorithms};
-use super::{KeyRecord, Origin, Requested, Snapshot};
+use super::{KeyRecord, KeySnapshot, MaterialOrigin, Requested};
 
 /// The identity in replies of a version of a key's material: of symmetric encryption keys that
 /// are not in a key store only (API, KeyMetadata and Decrypt).
-pub(crate) fn material_id(key: &Snapshot, material: HsmKeyId) -> Option<String> {
+pub(crate) fn material_id(key: &KeySnapshot, material: HsmKeyId) -> Option<String> {
     let record = &key.record;
-    if record.spec != KeySpec::SymmetricDefault || record.origin() == Origin::AwsCloudHsm {
+    if record.spec != KeySpec::SymmetricDefault || record.origin() == MaterialOrigin::AwsCloudHsm {
         return None;
     }
     let version = record.materials.of_hsm_key(material)?;
@@ -23,7 +23,7 @@ pub(crate) fn material_id(key: &Snapshot, material: HsmKeyId) -> Option<String> 
 
 /// Rule KEY-07: a key of a key store shows its store and the store's present cluster, and no
 /// material ID.
-pub(crate) fn metadata(scope: &Scope, key: &Snapshot) -> KeyMetadata {
+pub(crate) fn metadata(scope: &Scope, key: &KeySnapshot) -> KeyMetadata {
     let state = key.state();
     let current = key.record.materials.current();
     let expiry = key.record.materials.first_expiry_ms();
@@ -60,7 +60,7 @@ pub(crate) fn metadata(scope: &Scope, key: &Snapshot) -> KeyMetadata {
 
 /// Rule CRY-02: a key shows the algorithms of its usage, and its spec under the older name too as
 /// far as that knows it.
-fn algorithms(key: &Snapshot) -> KeyMetadata {
+fn algorithms(key: &KeySnapshot) -> KeyMetadata {
     let KeyRecord { spec, usage, .. } = key.record;
     let mut metadata = KeyMetadata {
         key_spec: Some(spec.as_str().to_owned()),
@@ -83,7 +83,7 @@ fn names<T: AsRef<str>>(all: &[T]) -> Option<Vec<String>> {
 }
 
 /// What metadata says of the relatives.
-fn configuration(key: &Snapshot) -> Option<MultiRegionConfiguration> {
+fn configuration(key: &KeySnapshot) -> Option<MultiRegionConfiguration> {
     let relatives = key.record.multi_region.as_ref()?;
     let member = |region: &Region| {
         let scope = Scope {

@@ -42,7 +42,7 @@ pub(crate) use keys::Keys;
 pub(crate) use material::Materials;
 pub(crate) use metadata::{material_id, metadata};
 pub(crate) use permission::find;
-pub(crate) use record::{Home, KeyRecord, Origin, Requested, Rotation, Snapshot};
+pub(crate) use record::{Home, KeyRecord, KeySnapshot, MaterialOrigin, Requested, Rotation};
 pub(crate) use replicate::Replication;
 pub(crate) use rotation::KeyRotation;
 pub(crate) use upkeep::Upkeep;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use portcullis_api::kms::KeyState;
 use portcullis_api::{Exception, Operation};
 
-use super::Snapshot;
+use super::KeySnapshot;
 use super::identify::{find_for_management, find_for_use, find_shared};
 use super::kind::check_kind;
 use super::state::{self, check_customers};
@@ -25,7 +25,7 @@ pub(crate) fn find(
     operation: Operation,
     partition: &Arc<Partition>,
     name: &str,
-) -> Result<Arc<Snapshot>, Exception> {
+) -> Result<Arc<KeySnapshot>, Exception> {
     let key = match row(operation).key.map(|key| key.lookup) {
         Some(KeyLookup::Used) => find_for_use(partition, name)?,
         Some(KeyLookup::Shared) => find_shared(partition, name)?,
@@ -55,7 +55,7 @@ pub(crate) fn verdict(operation: Operation, state: KeyState) -> StateVerdict {
 /// # Errors
 /// AccessDeniedException for a key that only AWS manages, UnsupportedOperationException for another
 /// kind of key, and the exception that the table names for the key's state.
-pub(super) fn check_permitted(operation: Operation, key: &Snapshot) -> Result<(), Exception> {
+pub(super) fn check_permitted(operation: Operation, key: &KeySnapshot) -> Result<(), Exception> {
     if let Some(row) = row(operation).key {
         match row.manager {
             KeyManager::Any => {}
@@ -72,7 +72,7 @@ pub(super) fn check_permitted(operation: Operation, key: &Snapshot) -> Result<()
 /// The exception that the table names.
 pub(super) fn check_state(
     operation: Operation,
-    key: &Snapshot,
+    key: &KeySnapshot,
     state: KeyState,
 ) -> Result<(), Exception> {
     Err(match verdict(operation, state) {

@@ -7,7 +7,7 @@ use portcullis_api::kms::{
 use portcullis_api::{Code, Exception, KeyId, Operation, Scope};
 
 use super::keys::Keys;
-use super::{KeyRecord, Snapshot, find};
+use super::{KeyRecord, KeySnapshot, find};
 use crate::access;
 use crate::paging::{PageRequest, page};
 
@@ -105,7 +105,7 @@ fn check_put_name(name: Option<&str>) -> Result<(), Exception> {
 
 /// The record that PutKeyPolicy leaves.
 fn decide(
-    key: &Snapshot,
+    key: &KeySnapshot,
     policy: String,
     bypass_lockout_check: Option<bool>,
 ) -> Result<KeyRecord, Exception> {

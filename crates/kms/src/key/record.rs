@@ -154,7 +154,7 @@ impl Changing {
 
 /// Who provides a key's material.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Origin {
+pub(crate) enum MaterialOrigin {
     /// AWS KMS, in the built-in fleet.
     AwsKms,
     /// The HSMs of a key store's cluster.
@@ -163,7 +163,7 @@ pub(crate) enum Origin {
     External,
 }
 
-impl Origin {
+impl MaterialOrigin {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::AwsKms => "AWS_KMS",
@@ -181,11 +181,11 @@ impl KeyRecord {
         }
     }
 
-    pub(crate) const fn origin(&self) -> Origin {
+    pub(crate) const fn origin(&self) -> MaterialOrigin {
         match (&self.home, self.imported) {
-            (Home::Store(_), _) => Origin::AwsCloudHsm,
-            (Home::Fleet, false) => Origin::AwsKms,
-            (Home::Fleet, true) => Origin::External,
+            (Home::Store(_), _) => MaterialOrigin::AwsCloudHsm,
+            (Home::Fleet, false) => MaterialOrigin::AwsKms,
+            (Home::Fleet, true) => MaterialOrigin::External,
         }
     }
 
@@ -208,7 +208,7 @@ impl KeyRecord {
 
 /// A key at an instant: all that an operation needs to know of it.
 #[derive(Debug)]
-pub(crate) struct Snapshot {
+pub(crate) struct KeySnapshot {
     /// The record as it was last committed.
     pub(crate) record: KeyRecord,
     /// The revision under which the record was committed.
@@ -227,7 +227,7 @@ pub(crate) struct Snapshot {
     pub(crate) last_use: Arc<LastUse>,
 }
 
-impl Snapshot {
+impl KeySnapshot {
     pub(crate) fn new(
         scope: &Arc<Scope>,
         record: KeyRecord,
@@ -324,7 +324,7 @@ impl Snapshot {
     }
 }
 
-/// As [`Snapshot::bound_name`], of a key that need not be there yet.
+/// As [`KeySnapshot::bound_name`], of a key that need not be there yet.
 pub(super) fn bound_name<'a>(id: &KeyId, arn: &'a str) -> &'a str {
     if !id.is_multi_region() {
         return arn;
@@ -347,14 +347,14 @@ mod tests {
         let record: KeyRecord = serde_json::from_str(record).unwrap();
         assert_eq!(record.spec, KeySpec::SymmetricDefault);
         assert_eq!(record.usage, KeyUsageType::EncryptDecrypt);
-        assert_eq!(record.origin(), Origin::AwsKms);
+        assert_eq!(record.origin(), MaterialOrigin::AwsKms);
         assert_eq!(record.materials.all().len(), 1);
         let written = serde_json::to_string(&record).unwrap();
         assert!(written.contains("SYMMETRIC_DEFAULT"), "{written}");
         assert_eq!(serde_json::from_str::<KeyRecord>(&written).unwrap(), record);
     }
 
-    fn key(id: KeyId, materials: &Materials) -> Snapshot {
+    fn key(id: KeyId, materials: &Materials) -> KeySnapshot {
         let record = serde_json::json!({
             "id": id, "created_ms": 1, "description": "", "requested": "Enabled",
             "home": "Fleet", "materials": materials,
@@ -364,7 +364,7 @@ mod tests {
             account: "111122223333".parse().unwrap(),
             region: "eu-west-1".parse().unwrap(),
         };
-        Snapshot::new(&Arc::new(scope), record, 1, None)
+        KeySnapshot::new(&Arc::new(scope), record, 1, None)
     }
 
     /// Rule LIFE-02.

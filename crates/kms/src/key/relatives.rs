@@ -11,14 +11,14 @@ use tokio::sync::OwnedMutexGuard;
 use super::keys::Keys;
 use super::material::MaterialId;
 use super::permission::check_permitted;
-use super::{KeyRecord, Materials, Snapshot, find_for_management};
+use super::{KeyRecord, KeySnapshot, Materials, find_for_management};
 use crate::catalogue::Partition;
 use crate::records::encode;
 
 /// A key that is locked against every other change, and the same key in other Regions.
 pub(super) struct HeldKey {
     pub(super) partition: Arc<Partition>,
-    pub(super) key: Arc<Snapshot>,
+    pub(super) key: Arc<KeySnapshot>,
     _locks: Vec<OwnedMutexGuard<()>>,
 }
 
@@ -26,7 +26,7 @@ pub(super) struct HeldKey {
 pub(super) struct KeyChange {
     pub(super) partition: Arc<Partition>,
     /// None for a key that is new there.
-    pub(super) key: Option<Arc<Snapshot>>,
+    pub(super) key: Option<Arc<KeySnapshot>>,
     pub(super) record: KeyRecord,
 }
 
@@ -104,7 +104,7 @@ impl Keys {
     }
 
     /// The same key in the other Regions.
-    pub(super) fn relatives(&self, key: &Snapshot) -> Vec<(Arc<Partition>, Arc<Snapshot>)> {
+    pub(super) fn relatives(&self, key: &KeySnapshot) -> Vec<(Arc<Partition>, Arc<KeySnapshot>)> {
         let others = regions(key).into_iter();
         let others = others.filter(|region| *region != key.scope.region);
         others
@@ -124,7 +124,7 @@ impl Keys {
         &self,
         held: &HeldKey,
         record: KeyRecord,
-    ) -> Result<Arc<Snapshot>, Exception> {
+    ) -> Result<Arc<KeySnapshot>, Exception> {
         let id = record.id.to_string();
         self.put_all(self.with_relatives(&held.key, record)).await?;
         find_for_management(&held.partition, &id)
@@ -132,7 +132,7 @@ impl Keys {
 
     /// The materials of a key in the order in which its primary has them, as far as they were
     /// imported here. Rule LIFE-36: which materials there are is the primary's to say.
-    pub(super) fn listed_by_primary(&self, key: &Snapshot, own: &Materials) -> Materials {
+    pub(super) fn listed_by_primary(&self, key: &KeySnapshot, own: &Materials) -> Materials {
         let primary = primary_elsewhere(key).and_then(|region| {
             let keys = &self.in_region(&key.scope, region).keys;
             keys.get(&key.record.id).map(|primary| Arc::clone(&primary))
@@ -144,8 +144,8 @@ impl Keys {
     }
 
     /// The Regions in which this material of a key has yet to be imported.
-    pub(super) fn lacking(&self, key: &Snapshot, id: MaterialId) -> Vec<String> {
-        let lacks = |key: &Snapshot| {
+    pub(super) fn lacking(&self, key: &KeySnapshot, id: MaterialId) -> Vec<String> {
+        let lacks = |key: &KeySnapshot| {
             let mut versions = key.record.materials.all().iter();
             !versions.any(|it| it.id == id && it.is_present())
         };
@@ -157,7 +157,11 @@ impl Keys {
     }
 
     /// The record that a key shall have, and what its relatives share of it.
-    pub(super) fn with_relatives(&self, key: &Arc<Snapshot>, record: KeyRecord) -> Vec<KeyChange> {
+    pub(super) fn with_relatives(
+        &self,
+        key: &Arc<KeySnapshot>,
+        record: KeyRecord,
+    ) -> Vec<KeyChange> {
         let relatives = self.relatives(key).into_iter();
         let mut changes: Vec<KeyChange> = relatives
             .map(|(partition, key)| KeyChange {
@@ -186,7 +190,7 @@ impl Keys {
         changes: Vec<KeyChange>,
     ) -> Result<(), Exception> {
         for change in &changes {
-            let name = Snapshot::record_key(&change.partition.scope, &change.record.id);
+            let name = KeySnapshot::record_key(&change.partition.scope, &change.record.id);
             let expect = match &change.key {
                 None => Expect::Absent,
                 Some(key) => Expect::Revision(key.revision),
@@ -203,7 +207,7 @@ impl Keys {
             let id = record.id;
             let changed = match key {
                 Some(key) => key.changed(record, revision),
-                None => Snapshot::new(&partition.scope, record, revision, None),
+                None => KeySnapshot::new(&partition.scope, record, revision, None),
             };
             partition.keys.insert(id, Arc::new(changed));
         }
@@ -240,13 +244,13 @@ fn sharing(relative: &KeyRecord, changed: &KeyRecord) -> KeyRecord {
 }
 
 /// Where the primary is, of a replica.
-pub(super) fn primary_elsewhere(key: &Snapshot) -> Option<&Region> {
+pub(super) fn primary_elsewhere(key: &KeySnapshot) -> Option<&Region> {
     let relatives = key.record.multi_region.as_ref()?;
     Some(&relatives.primary).filter(|primary| **primary != key.scope.region)
 }
 
 /// Every Region in which the key is, its own among them.
-fn regions(key: &Snapshot) -> BTreeSet<Region> {
+fn regions(key: &KeySnapshot) -> BTreeSet<Region> {
     let mut regions = BTreeSet::from([key.scope.region.clone()]);
     if let Some(relatives) = &key.record.multi_region {
         regions.insert(relatives.primary.clone());

@@ -15,7 +15,7 @@ use super::policy::{check_policy, policy_of};
 use super::record::Changing;
 use super::relatives::KeyChange;
 use super::tags::{listed, tags};
-use super::{KeyRecord, Requested, Snapshot, metadata};
+use super::{KeyRecord, KeySnapshot, Requested, metadata};
 use crate::catalogue::Partition;
 use crate::records::Records;
 use crate::state_change::StateChange;
@@ -136,7 +136,7 @@ impl Replication {
     }
 
     /// Ends the passing state of a key as soon as the pace permits.
-    fn watch_change(self: &Arc<Self>, key: &Snapshot) {
+    fn watch_change(self: &Arc<Self>, key: &KeySnapshot) {
         let Some(turn) = key.turn.clone() else {
             return;
         };
@@ -217,7 +217,7 @@ struct Taken {
 /// The records that ReplicateKey leaves: those of the primary and of the new replica, which has been
 /// made at a date, in milliseconds since 1970, and may be Creating from then on.
 fn replicated(
-    key: &Snapshot,
+    key: &KeySnapshot,
     wanted: WantedReplica<'_>,
     taken: &Taken,
     (created_ms, changing): (u64, Option<Changing>),
@@ -251,7 +251,7 @@ fn replicated(
 }
 
 /// The record of a primary that becomes the replica of the key in `region`.
-fn moved(key: &Snapshot, region: &Region) -> Result<KeyRecord, Exception> {
+fn moved(key: &KeySnapshot, region: &Region) -> Result<KeyRecord, Exception> {
     let relatives = relatives_of_primary(key)?;
     let mut shared = relatives.clone();
     if !shared.replicas.remove(region) {
@@ -268,7 +268,7 @@ fn moved(key: &Snapshot, region: &Region) -> Result<KeyRecord, Exception> {
     Ok(record)
 }
 
-fn check_room(scope: &Scope, key: &Snapshot, taken: &Taken) -> Result<(), Exception> {
+fn check_room(scope: &Scope, key: &KeySnapshot, taken: &Taken) -> Result<(), Exception> {
     if taken.exists {
         let arn = scope.key_arn(&key.record.id);
         let text = format!("{arn} exists already. Choose another Region.");
@@ -287,7 +287,7 @@ mod tests {
     use super::super::tags::tags;
     use super::*;
 
-    fn replicate(key: &Snapshot, taken: &Taken) -> Result<(KeyRecord, KeyRecord), Code> {
+    fn replicate(key: &KeySnapshot, taken: &Taken) -> Result<(KeyRecord, KeyRecord), Code> {
         let scope = Scope {
             region: region("eu-west-1"),
             ..fixtures::scope()

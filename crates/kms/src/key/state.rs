@@ -3,14 +3,14 @@
 use portcullis_api::{Code, Exception};
 use portcullis_hsm::HsmKeyId;
 
-use super::Snapshot;
+use super::KeySnapshot;
 
-pub(super) fn disabled(key: &Snapshot) -> Exception {
+pub(super) fn disabled(key: &KeySnapshot) -> Exception {
     let text = format!("{} is disabled. Run EnableKey, then try again.", key.arn);
     Exception::new(Code::Disabled, text)
 }
 
-pub(super) fn not_pending_deletion(key: &Snapshot) -> Exception {
+pub(super) fn not_pending_deletion(key: &KeySnapshot) -> Exception {
     let text = format!(
         "{} is not pending deletion. Nothing needs to be done.",
         key.arn
@@ -18,7 +18,7 @@ pub(super) fn not_pending_deletion(key: &Snapshot) -> Exception {
     Exception::new(Code::KmsInvalidState, text)
 }
 
-pub(super) fn external(key: &Snapshot) -> Exception {
+pub(super) fn external(key: &KeySnapshot) -> Exception {
     let text = format!(
         "{} has origin EXTERNAL, which is not valid for this operation: imported key material does \
          not rotate by itself. Import other material and run RotateKeyOnDemand.",
@@ -27,7 +27,7 @@ pub(super) fn external(key: &Snapshot) -> Exception {
     Exception::new(Code::UnsupportedOperation, text)
 }
 
-pub(super) fn updating(key: &Snapshot) -> Exception {
+pub(super) fn updating(key: &KeySnapshot) -> Exception {
     let text = format!(
         "{} is updating. Wait until DescribeKey shows another state, then try again.",
         key.arn
@@ -36,7 +36,7 @@ pub(super) fn updating(key: &Snapshot) -> Exception {
 }
 
 /// Rule LIFE-06: a key of an AWS service is used and looked at, and not changed by its account.
-pub(super) fn check_customers(key: &Snapshot) -> Result<(), Exception> {
+pub(super) fn check_customers(key: &KeySnapshot) -> Result<(), Exception> {
     let Some(service) = &key.record.aws_service else {
         return Ok(());
     };
@@ -48,7 +48,7 @@ pub(super) fn check_customers(key: &Snapshot) -> Result<(), Exception> {
     Err(Exception::new(Code::AccessDenied, text))
 }
 
-pub(super) fn creating(key: &Snapshot) -> Exception {
+pub(super) fn creating(key: &KeySnapshot) -> Exception {
     let text = format!(
         "{} is creating. Wait until DescribeKey shows another state, then try again.",
         key.arn
@@ -56,7 +56,7 @@ pub(super) fn creating(key: &Snapshot) -> Exception {
     Exception::new(Code::KmsInvalidState, text)
 }
 
-pub(super) fn pending_import(key: &Snapshot) -> Exception {
+pub(super) fn pending_import(key: &KeySnapshot) -> Exception {
     let text = format!(
         "{} is pending import: not all of its key material is there. Run GetParametersForImport \
          and ImportKeyMaterial, then try again.",
@@ -66,14 +66,14 @@ pub(super) fn pending_import(key: &Snapshot) -> Exception {
 }
 
 /// Rule KEY-23: an alias is pointed at a key that is not pending deletion.
-pub(super) fn no_target(key: &Snapshot) -> Exception {
+pub(super) fn no_target(key: &KeySnapshot) -> Exception {
     let text = format!("{} is pending deletion. Choose another key.", key.arn);
     Exception::new(Code::KmsInvalidState, text)
 }
 
 /// Rule KEY-04: a key that is pending deletion can only be described or have its deletion
 /// cancelled.
-pub(super) fn pending_deletion(key: &Snapshot) -> Exception {
+pub(super) fn pending_deletion(key: &KeySnapshot) -> Exception {
     Exception::new(
         Code::KmsInvalidState,
         format!(
@@ -84,7 +84,7 @@ pub(super) fn pending_deletion(key: &Snapshot) -> Exception {
     )
 }
 
-impl Snapshot {
+impl KeySnapshot {
     /// The material that seals, in the HSMs.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 use portcullis_api::kms::KeyState;
 use portcullis_api::{Exception, Operation};
 
-use super::Snapshot;
+use super::KeySnapshot;
 use super::permission::check_state;
 use crate::gate::Passage;
 
@@ -15,7 +15,7 @@ use crate::gate::Passage;
 /// The exception that the operation's row names for the key's state.
 pub(crate) fn check_usable(
     operation: Operation,
-    key: &Snapshot,
+    key: &KeySnapshot,
 ) -> Result<Option<Passage>, Exception> {
     let passage = key.store.as_ref().map(|store| store.gate.enter());
     let is_connected = passage != Some(None);

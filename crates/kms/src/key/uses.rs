@@ -12,7 +12,7 @@ use portcullis_store::{Store, Transaction};
 
 use super::last_use::LastUse;
 use super::metadata::date;
-use super::{Snapshot, find};
+use super::{KeySnapshot, find};
 use crate::catalogue::Partition;
 use crate::config::OpenError;
 use crate::records::{Records, keep_doing};
@@ -43,13 +43,13 @@ impl LastUses {
 
 impl LastUses {
     /// A cryptographic operation with `key` has succeeded.
-    pub(crate) fn used(&self, key: &Snapshot, tracked: Tracked) {
+    pub(crate) fn used(&self, key: &KeySnapshot, tracked: Tracked) {
         key.last_use.record(tracked, self.records.now_ms());
     }
 
     /// Whole days since the last successful cryptographic operation with a key, or since it was made:
     /// every use since then was tracked (KMS Guide, kms:TrailingDaysWithoutKeyUsage).
-    pub(crate) fn days_without_use(&self, key: &Snapshot) -> u64 {
+    pub(crate) fn days_without_use(&self, key: &KeySnapshot) -> u64 {
         const DAY_MS: u64 = 24 * 60 * 60 * 1000;
         let last = key.last_use.read();
         let since = last.map_or(key.record.created_ms, |(_, at_ms)| at_ms);

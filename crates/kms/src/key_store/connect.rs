@@ -3,7 +3,7 @@ use portcullis_clusters::ClusterView;
 use portcullis_hsm::Epoch;
 use portcullis_seam::plant::{Bug, planted};
 
-use super::record::{KeyStoreRecord, Step};
+use super::record::{ConnectionStep, KeyStoreRecord};
 use super::{Action, Connection, ConnectionEvent, next, requirement};
 
 /// The checks of ConnectCustomKeyStore, in order, and what it changes: nothing when the store is
@@ -12,7 +12,7 @@ pub(crate) fn decide(
     store: &KeyStoreRecord,
     cluster: Option<&ClusterView>,
     now_ms: u64,
-) -> Result<Option<Step>, Exception> {
+) -> Result<Option<ConnectionStep>, Exception> {
     // Rule KS-30: a FAILED or DISCONNECTING store cannot be connected.
     let Some(step) = store.after(ConnectionEvent::ConnectRequested, now_ms) else {
         return Err(store.wrong_state(

@@ -6,7 +6,7 @@ use portcullis_clusters::ClusterView;
 use portcullis_hsm::Epoch;
 use portcullis_seam::plant::{Bug, planted};
 
-use super::record::{KeyStoreRecord, Passwords};
+use super::record::{KeyStorePasswords, KeyStoreRecord};
 use super::{Connection, requirement};
 
 /// Key stores in an account and Region, of any type and in any state (KMS resource quotas).
@@ -208,7 +208,7 @@ pub(crate) fn record(
         created_ms: now_ms,
         connection: Connection::Disconnected,
         epoch: Epoch(now_ms),
-        passwords: Passwords {
+        passwords: KeyStorePasswords {
             current: sealed_password,
             rotating: None,
             previous: None,

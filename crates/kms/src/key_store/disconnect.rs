@@ -1,12 +1,12 @@
 use portcullis_api::Exception;
 use portcullis_hsm::Epoch;
 
-use super::record::{KeyStoreRecord, Step};
+use super::record::{ConnectionStep, KeyStoreRecord};
 use super::{Action, ConnectionEvent};
 
 /// The check of DisconnectCustomKeyStore, and what it changes. Rule KS-32: only what is connected, on
 /// its way, or FAILED can be disconnected.
-pub(crate) fn decide(store: &KeyStoreRecord, now_ms: u64) -> Result<Step, Exception> {
+pub(crate) fn decide(store: &KeyStoreRecord, now_ms: u64) -> Result<ConnectionStep, Exception> {
     store
         .after(ConnectionEvent::DisconnectRequested, now_ms)
         .ok_or_else(|| {

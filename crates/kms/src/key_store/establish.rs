@@ -16,7 +16,7 @@ use super::KeyStores;
 use super::connection::{LiveConnection, log_out};
 use super::driver::KeyStore;
 use super::login::Member;
-use super::record::{KeyStoreRecord, OLDER_MAX, Passwords};
+use super::record::{KeyStorePasswords, KeyStoreRecord, OLDER_MAX};
 use crate::catalogue::Partition;
 use crate::translate;
 
@@ -174,7 +174,7 @@ impl KeyStores {
         }
         if !planted(Bug::RotationNotRecorded) {
             self.record_passwords(attempt, |record| {
-                record.passwords = Passwords::rotating(&older, sealed.clone());
+                record.passwords = KeyStorePasswords::rotating(&older, sealed.clone());
             })
             .await?;
         }
@@ -197,7 +197,7 @@ impl KeyStores {
         };
         let older: Vec<Vec<u8>> = older.into_iter().take(kept).collect();
         self.record_passwords(attempt, |record| {
-            record.passwords = Passwords::rotated(sealed.clone(), &older);
+            record.passwords = KeyStorePasswords::rotated(sealed.clone(), &older);
         })
         .await?;
         Ok(older)

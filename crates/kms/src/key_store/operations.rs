@@ -142,7 +142,7 @@ impl KeyStores {
         let partition = self.records.partition(scope);
         let changing = partition.control.lock().await;
         let store = find(&partition, &input.custom_key_store_id)?;
-        let edit = update::Edit::parse(&input)?;
+        let edit = update::KeyStoreEdit::parse(&input)?;
         let record = store.record();
         let _changing = plant::let_others_in(Bug::RevisionNotCompared, changing).await;
         let others: Vec<_> = records(&partition)

@@ -26,7 +26,7 @@ pub(crate) struct KeyStoreRecord {
     /// The number of its present connection or edit: each has a higher one than the one before.
     pub(crate) epoch: Epoch,
     /// The passwords of the crypto user `kmsuser`.
-    pub(crate) passwords: Passwords,
+    pub(crate) passwords: KeyStorePasswords,
 }
 
 /// What is known of `kmsuser`'s password, each sealed under the device key.
@@ -34,7 +34,7 @@ pub(crate) struct KeyStoreRecord {
 /// A rotation is recorded before its password is sent to the first HSM, so that after a crash in its midst
 /// every HSM has one of two known passwords.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Passwords {
+pub(crate) struct KeyStorePasswords {
     /// The password that the user gave to KMS, or that KMS has set since.
     pub(crate) current: Vec<u8>,
     /// What a rotation that has begun will have set.
@@ -51,7 +51,7 @@ pub(crate) struct Passwords {
 /// receives at most four wrong ones in a connect; the fifth would lock `kmsuser` out.
 pub(crate) const OLDER_MAX: usize = 1;
 
-impl Passwords {
+impl KeyStorePasswords {
     /// Before `fresh` is sent to the first HSM; `before` has what HSMs may have, the newest first.
     pub(crate) fn rotating(before: &[Vec<u8>], fresh: Vec<u8>) -> Self {
         Self {
@@ -84,12 +84,12 @@ impl Passwords {
 
 /// A record as an event on its connection leaves it, and what is to be done about it.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Step {
+pub(crate) struct ConnectionStep {
     pub(crate) record: KeyStoreRecord,
     pub(crate) actions: &'static [Action],
 }
 
-impl Step {
+impl ConnectionStep {
     pub(crate) fn closes_gate(&self) -> bool {
         self.actions.contains(&Action::CloseGate)
     }
@@ -98,7 +98,7 @@ impl Step {
 impl KeyStoreRecord {
     /// Where `event` leads, by the table of the lifecycle; none when it is not permitted. What is
     /// started is started under a new epoch.
-    pub(crate) fn after(&self, event: ConnectionEvent, now_ms: u64) -> Option<Step> {
+    pub(crate) fn after(&self, event: ConnectionEvent, now_ms: u64) -> Option<ConnectionStep> {
         let (to, actions) = next(self.connection, event)?;
         let starts = |action: &Action| {
             matches!(action, Action::StartConnecting | Action::StartDisconnecting)
@@ -113,7 +113,7 @@ impl KeyStoreRecord {
             epoch,
             ..self.clone()
         };
-        Some(Step { record, actions })
+        Some(ConnectionStep { record, actions })
     }
 
     /// Ends what was begun under `epoch`, as a row of the lifecycle says, and gives the row's actions; none
@@ -131,7 +131,7 @@ impl KeyStoreRecord {
 
     /// The password of `kmsuser` that the user gave to KMS, sealed; the only one known from here on.
     pub(crate) fn set_password(&mut self, sealed: Vec<u8>) {
-        self.passwords = Passwords {
+        self.passwords = KeyStorePasswords {
             current: sealed,
             rotating: None,
             previous: None,

@@ -154,7 +154,7 @@ mod tests {
                 same_password: &|_| false,
             },
         );
-        let edit = update::Edit {
+        let edit = update::KeyStoreEdit {
             name: None,
             cluster: Some(cluster.id.clone()),
             has_password: false,

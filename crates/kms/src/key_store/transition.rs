@@ -14,7 +14,7 @@ use super::KeyStores;
 use super::connection::LiveConnection;
 use super::driver::KeyStore;
 use super::login::Member;
-use super::record::{KeyStoreRecord, Step};
+use super::record::{ConnectionStep, KeyStoreRecord};
 use super::{Action, Connection, ConnectionError, ConnectionEvent, connect, disconnect, pace};
 use crate::catalogue::Partition;
 use crate::records::overtaken;
@@ -39,7 +39,7 @@ impl KeyStores {
         self: &Arc<Self>,
         partition: &Arc<Partition>,
         store: &Arc<KeyStore>,
-        step: Step,
+        step: ConnectionStep,
     ) -> Result<(), Exception> {
         let closes = step.closes_gate();
         let live = if closes && planted(Bug::DisconnectAcknowledgedEarly) {

@@ -10,7 +10,7 @@ use super::record::KeyStoreRecord;
 use super::{Connection, requirement};
 
 /// The settings that a request edits.
-pub(crate) struct Edit {
+pub(crate) struct KeyStoreEdit {
     pub(crate) name: Option<String>,
     pub(crate) cluster: Option<ClusterId>,
     pub(crate) has_password: bool,
@@ -28,7 +28,7 @@ pub(crate) struct UpdateContext<'a> {
     pub(crate) now_ms: u64,
 }
 
-impl Edit {
+impl KeyStoreEdit {
     pub(crate) fn parse(request: &UpdateCustomKeyStoreRequest) -> Result<Self, Exception> {
         let external = request.xks_proxy_uri_endpoint.is_some()
             || request.xks_proxy_uri_path.is_some()
@@ -71,7 +71,10 @@ impl Edit {
 
 /// The checks of UpdateCustomKeyStore, in order, and the record as edited: all settings, or none. A
 /// password, which must be sealed first, is set by the caller.
-pub(crate) fn decide(edit: &Edit, world: &UpdateContext<'_>) -> Result<KeyStoreRecord, Exception> {
+pub(crate) fn decide(
+    edit: &KeyStoreEdit,
+    world: &UpdateContext<'_>,
+) -> Result<KeyStoreRecord, Exception> {
     state_permits(edit, world)?;
     let mut record = world.store.clone();
     if record.connection == Connection::Disconnected {
@@ -99,7 +102,7 @@ pub(crate) fn decide(edit: &Edit, world: &UpdateContext<'_>) -> Result<KeyStoreR
 
 /// Rule KS-40: every edit needs DISCONNECTED. Rule KS-41: with `rename_while_connected`, a rename
 /// alone is permitted while CONNECTED too.
-fn state_permits(edit: &Edit, world: &UpdateContext<'_>) -> Result<(), Exception> {
+fn state_permits(edit: &KeyStoreEdit, world: &UpdateContext<'_>) -> Result<(), Exception> {
     let store = world.store;
     if store.connection == Connection::Disconnected {
         return Ok(());

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::alias::AliasRecord;
 use crate::catalogue::Partition;
 use crate::grant::GrantRecord;
-use crate::key::{KeyRecord, Snapshot};
+use crate::key::{KeyRecord, KeySnapshot};
 use crate::key_store::KeyStores;
 use crate::key_store::{KeyStore, KeyStoreRecord};
 use crate::records::scope_of;
@@ -131,7 +131,7 @@ fn take_key(partition: &Arc<Partition>, name: &str, stored: &Record) {
             let store = record
                 .store_id()
                 .and_then(|id| partition.store(id.as_str()));
-            Snapshot::new(&partition.scope, record, stored.revision, store)
+            KeySnapshot::new(&partition.scope, record, stored.revision, store)
         }
     };
     partition.keys.insert(id, Arc::new(snapshot));

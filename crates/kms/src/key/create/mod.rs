@@ -14,7 +14,7 @@ use portcullis_store::{Expect, Transaction};
 use super::custom::{self, Chosen};
 use super::keys::Keys;
 use super::record::bound_name;
-use super::{Home, KeyRecord, Snapshot, metadata, spec};
+use super::{Home, KeyRecord, KeySnapshot, metadata, spec};
 use crate::catalogue::Partition;
 use crate::gate::Passage;
 use crate::key_store::KeyStores;
@@ -212,9 +212,9 @@ impl KeyCreation {
         partition: &Partition,
         record: KeyRecord,
         home: Option<(Arc<KeyStore>, Passage)>,
-    ) -> Result<Arc<Snapshot>, Exception> {
+    ) -> Result<Arc<KeySnapshot>, Exception> {
         let store = home.as_ref().map(|(store, _passage)| Arc::clone(store));
-        let key = Snapshot::new(&partition.scope, record, 0, store);
+        let key = KeySnapshot::new(&partition.scope, record, 0, store);
         for _ in 0..ATTEMPTS_MAX {
             match self.try_new_key(partition, &key, home.as_ref()).await {
                 Ok(key) => return Ok(key),
@@ -238,15 +238,15 @@ impl KeyCreation {
     async fn try_new_key(
         &self,
         partition: &Partition,
-        key: &Snapshot,
+        key: &KeySnapshot,
         home: Option<&(Arc<KeyStore>, Passage)>,
-    ) -> Result<Arc<Snapshot>, NotPut> {
+    ) -> Result<Arc<KeySnapshot>, NotPut> {
         let _changing = if self.records.shares_store() {
             Some(partition.control.lock().await)
         } else {
             None
         };
-        let name = Snapshot::record_key(&partition.scope, &key.record.id);
+        let name = KeySnapshot::record_key(&partition.scope, &key.record.id);
         let mut put = Transaction::new()
             .expect(&*name, Expect::Absent)
             .put(&*name, encode(&key.record));

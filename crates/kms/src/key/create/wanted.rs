@@ -227,7 +227,7 @@ pub(super) fn check_store(
 #[cfg(test)]
 mod tests {
     use super::super::super::fixtures::scope;
-    use super::super::super::{Origin, Snapshot};
+    use super::super::super::{KeySnapshot, MaterialOrigin};
     use super::*;
 
     const SINGLE: [u8; 16] = [1; 16];
@@ -304,7 +304,7 @@ mod tests {
         let wanted = read(&id, external(true)).ok().unwrap();
         let made = wanted.record(&scope(), (id, HsmKeyId(SINGLE)), Home::Fleet, 5);
         assert_eq!((made.created_ms, &*made.description), (5, "imported"));
-        assert_eq!(made.origin(), Origin::External);
+        assert_eq!(made.origin(), MaterialOrigin::External);
         assert!(made.materials.all().is_empty());
         let relatives = made.multi_region.as_ref().unwrap();
         assert_eq!(relatives.primary, scope().region);
@@ -313,9 +313,9 @@ mod tests {
         let made = wanted.record(&scope(), (single, HsmKeyId(SINGLE)), Home::Fleet, 5);
         assert_eq!(
             (made.origin(), made.multi_region.clone()),
-            (Origin::AwsKms, None)
+            (MaterialOrigin::AwsKms, None)
         );
-        let key = Snapshot::new(&Arc::new(scope()), made, 1, None);
+        let key = KeySnapshot::new(&Arc::new(scope()), made, 1, None);
         assert_eq!(key.material().ok(), Some(HsmKeyId(SINGLE)));
     }
 

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::super::keep::Material;
 use super::super::material::{Import, MaterialId, MaterialRole, MaterialVersion, Materials};
 use super::super::wrapping::Wrapping;
-use super::super::{KeyRecord, Snapshot, spec};
+use super::super::{KeyRecord, KeySnapshot, spec};
 use crate::records::unsupported;
 
 /// The latest end of material that expires (API, ImportKeyMaterial).
@@ -69,7 +69,7 @@ pub(super) fn not_unwrapped() -> Exception {
     Exception::new(Code::InvalidCiphertext, text)
 }
 
-fn no_such_material(key: &Snapshot, named: &str) -> Exception {
+fn no_such_material(key: &KeySnapshot, named: &str) -> Exception {
     let text = format!(
         "{} has no key material {named}. Run ListKeyRotations.",
         key.arn
@@ -117,7 +117,7 @@ pub(super) fn named(input: &ImportKeyMaterialRequest) -> Result<Option<MaterialI
 }
 
 /// The same bytes under the same key have the same ID, in every Region of a multi-Region key too.
-pub(super) fn material_id(key: &Snapshot, material: &[u8]) -> MaterialId {
+pub(super) fn material_id(key: &KeySnapshot, material: &[u8]) -> MaterialId {
     let id = key.record.id;
     let text = Zeroizing::new([b"portcullis-imported", &id.bytes()[..], material].concat());
     MaterialId::hash(&text)
@@ -192,7 +192,10 @@ pub(super) fn imported(
 
 /// The material that DeleteImportedKeyMaterial deletes: the one that the request names, or else the
 /// current one, if there is one.
-pub(super) fn meant(key: &Snapshot, named: Option<&str>) -> Result<Option<MaterialId>, Exception> {
+pub(super) fn meant(
+    key: &KeySnapshot,
+    named: Option<&str>,
+) -> Result<Option<MaterialId>, Exception> {
     let materials = &key.record.materials;
     let version = match named {
         None => materials.current(),

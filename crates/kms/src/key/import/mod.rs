@@ -20,7 +20,7 @@ use super::material::{Import, MaterialVersion};
 use super::metadata::date;
 use super::relatives::{HeldKey, primary_elsewhere};
 use super::wrapping::{self, WrappingKey};
-use super::{KeyRecord, Snapshot, find};
+use super::{KeyRecord, KeySnapshot, find};
 use crate::catalogue::Partition;
 use crate::records::Records;
 use crate::translate;
@@ -246,7 +246,7 @@ impl MaterialImport {
         done.map_err(|failure| translate::fleet(&failure))
     }
 
-    fn open_token(&self, key: &Snapshot, sealed: &[u8]) -> Result<Token, Exception> {
+    fn open_token(&self, key: &KeySnapshot, sealed: &[u8]) -> Result<Token, Exception> {
         let plain = self.records.config.device_key.open(TOKEN, sealed);
         let plain = plain.map_err(|error| token::invalid().because(error))?;
         Token::check(&plain, &key.arn, self.records.now_ms())

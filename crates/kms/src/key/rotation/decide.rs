@@ -5,7 +5,7 @@ use portcullis_hsm::HsmKeyId;
 
 use super::super::material::{MaterialRole, MaterialVersion, RotationType};
 use super::super::record::Automatic;
-use super::super::{KeyRecord, Requested, Snapshot};
+use super::super::{KeyRecord, KeySnapshot, Requested};
 
 /// Successful calls of RotateKeyOnDemand for one key (KMS resource quotas).
 const ON_DEMAND_MAX: u32 = 25;
@@ -75,7 +75,7 @@ pub(super) fn disabled(record: &KeyRecord) -> KeyRecord {
 /// Whether the key can be rotated on demand now. `lacking` are the Regions in which the material that
 /// would become current has yet to be imported.
 pub(super) fn check_on_demand(
-    key: &Snapshot,
+    key: &KeySnapshot,
     lacking: &[String],
     now_ms: u64,
 ) -> Result<(), Exception> {
@@ -111,7 +111,7 @@ pub(super) fn rotated(
 }
 
 /// Rule LIFE-36: the next material of a multi-Region key becomes current when every Region has it.
-fn check_is_everywhere(key: &Snapshot, lacking: &[String]) -> Result<(), Exception> {
+fn check_is_everywhere(key: &KeySnapshot, lacking: &[String]) -> Result<(), Exception> {
     if lacking.is_empty() {
         return Ok(());
     }
@@ -126,7 +126,7 @@ fn check_is_everywhere(key: &Snapshot, lacking: &[String]) -> Result<(), Excepti
 
 /// Rule LIFE-14: at most 25 rotations on demand, none within twenty minutes before an automatic one,
 /// and imported material is there to be rotated to.
-fn check_quota_and_distance(key: &Snapshot, now_ms: u64) -> Result<(), Exception> {
+fn check_quota_and_distance(key: &KeySnapshot, now_ms: u64) -> Result<(), Exception> {
     let record = &key.record;
     if record.rotation.on_demand >= ON_DEMAND_MAX {
         let text = format!(

@@ -18,7 +18,7 @@ use super::keys::Keys;
 use super::material::{MaterialRole, MaterialVersion, RotationType};
 use super::metadata::{date, expiration_model};
 use super::relatives::{HeldKey, primary_elsewhere};
-use super::{KeyRecord, Snapshot, find};
+use super::{KeyRecord, KeySnapshot, find};
 use crate::catalogue::Partition;
 use crate::paging::{PageRequest, page};
 use crate::records::Records;
@@ -219,7 +219,7 @@ impl KeyRotation {
         held: &HeldKey,
         rotation: RotationType,
         at_ms: u64,
-    ) -> Result<Arc<Snapshot>, Exception> {
+    ) -> Result<Arc<KeySnapshot>, Exception> {
         let key = &held.key;
         if key.record.imported {
             let record = rotated(&key.record, rotation, None, at_ms);
@@ -250,14 +250,14 @@ impl KeyRotation {
     }
 
     /// Whether a version is imported as far as a key shows it: a primary looks at its replicas too.
-    fn is_complete(&self, key: &Snapshot, version: &MaterialVersion) -> bool {
+    fn is_complete(&self, key: &KeySnapshot, version: &MaterialVersion) -> bool {
         let is_replica = primary_elsewhere(key).is_some();
         version.is_present() && (is_replica || self.keys.lacking(key, version.id).is_empty())
     }
 
     /// Rule LIFE-15: every rotation is recorded as an event, with the material before and after it.
-    fn record_rotation(&self, before: &Snapshot, after: &Snapshot, rotation: RotationType) {
-        let current = |key: &Snapshot| {
+    fn record_rotation(&self, before: &KeySnapshot, after: &KeySnapshot, rotation: RotationType) {
+        let current = |key: &KeySnapshot| {
             let version = key.record.materials.current();
             version.map(|version| version.id.to_string())
         };
@@ -273,7 +273,7 @@ impl KeyRotation {
 }
 
 /// `waits` says of a version whose turn comes next that some Region has yet to import it.
-fn entry(key: &Snapshot, version: &MaterialVersion, waits: bool) -> RotationsListEntry {
+fn entry(key: &KeySnapshot, version: &MaterialVersion, waits: bool) -> RotationsListEntry {
     let import = version.import.as_ref();
     let state = if waits {
         KeyMaterialState::PendingMultiRegionImportAndRotation.as_str()
