@@ -6,12 +6,12 @@ use std::net::IpAddr;
 use crate::context::{Context, Readings};
 use crate::date;
 use crate::effect::Effect;
-use crate::glob::{Case, Piece, Variables, Wild, matches, pieces};
+use crate::glob::{Case, GlobPiece, Variables, Wild, matches, pieces};
 use crate::malformed::{Malformed, malformed};
 
 /// One operator applied to one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Condition {
+pub(crate) struct PolicyCondition {
     quantifier: Option<Quantifier>,
     operator: ComparisonOperator,
     if_exists: bool,
@@ -127,7 +127,7 @@ const FOR_ALL_VALUES: &str = "ForAllValues:";
 const FOR_ANY_VALUE: &str = "ForAnyValue:";
 const IF_EXISTS: &str = "IfExists";
 
-impl Condition {
+impl PolicyCondition {
     pub(crate) fn new(name: &str, key: &str, values: Vec<String>) -> Result<Self, Malformed> {
         let unknown = || malformed(format!("There is no condition operator {name:?}."));
         let (quantifier, rest) = if let Some(rest) = without_start(name, FOR_ALL_VALUES) {
@@ -287,7 +287,7 @@ impl Test {
         let Some(wanted_pieces) = pieces(wanted, wild, variables) else {
             return false;
         };
-        if wanted_pieces == [Piece::Run] {
+        if wanted_pieces == [GlobPiece::Run] {
             return true;
         }
         match self {
@@ -298,8 +298,8 @@ impl Test {
         let wanted: String = wanted_pieces
             .iter()
             .filter_map(|piece| match piece {
-                Piece::Letter(letter) => Some(*letter),
-                Piece::One | Piece::Run => None,
+                GlobPiece::Letter(letter) => Some(*letter),
+                GlobPiece::One | GlobPiece::Run => None,
             })
             .collect();
         self.compares(&wanted, value).unwrap_or(false)
@@ -341,10 +341,10 @@ fn arn(wanted: &str, value: &str, variables: Option<Variables<'_>>) -> bool {
         return false;
     };
     // `*` alone is a whole ARN of its own.
-    if wanted == [Piece::Run] {
+    if wanted == [GlobPiece::Run] {
         return true;
     }
-    let mut wanted_parts = wanted.splitn(PARTS, |piece| *piece == Piece::Letter(':'));
+    let mut wanted_parts = wanted.splitn(PARTS, |piece| *piece == GlobPiece::Letter(':'));
     let mut value_parts = value.splitn(PARTS, ':');
     for _ in 0..PARTS {
         let (Some(wanted), Some(value)) = (wanted_parts.next(), value_parts.next()) else {

@@ -3,7 +3,7 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
-use crate::condition::Condition;
+use crate::condition::PolicyCondition;
 use crate::effect::Effect;
 use crate::glob::{Case, Wild, matches, pieces};
 use crate::malformed::Malformed;
@@ -53,7 +53,7 @@ pub(crate) struct Statement {
     pub(crate) principals: Option<Clause<StatementPrincipals>>,
     pub(crate) actions: Option<Clause<Vec<String>>>,
     pub(crate) resources: Option<Clause<Vec<String>>>,
-    pub(crate) conditions: Vec<Condition>,
+    pub(crate) conditions: Vec<PolicyCondition>,
 }
 
 /// An element or its negation, such as Action and NotAction.
@@ -67,7 +67,7 @@ pub(crate) enum Clause<T> {
 #[derive(Debug, Clone, Copy)]
 pub struct UsedCondition<'a> {
     statement: &'a Statement,
-    condition: &'a Condition,
+    condition: &'a PolicyCondition,
 }
 
 impl<'a> UsedCondition<'a> {

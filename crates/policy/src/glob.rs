@@ -19,7 +19,7 @@ pub(crate) enum Wild {
 
 /// A part of a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Piece {
+pub(crate) enum GlobPiece {
     Letter(char),
     /// `?`: exactly one character.
     One,
@@ -60,28 +60,28 @@ enum Value<'a> {
 ///
 /// `variables` is absent for a policy whose Version knows no variables: their text then stands for
 /// itself. What a variable is replaced by is never a wildcard. A pattern that is not certain but must
-/// fit is one [`Piece::Run`], whatever `wild` says.
+/// fit is one [`GlobPiece::Run`], whatever `wild` says.
 pub(crate) fn pieces(
     text: &str,
     wild: Wild,
     variables: Option<Variables<'_>>,
-) -> Option<Vec<Piece>> {
+) -> Option<Vec<GlobPiece>> {
     let mut pieces = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some(letter) = rest.chars().next() {
         if let (Some(variables), Some((variable, after))) = (variables, variable(rest)) {
             match value(variable, variables.context) {
-                Value::Text(value) => pieces.extend(value.chars().map(Piece::Letter)),
-                Value::Unclear if variables.unclear_fits => return Some(vec![Piece::Run]),
+                Value::Text(value) => pieces.extend(value.chars().map(GlobPiece::Letter)),
+                Value::Unclear if variables.unclear_fits => return Some(vec![GlobPiece::Run]),
                 Value::Nothing | Value::Unclear => return None,
             }
             rest = after;
             continue;
         }
         pieces.push(match (wild, letter) {
-            (Wild::Yes, '*') => Piece::Run,
-            (Wild::Yes, '?') => Piece::One,
-            (_, letter) => Piece::Letter(letter),
+            (Wild::Yes, '*') => GlobPiece::Run,
+            (Wild::Yes, '?') => GlobPiece::One,
+            (_, letter) => GlobPiece::Letter(letter),
         });
         rest = rest.get(letter.len_utf8()..).unwrap_or_default();
     }
@@ -120,20 +120,20 @@ fn value<'a>(variable: &'a str, context: &'a Context) -> Value<'a> {
 /// Whether `pieces` match the whole of `text`.
 ///
 /// Cost: at most the product of the two lengths, because only the last `*` is ever tried again.
-pub(crate) fn matches(pieces: &[Piece], text: &str, case: Case) -> bool {
+pub(crate) fn matches(pieces: &[GlobPiece], text: &str, case: Case) -> bool {
     let text: Vec<char> = text.chars().collect();
     let (mut at, mut from) = (0, 0);
     // Where to go on when what follows the last `*` does not match: behind it, one letter later.
     let mut again: Option<(usize, usize)> = None;
     while let Some(letter) = text.get(from) {
         let fits = match pieces.get(at) {
-            Some(Piece::Run) => {
+            Some(GlobPiece::Run) => {
                 again = Some((at + 1, from));
                 at += 1;
                 continue;
             }
-            Some(Piece::One) => true,
-            Some(Piece::Letter(wanted)) => same(*wanted, *letter, case),
+            Some(GlobPiece::One) => true,
+            Some(GlobPiece::Letter(wanted)) => same(*wanted, *letter, case),
             None => false,
         };
         if fits {
@@ -148,7 +148,7 @@ pub(crate) fn matches(pieces: &[Piece], text: &str, case: Case) -> bool {
         (at, from) = (behind, tried + 1);
     }
     let left = pieces.get(at..).unwrap_or_default();
-    left.iter().all(|piece| *piece == Piece::Run)
+    left.iter().all(|piece| *piece == GlobPiece::Run)
 }
 
 fn same(one: char, other: char, case: Case) -> bool {

@@ -165,12 +165,12 @@ fn actions(name: &str, value: &Value) -> Result<Vec<String>, Malformed> {
     }
 }
 
-fn conditions(value: &Value) -> Result<Vec<condition::Condition>, Malformed> {
+fn conditions(value: &Value) -> Result<Vec<condition::PolicyCondition>, Malformed> {
     let mut conditions = Vec::new();
     for (operator, keys) in object(value, "Condition")? {
         for (key, values) in object(keys, operator)? {
             let values = scalars(key, values)?;
-            conditions.push(condition::Condition::new(operator, key, values)?);
+            conditions.push(condition::PolicyCondition::new(operator, key, values)?);
         }
     }
     // The order in which they print, so that a document reads back as it was.

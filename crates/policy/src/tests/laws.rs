@@ -1,21 +1,23 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::glob::{Case, Piece, Wild, matches, pieces};
+use crate::glob::{Case, GlobPiece, Wild, matches, pieces};
 use crate::{Context, Document, Hold, Identity, Kind, Request, Verdict};
 
 /// A wildcard pattern matched as it is defined, at exponential cost.
-fn naive(pattern: &[Piece], text: &[char]) -> bool {
+fn naive(pattern: &[GlobPiece], text: &[char]) -> bool {
     match (pattern.split_first(), text.split_first()) {
         (None, None) => true,
         (None, Some(_)) => false,
-        (Some((Piece::Run, rest)), None) => naive(rest, text),
-        (Some((Piece::Run, rest)), Some((_, left))) => naive(rest, text) || naive(pattern, left),
-        (Some((Piece::One, rest)), Some((_, left))) => naive(rest, left),
-        (Some((Piece::Letter(wanted), rest)), Some((letter, left))) => {
+        (Some((GlobPiece::Run, rest)), None) => naive(rest, text),
+        (Some((GlobPiece::Run, rest)), Some((_, left))) => {
+            naive(rest, text) || naive(pattern, left)
+        }
+        (Some((GlobPiece::One, rest)), Some((_, left))) => naive(rest, left),
+        (Some((GlobPiece::Letter(wanted), rest)), Some((letter, left))) => {
             wanted == letter && naive(rest, left)
         }
-        (Some((Piece::One | Piece::Letter(_), _)), None) => false,
+        (Some((GlobPiece::One | GlobPiece::Letter(_), _)), None) => false,
     }
 }
 
