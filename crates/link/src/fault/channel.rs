@@ -5,7 +5,7 @@ use portcullis_hsm::{Call, Command, Output, Reply};
 use tokio::time::Instant;
 
 use super::LinkFaults;
-use super::table::Way;
+use super::table::LinkWay;
 use crate::{BoxFuture, CallError, Channel, LinkError, Listener, Listening, Target, Transport};
 
 /// A transport whose links can be broken.
@@ -61,7 +61,7 @@ impl Channel for FaultyChannel {
             return self.inner.execute(call, deadline);
         }
         Box::pin(async move {
-            self.carry(Way::ToHsm, deadline).await?;
+            self.carry(LinkWay::ToHsm, deadline).await?;
             let answer = self.inner.execute(call, deadline).await;
             self.bring_back(answer, deadline).await
         })
@@ -76,7 +76,7 @@ impl Channel for FaultyChannel {
             return self.inner.manage(command, deadline);
         }
         Box::pin(async move {
-            self.carry(Way::ToHsm, deadline).await?;
+            self.carry(LinkWay::ToHsm, deadline).await?;
             let answer = self.inner.manage(command, deadline).await;
             self.bring_back(answer, deadline).await
         })
@@ -90,7 +90,7 @@ impl Channel for FaultyChannel {
 impl FaultyChannel {
     /// Rule LINK-12: what is cut off or lost on its way is never told apart from an HSM that does
     /// not answer.
-    async fn carry(&self, way: Way, deadline: Instant) -> Result<(), LinkError> {
+    async fn carry(&self, way: LinkWay, deadline: Instant) -> Result<(), LinkError> {
         let _held = WaitingOperation::on(&self.held);
         if self.faults.carry(&self.hsm, way, deadline).await {
             Ok(())
@@ -107,7 +107,7 @@ impl FaultyChannel {
     ) -> Result<T, CallError> {
         match answer {
             Ok(_) | Err(CallError::Refused(_)) => {
-                self.carry(Way::FromHsm, deadline).await?;
+                self.carry(LinkWay::FromHsm, deadline).await?;
                 answer
             }
             Err(CallError::Link(_)) => answer,

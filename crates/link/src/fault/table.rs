@@ -23,16 +23,16 @@ pub enum Direction {
 
 /// One way of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
+pub(super) enum LinkWay {
     ToHsm,
     FromHsm,
 }
 
 impl Direction {
-    const fn includes(self, way: Way) -> bool {
+    const fn includes(self, way: LinkWay) -> bool {
         match self {
-            Self::ToHsm => matches!(way, Way::ToHsm),
-            Self::FromHsm => matches!(way, Way::FromHsm),
+            Self::ToHsm => matches!(way, LinkWay::ToHsm),
+            Self::FromHsm => matches!(way, LinkWay::FromHsm),
             Self::Both => true,
         }
     }
@@ -111,7 +111,7 @@ impl LinkFaults {
     /// Brings a message to the other end, or waits for the deadline and says that it never came.
     ///
     /// Rule LINK-13: what waits at a cut goes on when that is mended before the deadline.
-    pub(super) async fn carry(&self, hsm: &str, way: Way, deadline: Instant) -> bool {
+    pub(super) async fn carry(&self, hsm: &str, way: LinkWay, deadline: Instant) -> bool {
         let mut changes = self.changes.subscribe();
         loop {
             changes.borrow_and_update();
@@ -130,7 +130,7 @@ impl LinkFaults {
         }
     }
 
-    fn weather(&self, hsm: &str, way: Way) -> Weather {
+    fn weather(&self, hsm: &str, way: LinkWay) -> Weather {
         let rules = self.rules.read();
         let here = rules
             .iter()

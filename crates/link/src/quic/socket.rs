@@ -53,7 +53,7 @@ impl Wire {
     pub(super) fn bind(&self, address: SocketAddr) -> io::Result<Arc<dyn AsyncUdpSocket>> {
         match self {
             Self::Udp => Ok(Arc::new(UdpWire::bind(address)?)),
-            Self::Given(datagrams, _) => Ok(Arc::new(Adapted(datagrams.bind(address)?))),
+            Self::Given(datagrams, _) => Ok(Arc::new(AdaptedSocket(datagrams.bind(address)?))),
         }
     }
 }
@@ -88,9 +88,9 @@ impl ConnectionIdGenerator for Drawn {
 
 /// A [`DatagramSocket`] as quinn wants it.
 #[derive(Debug)]
-struct Adapted(Arc<dyn DatagramSocket>);
+struct AdaptedSocket(Arc<dyn DatagramSocket>);
 
-impl AsyncUdpSocket for Adapted {
+impl AsyncUdpSocket for AdaptedSocket {
     fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
         Box::pin(AlwaysWritable)
     }

@@ -46,7 +46,7 @@ pub(super) fn client_config(
     target: &Target,
     distrust: Distrust,
 ) -> Result<rustls::ClientConfig, LinkError> {
-    let trust = Trust::Cluster {
+    let trust = CallerTrust::Cluster {
         certificate: target.cluster_certificate.clone(),
         trust_anchor: target.trust_anchor.clone(),
     };
@@ -61,7 +61,7 @@ pub(super) fn control_client_config(
 ) -> Result<rustls::ClientConfig, LinkError> {
     calling(
         identity,
-        Trust::Fingerprint(fingerprint),
+        CallerTrust::Fingerprint(fingerprint),
         distrust,
         CONTROL_ALPN,
     )
@@ -69,7 +69,7 @@ pub(super) fn control_client_config(
 
 fn calling(
     client: &ClientIdentity,
-    trust: Trust,
+    trust: CallerTrust,
     distrust: Distrust,
     protocol: &[u8],
 ) -> Result<rustls::ClientConfig, LinkError> {
@@ -137,7 +137,7 @@ fn called(
     let chain = vec![CertificateDer::from(certificate.to_vec())];
     // Not `with_single_cert`: that parses the certificate, and refuses X.509 version 1, which
     // `openssl x509 -req` makes.
-    let presented = Presented(Arc::new(CertifiedKey::new(chain, key)));
+    let presented = PresentedCertificate(Arc::new(CertifiedKey::new(chain, key)));
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(unusable)?
@@ -148,9 +148,9 @@ fn called(
 }
 
 #[derive(Debug)]
-struct Presented(Arc<CertifiedKey>);
+struct PresentedCertificate(Arc<CertifiedKey>);
 
-impl ResolvesServerCert for Presented {
+impl ResolvesServerCert for PresentedCertificate {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(Arc::clone(&self.0))
     }
@@ -158,7 +158,7 @@ impl ResolvesServerCert for Presented {
 
 /// Whom a caller takes to be the one that it called.
 #[derive(Debug)]
-enum Trust {
+enum CallerTrust {
     /// Rule LINK-03: an HSM proves that it is of the cluster: it presents the cluster certificate,
     /// which the trust anchor signed, and signs the handshake with its key.
     Cluster {
@@ -169,7 +169,7 @@ enum Trust {
     Fingerprint([u8; 32]),
 }
 
-impl Trust {
+impl CallerTrust {
     fn check(&self, presented: &[u8]) -> Result<(), String> {
         match self {
             Self::Cluster { .. } if planted(Bug::CertificateCheckSkipped) => Ok(()),
@@ -194,7 +194,7 @@ impl Trust {
 
 #[derive(Debug)]
 struct CalledVerifier {
-    trust: Trust,
+    trust: CallerTrust,
     algorithms: WebPkiSupportedAlgorithms,
     distrust: Distrust,
 }
