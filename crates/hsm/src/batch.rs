@@ -4,7 +4,7 @@ use std::sync::Arc;
 use portcullis_seam::plant::{Bug, planted};
 
 use crate::key::{Key, make_room, wipe_from};
-use crate::nonce::Lease;
+use crate::nonce::NonceLease;
 use crate::session::Session;
 use crate::{
     Call, Flag, Hsm, HsmKeyId, NONCE_BYTES, Operation, Refusal, Role, SEAL_BYTES, SessionId,
@@ -22,7 +22,7 @@ pub struct Batch<'a> {
     hsm: &'a Hsm,
     session: Option<(SessionId, Arc<Session>)>,
     key: Option<(HsmKeyId, Arc<Key>)>,
-    lease: Lease,
+    lease: NonceLease,
 }
 
 impl<'a> Batch<'a> {
@@ -31,7 +31,7 @@ impl<'a> Batch<'a> {
             hsm,
             session: None,
             key: None,
-            lease: Lease::default(),
+            lease: NonceLease::default(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::key::{Description, Key, Material};
-use crate::nonce::Lease;
+use crate::nonce::NonceLease;
 use crate::record;
 use crate::session::Session;
 use crate::user::UserName;
@@ -315,7 +315,7 @@ impl Hsm {
         if payload.attributes.flags.has(Flag::WrapWithTrusted) {
             check_flag(&wrapping, Flag::Trusted)?;
         }
-        let nonce = self.nonces.next(&mut Lease::default());
+        let nonce = self.nonces.next(&mut NonceLease::default());
         let (iv, data) = wrapping.wrap(&payload.material, mechanism, nonce)?;
         Ok(Reply::Wrapped { iv, data })
     }

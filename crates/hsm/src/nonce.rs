@@ -42,7 +42,7 @@ pub(crate) struct Nonces {
 
 /// A run of nonces that one batch may use without asking again.
 #[derive(Debug, Default)]
-pub(crate) struct Lease {
+pub(crate) struct NonceLease {
     next: u64,
     left: u64,
 }
@@ -62,7 +62,7 @@ impl Nonces {
     }
 
     /// The next nonce under `lease`.
-    pub(crate) fn next(&self, lease: &mut Lease) -> [u8; NONCE_BYTES] {
+    pub(crate) fn next(&self, lease: &mut NonceLease) -> [u8; NONCE_BYTES] {
         if lease.left == 0 {
             lease.next = self.next.fetch_add(LEASE, Ordering::Relaxed);
             lease.left = LEASE;
@@ -93,7 +93,7 @@ mod tests {
             let run = || {
                 let mut drawn = Vec::new();
                 while drawn.len() < 170_000 {
-                    let mut lease = Lease::default();
+                    let mut lease = NonceLease::default();
                     let batch = drawn.len() % 150;
                     drawn.extend((0..=batch).map(|_| nonces.next(&mut lease)));
                 }
@@ -117,7 +117,7 @@ mod tests {
     fn a_used_up_counter_moves_the_fixed_field_on() {
         for fixed in [7, u64::MAX] {
             let next = AtomicU64::new(u64::from(u32::MAX));
-            let (nonces, mut lease) = (Nonces { fixed, next }, Lease::default());
+            let (nonces, mut lease) = (Nonces { fixed, next }, NonceLease::default());
             let drawn: BTreeSet<_> = (0..3).map(|_| nonces.next(&mut lease)).collect();
             let field = |fixed: u64, counter: u32| {
                 let mut nonce = [0; NONCE_BYTES];
