@@ -47,7 +47,7 @@ pub(crate) enum Command {
     /// Show the HSMs of a running Portcullis, crash and restart one, or run one as a process of its own
     Hsm(HsmArguments),
     /// Show the clock of a running Portcullis, put it forward, or make it run faster
-    Clock(Clock),
+    Clock(ClockArguments),
     /// Break things on purpose: list, inject, undo and clear faults, rehearse the repair
     Chaos(Box<Chaos>),
     /// Save everything a running or stopped Portcullis holds into one file, or load such a file
@@ -268,7 +268,7 @@ pub(crate) struct Wait {
   portcullis clock advance 7d
   portcullis clock set-scale 86400
   portcullis clock set-state-changes describes:3")]
-pub(crate) struct Clock {
+pub(crate) struct ClockArguments {
     #[command(flatten)]
     pub(crate) access: Access,
     #[command(subcommand)]

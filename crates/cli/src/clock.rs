@@ -8,14 +8,14 @@ use portcullis_admin::{
     StateChangesRequest, TimeScaleRequest,
 };
 
-use crate::args::{Clock, ClockCommand};
+use crate::args::{ClockArguments, ClockCommand};
 use crate::client::{AdminClient, ClientError, print_data};
 
 /// A longer way is gone in several requests, each of which answers in time.
 const STRIDE_SECONDS: u64 = 30 * 24 * 60 * 60;
 
 /// Shows or sets the clock.
-pub(crate) async fn run(arguments: &Clock) -> Result<ExitCode, ClientError> {
+pub(crate) async fn run(arguments: &ClockArguments) -> Result<ExitCode, ClientError> {
     let client = AdminClient::of(&arguments.access)?;
     let here = Place::default();
     let reply = match &arguments.command {

@@ -17,7 +17,7 @@ use crate::user_folders;
 
 /// What is presented, and what clients need to believe it.
 #[derive(Debug)]
-pub(crate) struct Presented {
+pub(crate) struct PresentedIdentity {
     pub(crate) identity: TlsIdentity,
     /// The certificate of our own authority, if it is ours.
     pub(crate) authority: Option<AuthorityFile>,
@@ -47,7 +47,7 @@ pub(crate) async fn presented(
     arguments: &Up,
     system: &System,
     (data, door): (&Data, &Door),
-) -> Result<Option<Presented>, String> {
+) -> Result<Option<PresentedIdentity>, String> {
     if let (Some(certificate), Some(key)) = (&arguments.tls_cert, &arguments.tls_key) {
         return given(certificate, key).map(Some);
     }
@@ -73,14 +73,14 @@ pub(crate) async fn presented(
         let path = file.path.display();
         format!("The certificate of the authority cannot be written to {path}: {error}.")
     })?;
-    Ok(Some(Presented {
+    Ok(Some(PresentedIdentity {
         identity,
         authority: Some(file),
     }))
 }
 
 /// Rule TLS-02: a certificate and a key of the user's.
-fn given(certificate: &Path, key: &Path) -> Result<Presented, String> {
+fn given(certificate: &Path, key: &Path) -> Result<PresentedIdentity, String> {
     let read = |path: &Path| {
         std::fs::read(path).map_err(|error| {
             let path = path.display();
@@ -91,7 +91,7 @@ fn given(certificate: &Path, key: &Path) -> Result<Presented, String> {
     let key = Zeroizing::new(read(key)?);
     let identity = TlsIdentity::from_pem(&chain, &key)
         .map_err(|error| format!("{error} Check --tls-cert and --tls-key."))?;
-    Ok(Presented {
+    Ok(PresentedIdentity {
         identity,
         authority: None,
     })

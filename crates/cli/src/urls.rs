@@ -7,7 +7,7 @@ use portcullis_server::Running;
 use serde_json::{Value, json};
 
 use crate::door::Reach;
-use crate::tls::Presented;
+use crate::tls::PresentedIdentity;
 
 /// The variable by which commands find the admin token.
 pub(crate) const TOKEN_FILE: &str = "PORTCULLIS_ADMIN_TOKEN_FILE";
@@ -26,7 +26,7 @@ pub(crate) struct Urls {
 }
 
 impl Urls {
-    pub(crate) fn of(running: &Running, reach: &Reach, tls: Option<&Presented>) -> Self {
+    pub(crate) fn of(running: &Running, reach: &Reach, tls: Option<&PresentedIdentity>) -> Self {
         let url = |address: SocketAddr| {
             // Rule TLS-04
             let is_plain = address != running.address && address.ip().is_loopback();

@@ -26,9 +26,9 @@ use portcullis_admin::{
 use portcullis_loadgen::{Access, print};
 
 use self::input::PromptInput;
-use self::place::Place;
+use self::place::ClusterPlace;
 use self::request::{check_approval, not_there};
-use self::session::{Sessions, Side};
+use self::session::{SessionSource, Side};
 use self::verb_data::VerbData;
 use self::verbs::{ClusterVerb, KeyVerb, UserCredentials, UserVerb, Verb, WrapVerb};
 use crate::client::{AdminClient, ClientError};
@@ -76,8 +76,8 @@ enum Mode {
 /// the prompt.
 pub(crate) async fn run(arguments: CloudHsmCli) -> Result<ExitCode, ClientError> {
     let (verb, sessions) = match arguments.mode {
-        Some(Mode::Verb(verb)) => (Some(verb), Sessions::OneCommand),
-        Some(Mode::Interactive) | None => (None, Sessions::Prompt(BTreeMap::new())),
+        Some(Mode::Verb(verb)) => (Some(verb), SessionSource::OneCommand),
+        Some(Mode::Interactive) | None => (None, SessionSource::Prompt(BTreeMap::new())),
     };
     let mut cli = Cli {
         client: AdminClient::of(&arguments.access)?,
@@ -131,7 +131,7 @@ struct Cli {
     cluster: Option<String>,
     account: Option<String>,
     region: Option<String>,
-    sessions: Sessions,
+    sessions: SessionSource,
     /// Opened when the first line is needed.
     input: Option<PromptInput>,
 }
@@ -177,7 +177,7 @@ impl Cli {
 
     async fn on_cluster(
         &mut self,
-        place: &Place,
+        place: &ClusterPlace,
         verb: ClusterVerb,
     ) -> Result<VerbData, FailedVerb> {
         match verb {
@@ -191,7 +191,11 @@ impl Cli {
         }
     }
 
-    async fn on_users(&mut self, place: &Place, verb: UserVerb) -> Result<VerbData, FailedVerb> {
+    async fn on_users(
+        &mut self,
+        place: &ClusterPlace,
+        verb: UserVerb,
+    ) -> Result<VerbData, FailedVerb> {
         match verb {
             UserVerb::List => Ok(place.call::<ListUsers>(&()).await?.into()),
             UserVerb::Delete { user, approval } => {
@@ -227,7 +231,7 @@ impl Cli {
         }
     }
 
-    async fn on_keys(&self, place: &Place, verb: KeyVerb) -> Result<VerbData, FailedVerb> {
+    async fn on_keys(&self, place: &ClusterPlace, verb: KeyVerb) -> Result<VerbData, FailedVerb> {
         match verb {
             KeyVerb::List {
                 filter,
@@ -279,7 +283,7 @@ impl Cli {
     }
 
     /// `key wrap …`, which saves the wrapped key too if that is wanted.
-    async fn wrap(&self, place: &Place, verb: WrapVerb) -> Result<VerbData, FailedVerb> {
+    async fn wrap(&self, place: &ClusterPlace, verb: WrapVerb) -> Result<VerbData, FailedVerb> {
         let (path, request) = request::wrap(verb)?;
         let wrapped = self.ask::<WrapHsmKey>(place, request).await?;
         if let Some(path) = path {
@@ -291,7 +295,7 @@ impl Cli {
     /// Makes a call that needs the token of a session; gives what is printed of it.
     async fn under_session<C: Call<Reply: Into<VerbData>>>(
         &self,
-        place: &Place,
+        place: &ClusterPlace,
         request: impl FnOnce(Secret) -> C::Request,
     ) -> Result<VerbData, FailedVerb> {
         Ok(self.ask::<C>(place, request).await?.into())
@@ -299,20 +303,20 @@ impl Cli {
 
     async fn ask<C: Call>(
         &self,
-        place: &Place,
+        place: &ClusterPlace,
         request: impl FnOnce(Secret) -> C::Request,
     ) -> Result<C::Reply, FailedVerb> {
         let lease = self.sessions.lease(place, Side::Here).await?;
         let reply = place.call::<C>(&request(lease.token.clone())).await;
-        Sessions::release(place, lease).await?;
+        SessionSource::release(place, lease).await?;
         reply
     }
 
     /// `key replicate`, under a session on each of two clusters.
     async fn replicate(
         &self,
-        source: &Place,
-        destination: &Place,
+        source: &ClusterPlace,
+        destination: &ClusterPlace,
         filter: Vec<String>,
     ) -> Result<VerbData, FailedVerb> {
         let here = self.sessions.lease(source, Side::Here).await?;
@@ -325,12 +329,12 @@ impl Cli {
                     filter,
                 };
                 let reply = source.call::<ReplicateHsmKey>(&request).await;
-                Sessions::release(destination, there).await?;
+                SessionSource::release(destination, there).await?;
                 reply
             }
             Err(failed) => Err(failed),
         };
-        Sessions::release(source, here).await?;
+        SessionSource::release(source, here).await?;
         Ok(reply?.into())
     }
 
@@ -399,8 +403,8 @@ impl Cli {
         Ok(())
     }
 
-    fn place(&self, cluster: String) -> Place {
-        Place {
+    fn place(&self, cluster: String) -> ClusterPlace {
+        ClusterPlace {
             client: self.client.clone(),
             cluster,
             account: self.account.clone(),

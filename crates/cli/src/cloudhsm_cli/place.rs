@@ -5,14 +5,14 @@ use crate::client::AdminClient;
 
 /// A cluster of a running Portcullis.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(super) struct ClusterPlace {
     pub(super) client: AdminClient,
     pub(super) cluster: String,
     pub(super) account: Option<String>,
     pub(super) region: Option<String>,
 }
 
-impl Place {
+impl ClusterPlace {
     /// Makes a call about the cluster.
     pub(super) async fn call<C: Call>(&self, request: &C::Request) -> Result<C::Reply, FailedVerb> {
         let place = api::Place {

@@ -9,14 +9,14 @@ use portcullis_admin::{
 };
 
 use super::FailedVerb;
-use super::place::Place;
+use super::place::ClusterPlace;
 use super::verbs::RoleArgument;
 use crate::client::ClientError;
 use crate::user_folders;
 
 /// Where the tokens of sessions come from.
 #[derive(Debug)]
-pub(super) enum Sessions {
+pub(super) enum SessionSource {
     /// One command: a session that an earlier `login` left open, or one from the environment for
     /// this command alone.
     OneCommand,
@@ -32,7 +32,7 @@ pub(super) struct OpenSession {
 }
 
 /// A token for one verb.
-pub(super) struct Lease {
+pub(super) struct TokenLease {
     pub(super) token: Secret,
     /// Whether it ends with the verb.
     passing: bool,
@@ -56,15 +56,19 @@ impl Side {
     }
 }
 
-impl Sessions {
+impl SessionSource {
     /// A token for one verb.
-    pub(super) async fn lease(&self, place: &Place, side: Side) -> Result<Lease, FailedVerb> {
+    pub(super) async fn lease(
+        &self,
+        place: &ClusterPlace,
+        side: Side,
+    ) -> Result<TokenLease, FailedVerb> {
         let kept = match self {
             Self::OneCommand => open_session(place).await?,
             Self::Prompt(open) => open.get(&place.cluster).cloned(),
         };
         if let Some(OpenSession { token, .. }) = kept {
-            return Ok(Lease {
+            return Ok(TokenLease {
                 token,
                 passing: false,
             });
@@ -78,14 +82,17 @@ impl Sessions {
         }
         let credentials = credentials_from_environment(role, pin).map_err(FailedVerb::Refused)?;
         let LoggedIn { token, .. } = place.call::<LogIn>(&credentials).await?;
-        Ok(Lease {
+        Ok(TokenLease {
             token,
             passing: true,
         })
     }
 
     /// Gives a token back.
-    pub(super) async fn release(place: &Place, lease: Lease) -> Result<(), ClientError> {
+    pub(super) async fn release(
+        place: &ClusterPlace,
+        lease: TokenLease,
+    ) -> Result<(), ClientError> {
         if !lease.passing {
             return Ok(());
         }
@@ -101,7 +108,7 @@ impl Sessions {
     /// user and the role.
     pub(super) async fn log_in(
         &mut self,
-        place: &Place,
+        place: &ClusterPlace,
         credentials: LoginRequest,
     ) -> Result<UserName, FailedVerb> {
         let before = match self {
@@ -129,7 +136,7 @@ impl Sessions {
     }
 
     /// `logout`.
-    pub(super) async fn log_out(&mut self, place: &Place) -> Result<String, FailedVerb> {
+    pub(super) async fn log_out(&mut self, place: &ClusterPlace) -> Result<String, FailedVerb> {
         let open = match self {
             Self::OneCommand => open_session(place).await?,
             Self::Prompt(open) => open.remove(&place.cluster),
@@ -188,7 +195,7 @@ fn credentials_from_environment(role: &str, pin: &str) -> Result<LoginRequest, S
 ///
 /// Rule CL-28: one that has ended in the meantime, as all do when Portcullis is started again, is
 /// forgotten.
-async fn open_session(place: &Place) -> Result<Option<OpenSession>, ClientError> {
+async fn open_session(place: &ClusterPlace) -> Result<Option<OpenSession>, ClientError> {
     let Some(token) = kept_session(place) else {
         return Ok(None);
     };
@@ -209,18 +216,18 @@ async fn open_session(place: &Place) -> Result<Option<OpenSession>, ClientError>
 /// Where the session of `login` is kept between two commands: readable by its owner only.
 ///
 /// Rule CL-28: each cluster of each Portcullis has a file of its own.
-fn session_file(place: &Place) -> PathBuf {
+fn session_file(place: &ClusterPlace) -> PathBuf {
     let name = format!("{}-{}", place.client.authority(), place.cluster);
     let unusual = |character: char| !character.is_ascii_alphanumeric() && character != '-';
     user_folders::runtime().join(format!("portcullis-session-{}", name.replace(unusual, "_")))
 }
 
-fn kept_session(place: &Place) -> Option<Secret> {
+fn kept_session(place: &ClusterPlace) -> Option<Secret> {
     let kept = std::fs::read_to_string(session_file(place)).ok()?;
     Some(Secret::new(kept.trim()))
 }
 
-fn keep_session(place: &Place, token: &Secret) -> Result<(), ClientError> {
+fn keep_session(place: &ClusterPlace, token: &Secret) -> Result<(), ClientError> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
     let path = session_file(place);
@@ -239,7 +246,7 @@ fn keep_session(place: &Place, token: &Secret) -> Result<(), ClientError> {
         })
 }
 
-fn forget_session(place: &Place) -> Result<(), ClientError> {
+fn forget_session(place: &ClusterPlace) -> Result<(), ClientError> {
     let path = session_file(place);
     std::fs::remove_file(&path)
         .map_err(|error| ClientError(format!("{} cannot be removed: {error}.", path.display())))

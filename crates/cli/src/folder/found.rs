@@ -15,7 +15,7 @@ use super::layout::{CONTROL, DEVICE_KEY, HSMS, KEPT, UNFINISHED, VERSION, WORLD}
 
 /// The files of ours in a folder.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct FolderFiles {
     /// Of `version`, `world`, `device.key` and `control.redb` those that are there.
     files: BTreeSet<&'static str>,
     /// How many HSMs have a disk in it; none when there is no folder for them.
@@ -71,7 +71,7 @@ pub(super) enum Damage {
     ForeignKey,
 }
 
-impl Found {
+impl FolderFiles {
     pub(super) fn look(path: &Path) -> std::io::Result<Self> {
         let mut files = BTreeSet::new();
         for name in [VERSION, WORLD, DEVICE_KEY, CONTROL] {

@@ -39,7 +39,7 @@ pub(crate) use claim::Claim;
 pub(crate) use device_key::DeviceKeyBytes;
 use files::{lock, make_folder, read_if_there, remove_disks, remove_if_there, sync_folder};
 use files::{write_if_other, write_whole};
-use found::{Damage, FolderPlan, FolderVerdict, Found, Mark, MarkState};
+use found::{Damage, FolderFiles, FolderPlan, FolderVerdict, Mark, MarkState};
 pub(crate) use identity::FolderKind;
 use identity::StoreIdentity;
 pub(crate) use layout::{ADMIN_TOKEN, LOAD_RUNS, TLS_AUTHORITY};
@@ -79,7 +79,7 @@ impl SavedFolder {
     pub(crate) fn read(path: &Path) -> Result<Self, String> {
         let _no_other = files::lock_for_reading(path)?;
         check_version(path)?;
-        let found = Found::look(path).map_err(|error| unusable(path, error))?;
+        let found = FolderFiles::look(path).map_err(|error| unusable(path, error))?;
         match found.plan().map_err(|damage| damage.tell(path))? {
             FolderPlan::Serve => {}
             FolderPlan::Begin | FolderPlan::GoOn(_) | FolderPlan::Compare(_) => {
@@ -118,7 +118,7 @@ impl DataFolder {
         let lock = lock(path)?;
         check_version(path)?;
         claim::sweep_loads(path);
-        let found = Found::look(path).map_err(|error| unusable(path, error))?;
+        let found = FolderFiles::look(path).map_err(|error| unusable(path, error))?;
         let plan = found.plan().map_err(|damage| damage.tell(path))?;
         let (mut control, mut kept) = (None, Vec::new());
         match plan {
@@ -329,7 +329,7 @@ fn check_identity(
 fn begin(
     path: &Path,
     kind: FolderKind,
-    found: &Found,
+    found: &FolderFiles,
     before: Option<Mark>,
     entropy: &dyn Entropy,
 ) -> Result<Vec<(String, Vec<u8>)>, String> {

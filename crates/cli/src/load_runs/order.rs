@@ -67,26 +67,26 @@ pub(super) fn arguments(order: &LoadOrder, endpoint: &str) -> Vec<String> {
 
 /// A rehearsal's script, as far as an order says it (`portcullis_loadgen::Script` reads it).
 #[derive(Serialize)]
-struct Script<'a> {
+struct OrderScript<'a> {
     description: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     key_store: Option<&'a str>,
     backup: BackupChoice,
     keys_after_backup: u16,
     steady: String,
-    load: Load,
+    load: ScriptLoad,
     #[serde(skip_serializing_if = "Option::is_none")]
-    admin: Option<Admin<'a>>,
+    admin: Option<ScriptAdmin<'a>>,
     thresholds: Thresholds,
 }
 
 #[derive(Serialize)]
-struct Load {
+struct ScriptLoad {
     rate: String,
 }
 
 #[derive(Serialize)]
-struct Admin<'a> {
+struct ScriptAdmin<'a> {
     password: &'a str,
 }
 
@@ -106,16 +106,16 @@ pub(super) fn script(order: &LoadOrder) -> Result<Option<Zeroizing<String>>, tom
     if order.scenario != LoadScenario::Substitution {
         return Ok(None);
     }
-    let script = Script {
+    let script = OrderScript {
         description: "The repair by a cluster from a backup, under load",
         key_store: order.key_store.as_deref(),
         backup: order.backup.unwrap_or_default(),
         keys_after_backup: order.keys_after_backup,
         steady: format!("{}s", order.seconds),
-        load: Load {
+        load: ScriptLoad {
             rate: format!("{}/s", order.rate),
         },
-        admin: order.admin_password.as_ref().map(|password| Admin {
+        admin: order.admin_password.as_ref().map(|password| ScriptAdmin {
             password: password.reveal(),
         }),
         thresholds: Thresholds {
