@@ -16,12 +16,12 @@ use crate::chaos::{FaultError, FaultList};
 use crate::config::CloudHsmConfig;
 use crate::control::Turns;
 use crate::quota::Quotas;
-use crate::record::{Cluster, HsmRecord, Ledger, internal};
+use crate::record::{Cluster, HsmRecord, RecordLedger, internal};
 
 /// What every part of CloudHSM works on: the records, the HSMs that run, the seams, and what others
 /// see of clusters.
 pub(crate) struct ServiceCore {
-    pub(crate) ledger: Ledger,
+    pub(crate) ledger: RecordLedger,
     pub(crate) fleet: Fleet,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -41,7 +41,7 @@ pub(crate) struct ServiceCore {
 impl ServiceCore {
     /// With nothing started yet.
     pub(crate) fn new(config: CloudHsmConfig) -> Self {
-        let ledger = Ledger::new(config.store);
+        let ledger = RecordLedger::new(config.store);
         let (changes, _) = watch::channel(0);
         Self {
             faults: FaultList::new(&ledger, &config.device_key, &config.entropy),

@@ -17,7 +17,7 @@ use crate::decide::{
     BackupArn, CopyBackup, CreateCluster, CreateHsm, DeleteHsm, HsmSelector, ModifyCluster,
     Resource, refuse,
 };
-use crate::record::{Backup, BackupState, Certificates, Cluster, HsmRecord};
+use crate::record::{Backup, BackupState, Cluster, ClusterCertificates, HsmRecord};
 
 pub(crate) fn cluster_id(text: &str) -> Result<ClusterId, Exception> {
     text.parse()
@@ -226,10 +226,10 @@ pub(crate) fn cluster(cluster: &Cluster) -> cloudhsm::Cluster {
 
 /// Rule CL-06: before the first HSM nothing; then the request and what proves the HSM genuine;
 /// then the cluster certificate alone. The trust anchor is never shown.
-fn certificates(certificates: &Certificates) -> cloudhsm::Certificates {
+fn certificates(certificates: &ClusterCertificates) -> cloudhsm::Certificates {
     match certificates {
-        Certificates::Nothing => cloudhsm::Certificates::default(),
-        Certificates::Requested {
+        ClusterCertificates::Nothing => cloudhsm::Certificates::default(),
+        ClusterCertificates::Requested {
             request,
             hsm,
             aws_hardware,
@@ -241,7 +241,7 @@ fn certificates(certificates: &Certificates) -> cloudhsm::Certificates {
             manufacturer_hardware_certificate: Some(manufacturer_hardware.clone()),
             cluster_certificate: None,
         },
-        Certificates::Issued { cluster, .. } => cloudhsm::Certificates {
+        ClusterCertificates::Issued { cluster, .. } => cloudhsm::Certificates {
             cluster_certificate: Some(cluster.clone()),
             ..cloudhsm::Certificates::default()
         },

@@ -37,9 +37,10 @@ impl PrivateKey {
         &self.0
     }
 
-    pub(crate) fn pair(&self) -> Result<Signer, rcgen::Error> {
+    pub(crate) fn pair(&self) -> Result<CertificateSigner, rcgen::Error> {
         let pkcs8 = self.0.as_slice().into();
-        KeyPair::from_pkcs8_der_and_sign_algo(&pkcs8, &PKCS_ECDSA_P256_SHA256).map(Signer)
+        KeyPair::from_pkcs8_der_and_sign_algo(&pkcs8, &PKCS_ECDSA_P256_SHA256)
+            .map(CertificateSigner)
     }
 }
 
@@ -55,7 +56,7 @@ impl fmt::Debug for PrivateKey {
 /// frames that hold certificates have the same sizes in every run of a seed, though not the same
 /// bytes.
 #[derive(Debug)]
-pub(crate) struct Signer(KeyPair);
+pub(crate) struct CertificateSigner(KeyPair);
 
 /// Every second signature has this length.
 const SIGNATURE_BYTES: usize = 71;
@@ -63,7 +64,7 @@ const SIGNATURE_BYTES: usize = 71;
 /// Never needed: the chance that none of these fits is one in 2^64.
 const SIGNINGS_MAX: usize = 64;
 
-impl PublicKeyData for Signer {
+impl PublicKeyData for CertificateSigner {
     fn der_bytes(&self) -> &[u8] {
         self.0.der_bytes()
     }
@@ -73,7 +74,7 @@ impl PublicKeyData for Signer {
     }
 }
 
-impl SigningKey for Signer {
+impl SigningKey for CertificateSigner {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
         for _signing in 1..SIGNINGS_MAX {
             let signature = self.0.sign(message)?;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::issue::{authority, subject};
-use super::key::{PrivateKey, Signer};
+use super::key::{CertificateSigner, PrivateKey};
 
 /// The two root authorities that vouch for HSMs: AWS, and the maker of the hardware. Made once
 /// for a data folder.
@@ -99,7 +99,7 @@ impl Root {
         Ok(Self { certificate, key })
     }
 
-    pub(super) fn issuer(&self) -> Result<Issuer<'static, Signer>, rcgen::Error> {
+    pub(super) fn issuer(&self) -> Result<Issuer<'static, CertificateSigner>, rcgen::Error> {
         Issuer::from_ca_cert_pem(&self.certificate, self.key.pair()?)
     }
 }

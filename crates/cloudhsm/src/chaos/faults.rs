@@ -14,8 +14,8 @@ use tokio::time::Instant;
 
 use super::{Controls, FaultError};
 use crate::chaos::{
-    Active, BrokenPlace, Dates, FaultEffect, HsmEffect, HsmUndo, NetworkEffect, Registry, Undo,
-    hsms, lasts, read,
+    Active, BrokenPlace, Dates, FaultEffect, FaultUndo, HsmEffect, HsmUndo, NetworkEffect,
+    Registry, hsms, lasts, read,
 };
 use crate::record::HsmRecord;
 use crate::service_core::ServiceCore;
@@ -117,7 +117,7 @@ impl Faults {
             return Err(FaultError::NoSuchFault(Registry::id(number)));
         };
         self.core.apply_faults();
-        let undo = std::mem::replace(&mut active.kept.undo, Undo::Strike);
+        let undo = std::mem::replace(&mut active.kept.undo, FaultUndo::Strike);
         match self.mend(&active.place, undo).await {
             Ok(()) => {
                 tracing::info!(fault = Registry::id(number), "undone");
@@ -162,15 +162,19 @@ impl Faults {
     }
 
     /// What will undo a fault, while everything is as it was.
-    async fn foresee(&self, effect: FaultEffect, place: &BrokenPlace) -> Result<Undo, FaultError> {
+    async fn foresee(
+        &self,
+        effect: FaultEffect,
+        place: &BrokenPlace,
+    ) -> Result<FaultUndo, FaultError> {
         match effect {
             FaultEffect::DeleteCluster => {
                 self.check_cluster(place)?;
-                Ok(Undo::Never)
+                Ok(FaultUndo::Never)
             }
             FaultEffect::Network(_) => {
                 self.check_cluster(place)?;
-                Ok(Undo::MendNetwork)
+                Ok(FaultUndo::MendNetwork)
             }
             FaultEffect::Link(..) if self.core.transport.faults().is_none() => {
                 let why = "the links are not made to be broken";
@@ -178,7 +182,7 @@ impl Faults {
             }
             FaultEffect::Link(..) | FaultEffect::Behaviour(_) => {
                 self.hsms_at(place)?;
-                Ok(Undo::Strike)
+                Ok(FaultUndo::Strike)
             }
             FaultEffect::EachHsm(effect) => {
                 let mut undos = Vec::new();
@@ -186,7 +190,7 @@ impl Faults {
                     let undo = self.foresee_hsm(&hsm, effect).await?;
                     undos.push((hsm, undo));
                 }
-                Ok(Undo::Hsms(undos))
+                Ok(FaultUndo::Hsms(undos))
             }
         }
     }
@@ -241,7 +245,7 @@ impl Faults {
                 let broken = self.break_network(&place.scope, cluster, effect).await;
                 broken.map_err(|error| (0, error))
             }
-            (FaultEffect::EachHsm(effect), _, Undo::Hsms(undos)) => {
+            (FaultEffect::EachHsm(effect), _, FaultUndo::Hsms(undos)) => {
                 for (done, (hsm, _)) in undos.iter().enumerate() {
                     let broken = self.break_hsm(hsm, effect).await;
                     broken.map_err(|error| (done, error))?;
@@ -300,14 +304,18 @@ impl Faults {
     }
 
     /// Undoes what is broken at a place. What fails is given back with the first reason.
-    async fn mend(&self, place: &BrokenPlace, undo: Undo) -> Result<(), (Undo, FaultError)> {
+    async fn mend(
+        &self,
+        place: &BrokenPlace,
+        undo: FaultUndo,
+    ) -> Result<(), (FaultUndo, FaultError)> {
         match undo {
-            Undo::Strike => Ok(()),
-            Undo::Never => Err((
-                Undo::Never,
+            FaultUndo::Strike => Ok(()),
+            FaultUndo::Never => Err((
+                FaultUndo::Never,
                 FaultError::Final("the cluster and its HSMs are gone".to_owned()),
             )),
-            Undo::MendNetwork => {
+            FaultUndo::MendNetwork => {
                 let Some(cluster) = &place.cluster else {
                     return Ok(());
                 };
@@ -317,10 +325,10 @@ impl Faults {
                     .await
                 {
                     Ok(()) | Err(FaultError::NoSuchCluster(_)) => Ok(()),
-                    Err(error) => Err((Undo::MendNetwork, error)),
+                    Err(error) => Err((FaultUndo::MendNetwork, error)),
                 }
             }
-            Undo::Hsms(undos) => {
+            FaultUndo::Hsms(undos) => {
                 let (mut rest, mut first) = (Vec::new(), None);
                 for (hsm, undo) in undos {
                     match self.mend_hsm(&hsm, &undo).await {
@@ -332,7 +340,7 @@ impl Faults {
                         }
                     }
                 }
-                first.map_or(Ok(()), |error| Err((Undo::Hsms(rest), error)))
+                first.map_or(Ok(()), |error| Err((FaultUndo::Hsms(rest), error)))
             }
         }
     }

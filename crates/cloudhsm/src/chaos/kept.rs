@@ -21,7 +21,7 @@ pub(crate) struct KeptFault {
     pub(crate) since_ms: u64,
     /// When it is undone by itself, in milliseconds since 1970 on the machine's clock.
     ends_ms: Option<u64>,
-    pub(crate) undo: Undo,
+    pub(crate) undo: FaultUndo,
 }
 
 /// A fault that was injected and not undone.
@@ -36,7 +36,7 @@ pub(crate) struct Active {
 
 /// What undoes a fault.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Undo {
+pub(crate) enum FaultUndo {
     /// How HSMs and links behave follows from the list: taking the fault off it is enough.
     Strike,
     /// What happened to each HSM is undone there.
@@ -63,7 +63,7 @@ pub(crate) struct Dates {
     pub(crate) machine: Timestamp,
 }
 
-impl Undo {
+impl FaultUndo {
     /// What undoes the first `done` HSMs of a fault that was not carried out to its end.
     pub(crate) fn first(self, done: usize) -> Self {
         match self {
@@ -94,7 +94,7 @@ impl Active {
         order: &FaultOrder,
         scope: Scope,
         now: Dates,
-        undo: Undo,
+        undo: FaultUndo,
     ) -> Result<Self, BadOrder> {
         let kept = KeptFault {
             scope,
@@ -108,7 +108,7 @@ impl Active {
 
     /// Whether this fault keeps an HSM down.
     pub(crate) fn keeps_down(&self, hsm: &HsmId) -> bool {
-        let Undo::Hsms(undos) = &self.kept.undo else {
+        let FaultUndo::Hsms(undos) = &self.kept.undo else {
             return false;
         };
         let mut undos = undos.iter();
@@ -118,7 +118,7 @@ impl Active {
     /// Somebody has started an HSM that this fault took down. True when that was its last one, and
     /// nothing is broken any more.
     pub(crate) fn restarted(&mut self, hsm: &HsmId) -> bool {
-        let Undo::Hsms(undos) = &mut self.kept.undo else {
+        let FaultUndo::Hsms(undos) = &mut self.kept.undo else {
             return false;
         };
         undos.retain(|(one, undo)| one != hsm || !matches!(undo, HsmUndo::Restart));

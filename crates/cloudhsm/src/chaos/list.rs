@@ -12,13 +12,13 @@ use zeroize::Zeroizing;
 
 use super::{Active, FaultError, KeptFault, Registry};
 use crate::OpenError;
-use crate::record::{Ledger, decode, encode, layout};
+use crate::record::{RecordLedger, decode, encode, layout};
 
 /// Everything that is broken on purpose, in memory and on the disk.
 #[derive(Debug)]
 pub(crate) struct FaultList {
     registry: Mutex<Registry>,
-    ledger: Ledger,
+    ledger: RecordLedger,
     device_key: Arc<DeviceKey>,
     entropy: Arc<dyn Entropy>,
 }
@@ -26,7 +26,7 @@ pub(crate) struct FaultList {
 impl FaultList {
     /// An empty list.
     pub(crate) fn new(
-        ledger: &Ledger,
+        ledger: &RecordLedger,
         device_key: &Arc<DeviceKey>,
         entropy: &Arc<dyn Entropy>,
     ) -> Self {

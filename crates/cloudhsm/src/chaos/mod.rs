@@ -18,7 +18,7 @@ pub use controls::Controls;
 pub(crate) use effect::{FaultEffect, HsmEffect, NetworkEffect};
 pub use error::FaultError;
 pub use faults::Faults;
-pub(crate) use kept::{Active, Dates, HsmUndo, KeptFault, Undo};
+pub(crate) use kept::{Active, Dates, FaultUndo, HsmUndo, KeptFault};
 pub(crate) use list::FaultList;
 pub use order::BadOrder;
 pub(crate) use order::{BrokenPlace, lasts, read};

@@ -9,7 +9,7 @@ use portcullis_fleet::Behaviour;
 use portcullis_link::LinkRule;
 use tokio::time::Instant;
 
-use super::{Active, BrokenPlace, Undo};
+use super::{Active, BrokenPlace, FaultUndo};
 
 /// Everything that is broken on purpose, by number.
 #[derive(Debug, Default)]
@@ -150,14 +150,14 @@ impl Active {
             left_ms: self
                 .ends
                 .map(|ends| millis(ends.saturating_duration_since(Instant::now()))),
-            undoable: !matches!(self.kept.undo, Undo::Never),
+            undoable: !matches!(self.kept.undo, FaultUndo::Never),
         }
     }
 
     /// Of a fault that takes HSMs one by one, those that it took and that are still there.
     fn befallen(&self, views: Views<'_>) -> Vec<HsmId> {
         let mut there = hsms(&self.place, views);
-        if let Undo::Hsms(undos) = &self.kept.undo {
+        if let FaultUndo::Hsms(undos) = &self.kept.undo {
             there.retain(|hsm| undos.iter().any(|(one, _)| one == hsm));
         }
         there

@@ -11,8 +11,8 @@ use portcullis_seam::plant::{Bug, planted};
 
 use super::state_change::StateChange;
 use super::step::awaits_backup;
-use super::turns::Subject;
-use crate::decide::{Change, backup_is_due, changes_due};
+use super::turns::TurnSubject;
+use crate::decide::{ScheduledChange, backup_is_due, changes_due};
 use crate::record::{Backup, BackupState, Cluster, ScopeRecords, internal, layout};
 use crate::service_core::{ServiceCore, failed};
 
@@ -167,7 +167,7 @@ impl Backups {
         } else {
             StateChange::CreateBackup
         };
-        let subject = Subject::Backup(backup.id.clone());
+        let subject = TurnSubject::Backup(backup.id.clone());
         if !self.core.turns.may_take(scope, subject, "end", change) {
             return Ok(());
         }
@@ -263,9 +263,15 @@ impl Backups {
         for change in changes_due(&state, now) {
             tracing::info!(?change, "the calendar changes a backup");
             match change {
-                Change::Purge(backup) => self.core.ledger.put_backup(scope, &backup).await?,
-                Change::Delete(backup) => self.core.ledger.remove_image(scope, &backup).await?,
-                Change::Forget(backup) => self.core.ledger.remove_backup(scope, &backup).await?,
+                ScheduledChange::Purge(backup) => {
+                    self.core.ledger.put_backup(scope, &backup).await?
+                }
+                ScheduledChange::Delete(backup) => {
+                    self.core.ledger.remove_image(scope, &backup).await?
+                }
+                ScheduledChange::Forget(backup) => {
+                    self.core.ledger.remove_backup(scope, &backup).await?
+                }
             }
         }
         Ok(())

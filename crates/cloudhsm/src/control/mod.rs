@@ -15,4 +15,4 @@ pub(crate) use backups::Backups;
 pub use devices::Devices;
 pub(crate) use provisioning::Provisioning;
 pub(crate) use reconcile::Reconciler;
-pub(crate) use turns::{Subject, Turns};
+pub(crate) use turns::{TurnSubject, Turns};

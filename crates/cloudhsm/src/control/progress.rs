@@ -17,8 +17,8 @@ use portcullis_clusters::{ClusterState, HsmState};
 use portcullis_seam::draw;
 
 use super::reconcile::Reconciler;
-use super::step::{Step, next_step, source_of_backup};
-use super::turns::Subject;
+use super::step::{ControlStep, next_step, source_of_backup};
+use super::turns::TurnSubject;
 use crate::network::hex_id;
 use crate::record::{Cluster, HsmRecord};
 use crate::service_core::warn;
@@ -62,35 +62,40 @@ impl Reconciler {
     }
 
     /// Rule TIME-05: a step that ends a passing state waits for the pace.
-    fn may_take(&self, scope: &Scope, cluster: &Cluster, step: &Step) -> bool {
+    fn may_take(&self, scope: &Scope, cluster: &Cluster, step: &ControlStep) -> bool {
         step.ends(cluster).is_none_or(|change| {
             let name = format!("{step:?}");
-            let subject = Subject::Cluster(cluster.id.clone());
+            let subject = TurnSubject::Cluster(cluster.id.clone());
             self.core.turns.may_take(scope, subject, &name, change)
         })
     }
 
-    async fn take(&self, scope: &Scope, cluster: &Cluster, step: &Step) -> Result<(), Exception> {
+    async fn take(
+        &self,
+        scope: &Scope,
+        cluster: &Cluster,
+        step: &ControlStep,
+    ) -> Result<(), Exception> {
         let id = &cluster.id;
         match step {
-            Step::Settle(state) => {
+            ControlStep::Settle(state) => {
                 let state = *state;
                 self.core
                     .ledger
                     .amend(scope, id, |one| one.state = state)
                     .await
             }
-            Step::Install => self.provisioning.install(scope, cluster).await,
-            Step::MakeHsm(hsm) => self.provisioning.make_hsm(scope, cluster, hsm).await,
-            Step::RemoveHsm(hsm) => self.provisioning.remove_hsm(scope, cluster, hsm).await,
-            Step::Replace(hsm) => {
+            ControlStep::Install => self.provisioning.install(scope, cluster).await,
+            ControlStep::MakeHsm(hsm) => self.provisioning.make_hsm(scope, cluster, hsm).await,
+            ControlStep::RemoveHsm(hsm) => self.provisioning.remove_hsm(scope, cluster, hsm).await,
+            ControlStep::Replace(hsm) => {
                 let fresh = HsmId::from_random(draw(&*self.core.entropy));
                 let zone = cluster.hsms.get(hsm).map(|old| old.zone.as_str());
                 let host = zone.and_then(|zone| self.lines.host_for_replacement(cluster, zone));
                 let begin = |one: &mut Cluster| add_replacement(one, hsm, &fresh, host);
                 self.core.ledger.amend(scope, id, begin).await
             }
-            Step::Retire(hsm) => {
+            ControlStep::Retire(hsm) => {
                 let retire = |one: &mut Cluster| {
                     if let Some(old) = one.hsms.get_mut(hsm) {
                         old.state = HsmState::DeleteInProgress;
@@ -98,7 +103,7 @@ impl Reconciler {
                 };
                 self.core.ledger.amend(scope, id, retire).await
             }
-            Step::Activate(hsm) => {
+            ControlStep::Activate(hsm) => {
                 // Rule CL-07: activation makes the cluster ACTIVE, and a backup is taken. In a
                 // cluster made from a backup the HSM brings its admin along.
                 if cluster.source_backup.is_none() {
@@ -107,7 +112,7 @@ impl Reconciler {
                 let activate = |one: &mut Cluster| one.state = ClusterState::Active;
                 self.core.ledger.amend(scope, id, activate).await
             }
-            Step::Forget => self.core.ledger.forget(scope, id).await,
+            ControlStep::Forget => self.core.ledger.forget(scope, id).await,
         }
     }
 }

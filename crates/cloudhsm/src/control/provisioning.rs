@@ -12,7 +12,7 @@ use super::devices::Devices;
 use super::step::source_of_last_backup;
 use crate::certificate::{Makers, give_birth};
 use crate::hosts::HostLines;
-use crate::record::{Certificates, Cluster, internal};
+use crate::record::{Cluster, ClusterCertificates, internal};
 use crate::service_core::{ServiceCore, failed};
 
 /// Makes the HSMs that records ask for, here or on hosts, and removes them.
@@ -165,14 +165,14 @@ impl Provisioning {
     async fn make_first_hsm(
         &self,
         hsm: &HsmId,
-    ) -> Result<(Certificates, Result<(), FleetError>), Exception> {
+    ) -> Result<(ClusterCertificates, Result<(), FleetError>), Exception> {
         let now = self.core.clock.now();
         let birth = give_birth(&self.makers, hsm, &*self.core.entropy, now).map_err(|error| {
             internal("The HSM's certificates could not be made.").because(error)
         })?;
         let identity = KeptIdentity::unsigned(birth.key.pkcs8().clone());
         let made = self.core.fleet.create_blank(hsm, &identity).await;
-        let certificates = Certificates::Requested {
+        let certificates = ClusterCertificates::Requested {
             request: birth.request,
             hsm: birth.hsm,
             aws_hardware: birth.aws_hardware,
@@ -202,7 +202,7 @@ impl Provisioning {
             one.hsms.remove(hsm);
             // The private key of the request went with the HSM.
             if one.state == ClusterState::Uninitialized {
-                one.certificates = Certificates::Nothing;
+                one.certificates = ClusterCertificates::Nothing;
             }
         };
         self.core.ledger.amend(scope, &cluster.id, removed).await

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::backups::Backups;
 use super::provisioning::Provisioning;
-use super::turns::{Subject, Turns};
+use super::turns::{TurnSubject, Turns};
 use super::unfinished::Unfinished;
 use crate::hosts::HostLines;
 use crate::record::{Cluster, ScopeRecords};
@@ -141,10 +141,10 @@ impl Reconciler {
     }
 
     /// Ends a passing state whose turn has come.
-    pub(crate) async fn take_turn(&self, scope: &Scope, subject: &Subject) {
+    pub(crate) async fn take_turn(&self, scope: &Scope, subject: &TurnSubject) {
         match subject {
-            Subject::Cluster(cluster) => self.settle(scope, cluster).await,
-            Subject::Backup(backup) => self.backups.settle_backup(scope, backup).await,
+            TurnSubject::Cluster(cluster) => self.settle(scope, cluster).await,
+            TurnSubject::Backup(backup) => self.backups.settle_backup(scope, backup).await,
         }
     }
 

@@ -10,7 +10,7 @@ use crate::record::{Cluster, HsmRecord};
 
 /// What has to be done next.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum ControlStep {
     /// Nothing but the change of state.
     Settle(ClusterState),
     /// Give every HSM the signed certificate.
@@ -29,7 +29,7 @@ pub(super) enum Step {
     Forget,
 }
 
-impl Step {
+impl ControlStep {
     /// The passing state that it ends; none when it only follows from the step before.
     pub(super) fn ends(&self, cluster: &Cluster) -> Option<StateChange> {
         match self {
@@ -50,14 +50,17 @@ impl Step {
 }
 
 /// The next step of a cluster. `activated` says whether an HSM has an admin.
-pub(super) fn next_step(cluster: &Cluster, activated: impl Fn(&HsmId) -> bool) -> Option<Step> {
+pub(super) fn next_step(
+    cluster: &Cluster,
+    activated: impl Fn(&HsmId) -> bool,
+) -> Option<ControlStep> {
     match cluster.state {
         ClusterState::CreateInProgress if cluster.source_backup.is_some() => {
-            Some(Step::Settle(ClusterState::Initialized))
+            Some(ControlStep::Settle(ClusterState::Initialized))
         }
-        ClusterState::CreateInProgress => Some(Step::Settle(ClusterState::Uninitialized)),
-        ClusterState::InitializeInProgress => Some(Step::Install),
-        ClusterState::DeleteInProgress | ClusterState::Deleted => Some(Step::Forget),
+        ClusterState::CreateInProgress => Some(ControlStep::Settle(ClusterState::Uninitialized)),
+        ClusterState::InitializeInProgress => Some(ControlStep::Install),
+        ClusterState::DeleteInProgress | ClusterState::Deleted => Some(ControlStep::Forget),
         ClusterState::Uninitialized
         | ClusterState::Initialized
         | ClusterState::Active
@@ -67,11 +70,11 @@ pub(super) fn next_step(cluster: &Cluster, activated: impl Fn(&HsmId) -> bool) -
         | ClusterState::Degraded => {
             let first = |state| cluster.hsms_in(state).next().cloned();
             if let Some(hsm) = first(HsmState::CreateInProgress) {
-                Some(Step::MakeHsm(hsm))
+                Some(ControlStep::MakeHsm(hsm))
             } else if let Some(hsm) = first(HsmState::DeleteInProgress) {
-                Some(Step::RemoveHsm(hsm))
+                Some(ControlStep::RemoveHsm(hsm))
             } else if cluster.state == ClusterState::UpdateInProgress {
-                Some(Step::Settle(ClusterState::Active))
+                Some(ControlStep::Settle(ClusterState::Active))
             } else if cluster.migrating() {
                 Some(next_replacement(cluster))
             } else if cluster.state == ClusterState::Initialized {
@@ -79,7 +82,7 @@ pub(super) fn next_step(cluster: &Cluster, activated: impl Fn(&HsmId) -> bool) -
                 active
                     .find(|hsm| activated(hsm))
                     .cloned()
-                    .map(Step::Activate)
+                    .map(ControlStep::Activate)
             } else {
                 None
             }
@@ -89,17 +92,17 @@ pub(super) fn next_step(cluster: &Cluster, activated: impl Fn(&HsmId) -> bool) -
 
 /// Rule MIG-04: HSMs of the old type are replaced one at a time, each by one that has its zone,
 /// subnet and address.
-fn next_replacement(cluster: &Cluster) -> Step {
+fn next_replacement(cluster: &Cluster) -> ControlStep {
     let is_old = |hsm: &HsmRecord| cluster.type_of(hsm) != cluster.hsm_type;
     let mut old = cluster.hsms.iter().filter(|(_, hsm)| is_old(hsm));
     let Some((id, found)) = old.next() else {
-        return Step::Settle(ClusterState::Active);
+        return ControlStep::Settle(ClusterState::Active);
     };
     let mut others = cluster.hsms.values();
     if others.any(|other| other.ip == found.ip && !is_old(other)) {
-        Step::Retire(id.clone())
+        ControlStep::Retire(id.clone())
     } else {
-        Step::Replace(id.clone())
+        ControlStep::Replace(id.clone())
     }
 }
 
@@ -107,24 +110,26 @@ fn next_replacement(cluster: &Cluster) -> Step {
 pub(super) fn source_of_backup<'a>(
     fleet: &Fleet,
     cluster: &'a Cluster,
-    step: &'a Step,
+    step: &'a ControlStep,
 ) -> Option<&'a HsmId> {
     match step {
         // Rule BK-07: an HSM is added to others, an HSM goes, a cluster is activated.
-        Step::MakeHsm(_) if cluster.issued().is_some() => {
+        ControlStep::MakeHsm(_) if cluster.issued().is_some() => {
             let mut present = cluster.hsms_in(HsmState::Active);
             present.find(|hsm| fleet.is_up(hsm))
         }
-        Step::RemoveHsm(hsm) if cluster.in_service() => source_of_last_backup(fleet, cluster, hsm),
-        Step::Activate(hsm) if cluster.source_backup.is_none() => Some(hsm),
-        Step::Settle(_)
-        | Step::Install
-        | Step::MakeHsm(_)
-        | Step::RemoveHsm(_)
-        | Step::Replace(_)
-        | Step::Retire(_)
-        | Step::Activate(_)
-        | Step::Forget => None,
+        ControlStep::RemoveHsm(hsm) if cluster.in_service() => {
+            source_of_last_backup(fleet, cluster, hsm)
+        }
+        ControlStep::Activate(hsm) if cluster.source_backup.is_none() => Some(hsm),
+        ControlStep::Settle(_)
+        | ControlStep::Install
+        | ControlStep::MakeHsm(_)
+        | ControlStep::RemoveHsm(_)
+        | ControlStep::Replace(_)
+        | ControlStep::Retire(_)
+        | ControlStep::Activate(_)
+        | ControlStep::Forget => None,
     }
 }
 

@@ -19,11 +19,11 @@ pub(crate) struct Turns {
 }
 
 /// Whose passing state.
-type Of = (Scope, Subject);
+type Of = (Scope, TurnSubject);
 
 /// What is in a passing state.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Subject {
+pub(crate) enum TurnSubject {
     Cluster(ClusterId),
     Backup(BackupId),
 }
@@ -42,7 +42,7 @@ impl Turns {
     pub(crate) fn may_take(
         &self,
         scope: &Scope,
-        subject: Subject,
+        subject: TurnSubject,
         step: &str,
         change: StateChange,
     ) -> bool {
@@ -74,7 +74,7 @@ impl Turns {
     }
 
     /// A description has shown these in their passing states.
-    pub(crate) fn describe(&self, scope: &Scope, shown: impl Iterator<Item = Subject>) {
+    pub(crate) fn describe(&self, scope: &Scope, shown: impl Iterator<Item = TurnSubject>) {
         for subject in shown {
             let of = (scope.clone(), subject);
             let turn = self
@@ -89,7 +89,7 @@ impl Turns {
     }
 
     /// What in `scope` has been described often enough in its passing state.
-    pub(crate) fn described_enough(&self, scope: &Scope) -> Vec<Subject> {
+    pub(crate) fn described_enough(&self, scope: &Scope) -> Vec<TurnSubject> {
         let now = self.clock.now();
         let waiting = self.waiting.lock();
         let mine = waiting.iter().filter(|((of, _), _)| of == scope);
@@ -136,7 +136,7 @@ impl Turns {
 
     /// Forgets a turn that has come and was not taken, such as that of a cluster that is gone: it
     /// must not come again and again.
-    pub(crate) fn drop_if_due(&self, scope: &Scope, subject: &Subject) {
+    pub(crate) fn drop_if_due(&self, scope: &Scope, subject: &TurnSubject) {
         let of = (scope.clone(), subject.clone());
         let now = self.clock.now();
         let mut waiting = self.waiting.lock();

@@ -184,9 +184,9 @@ fn the_calendar_purges_what_is_over_its_retention_and_never_the_last_one() {
     let done: Vec<(BackupId, &str)> = changes_due(&state, NOW)
         .into_iter()
         .map(|change| match change {
-            Change::Purge(one) => (one.id, one.state.name()),
-            Change::Delete(one) => (one.id, one.state.name()),
-            Change::Forget(id) => (id, "forgotten"),
+            ScheduledChange::Purge(one) => (one.id, one.state.name()),
+            ScheduledChange::Delete(one) => (one.id, one.state.name()),
+            ScheduledChange::Forget(id) => (id, "forgotten"),
         })
         .collect();
     assert_eq!(
@@ -215,7 +215,7 @@ fn the_last_ready_backup_stays_however_old_also_when_a_newer_one_is_about_to_go(
         .collect();
     let changes = changes_due(&state, 1000 * NOW);
     assert!(
-        matches!(&changes[..], [Change::Purge(one)] if one.id == id(1)),
+        matches!(&changes[..], [ScheduledChange::Purge(one)] if one.id == id(1)),
         "{changes:?}"
     );
 }

@@ -7,7 +7,9 @@ use super::tags::check_tags;
 use super::{no_backup, ready, refuse};
 use crate::network::{Network, hex_id};
 use crate::policy::{CREATE_CLUSTER, Policy};
-use crate::record::{Backup, Certificates, Cluster, HSM1, HSM2M, ScopeRecords, SharedBackup};
+use crate::record::{
+    Backup, Cluster, ClusterCertificates, HSM1, HSM2M, ScopeRecords, SharedBackup,
+};
 
 /// CreateCluster.
 #[derive(Debug)]
@@ -68,9 +70,11 @@ impl CreateCluster {
             vpc,
             security_group: hex_id("sg", id.as_str()),
             // Rule CL-02: a cluster made from a backup has the backup's certificate at once.
-            certificates: source.map_or(Certificates::Nothing, |backup| Certificates::Issued {
-                cluster: backup.certificate.clone(),
-                trust_anchor: backup.trust_anchor.clone(),
+            certificates: source.map_or(ClusterCertificates::Nothing, |backup| {
+                ClusterCertificates::Issued {
+                    cluster: backup.certificate.clone(),
+                    trust_anchor: backup.trust_anchor.clone(),
+                }
             }),
             source_backup: source.map(|backup| backup.id.clone()),
             source_owner: self

@@ -3,7 +3,7 @@ use portcullis_clusters::ClusterState;
 
 use super::{busy, existing, refuse};
 use crate::certificate::check_pair;
-use crate::record::{Certificates, Cluster, ScopeRecords};
+use crate::record::{Cluster, ClusterCertificates, ScopeRecords};
 
 /// InitializeCluster. Both certificates in PEM.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ impl InitializeCluster {
         check_pair(request, &self.signed_certificate, &self.trust_anchor).map_err(refuse)?;
         Ok(Cluster {
             state: ClusterState::InitializeInProgress,
-            certificates: Certificates::Issued {
+            certificates: ClusterCertificates::Issued {
                 cluster: self.signed_certificate.clone(),
                 trust_anchor: self.trust_anchor.clone(),
             },
@@ -36,8 +36,8 @@ fn request_of(cluster: &Cluster) -> Result<&str, Exception> {
     let id = &cluster.id;
     match cluster.state {
         ClusterState::Uninitialized => match &cluster.certificates {
-            Certificates::Requested { request, .. } => Ok(request),
-            Certificates::Nothing | Certificates::Issued { .. } => {
+            ClusterCertificates::Requested { request, .. } => Ok(request),
+            ClusterCertificates::Nothing | ClusterCertificates::Issued { .. } => {
                 let first = if cluster.hsms.is_empty() {
                     "Run CreateHsm"
                 } else {

@@ -39,10 +39,10 @@ pub(crate) use modify_backup::ModifyBackup;
 pub(crate) use modify_cluster::ModifyCluster;
 use page::PagedList;
 pub(crate) use page::{ListPage, PageRequest};
+pub(crate) use placement::{HsmPlacement, PLACEMENT_TAG};
 pub use placement::{HsmsOn, InvalidPlacement};
-pub(crate) use placement::{PLACEMENT_TAG, Placement};
 pub(crate) use resource_policy::{BackupArn, DeletePolicy, GetPolicy, PutPolicy};
-pub(crate) use schedule::{Change, backup_is_due, changes_due};
+pub(crate) use schedule::{ScheduledChange, backup_is_due, changes_due};
 pub(crate) use tags::{ListTags, Resource, TagChange};
 
 use std::sync::Arc;

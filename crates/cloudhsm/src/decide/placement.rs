@@ -44,7 +44,7 @@ impl FromStr for HsmsOn {
 
 /// What was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Placement {
+pub(crate) enum HsmPlacement {
     Process,
     /// On a host if one waits: nothing was said of this cluster.
     HostIfIdle,
@@ -52,7 +52,7 @@ pub(crate) enum Placement {
     HostOnly,
 }
 
-impl Placement {
+impl HsmPlacement {
     /// Rule HOST-15: the cluster's tag decides, else what was set for all.
     pub(crate) fn of(cluster: &Cluster, default: HsmsOn) -> Self {
         let tag = cluster.tags.get(PLACEMENT_TAG).map(|tag| tag.parse());
@@ -76,11 +76,11 @@ mod tests {
     #[test]
     fn a_host_is_used_only_where_the_cluster_or_the_start_asks_for_hosts() {
         for (tag, default, expected) in [
-            (None, HsmsOn::Process, Placement::Process),
-            (None, HsmsOn::Hosts, Placement::HostIfIdle),
-            (Some("process"), HsmsOn::Hosts, Placement::Process),
-            (Some("hosts"), HsmsOn::Process, Placement::HostOnly),
-            (Some("hosts"), HsmsOn::Hosts, Placement::HostOnly),
+            (None, HsmsOn::Process, HsmPlacement::Process),
+            (None, HsmsOn::Hosts, HsmPlacement::HostIfIdle),
+            (Some("process"), HsmsOn::Hosts, HsmPlacement::Process),
+            (Some("hosts"), HsmsOn::Process, HsmPlacement::HostOnly),
+            (Some("hosts"), HsmsOn::Hosts, HsmPlacement::HostOnly),
         ] {
             let mut cluster = cluster(ClusterState::Active, 0, issued());
             if let Some(tag) = tag {
@@ -89,7 +89,7 @@ mod tests {
                     .insert(PLACEMENT_TAG.to_owned(), tag.to_owned());
             }
             assert_eq!(
-                Placement::of(&cluster, default),
+                HsmPlacement::of(&cluster, default),
                 expected,
                 "{tag:?} {default:?}"
             );

@@ -21,7 +21,7 @@ pub(crate) fn backup_is_due(state: &ScopeRecords, cluster: &ClusterId, now: u64)
 
 /// What the calendar does to one backup.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Change {
+pub(crate) enum ScheduledChange {
     /// Its retention period is over.
     Purge(Backup),
     /// Its restore window is over: the image goes.
@@ -31,14 +31,14 @@ pub(crate) enum Change {
 }
 
 /// Everything the calendar asks for at `now`.
-pub(crate) fn changes_due(state: &ScopeRecords, now: u64) -> Vec<Change> {
+pub(crate) fn changes_due(state: &ScopeRecords, now: u64) -> Vec<ScheduledChange> {
     let backups = state.backups.values();
     backups
         .filter_map(|backup| change_due(state, backup, now))
         .collect()
 }
 
-fn change_due(state: &ScopeRecords, backup: &Backup, now: u64) -> Option<Change> {
+fn change_due(state: &ScopeRecords, backup: &Backup, now: u64) -> Option<ScheduledChange> {
     let into = |state| Backup {
         state,
         ..backup.clone()
@@ -46,14 +46,13 @@ fn change_due(state: &ScopeRecords, backup: &Backup, now: u64) -> Option<Change>
     match backup.state {
         BackupState::CreateInProgress => None,
         BackupState::Ready => {
-            is_expired(state, backup, now).then(|| Change::Purge(into(pending(now))))
+            is_expired(state, backup, now).then(|| ScheduledChange::Purge(into(pending(now))))
         }
         // Rule BK-11: after the seven days it is DELETED, and its image is gone.
-        BackupState::PendingDeletion { until } => {
-            (until <= now).then(|| Change::Delete(into(BackupState::Deleted { since: now })))
-        }
+        BackupState::PendingDeletion { until } => (until <= now)
+            .then(|| ScheduledChange::Delete(into(BackupState::Deleted { since: now }))),
         BackupState::Deleted { since: from } => {
-            (since(from, now) >= DELETED_SHOWN).then(|| Change::Forget(backup.id.clone()))
+            (since(from, now) >= DELETED_SHOWN).then(|| ScheduledChange::Forget(backup.id.clone()))
         }
     }
 }

@@ -9,7 +9,7 @@ use portcullis_seam::{SystemEntropy, Timestamp};
 use super::*;
 use crate::certificate::{CustomerAuthority, Makers, give_birth};
 use crate::network::{default_subnets, default_vpc};
-use crate::record::{Backup, BackupState, Certificates, HsmRecord, Rollback};
+use crate::record::{Backup, BackupState, ClusterCertificates, HsmRecord, Rollback};
 
 pub(super) fn region() -> Region {
     "us-east-1".parse().unwrap()
@@ -35,7 +35,7 @@ pub(super) fn backup_id() -> BackupId {
 }
 
 /// A cluster with this many HSMs in service.
-pub(super) fn cluster(state: ClusterState, hsms: u8, certificates: Certificates) -> Cluster {
+pub(super) fn cluster(state: ClusterState, hsms: u8, certificates: ClusterCertificates) -> Cluster {
     let hsm = |number: u8| HsmRecord {
         state: HsmState::Active,
         zone: "us-east-1a".to_owned(),
@@ -68,15 +68,15 @@ pub(super) fn cluster(state: ClusterState, hsms: u8, certificates: Certificates)
     }
 }
 
-pub(super) fn issued() -> Certificates {
-    Certificates::Issued {
+pub(super) fn issued() -> ClusterCertificates {
+    ClusterCertificates::Issued {
         cluster: "certificate".to_owned(),
         trust_anchor: "anchor".to_owned(),
     }
 }
 
 /// A request of a first HSM and what InitializeCluster should be given for it.
-fn requested() -> (Certificates, InitializeCluster) {
+fn requested() -> (ClusterCertificates, InitializeCluster) {
     let now = Timestamp::from_millis(1_700_000_000_000);
     let makers = Makers::generate(&SystemEntropy, now).unwrap();
     let birth = give_birth(&makers, &hsm_id(0), &SystemEntropy, now).unwrap();
@@ -86,7 +86,7 @@ fn requested() -> (Certificates, InitializeCluster) {
         signed_certificate: owner.sign(&birth.request).unwrap(),
         trust_anchor: owner.trust_anchor().to_owned(),
     };
-    let certificates = Certificates::Requested {
+    let certificates = ClusterCertificates::Requested {
         request: birth.request,
         hsm: birth.hsm,
         aws_hardware: birth.aws_hardware,
@@ -224,7 +224,7 @@ fn outcomes(state: &ScopeRecords, initialize: &InitializeCluster) -> [&'static s
 fn each_operation_is_accepted_in_its_states_only() {
     use ClusterState as S;
     let (request, initialize) = requested();
-    let none = || Certificates::Nothing;
+    let none = || ClusterCertificates::Nothing;
     let restored = || Cluster {
         source_backup: Some(backup_id()),
         ..cluster(S::Initialized, 0, issued())

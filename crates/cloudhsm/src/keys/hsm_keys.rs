@@ -8,7 +8,7 @@ use portcullis_seam::draw;
 use super::filter::{self, KeyTextError, template};
 use super::row::KeyRow;
 use crate::service_core::ServiceCore;
-use crate::users::{HsmUsers, Seat, UserError, UserSession, deadline, unexpected};
+use crate::users::{HsmUsers, SessionSeat, UserError, UserSession, deadline, unexpected};
 
 /// What `key generate-symmetric aes` shall make.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl HsmKeys {
     /// When not exactly one key meets the filter, or an HSM refuses or cannot be reached.
     pub async fn delete(&self, token: &str, filter: &[String]) -> Result<(), UserError> {
         let id = self.select(token, filter).await?;
-        let command = |seat: &Seat| Command::DeleteKey {
+        let command = |seat: &SessionSeat| Command::DeleteKey {
             session: seat.session,
             id,
         };
@@ -121,7 +121,7 @@ impl HsmKeys {
         action: impl Fn() -> KeyAction,
     ) -> Result<(), UserError> {
         let id = self.select(token, filter).await?;
-        let command = |seat: &Seat| Command::Key {
+        let command = |seat: &SessionSeat| Command::Key {
             session: seat.session,
             id,
             action: action(),
@@ -152,7 +152,7 @@ impl HsmKeys {
     pub(super) async fn make_key(
         &self,
         token: &str,
-        command: impl Fn(&Seat, HsmKeyId) -> Command,
+        command: impl Fn(&SessionSeat, HsmKeyId) -> Command,
     ) -> Result<KeyRow, UserError> {
         let session = self.session(token)?;
         let id = HsmKeyId(draw(&*self.core.entropy));
@@ -177,8 +177,8 @@ impl HsmKeys {
     pub(super) async fn on_any_hsm<'a>(
         &self,
         session: &'a UserSession,
-        command: impl Fn(&Seat) -> Command,
-    ) -> Result<(&'a Seat, Reply), UserError> {
+        command: impl Fn(&SessionSeat) -> Command,
+    ) -> Result<(&'a SessionSeat, Reply), UserError> {
         let view = self.users.view_of(&session.scope, &session.cluster)?;
         let mut failed = Vec::new();
         for seat in session.seats_in_service(&view) {

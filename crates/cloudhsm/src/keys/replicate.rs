@@ -2,7 +2,7 @@ use portcullis_hsm::{Command, KeyAction, Reply};
 
 use super::hsm_keys::HsmKeys;
 use super::row::KeyRow;
-use crate::users::{Seat, UserError, unexpected};
+use crate::users::{SessionSeat, UserError, unexpected};
 
 impl HsmKeys {
     /// `key replicate`: copies the one key that meets the filter from the cluster of one token to
@@ -22,7 +22,7 @@ impl HsmKeys {
     ) -> Result<KeyRow, UserError> {
         let id = self.select(source, filter).await?;
         let from = self.session(source)?;
-        let fetch = |seat: &Seat| Command::Key {
+        let fetch = |seat: &SessionSeat| Command::Key {
             session: seat.session,
             id,
             action: KeyAction::Fetch,
@@ -31,7 +31,7 @@ impl HsmKeys {
         let Reply::Key(masked) = reply else {
             return Err(UserError::from_all(vec![(seat.hsm.clone(), unexpected())]));
         };
-        let insert = |seat: &Seat| Command::InsertMasked {
+        let insert = |seat: &SessionSeat| Command::InsertMasked {
             session: seat.session,
             key: masked.clone(),
         };

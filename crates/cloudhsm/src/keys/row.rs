@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use portcullis_hsm::{Command, Criterion, HsmKeyId, KeyInfo, Reply};
 use portcullis_link::CallError;
 
-use crate::users::{Coverage, Seat, deadline, unexpected};
+use crate::users::{Coverage, SessionSeat, deadline, unexpected};
 
 /// A key of a cluster as `key list --verbose` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct KeyRow {
 const LISTED_AT_ONCE: u16 = 1000;
 
 pub(super) async fn keys_on(
-    seat: &Seat,
+    seat: &SessionSeat,
     criteria: &[Criterion],
 ) -> Result<Vec<KeyInfo>, CallError> {
     let mut all = Vec::new();

@@ -78,7 +78,7 @@ impl HsmKeys {
         let payload = self.select(token, &request.payload_filter).await?;
         let wrapping = self.select(token, &request.wrapping_filter).await?;
         let session = self.session(token)?;
-        let wrap = |seat: &crate::users::Seat| Command::Key {
+        let wrap = |seat: &crate::users::SessionSeat| Command::Key {
             session: seat.session,
             id: payload,
             action: KeyAction::Wrap {

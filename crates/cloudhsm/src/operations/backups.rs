@@ -13,7 +13,7 @@ use portcullis_api::{BackupId, Exception, Scope};
 use portcullis_seam::draw;
 
 use crate::CloudHsm;
-use crate::control::Subject;
+use crate::control::TurnSubject;
 use crate::decide::{
     BackupFilters, CopyBackup, DeleteBackup, DescribeBackups, ModifyBackup, PageRequest,
     RestoreBackup,
@@ -158,12 +158,12 @@ impl CloudHsm {
 
 /// Whose passing state a description of `backups` shows: that of the backup, or of the cluster whose
 /// change the backup belongs to.
-fn passing(backups: &[Backup]) -> impl Iterator<Item = Subject> {
+fn passing(backups: &[Backup]) -> impl Iterator<Item = TurnSubject> {
     let begun = backups.iter().filter(|backup| backup.is_begun());
     begun.flat_map(|backup| {
         [
-            Subject::Backup(backup.id.clone()),
-            Subject::Cluster(backup.cluster.clone()),
+            TurnSubject::Backup(backup.id.clone()),
+            TurnSubject::Cluster(backup.cluster.clone()),
         ]
     })
 }

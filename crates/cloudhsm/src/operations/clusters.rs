@@ -10,7 +10,7 @@ use portcullis_api::{ClusterId, Exception, HsmId, Scope};
 use portcullis_seam::draw;
 
 use crate::CloudHsm;
-use crate::control::Subject;
+use crate::control::TurnSubject;
 use crate::decide::{
     ClusterFilters, CreateCluster, CreateHsm, DeleteCluster, DeleteHsm, DescribeClusters, FreshHsm,
     InitializeCluster, ModifyCluster, PageRequest,
@@ -75,7 +75,7 @@ impl CloudHsm {
         self.reconciler.end_what_was_described(scope).await;
         let page = command.decide(&self.core.ledger.state(scope)?)?;
         let ids = page.items.iter().map(|cluster| cluster.id.clone());
-        let shown = ids.map(Subject::Cluster);
+        let shown = ids.map(TurnSubject::Cluster);
         self.core.turns.describe(scope, shown);
         Ok(DescribeClustersResponse {
             clusters: Some(page.items.iter().map(shapes::cluster).collect()),

@@ -10,7 +10,7 @@ use portcullis_clusters::HsmState;
 use crate::CloudHsm;
 use crate::certificate::CustomerAuthority;
 use crate::decide::{not_found, refuse};
-use crate::record::{Certificates, Cluster, internal};
+use crate::record::{Cluster, ClusterCertificates, internal};
 
 impl CloudHsm {
     /// Initialises a cluster as its owner does with openssl: makes a root certificate, signs the
@@ -26,7 +26,7 @@ impl CloudHsm {
     ) -> Result<(), Exception> {
         let authority = self.customer_authority()?;
         let found = self.existing(scope, cluster)?;
-        let Certificates::Requested { request, .. } = &found.certificates else {
+        let ClusterCertificates::Requested { request, .. } = &found.certificates else {
             return Err(refuse(format!(
                 "The cluster {cluster} is {} and has no certificate signing request. Give it \
                  its first HSM, before it is initialised.",

@@ -27,7 +27,7 @@ pub(crate) struct Cluster {
     pub(crate) subnets: BTreeMap<String, String>,
     pub(crate) vpc: String,
     pub(crate) security_group: String,
-    pub(crate) certificates: Certificates,
+    pub(crate) certificates: ClusterCertificates,
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) hsms: BTreeMap<HsmId, HsmRecord>,
     /// Until when which change of the HSM type can be undone.
@@ -37,7 +37,7 @@ pub(crate) struct Cluster {
 
 /// The certificates of a cluster, which differ by phase.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Certificates {
+pub(crate) enum ClusterCertificates {
     /// Before the first HSM is up.
     Nothing,
     /// The first HSM waits for its request to be signed. All PEM.
@@ -108,8 +108,8 @@ impl Cluster {
     /// The signed cluster certificate and its trust anchor, once there are.
     pub(crate) fn issued(&self) -> Option<(&str, &str)> {
         match &self.certificates {
-            Certificates::Nothing | Certificates::Requested { .. } => None,
-            Certificates::Issued {
+            ClusterCertificates::Nothing | ClusterCertificates::Requested { .. } => None,
+            ClusterCertificates::Issued {
                 cluster,
                 trust_anchor,
             } => Some((cluster, trust_anchor)),

@@ -21,7 +21,7 @@ impl DecidedRecord for Network {
 
 /// The records in the store, read and written as what they mean.
 #[derive(Debug, Clone)]
-pub(crate) struct Ledger {
+pub(crate) struct RecordLedger {
     pub(crate) store: Store,
     clusters: Arc<Decoded<Cluster>>,
     backups: Arc<Decoded<Backup>>,
@@ -40,7 +40,7 @@ struct Device {
     profile: Option<Profile>,
 }
 
-impl Ledger {
+impl RecordLedger {
     pub(crate) fn new(store: Store) -> Self {
         Self {
             store,

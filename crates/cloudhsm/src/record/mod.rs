@@ -9,8 +9,8 @@ mod ledger;
 mod state;
 
 pub(crate) use backup::{Backup, BackupState, HSM1, HSM2M, Source};
-pub(crate) use cluster::{Certificates, Cluster, HsmRecord, Rollback};
+pub(crate) use cluster::{Cluster, ClusterCertificates, HsmRecord, Rollback};
 pub(crate) use format::{DecidedRecord, internal};
-pub(crate) use ledger::Ledger;
+pub(crate) use ledger::RecordLedger;
 pub(crate) use portcullis_store::versioned::{decode, encode};
 pub(crate) use state::{ScopeRecords, SharedBackup};

@@ -8,7 +8,7 @@ use portcullis_link::{CallError, Channel, Target, pem_to_der};
 use portcullis_seam::draw;
 
 use super::error::UserError;
-use super::session::{Seat, Sessions, UserSession, deadline, unexpected};
+use super::session::{SessionSeat, UserSession, UserSessions, deadline, unexpected};
 use crate::control::Reconciler;
 use crate::service_core::ServiceCore;
 use portcullis_clusters::{ClusterState, ClusterView};
@@ -20,7 +20,7 @@ type Dialled = (HsmId, Arc<dyn Channel>);
 pub struct HsmUsers {
     pub(super) core: Arc<ServiceCore>,
     reconciler: Arc<Reconciler>,
-    pub(crate) sessions: Sessions,
+    pub(crate) sessions: UserSessions,
 }
 
 /// What an operation came to on each HSM, in the order of their IDs.
@@ -51,7 +51,7 @@ impl HsmUsers {
         Self {
             core,
             reconciler,
-            sessions: Sessions::default(),
+            sessions: UserSessions::default(),
         }
     }
 
@@ -116,7 +116,7 @@ impl HsmUsers {
                 holder: 0,
             };
             match channel.manage(command, deadline()).await {
-                Ok(Reply::Session(session)) => seats.push(Seat {
+                Ok(Reply::Session(session)) => seats.push(SessionSeat {
                     hsm,
                     channel,
                     session,
@@ -182,7 +182,7 @@ impl HsmUsers {
         role: Role,
         password: Secret,
     ) -> Result<(), UserError> {
-        let command = |seat: &Seat| Command::CreateUser {
+        let command = |seat: &SessionSeat| Command::CreateUser {
             session: seat.session,
             username: username.to_owned(),
             role,
@@ -202,7 +202,7 @@ impl HsmUsers {
         role: Role,
         password: Secret,
     ) -> Result<(), UserError> {
-        let command = |seat: &Seat| Command::ChangePassword {
+        let command = |seat: &SessionSeat| Command::ChangePassword {
             session: seat.session,
             username: username.to_owned(),
             role,
@@ -216,7 +216,7 @@ impl HsmUsers {
     /// # Errors
     /// When an HSM refuses or cannot be reached.
     pub async fn delete(&self, token: &str, username: &str, role: Role) -> Result<(), UserError> {
-        let command = |seat: &Seat| Command::DeleteUser {
+        let command = |seat: &SessionSeat| Command::DeleteUser {
             session: seat.session,
             username: username.to_owned(),
             role,
@@ -229,7 +229,7 @@ impl HsmUsers {
     pub(crate) async fn on_every_hsm(
         &self,
         token: &str,
-        command: impl Fn(&Seat) -> Command,
+        command: impl Fn(&SessionSeat) -> Command,
     ) -> Result<(), UserError> {
         let session = self.sessions.get(token)?;
         let view = self.view_of(&session.scope, &session.cluster)?;

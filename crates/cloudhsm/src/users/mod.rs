@@ -11,4 +11,4 @@ mod session;
 pub use error::UserError;
 pub use hsm_users::HsmUsers;
 pub use list::{Coverage, HsmInfo, Locked, UserRow};
-pub(crate) use session::{Seat, UserSession, deadline, unexpected};
+pub(crate) use session::{SessionSeat, UserSession, deadline, unexpected};

@@ -14,7 +14,7 @@ use super::error::UserError;
 
 /// A person's sessions, by token. In memory only: a restart logs everybody out.
 #[derive(Default)]
-pub(crate) struct Sessions {
+pub(crate) struct UserSessions {
     open: Mutex<BTreeMap<String, Arc<UserSession>>>,
 }
 
@@ -30,11 +30,11 @@ pub(crate) struct UserSession {
     pub(crate) cluster: ClusterId,
     pub(crate) username: String,
     pub(crate) role: Role,
-    pub(crate) seats: Vec<Seat>,
+    pub(crate) seats: Vec<SessionSeat>,
 }
 
 /// The session on one HSM.
-pub(crate) struct Seat {
+pub(crate) struct SessionSeat {
     pub(crate) hsm: HsmId,
     pub(crate) channel: Arc<dyn Channel>,
     pub(crate) session: SessionId,
@@ -42,13 +42,16 @@ pub(crate) struct Seat {
 
 impl UserSession {
     /// Its seats on HSMs that are still in service.
-    pub(crate) fn seats_in_service(&self, view: &ClusterView) -> impl Iterator<Item = &Seat> {
-        let in_service = |seat: &&Seat| view.active_hsms().any(|hsm| hsm.id == seat.hsm);
+    pub(crate) fn seats_in_service(
+        &self,
+        view: &ClusterView,
+    ) -> impl Iterator<Item = &SessionSeat> {
+        let in_service = |seat: &&SessionSeat| view.active_hsms().any(|hsm| hsm.id == seat.hsm);
         self.seats.iter().filter(in_service)
     }
 }
 
-impl Sessions {
+impl UserSessions {
     pub(super) fn check_room(&self) -> Result<(), UserError> {
         if self.open.lock().len() < SESSIONS_MAX {
             Ok(())
@@ -79,7 +82,7 @@ impl Sessions {
     }
 }
 
-impl fmt::Debug for Sessions {
+impl fmt::Debug for UserSessions {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Sessions({} open)", self.open.lock().len())
     }
