@@ -29,12 +29,12 @@ pub(crate) struct Payload {
 
 /// A call that is about to be sent.
 #[derive(Debug)]
-pub(crate) enum Job {
+pub(crate) enum PlannedCall {
     Seal(Rc<Payload>),
     Open(Rc<Sample>),
 }
 
-impl Job {
+impl PlannedCall {
     pub(crate) fn call(&self) -> &Prepared {
         match self {
             Self::Seal(payload) => &payload.call,
@@ -71,32 +71,34 @@ impl CallPlan {
     }
 
     /// The calls that fill the samples before the run, so that a Decrypt has something to open.
-    pub(crate) fn first_jobs(&self) -> Vec<Job> {
+    pub(crate) fn first_jobs(&self) -> Vec<PlannedCall> {
         self.encrypts
             .iter()
             .take(16)
-            .map(|payload| Job::Seal(Rc::clone(payload)))
+            .map(|payload| PlannedCall::Seal(Rc::clone(payload)))
             .collect()
     }
 
     /// The next call.
-    pub(crate) fn next(&mut self) -> Option<Job> {
+    pub(crate) fn next(&mut self) -> Option<PlannedCall> {
         let operation = self.mix.choose(self.sequence.draw());
         let payloads = match operation {
-            Operation::Decrypt => return self.samples.any(&mut self.sequence).map(Job::Open),
+            Operation::Decrypt => {
+                return self.samples.any(&mut self.sequence).map(PlannedCall::Open);
+            }
             Operation::Encrypt => &self.encrypts,
             Operation::GenerateDataKey => &self.data_keys,
         };
         payloads
             .get(self.sequence.below(payloads.len()))
-            .map(|payload| Job::Seal(Rc::clone(payload)))
+            .map(|payload| PlannedCall::Seal(Rc::clone(payload)))
     }
 
     /// Reads the answer to a call that succeeded.
-    pub(crate) fn read(&mut self, job: &Job, body: &[u8]) -> CallOutcome {
+    pub(crate) fn read(&mut self, job: &PlannedCall, body: &[u8]) -> CallOutcome {
         match job {
-            Job::Open(sample) => CallOutcome::Succeeded(sample.compare(body)),
-            Job::Seal(payload) => match self.samples.place(&mut self.sequence) {
+            PlannedCall::Open(sample) => CallOutcome::Succeeded(sample.compare(body)),
+            PlannedCall::Seal(payload) => match self.samples.place(&mut self.sequence) {
                 None => CallOutcome::Succeeded(SampleComparison::Right),
                 Some(place) => match self.sample(payload, body) {
                     Some(sample) => {

@@ -21,7 +21,7 @@ use crate::plan::CallPlan;
 use crate::print::{self, Columns};
 use crate::quantity::Rate;
 use crate::summary::{RunEnding, RunHeader, is_sound, summary_of};
-use crate::worker::{LatencyOrigin, Load, RunJournal, work};
+use crate::worker::{LatencyOrigin, RunJournal, RunningLoad, work};
 
 /// Carries out `load run`. Gives whether the result is good.
 pub(crate) fn run(arguments: &RunArguments) -> Result<bool, Unusable> {
@@ -60,7 +60,7 @@ async fn carry_out(arguments: &RunArguments) -> Result<bool, Unusable> {
     let header = header(arguments, &target, seed);
 
     let start = Instant::now();
-    let load = Rc::new(Load {
+    let load = Rc::new(RunningLoad {
         caller: Rc::clone(&caller),
         arrivals: arrivals(arguments),
         plan: RefCell::new(plan),
@@ -181,7 +181,7 @@ struct Driven {
 
 /// Sends the load and runs the edit cycle beside it.
 async fn drive(
-    load: &Rc<Load>,
+    load: &Rc<RunningLoad>,
     endpoint: &Endpoint,
     arguments: &RunArguments,
     mut cycle: Option<EditCycle>,
@@ -234,7 +234,7 @@ async fn drive(
 async fn edit_until(
     cycle: &mut Option<EditCycle>,
     end: Instant,
-    load: &Load,
+    load: &RunningLoad,
 ) -> Result<(), Unusable> {
     let Some(cycle) = cycle else { return Ok(()) };
     let edited = cycle.run(end).await;
@@ -245,7 +245,7 @@ async fn edit_until(
 }
 
 /// Ends the load at `end`, on Ctrl-C, or when another task has ended it. Gives how long it went.
-async fn end_at(end: Instant, load: &Load) -> Duration {
+async fn end_at(end: Instant, load: &RunningLoad) -> Duration {
     let mut look = tokio::time::interval(Duration::from_millis(20));
     let interrupted = tokio::signal::ctrl_c();
     tokio::pin!(interrupted);
@@ -261,7 +261,7 @@ async fn end_at(end: Instant, load: &Load) -> Duration {
     load.start.elapsed()
 }
 
-async fn report_each_second(load: &Load, progress: &mut Progress) -> Infallible {
+async fn report_each_second(load: &RunningLoad, progress: &mut Progress) -> Infallible {
     let mut next = load.start;
     loop {
         next += Duration::from_secs(1);
@@ -270,7 +270,7 @@ async fn report_each_second(load: &Load, progress: &mut Progress) -> Infallible 
     }
 }
 
-fn note_seconds(load: &Load, progress: &mut Progress) {
+fn note_seconds(load: &RunningLoad, progress: &mut Progress) {
     let mut journal = load.journal.borrow_mut();
     let phase = journal.phases.present();
     journal.recorder.advance(load.start.elapsed(), phase);
@@ -281,7 +281,7 @@ fn note_seconds(load: &Load, progress: &mut Progress) {
 const CHECK_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// Decrypts every sample that was kept. Gives how many there was no time for.
-async fn check_samples(control: &mut ControlClient, load: &Load) -> u64 {
+async fn check_samples(control: &mut ControlClient, load: &RunningLoad) -> u64 {
     let samples = load.plan.borrow().samples.all();
     let deadline = Instant::now() + CHECK_TIME_MAX;
     for (checked, sample) in samples.iter().enumerate() {
@@ -298,7 +298,7 @@ async fn check_samples(control: &mut ControlClient, load: &Load) -> u64 {
     0
 }
 
-fn summarise(header: RunHeader, load: &Load, driven: Driven, unchecked: u64) -> RunSummary {
+fn summarise(header: RunHeader, load: &RunningLoad, driven: Driven, unchecked: u64) -> RunSummary {
     let mut journal = load.journal.borrow_mut();
     let phases = std::mem::replace(&mut journal.phases, crate::phase::Phases::new());
     let phase = phases.present();

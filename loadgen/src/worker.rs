@@ -10,16 +10,16 @@ use portcullis_admin::{EditKind, LoadPhase, LoadSpan};
 use tokio::time::Instant;
 
 use crate::client::{ApiConnection, Broken, HttpAnswer, SigningCaller, exception_name};
-use crate::judge::{CallOutcome, Gate, RunFindings};
+use crate::judge::{CallOutcome, GateKnowledge, RunFindings};
 use crate::pace::{Arrivals, Released};
 use crate::phase::Phases;
-use crate::plan::{CallPlan, Job};
-use crate::record::{MeasuredCall, Recorder, histogram, observe};
+use crate::plan::{CallPlan, PlannedCall};
+use crate::record::{MeasuredCall, RunRecorder, histogram, observe};
 
 /// What the workers, the pacing task and the edit cycle share. One thread: no borrow of a cell is
 /// held across an await.
 #[derive(Debug)]
-pub(crate) struct Load {
+pub(crate) struct RunningLoad {
     pub(crate) caller: Rc<SigningCaller>,
     pub(crate) arrivals: Arrivals,
     pub(crate) plan: RefCell<CallPlan>,
@@ -42,9 +42,9 @@ pub(crate) enum LatencyOrigin {
 /// Everything that is written down during a run.
 #[derive(Debug)]
 pub(crate) struct RunJournal {
-    pub(crate) recorder: Recorder,
+    pub(crate) recorder: RunRecorder,
     pub(crate) findings: RunFindings,
-    pub(crate) gate: Gate,
+    pub(crate) gate: GateKnowledge,
     pub(crate) phases: Phases,
     /// By how much this program itself was late to send.
     pub(crate) lag: Histogram<u64>,
@@ -59,9 +59,9 @@ pub(crate) struct RunJournal {
 impl RunJournal {
     pub(crate) fn new(start: Instant) -> Self {
         Self {
-            recorder: Recorder::new(),
+            recorder: RunRecorder::new(),
             findings: RunFindings::default(),
-            gate: Gate::Connected(start),
+            gate: GateKnowledge::Connected(start),
             phases: Phases::new(),
             lag: histogram(),
             abandoned: 0,
@@ -71,7 +71,7 @@ impl RunJournal {
     }
 }
 
-impl Load {
+impl RunningLoad {
     /// Ends the load. Calls that were sent are still waited for.
     pub(crate) fn end(&self) {
         if self.arrivals.has_ended() {
@@ -103,7 +103,13 @@ impl Load {
     }
 
     /// Begins a phase, and says what is certain about the gate from here on.
-    pub(crate) fn enter(&self, phase: LoadPhase, gate: Gate, cycle: u32, edit: Option<EditKind>) {
+    pub(crate) fn enter(
+        &self,
+        phase: LoadPhase,
+        gate: GateKnowledge,
+        cycle: u32,
+        edit: Option<EditKind>,
+    ) {
         let at = Instant::now().saturating_duration_since(self.start);
         let mut journal = self.journal.borrow_mut();
         journal.gate = gate;
@@ -112,7 +118,7 @@ impl Load {
     }
 
     /// Changes what is certain about the gate within a phase.
-    pub(crate) fn gate_is(&self, gate: Gate) {
+    pub(crate) fn gate_is(&self, gate: GateKnowledge) {
         self.journal.borrow_mut().gate = gate;
     }
 
@@ -126,7 +132,7 @@ impl Load {
         }
     }
 
-    fn ended(&self, job: &Job, sent: &SentCall, answer: Result<HttpAnswer, Broken>) {
+    fn ended(&self, job: &PlannedCall, sent: &SentCall, answer: Result<HttpAnswer, Broken>) {
         let ended = Instant::now();
         let outcome = match answer {
             Err(broken) => CallOutcome::Failed(broken.name().to_owned()),
@@ -172,7 +178,7 @@ struct SentCall {
 const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(20);
 
 /// Sends calls as they fall due, until the run ends.
-pub(crate) async fn work(load: Rc<Load>, mut line: ApiConnection) {
+pub(crate) async fn work(load: Rc<RunningLoad>, mut line: ApiConnection) {
     while let Some(intended) = load.arrivals.next().await {
         let Some(job) = load.plan.borrow_mut().next() else {
             continue;

@@ -5,14 +5,14 @@ use zeroize::Zeroizing;
 
 /// The members of an answer to Encrypt and GenerateDataKey that are looked at.
 #[derive(Deserialize)]
-pub(crate) struct Sealed<'a> {
+pub(crate) struct SealedReply<'a> {
     #[serde(rename = "CiphertextBlob", borrow)]
     pub(crate) ciphertext: Cow<'a, str>,
     #[serde(rename = "Plaintext", borrow)]
     plaintext: Option<Cow<'a, str>>,
 }
 
-impl Sealed<'_> {
+impl SealedReply<'_> {
     /// The data key of GenerateDataKey.
     pub(crate) fn data_key(&self) -> Option<Zeroizing<Vec<u8>>> {
         decode(self.plaintext.as_deref()?)
@@ -20,7 +20,7 @@ impl Sealed<'_> {
 }
 
 /// The answer to Encrypt or GenerateDataKey.
-pub(crate) fn read_sealed(body: &[u8]) -> Option<Sealed<'_>> {
+pub(crate) fn read_sealed(body: &[u8]) -> Option<SealedReply<'_>> {
     serde_json::from_slice(body).ok()
 }
 

@@ -1,7 +1,7 @@
 use portcullis_admin::EditKind;
 use serde::de::IgnoredAny;
 
-use super::password::Passwords;
+use super::password::PasswordSource;
 use crate::args::RunArguments;
 use crate::client::{
     CallError, ControlClient, KeyStore, KeyStoreEdit, ListedCluster, ListedClusters,
@@ -13,7 +13,7 @@ use crate::failure::Unusable;
 pub(crate) struct Edits {
     /// The kinds of edits that are made in turn; never empty.
     kinds: Vec<EditKind>,
-    passwords: Option<Passwords>,
+    passwords: Option<PasswordSource>,
     /// Related clusters, the key store's own among them, in a fixed order.
     clusters: Vec<String>,
     made: u32,
@@ -30,7 +30,7 @@ pub(crate) async fn prepare(
     arguments: &RunArguments,
     key_store: &KeyStore,
 ) -> Result<(Edits, Vec<String>), Unusable> {
-    let passwords = Passwords::of(&arguments.cycle, &arguments.credentials);
+    let passwords = PasswordSource::of(&arguments.cycle, &arguments.credentials);
     let wanted = &arguments.cycle.edits;
     let clusters = if wanted.is_empty() || wanted.contains(&EditKind::Cluster) {
         related_clusters(control, &arguments.cycle.clusters, key_store).await

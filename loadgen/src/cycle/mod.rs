@@ -15,8 +15,8 @@ use tokio::time::Instant;
 use crate::args::CycleArguments;
 use crate::client::{ControlClient, KeyStore};
 use crate::failure::Unusable;
-use crate::judge::Gate;
-use crate::worker::Load;
+use crate::judge::GateKnowledge;
+use crate::worker::RunningLoad;
 
 pub(crate) use edit::{Edits, prepare};
 pub(crate) use password::{ClusterAdmin, generate, place};
@@ -25,7 +25,7 @@ pub(crate) use password::{ClusterAdmin, generate, place};
 #[derive(Debug)]
 pub(crate) struct EditCycle {
     pub(crate) control: ControlClient,
-    pub(crate) load: Rc<Load>,
+    pub(crate) load: Rc<RunningLoad>,
     pub(crate) key_store: KeyStore,
     pub(crate) edits: Edits,
     pub(crate) timing: Timing,
@@ -84,9 +84,9 @@ impl EditCycle {
         let load = Rc::clone(&self.load);
         let enter = |phase, gate| load.enter(phase, gate, cycle, Some(kind));
 
-        enter(LoadPhase::Disconnecting, Gate::Moving);
+        enter(LoadPhase::Disconnecting, GateKnowledge::Moving);
         self.call("DisconnectCustomKeyStore", &input).await?;
-        let gate = Gate::Disconnected(Instant::now());
+        let gate = GateKnowledge::Disconnected(Instant::now());
         load.gate_is(gate);
         self.wait_for("DISCONNECTED").await?;
 
@@ -98,11 +98,14 @@ impl EditCycle {
             .make(kind, &mut self.control, &mut self.key_store)
             .await?;
 
-        enter(LoadPhase::Connecting, Gate::Moving);
+        enter(LoadPhase::Connecting, GateKnowledge::Moving);
         self.call("ConnectCustomKeyStore", &input).await?;
         self.wait_for("CONNECTED").await?;
 
-        enter(LoadPhase::Connected, Gate::Connected(Instant::now()));
+        enter(
+            LoadPhase::Connected,
+            GateKnowledge::Connected(Instant::now()),
+        );
         Ok(())
     }
 

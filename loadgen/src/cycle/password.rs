@@ -17,7 +17,7 @@ use crate::failure::Unusable;
 /// KMS changes it at every connect, to one that only KMS knows. So a program that wants to hand it a
 /// password, or points it at another cluster, must have it reset in the cluster first.
 #[derive(Debug)]
-pub(crate) enum Passwords {
+pub(crate) enum PasswordSource {
     /// An admin of the cluster resets it, through the admin API of a Portcullis.
     Admin {
         user: String,
@@ -33,7 +33,7 @@ pub(crate) enum Passwords {
 
 const KMSUSER: &str = "kmsuser";
 
-impl Passwords {
+impl PasswordSource {
     /// The means that the command line gives, if any.
     pub(crate) fn of(arguments: &CycleArguments, credentials: &Credentials) -> Option<Self> {
         if let Some(password) = &arguments.admin_password {

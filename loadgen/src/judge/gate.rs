@@ -10,7 +10,7 @@ use tokio::time::Instant;
 /// Calls and answers are ordered by one monotonic clock on one thread. While Disconnect or
 /// Connect are under way nothing is certain, and nothing is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Gate {
+pub(crate) enum GateKnowledge {
     /// Seen CONNECTED at this instant, and no Disconnect called since.
     Connected(Instant),
     /// Somewhere in between.
@@ -35,7 +35,7 @@ pub(crate) enum GateVerdict {
 /// The exception of a key whose key store is not connected.
 pub(crate) const INVALID_STATE: &str = "KMSInvalidStateException";
 
-impl Gate {
+impl GateKnowledge {
     /// Judges an operation that started at `started` and has ended now, with `error` as the name
     /// of its exception.
     pub(crate) fn judge(self, started: Instant, error: Option<&str>) -> GateVerdict {
@@ -72,7 +72,10 @@ mod tests {
         let since = Instant::now();
         let before = since - Duration::from_micros(1);
         let after = since + Duration::from_micros(1);
-        let (closed, open) = (Gate::Disconnected(since), Gate::Connected(since));
+        let (closed, open) = (
+            GateKnowledge::Disconnected(since),
+            GateKnowledge::Connected(since),
+        );
         let other = Some("KMSInternalException");
         let state = Some(INVALID_STATE);
         for (gate, started, error, expected) in [
@@ -87,9 +90,9 @@ mod tests {
                 other,
                 GateVerdict::WrongErrorWhileDisconnected,
             ),
-            (Gate::Moving, after, None, GateVerdict::Permitted),
-            (Gate::Moving, after, state, GateVerdict::Permitted),
-            (Gate::Moving, after, other, GateVerdict::Permitted),
+            (GateKnowledge::Moving, after, None, GateVerdict::Permitted),
+            (GateKnowledge::Moving, after, state, GateVerdict::Permitted),
+            (GateKnowledge::Moving, after, other, GateVerdict::Permitted),
             (open, after, None, GateVerdict::Permitted),
             (open, after, other, GateVerdict::Permitted),
             (open, before, state, GateVerdict::Permitted),

@@ -5,5 +5,5 @@ mod gate;
 mod samples;
 
 pub(crate) use findings::{CallOutcome, RunFindings};
-pub(crate) use gate::{Gate, GateVerdict};
+pub(crate) use gate::{GateKnowledge, GateVerdict};
 pub(crate) use samples::{PlaintextDigest, Sample, SampleComparison, Samples, digest};

@@ -13,13 +13,13 @@ use portcullis_admin::RunSummary;
 
 use crate::failure::Unusable;
 use crate::report;
-use crate::worker::Load;
+use crate::worker::RunningLoad;
 
 /// Writes what is left of the timeline, the summary, the distributions and the report.
 pub(crate) fn write_results(
     progress: &mut Progress,
     summary: &RunSummary,
-    load: &Load,
+    load: &RunningLoad,
 ) -> Result<(), Unusable> {
     let mut journal = load.journal.borrow_mut();
     progress.note_all(&mut journal);

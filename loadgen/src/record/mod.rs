@@ -4,7 +4,7 @@ mod latency;
 mod recorder;
 
 pub(crate) use latency::{histogram, latency_of, observe};
-pub(crate) use recorder::{CallTotals, MeasuredCall, Recorder};
+pub(crate) use recorder::{CallTotals, MeasuredCall, RunRecorder};
 
 use std::collections::BTreeMap;
 

@@ -52,7 +52,7 @@ impl CallTotals {
 
 /// Everything that is measured in a run.
 #[derive(Debug)]
-pub(crate) struct Recorder {
+pub(crate) struct RunRecorder {
     pub(crate) operations: PerOperation<CallTotals>,
     pub(crate) phases: Vec<(LoadPhase, CallTotals)>,
     pub(crate) all: CallTotals,
@@ -75,7 +75,7 @@ struct OpenSpan {
     shed: u64,
 }
 
-impl Recorder {
+impl RunRecorder {
     pub(crate) fn new() -> Self {
         Self {
             operations: PerOperation::with(CallTotals::new),
@@ -228,7 +228,7 @@ mod tests {
     /// Rule LG-11.
     #[test]
     fn a_call_counts_for_the_phase_in_which_it_was_sent() {
-        let mut recorder = Recorder::new();
+        let mut recorder = RunRecorder::new();
         recorder.measured(&call(LoadPhase::Connected, 10, None));
         recorder.measured(&call(
             LoadPhase::Disconnected,
@@ -254,7 +254,7 @@ mod tests {
     /// Rule LG-03.
     #[test]
     fn quick_failures_do_not_improve_the_latency() {
-        let mut recorder = Recorder::new();
+        let mut recorder = RunRecorder::new();
         recorder.measured(&call(LoadPhase::Connected, 10, None));
         for _ in 0..99 {
             recorder.measured(&call(LoadPhase::Connected, 10, Some("ThrottlingException")));
@@ -267,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_silent_second_is_a_line_of_the_timeline_too() {
-        let mut recorder = Recorder::new();
+        let mut recorder = RunRecorder::new();
         recorder.measured(&call(LoadPhase::Connected, 100, None));
         recorder.measured(&call(LoadPhase::Connected, 3100, None));
         recorder.finish(Duration::from_millis(3250), LoadPhase::Connected);

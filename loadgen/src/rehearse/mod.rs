@@ -29,7 +29,7 @@ use crate::client::{
 use crate::credentials::Credentials;
 use crate::cycle::place;
 use crate::failure::Unusable;
-use crate::judge::{CallOutcome, Gate, Sample, SampleComparison, digest};
+use crate::judge::{CallOutcome, GateKnowledge, Sample, SampleComparison, digest};
 use crate::operation::{Mix, Operation};
 use crate::plan::CallPlan;
 use crate::print::{self, Columns};
@@ -145,14 +145,14 @@ async fn act(
     traffic: &Traffic,
 ) -> Result<String, Unusable> {
     tokio::time::sleep(script.steady).await;
-    traffic.enter(RepairStage::Lost, Gate::Moving);
+    traffic.enter(RepairStage::Lost, GateKnowledge::Moving);
     repair.destroy(&shape.id).await?;
     traffic.destroyed();
     tokio::time::sleep(script.notice).await;
-    traffic.enter(RepairStage::Restoring, Gate::Moving);
+    traffic.enter(RepairStage::Restoring, GateKnowledge::Moving);
     let made = repair.restore(shape, backup).await?;
     repair.substitute(&made, traffic).await?;
-    traffic.enter(RepairStage::After, Gate::Connected(Instant::now()));
+    traffic.enter(RepairStage::After, GateKnowledge::Connected(Instant::now()));
     tokio::time::sleep(script.steady).await;
     Ok(made)
 }

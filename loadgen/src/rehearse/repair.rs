@@ -18,7 +18,7 @@ use crate::client::{
 };
 use crate::cycle::{ClusterAdmin, generate};
 use crate::failure::Unusable;
-use crate::judge::Gate;
+use crate::judge::GateKnowledge;
 
 /// Who repairs, what, and how patiently.
 #[derive(Debug)]
@@ -175,10 +175,10 @@ impl Repair<'_> {
             ..KeyStoreEdit::default()
         };
         for _attempt in 0..CONNECTS_MAX {
-            traffic.enter(RepairStage::Substituting, Gate::Moving);
+            traffic.enter(RepairStage::Substituting, GateKnowledge::Moving);
             self.disconnect(traffic).await?;
             self.update(edit).await?;
-            traffic.enter(RepairStage::Connecting, Gate::Moving);
+            traffic.enter(RepairStage::Connecting, GateKnowledge::Moving);
             self.about_key_store("ConnectCustomKeyStore").await?;
             let state = self.until_state(&["CONNECTED", "FAILED"]).await?;
             let Some(code) = state.error_code else {
@@ -199,7 +199,7 @@ impl Repair<'_> {
 
     async fn disconnect(&mut self, traffic: &Traffic) -> Result<(), Unusable> {
         self.about_key_store("DisconnectCustomKeyStore").await?;
-        traffic.gate_is(Gate::Disconnected(Instant::now()));
+        traffic.gate_is(GateKnowledge::Disconnected(Instant::now()));
         self.until_state(&["DISCONNECTED"]).await.map(drop)
     }
 

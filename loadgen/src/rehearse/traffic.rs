@@ -12,9 +12,9 @@ use tokio::time::Instant;
 
 use super::script::LoadScript;
 use crate::client::{ApiConnection, Broken, Endpoint, HttpAnswer, SigningCaller, exception_name};
-use crate::judge::{CallOutcome, Gate, GateVerdict, SampleComparison};
+use crate::judge::{CallOutcome, GateKnowledge, GateVerdict, SampleComparison};
 use crate::pace::{Arrivals, LATE_ARRIVALS_MAX, Schedule, pace};
-use crate::plan::{CallPlan, Job};
+use crate::plan::{CallPlan, PlannedCall};
 use crate::record::count;
 
 /// A stage that begins, with no call yet.
@@ -32,7 +32,7 @@ const fn begun(stage: RepairStage, start_ms: u64) -> RehearsalStage {
 #[derive(Debug)]
 pub(super) struct Diary {
     pub(super) chapters: Vec<RehearsalStage>,
-    gate: Gate,
+    gate: GateKnowledge,
     pub(super) gate_leaks: u64,
     pub(super) wrong_plaintexts: u64,
     /// When the cluster was destroyed.
@@ -93,7 +93,7 @@ impl Traffic {
     }
 
     /// Begins a stage, and says what is certain about the gate from here on.
-    pub(super) fn enter(&self, stage: RepairStage, gate: Gate) {
+    pub(super) fn enter(&self, stage: RepairStage, gate: GateKnowledge) {
         let now = self.elapsed_ms();
         let mut diary = self.diary.borrow_mut();
         diary.close(now);
@@ -101,7 +101,7 @@ impl Traffic {
         diary.gate = gate;
     }
 
-    pub(super) fn gate_is(&self, gate: Gate) {
+    pub(super) fn gate_is(&self, gate: GateKnowledge) {
         self.diary.borrow_mut().gate = gate;
     }
 
@@ -113,7 +113,7 @@ impl Traffic {
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn answered(&self, job: &Job, sent: &SentRequest, answer: Result<HttpAnswer, Broken>) {
+    fn answered(&self, job: &PlannedCall, sent: &SentRequest, answer: Result<HttpAnswer, Broken>) {
         let outcome = match answer {
             Err(broken) => CallOutcome::Failed(broken.name().to_owned()),
             Ok(answer) if answer.status == StatusCode::OK => {
@@ -142,7 +142,7 @@ impl Diary {
     fn new(start: Instant) -> Self {
         Self {
             chapters: vec![begun(RepairStage::Before, 0)],
-            gate: Gate::Connected(start),
+            gate: GateKnowledge::Connected(start),
             gate_leaks: 0,
             wrong_plaintexts: 0,
             destroyed: None,
@@ -244,7 +244,7 @@ mod tests {
     fn a_success_while_disconnected_is_a_gate_leak() {
         let start = Instant::now();
         let mut diary = Diary::new(start);
-        diary.gate = Gate::Disconnected(start);
+        diary.gate = GateKnowledge::Disconnected(start);
         let sent = SentRequest {
             at: start + Duration::from_millis(1),
             chapter: 0,
