@@ -16,11 +16,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use portcullis_sim::check::Invariant;
-use portcullis_sim::history::{Answer, Event, Moment, Request};
+use portcullis_sim::history::{HistoryEvent, Moment, RecordedAnswer, RecordedRequest};
 use portcullis_tests::{Portcullis, binary, eventually};
 use serde_json::Value;
 
-use self::observer::{Client, Observer};
+use self::observer::{Observer, WorldClient};
 
 mod observer;
 
@@ -32,18 +32,18 @@ struct Host {
     child: Child,
     data: PathBuf,
     log: PathBuf,
-    place: Place,
+    place: HsmRoute,
 }
 
 /// Where a host runs.
 #[derive(Clone, Default)]
-struct Place {
+struct HsmRoute {
     namespace: Option<String>,
     listen: Option<String>,
 }
 
 impl Host {
-    fn start(join: &str, token: Option<&str>, data: &Path, place: Place) -> Self {
+    fn start(join: &str, token: Option<&str>, data: &Path, place: HsmRoute) -> Self {
         let mut command = match &place.namespace {
             Some(namespace) => {
                 let mut command = Command::new("ip");
@@ -165,7 +165,7 @@ aws kms create-key --origin AWS_CLOUDHSM --custom-key-store-id $STORE
 "#;
 
 /// Two hosts in two zones, and a key store on them.
-fn build(portcullis: &Portcullis, folder: &Path, places: [Place; 2]) -> [Host; 2] {
+fn build(portcullis: &Portcullis, folder: &Path, places: [HsmRoute; 2]) -> [Host; 2] {
     let zones = ["us-east-1a", "us-east-1b"];
     let mut number = 0;
     let hosts = places.map(|place| {
@@ -199,12 +199,12 @@ fn observe(portcullis: &Portcullis) -> Observer {
 }
 
 /// Waits until a key is made, which needs both HSMs, and every kind of operation works.
-fn recovered(observer: &Observer, operator: &mut Client<'_>, log: impl Fn() -> String) {
-    observer.tell(|at| Event::Healed { at });
+fn recovered(observer: &Observer, operator: &mut WorldClient<'_>, log: impl Fn() -> String) {
+    observer.tell(|at| HistoryEvent::Healed { at });
     let mended = Instant::now();
     let mut works = || {
         operator.connect();
-        let Ok(Answer::Key(key)) = operator.call(Request::CreateKey) else {
+        let Ok(RecordedAnswer::Key(key)) = operator.call(RecordedRequest::CreateKey) else {
             return false;
         };
         (0..8).all(|_| operator.encrypt(key).is_ok())
@@ -213,8 +213,8 @@ fn recovered(observer: &Observer, operator: &mut Client<'_>, log: impl Fn() -> S
         assert!(mended.elapsed() < 4 * RECOVERY, "{}", log());
     }
     eprintln!("works again after {:?}", mended.elapsed());
-    observer.tell(|at| Event::Well { at });
-    observer.tell(|at| Event::Calm { at });
+    observer.tell(|at| HistoryEvent::Well { at });
+    observer.tell(|at| HistoryEvent::Calm { at });
     observer.look_for_keys();
 }
 
@@ -266,12 +266,12 @@ fn under_load(
         operator.cycle();
         // While a host is away no key is made: what is used meanwhile is there before.
         for _ in 0..3 {
-            operator.call(Request::CreateKey).unwrap();
+            operator.call(RecordedRequest::CreateKey).unwrap();
         }
         observer.look_for_keys();
         wait_for_calls(observer, observer.now());
         let since = observer.now();
-        observer.tell(|at| Event::FaultBegins { at, what });
+        observer.tell(|at| HistoryEvent::FaultBegins { at, what });
         trouble(&mut || {
             wait_for_a_loss(portcullis);
             wait_for_calls(observer, observer.now());
@@ -323,7 +323,7 @@ fn hosts_that_are_killed_stopped_and_restarted_lose_nothing_and_come_back() {
 
     // Everything stops, the hosts first, and starts again at another address.
     let what = "all stopped";
-    observer.tell(|at| Event::FaultBegins { at, what });
+    observer.tell(|at| HistoryEvent::FaultBegins { at, what });
     for host in &mut hosts {
         host.terminate();
     }
@@ -440,11 +440,11 @@ fn a_host_behind_a_cut_cable_loses_nothing_and_comes_back() {
         "--bind",
         &namespace.here,
     ]);
-    let far = Place {
+    let far = HsmRoute {
         namespace: Some(namespace.name.clone()),
         listen: Some(format!("{}:0", namespace.there)),
     };
-    let near = Place {
+    let near = HsmRoute {
         namespace: None,
         listen: Some(format!("{}:0", namespace.here)),
     };
@@ -500,7 +500,7 @@ fn who_was_not_invited_is_refused_and_told_why() {
         portcullis.authority(),
         Some(&token),
         Path::new(&data("first")),
-        Place::default(),
+        HsmRoute::default(),
     );
     let arguments = format!("--token {token} --data {}", data("second"));
     assert!(refused(&portcullis, &arguments).contains("has been used"));
@@ -532,7 +532,7 @@ fn a_fault_inside_an_hsm_does_not_reach_another_host() {
     let token = enrol(&portcullis, "us-east-1a");
     let data = folder.path().join("host");
     let join = portcullis.authority();
-    let _host = Host::start(join, Some(&token), &data, Place::default());
+    let _host = Host::start(join, Some(&token), &data, HsmRoute::default());
     wait_for_states(&portcullis, &["IDLE"]);
     portcullis.shell(FIRST_HSM);
     wait_for_states(&portcullis, &["SERVING"]);
@@ -567,7 +567,7 @@ fn a_host_gets_an_hsm_only_where_hosts_were_asked_for() {
         portcullis.authority(),
         Some(&token),
         &data,
-        Place::default(),
+        HsmRoute::default(),
     );
     wait_for_states(&portcullis, &["IDLE"]);
 
@@ -594,7 +594,7 @@ fn a_host_gets_an_hsm_only_where_hosts_were_asked_for() {
         portcullis.authority(),
         Some(&token),
         &data,
-        Place::default(),
+        HsmRoute::default(),
     );
     wait_for_states(&portcullis, &["IDLE"]);
     portcullis.shell(&format!("{UNTAGGED}{CREATE} us-east-1b"));
@@ -618,7 +618,7 @@ fn an_hsm_whose_host_is_lost_before_it_is_made_is_made_elsewhere_and_says_so() {
     let token = enrol(&portcullis, "us-east-1a");
     let data = folder.path().join("host");
     let join = portcullis.authority();
-    let mut host = Host::start(join, Some(&token), &data, Place::default());
+    let mut host = Host::start(join, Some(&token), &data, HsmRoute::default());
     wait_for_states(&portcullis, &["IDLE"]);
     portcullis.shell(FIRST_HSM);
     host.kill();

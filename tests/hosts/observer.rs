@@ -10,7 +10,8 @@ use portcullis_hsm::HsmKeyId;
 use portcullis_sim::Random;
 use portcullis_sim::check::{Violation, check};
 use portcullis_sim::history::{
-    Answer, Call, Context, DescribedStore, Edit, Event, History, Moment, Request,
+    Context, DescribedStore, History, HistoryEvent, Moment, RecordedAnswer, RecordedCall,
+    RecordedEdit, RecordedRequest,
 };
 use portcullis_tests::{Caller, Outcome};
 use serde_json::{Value, json};
@@ -23,10 +24,10 @@ pub(crate) struct Observer {
     authority: String,
     store: String,
     began: Instant,
-    record: Mutex<Record>,
+    record: Mutex<WorldRecord>,
 }
 
-struct Record {
+struct WorldRecord {
     step: u64,
     history: History,
     keys: Vec<KeyId>,
@@ -34,7 +35,7 @@ struct Record {
 }
 
 /// Somebody who calls; one call at a time.
-pub(crate) struct Client<'a> {
+pub(crate) struct WorldClient<'a> {
     observer: &'a Observer,
     number: u8,
     caller: Caller,
@@ -60,7 +61,7 @@ impl Observer {
             authority: authority.to_owned(),
             store: store["CustomKeyStoreId"].as_str().unwrap().to_owned(),
             began: Instant::now(),
-            record: Mutex::new(Record {
+            record: Mutex::new(WorldRecord {
                 step: 0,
                 history,
                 keys: Vec::new(),
@@ -74,8 +75,8 @@ impl Observer {
         authority.clone_into(&mut self.authority);
     }
 
-    pub(crate) fn client(&self, number: u8) -> Client<'_> {
-        Client {
+    pub(crate) fn client(&self, number: u8) -> WorldClient<'_> {
+        WorldClient {
             observer: self,
             number,
             caller: Caller::new(&self.authority),
@@ -84,7 +85,7 @@ impl Observer {
         }
     }
 
-    pub(crate) fn tell(&self, event: impl FnOnce(Moment) -> Event) {
+    pub(crate) fn tell(&self, event: impl FnOnce(Moment) -> HistoryEvent) {
         let mut record = self.record.lock().unwrap();
         let at = self.next(&mut record);
         record.history.events.push(event(at));
@@ -94,7 +95,7 @@ impl Observer {
         self.next(&mut self.record.lock().unwrap())
     }
 
-    fn next(&self, record: &mut Record) -> Moment {
+    fn next(&self, record: &mut WorldRecord) -> Moment {
         record.step += 1;
         Moment {
             step: record.step,
@@ -108,7 +109,7 @@ impl Observer {
         let keys = self.record.lock().unwrap().keys.clone();
         let mut has = |key: &KeyId| client.encrypt(*key).is_ok();
         let keys: BTreeSet<HsmKeyId> = keys.iter().filter(|key| has(key)).map(material).collect();
-        self.tell(|at| Event::Holds { at, keys });
+        self.tell(|at| HistoryEvent::Holds { at, keys });
     }
 
     /// Opens every ciphertext that was returned.
@@ -116,7 +117,7 @@ impl Observer {
         let mut client = self.client(201);
         let texts = self.record.lock().unwrap().texts.clone();
         for (ciphertext, context) in texts {
-            let opened = client.call(Request::Decrypt {
+            let opened = client.call(RecordedRequest::Decrypt {
                 ciphertext,
                 context,
             });
@@ -144,17 +145,17 @@ impl Observer {
         let mut record = self.record.lock().unwrap();
         let (ciphertext, context) = record.texts[0].clone();
         let (invoked, completed) = (self.next(&mut record), self.next(&mut record));
-        let lie = Call {
+        let lie = RecordedCall {
             client: 202,
             invoked,
             completed,
-            request: Request::Decrypt {
+            request: RecordedRequest::Decrypt {
                 ciphertext,
                 context,
             },
-            outcome: Ok(Answer::Plaintext(b"something else".to_vec())),
+            outcome: Ok(RecordedAnswer::Plaintext(b"something else".to_vec())),
         };
-        record.history.events.push(Event::Call(lie));
+        record.history.events.push(HistoryEvent::Call(lie));
         check(&record.history)
     }
 
@@ -187,7 +188,7 @@ fn material(key: &KeyId) -> HsmKeyId {
     HsmKeyId(*key.bytes())
 }
 
-impl Client<'_> {
+impl WorldClient<'_> {
     /// Any operation that a client may do.
     pub(crate) fn step(&mut self) {
         let (keys, text) = {
@@ -197,21 +198,21 @@ impl Client<'_> {
         };
         let key = self.random.pick(&keys).copied();
         let (Some(key), false) = (key, self.random.chance(2)) else {
-            let _told = self.call(Request::CreateKey);
+            let _told = self.call(RecordedRequest::CreateKey);
             return;
         };
         let context = self.context();
         let _told = match (self.random.below(4), text) {
-            (1, _) => self.call(Request::GenerateDataKey { key, context }),
+            (1, _) => self.call(RecordedRequest::GenerateDataKey { key, context }),
             (2, Some((ciphertext, right))) => {
                 let wrong = self.random.chance(10);
                 let context = if wrong { context } else { right };
-                self.call(Request::Decrypt {
+                self.call(RecordedRequest::Decrypt {
                     ciphertext,
                     context,
                 })
             }
-            (3, Some((ciphertext, source_context))) => self.call(Request::ReEncrypt {
+            (3, Some((ciphertext, source_context))) => self.call(RecordedRequest::ReEncrypt {
                 ciphertext,
                 source_context,
                 key,
@@ -223,11 +224,12 @@ impl Client<'_> {
 
     /// Disconnects, renames and connects again, however often that takes.
     pub(crate) fn cycle(&mut self) {
-        if self.is_done(&Request::Disconnect) {
+        if self.is_done(&RecordedRequest::Disconnect) {
             self.until(|state| state == "DISCONNECTED");
             self.renamed += 1;
             let to = format!("Hosted {} {}", self.number, self.observer.now().step);
-            self.call(Request::Update(Edit::Name { to })).unwrap();
+            self.call(RecordedRequest::Update(RecordedEdit::Name { to }))
+                .unwrap();
         }
         self.connect();
     }
@@ -238,13 +240,13 @@ impl Client<'_> {
             let state = self.until(|state| !state.ends_with("ING"));
             match state.as_str() {
                 "CONNECTED" => return,
-                "FAILED" => drop(self.call(Request::Disconnect)),
-                _ => drop(self.call(Request::Connect)),
+                "FAILED" => drop(self.call(RecordedRequest::Disconnect)),
+                _ => drop(self.call(RecordedRequest::Connect)),
             }
         }
     }
 
-    fn is_done(&mut self, request: &Request) -> bool {
+    fn is_done(&mut self, request: &RecordedRequest) -> bool {
         self.call(request.clone()).is_ok()
     }
 
@@ -276,15 +278,16 @@ impl Client<'_> {
             cluster: text("CloudHsmClusterId").unwrap(),
         };
         let store = told.clone();
-        self.observer.tell(|at| Event::Seen { invoked, at, store });
+        self.observer
+            .tell(|at| HistoryEvent::Seen { invoked, at, store });
         told
     }
 
-    pub(crate) fn encrypt(&mut self, key: KeyId) -> Result<Answer, Code> {
+    pub(crate) fn encrypt(&mut self, key: KeyId) -> Result<RecordedAnswer, Code> {
         let mut plaintext = vec![0; 32];
         self.random.fill(&mut plaintext);
         let context = self.context();
-        self.call(Request::Encrypt {
+        self.call(RecordedRequest::Encrypt {
             key,
             context,
             plaintext,
@@ -296,7 +299,7 @@ impl Client<'_> {
         Context::from([("for".to_owned(), value)])
     }
 
-    pub(crate) fn call(&mut self, request: Request) -> Result<Answer, Code> {
+    pub(crate) fn call(&mut self, request: RecordedRequest) -> Result<RecordedAnswer, Code> {
         let operation = request.name().split(' ').next().unwrap();
         let body = body(&request, &self.observer.store);
         let invoked = self.observer.now();
@@ -309,7 +312,7 @@ impl Client<'_> {
         let mut record = self.observer.record.lock().unwrap();
         let completed = self.observer.next(&mut record);
         record.learn(&request, &outcome, completed);
-        record.history.events.push(Event::Call(Call {
+        record.history.events.push(HistoryEvent::Call(RecordedCall {
             client: self.number,
             invoked,
             completed,
@@ -320,12 +323,17 @@ impl Client<'_> {
     }
 }
 
-impl Record {
-    fn learn(&mut self, request: &Request, outcome: &Result<Answer, Code>, at: Moment) {
+impl WorldRecord {
+    fn learn(
+        &mut self,
+        request: &RecordedRequest,
+        outcome: &Result<RecordedAnswer, Code>,
+        at: Moment,
+    ) {
         let Ok(answer) = outcome else { return };
-        if let Answer::Key(key) = answer {
+        if let RecordedAnswer::Key(key) = answer {
             self.keys.push(*key);
-            self.history.events.push(Event::Made {
+            self.history.events.push(HistoryEvent::Made {
                 at,
                 hsm: "hsm-abcdefghijk".parse().unwrap(),
                 id: material(key),
@@ -334,9 +342,9 @@ impl Record {
         }
         if let (
             Some(ciphertext),
-            Request::Encrypt { context, .. }
-            | Request::GenerateDataKey { context, .. }
-            | Request::ReEncrypt { context, .. },
+            RecordedRequest::Encrypt { context, .. }
+            | RecordedRequest::GenerateDataKey { context, .. }
+            | RecordedRequest::ReEncrypt { context, .. },
         ) = (answer.ciphertext(), request)
         {
             self.texts.push((ciphertext.to_vec(), context.clone()));
@@ -344,24 +352,24 @@ impl Record {
     }
 }
 
-fn body(request: &Request, store: &str) -> Value {
+fn body(request: &RecordedRequest, store: &str) -> Value {
     let blob = |bytes: &[u8]| serde_json::to_value(Blob(bytes.to_vec())).unwrap();
     match request {
-        Request::Encrypt {
+        RecordedRequest::Encrypt {
             key,
             context,
             plaintext,
         } => json!({
             "KeyId": key.to_string(), "Plaintext": blob(plaintext), "EncryptionContext": context,
         }),
-        Request::Decrypt {
+        RecordedRequest::Decrypt {
             ciphertext,
             context,
         } => json!({ "CiphertextBlob": blob(ciphertext), "EncryptionContext": context }),
-        Request::GenerateDataKey { key, context } => json!({
+        RecordedRequest::GenerateDataKey { key, context } => json!({
             "KeyId": key.to_string(), "KeySpec": "AES_256", "EncryptionContext": context,
         }),
-        Request::ReEncrypt {
+        RecordedRequest::ReEncrypt {
             ciphertext,
             source_context,
             key,
@@ -370,40 +378,44 @@ fn body(request: &Request, store: &str) -> Value {
             "CiphertextBlob": blob(ciphertext), "SourceEncryptionContext": source_context,
             "DestinationKeyId": key.to_string(), "DestinationEncryptionContext": context,
         }),
-        Request::CreateKey => json!({ "Origin": "AWS_CLOUDHSM", "CustomKeyStoreId": store }),
-        Request::DescribeKey { key } => json!({ "KeyId": key.to_string() }),
-        Request::Connect | Request::Disconnect => json!({ "CustomKeyStoreId": store }),
-        Request::Update(Edit::Name { to }) => {
+        RecordedRequest::CreateKey => {
+            json!({ "Origin": "AWS_CLOUDHSM", "CustomKeyStoreId": store })
+        }
+        RecordedRequest::DescribeKey { key } => json!({ "KeyId": key.to_string() }),
+        RecordedRequest::Connect | RecordedRequest::Disconnect => {
+            json!({ "CustomKeyStoreId": store })
+        }
+        RecordedRequest::Update(RecordedEdit::Name { to }) => {
             json!({ "CustomKeyStoreId": store, "NewCustomKeyStoreName": to })
         }
-        Request::Update(Edit::Password | Edit::Cluster { .. }) => {
+        RecordedRequest::Update(RecordedEdit::Password | RecordedEdit::Cluster { .. }) => {
             panic!("nobody edits that here")
         }
     }
 }
 
-fn answer(request: &Request, told: &Value) -> Answer {
+fn answer(request: &RecordedRequest, told: &Value) -> RecordedAnswer {
     let bytes = |name: &str| {
         let blob: Blob = serde_json::from_value(told[name].clone()).unwrap();
         blob.0
     };
     match request {
-        Request::Encrypt { .. } | Request::ReEncrypt { .. } => {
-            Answer::Ciphertext(bytes("CiphertextBlob"))
+        RecordedRequest::Encrypt { .. } | RecordedRequest::ReEncrypt { .. } => {
+            RecordedAnswer::Ciphertext(bytes("CiphertextBlob"))
         }
-        Request::Decrypt { .. } => Answer::Plaintext(bytes("Plaintext")),
-        Request::GenerateDataKey { .. } => Answer::DataKey {
+        RecordedRequest::Decrypt { .. } => RecordedAnswer::Plaintext(bytes("Plaintext")),
+        RecordedRequest::GenerateDataKey { .. } => RecordedAnswer::DataKey {
             plaintext: bytes("Plaintext"),
             ciphertext: bytes("CiphertextBlob"),
         },
-        Request::CreateKey => {
+        RecordedRequest::CreateKey => {
             let id = told["KeyMetadata"]["KeyId"].as_str().unwrap();
-            Answer::Key(id.parse().unwrap())
+            RecordedAnswer::Key(id.parse().unwrap())
         }
-        Request::DescribeKey { .. }
-        | Request::Connect
-        | Request::Disconnect
-        | Request::Update(_) => Answer::Done,
+        RecordedRequest::DescribeKey { .. }
+        | RecordedRequest::Connect
+        | RecordedRequest::Disconnect
+        | RecordedRequest::Update(_) => RecordedAnswer::Done,
     }
 }
 

@@ -29,7 +29,7 @@ struct Platter {
     random: Random,
     bytes: DiskImage,
     /// What was done since the last sync.
-    unsynced: Vec<Undo>,
+    unsynced: Vec<DiskUndo>,
     /// What the steps of `unsynced` replaced or cut off, one after another.
     replaced: Vec<u8>,
     /// Raised by every power cut: a host that was cut off can neither read nor write.
@@ -48,7 +48,7 @@ struct Platter {
 /// another write replaced lies in [`Platter::replaced`]. So a write, of which there are thousands in
 /// a world, copies little and asks the allocator for next to nothing.
 #[derive(Debug)]
-enum Undo {
+enum DiskUndo {
     Replaced {
         number: usize,
         before: Option<Arc<Piece>>,
@@ -207,7 +207,7 @@ impl Platter {
         let mut done = Vec::new();
         for undo in unsynced.into_iter().rev() {
             done.push(match undo {
-                Undo::Replaced { number, before } => {
+                DiskUndo::Replaced { number, before } => {
                     let written = self.bytes.replace(number, before).flatten();
                     Again::Write {
                         at: number * PIECE_BYTES,
@@ -215,14 +215,14 @@ impl Platter {
                     }
                 }
                 // When all that came later is undone, the medium has what this write wrote.
-                Undo::Wrote { at, bytes } => {
+                DiskUndo::Wrote { at, bytes } => {
                     let mut data = Vec::with_capacity(bytes);
                     self.bytes.append_to(&mut data, at, bytes);
                     let before = replaced.split_off(replaced.len().saturating_sub(bytes));
                     self.bytes.write(at, &before);
                     Again::Write { at, data }
                 }
-                Undo::Resized { before, after } => {
+                DiskUndo::Resized { before, after } => {
                     let cut_off = before.saturating_sub(after);
                     let tail = replaced.split_off(replaced.len().saturating_sub(cut_off));
                     self.bytes.resize(before);
@@ -252,7 +252,7 @@ impl Platter {
         }
         for (number, piece) in (at / PIECE_BYTES..).zip(pieces) {
             if let Some(before) = self.bytes.replace(number, Some(Arc::new(*piece))) {
-                self.unsynced.push(Undo::Replaced { number, before });
+                self.unsynced.push(DiskUndo::Replaced { number, before });
             }
         }
         true
@@ -338,7 +338,7 @@ impl Storage for Attached {
             } = platter;
             bytes.append_to(replaced, after, cut_off);
             bytes.resize(after);
-            platter.unsynced.push(Undo::Resized { before, after });
+            platter.unsynced.push(DiskUndo::Resized { before, after });
             Ok(())
         })
     }
@@ -368,7 +368,7 @@ impl Storage for Attached {
                 bytes.append_to(replaced, at, data.len());
                 bytes.write(at, data);
                 let bytes = data.len();
-                platter.unsynced.push(Undo::Wrote { at, bytes });
+                platter.unsynced.push(DiskUndo::Wrote { at, bytes });
             }
             // A power cut in the midst of it tears it.
             platter.burn()

@@ -24,7 +24,7 @@ pub type Context = BTreeMap<String, String>;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct History {
     /// In order of their steps.
-    pub events: Vec<Event>,
+    pub events: Vec<HistoryEvent>,
     /// How many of them happened before the world went on from a copy of another one's disks.
     pub before: usize,
     /// Whether a disconnect and a reply may cross, as where several facades share the store or
@@ -34,9 +34,9 @@ pub struct History {
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Event {
+pub enum HistoryEvent {
     /// A call of a client or of the operator ended.
-    Call(Call),
+    Call(RecordedCall),
     /// DescribeCustomKeyStores told the store's connection state.
     Seen {
         /// When it was asked.
@@ -248,7 +248,7 @@ pub enum LoginAnswer {
 
 /// A call from its invocation to its completion.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Call {
+pub struct RecordedCall {
     /// The number of the client that called; operators have numbers from 100.
     pub client: u8,
     /// When the call began.
@@ -256,14 +256,14 @@ pub struct Call {
     /// When its answer was there.
     pub completed: Moment,
     /// What was asked.
-    pub request: Request,
+    pub request: RecordedRequest,
     /// What was told. KMSInternalException tells nothing: the call may have had its effect.
-    pub outcome: Result<Answer, Code>,
+    pub outcome: Result<RecordedAnswer, Code>,
 }
 
 /// What was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Request {
+pub enum RecordedRequest {
     /// A call of Encrypt.
     Encrypt {
         /// The KMS key.
@@ -310,12 +310,12 @@ pub enum Request {
     /// A call of DisconnectCustomKeyStore.
     Disconnect,
     /// A call of UpdateCustomKeyStore with this change.
-    Update(Edit),
+    Update(RecordedEdit),
 }
 
 /// What an UpdateCustomKeyStore changes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Edit {
+pub enum RecordedEdit {
     /// The friendly name.
     Name {
         /// The new one.
@@ -334,7 +334,7 @@ pub enum Edit {
 
 /// What was told.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Answer {
+pub enum RecordedAnswer {
     /// Done, and nothing more.
     Done,
     /// The ciphertext blob that Encrypt or ReEncrypt returned.
@@ -352,7 +352,7 @@ pub enum Answer {
     Key(KeyId),
 }
 
-impl Request {
+impl RecordedRequest {
     /// Whether it needs the store to be connected.
     #[must_use]
     pub const fn needs_connection(&self) -> bool {
@@ -378,15 +378,17 @@ impl Request {
             Self::DescribeKey { .. } => "DescribeKey",
             Self::Connect => "ConnectCustomKeyStore",
             Self::Disconnect => "DisconnectCustomKeyStore",
-            Self::Update(Edit::Name { .. }) => "UpdateCustomKeyStore (name)",
-            Self::Update(Edit::Password) => "UpdateCustomKeyStore (password)",
-            Self::Update(Edit::Cluster { related: true, .. }) => "UpdateCustomKeyStore (related)",
-            Self::Update(Edit::Cluster { .. }) => "UpdateCustomKeyStore (unrelated)",
+            Self::Update(RecordedEdit::Name { .. }) => "UpdateCustomKeyStore (name)",
+            Self::Update(RecordedEdit::Password) => "UpdateCustomKeyStore (password)",
+            Self::Update(RecordedEdit::Cluster { related: true, .. }) => {
+                "UpdateCustomKeyStore (related)"
+            }
+            Self::Update(RecordedEdit::Cluster { .. }) => "UpdateCustomKeyStore (unrelated)",
         }
     }
 }
 
-impl Answer {
+impl RecordedAnswer {
     /// The ciphertext it has.
     #[must_use]
     pub fn ciphertext(&self) -> Option<&[u8]> {
@@ -397,7 +399,7 @@ impl Answer {
     }
 }
 
-impl Call {
+impl RecordedCall {
     /// Whether it succeeded.
     #[must_use]
     pub const fn succeeded(&self) -> bool {
@@ -415,20 +417,20 @@ impl Call {
 impl History {
     /// What happened since the world went on from a copy; everything in one that was built.
     #[must_use]
-    pub fn since(&self) -> &[Event] {
+    pub fn since(&self) -> &[HistoryEvent] {
         self.events.get(self.before..).unwrap_or_default()
     }
 
     /// All calls, in order of completion.
-    pub fn calls(&self) -> impl Iterator<Item = &Call> {
-        self.events.iter().filter_map(Event::call)
+    pub fn calls(&self) -> impl Iterator<Item = &RecordedCall> {
+        self.events.iter().filter_map(HistoryEvent::call)
     }
 }
 
-impl Event {
+impl HistoryEvent {
     /// The call, if it is one.
     #[must_use]
-    pub const fn call(&self) -> Option<&Call> {
+    pub const fn call(&self) -> Option<&RecordedCall> {
         if let Self::Call(call) = self {
             Some(call)
         } else {
@@ -466,7 +468,7 @@ impl fmt::Display for Moment {
 }
 
 /// One line of the trace. Bytes are shown by their first few.
-impl fmt::Display for Event {
+impl fmt::Display for HistoryEvent {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Call(call) => write!(formatter, "{call}"),
@@ -540,7 +542,7 @@ impl fmt::Display for Event {
     }
 }
 
-impl fmt::Display for Call {
+impl fmt::Display for RecordedCall {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             client,
@@ -555,12 +557,12 @@ impl fmt::Display for Call {
             invoked.step
         )?;
         match &self.outcome {
-            Ok(Answer::Done) => formatter.write_str("done"),
-            Ok(Answer::Key(key)) => write!(formatter, "{key}"),
-            Ok(Answer::Plaintext(text)) => write!(formatter, "plaintext {}", Brief(text)),
+            Ok(RecordedAnswer::Done) => formatter.write_str("done"),
+            Ok(RecordedAnswer::Key(key)) => write!(formatter, "{key}"),
+            Ok(RecordedAnswer::Plaintext(text)) => write!(formatter, "plaintext {}", Brief(text)),
             Ok(
-                Answer::Ciphertext(text)
-                | Answer::DataKey {
+                RecordedAnswer::Ciphertext(text)
+                | RecordedAnswer::DataKey {
                     ciphertext: text, ..
                 },
             ) => {

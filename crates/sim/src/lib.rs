@@ -38,10 +38,10 @@ pub use disk_image::DiskImage;
 pub use network::{BIND_IP, Carrier, Counts, Network, ProcessNetwork, Way, Weather};
 pub use power_cuts::{PowerCuts, power_cuts};
 pub use random::{Random, SimEntropy};
-pub use record::{Lines, Record, Recorder};
-pub use run::{Coverage, Verdict, run, run_plan, run_plan_twice, run_twice};
+pub use record::{Lines, WorldRecord, WorldRecorder};
+pub use run::{Coverage, SeedVerdict, run, run_plan, run_plan_twice, run_twice};
 pub use shrink::{Shrunk, shrink, shrink_plan};
 pub use world::{
-    Crash, EditKind, FacadeEnd, Fault, FullDisk, Guesses, Members, Origin, Partition, Plan,
-    Restart, SecondOperatorPlan, StoreOutage, Storm, Vanish, WorldError,
+    Crash, EditKind, FacadeEnd, FullDisk, Members, NetworkPartition, PasswordGuesses, PlannedFault,
+    Restart, SecondOperatorPlan, StoreOutage, Storm, Vanish, WorldError, WorldOrigin, WorldPlan,
 };

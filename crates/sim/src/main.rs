@@ -13,7 +13,8 @@ use std::time::Duration;
 use clap::Parser;
 use portcullis_seam::plant::Bug;
 use portcullis_sim::{
-    Carrier, Coverage, Lines, Plan, Verdict, power_cuts, run_plan, run_plan_twice, shrink_plan,
+    Carrier, Coverage, Lines, SeedVerdict, WorldPlan, power_cuts, run_plan, run_plan_twice,
+    shrink_plan,
 };
 
 /// Seeded worlds of Portcullis: power cuts, partitions and edits, with the product's own code.
@@ -74,8 +75,8 @@ impl Arguments {
         }
     }
 
-    fn plan(&self, seed: u64) -> Plan {
-        let drawn = Plan::draw(seed).over(self.carrier());
+    fn plan(&self, seed: u64) -> WorldPlan {
+        let drawn = WorldPlan::draw(seed).over(self.carrier());
         if self.built { drawn.built() } else { drawn }
     }
 
@@ -162,7 +163,7 @@ fn idle(arguments: &Arguments) -> ExitCode {
     for _ in 0..IDLE_RUNS {
         for (minutes, shortest) in [0, IDLE_MINUTES].into_iter().zip(&mut shortest) {
             let began = tokio::time::Instant::now();
-            let plan = Plan::idle(minutes).over(arguments.carrier());
+            let plan = WorldPlan::idle(minutes).over(arguments.carrier());
             if let Err(error) = run_plan(arguments.seeds.start, &plan, None, Lines::Dropped) {
                 print::note(format_args!("{error}"));
                 return ExitCode::from(2);
@@ -326,7 +327,7 @@ fn work(
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         found.done += 1;
         match outcome {
-            Ok(Verdict {
+            Ok(SeedVerdict {
                 violations,
                 coverage,
                 hash,

@@ -8,14 +8,14 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::digest::Digest;
-use crate::history::{Event, History, Moment};
+use crate::history::{History, HistoryEvent, Moment};
 
 /// Collects everything that happens in one world.
 ///
 /// Everything goes into a hash, so that two runs of a seed can be compared; lines for a reader are
 /// written only on request, since that takes longer. Bytes of messages go into the hash and never
 /// into a line.
-pub struct Recorder {
+pub struct WorldRecorder {
     began: Instant,
     /// How much time had passed when it began.
     before: Duration,
@@ -61,7 +61,7 @@ pub enum Lines {
 
 /// What remains of a world when it has ended.
 #[derive(Debug)]
-pub struct Record {
+pub struct WorldRecord {
     /// Equal for two runs exactly when they were the same.
     pub hash: [u8; 8],
     /// The trace, where it was asked for.
@@ -70,7 +70,7 @@ pub struct Record {
     pub history: History,
 }
 
-impl Recorder {
+impl WorldRecorder {
     /// A recorder that begins at this instant of tokio's clock.
     #[must_use]
     pub fn start(lines: Lines) -> Self {
@@ -134,7 +134,7 @@ impl Recorder {
     }
 
     /// Adds an event to the history.
-    pub fn tell(&self, event: impl FnOnce(Moment) -> Event) -> Moment {
+    pub fn tell(&self, event: impl FnOnce(Moment) -> HistoryEvent) -> Moment {
         let mut inner = self.inner.lock();
         let now = inner.next(self.lasted());
         let event = event(now);
@@ -146,9 +146,9 @@ impl Recorder {
 
     /// Ends the recording.
     #[must_use]
-    pub fn finish(&self) -> Record {
+    pub fn finish(&self) -> WorldRecord {
         let mut inner = self.inner.lock();
-        Record {
+        WorldRecord {
             hash: inner.hash.finish().to_be_bytes(),
             lines: inner.lines.take().unwrap_or_default(),
             history: std::mem::take(&mut inner.history),
@@ -185,7 +185,7 @@ impl RecorderInner {
     }
 }
 
-impl fmt::Debug for Recorder {
+impl fmt::Debug for WorldRecorder {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Recorder({} steps)", self.inner.lock().steps)
     }

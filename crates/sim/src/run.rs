@@ -11,9 +11,13 @@ use tokio::time::timeout;
 
 use crate::canary::Listener;
 use crate::check::{Invariant, Violation, check};
-use crate::history::{Answer, Call, Event, History, LoginAnswer, Moment, Request};
-use crate::record::{Lines, Recorder};
-use crate::world::{Beginning, EditKind, Fault, Origin, Plan, Template, World, WorldError, paused};
+use crate::history::{
+    History, HistoryEvent, LoginAnswer, Moment, RecordedAnswer, RecordedCall, RecordedRequest,
+};
+use crate::record::{Lines, WorldRecorder};
+use crate::world::{
+    Beginning, EditKind, PlannedFault, Template, World, WorldError, WorldOrigin, WorldPlan, paused,
+};
 use crate::{Counts, Way};
 
 /// Nothing in a world may wait for ever. Most have ended after half a minute of simulated time.
@@ -21,7 +25,7 @@ const LIFETIME_MAX: Duration = Duration::from_mins(10);
 
 /// What a seed came to.
 #[derive(Debug)]
-pub struct Verdict {
+pub struct SeedVerdict {
     /// The seed that the schedule was drawn from.
     pub seed: u64,
     /// What was violated; empty when all is well.
@@ -121,8 +125,8 @@ const MUST_HAPPEN: [&str; 35] = [
 ///
 /// # Errors
 /// When the world itself could not be set up or repaired: that is no verdict on the product.
-pub fn run(seed: u64, bug: Option<Bug>, lines: Lines) -> Result<Verdict, WorldError> {
-    run_plan(seed, &Plan::draw(seed), bug, lines)
+pub fn run(seed: u64, bug: Option<Bug>, lines: Lines) -> Result<SeedVerdict, WorldError> {
+    run_plan(seed, &WorldPlan::draw(seed), bug, lines)
 }
 
 /// Runs `plan` with the chance of `seed`.
@@ -131,14 +135,14 @@ pub fn run(seed: u64, bug: Option<Bug>, lines: Lines) -> Result<Verdict, WorldEr
 /// As [`run`].
 pub fn run_plan(
     seed: u64,
-    plan: &Plan,
+    plan: &WorldPlan,
     bug: Option<Bug>,
     lines: Lines,
-) -> Result<Verdict, WorldError> {
+) -> Result<SeedVerdict, WorldError> {
     plant::with(bug, || {
         let template = match plan.origin {
-            Origin::Nothing => None,
-            Origin::Copy(number) => Some(Template::of(number, plan.carrier, bug)?),
+            WorldOrigin::Nothing => None,
+            WorldOrigin::Copy(number) => Some(Template::of(number, plan.carrier, bug)?),
         };
         let canaries = template.as_deref().map(Template::canaries);
         let canaries = Arc::new(canaries.unwrap_or_default());
@@ -147,7 +151,7 @@ pub fn run_plan(
         runtime.block_on(async {
             let recorder = template
                 .as_deref()
-                .map_or_else(|| Recorder::start(lines), |one| one.recorder(lines));
+                .map_or_else(|| WorldRecorder::start(lines), |one| one.recorder(lines));
             let beginning = Beginning {
                 seed,
                 carrier: plan.carrier,
@@ -161,10 +165,10 @@ pub fn run_plan(
 }
 
 async fn live(
-    plan: &Plan,
+    plan: &WorldPlan,
     beginning: Beginning,
     template: Option<&Template>,
-) -> Result<Verdict, WorldError> {
+) -> Result<SeedVerdict, WorldError> {
     let (seed, recorder) = (beginning.seed, Arc::clone(&beginning.recorder));
     let world = match template {
         None => World::build(beginning).await?,
@@ -181,7 +185,7 @@ async fn live(
     violations.dedup_by(|one, other| one.invariant == other.invariant && one.what == other.what);
     let mut coverage = coverage(plan, &record.history, world.network.counts());
     coverage.count("secrets looked for", 1);
-    Ok(Verdict {
+    Ok(SeedVerdict {
         seed,
         violations,
         coverage,
@@ -194,15 +198,19 @@ async fn live(
 ///
 /// # Errors
 /// As [`run`].
-pub fn run_twice(seed: u64, bug: Option<Bug>) -> Result<Verdict, WorldError> {
-    run_plan_twice(seed, &Plan::draw(seed), bug)
+pub fn run_twice(seed: u64, bug: Option<Bug>) -> Result<SeedVerdict, WorldError> {
+    run_plan_twice(seed, &WorldPlan::draw(seed), bug)
 }
 
 /// The same for `plan`.
 ///
 /// # Errors
 /// As [`run`].
-pub fn run_plan_twice(seed: u64, plan: &Plan, bug: Option<Bug>) -> Result<Verdict, WorldError> {
+pub fn run_plan_twice(
+    seed: u64,
+    plan: &WorldPlan,
+    bug: Option<Bug>,
+) -> Result<SeedVerdict, WorldError> {
     let first = run_plan(seed, plan, bug, Lines::Dropped)?;
     let mut second = run_plan(seed, plan, bug, Lines::Dropped)?;
     if first.hash != second.hash {
@@ -213,13 +221,13 @@ pub fn run_plan_twice(seed: u64, plan: &Plan, bug: Option<Bug>) -> Result<Verdic
     Ok(second)
 }
 
-fn coverage(plan: &Plan, history: &History, counts: Counts) -> Coverage {
+fn coverage(plan: &WorldPlan, history: &History, counts: Counts) -> Coverage {
     let mut coverage = Coverage::default();
     coverage.count("schedules", 1);
     coverage.count(plan.edit.name(), 1);
     coverage.had("several facades", plan.facades > 1);
-    coverage.had("worlds built", plan.origin == Origin::Nothing);
-    coverage.had("worlds copied", plan.origin != Origin::Nothing);
+    coverage.had("worlds built", plan.origin == WorldOrigin::Nothing);
+    coverage.had("worlds copied", plan.origin != WorldOrigin::Nothing);
     for fault in &plan.faults {
         planned(&mut coverage, fault);
     }
@@ -233,35 +241,35 @@ fn coverage(plan: &Plan, history: &History, counts: Counts) -> Coverage {
     coverage
 }
 
-fn planned(coverage: &mut Coverage, fault: &Fault) {
+fn planned(coverage: &mut Coverage, fault: &PlannedFault) {
     match fault {
-        Fault::PowerCut(crash) => {
+        PlannedFault::PowerCut(crash) => {
             coverage.had("power cut in a write", crash.mid_write.is_some());
         }
-        Fault::Partition(partition) => {
+        PlannedFault::Partition(partition) => {
             coverage.had("zone partition", partition.whole_zone);
             coverage.had("one-way partition", partition.way.is_some());
             coverage.had("replies cut off", partition.way == Some(Way::FromHsm));
         }
-        Fault::Restart(restart) => {
+        PlannedFault::Restart(restart) => {
             let name = "power cut in a write of the control plane";
             coverage.had(name, restart.mid_write.is_some());
         }
-        Fault::SecondOperator(_) => coverage.count("second operator", 1),
-        Fault::FullDisk(_) => coverage.count("full disk of the control plane", 1),
-        Fault::Vanish(_) => coverage.count("vanished disk of the control plane", 1),
-        Fault::Storm(_)
-        | Fault::Members(_)
-        | Fault::Guesses(_)
-        | Fault::FacadeEnd(_)
-        | Fault::StoreOutage(_) => (),
+        PlannedFault::SecondOperator(_) => coverage.count("second operator", 1),
+        PlannedFault::FullDisk(_) => coverage.count("full disk of the control plane", 1),
+        PlannedFault::Vanish(_) => coverage.count("vanished disk of the control plane", 1),
+        PlannedFault::Storm(_)
+        | PlannedFault::Members(_)
+        | PlannedFault::Guesses(_)
+        | PlannedFault::FacadeEnd(_)
+        | PlannedFault::StoreOutage(_) => (),
     }
 }
 
 fn calls(coverage: &mut Coverage, history: &History) {
-    let all = || history.since().iter().filter_map(Event::call);
-    let disconnects: Vec<&Call> = all()
-        .filter(|call| call.request == Request::Disconnect)
+    let all = || history.since().iter().filter_map(HistoryEvent::call);
+    let disconnects: Vec<&RecordedCall> = all()
+        .filter(|call| call.request == RecordedRequest::Disconnect)
         .collect();
     for call in all() {
         coverage.count("calls", 1);
@@ -275,7 +283,7 @@ fn calls(coverage: &mut Coverage, history: &History) {
         coverage.had("calls refused as disconnected", refused);
         let refused = call.outcome == Err(Code::ServiceUnavailable);
         coverage.had("calls refused for want of storage", refused);
-        let is_key = matches!(call.outcome, Ok(Answer::Key(_)));
+        let is_key = matches!(call.outcome, Ok(RecordedAnswer::Key(_)));
         coverage.had("keys created", is_key);
     }
     coverage.had("more than one reconnect", disconnects.len() > 1);
@@ -291,14 +299,14 @@ fn transition(from: &str, to: &str) -> String {
 )]
 fn events(coverage: &mut Coverage, history: &History) {
     let before = history.events.iter().take(history.before);
-    let mut seen = before.filter_map(Event::seen);
+    let mut seen = before.filter_map(HistoryEvent::seen);
     let mut last = seen.next_back().map_or("DISCONNECTED", |told| &told.state);
     for event in history.since() {
         match event {
-            Event::FaultBegins { what, .. } | Event::Happens { what, .. } => {
+            HistoryEvent::FaultBegins { what, .. } | HistoryEvent::Happens { what, .. } => {
                 coverage.count(what, 1);
             }
-            Event::Seen { store, .. } => {
+            HistoryEvent::Seen { store, .. } => {
                 if store.state != last {
                     coverage.count(&transition(last, &store.state), 1);
                     last = &store.state;
@@ -307,15 +315,15 @@ fn events(coverage: &mut Coverage, history: &History) {
                     coverage.count(&format!("connect failed: {error}"), 1);
                 }
             }
-            Event::Login {
+            HistoryEvent::Login {
                 answer: LoginAnswer::Fenced,
                 ..
             } => coverage.count("fenced logins", 1),
-            Event::Asked { .. } => coverage.count("frames sent to HSMs", 1),
-            Event::Guessed { locked, .. } => coverage.had("kmsuser locked out", *locked),
-            Event::Probed { .. } => coverage.count("connections of before probed", 1),
-            Event::Deleted { .. } => coverage.count("keys deleted on HSMs", 1),
-            Event::Restarted { .. } => coverage.count("everything started again", 1),
+            HistoryEvent::Asked { .. } => coverage.count("frames sent to HSMs", 1),
+            HistoryEvent::Guessed { locked, .. } => coverage.had("kmsuser locked out", *locked),
+            HistoryEvent::Probed { .. } => coverage.count("connections of before probed", 1),
+            HistoryEvent::Deleted { .. } => coverage.count("keys deleted on HSMs", 1),
+            HistoryEvent::Restarted { .. } => coverage.count("everything started again", 1),
             _ => (),
         }
     }

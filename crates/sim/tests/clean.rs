@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use portcullis_sim::{
-    Carrier, Coverage, Lines, Origin, Plan, power_cuts, run, run_plan, run_plan_twice, run_twice,
+    Carrier, Coverage, Lines, WorldOrigin, WorldPlan, power_cuts, run, run_plan, run_plan_twice,
+    run_twice,
 };
 use tokio::time::Instant;
 
@@ -31,7 +32,7 @@ fn two_hundred_schedules_violate_nothing_and_had_nearly_everything() {
 fn schedules_over_quic_violate_nothing() {
     let mut coverage = Coverage::default();
     for seed in 0..20 {
-        let plan = Plan::draw(seed).over(Carrier::Quinn);
+        let plan = WorldPlan::draw(seed).over(Carrier::Quinn);
         let verdict = run_plan(seed, &plan, None, Lines::Dropped).unwrap();
         let replay = format!("portcullis-sim --transport quinn --trace {seed}");
         assert!(
@@ -75,7 +76,7 @@ fn a_seed_replays_exactly_and_another_one_differs() {
         );
     }
     for seed in 0..3 {
-        let plan = Plan::draw(seed).over(Carrier::Quinn);
+        let plan = WorldPlan::draw(seed).over(Carrier::Quinn);
         let verdict = run_plan_twice(seed, &plan, None).unwrap();
         assert_eq!(verdict.violations, [], "{seed} over quinn");
     }
@@ -92,9 +93,9 @@ fn a_seed_replays_exactly_and_another_one_differs() {
 /// Rule SIM-12: a schedule is the same whatever ran before it in the process, and on any thread.
 #[test]
 fn a_copied_world_depends_on_its_seed_alone() {
-    let copied = |seed| Plan {
-        origin: Origin::Copy(seed % 2),
-        ..Plan::draw(seed)
+    let copied = |seed| WorldPlan {
+        origin: WorldOrigin::Copy(seed % 2),
+        ..WorldPlan::draw(seed)
     };
     let hash = move |seed| {
         let verdict = run_plan(seed, &copied(seed), None, Lines::Dropped).unwrap();
@@ -126,7 +127,7 @@ fn nothing_acknowledged_is_lost_in_five_hundred_power_cuts() {
 fn ten_idle_minutes_take_no_time() {
     let idle = |minutes| {
         let began = Instant::now();
-        let verdict = run_plan(1, &Plan::idle(minutes), None, Lines::Dropped).unwrap();
+        let verdict = run_plan(1, &WorldPlan::idle(minutes), None, Lines::Dropped).unwrap();
         assert!(verdict.violations.is_empty(), "{:?}", verdict.violations);
         began.elapsed()
     };

@@ -2,7 +2,7 @@
 
 use portcullis_seam::plant::Bug;
 use portcullis_sim::check::Invariant;
-use portcullis_sim::{Carrier, Lines, Plan, run_plan};
+use portcullis_sim::{Carrier, Lines, WorldPlan, run_plan};
 
 /// A seed, the bug that it found, and what is violated while that is planted.
 struct Entry {
@@ -150,7 +150,7 @@ fn every_seed_of_the_corpus_still_tells_its_story() {
         story,
     } in CORPUS
     {
-        let drawn = Plan::draw(seed).over(carrier);
+        let drawn = WorldPlan::draw(seed).over(carrier);
         let plan = if built { drawn.built() } else { drawn };
         let clean = run_plan(seed, &plan, None, Lines::Dropped).unwrap();
         assert!(

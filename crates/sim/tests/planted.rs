@@ -3,7 +3,7 @@
 
 use portcullis_seam::plant::Bug;
 use portcullis_sim::check::Invariant;
-use portcullis_sim::{Carrier, Lines, Plan, run_plan, shrink};
+use portcullis_sim::{Carrier, Lines, WorldPlan, run_plan, shrink};
 
 /// How many seeds are tried, from one on that is known to show the bug. What a seed does changes
 /// with the simulator: then the next ones are tried, and a test that takes long wants a new seed.
@@ -12,7 +12,7 @@ const SEEDS_MAX: u64 = 150;
 #[track_caller]
 fn is_found(bug: Bug, by: Invariant, first: u64) {
     for seed in first..first + SEEDS_MAX {
-        if finds(&Plan::draw(seed), seed, bug, by) {
+        if finds(&WorldPlan::draw(seed), seed, bug, by) {
             return;
         }
     }
@@ -20,7 +20,7 @@ fn is_found(bug: Bug, by: Invariant, first: u64) {
 }
 
 /// A bug may be so bad that the world cannot be set up: that is no verdict.
-fn finds(plan: &Plan, seed: u64, bug: Bug, by: Invariant) -> bool {
+fn finds(plan: &WorldPlan, seed: u64, bug: Bug, by: Invariant) -> bool {
     run_plan(seed, plan, Some(bug), Lines::Dropped).is_ok_and(|verdict| {
         let mut violations = verdict.violations.iter();
         violations.any(|violation| violation.invariant == by)
@@ -139,7 +139,7 @@ fn a_key_that_was_never_committed_is_found() {
 /// Rule SHARE-08: one seed in thousands shows it, so that it is that one or none.
 #[test]
 fn a_disconnect_that_loses_its_sessions_is_found() {
-    let plan = Plan::draw(1396);
+    let plan = WorldPlan::draw(1396);
     assert!(finds(
         &plan,
         1396,
@@ -205,7 +205,7 @@ fn a_password_in_a_log_line_is_found() {
 fn a_password_that_an_hsm_still_has_and_nobody_knows_is_found() {
     // Rare since a connection looks at its cluster again: of the first 8,000 seeds only this one is
     // known to show it, in a world of its own.
-    let plan = Plan::draw(295).built();
+    let plan = WorldPlan::draw(295).built();
     assert!(finds(
         &plan,
         295,
@@ -243,7 +243,7 @@ fn a_removal_that_cannot_be_taken_up_again_is_found() {
 #[test]
 fn a_removed_hsm_that_counts_is_found() {
     // So rare that no seed of the first 12,000 shows it but this one in a world of its own.
-    let plan = Plan::draw(8815).built();
+    let plan = WorldPlan::draw(8815).built();
     assert!(finds(&plan, 8815, Bug::RemovedHsmCounts, Invariant::I4));
 }
 
@@ -263,7 +263,7 @@ fn a_call_that_fails_of_a_forgotten_session_is_found() {
 #[test]
 fn a_connection_that_keeps_removed_hsms_is_found() {
     // Over messages none of the first 16,000 seeds shows it.
-    let plan = Plan::draw(1947).over(Carrier::Quinn);
+    let plan = WorldPlan::draw(1947).over(Carrier::Quinn);
     assert!(finds(&plan, 1947, Bug::ClusterChangeMissed, Invariant::I11));
 }
 

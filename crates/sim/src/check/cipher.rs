@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use portcullis_api::Code;
 
 use super::{ByEnd, Invariant, Violation, by_end};
-use crate::history::{Answer, Call, Context, Event, History, Request, nonce_of};
+use crate::history::{
+    Context, History, HistoryEvent, RecordedAnswer, RecordedCall, RecordedRequest, nonce_of,
+};
 
 /// What a ciphertext was made from.
 struct CiphertextOrigin<'a> {
@@ -17,14 +19,14 @@ pub(super) fn check(history: &History, found: &mut Vec<Violation>) {
     let mut origins: BTreeMap<ByEnd<'_>, CiphertextOrigin<'_>> = BTreeMap::new();
     let mut nonces = BTreeSet::new();
     for event in &history.events {
-        if let Event::Sealed { at, hsm, key, text } = event
+        if let HistoryEvent::Sealed { at, hsm, key, text } = event
             && let Some(nonce) = nonce_of(text)
             && !nonces.insert((*key, nonce))
         {
             let what = format!("{hsm} used a nonce again under {key}");
             found.push(Violation::new(Invariant::I3, *at, what));
         }
-        if let Event::Call(call) = event {
+        if let HistoryEvent::Call(call) = event {
             check_opening(call, &origins, found);
             remember(call, &mut origins, found);
         }
@@ -33,27 +35,27 @@ pub(super) fn check(history: &History, found: &mut Vec<Violation>) {
 
 /// What a call opened must be what was sealed, under the context it was sealed with.
 fn check_opening(
-    call: &Call,
+    call: &RecordedCall,
     origins: &BTreeMap<ByEnd<'_>, CiphertextOrigin<'_>>,
     found: &mut Vec<Violation>,
 ) {
     let (ciphertext, context) = match &call.request {
-        Request::Decrypt {
+        RecordedRequest::Decrypt {
             ciphertext,
             context,
         } => (ciphertext, context),
-        Request::ReEncrypt {
+        RecordedRequest::ReEncrypt {
             ciphertext,
             source_context,
             ..
         } => (ciphertext, source_context),
-        Request::Encrypt { .. }
-        | Request::GenerateDataKey { .. }
-        | Request::CreateKey
-        | Request::DescribeKey { .. }
-        | Request::Connect
-        | Request::Disconnect
-        | Request::Update(_) => return,
+        RecordedRequest::Encrypt { .. }
+        | RecordedRequest::GenerateDataKey { .. }
+        | RecordedRequest::CreateKey
+        | RecordedRequest::DescribeKey { .. }
+        | RecordedRequest::Connect
+        | RecordedRequest::Disconnect
+        | RecordedRequest::Update(_) => return,
     };
     let Some(origin) = origins.get(&by_end(ciphertext)) else {
         return;
@@ -61,7 +63,7 @@ fn check_opening(
     let is_right = origin.context == context;
     let violation = match &call.outcome {
         Ok(_) if !is_right => "opened under another context than it was made with",
-        Ok(Answer::Plaintext(plaintext)) if plaintext != origin.plaintext => {
+        Ok(RecordedAnswer::Plaintext(plaintext)) if plaintext != origin.plaintext => {
             "opened to something else"
         }
         Err(Code::InvalidCiphertext | Code::IncorrectKey | Code::NotFound) if is_right => {
@@ -73,7 +75,7 @@ fn check_opening(
 }
 
 fn remember<'a>(
-    call: &'a Call,
+    call: &'a RecordedCall,
     origins: &mut BTreeMap<ByEnd<'a>, CiphertextOrigin<'a>>,
     found: &mut Vec<Violation>,
 ) {
@@ -83,16 +85,17 @@ fn remember<'a>(
     };
     let origin = match (&call.request, answer) {
         (
-            Request::Encrypt {
+            RecordedRequest::Encrypt {
                 context, plaintext, ..
             },
             _,
         ) => CiphertextOrigin { context, plaintext },
-        (Request::GenerateDataKey { context, .. }, Answer::DataKey { plaintext, .. }) => {
-            CiphertextOrigin { context, plaintext }
-        }
         (
-            Request::ReEncrypt {
+            RecordedRequest::GenerateDataKey { context, .. },
+            RecordedAnswer::DataKey { plaintext, .. },
+        ) => CiphertextOrigin { context, plaintext },
+        (
+            RecordedRequest::ReEncrypt {
                 ciphertext,
                 context,
                 ..

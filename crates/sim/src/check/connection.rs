@@ -6,7 +6,9 @@ use portcullis_api::{Code, KeyId};
 use portcullis_hsm::HsmKeyId;
 
 use super::{ByEnd, Invariant, Violation, by_end};
-use crate::history::{Answer, Call, Event, History, Moment, Request};
+use crate::history::{
+    History, HistoryEvent, Moment, RecordedAnswer, RecordedCall, RecordedRequest,
+};
 
 /// A time in which the store had no connection: from the end of a Disconnect to the beginning of
 /// the next Connect.
@@ -40,7 +42,7 @@ fn closed_gates(history: &History, found: &mut Vec<Violation>) {
                 "succeeded while the store was disconnected"
             } else if call.invoked < gap.asked
                 && call.completed > gap.to
-                && call.request != Request::CreateKey
+                && call.request != RecordedRequest::CreateKey
             {
                 "a reply of an earlier connection left"
             } else {
@@ -58,11 +60,11 @@ fn gaps(history: &History) -> Vec<Gap> {
     };
     let disconnects = history
         .calls()
-        .filter(|call| call.succeeded() && call.request == Request::Disconnect);
-    let gap = |disconnect: &Call| {
+        .filter(|call| call.succeeded() && call.request == RecordedRequest::Disconnect);
+    let gap = |disconnect: &RecordedCall| {
         let connects = history
             .calls()
-            .filter(|call| call.request == Request::Connect);
+            .filter(|call| call.request == RecordedRequest::Connect);
         // One that overlaps the disconnect may have come after it.
         let later = connects.filter(|call| call.completed > disconnect.invoked);
         Gap {
@@ -102,32 +104,34 @@ fn open_gates(history: &History, found: &mut Vec<Violation>) {
     };
     let mut labels = BTreeMap::new();
     let mut made_under = MadeUnder::new();
-    let disconnects: Vec<&Call> = history
+    let disconnects: Vec<&RecordedCall> = history
         .calls()
-        .filter(|call| call.request == Request::Disconnect)
+        .filter(|call| call.request == RecordedRequest::Disconnect)
         .collect();
     for event in &history.events {
         match event {
-            Event::Made { id, label, .. } => {
+            HistoryEvent::Made { id, label, .. } => {
                 if let Some(key) = key_of(label) {
                     labels.insert(*id, key);
                 }
             }
-            Event::Holds { at, keys } => {
+            HistoryEvent::Holds { at, keys } => {
                 window.connected = Some(*at);
                 window.keys = named(keys, &labels);
             }
-            Event::FaultBegins { .. } => window.calm = None,
-            Event::Calm { at } => window.calm = Some(*at),
-            Event::Call(call) => {
-                if let (Request::CreateKey, Ok(Answer::Key(key))) = (&call.request, &call.outcome) {
+            HistoryEvent::FaultBegins { .. } => window.calm = None,
+            HistoryEvent::Calm { at } => window.calm = Some(*at),
+            HistoryEvent::Call(call) => {
+                if let (RecordedRequest::CreateKey, Ok(RecordedAnswer::Key(key))) =
+                    (&call.request, &call.outcome)
+                {
                     window.keys.insert(*key);
                 }
                 remember(call, &mut made_under);
-                if call.request == Request::Disconnect {
+                if call.request == RecordedRequest::Disconnect {
                     window.connected = None;
                 }
-                let during = |other: &&&Call| {
+                let during = |other: &&&RecordedCall| {
                     other.invoked < call.completed && other.completed > call.invoked
                 };
                 let is_inside = window.since().is_some_and(|since| since < call.invoked)
@@ -140,29 +144,29 @@ fn open_gates(history: &History, found: &mut Vec<Violation>) {
                     found.push(Violation::of_call(Invariant::I2, call, what));
                 }
             }
-            Event::Seen { .. }
-            | Event::Uses { .. }
-            | Event::Healed { .. }
-            | Event::Well { .. }
-            | Event::Placed { .. }
-            | Event::Asked { .. }
-            | Event::Sealed { .. }
-            | Event::Login { .. }
-            | Event::Deleted { .. }
-            | Event::Happens { .. }
-            | Event::Stored { .. }
-            | Event::Counted { .. }
-            | Event::Guessed { .. }
-            | Event::Probed { .. }
-            | Event::Baffled { .. }
-            | Event::Restarted { .. }
-            | Event::Leaked { .. }
-            | Event::Member { .. } => (),
+            HistoryEvent::Seen { .. }
+            | HistoryEvent::Uses { .. }
+            | HistoryEvent::Healed { .. }
+            | HistoryEvent::Well { .. }
+            | HistoryEvent::Placed { .. }
+            | HistoryEvent::Asked { .. }
+            | HistoryEvent::Sealed { .. }
+            | HistoryEvent::Login { .. }
+            | HistoryEvent::Deleted { .. }
+            | HistoryEvent::Happens { .. }
+            | HistoryEvent::Stored { .. }
+            | HistoryEvent::Counted { .. }
+            | HistoryEvent::Guessed { .. }
+            | HistoryEvent::Probed { .. }
+            | HistoryEvent::Baffled { .. }
+            | HistoryEvent::Restarted { .. }
+            | HistoryEvent::Leaked { .. }
+            | HistoryEvent::Member { .. } => (),
         }
     }
 }
 
-fn failed_as_disconnected(call: &Call) -> bool {
+fn failed_as_disconnected(call: &RecordedCall) -> bool {
     call.request.needs_connection()
         && matches!(
             call.outcome,
@@ -170,7 +174,7 @@ fn failed_as_disconnected(call: &Call) -> bool {
         )
 }
 
-fn remember<'a>(call: &'a Call, made_under: &mut MadeUnder<'a>) {
+fn remember<'a>(call: &'a RecordedCall, made_under: &mut MadeUnder<'a>) {
     let ciphertext = call
         .outcome
         .as_ref()
@@ -178,9 +182,9 @@ fn remember<'a>(call: &'a Call, made_under: &mut MadeUnder<'a>) {
         .and_then(|answer| answer.ciphertext());
     if let (
         Some(ciphertext),
-        Request::Encrypt { key, .. }
-        | Request::GenerateDataKey { key, .. }
-        | Request::ReEncrypt { key, .. },
+        RecordedRequest::Encrypt { key, .. }
+        | RecordedRequest::GenerateDataKey { key, .. }
+        | RecordedRequest::ReEncrypt { key, .. },
     ) = (ciphertext, &call.request)
     {
         made_under.insert(by_end(ciphertext), *key);
@@ -188,23 +192,25 @@ fn remember<'a>(call: &'a Call, made_under: &mut MadeUnder<'a>) {
 }
 
 /// Whether the connected cluster has the keys that `call` uses.
-fn has_keys(call: &Call, keys: &BTreeSet<KeyId>, made_under: &MadeUnder<'_>) -> bool {
+fn has_keys(call: &RecordedCall, keys: &BTreeSet<KeyId>, made_under: &MadeUnder<'_>) -> bool {
     let opens = |ciphertext: &Vec<u8>| {
         made_under
             .get(&by_end(ciphertext))
             .is_some_and(|key| keys.contains(key))
     };
     match &call.request {
-        Request::Encrypt { key, .. } | Request::GenerateDataKey { key, .. } => keys.contains(key),
-        Request::Decrypt { ciphertext, .. } => opens(ciphertext),
-        Request::ReEncrypt {
+        RecordedRequest::Encrypt { key, .. } | RecordedRequest::GenerateDataKey { key, .. } => {
+            keys.contains(key)
+        }
+        RecordedRequest::Decrypt { ciphertext, .. } => opens(ciphertext),
+        RecordedRequest::ReEncrypt {
             ciphertext, key, ..
         } => opens(ciphertext) && keys.contains(key),
-        Request::CreateKey => true,
-        Request::DescribeKey { .. }
-        | Request::Connect
-        | Request::Disconnect
-        | Request::Update(_) => false,
+        RecordedRequest::CreateKey => true,
+        RecordedRequest::DescribeKey { .. }
+        | RecordedRequest::Connect
+        | RecordedRequest::Disconnect
+        | RecordedRequest::Update(_) => false,
     }
 }
 

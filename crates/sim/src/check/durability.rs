@@ -8,7 +8,9 @@ use portcullis_hsm::HsmKeyId;
 
 use super::connection::{key_of, named};
 use super::{Invariant, Violation};
-use crate::history::{Answer, Call, Edit, Event, History, Moment, Request};
+use crate::history::{
+    History, HistoryEvent, Moment, RecordedAnswer, RecordedCall, RecordedEdit, RecordedRequest,
+};
 
 pub(super) fn check(history: &History, found: &mut Vec<Violation>) {
     let mut reader = DurabilityReader::default();
@@ -38,16 +40,16 @@ impl<'a> DurabilityReader<'a> {
         clippy::wildcard_enum_match_arm,
         reason = "a reader names what it reads"
     )]
-    fn read(&mut self, event: &'a Event, found: &mut Vec<Violation>) {
+    fn read(&mut self, event: &'a HistoryEvent, found: &mut Vec<Violation>) {
         let mut violate = |invariant, at: &Moment, what: String| {
             found.push(Violation::new(invariant, *at, what));
         };
         match event {
-            Event::Uses { cluster, .. } => self.uses = Some(cluster),
-            Event::Member { hsm, cluster, .. } => {
+            HistoryEvent::Uses { cluster, .. } => self.uses = Some(cluster),
+            HistoryEvent::Member { hsm, cluster, .. } => {
                 self.members.insert(hsm, cluster);
             }
-            Event::Made { at, hsm, id, label } => {
+            HistoryEvent::Made { at, hsm, id, label } => {
                 if let Some(key) = key_of(label) {
                     self.labels.insert(*id, key);
                 }
@@ -56,35 +58,35 @@ impl<'a> DurabilityReader<'a> {
                     violate(Invariant::I10, at, what);
                 }
             }
-            Event::Deleted { hsm, id, .. } => self.deleted.push((*id, hsm)),
-            Event::Call(call) => {
+            HistoryEvent::Deleted { hsm, id, .. } => self.deleted.push((*id, hsm)),
+            HistoryEvent::Call(call) => {
                 if let Some(key) = self.is_lost(call) {
                     let what = format!("{key} was acknowledged and is not there");
                     found.push(Violation::of_call(Invariant::I8, call, &what));
                 }
                 self.learn(call);
             }
-            Event::Holds { at, keys } => {
+            HistoryEvent::Holds { at, keys } => {
                 let missing = self.missing(self.uses, keys);
                 if !missing.is_empty() {
                     let what = format!("the cluster has lost {missing:?}");
                     violate(Invariant::I8, at, what);
                 }
             }
-            Event::Stored { at, cluster, on } => {
+            HistoryEvent::Stored { at, cluster, on } => {
                 for (invariant, what) in self.stored(cluster, on) {
                     violate(invariant, at, what);
                 }
             }
-            Event::Seen { store, .. } => {
+            HistoryEvent::Seen { store, .. } => {
                 let taken = self.perhaps.filter(|to| to.as_str() == store.cluster);
                 self.uses = taken.or(self.uses);
             }
-            Event::Baffled { at, code } => {
+            HistoryEvent::Baffled { at, code } => {
                 let what = format!("the store FAILED with {code}, and nobody touched kmsuser");
                 violate(Invariant::I8, at, what);
             }
-            Event::Counted { at, stores } if *stores != 1 => {
+            HistoryEvent::Counted { at, stores } if *stores != 1 => {
                 let what = format!("one key store was made, and there are {stores}");
                 violate(Invariant::I10, at, what);
             }
@@ -92,16 +94,20 @@ impl<'a> DurabilityReader<'a> {
         }
     }
 
-    fn learn(&mut self, call: &'a Call) {
+    fn learn(&mut self, call: &'a RecordedCall) {
         match (&call.request, &call.outcome) {
-            (Request::CreateKey, Ok(Answer::Key(key))) => {
+            (RecordedRequest::CreateKey, Ok(RecordedAnswer::Key(key))) => {
                 self.keys.insert(*key, call.completed);
                 if let Some(cluster) = self.uses {
                     self.made_in.entry(cluster).or_default().insert(*key);
                 }
             }
-            (Request::Update(Edit::Cluster { to, .. }), Ok(_)) => self.uses = Some(to),
-            (Request::Update(Edit::Cluster { to, .. }), Err(_)) if call.is_unknown() => {
+            (RecordedRequest::Update(RecordedEdit::Cluster { to, .. }), Ok(_)) => {
+                self.uses = Some(to)
+            }
+            (RecordedRequest::Update(RecordedEdit::Cluster { to, .. }), Err(_))
+                if call.is_unknown() =>
+            {
                 self.perhaps = Some(to);
             }
             _ => (),
@@ -109,10 +115,10 @@ impl<'a> DurabilityReader<'a> {
     }
 
     /// The key that the service does not know although it said that it had made it.
-    fn is_lost(&self, call: &Call) -> Option<KeyId> {
-        let (Request::Encrypt { key, .. }
-        | Request::GenerateDataKey { key, .. }
-        | Request::DescribeKey { key }) = &call.request
+    fn is_lost(&self, call: &RecordedCall) -> Option<KeyId> {
+        let (RecordedRequest::Encrypt { key, .. }
+        | RecordedRequest::GenerateDataKey { key, .. }
+        | RecordedRequest::DescribeKey { key }) = &call.request
         else {
             return None;
         };

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use portcullis_hsm::Epoch;
 
 use super::{Invariant, Violation};
-use crate::history::{Event, History, LoginAnswer};
+use crate::history::{History, HistoryEvent, LoginAnswer};
 
 #[expect(
     clippy::wildcard_enum_match_arm,
@@ -18,7 +18,7 @@ pub(super) fn check(history: &History, found: &mut Vec<Violation>) {
     let (mut floors, mut highest) = (BTreeMap::new(), BTreeMap::new());
     for event in &history.events {
         match event {
-            Event::Login {
+            HistoryEvent::Login {
                 at,
                 hsm,
                 scope,
@@ -46,12 +46,12 @@ pub(super) fn check(history: &History, found: &mut Vec<Violation>) {
                 let top = highest.entry(*scope).or_insert(*epoch);
                 *top = (*top).max(*epoch);
             }
-            Event::Restarted { shared: false, .. } => floors.clone_from(&highest),
-            Event::Probed { at, hsm, fenced } if !fenced => {
+            HistoryEvent::Restarted { shared: false, .. } => floors.clone_from(&highest),
+            HistoryEvent::Probed { at, hsm, fenced } if !fenced => {
                 let what = format!("{hsm} still takes the connection that was disconnected");
                 found.push(Violation::new(Invariant::Fence, *at, what));
             }
-            Event::Guessed {
+            HistoryEvent::Guessed {
                 at,
                 hsm,
                 wrong,
@@ -60,7 +60,7 @@ pub(super) fn check(history: &History, found: &mut Vec<Violation>) {
                 let what = format!("{hsm} did not lock kmsuser out after {wrong} wrong passwords");
                 found.push(Violation::new(Invariant::Lockout, *at, what));
             }
-            Event::Leaked { at, what } => {
+            HistoryEvent::Leaked { at, what } => {
                 found.push(Violation::new(Invariant::I9, *at, what.clone()));
             }
             _ => (),

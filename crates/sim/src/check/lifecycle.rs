@@ -5,15 +5,20 @@ use std::collections::BTreeSet;
 use portcullis_kms::{ConnectionEvent as Cause, TRANSITIONS};
 
 use super::{Invariant, Violation};
-use crate::history::{Call, Event, History, Moment, Request};
+use crate::history::{History, HistoryEvent, Moment, RecordedCall, RecordedRequest};
 
 pub(super) fn check(history: &History, found: &mut Vec<Violation>) {
     let mut last: Option<(Moment, &str)> = None;
     let mut told = Moment::default();
-    let of_state = |call: &&Call| matches!(call.request, Request::Connect | Request::Disconnect);
-    let requests: Vec<&Call> = history.calls().filter(of_state).collect();
+    let of_state = |call: &&RecordedCall| {
+        matches!(
+            call.request,
+            RecordedRequest::Connect | RecordedRequest::Disconnect
+        )
+    };
+    let requests: Vec<&RecordedCall> = history.calls().filter(of_state).collect();
     for event in &history.events {
-        let Event::Seen { invoked, at, store } = event else {
+        let HistoryEvent::Seen { invoked, at, store } = event else {
             continue;
         };
         // Two facades may be asked at the same time, and which of them looked first nobody knows.
@@ -32,18 +37,18 @@ pub(super) fn check(history: &History, found: &mut Vec<Violation>) {
 }
 
 /// Which requests may have had an effect between two looks: those that were under way.
-fn permitted(requests: &[&Call], since: Moment, until: Moment) -> Vec<Cause> {
-    let asked = |request: &Request| {
+fn permitted(requests: &[&RecordedCall], since: Moment, until: Moment) -> Vec<Cause> {
+    let asked = |request: &RecordedRequest| {
         let mut calls = requests.iter();
         // What nobody heard of may show after the next restart only.
-        let lasts = |call: &Call| call.completed > since || call.is_unknown();
+        let lasts = |call: &RecordedCall| call.completed > since || call.is_unknown();
         calls.any(|call| call.request == *request && call.invoked < until && lasts(call))
     };
     let mut causes = Vec::new();
-    if asked(&Request::Connect) {
+    if asked(&RecordedRequest::Connect) {
         causes.push(Cause::ConnectRequested);
     }
-    if asked(&Request::Disconnect) {
+    if asked(&RecordedRequest::Disconnect) {
         causes.push(Cause::DisconnectRequested);
     }
     causes

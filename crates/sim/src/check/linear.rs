@@ -12,7 +12,9 @@ use portcullis_api::Code;
 use portcullis_kms::{ConnectionEvent as Cause, TRANSITIONS};
 
 use super::{Invariant, Violation};
-use crate::history::{DescribedStore, Edit, Event, History, Moment, Request};
+use crate::history::{
+    DescribedStore, History, HistoryEvent, Moment, RecordedEdit, RecordedRequest,
+};
 
 /// What a key store may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,7 +28,7 @@ struct Store<'a> {
 type Possible<'a> = (Store<'a>, BTreeSet<usize>);
 
 /// What an operation does to a store, where that is possible at all.
-enum Effect<'a> {
+enum StoreEffect<'a> {
     /// It goes along the table, and the store changes so.
     Requested(Cause),
     Renamed(&'a str),
@@ -41,7 +43,7 @@ enum Effect<'a> {
 struct Operation<'a> {
     begins: Moment,
     ends: Moment,
-    effect: Effect<'a>,
+    effect: StoreEffect<'a>,
     /// It may as well have had none.
     is_unknown: bool,
 }
@@ -132,7 +134,7 @@ fn after<'a>(
     kept
 }
 
-impl<'a> Effect<'a> {
+impl<'a> StoreEffect<'a> {
     /// The store afterwards; none when the operation would have been answered otherwise.
     fn on(&self, store: Store<'a>) -> Option<Store<'a>> {
         let disconnected = store.state == "DISCONNECTED";
@@ -180,8 +182,8 @@ fn by_itself(state: &str) -> impl Iterator<Item = &'static str> {
         .map(|row| row.to.name())
 }
 
-fn told(event: &Event) -> Option<&DescribedStore> {
-    if let Event::Seen { store, .. } = event {
+fn told(event: &HistoryEvent) -> Option<&DescribedStore> {
+    if let HistoryEvent::Seen { store, .. } = event {
         Some(store)
     } else {
         None
@@ -193,7 +195,7 @@ fn operations(history: &History) -> Vec<Operation<'_>> {
         .events
         .iter()
         .filter_map(|event| {
-            if let Event::Restarted { at, .. } = event {
+            if let HistoryEvent::Restarted { at, .. } = event {
                 Some(*at)
             } else {
                 None
@@ -207,32 +209,36 @@ fn operations(history: &History) -> Vec<Operation<'_>> {
         .collect()
 }
 
-fn operation<'a>(event: &'a Event, restarts: &[Moment]) -> Option<Operation<'a>> {
-    if let Event::Seen { invoked, at, store } = event {
+fn operation<'a>(event: &'a HistoryEvent, restarts: &[Moment]) -> Option<Operation<'a>> {
+    if let HistoryEvent::Seen { invoked, at, store } = event {
         return Some(Operation {
             begins: *invoked,
             ends: *at,
-            effect: Effect::Looked(store),
+            effect: StoreEffect::Looked(store),
             is_unknown: false,
         });
     }
-    let Event::Call(call) = event else {
+    let HistoryEvent::Call(call) = event else {
         return None;
     };
     let effect = match (&call.request, &call.outcome) {
-        (Request::Connect, Err(Code::CustomKeyStoreInvalidState)) => {
-            Effect::Refused(Some(Cause::ConnectRequested))
+        (RecordedRequest::Connect, Err(Code::CustomKeyStoreInvalidState)) => {
+            StoreEffect::Refused(Some(Cause::ConnectRequested))
         }
-        (Request::Disconnect, Err(Code::CustomKeyStoreInvalidState)) => {
-            Effect::Refused(Some(Cause::DisconnectRequested))
+        (RecordedRequest::Disconnect, Err(Code::CustomKeyStoreInvalidState)) => {
+            StoreEffect::Refused(Some(Cause::DisconnectRequested))
         }
-        (Request::Update(_), Err(Code::CustomKeyStoreInvalidState)) => Effect::Refused(None),
+        (RecordedRequest::Update(_), Err(Code::CustomKeyStoreInvalidState)) => {
+            StoreEffect::Refused(None)
+        }
         (_, Err(_)) if !call.is_unknown() => return None,
-        (Request::Connect, _) => Effect::Requested(Cause::ConnectRequested),
-        (Request::Disconnect, _) => Effect::Requested(Cause::DisconnectRequested),
-        (Request::Update(Edit::Name { to }), _) => Effect::Renamed(to),
-        (Request::Update(Edit::Cluster { to, .. }), _) => Effect::Substituted(to.as_str()),
-        (Request::Update(Edit::Password), _) => Effect::Edited,
+        (RecordedRequest::Connect, _) => StoreEffect::Requested(Cause::ConnectRequested),
+        (RecordedRequest::Disconnect, _) => StoreEffect::Requested(Cause::DisconnectRequested),
+        (RecordedRequest::Update(RecordedEdit::Name { to }), _) => StoreEffect::Renamed(to),
+        (RecordedRequest::Update(RecordedEdit::Cluster { to, .. }), _) => {
+            StoreEffect::Substituted(to.as_str())
+        }
+        (RecordedRequest::Update(RecordedEdit::Password), _) => StoreEffect::Edited,
         _ => return None,
     };
     // What was being written when the power failed may be there after the restart.

@@ -15,7 +15,7 @@ mod substitution;
 
 use std::fmt;
 
-use crate::history::{Call, History, Moment};
+use crate::history::{History, Moment, RecordedCall};
 
 /// What must always be true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -100,7 +100,7 @@ impl Violation {
         }
     }
 
-    fn of_call(invariant: Invariant, call: &Call, what: &str) -> Self {
+    fn of_call(invariant: Invariant, call: &RecordedCall, what: &str) -> Self {
         Self::new(invariant, call.completed, format!("{what}: {call}"))
     }
 }

@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use portcullis_api::HsmId;
 
 use super::{Invariant, Violation};
-use crate::history::{Event, History};
+use crate::history::{History, HistoryEvent};
 
 pub(super) fn check(history: &History, found: &mut Vec<Violation>) {
     for event in &history.events {
-        let Event::Placed {
+        let HistoryEvent::Placed {
             at,
             key,
             on,

@@ -1,7 +1,7 @@
 //! I11: how long after the last fault everything works again.
 
 use super::{Invariant, Violation};
-use crate::history::{Event, History, Moment};
+use crate::history::{History, HistoryEvent, Moment};
 
 /// In simulated time.
 const RECOVERED_WITHIN_MS: u64 = 5_000;
@@ -10,8 +10,8 @@ pub(super) fn check(history: &History, found: &mut Vec<Violation>) {
     let mut healed: Option<Moment> = None;
     for event in &history.events {
         match event {
-            Event::Healed { at } => healed = Some(*at),
-            Event::Well { at } => {
+            HistoryEvent::Healed { at } => healed = Some(*at),
+            HistoryEvent::Well { at } => {
                 let took = healed
                     .take()
                     .map(|since| at.millis.saturating_sub(since.millis));
@@ -20,27 +20,27 @@ pub(super) fn check(history: &History, found: &mut Vec<Violation>) {
                     found.push(Violation::new(Invariant::I11, *at, what));
                 }
             }
-            Event::Call(_)
-            | Event::Seen { .. }
-            | Event::Uses { .. }
-            | Event::Holds { .. }
-            | Event::FaultBegins { .. }
-            | Event::Calm { .. }
-            | Event::Placed { .. }
-            | Event::Asked { .. }
-            | Event::Sealed { .. }
-            | Event::Login { .. }
-            | Event::Deleted { .. }
-            | Event::Happens { .. }
-            | Event::Stored { .. }
-            | Event::Counted { .. }
-            | Event::Guessed { .. }
-            | Event::Probed { .. }
-            | Event::Baffled { .. }
-            | Event::Restarted { .. }
-            | Event::Leaked { .. }
-            | Event::Made { .. }
-            | Event::Member { .. } => (),
+            HistoryEvent::Call(_)
+            | HistoryEvent::Seen { .. }
+            | HistoryEvent::Uses { .. }
+            | HistoryEvent::Holds { .. }
+            | HistoryEvent::FaultBegins { .. }
+            | HistoryEvent::Calm { .. }
+            | HistoryEvent::Placed { .. }
+            | HistoryEvent::Asked { .. }
+            | HistoryEvent::Sealed { .. }
+            | HistoryEvent::Login { .. }
+            | HistoryEvent::Deleted { .. }
+            | HistoryEvent::Happens { .. }
+            | HistoryEvent::Stored { .. }
+            | HistoryEvent::Counted { .. }
+            | HistoryEvent::Guessed { .. }
+            | HistoryEvent::Probed { .. }
+            | HistoryEvent::Baffled { .. }
+            | HistoryEvent::Restarted { .. }
+            | HistoryEvent::Leaked { .. }
+            | HistoryEvent::Made { .. }
+            | HistoryEvent::Member { .. } => (),
         }
     }
     if let Some(at) = healed {

@@ -5,39 +5,39 @@ use std::collections::BTreeMap;
 use portcullis_api::{ClusterId, HsmId};
 
 use super::{Invariant, Violation};
-use crate::history::{Call, Edit, Event, History, Moment, Request};
+use crate::history::{History, HistoryEvent, Moment, RecordedCall, RecordedEdit, RecordedRequest};
 
 pub(super) fn check(history: &History, found: &mut Vec<Violation>) {
     let mut reader = SubstitutionReader::default();
     for event in &history.events {
         match event {
-            Event::Member { hsm, cluster, .. } => {
+            HistoryEvent::Member { hsm, cluster, .. } => {
                 reader.members.insert(hsm, cluster);
             }
-            Event::Uses { cluster, .. } => reader.uses = Some(cluster),
-            Event::Sealed { hsm, text, .. } => {
+            HistoryEvent::Uses { cluster, .. } => reader.uses = Some(cluster),
+            HistoryEvent::Sealed { hsm, text, .. } => {
                 reader.sealed.push((text, hsm));
             }
-            Event::Asked { at, hsm } => reader.check_asked(history, *at, hsm, found),
-            Event::Call(call) => reader.check_call(call, found),
-            Event::Seen { store, .. } => reader.check_seen(&store.cluster),
-            Event::Holds { .. }
-            | Event::FaultBegins { .. }
-            | Event::Calm { .. }
-            | Event::Healed { .. }
-            | Event::Well { .. }
-            | Event::Placed { .. }
-            | Event::Login { .. }
-            | Event::Deleted { .. }
-            | Event::Happens { .. }
-            | Event::Stored { .. }
-            | Event::Counted { .. }
-            | Event::Guessed { .. }
-            | Event::Probed { .. }
-            | Event::Baffled { .. }
-            | Event::Restarted { .. }
-            | Event::Leaked { .. }
-            | Event::Made { .. } => (),
+            HistoryEvent::Asked { at, hsm } => reader.check_asked(history, *at, hsm, found),
+            HistoryEvent::Call(call) => reader.check_call(call, found),
+            HistoryEvent::Seen { store, .. } => reader.check_seen(&store.cluster),
+            HistoryEvent::Holds { .. }
+            | HistoryEvent::FaultBegins { .. }
+            | HistoryEvent::Calm { .. }
+            | HistoryEvent::Healed { .. }
+            | HistoryEvent::Well { .. }
+            | HistoryEvent::Placed { .. }
+            | HistoryEvent::Login { .. }
+            | HistoryEvent::Deleted { .. }
+            | HistoryEvent::Happens { .. }
+            | HistoryEvent::Stored { .. }
+            | HistoryEvent::Counted { .. }
+            | HistoryEvent::Guessed { .. }
+            | HistoryEvent::Probed { .. }
+            | HistoryEvent::Baffled { .. }
+            | HistoryEvent::Restarted { .. }
+            | HistoryEvent::Leaked { .. }
+            | HistoryEvent::Made { .. } => (),
         }
     }
 }
@@ -63,13 +63,13 @@ impl<'a> SubstitutionReader<'a> {
         }
     }
 
-    fn check_call(&mut self, call: &'a Call, found: &mut Vec<Violation>) {
-        if let Request::Update(Edit::Cluster { to, .. }) = &call.request
+    fn check_call(&mut self, call: &'a RecordedCall, found: &mut Vec<Violation>) {
+        if let RecordedRequest::Update(RecordedEdit::Cluster { to, .. }) = &call.request
             && call.is_unknown()
         {
             self.perhaps = Some((to, call.completed));
         }
-        if let (Request::Update(Edit::Cluster { to, related }), true) =
+        if let (RecordedRequest::Update(RecordedEdit::Cluster { to, related }), true) =
             (&call.request, call.succeeded())
         {
             if !related {
@@ -95,7 +95,7 @@ impl<'a> SubstitutionReader<'a> {
     /// What was asked before the edit may still be on its way to the old cluster, or be tried
     /// there once more: no reply to it leaves. What is asked afterwards never goes there.
     fn check_asked(&self, history: &History, at: Moment, hsm: &HsmId, found: &mut Vec<Violation>) {
-        let is_of_before = |call: &Call| {
+        let is_of_before = |call: &RecordedCall| {
             call.request.needs_connection() && call.invoked < self.since && call.completed > at
         };
         if self.is_foreign(hsm) && !history.calls().any(is_of_before) {

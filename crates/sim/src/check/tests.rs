@@ -6,7 +6,10 @@ use portcullis_api::{ClusterId, Code, HsmId, KeyId};
 use portcullis_hsm::{Epoch, HsmKeyId};
 
 use super::*;
-use crate::history::{Answer, Context, DescribedStore, Edit, Event, LoginAnswer, Request};
+use crate::history::{
+    Context, DescribedStore, HistoryEvent, LoginAnswer, RecordedAnswer, RecordedEdit,
+    RecordedRequest,
+};
 
 const KEY: KeyId = KeyId::from_bytes([1; 16]);
 
@@ -14,8 +17,13 @@ fn moment(step: u64) -> Moment {
     Moment { step, millis: step }
 }
 
-fn call(invoked: u64, completed: u64, request: Request, outcome: Result<Answer, Code>) -> Event {
-    Event::Call(Call {
+fn call(
+    invoked: u64,
+    completed: u64,
+    request: RecordedRequest,
+    outcome: Result<RecordedAnswer, Code>,
+) -> HistoryEvent {
+    HistoryEvent::Call(RecordedCall {
         client: 0,
         invoked: moment(invoked),
         completed: moment(completed),
@@ -24,17 +32,22 @@ fn call(invoked: u64, completed: u64, request: Request, outcome: Result<Answer, 
     })
 }
 
-fn encrypt(invoked: u64, completed: u64, outcome: Result<Vec<u8>, Code>) -> Event {
-    let request = Request::Encrypt {
+fn encrypt(invoked: u64, completed: u64, outcome: Result<Vec<u8>, Code>) -> HistoryEvent {
+    let request = RecordedRequest::Encrypt {
         key: KEY,
         context: context("a"),
         plaintext: b"text".to_vec(),
     };
-    call(invoked, completed, request, outcome.map(Answer::Ciphertext))
+    call(
+        invoked,
+        completed,
+        request,
+        outcome.map(RecordedAnswer::Ciphertext),
+    )
 }
 
-fn decrypt(at: u64, name: &str, outcome: Result<&[u8], Code>) -> Event {
-    let request = Request::Decrypt {
+fn decrypt(at: u64, name: &str, outcome: Result<&[u8], Code>) -> HistoryEvent {
+    let request = RecordedRequest::Decrypt {
         ciphertext: vec![9],
         context: context(name),
     };
@@ -42,12 +55,12 @@ fn decrypt(at: u64, name: &str, outcome: Result<&[u8], Code>) -> Event {
         at,
         at + 1,
         request,
-        outcome.map(|text| Answer::Plaintext(text.to_vec())),
+        outcome.map(|text| RecordedAnswer::Plaintext(text.to_vec())),
     )
 }
 
-fn done(invoked: u64, request: Request) -> Event {
-    call(invoked, invoked + 1, request, Ok(Answer::Done))
+fn done(invoked: u64, request: RecordedRequest) -> HistoryEvent {
+    call(invoked, invoked + 1, request, Ok(RecordedAnswer::Done))
 }
 
 fn context(name: &str) -> Context {
@@ -67,7 +80,7 @@ fn cluster(letter: char) -> ClusterId {
 }
 
 #[track_caller]
-fn expect(events: Vec<Event>, violated: &[Invariant]) {
+fn expect(events: Vec<HistoryEvent>, violated: &[Invariant]) {
     let found = check(&History {
         events,
         ..History::default()
@@ -78,11 +91,11 @@ fn expect(events: Vec<Event>, violated: &[Invariant]) {
 
 #[test]
 fn nothing_succeeds_between_disconnect_and_connect() {
-    let gap = |events: Vec<Event>| {
+    let gap = |events: Vec<HistoryEvent>| {
         [
-            vec![done(10, Request::Disconnect)],
+            vec![done(10, RecordedRequest::Disconnect)],
             events,
-            vec![done(20, Request::Connect)],
+            vec![done(20, RecordedRequest::Connect)],
         ]
         .concat()
     };
@@ -101,38 +114,42 @@ fn nothing_succeeds_between_disconnect_and_connect() {
 #[test]
 fn nothing_fails_as_disconnected_while_all_is_well() {
     let id = HsmKeyId([2; 16]);
-    let made = Event::Made {
+    let made = HistoryEvent::Made {
         at: moment(1),
         hsm: hsm('a'),
         id,
         label: format!("arn:aws:kms:eu-west-1:111122223333:key/{KEY}"),
     };
-    let holds = Event::Holds {
+    let holds = HistoryEvent::Holds {
         at: moment(2),
         keys: [id].into(),
     };
     let failed = || encrypt(5, 6, Err(Code::KmsInvalidState));
     let start = || vec![made.clone(), holds.clone()];
     expect([start(), vec![failed()]].concat(), &[Invariant::I2]);
-    let fault = Event::FaultBegins {
+    let fault = HistoryEvent::FaultBegins {
         at: moment(3),
         what: "crash",
     };
     expect([start(), vec![fault.clone(), failed()]].concat(), &[]);
-    let calm = |at| Event::Calm { at: moment(at) };
+    let calm = |at| HistoryEvent::Calm { at: moment(at) };
     expect(
         [start(), vec![fault.clone(), calm(4), failed()]].concat(),
         &[Invariant::I2],
     );
     expect([start(), vec![fault, calm(5), failed()]].concat(), &[]);
     expect(
-        [start(), vec![done(4, Request::Disconnect), failed()]].concat(),
+        [
+            start(),
+            vec![done(4, RecordedRequest::Disconnect), failed()],
+        ]
+        .concat(),
         &[],
     );
     expect(
         vec![
             made,
-            Event::Holds {
+            HistoryEvent::Holds {
                 at: moment(2),
                 keys: [].into(),
             },
@@ -164,7 +181,7 @@ fn a_ciphertext_opens_to_its_plaintext_in_its_context_only() {
 
 #[test]
 fn no_nonce_comes_twice_under_a_key() {
-    let sealed = |step, key, nonce| Event::Sealed {
+    let sealed = |step, key, nonce| HistoryEvent::Sealed {
         at: moment(step),
         hsm: hsm('a'),
         key: HsmKeyId([key; 16]),
@@ -181,7 +198,7 @@ fn an_acknowledged_key_is_in_two_zones() {
             let one = |(letter, zone): &(char, &str)| (hsm(*letter), (*zone).to_owned());
             all.iter().map(one).collect()
         };
-        vec![Event::Placed {
+        vec![HistoryEvent::Placed {
             at: moment(1),
             key: KEY,
             on: zoned(now),
@@ -200,7 +217,7 @@ fn an_acknowledged_key_is_in_two_zones() {
 #[test]
 fn only_a_related_cluster_is_accepted_and_the_old_one_serves_nothing() {
     let start = || {
-        let member = |letter| Event::Member {
+        let member = |letter| HistoryEvent::Member {
             at: moment(1),
             hsm: hsm(letter),
             cluster: cluster(letter),
@@ -208,20 +225,20 @@ fn only_a_related_cluster_is_accepted_and_the_old_one_serves_nothing() {
         vec![
             member('a'),
             member('b'),
-            Event::Uses {
+            HistoryEvent::Uses {
                 at: moment(1),
                 cluster: cluster('a'),
             },
         ]
     };
     let edit = |related| {
-        let request = Request::Update(Edit::Cluster {
+        let request = RecordedRequest::Update(RecordedEdit::Cluster {
             to: cluster('b'),
             related,
         });
         vec![done(10, request)]
     };
-    let asked = |step, letter| Event::Asked {
+    let asked = |step, letter| HistoryEvent::Asked {
         at: moment(step),
         hsm: hsm(letter),
     };
@@ -245,7 +262,7 @@ fn only_a_related_cluster_is_accepted_and_the_old_one_serves_nothing() {
         &[],
     );
     expect([start(), edit(false)].concat(), &[Invariant::I5]);
-    let sealed = Event::Sealed {
+    let sealed = HistoryEvent::Sealed {
         at: moment(6),
         hsm: hsm('a'),
         key: HsmKeyId([1; 16]),
@@ -264,7 +281,7 @@ fn only_a_related_cluster_is_accepted_and_the_old_one_serves_nothing() {
 
 #[test]
 fn a_store_does_not_leave_a_state_by_itself() {
-    let seen = |step, state: &str| Event::Seen {
+    let seen = |step, state: &str| HistoryEvent::Seen {
         invoked: moment(step),
         at: moment(step + 1),
         store: DescribedStore {
@@ -272,7 +289,7 @@ fn a_store_does_not_leave_a_state_by_itself() {
             ..DescribedStore::default()
         },
     };
-    let connect = || done(1, Request::Connect);
+    let connect = || done(1, RecordedRequest::Connect);
     expect(
         vec![connect(), seen(3, "CONNECTING"), seen(5, "CONNECTED")],
         &[],
@@ -282,7 +299,7 @@ fn a_store_does_not_leave_a_state_by_itself() {
         &[Invariant::I6, Invariant::I7],
     );
     expect(vec![seen(3, "CONNECTED")], &[Invariant::I6, Invariant::I7]);
-    let disconnect = || done(6, Request::Disconnect);
+    let disconnect = || done(6, RecordedRequest::Disconnect);
     let ended = vec![
         connect(),
         seen(3, "CONNECTED"),
@@ -294,7 +311,7 @@ fn a_store_does_not_leave_a_state_by_itself() {
 
 #[test]
 fn an_hsm_does_not_go_back_behind_an_epoch() {
-    let login = |step, epoch, answer| Event::Login {
+    let login = |step, epoch, answer| HistoryEvent::Login {
         at: moment(step),
         hsm: hsm('a'),
         scope: [0; 16],
@@ -317,17 +334,20 @@ fn an_hsm_does_not_go_back_behind_an_epoch() {
 
 #[test]
 fn all_is_well_five_seconds_after_healing() {
-    let healed = || Event::Healed { at: moment(100) };
-    expect(vec![healed(), Event::Well { at: moment(5_100) }], &[]);
+    let healed = || HistoryEvent::Healed { at: moment(100) };
     expect(
-        vec![healed(), Event::Well { at: moment(5_101) }],
+        vec![healed(), HistoryEvent::Well { at: moment(5_100) }],
+        &[],
+    );
+    expect(
+        vec![healed(), HistoryEvent::Well { at: moment(5_101) }],
         &[Invariant::I11],
     );
     expect(vec![healed()], &[Invariant::I11]);
 }
 
-fn looked(invoked: u64, completed: u64, state: &str, name: &str) -> Event {
-    Event::Seen {
+fn looked(invoked: u64, completed: u64, state: &str, name: &str) -> HistoryEvent {
+    HistoryEvent::Seen {
         invoked: moment(invoked),
         at: moment(completed),
         store: DescribedStore {
@@ -340,18 +360,18 @@ fn looked(invoked: u64, completed: u64, state: &str, name: &str) -> Event {
 
 #[test]
 fn control_plane_operations_have_an_order_that_explains_their_answers() {
-    let rename = |invoked, completed, to: &str, outcome: Result<Answer, Code>| {
+    let rename = |invoked, completed, to: &str, outcome: Result<RecordedAnswer, Code>| {
         let to = to.to_owned();
         call(
             invoked,
             completed,
-            Request::Update(Edit::Name { to }),
+            RecordedRequest::Update(RecordedEdit::Name { to }),
             outcome,
         )
     };
     let first = || looked(1, 2, "DISCONNECTED", "one");
-    let renamed = || rename(3, 9, "two", Ok(Answer::Done));
-    let then = |events: Vec<Event>| [vec![first()], events].concat();
+    let renamed = || rename(3, 9, "two", Ok(RecordedAnswer::Done));
+    let then = |events: Vec<HistoryEvent>| [vec![first()], events].concat();
     // While the rename is under way both names are right, but not the old one after the new one.
     let both = |one, other| {
         vec![
@@ -370,7 +390,7 @@ fn control_plane_operations_have_an_order_that_explains_their_answers() {
         vec![
             rename(3, 9, "two", Err(Code::KmsInternal)),
             looked(10, 11, "DISCONNECTED", "one"),
-            Event::Restarted {
+            HistoryEvent::Restarted {
                 at: moment(12),
                 shared: false,
             },
@@ -387,23 +407,30 @@ fn control_plane_operations_have_an_order_that_explains_their_answers() {
 
 #[test]
 fn what_was_acknowledged_is_there_and_nothing_is_there_twice() {
-    let made = |step, letter, id| Event::Made {
+    let made = |step, letter, id| HistoryEvent::Made {
         at: moment(step),
         hsm: hsm(letter),
         id: HsmKeyId([id; 16]),
         label: format!("arn:aws:kms:eu-west-1:111122223333:key/{KEY}"),
     };
-    let uses = || Event::Uses {
+    let uses = || HistoryEvent::Uses {
         at: moment(1),
         cluster: cluster('a'),
     };
-    let created = || call(3, 4, Request::CreateKey, Ok(Answer::Key(KEY)));
+    let created = || {
+        call(
+            3,
+            4,
+            RecordedRequest::CreateKey,
+            Ok(RecordedAnswer::Key(KEY)),
+        )
+    };
     let start = || vec![uses(), made(2, 'a', 1), created()];
-    let described = |outcome| call(5, 6, Request::DescribeKey { key: KEY }, outcome);
-    let then = |event: Event| [start(), vec![event]].concat();
-    expect(then(described(Ok(Answer::Done))), &[]);
+    let described = |outcome| call(5, 6, RecordedRequest::DescribeKey { key: KEY }, outcome);
+    let then = |event: HistoryEvent| [start(), vec![event]].concat();
+    expect(then(described(Ok(RecordedAnswer::Done))), &[]);
     expect(then(described(Err(Code::NotFound))), &[Invariant::I8]);
-    let holds = |ids: &[u8]| Event::Holds {
+    let holds = |ids: &[u8]| HistoryEvent::Holds {
         at: moment(7),
         keys: ids.iter().map(|id| HsmKeyId([*id; 16])).collect(),
     };
@@ -411,13 +438,13 @@ fn what_was_acknowledged_is_there_and_nothing_is_there_twice() {
     expect(then(holds(&[2])), &[Invariant::I8]);
     expect(then(made(8, 'b', 1)), &[Invariant::I10]);
     expect(then(made(8, 'b', 2)), &[]);
-    let counted = |stores| Event::Counted {
+    let counted = |stores| HistoryEvent::Counted {
         at: moment(9),
         stores,
     };
     expect(then(counted(1)), &[]);
     expect(then(counted(2)), &[Invariant::I10]);
-    let baffled = Event::Baffled {
+    let baffled = HistoryEvent::Baffled {
         at: moment(9),
         code: "INVALID_CREDENTIALS".to_owned(),
     };
@@ -428,23 +455,23 @@ fn what_was_acknowledged_is_there_and_nothing_is_there_twice() {
 fn the_hsms_of_a_cluster_end_with_the_same_keys_and_without_the_deleted_ones() {
     let stored = |one: &[u8], other: &[u8]| {
         let keys = |ids: &[u8]| ids.iter().map(|id| HsmKeyId([*id; 16])).collect();
-        Event::Stored {
+        HistoryEvent::Stored {
             at: moment(9),
             cluster: cluster('a'),
             on: BTreeMap::from([(hsm('a'), keys(one)), (hsm('b'), keys(other))]),
         }
     };
-    let member = Event::Member {
+    let member = HistoryEvent::Member {
         at: moment(1),
         hsm: hsm('a'),
         cluster: cluster('a'),
     };
-    let deleted = Event::Deleted {
+    let deleted = HistoryEvent::Deleted {
         at: moment(2),
         hsm: hsm('a'),
         id: HsmKeyId([3; 16]),
     };
-    let then = |event: Event| vec![member.clone(), deleted.clone(), event];
+    let then = |event: HistoryEvent| vec![member.clone(), deleted.clone(), event];
     expect(then(stored(&[1, 2], &[1, 2])), &[]);
     expect(then(stored(&[1, 2], &[1])), &[Invariant::InStep]);
     expect(then(stored(&[1, 3], &[1, 3])), &[Invariant::InStep]);
@@ -452,7 +479,7 @@ fn the_hsms_of_a_cluster_end_with_the_same_keys_and_without_the_deleted_ones() {
 
 #[test]
 fn hsms_lock_out_and_refuse_the_connection_of_before() {
-    let guessed = |locked| Event::Guessed {
+    let guessed = |locked| HistoryEvent::Guessed {
         at: moment(1),
         hsm: hsm('a'),
         wrong: 12,
@@ -460,14 +487,14 @@ fn hsms_lock_out_and_refuse_the_connection_of_before() {
     };
     expect(vec![guessed(true)], &[]);
     expect(vec![guessed(false)], &[Invariant::Lockout]);
-    let probed = |fenced| Event::Probed {
+    let probed = |fenced| HistoryEvent::Probed {
         at: moment(1),
         hsm: hsm('a'),
         fenced,
     };
     expect(vec![probed(true)], &[]);
     expect(vec![probed(false)], &[Invariant::Fence]);
-    let login = |step, epoch| Event::Login {
+    let login = |step, epoch| HistoryEvent::Login {
         at: moment(step),
         hsm: hsm('a'),
         scope: [0; 16],
@@ -477,7 +504,7 @@ fn hsms_lock_out_and_refuse_the_connection_of_before() {
     let again = |epoch| {
         vec![
             login(1, 5),
-            Event::Restarted {
+            HistoryEvent::Restarted {
                 at: moment(2),
                 shared: false,
             },
@@ -492,5 +519,5 @@ fn hsms_lock_out_and_refuse_the_connection_of_before() {
 fn a_leak_is_a_violation() {
     let what = "a key lies unencrypted on a disk".to_owned();
     let at = moment(1);
-    expect(vec![Event::Leaked { at, what }], &[Invariant::I9]);
+    expect(vec![HistoryEvent::Leaked { at, what }], &[Invariant::I9]);
 }

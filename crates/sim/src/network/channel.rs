@@ -11,14 +11,14 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout_at};
 use zeroize::Zeroizing;
 
-use super::state::{Connection, Shared};
+use super::state::{Connection, NetworkShared};
 use super::weather::IDLE_TIMEOUT;
 use super::wire::broken;
 
 /// What a frame is made with; most grow no further.
 const FRAME_BYTES: usize = 512;
 
-pub(super) fn open(network: Arc<Shared>, target: Target, process: u64) -> Arc<dyn Channel> {
+pub(super) fn open(network: Arc<NetworkShared>, target: Target, process: u64) -> Arc<dyn Channel> {
     let inner = ChannelInner {
         process,
         network,
@@ -33,7 +33,7 @@ pub(super) fn open(network: Arc<Shared>, target: Target, process: u64) -> Arc<dy
 struct SimChannel(Arc<ChannelInner>);
 
 struct ChannelInner {
-    network: Arc<Shared>,
+    network: Arc<NetworkShared>,
     /// The process that it belongs to.
     process: u64,
     target: Target,
@@ -64,7 +64,7 @@ impl Channel for SimChannel {
         deadline: Instant,
     ) -> BoxFuture<'a, Result<Output, CallError>> {
         Box::pin(async move {
-            let _counted = Counted::enter(&self.0.in_flight);
+            let _counted = CountedCall::enter(&self.0.in_flight);
             let answer = self.0.push(&call, deadline)?;
             match timeout_at(deadline, answer).await {
                 Ok(Ok(outcome)) => outcome,
@@ -233,16 +233,16 @@ fn tell_all(callers: Vec<oneshot::Sender<Outcome>>, error: &LinkError) {
 }
 
 /// Counts a call for as long as its caller waits.
-struct Counted<'a>(&'a AtomicUsize);
+struct CountedCall<'a>(&'a AtomicUsize);
 
-impl<'a> Counted<'a> {
+impl<'a> CountedCall<'a> {
     fn enter(count: &'a AtomicUsize) -> Self {
         count.fetch_add(1, Ordering::Relaxed);
         Self(count)
     }
 }
 
-impl Drop for Counted<'_> {
+impl Drop for CountedCall<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

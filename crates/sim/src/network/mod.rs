@@ -26,24 +26,24 @@ use portcullis_hsm::{Fence, HsmKeyId};
 use portcullis_link::{BoxFuture, Channel, LinkError, Listener, Listening, Target, Transport};
 use portcullis_seam::Entropy;
 
-use crate::record::Recorder;
+use crate::record::WorldRecorder;
 use crate::{Random, SimEntropy};
 use quic::Quic;
 use sockets::{FIRST_PORT, Sockets};
 pub use state::Counts;
 pub(crate) use state::Memory;
-use state::{NetworkState, Shared};
+use state::{NetworkShared, NetworkState};
 pub(crate) use weather::IDLE_TIMEOUT;
 pub use weather::{Carrier, Way, Weather};
 
 /// A network of a world. Clones are the same network.
 #[derive(Clone)]
-pub struct Network(Arc<Shared>);
+pub struct Network(Arc<NetworkShared>);
 
 impl Network {
     /// A network whose fates are drawn from `seed`.
     #[must_use]
-    pub fn new(seed: u64, carrier: Carrier, recorder: Arc<Recorder>) -> Self {
+    pub fn new(seed: u64, carrier: Carrier, recorder: Arc<WorldRecorder>) -> Self {
         let state = NetworkState {
             random: Random::new(seed, "network"),
             weather: Weather::fair(),
@@ -59,7 +59,7 @@ impl Network {
             materials: BTreeMap::new(),
             counts: Counts::default(),
         };
-        Self(Arc::new(Shared {
+        Self(Arc::new(NetworkShared {
             recorder,
             carrier,
             entropy: Arc::new(SimEntropy::new(seed, "quic")),

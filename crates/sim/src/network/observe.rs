@@ -3,8 +3,8 @@
 use portcullis_hsm::{Command, Fence, HsmKeyId, Operation, Refusal, Reply};
 use portcullis_link::Request;
 
-use super::state::Shared;
-use crate::history::{Event, LoginAnswer};
+use super::state::NetworkShared;
+use crate::history::{HistoryEvent, LoginAnswer};
 
 /// For each operation of a frame: under which key its output is sealed, and where that begins.
 pub(super) struct Sealings(Vec<Option<(HsmKeyId, usize)>>);
@@ -22,14 +22,14 @@ impl Sealings {
 }
 
 /// A command that the checker wants to know of.
-pub(super) enum Order {
+pub(super) enum ObservedOrder {
     Login(Fence),
     GenerateKey(HsmKeyId, String),
     DeleteKey(HsmKeyId),
     Other,
 }
 
-impl Order {
+impl ObservedOrder {
     pub(super) fn of(command: &Command) -> Self {
         match command {
             Command::Login {
@@ -54,7 +54,7 @@ impl Order {
     }
 }
 
-impl Shared {
+impl NetworkShared {
     pub(super) fn tell_sealed<'a>(
         &self,
         hsm: &str,
@@ -66,7 +66,7 @@ impl Shared {
             if let (Ok(output), Some((key, start))) = (output, sealing) {
                 let text = output.get(*start..).unwrap_or_default().to_vec();
                 let hsm = portcullis_api::HsmId::clone(&hsm);
-                self.tell(|at| Event::Sealed {
+                self.tell(|at| HistoryEvent::Sealed {
                     at,
                     hsm,
                     key: *key,
@@ -76,11 +76,16 @@ impl Shared {
         }
     }
 
-    pub(super) fn tell_ordered(&self, hsm: &str, order: Order, result: &Result<Reply, Refusal>) {
+    pub(super) fn tell_ordered(
+        &self,
+        hsm: &str,
+        order: ObservedOrder,
+        result: &Result<Reply, Refusal>,
+    ) {
         let name = hsm.to_owned();
         let Ok(hsm) = hsm.parse() else { return };
         match order {
-            Order::Login(Fence { scope, epoch }) => {
+            ObservedOrder::Login(Fence { scope, epoch }) => {
                 if result.is_ok() {
                     self.state
                         .lock()
@@ -93,7 +98,7 @@ impl Shared {
                     Err(Refusal::DiskFailed | Refusal::Busy) => LoginAnswer::Unheard,
                     Err(_) => LoginAnswer::Refused,
                 };
-                self.tell(|at| Event::Login {
+                self.tell(|at| HistoryEvent::Login {
                     at,
                     hsm,
                     scope,
@@ -101,14 +106,16 @@ impl Shared {
                     answer,
                 });
             }
-            Order::GenerateKey(id, label) if result.is_ok() => {
+            ObservedOrder::GenerateKey(id, label) if result.is_ok() => {
                 self.state.lock().materials.insert(label.clone(), id);
-                self.tell(|at| Event::Made { at, hsm, id, label });
+                self.tell(|at| HistoryEvent::Made { at, hsm, id, label });
             }
-            Order::DeleteKey(id) if result.is_ok() => {
-                self.tell(|at| Event::Deleted { at, hsm, id });
+            ObservedOrder::DeleteKey(id) if result.is_ok() => {
+                self.tell(|at| HistoryEvent::Deleted { at, hsm, id });
             }
-            Order::GenerateKey(..) | Order::DeleteKey(_) | Order::Other => (),
+            ObservedOrder::GenerateKey(..) | ObservedOrder::DeleteKey(_) | ObservedOrder::Other => {
+                ()
+            }
         }
     }
 }

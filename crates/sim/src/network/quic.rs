@@ -14,15 +14,15 @@ use portcullis_link::{
 use portcullis_seam::Entropy;
 use tokio::time::{Instant, sleep_until};
 
-use super::observe::{Order, Sealings};
-use super::state::Shared;
+use super::observe::{ObservedOrder, Sealings};
+use super::state::NetworkShared;
 use super::udp::ProcessUdp;
 use super::wire::broken;
 
 /// QUIC as one process has it.
 #[derive(Debug, Clone)]
 pub(super) struct Quic {
-    network: Arc<Shared>,
+    network: Arc<NetworkShared>,
     process: u64,
     transport: Arc<QuicTransport>,
 }
@@ -36,7 +36,7 @@ fn identity() -> Result<ClientIdentity, LinkError> {
 
 impl Quic {
     pub(super) fn of(
-        network: &Arc<Shared>,
+        network: &Arc<NetworkShared>,
         process: u64,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, LinkError> {
@@ -83,8 +83,8 @@ impl Quic {
         Ok(listening)
     }
 
-    fn place(&self, hsm: &str) -> Place {
-        Place {
+    fn place(&self, hsm: &str) -> HsmRoute {
+        HsmRoute {
             network: Arc::clone(&self.network),
             process: self.process,
             hsm: hsm.to_owned(),
@@ -94,13 +94,13 @@ impl Quic {
 
 /// Which HSM, seen from which process.
 #[derive(Clone)]
-struct Place {
-    network: Arc<Shared>,
+struct HsmRoute {
+    network: Arc<NetworkShared>,
     process: u64,
     hsm: String,
 }
 
-impl Place {
+impl HsmRoute {
     /// Whether the process still runs: what is left of one that has ended happens nowhere.
     fn lives(&self) -> bool {
         self.network.process() == self.process
@@ -108,7 +108,7 @@ impl Place {
 }
 
 struct WatchedChannel {
-    at: Place,
+    at: HsmRoute,
     inner: Arc<dyn Channel>,
 }
 
@@ -170,7 +170,7 @@ impl Channel for WatchedChannel {
 }
 
 struct WatchedService {
-    at: Place,
+    at: HsmRoute,
     inner: Arc<dyn Service>,
 }
 
@@ -185,7 +185,7 @@ impl Service for WatchedService {
 }
 
 struct WatchedConversation {
-    at: Place,
+    at: HsmRoute,
     inner: Arc<dyn Conversation>,
 }
 
@@ -204,7 +204,7 @@ impl Conversation for WatchedConversation {
 
     fn manage(&self, command: Command) -> BoxFuture<'_, Result<Reply, Refusal>> {
         Box::pin(async move {
-            let order = Order::of(&command);
+            let order = ObservedOrder::of(&command);
             let result = self.inner.manage(command).await;
             if self.at.lives() {
                 self.at.network.tell_ordered(&self.at.hsm, order, &result);
@@ -214,7 +214,7 @@ impl Conversation for WatchedConversation {
     }
 }
 
-impl fmt::Debug for Place {
+impl fmt::Debug for HsmRoute {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.hsm)
     }

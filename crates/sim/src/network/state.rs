@@ -17,8 +17,8 @@ use portcullis_seam::plant::{Bug, planted};
 
 use super::sockets::Sockets;
 use super::weather::{Carrier, Fate, Way, Weather};
-use crate::history::{Event, Moment};
-use crate::record::Recorder;
+use crate::history::{HistoryEvent, Moment};
+use crate::record::WorldRecorder;
 use crate::{Random, SimEntropy};
 
 /// What is at the other end of a connection.
@@ -43,8 +43,8 @@ pub(super) struct Connection {
 }
 
 /// What all clones of a network share.
-pub(crate) struct Shared {
-    pub(super) recorder: Arc<Recorder>,
+pub(crate) struct NetworkShared {
+    pub(super) recorder: Arc<WorldRecorder>,
     pub(super) carrier: Carrier,
     /// What endpoints of QUIC draw from.
     pub(super) entropy: Arc<SimEntropy>,
@@ -108,7 +108,7 @@ pub struct Counts {
     pub unanswered: u64,
 }
 
-impl Shared {
+impl NetworkShared {
     pub(super) fn listen(
         self: &Arc<Self>,
         listener: Listener,
@@ -181,7 +181,7 @@ impl Shared {
         self.state.lock().fate()
     }
 
-    pub(super) fn tell(&self, event: impl FnOnce(Moment) -> Event) {
+    pub(super) fn tell(&self, event: impl FnOnce(Moment) -> HistoryEvent) {
         self.recorder.tell(event);
     }
 }
@@ -264,7 +264,7 @@ fn check_key(identity: &Identity) -> Result<(), LinkError> {
 
 #[derive(Debug)]
 struct SimListening {
-    network: Arc<Shared>,
+    network: Arc<NetworkShared>,
     address: SocketAddr,
     incarnation: u64,
 }
@@ -286,7 +286,7 @@ impl Drop for SimListening {
     }
 }
 
-impl fmt::Debug for Shared {
+impl fmt::Debug for NetworkShared {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::*;
-use crate::history::Event;
+use crate::history::HistoryEvent;
 use crate::record::Lines;
 
 /// Answers every operation with one byte and every command with done.
@@ -49,7 +49,7 @@ fn identity() -> Identity {
 
 struct World {
     network: Network,
-    recorder: Arc<Recorder>,
+    recorder: Arc<WorldRecorder>,
     listening: Box<dyn Listening>,
     target: Target,
     identity: Identity,
@@ -62,7 +62,7 @@ async fn world() -> World {
 }
 
 async fn world_over(carrier: Carrier) -> World {
-    let recorder = Arc::new(Recorder::start(Lines::Kept));
+    let recorder = Arc::new(WorldRecorder::start(Lines::Kept));
     let network = Network::new(1, carrier, Arc::clone(&recorder));
     let identity = identity();
     let listening = listen(&network, SocketAddr::new(BIND_IP, 0), &identity).await;
@@ -112,7 +112,7 @@ async fn operations_of_one_instant_share_a_frame() {
     let asked = history
         .events
         .iter()
-        .filter(|event| matches!(event, Event::Asked { .. }));
+        .filter(|event| matches!(event, HistoryEvent::Asked { .. }));
     assert_eq!(asked.count(), 1);
 }
 

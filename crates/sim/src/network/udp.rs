@@ -10,7 +10,7 @@ use portcullis_link::{DatagramSocket, Datagrams};
 use tokio::time::Instant;
 
 use super::sockets::Inbox;
-use super::state::{NetworkState, Shared};
+use super::state::{NetworkShared, NetworkState};
 use super::weather::Fate;
 
 /// One datagram of so many that are late arrives a second time.
@@ -18,7 +18,7 @@ const LATE_TO_DOUBLED: u64 = 4;
 
 /// The UDP of one process.
 pub(super) struct ProcessUdp {
-    pub(super) network: Arc<Shared>,
+    pub(super) network: Arc<NetworkShared>,
     pub(super) process: u64,
 }
 
@@ -42,7 +42,7 @@ impl Datagrams for ProcessUdp {
 }
 
 struct Socket {
-    network: Arc<Shared>,
+    network: Arc<NetworkShared>,
     process: u64,
     address: SocketAddr,
     inbox: Arc<Inbox>,

@@ -6,15 +6,15 @@ use portcullis_link::{Conversation, LinkError, Target, Wiped};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
-use super::observe::{Order, Sealings};
-use super::state::{Connection, FarEnd, Shared};
+use super::observe::{ObservedOrder, Sealings};
+use super::state::{Connection, FarEnd, NetworkShared};
 use super::weather::{Fate, IDLE_TIMEOUT, Way};
-use crate::history::Event;
+use crate::history::HistoryEvent;
 
 /// How often a packet that was not acknowledged is sent again.
 const RETRANSMIT_EVERY: Duration = Duration::from_millis(100);
 
-impl Shared {
+impl NetworkShared {
     /// Lets a message travel; an error is a broken connection, noticed when it would be.
     pub(super) async fn travel(&self, hsm: &str, way: Way, process: u64) -> Result<(), LinkError> {
         self.live(process).await;
@@ -111,7 +111,7 @@ impl Shared {
                 reply.seal().map_err(|error| malformed(&error))
             }
             Message::Order(order) => {
-                let observed = Order::of(&order.command);
+                let observed = ObservedOrder::of(&order.command);
                 let result = conversation.manage(order.command).await;
                 self.tell_ordered(hsm, observed, &result);
                 let answer = Answer {
@@ -126,7 +126,7 @@ impl Shared {
 
     pub(super) fn tell_asked(&self, hsm: &str) {
         if let Ok(hsm) = hsm.parse() {
-            self.tell(|at| Event::Asked { at, hsm });
+            self.tell(|at| HistoryEvent::Asked { at, hsm });
         }
     }
 

@@ -12,12 +12,12 @@ use portcullis_hsm::{DeviceKey, Role, Secret};
 use super::names::{
     ADMIN, ADMIN_PASSWORD, KMSUSER, KMSUSER_PASSWORD, NEW_PASSWORD, ODD_PASSWORD, cluster_id,
 };
-use super::operator::Operator;
+use super::operator::KeyStoreOperator;
 use super::template::Template;
 use super::{World, WorldError};
 use crate::canary::Canaries;
-use crate::history::Event;
-use crate::record::Recorder;
+use crate::history::HistoryEvent;
+use crate::record::WorldRecorder;
 use crate::{Carrier, Network, Random, SimClock, SimDisk, SimDisks, SimEntropy};
 
 const KEY_STORE: &str = "cks-1234567890abcdef0";
@@ -30,7 +30,7 @@ pub(crate) struct Beginning {
     pub(crate) seed: u64,
     pub(crate) carrier: Carrier,
     pub(crate) facades: usize,
-    pub(crate) recorder: Arc<Recorder>,
+    pub(crate) recorder: Arc<WorldRecorder>,
     pub(crate) canaries: Arc<Canaries>,
 }
 
@@ -79,7 +79,10 @@ impl World {
         world.network.remember(&template.network);
         *world.known.lock() = template.known.clone();
         world.start().await?;
-        if Operator(Arc::clone(&world)).become_connected().await {
+        if KeyStoreOperator(Arc::clone(&world))
+            .become_connected()
+            .await
+        {
             Ok(world)
         } else {
             Err(WorldError::of("the store", "it does not connect again"))
@@ -130,7 +133,7 @@ impl World {
         self.create_store().await?;
         self.count_stores().await;
         self.connect(super::OPERATOR).await;
-        if !Operator(Arc::clone(self)).become_connected().await {
+        if !KeyStoreOperator(Arc::clone(self)).become_connected().await {
             return Err(WorldError::of("the store", "it does not connect"));
         }
         for _ in 0..2 {
@@ -218,7 +221,7 @@ impl World {
             .hsm
             .and_then(|hsm| hsm.hsm_id?.parse().ok());
         if let Some(hsm) = hsm.clone() {
-            self.recorder.tell(|at| Event::Member {
+            self.recorder.tell(|at| HistoryEvent::Member {
                 at,
                 hsm,
                 cluster: id.clone(),
@@ -293,7 +296,7 @@ impl World {
 
     fn uses(&self, cluster: &ClusterId) {
         self.known.lock().uses = Some(cluster.clone());
-        self.recorder.tell(|at| Event::Uses {
+        self.recorder.tell(|at| HistoryEvent::Uses {
             at,
             cluster: cluster.clone(),
         });

@@ -15,7 +15,10 @@ use zeroize::Zeroizing;
 
 use super::World;
 use super::facade::Life;
-use crate::history::{Answer, Call, Context, DescribedStore, Edit, Event, Request};
+use crate::history::{
+    Context, DescribedStore, HistoryEvent, RecordedAnswer, RecordedCall, RecordedEdit,
+    RecordedRequest,
+};
 
 impl World {
     /// Carries out a call and writes it down. Whether it succeeded. When the process ends first,
@@ -23,9 +26,9 @@ impl World {
     async fn record(
         &self,
         (client, life): (u8, &Life),
-        request: Request,
-        call: impl Future<Output = Result<Answer, Exception>>,
-    ) -> Option<Answer> {
+        request: RecordedRequest,
+        call: impl Future<Output = Result<RecordedAnswer, Exception>>,
+    ) -> Option<RecordedAnswer> {
         let invoked = self
             .recorder
             .note(format_args!("client {client}: {}", request.name()));
@@ -42,7 +45,7 @@ impl World {
         let answer = outcome.as_ref().ok().cloned();
         let outcome = outcome.map_err(|exception| exception.code);
         self.recorder.tell(|completed| {
-            Event::Call(Call {
+            HistoryEvent::Call(RecordedCall {
                 client,
                 invoked,
                 completed,
@@ -69,9 +72,9 @@ impl World {
             let answer = kms
                 .up_to_date(&self.scope, || kms.encrypt(&self.scope, input()))
                 .await?;
-            Ok(Answer::Ciphertext(bytes(answer.ciphertext_blob)))
+            Ok(RecordedAnswer::Ciphertext(bytes(answer.ciphertext_blob)))
         };
-        let request = Request::Encrypt {
+        let request = RecordedRequest::Encrypt {
             key,
             context: context.clone(),
             plaintext: text.clone(),
@@ -85,7 +88,7 @@ impl World {
         client: u8,
         ciphertext: Vec<u8>,
         context: Context,
-    ) -> Option<Answer> {
+    ) -> Option<RecordedAnswer> {
         let facade = self.facade(usize::from(client))?;
         let (kms, life) = (&facade.kms, &facade.life);
         let input = DecryptRequest {
@@ -98,11 +101,11 @@ impl World {
                 .up_to_date(&self.scope, || kms.decrypt(&self.scope, input.clone()))
                 .await?;
             let plaintext = answer.plaintext.map(|text| text.0.to_vec());
-            Ok(Answer::Plaintext(plaintext.unwrap_or_default()))
+            Ok(RecordedAnswer::Plaintext(plaintext.unwrap_or_default()))
         };
         self.record(
             (client, life),
-            Request::Decrypt {
+            RecordedRequest::Decrypt {
                 ciphertext,
                 context,
             },
@@ -132,12 +135,12 @@ impl World {
                 .plaintext
                 .map(|text| text.0.to_vec())
                 .unwrap_or_default();
-            Ok(Answer::DataKey {
+            Ok(RecordedAnswer::DataKey {
                 plaintext,
                 ciphertext: bytes(answer.ciphertext_blob),
             })
         };
-        let request = Request::GenerateDataKey {
+        let request = RecordedRequest::GenerateDataKey {
             key,
             context: context.clone(),
         };
@@ -151,7 +154,7 @@ impl World {
         (ciphertext, source_context): (Vec<u8>, Context),
         key: KeyId,
         context: Context,
-    ) -> Option<Answer> {
+    ) -> Option<RecordedAnswer> {
         let facade = self.facade(usize::from(client))?;
         let (kms, life) = (&facade.kms, &facade.life);
         let input = ReEncryptRequest {
@@ -165,10 +168,10 @@ impl World {
             let answer = kms
                 .up_to_date(&self.scope, || kms.re_encrypt(&self.scope, input.clone()))
                 .await?;
-            Ok(Answer::Ciphertext(bytes(answer.ciphertext_blob)))
+            Ok(RecordedAnswer::Ciphertext(bytes(answer.ciphertext_blob)))
         };
         let kept = context.clone();
-        let request = Request::ReEncrypt {
+        let request = RecordedRequest::ReEncrypt {
             ciphertext,
             source_context,
             key,
@@ -196,14 +199,16 @@ impl World {
             let id = answer
                 .key_metadata
                 .and_then(|metadata| metadata.key_id?.parse().ok());
-            Ok(id.map_or(Answer::Done, Answer::Key))
+            Ok(id.map_or(RecordedAnswer::Done, RecordedAnswer::Key))
         };
         let members = self.hsms();
-        if let Some(Answer::Key(key)) = self.record((client, life), Request::CreateKey, call).await
+        if let Some(RecordedAnswer::Key(key)) = self
+            .record((client, life), RecordedRequest::CreateKey, call)
+            .await
         {
             let on = self.disks_with(key);
             let before = self.disks_before_removal(key, members);
-            let placed = |at| Event::Placed {
+            let placed = |at| HistoryEvent::Placed {
                 at,
                 key,
                 on,
@@ -226,9 +231,9 @@ impl World {
         let call = async {
             kms.up_to_date(&self.scope, || kms.describe_key(&self.scope, input.clone()))
                 .await?;
-            Ok(Answer::Done)
+            Ok(RecordedAnswer::Done)
         };
-        self.record((client, life), Request::DescribeKey { key }, call)
+        self.record((client, life), RecordedRequest::DescribeKey { key }, call)
             .await;
     }
 
@@ -245,9 +250,9 @@ impl World {
                 kms.connect_custom_key_store(&self.scope, input.clone())
             })
             .await?;
-            Ok(Answer::Done)
+            Ok(RecordedAnswer::Done)
         };
-        self.record((client, life), Request::Connect, call)
+        self.record((client, life), RecordedRequest::Connect, call)
             .await
             .is_some()
     }
@@ -267,9 +272,9 @@ impl World {
             .await?;
             self.connected.store(false, Ordering::Relaxed);
             self.disconnects.fetch_add(1, Ordering::Relaxed);
-            Ok(Answer::Done)
+            Ok(RecordedAnswer::Done)
         };
-        self.record((client, life), Request::Disconnect, call)
+        self.record((client, life), RecordedRequest::Disconnect, call)
             .await
             .is_some()
     }
@@ -277,7 +282,7 @@ impl World {
     pub(super) async fn update(
         &self,
         client: u8,
-        edit: Edit,
+        edit: RecordedEdit,
         input: UpdateCustomKeyStoreRequest,
     ) -> bool {
         let Some(facade) = self.facade(usize::from(client)) else {
@@ -297,9 +302,9 @@ impl World {
                 kms.update_custom_key_store(&self.scope, input())
             })
             .await?;
-            Ok(Answer::Done)
+            Ok(RecordedAnswer::Done)
         };
-        self.record((client, life), Request::Update(edit), call)
+        self.record((client, life), RecordedRequest::Update(edit), call)
             .await
             .is_some()
     }
@@ -310,7 +315,7 @@ impl World {
             new_custom_key_store_name: Some(to.clone()),
             ..UpdateCustomKeyStoreRequest::default()
         };
-        self.update(client, Edit::Name { to }, input).await
+        self.update(client, RecordedEdit::Name { to }, input).await
     }
 
     /// Looks at the store. The first look at a new connection also notes which keys are there.
@@ -344,7 +349,7 @@ impl World {
             cluster: entry.cloud_hsm_cluster_id.unwrap_or_default(),
         });
         let store = store.unwrap_or_default();
-        self.recorder.tell(|at| Event::Seen {
+        self.recorder.tell(|at| HistoryEvent::Seen {
             invoked,
             at,
             store: store.clone(),
@@ -357,7 +362,7 @@ impl World {
         let stands = before == self.disconnects.load(Ordering::Relaxed);
         if store.state == "CONNECTED" && stands && !self.connected.swap(true, Ordering::Relaxed) {
             let keys = self.materials_present();
-            self.recorder.tell(|at| Event::Holds { at, keys });
+            self.recorder.tell(|at| HistoryEvent::Holds { at, keys });
         }
         store
     }
@@ -378,7 +383,8 @@ impl World {
         let Ok(described) = described else { return };
         let stores = described.custom_key_stores;
         let stores = stores.map_or(0, |stores| stores.len());
-        self.recorder.tell(|at| Event::Counted { at, stores });
+        self.recorder
+            .tell(|at| HistoryEvent::Counted { at, stores });
     }
 
     /// The keys that are durable on an HSM of the store's cluster.
@@ -426,8 +432,8 @@ impl World {
             .collect()
     }
 
-    fn keep(&self, answer: Option<&Answer>, context: Context) {
-        let ciphertext = answer.and_then(Answer::ciphertext);
+    fn keep(&self, answer: Option<&RecordedAnswer>, context: Context) {
+        let ciphertext = answer.and_then(RecordedAnswer::ciphertext);
         if let Some(ciphertext) = ciphertext {
             self.known
                 .lock()

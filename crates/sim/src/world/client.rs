@@ -16,9 +16,9 @@ const PURPOSES: [&str; 4] = ["backup", "mail", "payroll", "tokens"];
 const WRONG_CONTEXT_PERCENT: u64 = 15;
 
 /// A client, which calls cryptographic operations.
-pub(super) struct Client(pub(super) Arc<World>);
+pub(super) struct WorldClient(pub(super) Arc<World>);
 
-impl Deref for Client {
+impl Deref for WorldClient {
     type Target = Arc<World>;
 
     fn deref(&self) -> &Arc<World> {
@@ -26,7 +26,7 @@ impl Deref for Client {
     }
 }
 
-impl Client {
+impl WorldClient {
     /// Calls `calls` operations, one after another, with up to twice `think` milliseconds between.
     pub(super) async fn make(&self, client: u8, calls: usize, think: u64) {
         let round = self.known.lock().ciphertexts.len();

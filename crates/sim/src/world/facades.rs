@@ -7,11 +7,11 @@ use portcullis_store::Store;
 
 use super::facade::{Facade, FacadeClusters, FacadeNetwork, FarStore, Life, Reaches, store_of};
 use super::plan::{FacadeEnd, StoreOutage};
-use super::process::Parts;
+use super::process::FacadeParts;
 use super::wait::wait;
 use super::{World, WorldError};
 use crate::Way;
-use crate::history::Event;
+use crate::history::HistoryEvent;
 
 impl World {
     /// The facade that a caller uses: its own, or another one while that is down.
@@ -29,7 +29,7 @@ impl World {
     }
 
     /// Starts the facade with this number over the store of a process that runs.
-    async fn start_facade(&self, number: usize, parts: &Parts) -> Result<Facade, WorldError> {
+    async fn start_facade(&self, number: usize, parts: &FacadeParts) -> Result<Facade, WorldError> {
         let life = Arc::new(Life::default());
         let unreachable = |error| WorldError::of("the shared store", error);
         let cloud = || Arc::clone(&parts.cloud);
@@ -113,7 +113,7 @@ impl World {
     pub(super) async fn start_facade_at_last(
         &self,
         number: usize,
-        parts: &Parts,
+        parts: &FacadeParts,
     ) -> Result<Facade, WorldError> {
         let mut started = self.start_facade(number, parts).await;
         for _ in 0..STARTS_MAX {
@@ -137,7 +137,7 @@ impl World {
         }
         wait(outage.lasts).await;
         self.network.mend();
-        self.recorder.tell(|at| Event::Happens {
+        self.recorder.tell(|at| HistoryEvent::Happens {
             at,
             what: "facade reaches the store again",
         });

@@ -11,8 +11,10 @@ use tokio::time::Instant;
 
 use super::names::{ADMIN, ADMIN_PASSWORD, KMSUSER, ODD_PASSWORD};
 use super::wait::wait;
-use super::{Crash, FullDisk, Guesses, Members, Partition, Storm, World, WorldError};
-use crate::history::Event;
+use super::{
+    Crash, FullDisk, Members, NetworkPartition, PasswordGuesses, Storm, World, WorldError,
+};
+use crate::history::HistoryEvent;
 use crate::{Way, Weather};
 
 /// Breaks parts of a world, and repairs them.
@@ -95,7 +97,7 @@ impl FaultInjector {
     }
 
     /// Tries wrong passwords for `kmsuser` until the HSM says that the user is locked out.
-    pub(super) async fn guess(&self, guesses: Guesses) {
+    pub(super) async fn guess(&self, guesses: PasswordGuesses) {
         wait(guesses.at).await;
         let Some(hsm) = self.hsms_of(&self.first).into_keys().nth(guesses.hsm) else {
             return;
@@ -125,7 +127,7 @@ impl FaultInjector {
         let locked = wrong < GUESSES_MAX;
         // Somebody may have reset the password while the guesses went on.
         self.distrust_kmsuser();
-        self.recorder.tell(|at| Event::Guessed {
+        self.recorder.tell(|at| HistoryEvent::Guessed {
             at,
             hsm,
             wrong,
@@ -226,7 +228,7 @@ impl FaultInjector {
     }
 
     /// Cuts a zone, or one HSM, off the facade.
-    pub(super) async fn partition(&self, partition: Partition) {
+    pub(super) async fn partition(&self, partition: NetworkPartition) {
         wait(partition.at).await;
         self.fault("partition");
         for hsm in self.behind(partition) {
@@ -240,7 +242,7 @@ impl FaultInjector {
         self.network.mend();
     }
 
-    fn behind(&self, partition: Partition) -> Vec<HsmId> {
+    fn behind(&self, partition: NetworkPartition) -> Vec<HsmId> {
         let first = self.hsms_of(&self.first);
         let Some((hsm, zone)) = first.iter().nth(partition.which) else {
             return Vec::new();
@@ -292,7 +294,7 @@ impl FaultInjector {
                 return Err(WorldError::of("an HSM does not come back", hsm));
             }
         }
-        self.recorder.tell(|at| Event::Healed { at });
+        self.recorder.tell(|at| HistoryEvent::Healed { at });
         Ok(())
     }
 }

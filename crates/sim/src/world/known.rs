@@ -6,7 +6,7 @@ use crate::history::Context;
 
 /// What clients and operators have got so far.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Known {
+pub(super) struct KnownResults {
     pub(super) uses: Option<ClusterId>,
     pub(super) keys: Vec<KeyId>,
     pub(super) ciphertexts: Vec<(Vec<u8>, Context)>,
@@ -20,7 +20,7 @@ pub(super) struct Known {
     pub(super) may_lack_kmsuser: bool,
 }
 
-impl Known {
+impl KnownResults {
     pub(super) fn substitute(&mut self, cluster: &ClusterId) {
         self.uses = Some(cluster.clone());
     }

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use super::client::Client;
+use super::client::WorldClient;
 use super::faults::FaultInjector;
-use super::operator::Operator;
+use super::operator::KeyStoreOperator;
 use super::second_operator::SecondOperator;
 use super::wait::wait;
-use super::{CALLS_AFTERWARDS, Fault, OPERATOR, Plan, World, WorldError};
+use super::{CALLS_AFTERWARDS, OPERATOR, PlannedFault, World, WorldError, WorldPlan};
 use crate::DiskImage;
 use crate::disk::give_up;
-use crate::history::Event;
+use crate::history::HistoryEvent;
 
 /// By then the service has brought the HSMs of a cluster in step: it does so every ten seconds.
 const IN_STEP_AFTER: u64 = 11_000;
@@ -22,19 +22,19 @@ type Outcomes = JoinSet<Result<(), WorldError>>;
 
 impl World {
     /// Lives through `plan`, from the first client's call until all is well again.
-    pub(crate) async fn live(self: &Arc<Self>, plan: &Plan) -> Result<(), WorldError> {
-        self.recorder.tell(|at| Event::Calm { at });
+    pub(crate) async fn live(self: &Arc<Self>, plan: &WorldPlan) -> Result<(), WorldError> {
+        self.recorder.tell(|at| HistoryEvent::Calm { at });
         let mut tasks = Outcomes::new();
         for client in 0..plan.clients {
             let (world, calls, think) = (Arc::clone(self), plan.calls, plan.think);
             tasks.spawn(async move {
-                Client(world).make(client, calls, think).await;
+                WorldClient(world).make(client, calls, think).await;
                 Ok(())
             });
         }
         let (world, ours) = (Arc::clone(self), plan.clone());
         tasks.spawn(async move {
-            Operator(world).operate(&ours).await;
+            KeyStoreOperator(world).operate(&ours).await;
             Ok(())
         });
         for (number, fault) in plan.faults.iter().enumerate() {
@@ -45,37 +45,45 @@ impl World {
             ended.map_err(|error| WorldError::of("a task of the world ended", error))??;
         }
         FaultInjector(Arc::clone(self)).heal().await?;
-        Operator(Arc::clone(self)).recover().await;
+        KeyStoreOperator(Arc::clone(self)).recover().await;
         self.afterwards(plan).await;
         Ok(())
     }
 
-    async fn befall(self: &Arc<Self>, number: usize, fault: Fault) -> Result<(), WorldError> {
+    async fn befall(
+        self: &Arc<Self>,
+        number: usize,
+        fault: PlannedFault,
+    ) -> Result<(), WorldError> {
         let injector = FaultInjector(Arc::clone(self));
         match fault {
-            Fault::PowerCut(crash) => injector.crash(crash).await,
-            Fault::Partition(partition) => injector.partition(partition).await,
-            Fault::Storm(storm) => injector.storm(&storm).await,
-            Fault::Members(members) => injector.change_members(members).await,
-            Fault::Guesses(guesses) => injector.guess(guesses).await,
-            Fault::Restart(restart) => return self.restart_process(restart).await,
-            Fault::SecondOperator(plan) => {
+            PlannedFault::PowerCut(crash) => injector.crash(crash).await,
+            PlannedFault::Partition(partition) => injector.partition(partition).await,
+            PlannedFault::Storm(storm) => injector.storm(&storm).await,
+            PlannedFault::Members(members) => injector.change_members(members).await,
+            PlannedFault::Guesses(guesses) => injector.guess(guesses).await,
+            PlannedFault::Restart(restart) => return self.restart_process(restart).await,
+            PlannedFault::SecondOperator(plan) => {
                 SecondOperator(Arc::clone(self)).work(number, plan).await
             }
-            Fault::FacadeEnd(end) => return self.end_facade(end).await,
-            Fault::StoreOutage(outage) => self.cut_off_store(outage).await,
-            Fault::FullDisk(full) => injector.fill_disk(full).await,
-            Fault::Vanish(vanish) => return self.vanish(vanish).await,
+            PlannedFault::FacadeEnd(end) => return self.end_facade(end).await,
+            PlannedFault::StoreOutage(outage) => self.cut_off_store(outage).await,
+            PlannedFault::FullDisk(full) => injector.fill_disk(full).await,
+            PlannedFault::Vanish(vanish) => return self.vanish(vanish).await,
         }
         Ok(())
     }
 
     /// Everything works for everybody, everything opens, and the disks hold what they must.
-    async fn afterwards(self: &Arc<Self>, plan: &Plan) {
+    async fn afterwards(self: &Arc<Self>, plan: &WorldPlan) {
         let mut tasks = JoinSet::new();
         for client in 0..plan.clients {
             let (world, think) = (Arc::clone(self), plan.think);
-            tasks.spawn(async move { Client(world).make(client, CALLS_AFTERWARDS, think).await });
+            tasks.spawn(async move {
+                WorldClient(world)
+                    .make(client, CALLS_AFTERWARDS, think)
+                    .await
+            });
         }
         while tasks.join_next().await.is_some() {}
         let known = self.known.lock().ciphertexts.clone();
@@ -110,12 +118,13 @@ impl World {
                 Some((hsm, keys))
             })
             .collect();
-        self.recorder.tell(|at| Event::Stored { at, cluster, on });
+        self.recorder
+            .tell(|at| HistoryEvent::Stored { at, cluster, on });
     }
 
     fn tell_leaks(&self) {
         for what in self.canaries.leaks(&self.images()) {
-            self.recorder.tell(|at| Event::Leaked { at, what });
+            self.recorder.tell(|at| HistoryEvent::Leaked { at, what });
         }
     }
 

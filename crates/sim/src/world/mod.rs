@@ -23,8 +23,8 @@ mod wait;
 pub(crate) use build::Beginning;
 pub use error::WorldError;
 pub use plan::{
-    Crash, EditKind, FacadeEnd, Fault, FullDisk, Guesses, Members, Origin, Partition, Plan,
-    Restart, SecondOperatorPlan, StoreOutage, Storm, Vanish,
+    Crash, EditKind, FacadeEnd, FullDisk, Members, NetworkPartition, PasswordGuesses, PlannedFault,
+    Restart, SecondOperatorPlan, StoreOutage, Storm, Vanish, WorldOrigin, WorldPlan,
 };
 pub(crate) use template::Template;
 pub(crate) use templates::paused;
@@ -39,10 +39,10 @@ use portcullis_clusters::Clusters;
 use portcullis_hsm::DeviceKey;
 
 use crate::canary::Canaries;
-use crate::history::Event;
-use crate::record::Recorder;
+use crate::history::HistoryEvent;
+use crate::record::WorldRecorder;
 use crate::{Network, SimClock, SimDisk, SimDisks, SimEntropy};
-use known::Known;
+use known::KnownResults;
 use process::Process;
 
 /// Who calls what no client calls.
@@ -55,7 +55,7 @@ const CALLS_AFTERWARDS: usize = 5;
 pub(crate) struct World {
     seed: u64,
     scope: Scope,
-    recorder: Arc<Recorder>,
+    recorder: Arc<WorldRecorder>,
     canaries: Arc<Canaries>,
     pub(crate) network: Network,
     disks: Arc<SimDisks>,
@@ -75,7 +75,7 @@ pub(crate) struct World {
     first: ClusterId,
     /// A cluster with another certificate.
     unrelated: ClusterId,
-    known: Mutex<Known>,
+    known: Mutex<KnownResults>,
     /// Whether the store has been seen CONNECTED since it was last disconnected.
     connected: AtomicBool,
     /// How many disconnects have succeeded.
@@ -88,13 +88,14 @@ impl World {
     /// Something happens that no call may notice.
     fn disturb(&self, what: &'static str) {
         self.disturbed.store(true, Ordering::Relaxed);
-        self.recorder.tell(|at| Event::Happens { at, what });
+        self.recorder.tell(|at| HistoryEvent::Happens { at, what });
     }
 
     /// From here on calls may fail.
     fn fault(&self, what: &'static str) {
         self.disturbed.store(true, Ordering::Relaxed);
-        self.recorder.tell(|at| Event::FaultBegins { at, what });
+        self.recorder
+            .tell(|at| HistoryEvent::FaultBegins { at, what });
     }
 
     /// The HSMs of the cluster that the store uses.

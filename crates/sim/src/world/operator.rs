@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use super::faults::FaultInjector;
 use super::names::{KMSUSER, NEW_PASSWORD, cluster_id};
 use super::wait::wait;
-use super::{EditKind, OPERATOR, Plan, World};
-use crate::history::{Answer, Context, Edit, Event};
+use super::{EditKind, OPERATOR, World, WorldPlan};
+use crate::history::{Context, HistoryEvent, RecordedAnswer, RecordedEdit};
 
 /// How often the operator looks or tries again, in milliseconds.
 const LOOK_EVERY: u64 = 5;
@@ -33,9 +33,9 @@ const TRIES_MAX: usize = 30;
 const ABOUT_KMSUSER: [&str; 3] = ["INVALID_CREDENTIALS", "USER_LOCKED_OUT", "USER_NOT_FOUND"];
 
 /// The operator of the key store.
-pub(super) struct Operator(pub(super) Arc<World>);
+pub(super) struct KeyStoreOperator(pub(super) Arc<World>);
 
-impl Deref for Operator {
+impl Deref for KeyStoreOperator {
     type Target = Arc<World>;
 
     fn deref(&self) -> &Arc<World> {
@@ -43,9 +43,9 @@ impl Deref for Operator {
     }
 }
 
-impl Operator {
+impl KeyStoreOperator {
     /// One disconnect, edit and reconnect, among whatever faults there are.
-    pub(super) async fn operate(&self, plan: &Plan) {
+    pub(super) async fn operate(&self, plan: &WorldPlan) {
         let early = match plan.edit {
             EditKind::OlderBackup => self.back_up().await,
             EditKind::Name | EditKind::Password | EditKind::Desynchronised | EditKind::Cluster => {
@@ -99,7 +99,8 @@ impl Operator {
                 .log_in_late(&hsm, fence)
                 .await
             {
-                self.recorder.tell(|at| Event::Probed { at, hsm, fenced });
+                self.recorder
+                    .tell(|at| HistoryEvent::Probed { at, hsm, fenced });
             }
         }
     }
@@ -129,7 +130,7 @@ impl Operator {
 
     /// The rule must refuse it; and if it did not, the wire would.
     async fn try_unrelated(&self) {
-        let edit = Edit::Cluster {
+        let edit = RecordedEdit::Cluster {
             to: self.unrelated.clone(),
             related: false,
         };
@@ -146,7 +147,7 @@ impl Operator {
         let Ok(cluster) = cluster_id("clone") else {
             return;
         };
-        let edit = Edit::Cluster {
+        let edit = RecordedEdit::Cluster {
             to: cluster.clone(),
             related: true,
         };
@@ -170,7 +171,7 @@ impl Operator {
                 key_store_password: Some(SecretText::new(NEW_PASSWORD)),
                 ..UpdateCustomKeyStoreRequest::default()
             };
-            let told = self.update(OPERATOR, Edit::Password, input).await;
+            let told = self.update(OPERATOR, RecordedEdit::Password, input).await;
             self.known.lock().resets_password = !told;
         }
     }
@@ -253,7 +254,7 @@ impl Operator {
         known.resets_password |= touched;
         drop(known);
         if !touched {
-            self.recorder.tell(|at| Event::Baffled { at, code });
+            self.recorder.tell(|at| HistoryEvent::Baffled { at, code });
         }
     }
 
@@ -269,8 +270,8 @@ impl Operator {
         }
         for _ in 0..LOOKS_MAX / 10 {
             if self.everything_works().await {
-                self.recorder.tell(|at| Event::Well { at });
-                self.recorder.tell(|at| Event::Calm { at });
+                self.recorder.tell(|at| HistoryEvent::Well { at });
+                self.recorder.tell(|at| HistoryEvent::Calm { at });
                 return;
             }
             wait(LOOK_EVERY).await;
@@ -304,7 +305,7 @@ impl Operator {
                     .re_encrypt(OPERATOR, source, key, context.clone())
                     .await;
                 let opened = self.decrypt(OPERATOR, ciphertext, context).await;
-                works &= again.is_some() && matches!(opened, Some(Answer::Plaintext(_)));
+                works &= again.is_some() && matches!(opened, Some(RecordedAnswer::Plaintext(_)));
             }
         }
         works

@@ -7,11 +7,11 @@ use crate::{Carrier, Random, Way, Weather};
 /// Each seed enables a random subset of the kinds of fault (swarm testing): a kind that is always
 /// there hides what only happens without it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
+pub struct WorldPlan {
     /// What carries frames between the facade and its HSMs.
     pub carrier: Carrier,
     /// What the world begins with.
-    pub origin: Origin,
+    pub origin: WorldOrigin,
     /// How many facades there are; several share the control plane's store.
     pub facades: usize,
     /// What the operator changes while the store is disconnected.
@@ -27,7 +27,7 @@ pub struct Plan {
     /// Minutes in which nothing happens when all is well again.
     pub idle_minutes: u64,
     /// What befalls the world.
-    pub faults: Vec<Fault>,
+    pub faults: Vec<PlannedFault>,
 }
 
 /// How many templates there are. Which HSM comes first in the order of IDs, and which zone it is in, differs
@@ -36,7 +36,7 @@ const TEMPLATES: u64 = 4;
 
 /// What a world begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
+pub enum WorldOrigin {
     /// Everything is built, under the chance of the seed.
     Nothing,
     /// Rule SIM-12: the disks of a world that was built before, by its number. Those of a schedule
@@ -44,7 +44,7 @@ pub enum Origin {
     Copy(u64),
 }
 
-impl Origin {
+impl WorldOrigin {
     fn of(seed: u64) -> Self {
         let mut random = Random::new(seed, "origin");
         if random.below(BUILT_ONE_IN) == 0 {
@@ -96,17 +96,17 @@ impl EditKind {
 
 /// Something that befalls a world.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
+pub enum PlannedFault {
     /// An HSM loses its power.
     PowerCut(Crash),
     /// Links are cut.
-    Partition(Partition),
+    Partition(NetworkPartition),
     /// Messages are late or lost.
     Storm(Storm),
     /// An HSM is added to the cluster, and it or an older one is removed.
     Members(Members),
     /// Somebody tries wrong passwords for `kmsuser` on an HSM.
-    Guesses(Guesses),
+    Guesses(PasswordGuesses),
     /// The process with KMS, CloudHSM and all HSMs ends and is started again.
     Restart(Restart),
     /// A second operator manages the key store at the same time.
@@ -121,14 +121,14 @@ pub enum Fault {
     Vanish(Vanish),
 }
 
-impl Fault {
+impl PlannedFault {
     /// Draws one of each kind, in this order.
     const DRAW: [fn(&mut Random, u64) -> Self; 7] = [
         |random, _| Self::PowerCut(Crash::draw(random)),
-        |random, _| Self::Partition(Partition::draw(random)),
+        |random, _| Self::Partition(NetworkPartition::draw(random)),
         |random, edit_at| Self::Storm(Storm::draw(random, edit_at)),
         |random, _| Self::Members(Members::draw(random)),
-        |random, _| Self::Guesses(Guesses::draw(random)),
+        |random, _| Self::Guesses(PasswordGuesses::draw(random)),
         |random, edit_at| Self::Restart(Restart::draw(random, edit_at)),
         |random, _| Self::SecondOperator(SecondOperatorPlan::draw(random)),
     ];
@@ -149,7 +149,7 @@ pub struct Crash {
 
 /// Some HSMs cannot be reached over the network, while they run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Partition {
+pub struct NetworkPartition {
     /// Which zone, or which HSM, by its index.
     pub which: usize,
     /// The whole zone with all its HSMs, or one HSM of the first cluster.
@@ -188,7 +188,7 @@ pub struct Members {
 
 /// Wrong passwords are tried for `kmsuser` until the HSM locks the user out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Guesses {
+pub struct PasswordGuesses {
     /// Which HSM of the first cluster.
     pub hsm: usize,
     /// When it happens, in milliseconds after the clients have begun.
@@ -288,7 +288,7 @@ const KIND_PERCENT: u64 = 40;
 /// How many faults of an enabled kind there are at most.
 const EACH_MAX: u64 = 2;
 
-impl Plan {
+impl WorldPlan {
     /// The plan of `seed`.
     #[must_use]
     pub fn draw(seed: u64) -> Self {
@@ -299,7 +299,7 @@ impl Plan {
             .unwrap_or(EditKind::Name);
         let edit_at = 150 + random.below(BUSY_FOR - 300);
         let mut faults = Vec::new();
-        for draw in Fault::DRAW {
+        for draw in PlannedFault::DRAW {
             if random.chance(KIND_PERCENT) {
                 let count = 1 + random.below(EACH_MAX);
                 faults.extend((0..count).map(|_| draw(&mut random, edit_at)));
@@ -310,7 +310,7 @@ impl Plan {
         Self {
             carrier: Carrier::Messages,
             facades,
-            origin: Origin::of(seed),
+            origin: WorldOrigin::of(seed),
             edit,
             edit_at,
             clients: CLIENTS,
@@ -331,7 +331,7 @@ impl Plan {
     #[must_use]
     pub fn built(self) -> Self {
         Self {
-            origin: Origin::Nothing,
+            origin: WorldOrigin::Nothing,
             ..self
         }
     }
@@ -342,7 +342,7 @@ impl Plan {
         Self {
             carrier: Carrier::Messages,
             facades: 1,
-            origin: Origin::Copy(0),
+            origin: WorldOrigin::Copy(0),
             edit: EditKind::Name,
             edit_at: 0,
             clients: 0,
@@ -356,7 +356,7 @@ impl Plan {
 
 /// How many facades there are, and what befalls them: from a stream of its own, so that schedules
 /// with one facade are as they would be without it.
-fn draw_facades(seed: u64, edit_at: u64, faults: &mut Vec<Fault>) -> usize {
+fn draw_facades(seed: u64, edit_at: u64, faults: &mut Vec<PlannedFault>) -> usize {
     let mut random = Random::new(seed, "facades");
     if random.below(SHARED_ONE_IN) > 0 {
         return 1;
@@ -364,10 +364,10 @@ fn draw_facades(seed: u64, edit_at: u64, faults: &mut Vec<Fault>) -> usize {
     let count = 2 + usize::from(random.chance(25));
     if random.chance(KIND_PERCENT) {
         let end = FacadeEnd::draw(&mut random, count, edit_at);
-        faults.push(Fault::FacadeEnd(end));
+        faults.push(PlannedFault::FacadeEnd(end));
     }
     if random.chance(KIND_PERCENT) {
-        faults.push(Fault::StoreOutage(StoreOutage::draw(
+        faults.push(PlannedFault::StoreOutage(StoreOutage::draw(
             &mut random,
             count,
             edit_at,
@@ -378,17 +378,17 @@ fn draw_facades(seed: u64, edit_at: u64, faults: &mut Vec<Fault>) -> usize {
 
 /// What befalls the control plane's disk: from a stream of its own, so that other schedules are as
 /// they would be without it.
-fn draw_disk(seed: u64, edit_at: u64, faults: &mut Vec<Fault>) {
+fn draw_disk(seed: u64, edit_at: u64, faults: &mut Vec<PlannedFault>) {
     let mut random = Random::new(seed, "disk of the control plane");
     if random.chance(FULL_PERCENT) {
         let at = draw_at(&mut random, edit_at);
         let lasts = 50 + random.below(800);
-        faults.push(Fault::FullDisk(FullDisk { at, lasts }));
+        faults.push(PlannedFault::FullDisk(FullDisk { at, lasts }));
     }
     if random.chance(VANISH_PERCENT) {
         let at = draw_at(&mut random, edit_at);
         let lasts = 20 + random.below(400);
-        faults.push(Fault::Vanish(Vanish { at, lasts }));
+        faults.push(PlannedFault::Vanish(Vanish { at, lasts }));
     }
 }
 
@@ -443,7 +443,7 @@ impl Crash {
     }
 }
 
-impl Partition {
+impl NetworkPartition {
     fn draw(random: &mut Random) -> Self {
         let ways = [None, None, Some(Way::ToHsm), Some(Way::FromHsm)];
         Self {
@@ -491,7 +491,7 @@ impl Members {
     }
 }
 
-impl Guesses {
+impl PasswordGuesses {
     fn draw(random: &mut Random) -> Self {
         Self {
             hsm: usize::from(random.chance(50)),
@@ -528,7 +528,7 @@ impl SecondOperatorPlan {
 }
 
 /// One line for what a reader should know first, and one for each fault.
-impl fmt::Display for Plan {
+impl fmt::Display for WorldPlan {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             carrier,

@@ -12,12 +12,12 @@ use crate::network::ProcessNetwork;
 pub(super) struct Process {
     /// By their numbers; none for one that is down.
     pub(super) facades: Vec<Option<Facade>>,
-    pub(super) parts: Parts,
+    pub(super) parts: FacadeParts,
 }
 
 /// What facades are started over.
 #[derive(Clone)]
-pub(super) struct Parts {
+pub(super) struct FacadeParts {
     pub(super) store: Store,
     pub(super) cloud: Arc<CloudHsm>,
     pub(super) network: ProcessNetwork,
@@ -26,7 +26,7 @@ pub(super) struct Parts {
     pub(super) relay: Relay,
 }
 
-impl Parts {
+impl FacadeParts {
     /// Whether they are of the same start of the process.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.cloud, &other.cloud)

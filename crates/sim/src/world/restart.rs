@@ -15,12 +15,12 @@ use tokio::time::timeout;
 
 use super::facade::{Reaches, Relay};
 use super::plan::{Restart, Vanish};
-use super::process::{Parts, Process};
+use super::process::{FacadeParts, Process};
 use super::wait::wait;
 use super::{World, WorldError};
 use crate::BIND_IP;
 use crate::disk::give_up;
-use crate::history::Event;
+use crate::history::HistoryEvent;
 
 /// What every call may take. Two attempts, and some more, as the product's own default.
 const OPERATION_DEADLINE: Duration = Duration::from_secs(3);
@@ -42,7 +42,7 @@ impl World {
         self.parts().map(|parts| parts.cloud)
     }
 
-    pub(super) fn parts(&self) -> Option<Parts> {
+    pub(super) fn parts(&self) -> Option<FacadeParts> {
         let process = self.process.lock();
         process.as_ref().map(|process| process.parts.clone())
     }
@@ -71,7 +71,7 @@ impl World {
         })
         .await
         .map_err(|error| WorldError::of("CloudHSM does not open", error))?;
-        let parts = Parts {
+        let parts = FacadeParts {
             store,
             cloud,
             network,
@@ -169,7 +169,8 @@ impl World {
         self.end(power_cut);
         wait(restart.down).await;
         let shared = self.facades > 1;
-        self.recorder.tell(|at| Event::Restarted { at, shared });
+        self.recorder
+            .tell(|at| HistoryEvent::Restarted { at, shared });
         self.start().await?;
         self.tell_members();
         Ok(())
@@ -193,7 +194,8 @@ impl World {
         self.fault("process killed");
         self.end(false);
         let shared = self.facades > 1;
-        self.recorder.tell(|at| Event::Restarted { at, shared });
+        self.recorder
+            .tell(|at| HistoryEvent::Restarted { at, shared });
         self.start().await?;
         self.tell_members();
         Ok(())
@@ -205,7 +207,8 @@ impl World {
         for (_, view) in clusters.unwrap_or_default() {
             for hsm in &view.hsms {
                 let (hsm, cluster) = (hsm.id.clone(), view.id.clone());
-                self.recorder.tell(|at| Event::Member { at, hsm, cluster });
+                self.recorder
+                    .tell(|at| HistoryEvent::Member { at, hsm, cluster });
             }
         }
     }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use portcullis_api::HsmId;
 use portcullis_hsm::DeviceKey;
 
-use super::known::Known;
+use super::known::KnownResults;
 use crate::DiskImage;
 use crate::canary::Canaries;
 use crate::network::Memory;
-use crate::record::{Lines, Past, Recorder};
+use crate::record::{Lines, Past, WorldRecorder};
 
 /// A world that was built and ended.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(crate) struct Template {
     pub(super) disks: BTreeMap<HsmId, DiskImage>,
     pub(super) control: DiskImage,
     pub(super) device_key: Arc<DeviceKey>,
-    pub(super) known: Known,
+    pub(super) known: KnownResults,
     pub(super) canaries: Canaries,
 }
 
@@ -29,7 +29,7 @@ impl Template {
     }
 
     /// A recorder for it, at this instant of tokio's clock.
-    pub(crate) fn recorder(&self, lines: Lines) -> Recorder {
-        Recorder::resume(&self.past, lines)
+    pub(crate) fn recorder(&self, lines: Lines) -> WorldRecorder {
+        WorldRecorder::resume(&self.past, lines)
     }
 }

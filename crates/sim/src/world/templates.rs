@@ -16,8 +16,8 @@ use super::template::Template;
 use super::{World, WorldError};
 use crate::Carrier;
 use crate::canary::{Canaries, Listener};
-use crate::history::Event;
-use crate::record::{Lines, Recorder};
+use crate::history::HistoryEvent;
+use crate::record::{Lines, WorldRecorder};
 
 /// Far from the seeds that anybody tries: what a template draws is drawn in no schedule again.
 const FIRST_SEED: u64 = 0x7465_6d70_6c61_7465;
@@ -46,7 +46,7 @@ impl Template {
         let _listens = tracing::subscriber::set_default(Listener(Arc::clone(&canaries)));
         let runtime = paused()?;
         let (world, past) = runtime.block_on(async {
-            let recorder = Arc::new(Recorder::start(Lines::Kept));
+            let recorder = Arc::new(WorldRecorder::start(Lines::Kept));
             let beginning = Beginning {
                 seed,
                 carrier,
@@ -56,7 +56,7 @@ impl Template {
             };
             let world = World::build(beginning).await?;
             world.close();
-            recorder.tell(|at| Event::Restarted { at, shared: true });
+            recorder.tell(|at| HistoryEvent::Restarted { at, shared: true });
             Ok((world, recorder.past()))
         })?;
         // With its tasks the last handles of the stores go, which closes them.
