@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// Where to connect to, and whom to believe there.
+/// Where to connect to, and which certificate to believe there.
 #[derive(Clone)]
 pub struct Dial {
     /// `host:port`.

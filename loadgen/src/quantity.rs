@@ -59,7 +59,7 @@ const UNITS: [(&str, f64); 5] = [
     ("h", 3600.0),
 ];
 
-/// A year: `Duration` arithmetic stays exact and nobody waits longer.
+/// A year: `Duration` arithmetic stays exact and no run waits longer.
 const SECONDS_MAX: f64 = 31_536_000.0;
 
 /// Reads `20s`, `500ms`, `1.5m`, `2h` or `50us`.

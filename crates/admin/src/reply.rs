@@ -14,7 +14,7 @@ pub enum Reply<T> {
     /// It was not done, for this reason.
     Refused(String),
     /// It did not reach the call, for this reason: there is none, or the guard of the admin API let
-    /// nobody in. It has a form of its own, `{"message": …}`.
+    /// no caller in. It has a form of its own, `{"message": …}`.
     Unreached(String),
 }
 

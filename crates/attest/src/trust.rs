@@ -6,12 +6,12 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 /// Whose documents are believed.
 ///
 /// Rule ATT-02: the structure is always read. By default a document is believed whose signature and
-/// chain fit, whatever root it brings along, since nobody without an enclave has one of AWS's.
+/// chain fit, whatever root it brings along, since a caller without an enclave has none of AWS's.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Trust {
     /// Anybody's: neither signature nor chain nor dates are looked at.
     Unchecked,
-    /// Whoever signed: signature, chain and dates must fit, and the chain may begin anywhere.
+    /// Of any signer: signature, chain and dates must fit, and the chain may begin anywhere.
     #[default]
     AnyRoot,
     /// The same, and the chain must begin at one of these certificates (DER).

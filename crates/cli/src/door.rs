@@ -19,7 +19,7 @@ use crate::restart;
 /// Longer files hold no token.
 const TOKEN_BYTES_MAX: u64 = 4 << 10;
 
-/// Where Portcullis will listen, and for whom.
+/// Where Portcullis will listen, and for which clients.
 #[derive(Debug)]
 pub(crate) struct Door {
     pub(crate) listeners: Listeners,

@@ -28,7 +28,7 @@ pub(crate) struct ServiceCore {
     pub(crate) clock: Arc<dyn WallClock>,
     pub(crate) device_key: Arc<DeviceKey>,
     pub(crate) quotas: Quotas,
-    /// Held by whoever changes a cluster. Taken before any other lock.
+    /// Held by the caller that changes a cluster. Taken before any other lock.
     pub(crate) control: tokio::sync::Mutex<()>,
     /// Passing states that wait for their end.
     pub(crate) turns: Arc<Turns>,

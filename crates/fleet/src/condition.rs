@@ -74,7 +74,7 @@ impl HsmCondition {
         let mut changes = self.behaviour.subscribe();
         let Behaviour { hung, delay, .. } = *changes.borrow_and_update();
         if hung {
-            // An error would mean that the HSM is gone: then nobody waits.
+            // An error would mean that the HSM is gone: then no caller waits.
             let _mended = changes.wait_for(|now| !now.hung).await;
             return false;
         }

@@ -40,7 +40,7 @@ impl KeptIdentity {
         decode(bytes)
     }
 
-    /// What the HSM presents to whoever connects; none before the certificate is installed.
+    /// What the HSM presents to every client that connects; none before the certificate is installed.
     ///
     /// Rule CL-10: every HSM of a cluster presents the cluster certificate.
     pub(crate) fn presented(self) -> Option<Identity> {

@@ -54,7 +54,7 @@ pub enum Bug {
     ForgottenSessionFailsCall,
     /// CreateKey is acknowledged although its record was never committed.
     KeyAcknowledgedBeforeCommit,
-    /// A key of which nobody knows whether an HSM made it is made again on the next one, under the
+    /// A key of which it is not known whether an HSM made it is made again on the next one, under the
     /// same ID.
     KeyMadeTwice,
     /// An HSM's disk holds a copy of its records in the clear.
@@ -63,7 +63,7 @@ pub enum Bug {
     LateConnectOpensGate,
     /// Wrong passwords are not counted.
     LockoutNotCounted,
-    /// What a facade has begun that was killed nobody finishes.
+    /// What a killed facade had begun is never finished.
     NobodyTakesOver,
     /// An edit of the cluster is acknowledged, and the old one is used on.
     OldClusterKept,
@@ -166,7 +166,7 @@ pub const fn planted(_bug: Bug) -> bool {
 }
 
 /// Where `bug` is planted, gives up `guard` and lets others run for a while; otherwise `guard` stays
-/// with whoever holds it.
+/// with the caller that holds it.
 pub async fn let_others_in<Guard>(bug: Bug, guard: Guard) -> Option<Guard> {
     if !planted(bug) {
         return Some(guard);

@@ -51,7 +51,7 @@ pub struct Ref<'a, T>(RwLockReadGuard<'a, State<T>>);
 pub struct Ended;
 
 impl<T> Sender<T> {
-    /// With nobody who watches yet.
+    /// Without a watcher yet.
     #[must_use]
     pub fn new(value: T) -> Self {
         let state = State {

@@ -54,7 +54,7 @@ pub struct ServerConfig {
 /// How the world is begun anew.
 #[derive(Debug, Clone)]
 pub struct Resets {
-    /// Told when a client asks for it.
+    /// Notified when a client asks for it.
     pub ask: Arc<Notify>,
     /// How often that was done before.
     pub count: u64,
@@ -148,7 +148,7 @@ pub enum Auth {
 }
 
 impl Auth {
-    /// Whose signatures are verified; nobody's when everybody is accepted.
+    /// The principals whose signatures are verified; none when every caller is accepted.
     pub(crate) const fn verifies(&self) -> Option<&Credentials> {
         match self {
             Self::Open => None,

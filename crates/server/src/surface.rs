@@ -1,4 +1,4 @@
-//! What a listener serves, and to whom it may be open.
+//! What a listener serves, and to which callers it may be open.
 
 use std::fmt;
 use std::io;

@@ -512,7 +512,7 @@ impl SimDisks {
     }
 
     /// Remembers who has the keys of an HSM that is about to be removed. Its removal brings the
-    /// others in step, so that afterwards nobody could tell.
+    /// others in step, so that afterwards no check could tell.
     pub fn note_removal(&self, goes: &HsmId) {
         let slots = self.slots.lock();
         let open = slots

@@ -168,7 +168,7 @@ pub enum HistoryEvent {
         /// How many key stores DescribeCustomKeyStores returned.
         stores: usize,
     },
-    /// Somebody tried wrong passwords for `kmsuser`, and then once more.
+    /// A client tried wrong passwords for `kmsuser`, and then once more.
     Guessed {
         /// When it happened.
         at: Moment,
@@ -188,7 +188,7 @@ pub enum HistoryEvent {
         /// Whether it said that the connection is out of date.
         fenced: bool,
     },
-    /// The store FAILED with a code about `kmsuser`, and nobody had touched that user.
+    /// The store FAILED with a code about `kmsuser`, and no client had touched that user.
     Baffled {
         /// When it happened.
         at: Moment,
@@ -406,7 +406,7 @@ impl RecordedCall {
         self.outcome.is_ok()
     }
 
-    /// Whether nobody knows if it had its effect: the process ended under it, or said that it
+    /// Whether it is unknown if it had its effect: the process ended under it, or said that it
     /// failed in itself.
     #[must_use]
     pub const fn is_unknown(&self) -> bool {

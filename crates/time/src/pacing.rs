@@ -79,7 +79,7 @@ impl Pacing {
         self.ring();
     }
 
-    /// Whether descriptions alone have brought the turn's end: whoever describes next must not see
+    /// Whether descriptions alone have brought the turn's end: the next description must not see
     /// the passing state again.
     #[must_use]
     pub fn is_described_enough(&self, turn: &Turn, now: Timestamp) -> bool {
@@ -141,7 +141,7 @@ impl Turn {
     /// Waits until the passing state is over.
     pub async fn over(&self) {
         let mut finished = self.finished.subscribe();
-        // It fails only when the turn is gone, which whoever waits here holds.
+        // It fails only when the turn is gone, which the caller that waits here holds.
         let _finished = finished.wait_for(|finished| *finished).await;
     }
 

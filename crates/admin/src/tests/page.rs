@@ -165,7 +165,7 @@ fn table(text: &mut String, title: &str, object: &Value) {
         let kind = if is_required(object, name) {
             kind
         } else {
-            // A member that may be left out is left out; nobody sends null.
+            // A member that may be left out is left out; null is never sent.
             let kind = kind.strip_suffix(" or null").unwrap_or(&kind);
             format!("{kind}, may be absent")
         };

@@ -100,7 +100,7 @@ fn object(schema: &Value) -> String {
         if is_required(schema, name) {
             write!(text, "\n  {shown}: {kind};").unwrap();
         } else {
-            // A member that may be left out is left out; nobody sends null.
+            // A member that may be left out is left out; null is never sent.
             let kind = kind.strip_suffix(" | null").unwrap_or(&kind);
             write!(text, "\n  {shown}?: {kind};").unwrap();
         }

@@ -33,7 +33,7 @@ pub(crate) enum HsmEffect {
     CorruptDisk,
     /// `kmsuser` is locked out of it.
     LockKmsuser,
-    /// `kmsuser` has a password there that nobody knows.
+    /// `kmsuser` has a password there that is not known anywhere.
     ChangeKmsuserPassword,
     /// `kmsuser` is gone from it.
     RemoveKmsuser,

@@ -115,7 +115,7 @@ impl Active {
         undos.any(|(one, undo)| one == hsm && undo.keeps_down())
     }
 
-    /// Somebody has started an HSM that this fault took down. True when that was its last one, and
+    /// An HSM that this fault took down was started by hand. True when that was its last one, and
     /// nothing is broken any more.
     pub(crate) fn restarted(&mut self, hsm: &HsmId) -> bool {
         let FaultUndo::Hsms(undos) = &mut self.kept.undo else {

@@ -97,7 +97,7 @@ impl FaultList {
         self.registry().keeps_down(hsm)
     }
 
-    /// Somebody has started an HSM by hand: the crashes that took it down are over for it.
+    /// An HSM was started by hand: the crashes that took it down are over for it.
     pub(crate) async fn strike_crashes(&self, hsm: &HsmId) -> Result<(), FaultError> {
         let touched = self.registry().restarted(hsm);
         for (number, is_over) in touched {

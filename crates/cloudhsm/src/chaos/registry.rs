@@ -52,7 +52,7 @@ impl Registry {
         self.active.values().any(|active| active.keeps_down(hsm))
     }
 
-    /// Somebody has started an HSM. Gives the faults that had taken it down, and whether nothing is
+    /// An HSM was started by hand. Gives the faults that had taken it down, and whether nothing is
     /// left of each.
     pub(crate) fn restarted(&mut self, hsm: &HsmId) -> Vec<(u64, bool)> {
         let touched = self.active.iter_mut();

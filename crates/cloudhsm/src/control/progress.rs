@@ -9,7 +9,7 @@
 //! DELETE_IN_PROGRESS ───────────────────▶ no record
 //! ```
 //!
-//! A step can be repeated: when the process ends, or whoever asked stops waiting, between a step
+//! A step can be repeated: when the process ends, or the caller stops waiting, between a step
 //! and its commit, the next start or the next call takes the same step again.
 
 use portcullis_api::{ClusterId, Exception, HsmId, Scope};

@@ -126,7 +126,7 @@ impl Reconciler {
         decide: impl Fn(&ScopeRecords) -> Result<(Cluster, T), Exception>,
     ) -> Result<(Cluster, T), Exception> {
         let _one_at_a_time = self.core.control.lock().await;
-        // Whoever began something here may have stopped waiting for its end.
+        // The caller that began a change may have stopped waiting for its end.
         self.finish(scope, id).await;
         let decided = self.core.ledger.decide(scope, decide).await?;
         self.core.refresh(scope, id);

@@ -98,7 +98,7 @@ impl Turns {
             .collect()
     }
 
-    /// Waits until somebody's turn has come, and says whose. Ends only then.
+    /// Waits until the turn of a subject has come, and says of which. Ends only then.
     pub(crate) async fn next(&self) -> Vec<Of> {
         let mut bell = self.pacing.bell();
         loop {

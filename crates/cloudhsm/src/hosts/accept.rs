@@ -33,7 +33,7 @@ pub(super) const REVOKED: &str = "the host was revoked";
 /// Callers at once, let in or not. Far more than the 28 HSMs of a cluster.
 const CALLERS_MAX: usize = 256;
 
-/// Where and as whom a control plane takes hosts.
+/// Where a control plane takes hosts, and with which identity.
 #[derive(Debug, Clone)]
 pub struct HostGate {
     /// Where it listens, once there is a host to be expected.
@@ -107,7 +107,7 @@ impl Hosts {
         let Some((gate, runtime)) = &*gate else {
             return Err("This control plane takes no hosts.".to_owned());
         };
-        // Whoever invites a host may do so on a runtime that ends sooner.
+        // The caller that invites a host may do so on a runtime that ends sooner.
         let _entered = runtime.enter();
         let listener = ControlListener::bind(gate.bind, &gate.identity).or_else(|taken| {
             tracing::warn!(%taken, "hosts are received on another port");

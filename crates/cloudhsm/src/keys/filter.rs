@@ -147,7 +147,7 @@ fn choose(chosen: &[String], attributes: &mut Attributes) -> Result<(), KeyTextE
     Ok(())
 }
 
-/// A general key with the attributes that somebody chose.
+/// A general key with the attributes that a user chose.
 pub(super) fn template(
     length: KeyLength,
     label: &str,

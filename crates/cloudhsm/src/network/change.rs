@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::{Cidr, Network, Rule, Subnet, default_vpc};
 use crate::decide::{not_found, refuse};
 
-/// What the owner of a network, or somebody who breaks it, does to it.
+/// What the owner of a network, or an operator who breaks it, does to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NetworkChange {
     /// Makes a subnet. Without a VPC it is one of the default VPC.

@@ -10,7 +10,7 @@ pub struct Rule {
     pub from_port: u16,
     /// The last port.
     pub to_port: u16,
-    /// From or to whom: a security group.
+    /// The security group from or to which traffic passes.
     pub peer: String,
 }
 

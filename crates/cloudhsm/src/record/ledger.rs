@@ -313,7 +313,7 @@ impl RecordLedger {
         sealed
     }
 
-    /// Writes the record of a backup alone. Only whoever holds the control lock may.
+    /// Writes the record of a backup alone. Only the holder of the control lock may.
     pub(crate) async fn put_backup(&self, scope: &Scope, backup: &Backup) -> Result<(), Exception> {
         let key = layout::backup(scope, &backup.id);
         let transaction = Transaction::new().put(key, encode(backup));

@@ -21,7 +21,7 @@ pub(crate) struct Station {
     commands: Mutex<DeviceQueue>,
 }
 
-/// How much of them may wait: whoever asks has to be answered before it gives up, which KMS does
+/// How much of them may wait: a caller has to be answered before it gives up, which KMS does
 /// after two seconds.
 const COMMANDS_BACKLOG: Duration = Duration::from_secs(1);
 

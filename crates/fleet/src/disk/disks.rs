@@ -47,7 +47,7 @@ pub trait Disks: Send + Sync + Debug {
 /// A file for each HSM in one folder, so that a key on two HSMs is in two synced files.
 ///
 /// A file stays open until its HSM is deleted, also while the HSM is down: like a disk that
-/// nobody pulls out.
+/// is never pulled out.
 #[derive(Debug)]
 pub struct FileDisks {
     folder: PathBuf,

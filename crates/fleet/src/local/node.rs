@@ -22,7 +22,7 @@ use crate::rejoin::{stamp, user_of_record};
 
 /// A running HSM: its logic, its own disk, and the order in which commands reach both.
 ///
-/// Management commands are carried out one at a time, each in a task of its own: when whoever
+/// Management commands are carried out one at a time, each in a task of its own: when the caller that
 /// asked stops waiting, what the HSM has changed in memory still reaches the disk.
 #[derive(Clone)]
 pub(crate) struct Node {

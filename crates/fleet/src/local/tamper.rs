@@ -145,7 +145,7 @@ impl CryptoUser {
         self.overwrite(None).await
     }
 
-    /// Puts the user back as it was, unless somebody has changed it meanwhile.
+    /// Puts the user back as it was, unless a command has changed it meanwhile.
     ///
     /// Rule FT-06: undoing a fault never undoes a repair.
     ///

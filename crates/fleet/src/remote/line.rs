@@ -29,7 +29,7 @@ struct PresentHost {
 }
 
 impl HostLine {
-    /// The line to the host of this number, which stands in `zone`; nobody has called on it yet.
+    /// The line to the host of this number, which stands in `zone`; it has had no call yet.
     #[must_use]
     pub fn new(number: u64, zone: String, clock: Arc<dyn WallClock>) -> Self {
         let present = Mutex::default();

@@ -28,7 +28,7 @@ pub(crate) struct Child<'a> {
     pub(crate) subset: Option<&'a EncryptionContext>,
 }
 
-/// To whom a grant is, seen from `principal`: a grantee or one who may retire it.
+/// How a party that a grant names covers `principal`: as a grantee, or as one who may retire it.
 pub(crate) fn reaches(party: &str, principal: &Principal) -> Granted {
     if principal.grantee_names().any(|name| name == party) {
         return Granted::ToItself;

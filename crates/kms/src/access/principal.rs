@@ -36,7 +36,7 @@ enum PrincipalKind {
 }
 
 impl Principal {
-    /// The root of an account, whom no policy of its own binds.
+    /// The root of an account, which no policy of its own binds.
     #[must_use]
     pub fn root(account: AccountId) -> Self {
         let names = vec![format!("arn:aws:iam::{account}:root")];

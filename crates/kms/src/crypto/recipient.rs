@@ -27,7 +27,7 @@ impl Recipients {
     }
 }
 
-/// Whom the plaintext of a reply is for.
+/// The recipient of a reply's plaintext.
 pub(crate) struct Recipient(Option<Attested>);
 
 /// A plaintext in a reply, or what stands for it: one of the two.
@@ -67,7 +67,7 @@ impl Recipients {
         Ok(Recipient(Some(attested)))
     }
 
-    /// Hands a plaintext over, to whom it is for. Rule ATT-07: with a Recipient the reply has
+    /// Hands a plaintext over to its recipient. Rule ATT-07: with a Recipient the reply has
     /// CiphertextForRecipient and no plaintext, which is wiped here.
     pub(super) fn hand_over(
         &self,

@@ -211,7 +211,7 @@ impl KeyStores {
     ) -> Result<(), ConnectionError> {
         let step = |record: &mut KeyStoreRecord| {
             // Overtaken by a disconnect, an edit or another connect. What was recorded before the
-            // first HSM heard is enough to log in everywhere, and whoever came later knows it.
+            // first HSM heard is enough to log in everywhere, and a facade that came later knows it.
             if record.epoch != attempt.epoch && !planted(Bug::OvertakenConnectRotates) {
                 return None;
             }

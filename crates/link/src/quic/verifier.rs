@@ -156,7 +156,7 @@ impl ResolvesServerCert for PresentedCertificate {
     }
 }
 
-/// Whom a caller takes to be the one that it called.
+/// The identity that a caller accepts of the HSM that it called.
 #[derive(Debug)]
 enum CallerTrust {
     /// Rule LINK-03: an HSM proves that it is of the cluster: it presents the cluster certificate,

@@ -89,7 +89,7 @@ impl Drop for Ending<'_> {
     }
 }
 
-/// Whom to wake and how.
+/// The task to wake, and how.
 #[derive(Debug)]
 pub(super) struct Wake {
     waker: Waker,

@@ -1,4 +1,4 @@
-//! What is served at a path, what it is called in events, and to whom it is open.
+//! What is served at a path, what it is called in events, and to which callers it is open.
 
 use std::sync::Arc;
 

@@ -39,7 +39,7 @@ pub use file::EventsFile;
 use self::event::NamedInput;
 use self::file::File;
 
-/// What was called, by whom, what became of it.
+/// Which operation was called, by which caller, and what became of it.
 pub(crate) struct EventLog {
     clock: Arc<dyn WallClock>,
     entropy: Arc<dyn Entropy>,

@@ -143,7 +143,7 @@ fn of_call(call: &CallRecord) -> Value {
             json!(notes.policy_findings),
         );
     }
-    // Of a call that failed the document may have been nobody's.
+    // Of a call that failed the document may have had no signer.
     if call.failed.is_none() && !notes.recipient.is_empty() {
         add_member(
             &mut record,

@@ -25,7 +25,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// What such a client may go on sending; then it sees a reset connection.
 const FAREWELL_BYTES_MAX: u64 = 1 << 20;
 
-/// Whom a connection serves, and how far it has come.
+/// The client of a connection, and how far the connection has come.
 #[derive(Debug)]
 pub(super) struct Visit {
     pub(super) edge: Arc<Edge>,

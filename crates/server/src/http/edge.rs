@@ -426,7 +426,7 @@ fn unexpected() -> Exception {
 fn log(operation: Option<Operation>, exception: &Exception) {
     let operation = operation.map_or("-", Operation::name);
     let cause = exception.cause.as_deref().unwrap_or("-");
-    // Of 503, whoever ran out of something says so once: there may be thousands of such calls.
+    // Of 503, the part that ran out of something says so once: there may be thousands of such calls.
     if exception.code.status() == 500 {
         let code = exception.code.name();
         tracing::warn!(operation, code, cause, "a call failed");

@@ -73,7 +73,7 @@ mod tests {
             (Some("http://portcullis:4566"), "portcullis:4566", true),
             (Some("http://evil.example"), "127.0.0.1:4566", false),
             (Some("http://localhost:3000"), "localhost:4566", false),
-            // A name of somebody else's that was made to point here.
+            // A foreign name that was made to point here.
             (Some("http://evil.example:4566"), "evil.example:4566", false),
             (Some("null"), "127.0.0.1:4566", false),
         ];

@@ -5,7 +5,7 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use portcullis_sigv4::{Authorization, AuthorizationReader, Credential, Malformed};
 
-/// By whom a request says that it is signed.
+/// The signer that a request names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RequestSigner<'a> {
     /// It has no such header.

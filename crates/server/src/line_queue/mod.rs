@@ -95,11 +95,11 @@ struct SharedQueue<L> {
     /// The bound of the queue: bytes of lines that are not written, as they were offered.
     bytes_max: usize,
     state: Mutex<State<L>>,
-    /// Told when there is something to write, or nothing any more.
+    /// Notified when there is something to write, or nothing any more.
     offered: Condvar,
-    /// Told when what was taken last is written.
+    /// Notified when what was taken last is written.
     written: Condvar,
-    /// Told when nothing is to be written any more.
+    /// Notified when nothing is to be written any more.
     abandoned: Condvar,
     dropped: DropCount,
 }

@@ -31,7 +31,7 @@ struct DurabilityReader<'a> {
     /// Those that were made in each cluster.
     made_in: BTreeMap<&'a ClusterId, BTreeSet<KeyId>>,
     deleted: Vec<(HsmKeyId, &'a HsmId)>,
-    /// The cluster of an edit of which nobody knows whether it had its effect.
+    /// The cluster of an edit of which it is unknown whether it had its effect.
     perhaps: Option<&'a ClusterId>,
 }
 

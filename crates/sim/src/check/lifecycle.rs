@@ -21,7 +21,7 @@ pub(super) fn check(history: &History, found: &mut Vec<Violation>) {
         let HistoryEvent::Seen { invoked, at, store } = event else {
             continue;
         };
-        // Two facades may be asked at the same time, and which of them looked first nobody knows.
+        // Two facades may be asked at the same time, and which of them looked first is not known.
         if history.shared && *invoked < told {
             continue;
         }
@@ -40,7 +40,7 @@ pub(super) fn check(history: &History, found: &mut Vec<Violation>) {
 fn permitted(requests: &[&RecordedCall], since: Moment, until: Moment) -> Vec<Cause> {
     let asked = |request: &RecordedRequest| {
         let mut calls = requests.iter();
-        // What nobody heard of may show after the next restart only.
+        // What was never answered may show after the next restart only.
         let lasts = |call: &RecordedCall| call.completed > since || call.is_unknown();
         calls.any(|call| call.request == *request && call.invoked < until && lasts(call))
     };

@@ -49,7 +49,7 @@ struct SubstitutionReader<'a> {
     sealed: Vec<(&'a [u8], &'a HsmId)>,
     /// When the present cluster was accepted.
     since: Moment,
-    /// An edit of which nobody knows whether it had its effect.
+    /// An edit of which it is unknown whether it had its effect.
     perhaps: Option<(&'a ClusterId, Moment)>,
 }
 

@@ -85,7 +85,7 @@ impl Channel for SimChannel {
         Box::pin(async move {
             let (tell, told) = oneshot::channel();
             let inner = Arc::clone(&self.0);
-            // A task of its own: what was sent is carried out also when nobody waits any more.
+            // A task of its own: what was sent is carried out also when its caller no longer waits.
             tokio::spawn(async move {
                 let _nobody_waits = tell.send(inner.order(command, deadline).await);
             });
@@ -145,7 +145,7 @@ impl ChannelInner {
             Ok(connection) => connection,
             Err(error) => return tell_all(filling.callers, &error),
         };
-        // As in the product: what nobody waits for any more is not sent.
+        // As in the product: a call without a waiting caller is not sent.
         if filling.callers.iter().all(oneshot::Sender::is_closed) {
             return;
         }

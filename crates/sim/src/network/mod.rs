@@ -3,7 +3,7 @@
 //! Messages are the very bytes that QUIC carries, decoded again at the other end. A connection
 //! is made the same way: the peer must present the certificate that is expected, signed by the
 //! trust anchor. What QUIC hides from its users is hidden here: a lost packet is a delay. What it
-//! does not hide is a connection that breaks, after which nobody knows what was carried out.
+//! does not hide is a connection that breaks, after which it is unknown what was carried out.
 //!
 //! Or QUIC itself carries them, over simulated UDP: see [`Carrier`].
 

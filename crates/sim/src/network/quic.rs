@@ -113,7 +113,7 @@ struct WatchedChannel {
 }
 
 impl WatchedChannel {
-    /// Carries out a call. Whoever belongs to a process that has ended hears nothing any more.
+    /// Carries out a call. A task of a process that has ended gets no answer any more.
     async fn call<T>(
         &self,
         call: BoxFuture<'_, Result<T, CallError>>,

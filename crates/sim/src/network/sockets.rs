@@ -39,7 +39,7 @@ impl Sockets {
         self.bound.clear();
     }
 
-    /// A free address for whoever does not care, or the one that was asked for.
+    /// A free address for a caller that names none, or the one that was asked for.
     pub(super) fn free_address(&mut self, asked: SocketAddr) -> io::Result<SocketAddr> {
         let ip = if asked.ip().is_unspecified() {
             FACADE_IP

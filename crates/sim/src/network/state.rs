@@ -26,9 +26,9 @@ pub(super) enum FarEnd {
     Here,
     /// It has forgotten the connection, and says so.
     Restarted,
-    /// Its operating system says that nobody is there.
+    /// Its operating system says that no process listens.
     Closed,
-    /// Nobody says anything.
+    /// No answer comes.
     Silent,
 }
 
@@ -134,7 +134,7 @@ impl NetworkShared {
         }))
     }
 
-    /// Shakes hands with whoever listens, as TLS does on both ends.
+    /// Shakes hands with the process that listens, as TLS does on both ends.
     pub(super) fn shake_hands(&self, target: &Target) -> Result<Connection, LinkError> {
         let mut state = self.state.lock();
         let Some(served) = state.listeners.get(&target.address).cloned() else {
@@ -221,7 +221,7 @@ impl NetworkState {
         Ok(address)
     }
 
-    /// Whoever presents a certificate must have its private key.
+    /// A process that presents a certificate must have its private key.
     fn check_key(&mut self, identity: &Identity) -> Result<(), LinkError> {
         let pair = (identity.certificate.clone(), identity.private_key.to_vec());
         if !self.paired.contains(&pair) {

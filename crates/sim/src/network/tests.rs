@@ -299,7 +299,7 @@ async fn over_quic_a_cut_ends_without_an_answer_and_mending_brings_it_back() {
     }
 }
 
-/// Rule SIM-11: what is left of a process that has ended reaches nobody, and its ports are free.
+/// Rule SIM-11: what is left of a process that has ended reaches no peer, and its ports are free.
 #[tokio::test(start_paused = true)]
 async fn over_quic_the_sockets_of_a_process_end_with_it() {
     let world = world_over(Carrier::Quinn).await;

@@ -63,7 +63,7 @@ impl DatagramSocket for Socket {
         let first = state.sockets.sent;
         state.sockets.sent += u64::try_from(fates.len()).unwrap_or(0);
         drop(state);
-        // Nobody listens there, and nobody says so.
+        // Nothing listens there, and no message says so.
         let Some(inbox) = inbox else { return };
         let mut under_way = inbox.0.lock();
         for (number, fate) in (first..).zip(fates) {

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// How long a message that nobody acknowledges keeps its connection: as in the product.
+/// How long a message that is not acknowledged keeps its connection: as in the product.
 pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Which way a link is cut.

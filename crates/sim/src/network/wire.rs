@@ -37,7 +37,7 @@ impl NetworkShared {
         Ok(())
     }
 
-    /// Nothing more happens to whoever belongs to a process that has ended.
+    /// Nothing more happens to a task of a process that has ended.
     async fn live(&self, process: u64) {
         if self.process() != process {
             std::future::pending::<()>().await;

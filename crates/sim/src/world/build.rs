@@ -267,7 +267,7 @@ impl World {
             .await
     }
 
-    /// Makes the key store, and asks again as whoever did not hear the answer.
+    /// Makes the key store, and asks again as a client that did not get the answer.
     async fn create_store(&self) -> Result<(), WorldError> {
         let failed = |error| WorldError::of("CreateCustomKeyStore", error);
         let anchor = self.running()?.cluster(&self.scope, &self.first);

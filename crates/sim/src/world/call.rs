@@ -354,7 +354,7 @@ impl World {
             at,
             store: store.clone(),
         });
-        // An edit of which nobody heard may have had its effect.
+        // An edit without an answer may have had its effect.
         if let Ok(cluster) = store.cluster.parse() {
             self.known.lock().substitute(&cluster);
         }

@@ -181,7 +181,7 @@ impl Transport for FacadeNetwork {
         tokio::spawn(async move {
             life.ended().await;
             sleep(IDLE_TIMEOUT).await;
-            // The HSM notices that nobody is there any more, and ends the sessions.
+            // The HSM notices that its client is gone, and ends the sessions.
             if let Some(channel) = ends.upgrade() {
                 channel.channel.lock().take();
             }

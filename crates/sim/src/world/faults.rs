@@ -120,12 +120,12 @@ impl FaultInjector {
             match channel.manage(login, soon()).await {
                 Err(CallError::Refused(Refusal::WrongPassword)) => wrong += 1,
                 Err(CallError::Refused(Refusal::LockedOut)) => break,
-                // Nobody there, or no answer: no lockout either.
+                // No HSM there, or no answer: no lockout either.
                 _ => return,
             }
         }
         let locked = wrong < GUESSES_MAX;
-        // Somebody may have reset the password while the guesses went on.
+        // An operator may have reset the password while the guesses went on.
         self.distrust_kmsuser();
         self.recorder.tell(|at| HistoryEvent::Guessed {
             at,

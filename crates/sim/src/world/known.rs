@@ -13,7 +13,7 @@ pub(super) struct KnownResults {
     pub(super) down: BTreeSet<HsmId>,
     /// The operator is to reset the password of `kmsuser` and has not managed to.
     pub(super) resets_password: bool,
-    /// Somebody has touched `kmsuser`: the store may FAIL for that.
+    /// A client has touched `kmsuser`: the store may FAIL for that.
     pub(super) touched: bool,
     /// An HSM was added while another was down, and may have been filled from a backup of before
     /// there was a `kmsuser`.

@@ -97,7 +97,7 @@ impl World {
         self.tell_leaks();
     }
 
-    /// Ends the world. Stores that are closed would write once more, for nobody to read.
+    /// Ends the world. Stores that are closed would write once more, without a reader.
     pub(crate) fn switch_off(&self) {
         self.control.let_go(false);
         if let Some(parts) = self.parts() {

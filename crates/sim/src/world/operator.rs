@@ -244,7 +244,7 @@ impl KeyStoreOperator {
         false
     }
 
-    /// Why the store FAILED: a reset of the password helps, or nobody knows.
+    /// Why the store FAILED: a reset of the password helps, or it is not known.
     fn find_out(&self, code: String) {
         if !ABOUT_KMSUSER.contains(&code.as_str()) {
             return;

@@ -105,7 +105,7 @@ pub enum PlannedFault {
     Storm(Storm),
     /// An HSM is added to the cluster, and it or an older one is removed.
     Members(Members),
-    /// Somebody tries wrong passwords for `kmsuser` on an HSM.
+    /// A client tries wrong passwords for `kmsuser` on an HSM.
     Guesses(PasswordGuesses),
     /// The process with KMS, CloudHSM and all HSMs ends and is started again.
     Restart(Restart),

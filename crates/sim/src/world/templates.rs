@@ -26,7 +26,7 @@ type Which = (Option<Bug>, Carrier, u64);
 type Built = Arc<OnceLock<Result<Arc<Template>, WorldError>>>;
 
 impl Template {
-    /// The template with a number, built by whoever asks first. A bug is planted in it too.
+    /// The template with a number, built for the first world that asks. A bug is planted in it too.
     pub(crate) fn of(
         number: u64,
         carrier: Carrier,

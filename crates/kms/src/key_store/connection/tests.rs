@@ -143,7 +143,7 @@ async fn a_call_fails_when_the_hsms_stay_away_or_nobody_logs_in_again() {
     assert!(matches!(outcome, Err(Failure::NoHsm)), "{outcome:?}");
     assert!(began.elapsed() <= REJOIN_DEADLINE);
 
-    // A connection that has ended waits for nobody.
+    // A connection that has ended waits for no caller.
     live.stop();
     let began = Instant::now();
     assert_eq!(encrypt(&live).await, Err(Failure::NoHsm));

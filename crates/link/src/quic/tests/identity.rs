@@ -89,7 +89,7 @@ async fn a_facade_whose_certificate_is_not_known_is_not_admitted() {
     );
 }
 
-/// Rule LINK-07: whoever is refused does not knock again and again.
+/// Rule LINK-07: a client that is refused does not knock again and again.
 #[tokio::test]
 async fn distrust_is_told_at_once_and_not_tried_again_in_a_loop() {
     let (world, stranger) = (World::new(), World::new());

@@ -76,7 +76,7 @@ fn a_thread_that_keeps_lanes_has_a_connection_of_its_own() {
         });
         assert_eq!(counted.connections(), 2 + thread, "its own and the first");
     }
-    // A thread that does not keep lanes shares the first one, whoever else has ended.
+    // A thread that does not keep lanes shares the first one, whichever other has ended.
     home.block_on(async {
         assert_eq!(ask(&*channel, b"text").await.unwrap().as_ref(), b"text");
     });
