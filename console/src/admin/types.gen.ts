@@ -2,7 +2,7 @@
 
 /** The first password of a cluster's `admin`. */
 export interface ActivateRequest {
-  /** 7 to 32 characters. */
+  /** The new password, 7 to 32 characters. */
   password: string;
 }
 
@@ -26,7 +26,7 @@ export interface AttributeRequest {
   name: string;
   /** The token of a session, as a login gave it. */
   token: string;
-  /** Its new value. */
+  /** The value that the attribute gets. */
   value: string;
 }
 
@@ -78,13 +78,13 @@ export interface Clock {
   time_scale: number;
 }
 
-/** A cluster. */
+/** A cluster with its HSMs. */
 export interface ClusterStatus {
   /** The account that it belongs to. */
   account: string;
   /** Its HSMs in the order of their IDs. */
   hsms: HsmStatus[];
-  /** Its ID. */
+  /** The ID of the cluster, such as `cluster-abcdefghijk`. */
   id: string;
   /** The Region that it is in. */
   region: string;
@@ -96,7 +96,7 @@ export interface ClusterStatus {
 export interface Defaults {
   /** The account, twelve digits. */
   account: string;
-  /** The Region. */
+  /** The name of the Region, such as `us-east-1`. */
   region: string;
 }
 
@@ -120,7 +120,7 @@ export interface EnrolledHost {
   expires: string;
   /** The number of the host, in the order of invitation. */
   host: number;
-  /** Where it calls. */
+  /** The address of the control plane that the host connects to. */
   join: string;
   /** The token with which one host may join, once. */
   token: string;
@@ -128,7 +128,7 @@ export interface EnrolledHost {
 
 /** The events that are kept, in the form of a CloudTrail log file. */
 export interface EventPage {
-  /** The oldest first. */
+  /** The events, the oldest first. */
   Records: EventRecord[];
   /** How many older ones were dropped. */
   dropped: number;
@@ -188,7 +188,7 @@ export interface Fault {
   hsms: string[];
   /** `fault-` and a number, by which it is undone. */
   id: string;
-  /** What is broken. */
+  /** The kind of the fault, which says what is broken. */
   kind: FaultKind;
   /** How many milliseconds it still lasts; null when it stays until it is undone. */
   left_ms: number | null;
@@ -253,7 +253,7 @@ export interface FaultOrder {
   duration_ms?: number;
   /** This HSM is broken. */
   hsm?: string;
-  /** What to break. */
+  /** The kind of the fault, which says what is broken. */
   kind: FaultKind;
   /** How many of a hundred messages, from 1 to 100. */
   percent?: number;
@@ -308,7 +308,7 @@ export interface Host {
   host: number;
   /** The HSM that it runs. */
   hsm: string | null;
-  /** How it is. */
+  /** Whether the host has joined, and whether it is connected. */
   state: HostState;
 }
 
@@ -325,33 +325,33 @@ export type HostState = "INVITED" | "EXPIRED" | "IDLE" | "SERVING" | "DOWN" | "L
 export interface HsmInfo {
   /** Where it really listens; null before the cluster is initialised. */
   address: string | null;
-  /** Its Availability Zone. */
+  /** The name of the Availability Zone that it is in. */
   "availability-zone": string;
-  /** That it is no FIPS module. */
+  /** A text that says that the HSM is no FIPS module. */
   "fips-state": string;
   /** The third part of the version of Portcullis. */
   "firmware-build-number": string;
-  /** Portcullis and its version. */
+  /** The name of the software and its version. */
   "firmware-id": string;
   /** The first part of the version of Portcullis. */
   "firmware-version-major": string;
   /** The second part of the version of Portcullis. */
   "firmware-version-minor": string;
-  /** `0`. */
+  /** The first part of the version of the hardware, always `0`. */
   "hardware-version-major": string;
-  /** `0`. */
+  /** The second part of the version of the hardware, always `0`. */
   "hardware-version-minor": string;
   /** The ID of the HSM. */
   "hsm-id": string;
-  /** Its address in the VPC. */
+  /** The address that the HSM has in the VPC. */
   ip: string;
-  /** `software HSM`. */
+  /** The model of the HSM, always `software HSM`. */
   model: string;
   /** The ID of the HSM. */
   "serial-number": string;
   /** Its state, as DescribeClusters shows it. */
   state: string;
-  /** `Portcullis`. */
+  /** The vendor of the HSM, always `Portcullis`. */
   vendor: string;
 }
 
@@ -361,13 +361,13 @@ export interface HsmInfoList {
   hsms: HsmInfo[];
 }
 
-/** An HSM. */
+/** An HSM of a cluster. */
 export interface HsmStatus {
   /** Where it really listens; null before the cluster is initialised. */
   address: string | null;
-  /** Its Availability Zone. */
+  /** The name of the Availability Zone that it is in. */
   availability_zone: string;
-  /** Its ID. */
+  /** The ID of the HSM, such as `hsm-abcdefghijk`. */
   id: string;
   /** Its state, as DescribeClusters shows it. */
   state: string;
@@ -385,7 +385,7 @@ export interface KeptLoadOrder {
   key_store: string | null;
   /** How many keys a rehearsal makes after the backup. */
   keys_after_backup: number;
-  /** Calls a second. */
+  /** How many calls a second were asked for. */
   rate: number;
   /** The Region that is called. */
   region: string;
@@ -451,7 +451,7 @@ export interface KeyQuorum {
   "use-key-quorum-value": number;
 }
 
-/** A key store. */
+/** A custom key store and the state of its connection. */
 export interface KeyStoreStatus {
   /** The account that it belongs to. */
   account: string;
@@ -459,7 +459,7 @@ export interface KeyStoreStatus {
   cluster_id: string;
   /** Its `ConnectionErrorCode`, when the state is FAILED. */
   error_code: string | null;
-  /** Its ID. */
+  /** The ID of the key store, such as `cks-1234567890abcdef0`. */
   id: string;
   /** The name of the key store. */
   name: string;
@@ -514,7 +514,7 @@ export interface LoadOrder {
 /** A phase of a key store's life under load. */
 export type LoadPhase = "connected" | "disconnecting" | "disconnected" | "editing" | "connecting";
 
-/** A load run. */
+/** A load run that goes on or has ended. */
 export interface LoadRun {
   /** The ID of the run, by which other calls name it. */
   id: string;
@@ -550,7 +550,7 @@ export interface LoadRunDetail {
 
 /** The load runs that are kept. */
 export interface LoadRunList {
-  /** The newest first. */
+  /** The runs, the newest first. */
   runs: LoadRun[];
 }
 
@@ -620,7 +620,7 @@ export interface LoggedIn {
   username: string;
 }
 
-/** Who logs in. */
+/** The user that logs in, with the password. */
 export interface LoginRequest {
   /** The user's password. */
   password: string;
@@ -640,13 +640,13 @@ export interface LostKey {
 
 /** A key that was made. */
 export interface MadeKey {
-  /** Everything about it. */
+  /** The key with all its attributes. */
   key: ListedKey;
 }
 
-/** That something was done. */
+/** A sentence about a key that a call has changed. */
 export interface Message {
-  /** What was done. */
+  /** A sentence that says what was done. */
   message: string;
 }
 
@@ -662,11 +662,11 @@ export interface Network {
 export interface NetworkRule {
   /** Which way it lets traffic pass. */
   direction: RuleDirection;
-  /** The first port. */
+  /** The lowest TCP port that the rule is about. */
   from_port: number;
   /** The ID of the security group from or to which traffic passes. */
   peer: string;
-  /** The last port. */
+  /** The highest TCP port that the rule is about. */
   to_port: number;
 }
 
@@ -727,7 +727,7 @@ export interface Rehearsal {
   backup_id: string;
   /** The codes with which connects failed on the way. */
   connect_errors: string[];
-  /** What was rehearsed. */
+  /** What was rehearsed, as the script describes it. */
   description: string;
   /** How many calls passed a gate that was shut. */
   gate_leaks: number;
@@ -794,9 +794,9 @@ export interface ReplicateRequest {
 
 /** A key that another cluster has now too. */
 export interface ReplicatedKey {
-  /** Everything about it. */
+  /** The key with all its attributes. */
   key: ListedKey;
-  /** That it was done. */
+  /** A sentence that says that the key was copied. */
   message: string;
 }
 
@@ -940,13 +940,13 @@ export interface Services {
   kms: string;
 }
 
-/** A session. */
+/** A session that is asked about or ended. */
 export interface SessionRequest {
   /** The token that logging in gave. */
   token: string;
 }
 
-/** With whom a key is shared, or no more. */
+/** A key and the crypto user with whom it shall be shared, or no longer. */
 export interface ShareRequest {
   /** `key-reference=0x…` or `attr.NAME=VALUE`; exactly one key must meet all. */
   filter: string[];
@@ -970,11 +970,11 @@ export interface StateChangesRequest {
 
 /** Key stores, clusters and HSMs of every account and Region. */
 export interface Status {
-  /** The clusters. */
+  /** The clusters of every account and Region. */
   clusters: ClusterStatus[];
   /** What a call is about that names no account or no Region. */
   defaults: Defaults;
-  /** The key stores. */
+  /** The custom key stores of every account and Region. */
   key_stores: KeyStoreStatus[];
   /** The subnets of the default VPC by Region and Availability Zone, of the default Region and of every one that has a cluster. */
   subnets: Record<string, Record<string, string>>;
@@ -990,11 +990,11 @@ export interface Subnet {
   taken: number;
   /** The ID of its VPC. */
   vpc: string;
-  /** Its Availability Zone. */
+  /** The name of the Availability Zone that it is in. */
   zone: string;
 }
 
-/** A new subnet. */
+/** A subnet that shall be made. */
 export interface SubnetRequest {
   /** Its range, from /16 to /28, such as `10.0.1.0/24`. */
   cidr: string;
@@ -1002,7 +1002,7 @@ export interface SubnetRequest {
   id: string;
   /** The ID of its VPC; the default one when it is left out. */
   vpc?: string;
-  /** Its Availability Zone. */
+  /** The name of the Availability Zone that it is in. */
   zone: string;
 }
 

@@ -39,9 +39,9 @@ pub struct Route {
 pub enum CallKind {
     /// It tells whether Portcullis runs, and nothing else.
     Health,
-    /// It shows something.
+    /// It shows something and changes nothing.
     Read,
-    /// It changes something.
+    /// It changes the state of Portcullis.
     Change,
     /// It gives keys away.
     Secret,
@@ -68,9 +68,9 @@ impl CallKind {
 pub enum Method {
     /// Shows what is there.
     GET,
-    /// Has something done.
+    /// Has a change made.
     POST,
-    /// Takes something away.
+    /// Takes a thing away, such as a fault.
     DELETE,
 }
 

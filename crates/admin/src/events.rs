@@ -39,7 +39,7 @@ pub enum AdminCalls {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EventPage {
-    /// The oldest first.
+    /// The events, the oldest first.
     #[serde(rename = "Records")]
     pub records: Vec<EventRecord>,
     /// How many older ones were dropped.

@@ -201,13 +201,13 @@ pub enum FaultPlace {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum FaultField {
-    /// Says which messages.
+    /// Which messages are concerned: to the HSM, from it, or both.
     #[serde(rename = "direction")]
     Direction,
-    /// Says how late.
+    /// How late messages arrive, in milliseconds.
     #[serde(rename = "delay_ms")]
     Delay,
-    /// Says how many of a hundred messages.
+    /// How many of a hundred messages are concerned.
     #[serde(rename = "percent")]
     Percent,
     /// Says after how long it is undone by itself.

@@ -36,7 +36,7 @@ impl Direction {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FaultOrder {
-    /// What to break.
+    /// The kind of the fault, which says what is broken.
     pub kind: FaultKind,
     /// HSMs of this cluster are broken. All places that are given must hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -95,7 +95,7 @@ pub struct FaultList {
 pub struct Fault {
     /// `fault-` and a number, by which it is undone.
     pub id: String,
-    /// What is broken.
+    /// The kind of the fault, which says what is broken.
     pub kind: FaultKind,
     /// The cluster, zone and HSM that were named.
     pub place: String,

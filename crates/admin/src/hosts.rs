@@ -21,7 +21,7 @@ pub struct EnrolledHost {
     pub host: u64,
     /// The Availability Zone that it stands in.
     pub availability_zone: String,
-    /// Where it calls.
+    /// The address of the control plane that the host connects to.
     pub join: SocketAddr,
     /// The token with which one host may join, once.
     #[cfg_attr(test, schemars(with = "String"))]
@@ -46,7 +46,7 @@ pub struct Host {
     pub host: u64,
     /// The Availability Zone that it stands in.
     pub availability_zone: String,
-    /// How it is.
+    /// Whether the host has joined, and whether it is connected.
     pub state: HostState,
     /// Where it calls from; null while it is not connected.
     pub calls_from: Option<SocketAddr>,

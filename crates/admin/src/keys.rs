@@ -136,11 +136,11 @@ pub struct GenerateRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MadeKey {
-    /// Everything about it.
+    /// The key with all its attributes.
     pub key: ListedKey,
 }
 
-/// With whom a key is shared, or no more.
+/// A key and the crypto user with whom it shall be shared, or no longer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ShareRequest {
@@ -164,7 +164,7 @@ pub struct AttributeRequest {
     pub filter: Vec<String>,
     /// The name of the attribute.
     pub name: String,
-    /// Its new value.
+    /// The value that the attribute gets.
     pub value: String,
 }
 
@@ -251,16 +251,16 @@ pub struct ReplicateRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ReplicatedKey {
-    /// Everything about it.
+    /// The key with all its attributes.
     pub key: ListedKey,
-    /// That it was done.
+    /// A sentence that says that the key was copied.
     pub message: String,
 }
 
-/// That something was done.
+/// A sentence about a key that a call has changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Message {
-    /// What was done.
+    /// A sentence that says what was done.
     pub message: String,
 }

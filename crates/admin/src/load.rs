@@ -48,7 +48,7 @@ pub struct LoadOrder {
 pub struct KeptLoadOrder {
     /// What happens in the run.
     pub scenario: LoadScenario,
-    /// Calls a second.
+    /// How many calls a second were asked for.
     pub rate: u32,
     /// Seconds; in a rehearsal before the loss and again after the repair.
     pub seconds: u32,
@@ -82,7 +82,7 @@ pub struct StartedLoadRun {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LoadRunList {
-    /// The newest first.
+    /// The runs, the newest first.
     pub runs: Vec<LoadRun>,
 }
 
@@ -91,13 +91,13 @@ pub struct LoadRunList {
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum LoadRunState {
-    /// It goes on.
+    /// The run sends calls, or checks what it has sent.
     Running,
-    /// It is over.
+    /// The process of the run has ended.
     Ended,
 }
 
-/// A load run.
+/// A load run that goes on or has ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LoadRun {

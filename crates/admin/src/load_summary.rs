@@ -152,7 +152,7 @@ pub enum ThresholdUnit {
     Share,
     /// A number of calls.
     Count,
-    /// Calls a second.
+    /// A rate in calls a second.
     #[serde(rename = "per second")]
     PerSecond,
 }

@@ -18,7 +18,7 @@ pub struct Network {
 pub struct Subnet {
     /// The ID of its VPC.
     pub vpc: String,
-    /// Its Availability Zone.
+    /// The name of the Availability Zone that it is in.
     pub zone: String,
     /// Its range, such as `172.31.0.0/20`.
     pub cidr: String,
@@ -35,9 +35,9 @@ pub struct Subnet {
 pub struct NetworkRule {
     /// Which way it lets traffic pass.
     pub direction: RuleDirection,
-    /// The first port.
+    /// The lowest TCP port that the rule is about.
     pub from_port: u16,
-    /// The last port.
+    /// The highest TCP port that the rule is about.
     pub to_port: u16,
     /// The ID of the security group from or to which traffic passes.
     pub peer: String,
@@ -54,7 +54,7 @@ pub enum RuleDirection {
     Outbound,
 }
 
-/// A new subnet.
+/// A subnet that shall be made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -63,7 +63,7 @@ pub struct SubnetRequest {
     pub id: String,
     /// The ID of its VPC; the default one when it is left out.
     pub vpc: Option<String>,
-    /// Its Availability Zone.
+    /// The name of the Availability Zone that it is in.
     pub zone: String,
     /// Its range, from /16 to /28, such as `10.0.1.0/24`.
     pub cidr: String,

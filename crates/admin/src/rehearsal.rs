@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Rehearsal {
-    /// What was rehearsed.
+    /// What was rehearsed, as the script describes it.
     pub description: String,
     /// The ID of the key store.
     pub key_store_id: String,

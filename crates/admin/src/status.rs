@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Status {
-    /// The key stores.
+    /// The custom key stores of every account and Region.
     pub key_stores: Vec<KeyStoreStatus>,
-    /// The clusters.
+    /// The clusters of every account and Region.
     pub clusters: Vec<ClusterStatus>,
     /// The subnets of the default VPC by Region and Availability Zone, of the default Region and of
     /// every one that has a cluster.
@@ -24,15 +24,15 @@ pub struct Status {
 pub struct Defaults {
     /// The account, twelve digits.
     pub account: String,
-    /// The Region.
+    /// The name of the Region, such as `us-east-1`.
     pub region: String,
 }
 
-/// A key store.
+/// A custom key store and the state of its connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KeyStoreStatus {
-    /// Its ID.
+    /// The ID of the key store, such as `cks-1234567890abcdef0`.
     pub id: String,
     /// The name of the key store.
     pub name: String,
@@ -48,11 +48,11 @@ pub struct KeyStoreStatus {
     pub region: String,
 }
 
-/// A cluster.
+/// A cluster with its HSMs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ClusterStatus {
-    /// Its ID.
+    /// The ID of the cluster, such as `cluster-abcdefghijk`.
     pub id: String,
     /// Its state, as DescribeClusters shows it.
     pub state: String,
@@ -64,13 +64,13 @@ pub struct ClusterStatus {
     pub hsms: Vec<HsmStatus>,
 }
 
-/// An HSM.
+/// An HSM of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HsmStatus {
-    /// Its ID.
+    /// The ID of the HSM, such as `hsm-abcdefghijk`.
     pub id: String,
-    /// Its Availability Zone.
+    /// The name of the Availability Zone that it is in.
     pub availability_zone: String,
     /// Its state, as DescribeClusters shows it.
     pub state: String,

@@ -24,12 +24,12 @@ pub enum Role {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ActivateRequest {
-    /// 7 to 32 characters.
+    /// The new password, 7 to 32 characters.
     #[cfg_attr(test, schemars(with = "String"))]
     pub password: Secret,
 }
 
-/// Who logs in.
+/// The user that logs in, with the password.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LoginRequest {
@@ -55,7 +55,7 @@ pub struct LoggedIn {
     pub token: Secret,
 }
 
-/// A session.
+/// A session that is asked about or ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SessionRequest {
@@ -142,15 +142,15 @@ pub struct HsmInfoList {
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HsmInfo {
-    /// `Portcullis`.
+    /// The vendor of the HSM, always `Portcullis`.
     pub vendor: String,
-    /// `software HSM`.
+    /// The model of the HSM, always `software HSM`.
     pub model: String,
     /// The ID of the HSM.
     pub serial_number: String,
-    /// `0`.
+    /// The first part of the version of the hardware, always `0`.
     pub hardware_version_major: String,
-    /// `0`.
+    /// The second part of the version of the hardware, always `0`.
     pub hardware_version_minor: String,
     /// The first part of the version of Portcullis.
     pub firmware_version_major: String,
@@ -158,15 +158,15 @@ pub struct HsmInfo {
     pub firmware_version_minor: String,
     /// The third part of the version of Portcullis.
     pub firmware_build_number: String,
-    /// Portcullis and its version.
+    /// The name of the software and its version.
     pub firmware_id: String,
-    /// That it is no FIPS module.
+    /// A text that says that the HSM is no FIPS module.
     pub fips_state: String,
     /// The ID of the HSM.
     pub hsm_id: String,
-    /// Its Availability Zone.
+    /// The name of the Availability Zone that it is in.
     pub availability_zone: String,
-    /// Its address in the VPC.
+    /// The address that the HSM has in the VPC.
     pub ip: Ipv4Addr,
     /// Its state, as DescribeClusters shows it.
     pub state: String,

@@ -12,13 +12,13 @@ use super::FaultEffect;
 /// Where something is broken: the HSMs for which everything given holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BrokenPlace {
-    /// Whose cluster.
+    /// The account and Region of the cluster.
     pub(crate) scope: Scope,
     /// Of this cluster.
     pub(crate) cluster: Option<ClusterId>,
     /// In this Availability Zone.
     pub(crate) zone: Option<String>,
-    /// This one.
+    /// The HSM that is broken, if one is named.
     pub(crate) hsm: Option<HsmId>,
 }
 

@@ -16,7 +16,7 @@ pub enum KeyTextError {
     Name(String),
     /// The attribute does not have such a value.
     Value {
-        /// Which.
+        /// The name of the attribute.
         name: String,
         /// What it takes.
         takes: &'static str,
@@ -27,7 +27,7 @@ pub enum KeyTextError {
     Length,
     /// What the flag was given is not what it takes.
     Form {
-        /// Which.
+        /// The flag of the command line.
         flag: &'static str,
         /// What it takes.
         takes: &'static str,

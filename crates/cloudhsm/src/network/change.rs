@@ -11,13 +11,13 @@ use crate::decide::{not_found, refuse};
 pub enum NetworkChange {
     /// Makes a subnet. Without a VPC it is one of the default VPC.
     AddSubnet {
-        /// Its ID.
+        /// The ID of the subnet.
         id: String,
-        /// Its VPC.
+        /// The ID of the VPC that the subnet is in.
         vpc: Option<String>,
         /// Its Availability Zone.
         zone: String,
-        /// Its range.
+        /// The range of addresses of the subnet.
         cidr: Cidr,
     },
     /// Deletes a subnet.

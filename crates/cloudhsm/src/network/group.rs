@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
-    /// Which way.
+    /// Which way the rule lets traffic pass.
     pub direction: Direction,
     /// The first port.
     pub from_port: u16,

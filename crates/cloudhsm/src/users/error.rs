@@ -14,7 +14,7 @@ pub enum UserError {
     NoSuchCluster(ClusterId),
     /// The cluster's state does not permit it.
     WrongState {
-        /// Which.
+        /// The ID of the cluster.
         cluster: ClusterId,
         /// The state it is in.
         state: ClusterState,

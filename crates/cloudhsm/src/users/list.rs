@@ -70,7 +70,7 @@ impl Coverage {
 /// An HSM as `cluster hsm-info` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HsmInfo {
-    /// Which.
+    /// The ID of the HSM.
     pub id: HsmId,
     /// Its Availability Zone.
     pub availability_zone: String,
