@@ -264,13 +264,13 @@ impl Backups {
             tracing::info!(?change, "the calendar changes a backup");
             match change {
                 ScheduledChange::Purge(backup) => {
-                    self.core.ledger.put_backup(scope, &backup).await?
+                    self.core.ledger.put_backup(scope, &backup).await?;
                 }
                 ScheduledChange::Delete(backup) => {
-                    self.core.ledger.remove_image(scope, &backup).await?
+                    self.core.ledger.remove_image(scope, &backup).await?;
                 }
                 ScheduledChange::Forget(backup) => {
-                    self.core.ledger.remove_backup(scope, &backup).await?
+                    self.core.ledger.remove_backup(scope, &backup).await?;
                 }
             }
         }

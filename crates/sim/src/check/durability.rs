@@ -103,7 +103,7 @@ impl<'a> DurabilityReader<'a> {
                 }
             }
             (RecordedRequest::Update(RecordedEdit::Cluster { to, .. }), Ok(_)) => {
-                self.uses = Some(to)
+                self.uses = Some(to);
             }
             (RecordedRequest::Update(RecordedEdit::Cluster { to, .. }), Err(_))
                 if call.is_unknown() =>

@@ -114,7 +114,6 @@ impl NetworkShared {
                 self.tell(|at| HistoryEvent::Deleted { at, hsm, id });
             }
             ObservedOrder::GenerateKey(..) | ObservedOrder::DeleteKey(_) | ObservedOrder::Other => {
-                ()
             }
         }
     }

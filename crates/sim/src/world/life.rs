@@ -64,7 +64,7 @@ impl World {
             PlannedFault::Guesses(guesses) => injector.guess(guesses).await,
             PlannedFault::Restart(restart) => return self.restart_process(restart).await,
             PlannedFault::SecondOperator(plan) => {
-                SecondOperator(Arc::clone(self)).work(number, plan).await
+                SecondOperator(Arc::clone(self)).work(number, plan).await;
             }
             PlannedFault::FacadeEnd(end) => return self.end_facade(end).await,
             PlannedFault::StoreOutage(outage) => self.cut_off_store(outage).await,
@@ -82,7 +82,7 @@ impl World {
             tasks.spawn(async move {
                 WorldClient(world)
                     .make(client, CALLS_AFTERWARDS, think)
-                    .await
+                    .await;
             });
         }
         while tasks.join_next().await.is_some() {}
