@@ -23,6 +23,7 @@ mod types;
 /// lower row or to the left within its own.
 const LAYERS: &[&[&str]] = &[
     &[
+        "portcullis-wiped",
         "portcullis-seam",
         "portcullis-api",
         "portcullis-admin",

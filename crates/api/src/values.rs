@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use portcullis_wiped::Wiped;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
@@ -52,7 +53,7 @@ pub struct Blob(pub Vec<u8>);
 
 /// Sensitive bytes, such as a plaintext: base64 on the wire, wiped when dropped, not printed.
 #[derive(Default)]
-pub struct SecretBlob(pub Zeroizing<Vec<u8>>);
+pub struct SecretBlob(pub Wiped);
 
 impl fmt::Debug for Blob {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -72,8 +73,8 @@ impl From<Vec<u8>> for Blob {
     }
 }
 
-impl From<Zeroizing<Vec<u8>>> for SecretBlob {
-    fn from(bytes: Zeroizing<Vec<u8>>) -> Self {
+impl From<Wiped> for SecretBlob {
+    fn from(bytes: Wiped) -> Self {
         Self(bytes)
     }
 }
@@ -86,7 +87,7 @@ impl Serialize for Blob {
 
 impl Serialize for SecretBlob {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let text = Zeroizing::new(base64_simd::STANDARD.encode_to_string(&*self.0));
+        let text = Zeroizing::new(base64_simd::STANDARD.encode_to_string(&self.0));
         serializer.serialize_str(&text)
     }
 }
@@ -94,7 +95,7 @@ impl Serialize for SecretBlob {
 struct Base64;
 
 impl Visitor<'_> for Base64 {
-    type Value = Zeroizing<Vec<u8>>;
+    type Value = Wiped;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a base64 text")
@@ -103,15 +104,17 @@ impl Visitor<'_> for Base64 {
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
         let bytes = base64_simd::STANDARD.decode_to_vec(text);
         bytes
-            .map(Zeroizing::new)
+            .map(Wiped::from)
             .map_err(|_error| E::custom("the text is not base64"))
     }
 }
 
 impl<'de> Deserialize<'de> for Blob {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut bytes = deserializer.deserialize_str(Base64)?;
-        Ok(Self(std::mem::take(&mut *bytes)))
+        deserializer
+            .deserialize_str(Base64)
+            .map(Wiped::take)
+            .map(Self)
     }
 }
 

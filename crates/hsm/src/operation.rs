@@ -1,8 +1,8 @@
 use std::fmt;
 
 use data_encoding::HEXLOWER;
+use portcullis_wiped::Wiped;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 use crate::SessionId;
 
@@ -130,7 +130,7 @@ impl fmt::Debug for Call<'_> {
 
 /// What an operation gives back. It may be a plaintext: it is wiped when dropped and not printed.
 #[derive(Default, PartialEq, Eq)]
-pub struct Output(pub Zeroizing<Vec<u8>>);
+pub struct Output(pub Wiped);
 
 impl fmt::Debug for Output {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -10,6 +10,7 @@ use portcullis_hsm::{
 };
 use portcullis_seam::{WorkClass, draw};
 use portcullis_store::{StoreError, Transaction};
+use portcullis_wiped::Wiped;
 use zeroize::Zeroizing;
 
 use crate::config::{KmsConfig, OpenError};
@@ -194,14 +195,14 @@ impl Fleet {
 
     /// Runs an operation here and now.
     pub(crate) fn execute(&self, operation: Operation<'_>) -> Result<Output, Failure> {
-        let mut out = Zeroizing::new(Vec::new());
+        let mut out = Wiped::default();
         let call = Call {
             session: self.session,
             operation,
         };
         self.hsm
             .batch()
-            .run(&call, &mut out)
+            .run(&call, out.vec())
             .map_err(Failure::Refused)?;
         Ok(Output(out))
     }

@@ -28,7 +28,6 @@ use portcullis_kms::{Connection, ConnectionError, Kms, KmsConfig};
 use portcullis_link::{ClientIdentity, QuicSettings, QuicTransport, Transport};
 use portcullis_seam::{Entropy, InlinePool, SystemClock, SystemEntropy};
 use portcullis_store::Store;
-use zeroize::Zeroizing;
 
 use world::*;
 
@@ -238,7 +237,7 @@ async fn a_ciphertext_opens_under_its_key_and_context_only() {
     );
     let dry = EncryptRequest {
         key_id: key.clone(),
-        plaintext: SecretBlob(Zeroizing::new(vec![1])),
+        plaintext: SecretBlob(vec![1].into()),
         dry_run: Some(true),
         ..EncryptRequest::default()
     };
@@ -372,7 +371,7 @@ async fn a_key_of_another_account_is_found_where_the_operation_permits_it() {
     };
     let encrypt = |name: &str| EncryptRequest {
         key_id: name.to_owned(),
-        plaintext: SecretBlob(Zeroizing::new(b"attack at dawn".to_vec())),
+        plaintext: SecretBlob(b"attack at dawn".to_vec().into()),
         ..EncryptRequest::default()
     };
     for name in [&arn, &alias] {

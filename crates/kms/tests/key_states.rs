@@ -15,7 +15,6 @@ mod world;
 
 use portcullis_api::kms::*;
 use portcullis_api::{Blob, Code, Exception, SecretBlob};
-use zeroize::Zeroizing;
 
 use world::*;
 
@@ -127,7 +126,7 @@ macro_rules! call {
 }
 
 fn secret() -> SecretBlob {
-    SecretBlob(Zeroizing::new(b"m".to_vec()))
+    SecretBlob(b"m".to_vec().into())
 }
 
 fn bytes() -> Blob {

@@ -25,7 +25,6 @@ mod fault;
 pub mod frame;
 mod quic;
 mod transport;
-mod wiped;
 
 pub use certificate::{CertificateError, pem_to_der, verify_certificate_signed_by};
 pub use fault::{Direction, FaultyTransport, LinkEffect, LinkFaults, LinkRule};
@@ -39,4 +38,3 @@ pub use transport::{
     BoxFuture, CallError, Channel, Conversation, Done, Identity, LinkError, Listener, Listening,
     Service, Target, Transport,
 };
-pub use wiped::Wiped;

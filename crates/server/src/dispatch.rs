@@ -4,8 +4,8 @@ use bytes::Bytes;
 use portcullis_api::{Code, Exception, Operation, Scope};
 use portcullis_cloudhsm::CloudHsm;
 use portcullis_kms::{Concerns, Kms, Principal, RequestOrigin};
+use portcullis_wiped::Wiped;
 use serde::Serialize;
-use zeroize::Zeroizing;
 
 use crate::built::built_operations;
 use crate::events::CallNotes;
@@ -107,8 +107,8 @@ const REPLY_BYTES: usize = 1024;
 /// An output as JSON. The buffer is wiped when the reply has been sent, because it may hold a
 /// plaintext.
 fn object(output: &impl Serialize) -> Result<Bytes, Exception> {
-    let mut body = Zeroizing::new(Vec::with_capacity(REPLY_BYTES));
-    serde_json::to_writer(&mut *body, output).map_err(|error| {
+    let mut body = Wiped::with_capacity(REPLY_BYTES);
+    serde_json::to_writer(body.vec(), output).map_err(|error| {
         Exception::new(
             Code::InternalFailure,
             "The reply cannot be written as JSON. Please report it.",

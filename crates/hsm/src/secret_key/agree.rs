@@ -1,5 +1,4 @@
 use aws_lc_rs::agreement::{self, ParsedPublicKey, ParsedPublicKeyFormat, UnparsedPublicKey};
-use zeroize::Zeroizing;
 
 use super::SecretKey;
 use super::expand::Expanded;
@@ -27,7 +26,7 @@ impl SecretKey {
             return Err(Refusal::BadMechanism);
         }
         agreement::agree(private, peer, Refusal::BadMechanism, |secret| {
-            Ok(Output(Zeroizing::new(secret.to_vec())))
+            Ok(Output(secret.to_vec().into()))
         })
     }
 }

@@ -1,7 +1,5 @@
 //! ML-KEM: a secret is encapsulated for a key, and decapsulated with it.
 
-use zeroize::Zeroizing;
-
 use super::SecretKey;
 use super::expand::Expanded;
 use super::kem_keys::KemKeys;
@@ -16,7 +14,7 @@ impl SecretKey {
             .encapsulate()
             .map_err(|_| Refusal::BadMechanism)?;
         let both = [ciphertext.as_ref(), secret.as_ref()].concat();
-        Ok(Output(Zeroizing::new(both)))
+        Ok(Output(both.into()))
     }
 
     pub(super) fn decapsulate(&self, ciphertext: &[u8]) -> Result<Output, Refusal> {
@@ -28,7 +26,7 @@ impl SecretKey {
         }
         let secret = keys.decapsulating.decapsulate(ciphertext.into());
         let secret = secret.map_err(|_| Refusal::BadMechanism)?;
-        Ok(Output(Zeroizing::new(secret.as_ref().to_vec())))
+        Ok(Output(secret.as_ref().to_vec().into()))
     }
 
     fn kem(&self) -> Result<&KemKeys, Refusal> {

@@ -19,7 +19,7 @@ impl SecretKey {
         encrypting
             .encrypt(oaep(hash), plaintext, &mut out, None)
             .map_err(|_| Refusal::BadLength)?;
-        Ok(Output(out))
+        Ok(Output(out.into()))
     }
 
     pub(super) fn decrypt(&self, hash: OaepHash, ciphertext: &[u8]) -> Result<Output, Refusal> {
@@ -30,7 +30,7 @@ impl SecretKey {
             .map_err(|_| Refusal::NotAuthentic)?
             .len();
         out.truncate(length);
-        Ok(Output(out))
+        Ok(Output(out.into()))
     }
 
     fn rsa(&self) -> Result<&RsaKeys, Refusal> {

@@ -104,7 +104,7 @@ impl Hsm {
             } => key.verify(*algorithm, message, signature),
             Task::Mac { message } => {
                 let tag = hmac::sign(key.hmac()?, message);
-                Ok(Output(Zeroizing::new(tag.as_ref().to_vec())))
+                Ok(Output(tag.as_ref().to_vec().into()))
             }
             Task::VerifyMac { message, mac } => hmac::verify(key.hmac()?, message, mac)
                 .map(|()| Output::default())
@@ -115,7 +115,7 @@ impl Hsm {
             Task::Encrypt { hash, plaintext } => key.encrypt(*hash, plaintext),
             Task::Decrypt { hash, ciphertext } => key.decrypt(*hash, ciphertext),
             Task::PublicKey if key.public_key().is_empty() => Err(Refusal::KeyForbids),
-            Task::PublicKey => Ok(Output(Zeroizing::new(key.public_key().to_vec()))),
+            Task::PublicKey => Ok(Output(key.public_key().to_vec().into())),
         }
     }
 

@@ -4,7 +4,6 @@ use ed25519_dalek::ed25519::signature::digest::{
     FixedOutput, HashMarker, Output as DigestOutput, OutputSizeUser, Update, typenum::U64,
 };
 use ml_dsa::{EncodedVerifyingKey, KeyInit, MlDsa44, MlDsa65, MlDsa87, MlDsaParams};
-use zeroize::Zeroizing;
 
 use super::expand::Expanded;
 use super::kind::{Category, Curve, Family};
@@ -58,7 +57,7 @@ impl SecretKey {
             },
             _ => return Err(Refusal::KeyForbids),
         };
-        Ok(Output(Zeroizing::new(signature)))
+        Ok(Output(signature.into()))
     }
 
     /// Needs the public half only, which is enough for the families that have one.

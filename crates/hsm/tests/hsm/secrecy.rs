@@ -80,7 +80,7 @@ fn nothing_secret_is_printed() {
         result: Ok(portcullis_hsm::Reply::Done),
         changes: identity,
     };
-    let output = Output(Zeroizing::new(secret.to_vec()));
+    let output = Output(secret.to_vec().into());
     let device = DeviceKey::draw(&Canary);
     let image = hsm.image();
     printed.push(format!("{hsm:?} {:?} {image:?} {answer:?}", hsm.batch()));

@@ -5,7 +5,7 @@ use portcullis_api::kms::{
 };
 use portcullis_api::{Blob, Code, Exception, Operation, Scope};
 use portcullis_hsm as hsm;
-use zeroize::Zeroizing;
+use portcullis_wiped::Wiped;
 
 use super::DataKeys;
 use super::algorithm::check_symmetric;
@@ -85,7 +85,7 @@ impl DataKeys {
         usable: &Usable,
         data: &[u8],
         length: u16,
-    ) -> Result<(Zeroizing<Vec<u8>>, Blob), Exception> {
+    ) -> Result<(Wiped, Blob), Exception> {
         let operation = hsm::Operation::GenerateDataKey {
             key: usable.material,
             additional_data: data,

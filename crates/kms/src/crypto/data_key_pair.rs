@@ -9,7 +9,7 @@ use portcullis_api::kms::{
 use portcullis_api::{Blob, Exception, Operation, Scope};
 use portcullis_hsm::{self as hsm, KeyKind, Refusal, SecretKey};
 use portcullis_seam::WorkClass;
-use zeroize::Zeroizing;
+use portcullis_wiped::Wiped;
 
 use super::DataKeys;
 use super::algorithm::check_symmetric;
@@ -116,17 +116,14 @@ impl DataKeys {
 }
 
 struct DataKeyPair {
-    private: Zeroizing<Vec<u8>>,
+    private: Wiped,
     sealed: Blob,
     public: Blob,
 }
 
-fn make(
-    kind: KeyKind,
-    entropy: &dyn portcullis_seam::Entropy,
-) -> Result<(Zeroizing<Vec<u8>>, Blob), Refusal> {
+fn make(kind: KeyKind, entropy: &dyn portcullis_seam::Entropy) -> Result<(Wiped, Blob), Refusal> {
     let pair = SecretKey::generate(kind, entropy)?;
-    Ok((pair.to_pkcs8()?, Blob(pair.public_key().to_vec())))
+    Ok((pair.to_pkcs8()?.into(), Blob(pair.public_key().to_vec())))
 }
 
 /// The key that seals the private key.

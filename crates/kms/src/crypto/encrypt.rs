@@ -42,7 +42,7 @@ impl Cryptography {
         let sealed = self.seal_text(&to, &bound, &input.plaintext.0).await;
         let blob = sealed.map_err(|error| {
             if planted(Bug::PlaintextInError) {
-                return error.because(format_args!("{:?}", *input.plaintext.0));
+                return error.because(format_args!("{:?}", &*input.plaintext.0));
             }
             error
         })?;
@@ -194,8 +194,8 @@ impl Cryptography {
             .executor
             .perform(key, Task::Encrypt { hash, plaintext })
             .await?;
-        let mut sealed = sealed.map_err(|_unfit| translate::invalid_ciphertext())?;
-        Ok(Blob(std::mem::take(&mut *sealed.0)))
+        let sealed = sealed.map_err(|_unfit| translate::invalid_ciphertext())?;
+        Ok(Blob(sealed.0.take()))
     }
 
     async fn open_text(

@@ -24,12 +24,12 @@ impl Cryptography {
         let key = &usable.key;
         let algorithm: MacAlgorithmSpec = algorithm_of(key, &input.mac_algorithm, operation)?;
         stop_dry_run(input.dry_run)?;
-        let message = input.message.0;
+        let message = input.message.0.into();
         let made = self.executor.perform(key, Task::Mac { message }).await?;
-        let mut mac = made.map_err(unforeseen)?;
+        let mac = made.map_err(unforeseen)?;
         self.uses.used(key, Tracked::GenerateMac);
         Ok(GenerateMacResponse {
-            mac: Some(Blob(std::mem::take(&mut *mac.0))),
+            mac: Some(Blob(mac.0.take())),
             mac_algorithm: Some(algorithm.as_str().to_owned()),
             key_id: Some(key.arn.clone()),
         })
@@ -49,7 +49,7 @@ impl Cryptography {
         let key = &usable.key;
         let algorithm: MacAlgorithmSpec = algorithm_of(key, &input.mac_algorithm, operation)?;
         let task = Task::VerifyMac {
-            message: input.message.0,
+            message: input.message.0.into(),
             mac: input.mac.0,
         };
         let verified = self.executor.perform(key, task).await?;

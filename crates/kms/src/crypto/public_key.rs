@@ -23,7 +23,7 @@ impl Cryptography {
             Some(public_key) => public_key.to_vec(),
             None => {
                 let got = self.executor.perform(&key, Task::PublicKey).await?;
-                std::mem::take(&mut *got.map_err(unforeseen)?.0)
+                got.map_err(unforeseen)?.0.take()
             }
         };
         let shown = metadata(&key.scope, &key);

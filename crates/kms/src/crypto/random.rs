@@ -2,7 +2,6 @@ use portcullis_api::kms::{GenerateRandomRequest, GenerateRandomResponse};
 use portcullis_api::{Code, Exception, Scope};
 use portcullis_hsm::Operation;
 use portcullis_seam::Entropy;
-use zeroize::Zeroizing;
 
 use super::DataKeys;
 use crate::gate::Passage;
@@ -27,9 +26,9 @@ impl DataKeys {
         let operation = Operation::Random { bytes };
         let drawn = match &input.custom_key_store_id {
             None => {
-                let mut drawn = Zeroizing::new(vec![0; usize::from(bytes)]);
+                let mut drawn = vec![0; usize::from(bytes)];
                 Entropy::fill(&*self.crypto.records.config.entropy, &mut drawn);
-                drawn
+                drawn.into()
             }
             Some(id) => {
                 let store = key_store::find(&self.crypto.records.partition(scope), id)?;

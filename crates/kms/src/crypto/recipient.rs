@@ -9,7 +9,7 @@ use portcullis_api::kms::{KeyEncryptionMechanism, RecipientInfo};
 use portcullis_api::{Blob, Code, Exception, SecretBlob};
 use portcullis_attest::{Attested, Document, verify};
 use portcullis_policy::Context;
-use zeroize::Zeroizing;
+use portcullis_wiped::Wiped;
 
 use crate::records::Records;
 
@@ -72,7 +72,7 @@ impl Recipients {
     pub(super) fn hand_over(
         &self,
         recipient: &Recipient,
-        plaintext: Zeroizing<Vec<u8>>,
+        plaintext: Wiped,
     ) -> Result<Handed, Exception> {
         let Some(attested) = &recipient.0 else {
             return Ok(Handed {

@@ -35,11 +35,11 @@ impl Cryptography {
             .executor
             .perform(key, Task::Sign { algorithm, message })
             .await?;
-        let mut signature = signed.map_err(unforeseen)?;
+        let signature = signed.map_err(unforeseen)?;
         self.uses.used(key, Tracked::Sign);
         Ok(SignResponse {
             key_id: Some(key.arn.clone()),
-            signature: Some(Blob(std::mem::take(&mut *signature.0))),
+            signature: Some(Blob(signature.0.take())),
             signing_algorithm: Some(named.as_str().to_owned()),
         })
     }
@@ -120,8 +120,10 @@ fn message(
         (MessageType::Raw, Some(_)) if algorithm == SigningAlgorithmSpec::Ed25519PhSha512 => {
             unfit_type()
         }
-        (MessageType::Raw, _) => Ok(Message::Raw(bytes)),
-        (MessageType::Digest, Some(length)) if bytes.len() == length => Ok(Message::Digest(bytes)),
+        (MessageType::Raw, _) => Ok(Message::Raw(bytes.into())),
+        (MessageType::Digest, Some(length)) if bytes.len() == length => {
+            Ok(Message::Digest(bytes.into()))
+        }
         (MessageType::Digest, Some(length)) => Err(unfit(format!(
             "Digest is invalid length for algorithm {}: it has {} bytes and must have {length}.",
             algorithm.as_str(),
@@ -129,7 +131,7 @@ fn message(
         ))),
         (MessageType::ExternalMu, None) if is_ml_dsa(key.record.spec) => {
             if bytes.len() == MU_BYTES {
-                Ok(Message::ExternalMu(bytes))
+                Ok(Message::ExternalMu(bytes.into()))
             } else {
                 Err(unfit(format!(
                     "The external mu has {} bytes and must have {MU_BYTES}.",

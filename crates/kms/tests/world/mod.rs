@@ -23,7 +23,6 @@ use portcullis_link::{
 use portcullis_seam::{Entropy, InlinePool, SystemClock, SystemEntropy};
 use portcullis_store::Store;
 use portcullis_time::{Calendar, Pace, Pacing};
-use zeroize::Zeroizing;
 
 pub(crate) const ADMIN: &str = "adminPassword";
 pub(crate) const PASSWORD: &str = "kmsPassword";
@@ -324,7 +323,7 @@ impl World {
     ) -> Result<Blob, Exception> {
         let request = EncryptRequest {
             key_id: key.to_owned(),
-            plaintext: SecretBlob(Zeroizing::new(b"attack at dawn".to_vec())),
+            plaintext: SecretBlob(b"attack at dawn".to_vec().into()),
             encryption_context: Some(context(pairs)),
             ..EncryptRequest::default()
         };

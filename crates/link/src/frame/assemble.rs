@@ -1,5 +1,5 @@
 use super::{FRAME_BYTES_MAX, FrameError, HEADER_BYTES, PREFIX_BYTES};
-use crate::Wiped;
+use portcullis_wiped::Wiped;
 
 /// What an announced length reserves before its bytes have arrived (Rule LINK-02).
 const RESERVED_MAX: usize = 64 << 10;

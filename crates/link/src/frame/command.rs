@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::cursor::Cursor;
 use super::{FrameError, FrameKind, HEADER_BYTES, Head, finish, millis};
-use crate::Wiped;
+use portcullis_wiped::Wiped;
 
 /// A management command on its way to an HSM.
 #[derive(Debug, PartialEq, Eq)]

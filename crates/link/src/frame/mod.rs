@@ -47,8 +47,8 @@ pub use command::{Answer, Order};
 pub use reply::{Replies, ReplyFrame};
 pub use request::{Pushed, Request, RequestFrame};
 
-use crate::Wiped;
 use cursor::Cursor;
+use portcullis_wiped::Wiped;
 
 /// The largest frame, prefix included (Rule LINK-02): some 120 operations with the largest plaintext.
 pub const FRAME_BYTES_MAX: usize = 1 << 20;

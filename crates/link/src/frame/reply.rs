@@ -7,7 +7,7 @@ use super::{
     ANSWER_BYTES, CALLS_MAX, FRAME_BYTES_MAX, FrameError, FrameKind, HEADER_BYTES, Head, Request,
     finish,
 };
-use crate::Wiped;
+use portcullis_wiped::Wiped;
 
 /// How many answers there are, after the header.
 const COUNT_BYTES: usize = 2;

@@ -8,7 +8,7 @@ use super::cursor::Cursor;
 use super::{
     CALLS_MAX, FRAME_BYTES_MAX, FrameError, FrameKind, HEADER_BYTES, Head, finish, millis,
 };
-use crate::Wiped;
+use portcullis_wiped::Wiped;
 
 /// Header and count.
 const CALLS_START: usize = HEADER_BYTES + 2;

@@ -4,7 +4,6 @@ use std::task::{Context, Poll};
 use parking_lot::Mutex;
 use portcullis_hsm::Output;
 use tokio::time::Instant;
-use zeroize::Zeroizing;
 
 use super::wake_up::Wake;
 use crate::frame::Replies;
@@ -141,7 +140,7 @@ impl AnswerTicket {
                 Err(error.clone().into())
             }
             (Some(CallOutcome::Answered(replies)), None) => match replies.get(self.index) {
-                Some(Ok(output)) => Ok(Output(Zeroizing::new(output.to_vec()))),
+                Some(Ok(output)) => Ok(Output(output.to_vec().into())),
                 Some(Err(refusal)) => Err(CallError::Refused(refusal)),
                 None => Err(lost().into()),
             },

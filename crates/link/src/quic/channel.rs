@@ -21,7 +21,8 @@ use super::socket::Wire;
 use super::stream::MessageReader;
 use crate::frame::{Message, Order};
 use crate::transport::BoxFuture;
-use crate::{CallError, Channel, LinkError, Target, Wiped};
+use crate::{CallError, Channel, LinkError, Target};
+use portcullis_wiped::Wiped;
 
 /// Lanes of a channel beside the first. With one more for itself, a facade on this many cores has 65 of
 /// the 900 connections that an HSM takes; further cores share the first lane.

@@ -17,7 +17,8 @@ use super::socket::Wire;
 use super::stream::{MessageReader, StreamEnd};
 use super::{QuicSettings, bind_endpoint, transport_config, verifier};
 use crate::frame::{Answer, FrameError, Message, Order, ReplyFrame, Request};
-use crate::{Conversation, LinkError, Listener, Listening, Service, Wiped};
+use crate::{Conversation, LinkError, Listener, Listening, Service};
+use portcullis_wiped::Wiped;
 
 /// Frames of one connection that are being answered. Beyond it nothing is read: back-pressure.
 const FRAMES_IN_WORK_MAX: usize = 16;

@@ -12,7 +12,8 @@ use tokio::time::Instant;
 use super::callers::{AnswerTicket, Callers};
 use super::wake_up::{Wake, WakeUp};
 use crate::frame::{Pushed, Replies, RequestFrame};
-use crate::{CallError, LinkError, Wiped};
+use crate::{CallError, LinkError};
+use portcullis_wiped::Wiped;
 
 /// Calls that may wait to be sent to one HSM: at a million a second, 16 ms of work.
 pub(super) const WAITING_CALLS_MAX: usize = 16_384;

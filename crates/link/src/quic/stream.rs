@@ -3,8 +3,8 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use quinn::RecvStream;
 
-use crate::Wiped;
 use crate::frame::{Assembler, FrameError, Message, decode};
+use portcullis_wiped::Wiped;
 
 /// Why there is no further message.
 #[derive(Debug)]

@@ -9,7 +9,6 @@ use portcullis_link::frame::{Message, Order, Pushed, Replies, RequestFrame, deco
 use portcullis_link::{BoxFuture, CallError, Channel, LinkError, Target};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout_at};
-use zeroize::Zeroizing;
 
 use super::state::{Connection, NetworkShared};
 use super::weather::IDLE_TIMEOUT;
@@ -218,7 +217,7 @@ impl ChannelInner {
 fn deliver(callers: Vec<oneshot::Sender<Outcome>>, replies: &Replies) {
     for (index, caller) in callers.into_iter().enumerate() {
         let outcome = match replies.get(index) {
-            Some(Ok(output)) => Ok(Output(Zeroizing::new(output.to_vec()))),
+            Some(Ok(output)) => Ok(Output(output.to_vec().into())),
             Some(Err(refusal)) => Err(CallError::Refused(refusal)),
             None => Err(CallError::Refused(Refusal::BadLength)),
         };

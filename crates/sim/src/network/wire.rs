@@ -2,7 +2,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_link::frame::{Answer, Message, decode};
-use portcullis_link::{Conversation, LinkError, Target, Wiped};
+use portcullis_link::{Conversation, LinkError, Target};
+use portcullis_wiped::Wiped;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 

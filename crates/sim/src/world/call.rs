@@ -11,7 +11,6 @@ use portcullis_api::kms::{
 };
 use portcullis_api::{Blob, Code, Exception, HsmId, KeyId, SecretBlob, SecretText};
 use portcullis_hsm::HsmKeyId;
-use zeroize::Zeroizing;
 
 use super::World;
 use super::facade::Life;
@@ -64,7 +63,7 @@ impl World {
         self.canaries.secret("a plaintext", &text);
         let input = || EncryptRequest {
             key_id: key.to_string(),
-            plaintext: SecretBlob(Zeroizing::new(text.clone())),
+            plaintext: SecretBlob(text.clone().into()),
             encryption_context: Some(context.clone()),
             ..EncryptRequest::default()
         };

@@ -12,7 +12,6 @@ use portcullis_api::kms::{
 };
 use portcullis_api::{Blob, Code, Exception, Operation, Scope, SecretBlob};
 use portcullis_seam::WorkClass;
-use zeroize::Zeroizing;
 
 use super::keep::Material;
 use super::keys::Keys;
@@ -75,7 +74,7 @@ impl MaterialImport {
         Ok(GetParametersForImportResponse {
             key_id: Some(key.arn.clone()),
             import_token: Some(Blob(sealed)),
-            public_key: Some(SecretBlob(Zeroizing::new(public))),
+            public_key: Some(SecretBlob(public.into())),
             parameters_valid_to: Some(date(token.valid_to_ms)),
         })
     }

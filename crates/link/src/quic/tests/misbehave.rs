@@ -9,7 +9,8 @@ use super::support::*;
 use crate::frame::{CALLS_MAX, FRAME_BYTES_MAX, Order, RequestFrame};
 use crate::quic::socket::Wire;
 use crate::quic::{bind_endpoint, transport_config, verifier};
-use crate::{CallError, LinkError, Wiped};
+use crate::{CallError, LinkError};
+use portcullis_wiped::Wiped;
 
 /// An admitted facade that sends whatever it likes.
 async fn raw_connection(world: &World, address: std::net::SocketAddr) -> (Endpoint, Connection) {
