@@ -24,7 +24,7 @@ mod service;
 mod validate;
 mod values;
 
-pub use exception::{Code, Exception, Fault};
+pub use exception::{Code, Exception, Fault, Messages};
 pub use id::{AccountId, BackupId, ClusterId, HsmId, InvalidId, KeyId, KeyStoreId, Region, Scope};
 pub use operation::Operation;
 pub use service::{Reply, Service};
