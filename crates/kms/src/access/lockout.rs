@@ -1,7 +1,7 @@
 //! What a key policy must be before it is put.
 
 use portcullis_api::{AccountId, Code, Exception, Scope};
-use portcullis_policy::{Context, Document, Effect, Hold, Identity, Kind, Request};
+use portcullis_policy::{Context, Document, Effect, Hold, Identity, Kind, Malformed, Request};
 
 use super::condition_keys::{policy_findings, refused_in_key_policy};
 
@@ -31,8 +31,7 @@ pub(crate) fn check_policy(
     scope: &Scope,
     key_arn: &str,
 ) -> Result<(), Exception> {
-    let document = Document::parse_new(policy, Kind::Resource)
-        .map_err(|why| Exception::new(Code::MalformedPolicyDocument, why.to_string()))?;
+    let document = Document::parse_new(policy, Kind::Resource).map_err(|why| malformed(&why))?;
     if let Some(why) = refused_in_key_policy(&document) {
         return Err(Exception::new(Code::MalformedPolicyDocument, why));
     }
@@ -84,8 +83,15 @@ pub(crate) fn keeps_control(
 }
 
 pub(crate) fn parse(policy: &str) -> Result<Document, Exception> {
-    Document::parse(policy, Kind::Resource)
-        .map_err(|why| Exception::new(Code::MalformedPolicyDocument, why.to_string()))
+    Document::parse(policy, Kind::Resource).map_err(|why| malformed(&why))
+}
+
+fn malformed(why: &Malformed) -> Exception {
+    let code = Code::MalformedPolicyDocument;
+    if why.hint().is_empty() {
+        return Exception::new(code, why.why());
+    }
+    Exception::worded(code, why.why(), why.hint())
 }
 
 pub(crate) fn locked_out() -> Exception {
