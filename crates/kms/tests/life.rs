@@ -375,6 +375,14 @@ async fn a_multi_region_key_is_one_key_in_all_its_regions() {
         configuration.multi_region_key_type.as_deref(),
         Some("REPLICA")
     );
+    // Rule LIFE-25.
+    let untagged = ReplicateKeyRequest {
+        key_id: world.multi_region_key().await,
+        replica_region: "eu-west-1".to_owned(),
+        ..ReplicateKeyRequest::default()
+    };
+    let untagged = world.kms.replicate_key(&world.scope, untagged).await;
+    assert_eq!(untagged.unwrap().replica_tags, None);
     refused(
         world.replicate(&key, "eu-west-1").await,
         Code::AlreadyExists,

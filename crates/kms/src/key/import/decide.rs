@@ -249,8 +249,9 @@ fn incorrect(why: &str) -> Exception {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::fixtures::{key, record, region};
+    use super::super::super::fixtures::{key, record, region, scope};
     use super::*;
+    use crate::key::metadata;
 
     fn external() -> KeyRecord {
         KeyRecord {
@@ -305,6 +306,32 @@ mod tests {
         };
         let further = import(&hmac, &arrival(2, true));
         assert_eq!(further, Err(Code::UnsupportedOperation));
+    }
+
+    /// Rule LIFE-37.
+    #[test]
+    fn what_is_left_of_a_key_whose_material_is_deleted() {
+        for (expires_ms, model) in [
+            (Some(9), "KEY_MATERIAL_EXPIRES"),
+            (None, "KEY_MATERIAL_DOES_NOT_EXPIRE"),
+        ] {
+            let mut arrival = arrival(1, false);
+            arrival.import.expires_ms = expires_ms;
+            let imported = import(&external(), &arrival).unwrap();
+            let shown = metadata(&scope(), &key(imported.clone()));
+            assert_eq!(shown.expiration_model.as_deref(), Some(model));
+            assert_eq!(shown.valid_to.is_some(), expires_ms.is_some());
+            let id = shown.current_key_material_id;
+            assert!(id.is_some());
+            let left = KeyRecord {
+                materials: without(&imported, |_| true).0,
+                ..imported
+            };
+            let shown = metadata(&scope(), &key(left));
+            assert_eq!(shown.key_state.as_deref(), Some("PendingImport"));
+            assert_eq!((shown.expiration_model, shown.valid_to), (None, None));
+            assert_eq!(shown.current_key_material_id, id);
+        }
     }
 
     /// Rule LIFE-36.
