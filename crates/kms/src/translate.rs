@@ -167,8 +167,10 @@ pub(crate) fn unavailable(key_arn: &str) -> Exception {
 
 /// Rule CR-11: a ciphertext that does not open gives nothing away. Rule CR-08: whatever the reason is.
 pub(crate) fn invalid_ciphertext() -> Exception {
-    Exception::new(
+    // The service sends no message.
+    Exception::worded(
         Code::InvalidCiphertext,
+        "",
         "The ciphertext cannot be decrypted: it was changed, or its encryption context is not the \
          one it was encrypted with. Give exactly the same encryption context.",
     )

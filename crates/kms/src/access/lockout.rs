@@ -95,10 +95,10 @@ fn malformed(why: &Malformed) -> Exception {
 }
 
 pub(crate) fn locked_out() -> Exception {
-    Exception::new(
+    Exception::worded(
         Code::MalformedPolicyDocument,
-        "The new key policy will not allow you to update the key policy in the future. Let it allow \
-         kms:PutKeyPolicy to the account's root or to the caller, or set \
+        "The new key policy will not allow you to update the key policy in the future.",
+        "Let it allow kms:PutKeyPolicy to the account's root or to the caller, or set \
          BypassPolicyLockoutSafetyCheck.",
     )
 }

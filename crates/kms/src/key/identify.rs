@@ -82,7 +82,7 @@ fn get(partition: &Partition, id: &KeyId) -> Result<Arc<Snapshot>, Exception> {
 }
 
 fn no_such_key(arn: &str) -> Exception {
-    Exception::new(
+    Exception::worded(
         Code::NotFound,
         format!(
             "Key '{arn}' does not exist. Use ListKeys to see which there are, and check the \
@@ -160,7 +160,7 @@ impl Place<'_> {
                 .ok_or_else(|| invalid_arn(self.name))?,
         };
         let id: KeyId = id.parse().map_err(|_invalid| {
-            Exception::new(
+            Exception::worded(
                 Code::NotFound,
                 format!("Invalid keyId {id:?}. Give a key ID (a UUID) or a key ARN."),
             )
@@ -174,8 +174,9 @@ impl Place<'_> {
         } else {
             self.asking.scope.alias_arn(self.name)
         };
-        let text = format!("Alias {arn} is not found. Use ListAliases to see which there are.");
-        Exception::new(Code::NotFound, text)
+        let sentence = format!("Alias {arn} is not found.");
+        let hint = "Use ListAliases to see which there are.";
+        Exception::worded(Code::NotFound, sentence, hint)
     }
 }
 

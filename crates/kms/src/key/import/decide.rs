@@ -88,7 +88,11 @@ pub(super) fn expires(
     match (never, &input.valid_to) {
         (true, None) => Ok(None),
         (true, Some(_)) => invalid("KEY_MATERIAL_DOES_NOT_EXPIRE has no ValidTo. Leave it out."),
-        (false, None) => invalid("KEY_MATERIAL_EXPIRES needs ValidTo. Add it."),
+        (false, None) => Err(Exception::worded(
+            Code::Validation,
+            "A validTo date must be set if the ExpirationModel is KEY_MATERIAL_EXPIRES",
+            "Add it, or give the ExpirationModel KEY_MATERIAL_DOES_NOT_EXPIRE.",
+        )),
         (false, Some(at)) => match millis(at) {
             Some(at) if at > now_ms && at <= now_ms.saturating_add(VALID_MS_MAX) => Ok(Some(at)),
             _ => invalid("ValidTo must be in the future, and at most 365 days away."),
@@ -181,7 +185,7 @@ pub(super) fn imported(
             return Err(incorrect("it is not the material that was imported before"));
         }
         (true, false) => {
-            check_takes_new(&changed, primary)?;
+            check_takes_new(&changed, primary, arrival.id)?;
             changed.materials.push(version(Role::PendingRotation));
         }
     }
@@ -220,7 +224,11 @@ pub(super) fn is_expired(version: &Version, now_ms: u64) -> bool {
     expires_ms.is_some_and(|at| at <= now_ms)
 }
 
-fn check_takes_new(record: &KeyRecord, primary: Option<&Region>) -> Result<(), Exception> {
+fn check_takes_new(
+    record: &KeyRecord,
+    primary: Option<&Region>,
+    new: MaterialId,
+) -> Result<(), Exception> {
     if record.spec != KeySpec::SymmetricDefault {
         return Err(unsupported(
             "Only symmetric encryption keys take new key material beside what they have.",
@@ -232,10 +240,14 @@ fn check_takes_new(record: &KeyRecord, primary: Option<&Region>) -> Result<(), E
              here with ImportType EXISTING_KEY_MATERIAL."
         )));
     }
-    if record.materials.pending().is_some() {
-        let text = "New key material waits already. Run RotateKeyOnDemand, or \
-                    DeleteImportedKeyMaterial with its KeyMaterialId.";
-        return Err(Exception::new(Code::KmsInvalidState, text));
+    if let Some(pending) = record.materials.pending() {
+        let sentence = format!(
+            "New key material (id: {new}) cannot be imported into KMS key {}, because another key \
+             material (id: {}) is pending rotation.",
+            record.id, pending.id
+        );
+        let hint = "Run RotateKeyOnDemand, or DeleteImportedKeyMaterial with its KeyMaterialId.";
+        return Err(Exception::worded(Code::KmsInvalidState, sentence, hint));
     }
     Ok(())
 }
