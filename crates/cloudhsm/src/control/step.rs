@@ -41,7 +41,7 @@ impl Step {
             Self::Install => Some(StateChange::InitializeCluster),
             Self::MakeHsm(_) => Some(StateChange::CreateHsm),
             Self::RemoveHsm(_) => Some(StateChange::DeleteHsm),
-            // Restored clusters are ACTIVE with their first HSM.
+            // Of an earlier release, which made restored clusters ACTIVE with their first HSM.
             Self::Activate(_) if cluster.source_backup.is_some() => None,
             Self::Activate(_) => Some(StateChange::ActivateCluster),
             Self::Forget => Some(StateChange::DeleteCluster),
@@ -52,8 +52,9 @@ impl Step {
 /// The next step of a cluster. `activated` says whether an HSM has an admin.
 pub(super) fn next_step(cluster: &Cluster, activated: impl Fn(&HsmId) -> bool) -> Option<Step> {
     match cluster.state {
+        // Rule CL-02: who waits for it finds it ACTIVE, though it has no HSM yet.
         ClusterState::CreateInProgress if cluster.source_backup.is_some() => {
-            Some(Step::Settle(ClusterState::Initialized))
+            Some(Step::Settle(ClusterState::Active))
         }
         ClusterState::CreateInProgress => Some(Step::Settle(ClusterState::Uninitialized)),
         ClusterState::InitializeInProgress => Some(Step::Install),
