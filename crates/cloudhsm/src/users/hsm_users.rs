@@ -140,6 +140,7 @@ impl HsmUsers {
             username: username.to_ascii_lowercase(),
             role,
             seats,
+            unseated: failed,
         };
         self.sessions.keep(token.clone(), session)?;
         Ok(token)
@@ -221,7 +222,8 @@ impl HsmUsers {
             username: username.to_owned(),
             role,
         };
-        self.on_every_hsm(token, command).await
+        let deleted = self.on_every_hsm(token, command).await;
+        deleted.or_else(|error| error.unless_it_was_gone())
     }
 
     /// Sends a command under each session of a token. An HSM in service that the token has no
@@ -238,7 +240,7 @@ impl HsmUsers {
             let seat = session.seats.iter().find(|seat| seat.hsm == hsm.id);
             let answer = match seat {
                 Some(seat) => seat.channel.manage(command(seat), deadline()).await,
-                None => Err(CallError::Refused(Refusal::NoSession)),
+                None => Err(session.why_not_on(&hsm.id)),
             };
             outcomes.add(&hsm.id, answer);
         }
