@@ -218,7 +218,7 @@ impl Cryptography {
             .executor
             .perform(key, Task::Decrypt { hash, ciphertext })
             .await?;
-        opened.map_err(|_unfit| translate::invalid_ciphertext())
+        opened.map_err(|_unfit| translate::invalid_rsa_ciphertext())
     }
 }
 
