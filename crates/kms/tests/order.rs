@@ -176,6 +176,7 @@ async fn whether_it_rotates_can_be_asked_of_every_kind_of_key() {
         assert_eq!(status.unwrap().key_rotation_enabled, Some(false), "{spec}");
         let list = ListKeyRotationsRequest {
             key_id: key_id.clone(),
+            include_key_material: (spec != "SYMMETRIC_DEFAULT").then(|| text("ALL_KEY_MATERIAL")),
             ..ListKeyRotationsRequest::default()
         };
         let list = world
@@ -269,6 +270,17 @@ impl World {
                 encapsulation_algorithm: named("ML_KEM") }),
             "Decapsulate" => call!(world decapsulate DecapsulateRequest { key_id: key_id,
                 encapsulation_algorithm: named("ML_KEM"), shared_secret_ciphertext_blob: bytes() }),
+            _ => self.manage(name, asked).await,
+        }
+    }
+
+    /// Those of them that use no key.
+    async fn manage(&self, name: &str, asked: &Asked<'_>) -> Result<(), Exception> {
+        let (world, key_id) = (self, text(asked.key));
+        let wrong = asked.is_wrong;
+        let bytes = || Blob(b"m".to_vec());
+        let named = |right: &str| text(if wrong { "NONE" } else { right });
+        match name {
             "EnableKeyRotation" => {
                 call!(world enable_key_rotation EnableKeyRotationRequest { key_id: key_id })
             }

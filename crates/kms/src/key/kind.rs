@@ -48,7 +48,7 @@ fn check_external(key: &Snapshot) -> Result<(), Exception> {
 }
 
 /// Rule LIFE-11: symmetric encryption keys outside key stores rotate, on demand.
-fn check_rotating(key: &Snapshot) -> Result<(), Exception> {
+pub(super) fn check_rotating(key: &Snapshot) -> Result<(), Exception> {
     if key.record.spec != KeySpec::SymmetricDefault {
         let hint = format!(
             "{} does not rotate: it is not a symmetric encryption key.",
