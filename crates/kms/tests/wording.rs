@@ -18,13 +18,19 @@ use zeroize::Zeroizing;
 use world::*;
 
 /// How a program looks at a message.
-enum Looks<'a> {
+enum Looks {
     /// It compares the whole.
-    Whole(&'a str),
+    Whole(String),
     /// It looks for a part.
-    Part(&'a str),
+    Part(&'static str),
     /// It would take this part for a failure of another kind.
-    Never(&'a str),
+    Never(&'static str),
+}
+
+impl Looks {
+    fn whole(text: &str) -> Self {
+        Self::Whole(text.to_owned())
+    }
 }
 
 impl World {
@@ -38,143 +44,155 @@ impl World {
     }
 }
 
+/// Refusals, each with the ARN of its key.
+struct Refusals {
+    incorrect: Exception,
+    store_origin: (String, Exception),
+    own_origin: (String, Exception),
+    pending: (String, Exception),
+    unimported: (String, Exception),
+    unknown: (String, Exception),
+    malformed: Exception,
+    unavailable: Exception,
+}
+
+impl World {
+    async fn arn(&self, key: &str) -> String {
+        self.metadata(key).await.arn.unwrap()
+    }
+
+    async fn refusals(&self) -> Refusals {
+        let cluster = self.cluster(&["a", "b"], None).await;
+        let store = self.create(self.request("Keys", &cluster)).await.unwrap();
+        self.connected(&store).await;
+        let stored = self.create_key(Some(&store)).await.unwrap();
+        let one = self.create_key(None).await.unwrap();
+        let other = self.create_key(None).await.unwrap();
+        let named = DecryptRequest {
+            ciphertext_blob: Some(self.encrypt(&one).await.unwrap()),
+            key_id: Some(other.clone()),
+            ..DecryptRequest::default()
+        };
+        let rotate = EnableKeyRotationRequest {
+            key_id: stored.clone(),
+            ..EnableKeyRotationRequest::default()
+        };
+        let parameters = GetParametersForImportRequest {
+            key_id: one.clone(),
+            wrapping_algorithm: "RSAES_OAEP_SHA_256".to_owned(),
+            wrapping_key_spec: "RSA_2048".to_owned(),
+        };
+        let deletion = ScheduleKeyDeletionRequest {
+            key_id: other.clone(),
+            ..ScheduleKeyDeletionRequest::default()
+        };
+        let incorrect = self.kms.decrypt(&self.scope, named).await.unwrap_err();
+        let rotated = self.kms.enable_key_rotation(&self.scope, rotate).await;
+        let parameters = self.kms.get_parameters_for_import(&self.scope, parameters);
+        let parameters = parameters.await.unwrap_err();
+        let scheduled = self.kms.schedule_key_deletion(&self.scope, deletion);
+        scheduled.await.unwrap();
+        let external = self
+            .made(CreateKeyRequest {
+                origin: Some("EXTERNAL".to_owned()),
+                ..CreateKeyRequest::default()
+            })
+            .await;
+        let missing = "1234abcd-12ab-34cd-56ef-1234567890ab";
+        let missing_arn = self.arn(&one).await.replace(&one, missing);
+        self.disconnected(&store).await;
+        Refusals {
+            incorrect,
+            store_origin: (self.arn(&stored).await, rotated.unwrap_err()),
+            own_origin: (self.arn(&one).await, parameters),
+            pending: (self.arn(&other).await, self.encrypt_error(&other).await),
+            unimported: (
+                self.arn(&external).await,
+                self.encrypt_error(&external).await,
+            ),
+            unknown: (missing_arn, self.encrypt_error(missing).await),
+            malformed: self.encrypt_error("fake-key-id").await,
+            unavailable: self.encrypt_error(&stored).await,
+        }
+    }
+}
+
+const INCORRECT: &str = "The key ID in the request does not identify a CMK that can perform this \
+                         operation.";
+
+impl Refusals {
+    /// Which program looks at which, and how.
+    fn rows(&self) -> Vec<(&'static str, &Exception, Looks)> {
+        let branch_key_store = "AWS's branch key store and a Java AEAD provider";
+        let origins = "crossplane, cloud-custodian, ansible";
+        let store_origin = "origin is AWS_CLOUDHSM which is not valid for this operation";
+        let eks = "the EKS encryption provider";
+        let recorded = "recorded reply";
+        vec![
+            (branch_key_store, &self.incorrect, Looks::whole(INCORRECT)),
+            (
+                "Terraform's provider",
+                &self.pending.1,
+                Looks::Part("is pending deletion"),
+            ),
+            (origins, &self.store_origin.1, Looks::Part(store_origin)),
+            (
+                recorded,
+                &self.store_origin.1,
+                Looks::Whole(format!("{} {store_origin}.", self.store_origin.0)),
+            ),
+            (
+                recorded,
+                &self.own_origin.1,
+                Looks::Whole(format!(
+                    "{} origin is AWS_KMS which is not valid for this operation.",
+                    self.own_origin.0
+                )),
+            ),
+            (
+                recorded,
+                &self.pending.1,
+                Looks::Whole(format!("{} is pending deletion.", self.pending.0)),
+            ),
+            (
+                recorded,
+                &self.unimported.1,
+                Looks::Whole(format!("{} is pending import.", self.unimported.0)),
+            ),
+            (
+                recorded,
+                &self.unknown.1,
+                Looks::Whole(format!("Key '{}' does not exist", self.unknown.0)),
+            ),
+            (
+                recorded,
+                &self.malformed,
+                Looks::whole("Invalid keyId 'fake-key-id'"),
+            ),
+            (
+                eks,
+                &self.unavailable,
+                Looks::Never("AWS KMS cannot communicate with the external key store proxy"),
+            ),
+            (
+                eks,
+                &self.unavailable,
+                Looks::Never("did not respond in time"),
+            ),
+        ]
+    }
+}
+
 /// Rule MSG-01.
 #[tokio::test]
 async fn what_public_programs_look_for_is_said() {
-    let world = World::new().await;
-    let cluster = world.cluster(&["a", "b"], None).await;
-    let store = world.create(world.request("Keys", &cluster)).await.unwrap();
-    world.connected(&store).await;
-    let stored = world.create_key(Some(&store)).await.unwrap();
-    let stored_arn = world.metadata(&stored).await.arn.unwrap();
-
-    let (one, other) = (
-        world.create_key(None).await.unwrap(),
-        world.create_key(None).await.unwrap(),
-    );
-    let named = DecryptRequest {
-        ciphertext_blob: Some(world.encrypt(&one).await.unwrap()),
-        key_id: Some(other.clone()),
-        ..DecryptRequest::default()
-    };
-    let incorrect = world.kms.decrypt(&world.scope, named).await.unwrap_err();
-    let rotate = EnableKeyRotationRequest {
-        key_id: stored.clone(),
-        ..EnableKeyRotationRequest::default()
-    };
-    let rotate = world.kms.enable_key_rotation(&world.scope, rotate).await;
-    let parameters = GetParametersForImportRequest {
-        key_id: one.clone(),
-        wrapping_algorithm: "RSAES_OAEP_SHA_256".to_owned(),
-        wrapping_key_spec: "RSA_2048".to_owned(),
-    };
-    let parameters = world
-        .kms
-        .get_parameters_for_import(&world.scope, parameters);
-    let parameters = parameters.await.unwrap_err();
-    let one_arn = world.metadata(&one).await.arn.unwrap();
-    let deletion = ScheduleKeyDeletionRequest {
-        key_id: other.clone(),
-        ..ScheduleKeyDeletionRequest::default()
-    };
-    let scheduled = world.kms.schedule_key_deletion(&world.scope, deletion);
-    scheduled.await.unwrap();
-    let pending = world.encrypt_error(&other).await;
-    let other_arn = world.metadata(&other).await.arn.unwrap();
-    let external = world
-        .made(CreateKeyRequest {
-            origin: Some("EXTERNAL".to_owned()),
-            ..CreateKeyRequest::default()
-        })
-        .await;
-    let external_arn = world.metadata(&external).await.arn.unwrap();
-    let unimported = world.encrypt_error(&external).await;
-    let missing = "1234abcd-12ab-34cd-56ef-1234567890ab";
-    let missing_arn = one_arn.replace(&one, missing);
-    let unknown = world.encrypt_error(missing).await;
-    let malformed = world.encrypt_error("fake-key-id").await;
-    world.disconnected(&store).await;
-    let unavailable = world.encrypt_error(&stored).await;
-
-    const INCORRECT: &str = "The key ID in the request does not identify a CMK that can perform this \
-                             operation.";
-    let store_origin =
-        format!("{stored_arn} origin is AWS_CLOUDHSM which is not valid for this operation.");
-    let own_origin = format!("{one_arn} origin is AWS_KMS which is not valid for this operation.");
-    for (program, exception, code, looks) in [
-        (
-            "AWS's branch key store and a Java AEAD provider",
-            &incorrect,
-            Code::IncorrectKey,
-            Looks::Whole(INCORRECT),
-        ),
-        (
-            "Terraform's provider",
-            &pending,
-            Code::KmsInvalidState,
-            Looks::Part("is pending deletion"),
-        ),
-        (
-            "crossplane, cloud-custodian, ansible",
-            rotate.as_ref().unwrap_err(),
-            Code::UnsupportedOperation,
-            Looks::Part("origin is AWS_CLOUDHSM which is not valid for this operation"),
-        ),
-        (
-            "recorded reply",
-            rotate.as_ref().unwrap_err(),
-            Code::UnsupportedOperation,
-            Looks::Whole(&store_origin),
-        ),
-        (
-            "recorded reply",
-            &parameters,
-            Code::UnsupportedOperation,
-            Looks::Whole(&own_origin),
-        ),
-        (
-            "recorded reply",
-            &pending,
-            Code::KmsInvalidState,
-            Looks::Whole(&format!("{other_arn} is pending deletion.")),
-        ),
-        (
-            "recorded reply",
-            &unimported,
-            Code::KmsInvalidState,
-            Looks::Whole(&format!("{external_arn} is pending import.")),
-        ),
-        (
-            "recorded reply",
-            &unknown,
-            Code::NotFound,
-            Looks::Whole(&format!("Key '{missing_arn}' does not exist")),
-        ),
-        (
-            "recorded reply",
-            &malformed,
-            Code::NotFound,
-            Looks::Whole("Invalid keyId 'fake-key-id'"),
-        ),
-        (
-            "the EKS encryption provider",
-            &unavailable,
-            Code::KmsInvalidState,
-            Looks::Never("AWS KMS cannot communicate with the external key store proxy"),
-        ),
-        (
-            "the EKS encryption provider",
-            &unavailable,
-            Code::KmsInvalidState,
-            Looks::Never("did not respond in time"),
-        ),
-    ] {
-        assert_eq!(exception.code, code, "{program}: {exception}");
+    let refusals = World::new().await.refusals().await;
+    for (program, exception, looks) in refusals.rows() {
         let [helpful, aws] = [Messages::Helpful, Messages::Aws].map(|it| exception.text(it));
         match looks {
             Looks::Whole(text) => {
-                assert_eq!(aws, Some(text), "{program}");
-                assert!(helpful.unwrap().starts_with(text), "{program}");
+                assert_eq!(aws, Some(&*text), "{program}");
+                assert!(helpful.unwrap().starts_with(&text), "{program}");
             }
             Looks::Part(text) => {
                 for message in [helpful, aws] {
@@ -187,5 +205,17 @@ async fn what_public_programs_look_for_is_said() {
                 }
             }
         }
+    }
+    for (exception, code) in [
+        (&refusals.incorrect, Code::IncorrectKey),
+        (&refusals.store_origin.1, Code::UnsupportedOperation),
+        (&refusals.own_origin.1, Code::UnsupportedOperation),
+        (&refusals.pending.1, Code::KmsInvalidState),
+        (&refusals.unimported.1, Code::KmsInvalidState),
+        (&refusals.unknown.1, Code::NotFound),
+        (&refusals.malformed, Code::NotFound),
+        (&refusals.unavailable, Code::KmsInvalidState),
+    ] {
+        assert_eq!(exception.code, code, "{exception}");
     }
 }
