@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
 use portcullis_api::{ClusterId, HsmId, Scope};
-use portcullis_hsm::{Command, Refusal, Reply, Role, Secret};
+use portcullis_hsm::{Command, Reply, Role, Secret};
 use portcullis_link::{CallError, Channel, Target, pem_to_der};
 use portcullis_seam::draw;
 
