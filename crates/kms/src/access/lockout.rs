@@ -1,17 +1,18 @@
 //! What a key policy must be before it is put.
 
-use portcullis_api::{AccountId, Code, Exception, Scope};
+use portcullis_api::{Code, Exception, Scope};
 use portcullis_policy::{Context, Document, Effect, Hold, Identity, Kind, Malformed, Request};
 
 use super::condition_keys::{policy_findings, refused_in_key_policy};
 
 /// The policy of a key that was made without one: the account's own policies decide (Guide, default
 /// key policy). The order and the white space are the service's too.
-pub(crate) fn default_policy(account: &AccountId) -> String {
+pub(crate) fn default_policy(scope: &Scope) -> String {
+    let root = scope.root_arn(&scope.account);
     format!(
         "{{\n  \"Version\" : \"2012-10-17\",\n  \"Id\" : \"key-default-1\",\n  \"Statement\" : [ {{\n    \
          \"Sid\" : \"Enable IAM User Permissions\",\n    \"Effect\" : \"Allow\",\n    \
-         \"Principal\" : {{\n      \"AWS\" : \"arn:aws:iam::{account}:root\"\n    }},\n    \
+         \"Principal\" : {{\n      \"AWS\" : \"{root}\"\n    }},\n    \
          \"Action\" : \"kms:*\",\n    \"Resource\" : \"*\"\n  }} ]\n}}"
     )
 }
@@ -42,7 +43,7 @@ pub(crate) fn check_policy(
         return Ok(());
     }
     let account = scope.account.as_str();
-    let root = format!("arn:aws:iam::{account}:root");
+    let root = scope.root_arn(&scope.account);
     let listed = document
         .principals(Effect::Allow)
         .filter(|name| name.split(':').nth(4) == Some(account));
@@ -138,7 +139,10 @@ mod tests {
         let other = statement("Allow", "arn:aws:iam::444455556666:root", "kms:*");
         let denied = statement("Deny", "*", "kms:PutKeyPolicy");
         check(
-            &default_policy(&"111122223333".parse().unwrap()),
+            &default_policy(&Scope {
+                account: "111122223333".parse().unwrap(),
+                region: "us-east-1".parse().unwrap(),
+            }),
             None,
             None,
         );

@@ -20,7 +20,7 @@ const BYTES_MAX: usize = 32_768;
 /// The policy of a key's record.
 pub(crate) fn policy_of(scope: &Scope, record: &KeyRecord) -> String {
     let given = record.policy.clone();
-    given.unwrap_or_else(|| access::default_policy(&scope.account))
+    given.unwrap_or_else(|| access::default_policy(scope))
 }
 
 impl Keys {

@@ -344,6 +344,65 @@ fn a_new_policy_has_nothing_twice_and_nothing_void() {
     assert!(Document::parse_new(&fine, Kind::Resource).is_ok());
 }
 
+/// Rule ARN-01: a root is that of its own partition.
+#[test]
+fn an_account_is_named_in_its_own_partition() {
+    let allows = |principal: &str, name: &str| {
+        let text = format!(
+            r#"{{"Statement": {{"Effect": "Allow", "Principal": {{"AWS": "{principal}"}},
+                "Action": "*", "Resource": "*"}}}}"#
+        );
+        let names = [name.to_owned()];
+        let who = Identity {
+            names: &names,
+            account: Some("111122223333"),
+            service: None,
+        };
+        let asked = Request {
+            action: "kms:Encrypt",
+            resource: "*",
+            context: &Context::default(),
+        };
+        let document = Document::parse(&text, Kind::Resource).unwrap();
+        document.for_resource(who, &asked)
+    };
+    let (itself, account, not) = (Hold::Itself, Hold::Account, Hold::Silent);
+    for (principal, name, expected) in [
+        (
+            "arn:aws-cn:iam::111122223333:root",
+            "arn:aws-cn:iam::111122223333:root",
+            itself,
+        ),
+        (
+            "arn:aws-cn:iam::111122223333:root",
+            "arn:aws-cn:iam::111122223333:user/a",
+            account,
+        ),
+        (
+            "111122223333",
+            "arn:aws-us-gov:iam::111122223333:user/a",
+            account,
+        ),
+        (
+            "arn:aws:iam::111122223333:root",
+            "arn:aws:iam::111122223333:user/a",
+            account,
+        ),
+        (
+            "arn:aws:iam::111122223333:root",
+            "arn:aws-cn:iam::111122223333:root",
+            not,
+        ),
+        (
+            "arn:aws-cn:iam::111122223333:root",
+            "arn:aws:iam::111122223333:user/a",
+            not,
+        ),
+    ] {
+        assert_eq!(allows(principal, name), expected, "{principal} {name}");
+    }
+}
+
 /// Rule AUTH-46.
 #[test]
 fn a_principal_of_a_new_policy_is_of_a_kind_that_can_call() {
