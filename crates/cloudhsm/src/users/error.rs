@@ -56,10 +56,12 @@ impl UserError {
     /// Rule CL-35: what an HSM does not have is not missed when it goes from the others.
     pub(crate) fn unless_it_was_gone(self) -> Result<(), Self> {
         let gone = CallError::Refused(Refusal::NoSuchUser);
-        match &self {
-            Self::Partial { failed, .. } if failed.iter().all(|(_, why)| *why == gone) => Ok(()),
-            _ => Err(self),
+        if let Self::Partial { failed, .. } = &self
+            && failed.iter().all(|(_, why)| *why == gone)
+        {
+            return Ok(());
         }
+        Err(self)
     }
 
     /// The failure of an operation that no HSM carried out: an HSM's refusal says more than
