@@ -5,6 +5,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::wildcard_imports,
+    clippy::needless_update,
     dead_code,
     unused_imports,
     reason = "tests fail loudly, and each uses a part of the world"
