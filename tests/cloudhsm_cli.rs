@@ -156,7 +156,7 @@ fn a_key_is_made_with_attributes_and_changed() {
         ("sign", Value::Bool(true)),
         ("wrap", Value::Bool(false)),
         ("local", Value::Bool(true)),
-        ("id", "0x".into()),
+        ("id", "".into()),
         ("class", "secret-key".into()),
         ("key-type", "aes".into()),
         ("key-length-bytes", 24.into()),

@@ -216,6 +216,8 @@ blob = made.get("CiphertextBlob")
 other = key(Description="another")
 no("Decrypt", "InvalidCiphertextException", CiphertextBlob=base64_of(b"nonsense"))
 no("Decrypt", "IncorrectKeyException", CiphertextBlob=blob, KeyId=other)
+no("Decrypt", "InvalidKeyUsageException", CiphertextBlob=base64_of(b"nonsense"), KeyId=mac.good)
+no("GetKeyRotationStatus", "UnsupportedOperationException", KeyId=key(Origin="EXTERNAL"))
 no("ReEncrypt", "InvalidCiphertextException", CiphertextBlob=base64_of(b"x"), DestinationKeyId=other)
 no("ReEncrypt", "IncorrectKeyException", CiphertextBlob=blob, SourceKeyId=other,
    DestinationKeyId=other)

@@ -52,9 +52,11 @@ assert not kms.get_key_rotation_status(KeyId=key)["KeyRotationEnabled"]
 
 # A key of a key store has none of it.
 store = kms.describe_key(KeyId="alias/quickstart")["KeyMetadata"]["KeyId"]
-for call in [kms.enable_key_rotation, kms.disable_key_rotation, kms.get_key_rotation_status,
-             kms.rotate_key_on_demand, kms.list_key_rotations, kms.delete_imported_key_material]:
+for call in [kms.enable_key_rotation, kms.disable_key_rotation, kms.rotate_key_on_demand,
+             kms.delete_imported_key_material]:
     refused("UnsupportedOperationException", call, KeyId=store)
+assert kms.get_key_rotation_status(KeyId=store)["KeyRotationEnabled"] is False
+assert not kms.list_key_rotations(KeyId=store, IncludeKeyMaterial="ALL_KEY_MATERIAL")["Rotations"]
 refused("UnsupportedOperationException", kms.replicate_key, KeyId=store, ReplicaRegion="eu-west-1")
 
 # One multi-Region key in two Regions.

@@ -37,6 +37,10 @@ REASONS = {
     ("ListGrants", "KMSInvalidStateException"): EVERY_STATE,
     ("ListKeyPolicies", "KMSInvalidStateException"): EVERY_STATE,
     ("ListKeyRotations", "KMSInvalidStateException"): EVERY_STATE,
+    ("ListKeyRotations", "UnsupportedOperationException"):
+        "every kind of key can be asked; one that does not rotate has no rotations",
+    ("TagResource", "LimitExceededException"): "more than fifty tags are TagException",
+    ("CreateKey", "LimitExceededException"): "100,000 keys, or a cluster that is full",
     ("PutKeyPolicy", "KMSInvalidStateException"): EVERY_STATE,
     ("RetireGrant", "KMSInvalidStateException"): EVERY_STATE,
     ("RevokeGrant", "KMSInvalidStateException"): EVERY_STATE,

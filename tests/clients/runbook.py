@@ -61,8 +61,8 @@ def refusals():
     lopsided = restore(newest, zones=["us-east-1a", "us-east-1a"])
     in_flight_at_disconnect()
     refused("CloudHsmClusterNotRelatedException", update, CloudHsmClusterId=UNRELATED)
-    refused("CloudHsmClusterNotActiveException", update, CloudHsmClusterId=coming)
-    for one in (half, lopsided):
+    # One that is ACTIVE without an HSM is no better.
+    for one in (coming, half, lopsided):
         refused("CloudHsmClusterInvalidConfigurationException", update, CloudHsmClusterId=one)
     refused("CloudHsmClusterInUseException", kms.create_custom_key_store,
             CustomKeyStoreName="Second", CloudHsmClusterId=half, KeyStorePassword="kmsPassword",

@@ -1058,6 +1058,8 @@ export interface User {
   locked: string;
   /** Second factors; there are none here. */
   mfa: string[];
+  /** Services for which the user's approval is asked; there is no quorum here. */
+  quorum: string[];
   /** The user's role. */
   role: Role;
   /** The user's name, in lower case. */

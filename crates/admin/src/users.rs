@@ -124,6 +124,8 @@ pub struct User {
     pub locked: String,
     /// Second factors; there are none here.
     pub mfa: Vec<String>,
+    /// Services for which the user's approval is asked; there is no quorum here.
+    pub quorum: Vec<String>,
     /// `full` when the user is on every HSM in service, otherwise `inconsistent`.
     #[serde(rename = "cluster-coverage")]
     pub cluster_coverage: String,

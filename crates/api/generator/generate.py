@@ -216,7 +216,7 @@ class Service:
             return [f"at.text({name}, {mapped}, &Text {{ {', '.join(rule)}, ..Text::ANY }});"]
         low, high = shape.get("min", 0), shape.get("max")
         if kind == "blob" and (low or high):
-            return [f"at.size({name}, {value}.map(|it| it.0.len()), {low}, "
+            return [f"at.bytes({name}, {value}.map(|it| it.0.len()), {low}, "
                     f"{high or 'usize::MAX'});"]
         if kind in ("integer", "long") and (low or high):
             cast = "i64::from(*it)" if kind == "integer" else "*it"
@@ -224,7 +224,7 @@ class Service:
                     f"{high or 'i64::MAX'});"]
         out = []
         if kind in ("list", "map") and (low or high):
-            out.append(f"at.size({name}, {value}.map(|it| it.len()), {low}, "
+            out.append(f"at.entries({name}, {value}.map(|it| it.len()), {low}, "
                        f"{high or 'usize::MAX'});")
         if kind == "list":
             inner = self.check("\"member\"", "Some(entry)", shape["member"]["shape"], depth + 1)
@@ -259,7 +259,7 @@ class Service:
                 # A text of which the model says that it may be empty, such as a tag's value.
                 smallest = self.shapes[inner].get("min", 0 if kind == "list" else 1)
                 empty_is_missing = smallest > 0
-                value = f"present(&{field})" if empty_is_missing else f"Some(&{field})"
+                value = f"at.present({key}, &{field})" if empty_is_missing else f"Some(&{field})"
                 if empty_is_missing:
                     body.append(f"at.required({key}, {value}.is_some());")
             else:
@@ -366,7 +366,7 @@ USES = """use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{patterns, types::*};
-use crate::validate::{Text, Validate, Violations, present};
+use crate::validate::{Text, Validate, Violations};
 use crate::values::{Blob, EpochSeconds, SecretBlob, SecretText, or_default};
 """
 

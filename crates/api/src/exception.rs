@@ -3,6 +3,9 @@
 //! No other line of the product writes an exception's name or an HTTP status as text.
 
 use std::fmt;
+use std::str::FromStr;
+
+use crate::InvalidId;
 
 /// Who must act to make a failed call succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,9 +139,34 @@ impl Code {
     }
 }
 
+/// How much of an exception's message is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Messages {
+    /// The service's sentence, and after it what to do.
+    #[default]
+    Helpful,
+    /// The service's sentence alone, and nothing where the service sends nothing.
+    Aws,
+}
+
+impl FromStr for Messages {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        match text {
+            "helpful" => Ok(Self::Helpful),
+            "aws" => Ok(Self::Aws),
+            _ => Err(InvalidId {
+                expected: "helpful or aws",
+            }),
+        }
+    }
+}
+
 /// What a failed operation answers with.
 ///
-/// The message is for the user: what happened, why, and what to do next. The cause is for the
+/// The message is for the user: what happened, why, and what to do next. Where the service's own
+/// sentence is known the message begins with it, because programs compare it. The cause is for the
 /// log and never leaves the process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exception {
@@ -146,6 +174,8 @@ pub struct Exception {
     pub code: Code,
     /// What the user reads.
     pub message: String,
+    /// How many bytes of the message are the service's sentence; none where that is not known.
+    sentence: Option<usize>,
     /// What an operator of the emulator reads.
     pub cause: Option<String>,
     /// Whether another writer of the same records committed first: decided anew, the same call may
@@ -160,9 +190,51 @@ impl Exception {
         Self {
             code,
             message: message.into(),
+            sentence: None,
             cause: None,
             overtaken: false,
         }
+    }
+
+    /// An exception of which the service's sentence is known, and what we add to it: more of why, and
+    /// what to do. An empty sentence is that of an exception that the service sends without a message.
+    #[must_use]
+    pub fn worded(code: Code, sentence: impl Into<String>, hint: &str) -> Self {
+        let mut message = sentence.into();
+        let length = message.len();
+        if !message.is_empty() && !hint.is_empty() {
+            // Some of the service's sentences have no full stop.
+            let ends = message.ends_with(['.', '!', '?']);
+            message.push_str(if ends { " " } else { ". " });
+        }
+        message.push_str(hint);
+        Self {
+            sentence: Some(length),
+            ..Self::new(code, message)
+        }
+    }
+
+    /// What is sent of the message.
+    ///
+    /// Rule MSG-01: the service's sentence comes first. Rule MSG-02: it comes alone where that is asked
+    /// for; a message of which the service's wording is not known is sent whole then too.
+    #[must_use]
+    pub fn text(&self, messages: Messages) -> Option<&str> {
+        let end = match messages {
+            Messages::Helpful => None,
+            Messages::Aws => self.sentence,
+        };
+        match end {
+            None => Some(&self.message),
+            Some(0) => None,
+            Some(end) => self.message.get(..end),
+        }
+    }
+
+    /// The same text under another code: that of an operation which does not declare the first.
+    #[must_use]
+    pub fn under(self, code: Code) -> Self {
+        Self { code, ..self }
     }
 
     /// The same exception of a call that another writer has overtaken.
@@ -205,6 +277,29 @@ mod tests {
         assert_eq!(Code::KmsInvalidState.status(), 400);
         assert_eq!(Code::KmsInternal.status(), 500);
         assert_eq!(Code::RequestEntityTooLarge.status(), 413);
+    }
+
+    /// Rules MSG-01 and MSG-02.
+    #[test]
+    fn the_services_sentence_comes_first_and_alone_where_it_is_asked_for() {
+        let code = Code::NotFound;
+        for (exception, helpful, aws) in [
+            (Exception::new(code, "Ours."), Some("Ours."), Some("Ours.")),
+            (
+                Exception::worded(code, "Theirs", ""),
+                Some("Theirs"),
+                Some("Theirs"),
+            ),
+            (
+                Exception::worded(code, "Theirs", "Ours."),
+                Some("Theirs. Ours."),
+                Some("Theirs"),
+            ),
+            (Exception::worded(code, "", "Ours."), Some("Ours."), None),
+        ] {
+            assert_eq!(exception.text(Messages::Helpful), helpful);
+            assert_eq!(exception.text(Messages::Aws), aws);
+        }
     }
 
     #[test]

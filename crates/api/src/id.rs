@@ -277,26 +277,56 @@ pub struct Scope {
     pub region: Region,
 }
 
+impl Region {
+    /// The part of AWS that the Region is in, as ARNs name it.
+    ///
+    /// Rule ARN-01: an ARN is of the partition of its Region.
+    #[must_use]
+    pub fn partition(&self) -> &'static str {
+        let mut all = PARTITIONS.iter();
+        let found = all.find(|(beginning, _)| self.0.starts_with(beginning));
+        found.map_or("aws", |(_, partition)| partition)
+    }
+}
+
+/// The partitions beside `aws`, by the beginning of their Regions' names (AWS General Reference, ARNs).
+const PARTITIONS: [(&str, &str); 4] = [
+    ("cn-", "aws-cn"),
+    ("us-gov-", "aws-us-gov"),
+    ("us-iso-", "aws-iso"),
+    ("us-isob-", "aws-iso-b"),
+];
+
 impl Scope {
+    /// The beginning of the ARNs of a service's resources in this scope.
+    #[must_use]
+    pub fn arn(&self, service: &str, resource: impl fmt::Display) -> String {
+        let (partition, region, account) = (self.region.partition(), &self.region, &self.account);
+        format!("arn:{partition}:{service}:{region}:{account}:{resource}")
+    }
+
+    /// The ARN of the root of an account, as it is in this Region.
+    #[must_use]
+    pub fn root_arn(&self, account: &AccountId) -> String {
+        format!("arn:{}:iam::{account}:root", self.region.partition())
+    }
+
     /// The ARN of a KMS key in this scope.
     #[must_use]
     pub fn key_arn(&self, key: &KeyId) -> String {
-        format!("arn:aws:kms:{}:{}:key/{key}", self.region, self.account)
+        self.arn("kms", format_args!("key/{key}"))
     }
 
     /// The ARN of an alias, whose name starts with `alias/`.
     #[must_use]
     pub fn alias_arn(&self, alias: &str) -> String {
-        format!("arn:aws:kms:{}:{}:{alias}", self.region, self.account)
+        self.arn("kms", alias)
     }
 
     /// The ARN of a CloudHSM backup.
     #[must_use]
     pub fn backup_arn(&self, backup: &BackupId) -> String {
-        format!(
-            "arn:aws:cloudhsm:{}:{}:backup/{backup}",
-            self.region, self.account
-        )
+        self.arn("cloudhsm", format_args!("backup/{backup}"))
     }
 }
 
@@ -362,6 +392,38 @@ mod tests {
         assert!(id.is_multi_region() && !uuid.is_multi_region());
         assert_ne!(id, KeyId::from_bytes([0xfe; 16]));
         assert!(uuid < id && uuid.to_string() < id.to_string());
+    }
+
+    /// Rule ARN-01.
+    #[test]
+    fn an_arn_is_of_the_partition_of_its_region() {
+        for (region, partition) in [
+            ("us-east-1", "aws"),
+            ("eu-central-2", "aws"),
+            ("ca-west-1", "aws"),
+            ("cn-north-1", "aws-cn"),
+            ("cn-northwest-1", "aws-cn"),
+            ("us-gov-west-1", "aws-us-gov"),
+            ("us-gov-east-1", "aws-us-gov"),
+            ("us-iso-east-1", "aws-iso"),
+            ("us-isob-east-1", "aws-iso-b"),
+        ] {
+            let scope = Scope {
+                account: "111122223333".parse().unwrap(),
+                region: region.parse().unwrap(),
+            };
+            let backup: BackupId = "backup-abcdefghijk".parse().unwrap();
+            for (arn, service) in [
+                (scope.key_arn(&KeyId::from_bytes([1; 16])), "kms"),
+                (scope.alias_arn("alias/a"), "kms"),
+                (scope.backup_arn(&backup), "cloudhsm"),
+            ] {
+                let beginning = format!("arn:{partition}:{service}:{region}:111122223333:");
+                assert!(arn.starts_with(&beginning), "{arn}");
+            }
+            let root = scope.root_arn(&scope.account);
+            assert_eq!(root, format!("arn:{partition}:iam::111122223333:root"));
+        }
     }
 
     #[test]

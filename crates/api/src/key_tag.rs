@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::validate::{Text, Validate, Violations, present};
+use crate::validate::{Text, Validate, Violations};
 use crate::values::or_default;
 
 /// `Tag` of the service model.
@@ -39,10 +39,10 @@ impl Tag {
 
 impl Validate for Tag {
     fn check(&self, at: &mut Violations) {
-        at.required("tagKey", present(&self.tag_key).is_some());
+        at.required("tagKey", at.present("tagKey", &self.tag_key).is_some());
         at.text(
             "tagKey",
-            present(&self.tag_key).map(String::as_str),
+            at.present("tagKey", &self.tag_key).map(String::as_str),
             &Text {
                 min: 1,
                 max: 128,

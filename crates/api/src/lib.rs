@@ -16,6 +16,7 @@
 
 pub mod cloudhsm;
 pub mod exception;
+mod given;
 pub mod id;
 mod inline_text;
 mod key_tag;
@@ -25,9 +26,10 @@ mod service;
 mod validate;
 mod values;
 
-pub use exception::{Code, Exception, Fault};
+pub use exception::{Code, Exception, Fault, Messages};
+pub use given::Given;
 pub use id::{AccountId, BackupId, ClusterId, HsmId, InvalidId, KeyId, KeyStoreId, Region, Scope};
 pub use operation::Operation;
 pub use service::{Reply, Service};
-pub use validate::{Validate, Violations, validate};
+pub use validate::{Validate, Violations, validate, validate_given};
 pub use values::{Blob, EpochSeconds, SecretBlob, SecretText};

@@ -5,13 +5,10 @@ use std::fmt::Write;
 use regex::Regex;
 
 use crate::values::SecretText;
-use crate::{Blob, Code, Exception, SecretBlob};
+use crate::{Blob, Code, Exception, Given, SecretBlob};
 
 /// A violated constraint each, as far as they are listed.
 const LISTED_MAX: usize = 10;
-
-/// A value in a message is cut after so many characters.
-const SHOWN_CHARACTERS_MAX: usize = 256;
 
 /// A request whose members have constraints.
 pub trait Validate {
@@ -25,8 +22,29 @@ pub trait Validate {
 /// # Errors
 /// ValidationException with every violation, up to ten, in the service's form.
 pub fn validate(request: &impl Validate) -> Result<(), Exception> {
+    validate_given(request, || None)
+}
+
+/// The same of a request that was read from a body; `given` says which members that has, and is asked
+/// only when something is violated.
+///
+/// Rule WIRE-63: a member that is there and empty is told by its length, and not as missing.
+///
+/// # Errors
+/// As [`validate`].
+pub fn validate_given(
+    request: &impl Validate,
+    given: impl FnOnce() -> Option<Given>,
+) -> Result<(), Exception> {
     let mut found = Violations::default();
     request.check(&mut found);
+    if found.count > 0 {
+        found = Violations {
+            given: given(),
+            ..Violations::default()
+        };
+        request.check(&mut found);
+    }
     if found.count == 0 {
         return Ok(());
     }
@@ -41,6 +59,8 @@ pub struct Violations {
     count: usize,
     text: String,
     path: String,
+    /// Which members the body has; not known of a request that was made here.
+    given: Option<Given>,
 }
 
 /// A text's constraints.
@@ -132,17 +152,24 @@ impl<T> Emptiness for Vec<T> {
     }
 }
 
-/// A required member, unless it is missing.
-pub(crate) fn present<T: Emptiness>(member: &T) -> Option<&T> {
-    (!member.is_empty()).then_some(member)
-}
-
 impl Violations {
-    fn add(&mut self, name: &str, value: &str, constraint: &str) {
-        let shown: String = value.chars().take(SHOWN_CHARACTERS_MAX).collect();
-        self.add_shown(name, &format!("'{shown}'"), constraint);
+    /// A required member, unless it is missing. An empty one counts as missing where the body is not
+    /// known.
+    pub(crate) fn present<'m, T: Emptiness>(&self, name: &str, member: &'m T) -> Option<&'m T> {
+        let is_given = || {
+            let dot = if self.path.is_empty() { "" } else { "." };
+            let path = format!("{}{dot}{name}", self.path);
+            self.given.as_ref().is_some_and(|given| given.has(&path))
+        };
+        (!member.is_empty() || is_given()).then_some(member)
     }
 
+    /// Rule WIRE-64: a value is quoted whole.
+    fn add(&mut self, name: &str, value: &str, constraint: &str) {
+        self.add_shown(name, &format!("'{value}' "), constraint);
+    }
+
+    /// `shown` ends in a space unless it is empty.
     fn add_shown(&mut self, name: &str, shown: &str, constraint: &str) {
         self.count += 1;
         if self.count > LISTED_MAX {
@@ -155,7 +182,7 @@ impl Violations {
         // Writing to a String cannot fail.
         let _written = write!(
             self.text,
-            "Value {shown} at '{}{dot}{name}' failed to satisfy constraint: {constraint}",
+            "Value {shown}at '{}{dot}{name}' failed to satisfy constraint: {constraint}",
             self.path
         );
     }
@@ -163,25 +190,29 @@ impl Violations {
     pub(crate) fn required(&mut self, name: &str, is_present: bool) {
         if !is_present {
             // Unlike every other value it has no quotes in the service's text.
-            self.add_shown(name, "null", "Member must not be null");
+            self.add_shown(name, "null ", "Member must not be null");
         }
     }
 
     pub(crate) fn text(&mut self, name: &str, value: Option<&str>, rule: &Text) {
         let Some(value) = value else { return };
-        // Rule WIRE-22: a sensitive value is not repeated in a message.
-        let shown = if rule.secret { "***" } else { value };
+        // Rule WIRE-22: a sensitive value is not repeated in a message, nor is anything in its place.
+        let shown = if rule.secret {
+            String::new()
+        } else {
+            format!("'{value}' ")
+        };
         let characters = value.chars().count();
         if characters < rule.min {
             let least = format!(
                 "Member must have length greater than or equal to {}",
                 rule.min
             );
-            self.add(name, shown, &least);
+            self.add_shown(name, &shown, &least);
         }
         if characters > rule.max {
             let most = format!("Member must have length less than or equal to {}", rule.max);
-            self.add(name, shown, &most);
+            self.add_shown(name, &shown, &most);
         }
         if let Some(pattern) = rule.pattern
             && !pattern.matches(value)
@@ -190,26 +221,37 @@ impl Violations {
                 "Member must satisfy regular expression pattern: {}",
                 pattern.source
             );
-            self.add(name, shown, &form);
+            self.add_shown(name, &shown, &form);
         }
         if !rule.values.is_empty() && !rule.values.contains(&value) {
             let set = format!(
                 "Member must satisfy enum value set: [{}]",
                 rule.values.join(", ")
             );
-            self.add(name, shown, &set);
+            self.add_shown(name, &shown, &set);
         }
     }
 
-    pub(crate) fn size(&mut self, name: &str, size: Option<usize>, min: usize, max: usize) {
+    /// Rule WIRE-22: bytes are told without their value, sensitive or not.
+    pub(crate) fn bytes(&mut self, name: &str, size: Option<usize>, min: usize, max: usize) {
+        self.length(name, size, (min, max), "");
+    }
+
+    /// A list or a map. Of one that is too long no service shows what it has.
+    pub(crate) fn entries(&mut self, name: &str, size: Option<usize>, min: usize, max: usize) {
+        let shown = if size == Some(0) { "'[]' " } else { "" };
+        self.length(name, size, (min, max), shown);
+    }
+
+    fn length(&mut self, name: &str, size: Option<usize>, (min, max): (usize, usize), shown: &str) {
         let Some(size) = size else { return };
         if size < min {
             let least = format!("Member must have length greater than or equal to {min}");
-            self.add(name, &format!("{size} long"), &least);
+            self.add_shown(name, shown, &least);
         }
         if size > max {
             let most = format!("Member must have length less than or equal to {max}");
-            self.add(name, &format!("{size} long"), &most);
+            self.add_shown(name, shown, &most);
         }
     }
 

@@ -1,12 +1,15 @@
 //! What the service checks of a request, and what a shape shows of itself.
 #![expect(clippy::unwrap_used, reason = "tests fail loudly")]
 
-use portcullis_api::cloudhsm::CreateClusterRequest;
+use data_encoding::BASE64 as STANDARD;
+use portcullis_api::cloudhsm::{CreateClusterRequest, CreateHsmRequest};
 use portcullis_api::kms::{
-    CreateAliasRequest, CreateKeyRequest, EncryptRequest, UpdateCustomKeyStoreRequest,
+    CreateAliasRequest, CreateKeyRequest, DecryptRequest, EncryptRequest,
+    UpdateCustomKeyStoreRequest, VerifyMacRequest,
 };
 use portcullis_api::{
     Blob, Code, EpochSeconds, Operation, Reply, SecretBlob, Service, Validate, validate,
+    validate_given,
 };
 use proptest::prelude::*;
 use serde::de::DeserializeOwned;
@@ -29,7 +32,7 @@ fn what_clients_do_not_check_the_service_does() {
     )));
     assert!(long.contains("at 'keyStorePassword' failed"), "{long}");
     assert!(
-        long.contains("less than or equal to 32") && long.contains("***"),
+        long.contains("less than or equal to 32") && long.contains("Value at"),
         "{long}"
     );
     assert!(!long.contains("ssss"), "a password is not repeated: {long}");
@@ -52,6 +55,74 @@ fn what_clients_do_not_check_the_service_does() {
     let cluster =
         refusal::<CreateClusterRequest>(r#"{"HsmType":"hsm2m.medium","SubnetIds":["x"]}"#);
     assert!(cluster.contains("at 'subnetIds.1.member'"), "{cluster}");
+}
+
+/// Rules WIRE-22, WIRE-63 and WIRE-64: the texts that are known of the service, and further ones of
+/// their kinds.
+#[test]
+fn an_empty_value_is_no_missing_one_and_what_is_secret_is_not_shown() {
+    const LEAST: &str = "failed to satisfy constraint: Member must have length greater than or equal \
+                         to 1";
+    const MISSING: &str = "failed to satisfy constraint: Member must not be null";
+    fn told<T: Validate + DeserializeOwned>(body: &str) -> String {
+        let request: T = serde_json::from_str(body).unwrap();
+        let given = || serde_json::from_str(body).ok();
+        validate_given(&request, given).unwrap_err().message
+    }
+    let long = STANDARD.encode(&[b'a'; 4097]);
+    let wide = "k".repeat(300);
+    for (message, expected) in [
+        (
+            told::<EncryptRequest>(r#"{"KeyId":"k","Plaintext":""}"#),
+            format!("1 validation error detected: Value at 'plaintext' {LEAST}"),
+        ),
+        (
+            told::<EncryptRequest>(r#"{"KeyId":"k"}"#),
+            format!("1 validation error detected: Value null at 'plaintext' {MISSING}"),
+        ),
+        (
+            told::<EncryptRequest>(&format!(r#"{{"KeyId":"k","Plaintext":"{long}"}}"#)),
+            "1 validation error detected: Value at 'plaintext' failed to satisfy constraint: Member \
+             must have length less than or equal to 4096"
+                .to_owned(),
+        ),
+        (
+            told::<EncryptRequest>(r#"{"KeyId":"","Plaintext":"YQ=="}"#),
+            format!("1 validation error detected: Value '' at 'keyId' {LEAST}"),
+        ),
+        (
+            told::<DecryptRequest>(r#"{"CiphertextBlob":""}"#),
+            format!("1 validation error detected: Value at 'ciphertextBlob' {LEAST}"),
+        ),
+        (
+            told::<VerifyMacRequest>(r#"{"KeyId":"k","Message":"YQ==","Mac":""}"#),
+            "2 validation errors detected: Value null at 'macAlgorithm'".to_owned(),
+        ),
+        (
+            told::<CreateKeyRequest>(r#"{"Tags":[{"TagKey":"","TagValue":""}]}"#),
+            format!("1 validation error detected: Value '' at 'tags.1.member.tagKey' {LEAST}"),
+        ),
+        (
+            told::<CreateKeyRequest>(r#"{"Tags":[{"TagValue":""}]}"#),
+            format!("1 validation error detected: Value null at 'tags.1.member.tagKey' {MISSING}"),
+        ),
+        (
+            told::<CreateClusterRequest>(r#"{"HsmType":"hsm2m.medium","SubnetIds":[]}"#),
+            format!("1 validation error detected: Value '[]' at 'subnetIds' {LEAST}"),
+        ),
+        (
+            told::<CreateHsmRequest>(r#"{"ClusterId":"","AvailabilityZone":"us-east-1a"}"#),
+            "1 validation error detected: Value '' at 'clusterId' failed to satisfy constraint: \
+             Member must satisfy regular expression pattern"
+                .to_owned(),
+        ),
+        (
+            told::<CreateKeyRequest>(&format!(r#"{{"Origin":"{wide}"}}"#)),
+            format!("1 validation error detected: Value '{wide}' at 'origin'"),
+        ),
+    ] {
+        assert!(message.starts_with(&expected), "{message}\n{expected}");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use portcullis_api::Messages;
 use portcullis_cloudhsm::{HsmsOn, Quotas};
 use portcullis_loadgen::{Access, LoadCommand};
 use portcullis_seam::TimeScale;
@@ -96,6 +97,7 @@ pub(crate) enum AuthMode {
   portcullis up --world my-world.toml --data ./state --port 0
   portcullis up --time-scale 60 --state-changes aws
   portcullis up --quota aws
+  portcullis up --messages aws
   portcullis up --auth verify
   portcullis up --world my-world.toml --auth enforce")]
 pub(crate) struct Up {
@@ -165,6 +167,10 @@ pub(crate) struct Up {
     /// Keep the service's quotas: none or aws [default: the world's, or none]
     #[arg(long, value_name = "QUOTAS")]
     pub(crate) quota: Option<Quotas>,
+    /// What an error says: helpful, the service's sentence and what to do; or aws, its sentence alone
+    /// [default: the world's, or helpful]
+    #[arg(long, value_name = "MESSAGES")]
+    pub(crate) messages: Option<Messages>,
     /// Whose attestation documents of enclaves are believed: any, aws, unchecked, or a PEM file with
     /// roots [default: the world's, or any]
     #[arg(long, value_name = "ROOTS")]

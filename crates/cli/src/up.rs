@@ -103,6 +103,7 @@ async fn serve(arguments: &Up, output: &ServerOutput) -> Result<ServingEnd, Stri
         auth,
         principals,
         defaults: world.scope(),
+        messages: world.messages,
         events: events(arguments, output)?,
         log_drops: output.log_drops(),
         resets: Some(resets.clone()),
@@ -148,6 +149,7 @@ fn world(arguments: &Up) -> Result<World, String> {
     world.profile = arguments.profile.clone().or(world.profile);
     world.state_changes = arguments.state_changes.unwrap_or(world.state_changes);
     world.quota = arguments.quota.unwrap_or(world.quota);
+    world.messages = arguments.messages.unwrap_or(world.messages);
     world.hsms_on = arguments.hsms_on.unwrap_or(world.hsms_on);
     let roots = arguments.attestation_roots.clone();
     world.attestation_roots = roots.or(world.attestation_roots);

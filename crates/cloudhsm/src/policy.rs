@@ -143,8 +143,10 @@ impl Principal {
         };
         let account = account.as_str();
         let whole_account = |arn: &str| {
-            let rest = arn.strip_prefix("arn:aws:iam::");
-            rest.and_then(|rest| rest.strip_suffix(":root")) == Some(account)
+            let rest = arn.strip_prefix("arn:aws");
+            let rest = rest.and_then(|rest| rest.split_once(":iam::"));
+            let named = rest.and_then(|(_partition, rest)| rest.strip_suffix(":root"));
+            named == Some(account)
         };
         let mut named = named.iter();
         named.any(|one| one == "*" || one == account || whole_account(one))

@@ -96,11 +96,10 @@ pub(crate) enum KindOfKey {
     Asymmetric,
     /// Keys whose material is imported: origin EXTERNAL.
     External,
-    /// Symmetric encryption keys that are in no key store.
-    Rotating,
-    /// Of these, keys whose material AWS KMS made, in the Region of their primary key.
+    /// Symmetric encryption keys that are in no key store, whose material AWS KMS made, in the Region
+    /// of their primary key.
     RotatingByItself,
-    /// Of those that rotate, keys in the Region of their primary key.
+    /// The same, with imported material too.
     RotatingHere,
     /// Multi-Region keys that are the primary key of their Regions.
     Primary,
@@ -178,9 +177,9 @@ macro_rules! kms_operations {
             ListKeyPolicies kms.list_key_policies(kms::ListKeyPoliciesRequest) reads object { keys; kms::ListKeyPoliciesResponse; Alone(100); on Own of Any: Any in [Y, Y, Y, Y, Y, Y, Y] };
             EnableKeyRotation kms.enable_key_rotation(kms::EnableKeyRotationRequest) changes empty { rotation; (); Alone(15); on Own of Customer: RotatingByItself in [Y, D, P, X, Y, C, Y] };
             DisableKeyRotation kms.disable_key_rotation(kms::DisableKeyRotationRequest) changes empty { rotation; (); Alone(5); on Own of Customer: RotatingByItself in [Y, D, P, X, Y, C, Y] };
-            GetKeyRotationStatus kms.get_key_rotation_status(kms::GetKeyRotationStatusRequest) reads object { rotation; kms::GetKeyRotationStatusResponse; Alone(1_000); on Shared of Any: Rotating in [Y, Y, Y, X, Y, Y, Y] };
+            GetKeyRotationStatus kms.get_key_rotation_status(kms::GetKeyRotationStatusRequest) reads object { rotation; kms::GetKeyRotationStatusResponse; Alone(1_000); on Shared of Any: Any in [Y, Y, Y, X, Y, Y, Y] };
             RotateKeyOnDemand kms.rotate_key_on_demand(kms::RotateKeyOnDemandRequest) changes object { rotation; kms::RotateKeyOnDemandResponse; Alone(5); on Own of Customer: RotatingHere in [Y, D, P, I, Y, C, Y] };
-            ListKeyRotations kms.list_key_rotations(kms::ListKeyRotationsRequest) reads object { rotation; kms::ListKeyRotationsResponse; Alone(100); on Own of Any: Rotating in [Y, Y, Y, Y, Y, Y, Y] };
+            ListKeyRotations kms.list_key_rotations(kms::ListKeyRotationsRequest) reads object { rotation; kms::ListKeyRotationsResponse; Alone(100); on Own of Any: Any in [Y, Y, Y, Y, Y, Y, Y] };
             GetParametersForImport kms.get_parameters_for_import(kms::GetParametersForImportRequest) reads object { import; kms::GetParametersForImportResponse; Alone(1); on Own of Any: External in [Y, Y, P, Y, Y, C, W] };
             ImportKeyMaterial kms.import_key_material(kms::ImportKeyMaterialRequest) changes object { import; kms::ImportKeyMaterialResponse; Alone(15); on Own of Any: External in [Y, Y, P, Y, Y, C, Y] };
             DeleteImportedKeyMaterial kms.delete_imported_key_material(kms::DeleteImportedKeyMaterialRequest) changes object { import; kms::DeleteImportedKeyMaterialResponse; Alone(15); on Own of Any: External in [Y, Y, Y, Y, Y, C, W] };

@@ -74,7 +74,10 @@ impl Records {
     /// decide nothing.
     #[must_use]
     pub(crate) fn key_subject(&self, scope: &Scope, name: &str) -> Option<Subject> {
-        let key = match name.strip_prefix("arn:aws:kms:") {
+        let arn = name
+            .strip_prefix("arn:")
+            .and_then(|it| it.split_once(":kms:"));
+        let key = match arn.map(|(_partition, rest)| rest) {
             None => self.key_in(scope, name),
             Some(rest) => {
                 let mut parts = rest.splitn(3, ':');

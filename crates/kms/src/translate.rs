@@ -167,16 +167,37 @@ pub(crate) fn unavailable(key_arn: &str) -> Exception {
 
 /// Rule CR-11: a ciphertext that does not open gives nothing away. Rule CR-08: whatever the reason is.
 pub(crate) fn invalid_ciphertext() -> Exception {
-    Exception::new(
+    // The service sends no message.
+    Exception::worded(
         Code::InvalidCiphertext,
+        "",
         "The ciphertext cannot be decrypted: it was changed, or its encryption context is not the \
          one it was encrypted with. Give exactly the same encryption context.",
+    )
+}
+
+/// The same of an RSA key, whose ciphertexts have no encryption context.
+pub(crate) fn invalid_rsa_ciphertext() -> Exception {
+    Exception::worded(
+        Code::InvalidCiphertext,
+        "",
+        "The ciphertext cannot be decrypted: it was changed, or made under another key or by another \
+         algorithm. Give the EncryptionAlgorithm, with its hash, by which it was encrypted.",
     )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Rule CR-08: what an RSA key does not have is not spoken of.
+    #[test]
+    fn only_a_symmetric_ciphertext_is_told_of_its_context() {
+        let (symmetric, rsa) = (invalid_ciphertext(), invalid_rsa_ciphertext());
+        assert_eq!(symmetric.code, rsa.code);
+        assert!(symmetric.message.contains("encryption context"));
+        assert!(!rsa.message.contains("context"), "{rsa}");
+    }
 
     /// Rule KEY-30: and none of it is the service's own failure.
     #[test]

@@ -279,3 +279,50 @@ async fn a_grant_needs_a_usable_key_and_goes_with_it() {
     assert!(left.is_empty(), "{left:?}");
     world.restart(false).await;
 }
+
+/// Rule ARN-01.
+#[tokio::test]
+async fn in_every_partition_all_arns_are_of_it() {
+    let mut world = World::new().await;
+    for (region, partition) in [
+        ("us-east-1", "aws"),
+        ("cn-north-1", "aws-cn"),
+        ("us-gov-west-1", "aws-us-gov"),
+    ] {
+        world.scope.region = region.parse().unwrap();
+        let key = world.create_key(None).await.unwrap();
+        let arn = world.metadata(&key).await.arn.unwrap();
+        assert!(
+            arn.starts_with(&format!("arn:{partition}:kms:{region}:")),
+            "{arn}"
+        );
+        let policy = GetKeyPolicyRequest {
+            key_id: key.clone(),
+            ..GetKeyPolicyRequest::default()
+        };
+        let policy = world
+            .kms
+            .get_key_policy(&world.scope, policy)
+            .await
+            .unwrap();
+        let root = format!("arn:{partition}:iam::111122223333:root");
+        assert!(policy.policy.unwrap().contains(&root));
+        let grant = CreateGrantRequest {
+            key_id: arn.clone(),
+            operations: vec!["Encrypt".to_owned()],
+            grantee_principal: Some(root.clone()),
+            ..CreateGrantRequest::default()
+        };
+        world.kms.create_grant(&world.scope, grant).await.unwrap();
+        let list = ListGrantsRequest {
+            key_id: key.clone(),
+            ..ListGrantsRequest::default()
+        };
+        let grants = world.kms.list_grants(&world.scope, list).await.unwrap();
+        let grant = &grants.grants.unwrap()[0];
+        assert_eq!(grant.issuing_account.as_ref(), Some(&root));
+        assert_eq!(grant.key_id.as_ref(), Some(&arn));
+        let blob = world.encrypt(&arn).await.unwrap();
+        assert_eq!(world.decrypt(&blob, &[]).await.unwrap(), b"attack at dawn");
+    }
+}

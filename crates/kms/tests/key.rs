@@ -314,10 +314,10 @@ async fn a_key_is_found_by_id_arn_and_alias_where_each_is_permitted() {
         create(alias("alias/aws/one", &key)).await,
         Code::InvalidAliasName,
     );
-    refused(create(alias("one", &key)).await, Code::InvalidAliasName);
+    refused(create(alias("one", &key)).await, Code::Validation);
     refused(
         create(alias("alias/two", "alias/one")).await,
-        Code::NotFound,
+        Code::Validation,
     );
     let arn = world.metadata(&key).await.arn.unwrap();
     for name in [&key, &arn, "alias/one", &world.scope.alias_arn("alias/one")] {

@@ -30,16 +30,16 @@ const IN_KEY_STORE: &str = "
     GenerateDataKey                  + D S S
     GenerateDataKeyWithoutPlaintext  + D S S
     GenerateDataKeyPair              U U U S
-    EnableKeyRotation                U U U U
-    DisableKeyRotation               U U U U
-    RotateKeyOnDemand                U U U U
-    GetKeyRotationStatus             U U U U
-    ListKeyRotations                 U U U U
-    GetParametersForImport           U U U U
-    ImportKeyMaterial                U U U U
+    EnableKeyRotation                U D U S
+    DisableKeyRotation               U D U S
+    RotateKeyOnDemand                U D U S
+    GetKeyRotationStatus             + + + +
+    ListKeyRotations                 + + + +
+    GetParametersForImport           U U U S
+    ImportKeyMaterial                U U U S
     DeleteImportedKeyMaterial        U U U U
-    ReplicateKey                     U U U U
-    UpdatePrimaryRegion              U U U U
+    ReplicateKey                     U D S S
+    UpdatePrimaryRegion              U D S S
     Sign                             K . . .
     Verify                           K . . .
     GenerateMac                      K . . .
@@ -85,9 +85,9 @@ const BUILT_IN: &str = "
     RotateKeyOnDemand                D S . . +
     GetKeyRotationStatus             + + U + +
     ListKeyRotations                 + + + + +
-    GetParametersForImport           U U + U U
-    ImportKeyMaterial                U U . U U
-    DeleteImportedKeyMaterial        U U + U U
+    GetParametersForImport           U S + S S
+    ImportKeyMaterial                U S . S U
+    DeleteImportedKeyMaterial        U U + S S
     ReplicateKey                     D S S . S
     UpdatePrimaryRegion              D S S . .
     DescribeKey                      + + + + +

@@ -117,7 +117,7 @@ async fn a_key_has_the_tags_that_it_was_given_last_and_keeps_them_over_a_restart
     assert_eq!(world.metadata(&key).await.description.unwrap(), "second");
 
     let many = (0..48).map(|n| tag(&n.to_string(), "")).collect();
-    refused(world.tag(&key, many).await, Code::LimitExceeded);
+    refused(world.tag(&key, many).await, Code::Tag);
     refused(world.tag(&key, vec![tag("aws:a", "")]).await, Code::Tag);
     assert_eq!(world.tags(&key, 50, None).await.tags.unwrap().len(), 3);
     world.schedule_deletion(&key).await;
@@ -375,6 +375,14 @@ async fn a_multi_region_key_is_one_key_in_all_its_regions() {
         configuration.multi_region_key_type.as_deref(),
         Some("REPLICA")
     );
+    // Rule LIFE-25.
+    let untagged = ReplicateKeyRequest {
+        key_id: world.multi_region_key().await,
+        replica_region: "eu-west-1".to_owned(),
+        ..ReplicateKeyRequest::default()
+    };
+    let untagged = world.kms.replicate_key(&world.scope, untagged).await;
+    assert_eq!(untagged.unwrap().replica_tags, None);
     refused(
         world.replicate(&key, "eu-west-1").await,
         Code::AlreadyExists,

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::condition;
 use crate::document::{Clause, Document, Kind, LanguageVersion, Statement};
 use crate::effect::Effect;
-use crate::malformed::{Malformed, malformed};
+use crate::malformed::{INVALID_PRINCIPALS, Malformed, malformed, malformed_as_told};
 use crate::principal::StatementPrincipals;
 
 type Object = Map<String, Value>;
@@ -147,9 +147,10 @@ fn aws(value: &str) -> Result<(), Malformed> {
     if value == "*" || account || arn {
         return Ok(());
     }
-    Err(malformed(format!(
-        "Invalid principal in policy: {value:?} is no account ID and no complete ARN."
-    )))
+    Err(malformed_as_told(
+        INVALID_PRINCIPALS,
+        format!("{value:?} is no account ID and no complete ARN."),
+    ))
 }
 
 fn actions(name: &str, value: &Value) -> Result<Vec<String>, Malformed> {

@@ -13,13 +13,23 @@ pub struct Identity<'a> {
 
 impl Identity<'_> {
     fn is_root(&self) -> bool {
-        let root = self.account.map(root_arn);
+        let root = self.root_arn();
         root.is_some_and(|root| self.names.contains(&root))
     }
-}
 
-fn root_arn(account: &str) -> String {
-    format!("arn:aws:iam::{account}:root")
+    /// The ARN of its account's root, which is in its own partition of AWS.
+    fn root_arn(&self) -> Option<String> {
+        let name = self.names.first();
+        let partition = name.and_then(|name| name.split(':').nth(1));
+        let partition = partition.unwrap_or("aws");
+        let account = self.account?;
+        Some(format!("arn:{partition}:iam::{account}:root"))
+    }
+
+    /// Whether a policy's value is its account.
+    fn is_of(&self, value: &str) -> bool {
+        self.account == Some(value) || self.root_arn().as_deref() == Some(value)
+    }
 }
 
 /// How a policy's principals name a caller.
@@ -74,10 +84,7 @@ impl StatementPrincipals {
         };
         let aws = kinds.get("AWS").map(Vec::as_slice).unwrap_or_default();
         let services = kinds.get("Service").map(Vec::as_slice).unwrap_or_default();
-        let account = who.account.is_some_and(|account| {
-            aws.iter()
-                .any(|value| *value == account || *value == root_arn(account))
-        });
+        let account = aws.iter().any(|value| who.is_of(value));
         let itself = who.names.iter().all(|name| aws.contains(name));
         let service = who
             .service
@@ -92,14 +99,11 @@ fn aws(value: &str, who: Identity<'_>) -> Named {
     if value == "*" || who.names.iter().any(|name| name == value) {
         return Named::Itself;
     }
-    match who.account {
-        Some(account) if value == account || value == root_arn(account) => {
-            if who.is_root() {
-                Named::Itself
-            } else {
-                Named::ByAccount
-            }
-        }
-        _ => Named::Not,
+    if !who.is_of(value) {
+        Named::Not
+    } else if who.is_root() {
+        Named::Itself
+    } else {
+        Named::ByAccount
     }
 }

@@ -5,8 +5,9 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use crate::document::Document;
-use crate::malformed::{Malformed, malformed};
+use crate::document::{Clause, Document};
+use crate::malformed::{INVALID_PRINCIPALS, Malformed, malformed, malformed_as_told};
+use crate::principal::StatementPrincipals;
 
 /// Rule AUTH-42: a policy has no member twice, no condition without a value, and in a resource's
 /// policy no statement without Action or Resource.
@@ -18,6 +19,9 @@ pub(crate) fn check(text: &str, document: &Document) -> Result<(), Malformed> {
             let key = &condition.key;
             return Err(malformed(format!("The condition on {key} has no value.")));
         }
+        if let Some(principals) = &statement.principals {
+            check_principals(principals)?;
+        }
         if statement.actions.is_none() {
             return Err(malformed("Policy contains a statement with no action."));
         }
@@ -26,6 +30,75 @@ pub(crate) fn check(text: &str, document: &Document) -> Result<(), Malformed> {
         }
     }
     Ok(())
+}
+
+/// Rule AUTH-46: a principal is of a kind that can call: an account, a user, a role, a session, a
+/// federated user, a service.
+fn check_principals(principals: &Clause<StatementPrincipals>) -> Result<(), Malformed> {
+    let (Clause::These(principals) | Clause::AllBut(principals)) = principals;
+    let StatementPrincipals::Listed(kinds) = principals else {
+        return Ok(());
+    };
+    for (kind, values) in kinds {
+        let wrong = values.iter().find(|value| match kind.as_str() {
+            "AWS" => !is_aws_principal(value),
+            "Service" => !is_service(value),
+            _ => false,
+        });
+        if let Some(value) = wrong {
+            return Err(malformed_as_told(
+                INVALID_PRINCIPALS,
+                format!(
+                    "{value:?} is none of the kind {kind}. Name accounts, users, roles, sessions or \
+                     services; groups and policies have no identity."
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What an ARN of a principal has between its account and its name, by the service that it is of.
+const KINDS_OF_ARN: [(&str, &[&str]); 2] = [
+    ("iam", &["user/", "role/"]),
+    ("sts", &["assumed-role/", "federated-user/"]),
+];
+
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn is_aws_principal(value: &str) -> bool {
+    if value == "*" || is_account(value) {
+        return true;
+    }
+    let parts: Vec<&str> = value.splitn(6, ':').collect();
+    let [arn, partition, service, region, account, resource] = parts.as_slice() else {
+        return false;
+    };
+    let kinds = KINDS_OF_ARN.iter().find(|(name, _)| name == service);
+    let names_one = kinds.is_some_and(|(_, kinds)| {
+        kinds.iter().any(|kind| {
+            let name = resource.strip_prefix(kind);
+            name.is_some_and(|name| !name.is_empty() && !name.ends_with('/'))
+        })
+    });
+    let is_root = *service == "iam" && *resource == "root";
+    *arn == "arn"
+        && (*partition == "aws" || partition.starts_with("aws-"))
+        && region.is_empty()
+        && is_account(account)
+        && (is_root || names_one)
+}
+
+fn is_service(value: &str) -> bool {
+    let name = value
+        .strip_suffix(".amazonaws.com")
+        .or_else(|| value.strip_suffix(".amazonaws.com.cn"));
+    name.is_some_and(|name| {
+        let permitted = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        !name.is_empty() && name.bytes().all(permitted)
+    })
 }
 
 /// JSON in which no object has a member twice.

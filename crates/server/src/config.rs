@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use portcullis_admin::{LoadOrder, LoadRun, LoadRunDetail};
-use portcullis_api::{AccountId, Region, Scope};
+use portcullis_api::{AccountId, Messages, Region, Scope};
 use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
@@ -28,6 +28,8 @@ pub struct ServerConfig {
     pub principals: Option<Arc<Principals>>,
     /// The account and Region of a request that names none.
     pub defaults: Scope,
+    /// How much is sent of what an exception says.
+    pub messages: Messages,
     /// How many threads serve; each has its own runtime and its own socket on the same port.
     pub cores: NonZeroUsize,
     /// What one client may take.
@@ -99,6 +101,7 @@ impl Default for ServerConfig {
             auth: Auth::Open,
             principals: None,
             defaults: default_scope(),
+            messages: Messages::default(),
             cores: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             limits: Limits::default(),
             snapshots: None,

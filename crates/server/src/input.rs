@@ -1,4 +1,4 @@
-use portcullis_api::{Exception, Operation, cloudhsm, kms, validate};
+use portcullis_api::{Exception, Operation, cloudhsm, kms, validate_given};
 
 use crate::built::built_operations;
 use crate::decode::json;
@@ -23,7 +23,7 @@ macro_rules! inputs {
                 match operation {
                     $(Operation::$operation => {
                         let input: $input = json(operation.name(), body)?;
-                        validate(&input)?;
+                        validate_given(&input, || serde_json::from_slice(body).ok())?;
                         Ok(Self::$operation(input))
                     })*
                 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use portcullis_api::{AccountId, Scope};
+use portcullis_api::{AccountId, Region, Scope};
 use portcullis_kms::Principal;
 use portcullis_sigv4::Credential;
 
@@ -41,7 +41,9 @@ impl Principals {
         }
         let account = access_key.parse::<AccountId>();
         let account = account.unwrap_or_else(|_other| defaults.account.clone());
-        Arc::new(Principal::root(account))
+        let region = credential.and_then(|found| found.region.parse::<Region>().ok());
+        let region = region.as_ref().unwrap_or(&defaults.region);
+        Arc::new(Principal::root(account).in_partition(region.partition()))
     }
 }
 

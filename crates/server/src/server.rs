@@ -76,6 +76,7 @@ fn start(config: ServerConfig, system: &System) -> Result<Running, NotStarted> {
         auth: config.auth,
         principals: config.principals,
         defaults: config.defaults,
+        messages: config.messages,
         bounds,
         host_names: Arc::new(config.host_names),
         events,

@@ -5,8 +5,8 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use crate::canonical::{Coverage, must_be_signed, string_to_sign};
 use crate::{Authorization, Date, Headers, Request, SigningKey, SigningKeyCache};
 
-/// How far the signer's clock may be off, as AWS services allow it: 15 minutes.
-pub const SKEW_SECONDS_MAX: u64 = 15 * 60;
+/// How far the signer's clock may be off, as KMS and CloudHSM allow it: 5 minutes.
+pub const SKEW_SECONDS_MAX: u64 = 5 * 60;
 
 /// Checks signatures. One for each thread: the cache of signing keys has no lock.
 ///
@@ -25,7 +25,7 @@ pub enum Refusal {
     DateMissing,
     /// The credential is for another day than `x-amz-date`.
     OtherDay,
-    /// The signer's clock and this one differ by more than 15 minutes.
+    /// The signer's clock and this one differ by more than 5 minutes.
     Skewed {
         /// When the request was signed, by its own account.
         signed: Date,
@@ -49,10 +49,7 @@ impl fmt::Display for Refusal {
             Self::OtherDay => {
                 formatter.write_str("the day in the credential is not that of X-Amz-Date")
             }
-            Self::Skewed { signed, now } => write!(
-                formatter,
-                "it was signed at {signed}, more than 15 minutes from the time here, {now}"
-            ),
+            Self::Skewed { signed, now } => skewed(formatter, *signed, *now),
             Self::NotSigned(name) => write!(formatter, "the header {name} is not signed"),
             Self::HeaderMissing => formatter.write_str("a signed header is not in the request"),
             Self::Mismatch => formatter.write_str("the signature does not match the request"),
@@ -62,8 +59,26 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
+/// The service's own words, which programs look for.
+fn skewed(formatter: &mut fmt::Formatter<'_>, signed: Date, now: Date) -> fmt::Result {
+    let here = now.unix_seconds();
+    let minutes = SKEW_SECONDS_MAX / 60;
+    if signed.unix_seconds() < here {
+        let limit = Date::from_unix_seconds(here.saturating_sub(SKEW_SECONDS_MAX));
+        return write!(
+            formatter,
+            "Signature expired: {signed} is now earlier than {limit} ({now} - {minutes} min.)"
+        );
+    }
+    let limit = Date::from_unix_seconds(here.saturating_add(SKEW_SECONDS_MAX));
+    write!(
+        formatter,
+        "Signature not yet current: {signed} is still later than {limit} ({now} + {minutes} min.)"
+    )
+}
+
 impl Verifier {
-    /// Checks that the holder of `secret` signed `request` within 15 minutes of `now`.
+    /// Checks that the holder of `secret` signed `request` within 5 minutes of `now`.
     ///
     /// The comparison takes the same time wherever the signatures differ. A signing key is kept
     /// only after a signature under it was right, so that strangers cannot fill the cache.
@@ -249,16 +264,35 @@ mod tests {
         }
     }
 
+    /// Rule WIRE-11.
     #[test]
-    fn a_signature_counts_for_fifteen_minutes_either_way() {
+    fn a_signature_counts_for_five_minutes_either_way() {
         let received = [HOST, TARGET, ("x-amz-date", DATE)];
         let at = |seconds| Date::from_unix_seconds(seconds);
         let signed = NOW;
         let base = NOW.unix_seconds();
-        check(&received, b"{}", at(base + 900), &Ok(()));
-        check(&received, b"{}", at(base - 900), &Ok(()));
-        for now in [at(base + 901), at(base - 901)] {
-            check(&received, b"{}", now, &Err(Refusal::Skewed { signed, now }));
+        for seconds in [0, 1, 240, 299, 300] {
+            check(&received, b"{}", at(base + seconds), &Ok(()));
+            check(&received, b"{}", at(base - seconds), &Ok(()));
+        }
+        for seconds in [301, 360, 899, 900, 901, 86_400] {
+            for now in [at(base + seconds), at(base - seconds)] {
+                check(&received, b"{}", now, &Err(Refusal::Skewed { signed, now }));
+            }
+        }
+        for (now, expected) in [
+            (
+                at(base + 360),
+                "Signature expired: 20150830T123600Z is now earlier than 20150830T123700Z \
+                 (20150830T124200Z - 5 min.)",
+            ),
+            (
+                at(base - 360),
+                "Signature not yet current: 20150830T123600Z is still later than 20150830T123500Z \
+                 (20150830T123000Z + 5 min.)",
+            ),
+        ] {
+            assert_eq!(Refusal::Skewed { signed, now }.to_string(), expected);
         }
         check(&[HOST, TARGET], b"{}", NOW, &Err(Refusal::DateMissing));
         check(

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use portcullis_api::kms::{KeySpec, KeyUsageType};
-use portcullis_api::{AccountId, ClusterId, KeyId, KeyStoreId, Region, Scope};
+use portcullis_api::{AccountId, ClusterId, KeyId, KeyStoreId, Messages, Region, Scope};
 use portcullis_cloudhsm::{Cidr, HsmsOn, Quotas};
 use portcullis_fleet::Profile;
 use portcullis_kms::{AttestationTrust, check_key_material};
@@ -45,6 +45,9 @@ pub struct World {
     /// Whether the service's quotas are kept.
     #[serde(default, deserialize_with = "quotas")]
     pub quota: Quotas,
+    /// How much is sent of what an exception says: `helpful` or `aws`.
+    #[serde(default, deserialize_with = "messages")]
+    pub messages: Messages,
     /// How fast HSMs are, unless their cluster says otherwise: the name of a device profile.
     pub profile: Option<String>,
     /// Device profiles of its own, by name.
@@ -232,6 +235,10 @@ fn pace<'de, D: Deserializer<'de>>(from: D) -> Result<Pace, D::Error> {
 }
 
 fn hsms_on<'de, D: Deserializer<'de>>(from: D) -> Result<HsmsOn, D::Error> {
+    String::deserialize(from)?.parse().map_err(Error::custom)
+}
+
+fn messages<'de, D: Deserializer<'de>>(from: D) -> Result<Messages, D::Error> {
     String::deserialize(from)?.parse().map_err(Error::custom)
 }
 

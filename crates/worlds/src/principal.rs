@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use portcullis_api::AccountId;
+use portcullis_api::{AccountId, Scope};
 use portcullis_kms::{Principal, policy_findings};
 use portcullis_policy::{Document, Kind};
 use serde::Deserialize;
@@ -87,8 +87,8 @@ impl PrincipalEntry {
         Ok(secret)
     }
 
-    pub(crate) fn principal(&self, account: &AccountId) -> Result<Principal, String> {
-        let account = self.account.as_ref().unwrap_or(account).clone();
+    pub(crate) fn principal(&self, scope: &Scope) -> Result<Principal, String> {
+        let account = self.account.as_ref().unwrap_or(&scope.account).clone();
         let policies = || -> Result<Vec<Document>, String> {
             let parse = |text: &String| {
                 let document = Document::parse_new(text, Kind::Identity)
@@ -136,6 +136,7 @@ impl PrincipalEntry {
                 "is a root, which has no temporary credentials. Leave session_token out.".into(),
             );
         }
+        let principal = principal.in_partition(scope.region.partition());
         let principal = principal.tagged(self.tags.clone());
         Ok(principal.via(self.via_service.clone()))
     }

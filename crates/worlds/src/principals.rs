@@ -21,7 +21,7 @@ impl World {
         };
         for entry in &self.principals {
             let principal = entry
-                .principal(&self.account)
+                .principal(&self.scope())
                 .map_err(|why| format!("the principal {:?} {why}", entry.access_key))?;
             let known = self.principals.iter();
             let same = known.filter(|other| other.access_key == entry.access_key);

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{patterns, types::*};
-use crate::validate::{Text, Validate, Violations, present};
+use crate::validate::{Text, Validate, Violations};
 use crate::values::{Blob, EpochSeconds, SecretBlob, SecretText, or_default};
 
 /// `DescribeBackupsRequest` of the service model.
@@ -52,7 +52,7 @@ impl Validate for DescribeBackupsRequest {
             1,
             50,
         );
-        at.size("filters", self.filters.as_ref().map(|it| it.len()), 0, 30);
+        at.entries("filters", self.filters.as_ref().map(|it| it.len()), 0, 30);
     }
 }
 
@@ -87,26 +87,31 @@ impl Validate for CopyBackupToRegionRequest {
     fn check(&self, at: &mut Violations) {
         at.required(
             "destinationRegion",
-            present(&self.destination_region).is_some(),
+            at.present("destinationRegion", &self.destination_region)
+                .is_some(),
         );
         at.text(
             "destinationRegion",
-            present(&self.destination_region).map(String::as_str),
+            at.present("destinationRegion", &self.destination_region)
+                .map(String::as_str),
             &Text {
                 pattern: Some(&patterns::PATTERN_10),
                 ..Text::ANY
             },
         );
-        at.required("backupId", present(&self.backup_id).is_some());
+        at.required(
+            "backupId",
+            at.present("backupId", &self.backup_id).is_some(),
+        );
         at.text(
             "backupId",
-            present(&self.backup_id).map(String::as_str),
+            at.present("backupId", &self.backup_id).map(String::as_str),
             &Text {
                 pattern: Some(&patterns::PATTERN_11),
                 ..Text::ANY
             },
         );
-        at.size("tagList", self.tag_list.as_ref().map(|it| it.len()), 1, 50);
+        at.entries("tagList", self.tag_list.as_ref().map(|it| it.len()), 1, 50);
         at.each(
             "tagList",
             self.tag_list.as_ref().map(Vec::as_slice),
@@ -137,10 +142,13 @@ pub struct DeleteBackupRequest {
 
 impl Validate for DeleteBackupRequest {
     fn check(&self, at: &mut Violations) {
-        at.required("backupId", present(&self.backup_id).is_some());
+        at.required(
+            "backupId",
+            at.present("backupId", &self.backup_id).is_some(),
+        );
         at.text(
             "backupId",
-            present(&self.backup_id).map(String::as_str),
+            at.present("backupId", &self.backup_id).map(String::as_str),
             &Text {
                 pattern: Some(&patterns::PATTERN_11),
                 ..Text::ANY
@@ -169,10 +177,13 @@ pub struct RestoreBackupRequest {
 
 impl Validate for RestoreBackupRequest {
     fn check(&self, at: &mut Violations) {
-        at.required("backupId", present(&self.backup_id).is_some());
+        at.required(
+            "backupId",
+            at.present("backupId", &self.backup_id).is_some(),
+        );
         at.text(
             "backupId",
-            present(&self.backup_id).map(String::as_str),
+            at.present("backupId", &self.backup_id).map(String::as_str),
             &Text {
                 pattern: Some(&patterns::PATTERN_11),
                 ..Text::ANY
@@ -204,10 +215,13 @@ pub struct ModifyBackupAttributesRequest {
 
 impl Validate for ModifyBackupAttributesRequest {
     fn check(&self, at: &mut Violations) {
-        at.required("backupId", present(&self.backup_id).is_some());
+        at.required(
+            "backupId",
+            at.present("backupId", &self.backup_id).is_some(),
+        );
         at.text(
             "backupId",
-            present(&self.backup_id).map(String::as_str),
+            at.present("backupId", &self.backup_id).map(String::as_str),
             &Text {
                 pattern: Some(&patterns::PATTERN_11),
                 ..Text::ANY

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{patterns, types::*};
-use crate::validate::{Text, Validate, Violations, present};
+use crate::validate::{Text, Validate, Violations};
 use crate::values::{Blob, EpochSeconds, SecretBlob, SecretText, or_default};
 
 /// `CreateClusterRequest` of the service model.
@@ -51,10 +51,10 @@ impl Validate for CreateClusterRequest {
             "backupRetentionPolicy",
             self.backup_retention_policy.as_ref(),
         );
-        at.required("hsmType", present(&self.hsm_type).is_some());
+        at.required("hsmType", at.present("hsmType", &self.hsm_type).is_some());
         at.text(
             "hsmType",
-            present(&self.hsm_type).map(String::as_str),
+            at.present("hsmType", &self.hsm_type).map(String::as_str),
             &Text {
                 max: 32,
                 pattern: Some(&patterns::PATTERN_1),
@@ -69,16 +69,19 @@ impl Validate for CreateClusterRequest {
                 ..Text::ANY
             },
         );
-        at.required("subnetIds", present(&self.subnet_ids).is_some());
-        at.size(
+        at.required(
             "subnetIds",
-            present(&self.subnet_ids).map(|it| it.len()),
+            at.present("subnetIds", &self.subnet_ids).is_some(),
+        );
+        at.entries(
+            "subnetIds",
+            at.present("subnetIds", &self.subnet_ids).map(|it| it.len()),
             1,
             10,
         );
         at.each(
             "subnetIds",
-            present(&self.subnet_ids).map(Vec::as_slice),
+            at.present("subnetIds", &self.subnet_ids).map(Vec::as_slice),
             |at, entry| {
                 at.text(
                     "member",
@@ -98,7 +101,7 @@ impl Validate for CreateClusterRequest {
                 ..Text::ANY
             },
         );
-        at.size("tagList", self.tag_list.as_ref().map(|it| it.len()), 1, 50);
+        at.entries("tagList", self.tag_list.as_ref().map(|it| it.len()), 1, 50);
         at.each(
             "tagList",
             self.tag_list.as_ref().map(Vec::as_slice),
@@ -143,7 +146,7 @@ pub struct DescribeClustersRequest {
 
 impl Validate for DescribeClustersRequest {
     fn check(&self, at: &mut Violations) {
-        at.size("filters", self.filters.as_ref().map(|it| it.len()), 0, 30);
+        at.entries("filters", self.filters.as_ref().map(|it| it.len()), 0, 30);
         at.text(
             "nextToken",
             self.next_token.as_ref().map(String::as_str),
@@ -190,29 +193,41 @@ pub struct InitializeClusterRequest {
 
 impl Validate for InitializeClusterRequest {
     fn check(&self, at: &mut Violations) {
-        at.required("clusterId", present(&self.cluster_id).is_some());
+        at.required(
+            "clusterId",
+            at.present("clusterId", &self.cluster_id).is_some(),
+        );
         at.text(
             "clusterId",
-            present(&self.cluster_id).map(String::as_str),
+            at.present("clusterId", &self.cluster_id)
+                .map(String::as_str),
             &Text {
                 pattern: Some(&patterns::PATTERN_4),
                 ..Text::ANY
             },
         );
-        at.required("signedCert", present(&self.signed_cert).is_some());
+        at.required(
+            "signedCert",
+            at.present("signedCert", &self.signed_cert).is_some(),
+        );
         at.text(
             "signedCert",
-            present(&self.signed_cert).map(String::as_str),
+            at.present("signedCert", &self.signed_cert)
+                .map(String::as_str),
             &Text {
                 max: 20000,
                 pattern: Some(&patterns::PATTERN_5),
                 ..Text::ANY
             },
         );
-        at.required("trustAnchor", present(&self.trust_anchor).is_some());
+        at.required(
+            "trustAnchor",
+            at.present("trustAnchor", &self.trust_anchor).is_some(),
+        );
         at.text(
             "trustAnchor",
-            present(&self.trust_anchor).map(String::as_str),
+            at.present("trustAnchor", &self.trust_anchor)
+                .map(String::as_str),
             &Text {
                 max: 20000,
                 pattern: Some(&patterns::PATTERN_5),
@@ -267,10 +282,14 @@ impl Validate for ModifyClusterRequest {
             "backupRetentionPolicy",
             self.backup_retention_policy.as_ref(),
         );
-        at.required("clusterId", present(&self.cluster_id).is_some());
+        at.required(
+            "clusterId",
+            at.present("clusterId", &self.cluster_id).is_some(),
+        );
         at.text(
             "clusterId",
-            present(&self.cluster_id).map(String::as_str),
+            at.present("clusterId", &self.cluster_id)
+                .map(String::as_str),
             &Text {
                 pattern: Some(&patterns::PATTERN_4),
                 ..Text::ANY
@@ -299,10 +318,14 @@ pub struct DeleteClusterRequest {
 
 impl Validate for DeleteClusterRequest {
     fn check(&self, at: &mut Violations) {
-        at.required("clusterId", present(&self.cluster_id).is_some());
+        at.required(
+            "clusterId",
+            at.present("clusterId", &self.cluster_id).is_some(),
+        );
         at.text(
             "clusterId",
-            present(&self.cluster_id).map(String::as_str),
+            at.present("clusterId", &self.cluster_id)
+                .map(String::as_str),
             &Text {
                 pattern: Some(&patterns::PATTERN_4),
                 ..Text::ANY

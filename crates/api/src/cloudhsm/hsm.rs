@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{patterns, types::*};
-use crate::validate::{Text, Validate, Violations, present};
+use crate::validate::{Text, Validate, Violations};
 use crate::values::{Blob, EpochSeconds, SecretBlob, SecretText, or_default};
 
 /// `CreateHsmRequest` of the service model.
@@ -32,10 +32,14 @@ pub struct CreateHsmRequest {
 
 impl Validate for CreateHsmRequest {
     fn check(&self, at: &mut Violations) {
-        at.required("clusterId", present(&self.cluster_id).is_some());
+        at.required(
+            "clusterId",
+            at.present("clusterId", &self.cluster_id).is_some(),
+        );
         at.text(
             "clusterId",
-            present(&self.cluster_id).map(String::as_str),
+            at.present("clusterId", &self.cluster_id)
+                .map(String::as_str),
             &Text {
                 pattern: Some(&patterns::PATTERN_4),
                 ..Text::ANY
@@ -43,11 +47,13 @@ impl Validate for CreateHsmRequest {
         );
         at.required(
             "availabilityZone",
-            present(&self.availability_zone).is_some(),
+            at.present("availabilityZone", &self.availability_zone)
+                .is_some(),
         );
         at.text(
             "availabilityZone",
-            present(&self.availability_zone).map(String::as_str),
+            at.present("availabilityZone", &self.availability_zone)
+                .map(String::as_str),
             &Text {
                 pattern: Some(&patterns::PATTERN_6),
                 ..Text::ANY
@@ -93,10 +99,14 @@ pub struct DeleteHsmRequest {
 
 impl Validate for DeleteHsmRequest {
     fn check(&self, at: &mut Violations) {
-        at.required("clusterId", present(&self.cluster_id).is_some());
+        at.required(
+            "clusterId",
+            at.present("clusterId", &self.cluster_id).is_some(),
+        );
         at.text(
             "clusterId",
-            present(&self.cluster_id).map(String::as_str),
+            at.present("clusterId", &self.cluster_id)
+                .map(String::as_str),
             &Text {
                 pattern: Some(&patterns::PATTERN_4),
                 ..Text::ANY

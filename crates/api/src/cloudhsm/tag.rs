@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{patterns, types::*};
-use crate::validate::{Text, Validate, Violations, present};
+use crate::validate::{Text, Validate, Violations};
 use crate::values::{Blob, EpochSeconds, SecretBlob, SecretText, or_default};
 
 /// `TagResourceRequest` of the service model.
@@ -29,20 +29,29 @@ pub struct TagResourceRequest {
 
 impl Validate for TagResourceRequest {
     fn check(&self, at: &mut Violations) {
-        at.required("resourceId", present(&self.resource_id).is_some());
+        at.required(
+            "resourceId",
+            at.present("resourceId", &self.resource_id).is_some(),
+        );
         at.text(
             "resourceId",
-            present(&self.resource_id).map(String::as_str),
+            at.present("resourceId", &self.resource_id)
+                .map(String::as_str),
             &Text {
                 pattern: Some(&patterns::PATTERN_12),
                 ..Text::ANY
             },
         );
-        at.required("tagList", present(&self.tag_list).is_some());
-        at.size("tagList", present(&self.tag_list).map(|it| it.len()), 1, 50);
+        at.required("tagList", at.present("tagList", &self.tag_list).is_some());
+        at.entries(
+            "tagList",
+            at.present("tagList", &self.tag_list).map(|it| it.len()),
+            1,
+            50,
+        );
         at.each(
             "tagList",
-            present(&self.tag_list).map(Vec::as_slice),
+            at.present("tagList", &self.tag_list).map(Vec::as_slice),
             |at, entry| {
                 at.nested("member", Some(entry));
             },
@@ -68,25 +77,34 @@ pub struct UntagResourceRequest {
 
 impl Validate for UntagResourceRequest {
     fn check(&self, at: &mut Violations) {
-        at.required("resourceId", present(&self.resource_id).is_some());
+        at.required(
+            "resourceId",
+            at.present("resourceId", &self.resource_id).is_some(),
+        );
         at.text(
             "resourceId",
-            present(&self.resource_id).map(String::as_str),
+            at.present("resourceId", &self.resource_id)
+                .map(String::as_str),
             &Text {
                 pattern: Some(&patterns::PATTERN_12),
                 ..Text::ANY
             },
         );
-        at.required("tagKeyList", present(&self.tag_key_list).is_some());
-        at.size(
+        at.required(
             "tagKeyList",
-            present(&self.tag_key_list).map(|it| it.len()),
+            at.present("tagKeyList", &self.tag_key_list).is_some(),
+        );
+        at.entries(
+            "tagKeyList",
+            at.present("tagKeyList", &self.tag_key_list)
+                .map(|it| it.len()),
             1,
             50,
         );
         at.each(
             "tagKeyList",
-            present(&self.tag_key_list).map(Vec::as_slice),
+            at.present("tagKeyList", &self.tag_key_list)
+                .map(Vec::as_slice),
             |at, entry| {
                 at.text(
                     "member",
@@ -124,10 +142,14 @@ pub struct ListTagsRequest {
 
 impl Validate for ListTagsRequest {
     fn check(&self, at: &mut Violations) {
-        at.required("resourceId", present(&self.resource_id).is_some());
+        at.required(
+            "resourceId",
+            at.present("resourceId", &self.resource_id).is_some(),
+        );
         at.text(
             "resourceId",
-            present(&self.resource_id).map(String::as_str),
+            at.present("resourceId", &self.resource_id)
+                .map(String::as_str),
             &Text {
                 pattern: Some(&patterns::PATTERN_12),
                 ..Text::ANY

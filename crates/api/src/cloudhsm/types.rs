@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::patterns;
-use crate::validate::{Text, Validate, Violations, present};
+use crate::validate::{Text, Validate, Violations};
 use crate::values::{Blob, EpochSeconds, SecretBlob, SecretText, or_default};
 
 /// `Backup` of the service model.
@@ -259,10 +259,10 @@ pub struct Tag {
 
 impl Validate for Tag {
     fn check(&self, at: &mut Violations) {
-        at.required("key", present(&self.key).is_some());
+        at.required("key", at.present("key", &self.key).is_some());
         at.text(
             "key",
-            present(&self.key).map(String::as_str),
+            at.present("key", &self.key).map(String::as_str),
             &Text {
                 min: 1,
                 max: 128,

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{patterns, types::*};
-use crate::validate::{Text, Validate, Violations, present};
+use crate::validate::{Text, Validate, Violations};
 use crate::values::{Blob, EpochSeconds, SecretBlob, SecretText, or_default};
 
 /// `DeriveSharedSecretRequest` of the service model.
@@ -41,10 +41,10 @@ pub struct DeriveSharedSecretRequest {
 
 impl Validate for DeriveSharedSecretRequest {
     fn check(&self, at: &mut Violations) {
-        at.required("keyId", present(&self.key_id).is_some());
+        at.required("keyId", at.present("keyId", &self.key_id).is_some());
         at.text(
             "keyId",
-            present(&self.key_id).map(String::as_str),
+            at.present("keyId", &self.key_id).map(String::as_str),
             &Text {
                 min: 1,
                 max: 2048,
@@ -53,24 +53,30 @@ impl Validate for DeriveSharedSecretRequest {
         );
         at.required(
             "keyAgreementAlgorithm",
-            present(&self.key_agreement_algorithm).is_some(),
+            at.present("keyAgreementAlgorithm", &self.key_agreement_algorithm)
+                .is_some(),
         );
         at.text(
             "keyAgreementAlgorithm",
-            present(&self.key_agreement_algorithm).map(String::as_str),
+            at.present("keyAgreementAlgorithm", &self.key_agreement_algorithm)
+                .map(String::as_str),
             &Text {
                 values: &["ECDH"],
                 ..Text::ANY
             },
         );
-        at.required("publicKey", present(&self.public_key).is_some());
-        at.size(
+        at.required(
             "publicKey",
-            present(&self.public_key).map(|it| it.0.len()),
+            at.present("publicKey", &self.public_key).is_some(),
+        );
+        at.bytes(
+            "publicKey",
+            at.present("publicKey", &self.public_key)
+                .map(|it| it.0.len()),
             1,
             8192,
         );
-        at.size(
+        at.entries(
             "grantTokens",
             self.grant_tokens.as_ref().map(|it| it.len()),
             0,
@@ -142,10 +148,10 @@ pub struct EncapsulateRequest {
 
 impl Validate for EncapsulateRequest {
     fn check(&self, at: &mut Violations) {
-        at.required("keyId", present(&self.key_id).is_some());
+        at.required("keyId", at.present("keyId", &self.key_id).is_some());
         at.text(
             "keyId",
-            present(&self.key_id).map(String::as_str),
+            at.present("keyId", &self.key_id).map(String::as_str),
             &Text {
                 min: 1,
                 max: 2048,
@@ -154,17 +160,19 @@ impl Validate for EncapsulateRequest {
         );
         at.required(
             "encapsulationAlgorithm",
-            present(&self.encapsulation_algorithm).is_some(),
+            at.present("encapsulationAlgorithm", &self.encapsulation_algorithm)
+                .is_some(),
         );
         at.text(
             "encapsulationAlgorithm",
-            present(&self.encapsulation_algorithm).map(String::as_str),
+            at.present("encapsulationAlgorithm", &self.encapsulation_algorithm)
+                .map(String::as_str),
             &Text {
                 values: &["ML_KEM"],
                 ..Text::ANY
             },
         );
-        at.size(
+        at.entries(
             "grantTokens",
             self.grant_tokens.as_ref().map(|it| it.len()),
             0,
@@ -235,10 +243,10 @@ pub struct DecapsulateRequest {
 
 impl Validate for DecapsulateRequest {
     fn check(&self, at: &mut Violations) {
-        at.required("keyId", present(&self.key_id).is_some());
+        at.required("keyId", at.present("keyId", &self.key_id).is_some());
         at.text(
             "keyId",
-            present(&self.key_id).map(String::as_str),
+            at.present("keyId", &self.key_id).map(String::as_str),
             &Text {
                 min: 1,
                 max: 2048,
@@ -247,27 +255,37 @@ impl Validate for DecapsulateRequest {
         );
         at.required(
             "sharedSecretCiphertextBlob",
-            present(&self.shared_secret_ciphertext_blob).is_some(),
+            at.present(
+                "sharedSecretCiphertextBlob",
+                &self.shared_secret_ciphertext_blob,
+            )
+            .is_some(),
         );
-        at.size(
+        at.bytes(
             "sharedSecretCiphertextBlob",
-            present(&self.shared_secret_ciphertext_blob).map(|it| it.0.len()),
+            at.present(
+                "sharedSecretCiphertextBlob",
+                &self.shared_secret_ciphertext_blob,
+            )
+            .map(|it| it.0.len()),
             1,
             6144,
         );
         at.required(
             "encapsulationAlgorithm",
-            present(&self.encapsulation_algorithm).is_some(),
+            at.present("encapsulationAlgorithm", &self.encapsulation_algorithm)
+                .is_some(),
         );
         at.text(
             "encapsulationAlgorithm",
-            present(&self.encapsulation_algorithm).map(String::as_str),
+            at.present("encapsulationAlgorithm", &self.encapsulation_algorithm)
+                .map(String::as_str),
             &Text {
                 values: &["ML_KEM"],
                 ..Text::ANY
             },
         );
-        at.size(
+        at.entries(
             "grantTokens",
             self.grant_tokens.as_ref().map(|it| it.len()),
             0,

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{patterns, types::*};
-use crate::validate::{Text, Validate, Violations, present};
+use crate::validate::{Text, Validate, Violations};
 use crate::values::{Blob, EpochSeconds, SecretBlob, SecretText, or_default};
 
 /// `CreateAliasRequest` of the service model.
@@ -29,10 +29,14 @@ pub struct CreateAliasRequest {
 
 impl Validate for CreateAliasRequest {
     fn check(&self, at: &mut Violations) {
-        at.required("aliasName", present(&self.alias_name).is_some());
+        at.required(
+            "aliasName",
+            at.present("aliasName", &self.alias_name).is_some(),
+        );
         at.text(
             "aliasName",
-            present(&self.alias_name).map(String::as_str),
+            at.present("aliasName", &self.alias_name)
+                .map(String::as_str),
             &Text {
                 min: 1,
                 max: 256,
@@ -40,10 +44,14 @@ impl Validate for CreateAliasRequest {
                 ..Text::ANY
             },
         );
-        at.required("targetKeyId", present(&self.target_key_id).is_some());
+        at.required(
+            "targetKeyId",
+            at.present("targetKeyId", &self.target_key_id).is_some(),
+        );
         at.text(
             "targetKeyId",
-            present(&self.target_key_id).map(String::as_str),
+            at.present("targetKeyId", &self.target_key_id)
+                .map(String::as_str),
             &Text {
                 min: 1,
                 max: 2048,
@@ -67,10 +75,14 @@ pub struct UpdateAliasRequest {
 
 impl Validate for UpdateAliasRequest {
     fn check(&self, at: &mut Violations) {
-        at.required("aliasName", present(&self.alias_name).is_some());
+        at.required(
+            "aliasName",
+            at.present("aliasName", &self.alias_name).is_some(),
+        );
         at.text(
             "aliasName",
-            present(&self.alias_name).map(String::as_str),
+            at.present("aliasName", &self.alias_name)
+                .map(String::as_str),
             &Text {
                 min: 1,
                 max: 256,
@@ -78,10 +90,14 @@ impl Validate for UpdateAliasRequest {
                 ..Text::ANY
             },
         );
-        at.required("targetKeyId", present(&self.target_key_id).is_some());
+        at.required(
+            "targetKeyId",
+            at.present("targetKeyId", &self.target_key_id).is_some(),
+        );
         at.text(
             "targetKeyId",
-            present(&self.target_key_id).map(String::as_str),
+            at.present("targetKeyId", &self.target_key_id)
+                .map(String::as_str),
             &Text {
                 min: 1,
                 max: 2048,
@@ -102,10 +118,14 @@ pub struct DeleteAliasRequest {
 
 impl Validate for DeleteAliasRequest {
     fn check(&self, at: &mut Violations) {
-        at.required("aliasName", present(&self.alias_name).is_some());
+        at.required(
+            "aliasName",
+            at.present("aliasName", &self.alias_name).is_some(),
+        );
         at.text(
             "aliasName",
-            present(&self.alias_name).map(String::as_str),
+            at.present("aliasName", &self.alias_name)
+                .map(String::as_str),
             &Text {
                 min: 1,
                 max: 256,

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{patterns, types::*};
-use crate::validate::{Text, Validate, Violations, present};
+use crate::validate::{Text, Validate, Violations};
 use crate::values::{Blob, EpochSeconds, SecretBlob, SecretText, or_default};
 
 /// `EncryptRequest` of the service model.
@@ -44,24 +44,28 @@ pub struct EncryptRequest {
 
 impl Validate for EncryptRequest {
     fn check(&self, at: &mut Violations) {
-        at.required("keyId", present(&self.key_id).is_some());
+        at.required("keyId", at.present("keyId", &self.key_id).is_some());
         at.text(
             "keyId",
-            present(&self.key_id).map(String::as_str),
+            at.present("keyId", &self.key_id).map(String::as_str),
             &Text {
                 min: 1,
                 max: 2048,
                 ..Text::ANY
             },
         );
-        at.required("plaintext", present(&self.plaintext).is_some());
-        at.size(
+        at.required(
             "plaintext",
-            present(&self.plaintext).map(|it| it.0.len()),
+            at.present("plaintext", &self.plaintext).is_some(),
+        );
+        at.bytes(
+            "plaintext",
+            at.present("plaintext", &self.plaintext)
+                .map(|it| it.0.len()),
             1,
             4096,
         );
-        at.size(
+        at.entries(
             "grantTokens",
             self.grant_tokens.as_ref().map(|it| it.len()),
             0,
@@ -151,13 +155,13 @@ pub struct DecryptRequest {
 
 impl Validate for DecryptRequest {
     fn check(&self, at: &mut Violations) {
-        at.size(
+        at.bytes(
             "ciphertextBlob",
             self.ciphertext_blob.as_ref().map(|it| it.0.len()),
             1,
             6144,
         );
-        at.size(
+        at.entries(
             "grantTokens",
             self.grant_tokens.as_ref().map(|it| it.len()),
             0,
@@ -295,7 +299,7 @@ pub struct ReEncryptRequest {
 
 impl Validate for ReEncryptRequest {
     fn check(&self, at: &mut Violations) {
-        at.size(
+        at.bytes(
             "ciphertextBlob",
             self.ciphertext_blob.as_ref().map(|it| it.0.len()),
             1,
@@ -312,11 +316,13 @@ impl Validate for ReEncryptRequest {
         );
         at.required(
             "destinationKeyId",
-            present(&self.destination_key_id).is_some(),
+            at.present("destinationKeyId", &self.destination_key_id)
+                .is_some(),
         );
         at.text(
             "destinationKeyId",
-            present(&self.destination_key_id).map(String::as_str),
+            at.present("destinationKeyId", &self.destination_key_id)
+                .map(String::as_str),
             &Text {
                 min: 1,
                 max: 2048,
@@ -353,7 +359,7 @@ impl Validate for ReEncryptRequest {
                 ..Text::ANY
             },
         );
-        at.size(
+        at.entries(
             "grantTokens",
             self.grant_tokens.as_ref().map(|it| it.len()),
             0,
@@ -459,10 +465,10 @@ pub struct GenerateDataKeyRequest {
 
 impl Validate for GenerateDataKeyRequest {
     fn check(&self, at: &mut Violations) {
-        at.required("keyId", present(&self.key_id).is_some());
+        at.required("keyId", at.present("keyId", &self.key_id).is_some());
         at.text(
             "keyId",
-            present(&self.key_id).map(String::as_str),
+            at.present("keyId", &self.key_id).map(String::as_str),
             &Text {
                 min: 1,
                 max: 2048,
@@ -483,7 +489,7 @@ impl Validate for GenerateDataKeyRequest {
                 ..Text::ANY
             },
         );
-        at.size(
+        at.entries(
             "grantTokens",
             self.grant_tokens.as_ref().map(|it| it.len()),
             0,
@@ -558,10 +564,10 @@ pub struct GenerateDataKeyWithoutPlaintextRequest {
 
 impl Validate for GenerateDataKeyWithoutPlaintextRequest {
     fn check(&self, at: &mut Violations) {
-        at.required("keyId", present(&self.key_id).is_some());
+        at.required("keyId", at.present("keyId", &self.key_id).is_some());
         at.text(
             "keyId",
-            present(&self.key_id).map(String::as_str),
+            at.present("keyId", &self.key_id).map(String::as_str),
             &Text {
                 min: 1,
                 max: 2048,
@@ -582,7 +588,7 @@ impl Validate for GenerateDataKeyWithoutPlaintextRequest {
             1,
             1024,
         );
-        at.size(
+        at.entries(
             "grantTokens",
             self.grant_tokens.as_ref().map(|it| it.len()),
             0,

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{patterns, types::*};
-use crate::validate::{Text, Validate, Violations, present};
+use crate::validate::{Text, Validate, Violations};
 use crate::values::{Blob, EpochSeconds, SecretBlob, SecretText, or_default};
 
 /// `GenerateDataKeyPairRequest` of the service model.
@@ -41,20 +41,24 @@ pub struct GenerateDataKeyPairRequest {
 
 impl Validate for GenerateDataKeyPairRequest {
     fn check(&self, at: &mut Violations) {
-        at.required("keyId", present(&self.key_id).is_some());
+        at.required("keyId", at.present("keyId", &self.key_id).is_some());
         at.text(
             "keyId",
-            present(&self.key_id).map(String::as_str),
+            at.present("keyId", &self.key_id).map(String::as_str),
             &Text {
                 min: 1,
                 max: 2048,
                 ..Text::ANY
             },
         );
-        at.required("keyPairSpec", present(&self.key_pair_spec).is_some());
+        at.required(
+            "keyPairSpec",
+            at.present("keyPairSpec", &self.key_pair_spec).is_some(),
+        );
         at.text(
             "keyPairSpec",
-            present(&self.key_pair_spec).map(String::as_str),
+            at.present("keyPairSpec", &self.key_pair_spec)
+                .map(String::as_str),
             &Text {
                 values: &[
                     "RSA_2048",
@@ -73,7 +77,7 @@ impl Validate for GenerateDataKeyPairRequest {
                 ..Text::ANY
             },
         );
-        at.size(
+        at.entries(
             "grantTokens",
             self.grant_tokens.as_ref().map(|it| it.len()),
             0,
@@ -157,20 +161,24 @@ pub struct GenerateDataKeyPairWithoutPlaintextRequest {
 
 impl Validate for GenerateDataKeyPairWithoutPlaintextRequest {
     fn check(&self, at: &mut Violations) {
-        at.required("keyId", present(&self.key_id).is_some());
+        at.required("keyId", at.present("keyId", &self.key_id).is_some());
         at.text(
             "keyId",
-            present(&self.key_id).map(String::as_str),
+            at.present("keyId", &self.key_id).map(String::as_str),
             &Text {
                 min: 1,
                 max: 2048,
                 ..Text::ANY
             },
         );
-        at.required("keyPairSpec", present(&self.key_pair_spec).is_some());
+        at.required(
+            "keyPairSpec",
+            at.present("keyPairSpec", &self.key_pair_spec).is_some(),
+        );
         at.text(
             "keyPairSpec",
-            present(&self.key_pair_spec).map(String::as_str),
+            at.present("keyPairSpec", &self.key_pair_spec)
+                .map(String::as_str),
             &Text {
                 values: &[
                     "RSA_2048",
@@ -189,7 +197,7 @@ impl Validate for GenerateDataKeyPairWithoutPlaintextRequest {
                 ..Text::ANY
             },
         );
-        at.size(
+        at.entries(
             "grantTokens",
             self.grant_tokens.as_ref().map(|it| it.len()),
             0,

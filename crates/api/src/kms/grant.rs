@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{patterns, types::*};
-use crate::validate::{Text, Validate, Violations, present};
+use crate::validate::{Text, Validate, Violations};
 use crate::values::{Blob, EpochSeconds, SecretBlob, SecretText, or_default};
 
 /// `CreateGrantRequest` of the service model.
@@ -59,10 +59,10 @@ pub struct CreateGrantRequest {
 
 impl Validate for CreateGrantRequest {
     fn check(&self, at: &mut Violations) {
-        at.required("keyId", present(&self.key_id).is_some());
+        at.required("keyId", at.present("keyId", &self.key_id).is_some());
         at.text(
             "keyId",
-            present(&self.key_id).map(String::as_str),
+            at.present("keyId", &self.key_id).map(String::as_str),
             &Text {
                 min: 1,
                 max: 2048,
@@ -124,7 +124,7 @@ impl Validate for CreateGrantRequest {
             },
         );
         at.nested("constraints", self.constraints.as_ref());
-        at.size(
+        at.entries(
             "grantTokens",
             self.grant_tokens.as_ref().map(|it| it.len()),
             0,
@@ -235,10 +235,10 @@ impl Validate for ListGrantsRequest {
                 ..Text::ANY
             },
         );
-        at.required("keyId", present(&self.key_id).is_some());
+        at.required("keyId", at.present("keyId", &self.key_id).is_some());
         at.text(
             "keyId",
-            present(&self.key_id).map(String::as_str),
+            at.present("keyId", &self.key_id).map(String::as_str),
             &Text {
                 min: 1,
                 max: 2048,
@@ -421,20 +421,20 @@ pub struct RevokeGrantRequest {
 
 impl Validate for RevokeGrantRequest {
     fn check(&self, at: &mut Violations) {
-        at.required("keyId", present(&self.key_id).is_some());
+        at.required("keyId", at.present("keyId", &self.key_id).is_some());
         at.text(
             "keyId",
-            present(&self.key_id).map(String::as_str),
+            at.present("keyId", &self.key_id).map(String::as_str),
             &Text {
                 min: 1,
                 max: 2048,
                 ..Text::ANY
             },
         );
-        at.required("grantId", present(&self.grant_id).is_some());
+        at.required("grantId", at.present("grantId", &self.grant_id).is_some());
         at.text(
             "grantId",
-            present(&self.grant_id).map(String::as_str),
+            at.present("grantId", &self.grant_id).map(String::as_str),
             &Text {
                 min: 1,
                 max: 128,

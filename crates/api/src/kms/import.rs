@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{patterns, types::*};
-use crate::validate::{Text, Validate, Violations, present};
+use crate::validate::{Text, Validate, Violations};
 use crate::values::{Blob, EpochSeconds, SecretBlob, SecretText, or_default};
 
 /// `GetParametersForImportRequest` of the service model.
@@ -32,10 +32,10 @@ pub struct GetParametersForImportRequest {
 
 impl Validate for GetParametersForImportRequest {
     fn check(&self, at: &mut Violations) {
-        at.required("keyId", present(&self.key_id).is_some());
+        at.required("keyId", at.present("keyId", &self.key_id).is_some());
         at.text(
             "keyId",
-            present(&self.key_id).map(String::as_str),
+            at.present("keyId", &self.key_id).map(String::as_str),
             &Text {
                 min: 1,
                 max: 2048,
@@ -44,11 +44,13 @@ impl Validate for GetParametersForImportRequest {
         );
         at.required(
             "wrappingAlgorithm",
-            present(&self.wrapping_algorithm).is_some(),
+            at.present("wrappingAlgorithm", &self.wrapping_algorithm)
+                .is_some(),
         );
         at.text(
             "wrappingAlgorithm",
-            present(&self.wrapping_algorithm).map(String::as_str),
+            at.present("wrappingAlgorithm", &self.wrapping_algorithm)
+                .map(String::as_str),
             &Text {
                 values: &[
                     "RSAES_PKCS1_V1_5",
@@ -63,11 +65,13 @@ impl Validate for GetParametersForImportRequest {
         );
         at.required(
             "wrappingKeySpec",
-            present(&self.wrapping_key_spec).is_some(),
+            at.present("wrappingKeySpec", &self.wrapping_key_spec)
+                .is_some(),
         );
         at.text(
             "wrappingKeySpec",
-            present(&self.wrapping_key_spec).map(String::as_str),
+            at.present("wrappingKeySpec", &self.wrapping_key_spec)
+                .map(String::as_str),
             &Text {
                 values: &["RSA_2048", "RSA_3072", "RSA_4096", "SM2"],
                 ..Text::ANY
@@ -129,30 +133,36 @@ pub struct ImportKeyMaterialRequest {
 
 impl Validate for ImportKeyMaterialRequest {
     fn check(&self, at: &mut Violations) {
-        at.required("keyId", present(&self.key_id).is_some());
+        at.required("keyId", at.present("keyId", &self.key_id).is_some());
         at.text(
             "keyId",
-            present(&self.key_id).map(String::as_str),
+            at.present("keyId", &self.key_id).map(String::as_str),
             &Text {
                 min: 1,
                 max: 2048,
                 ..Text::ANY
             },
         );
-        at.required("importToken", present(&self.import_token).is_some());
-        at.size(
+        at.required(
             "importToken",
-            present(&self.import_token).map(|it| it.0.len()),
+            at.present("importToken", &self.import_token).is_some(),
+        );
+        at.bytes(
+            "importToken",
+            at.present("importToken", &self.import_token)
+                .map(|it| it.0.len()),
             1,
             6144,
         );
         at.required(
             "encryptedKeyMaterial",
-            present(&self.encrypted_key_material).is_some(),
+            at.present("encryptedKeyMaterial", &self.encrypted_key_material)
+                .is_some(),
         );
-        at.size(
+        at.bytes(
             "encryptedKeyMaterial",
-            present(&self.encrypted_key_material).map(|it| it.0.len()),
+            at.present("encryptedKeyMaterial", &self.encrypted_key_material)
+                .map(|it| it.0.len()),
             1,
             6144,
         );
@@ -221,10 +231,10 @@ pub struct DeleteImportedKeyMaterialRequest {
 
 impl Validate for DeleteImportedKeyMaterialRequest {
     fn check(&self, at: &mut Violations) {
-        at.required("keyId", present(&self.key_id).is_some());
+        at.required("keyId", at.present("keyId", &self.key_id).is_some());
         at.text(
             "keyId",
-            present(&self.key_id).map(String::as_str),
+            at.present("keyId", &self.key_id).map(String::as_str),
             &Text {
                 min: 1,
                 max: 2048,

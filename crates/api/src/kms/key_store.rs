@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{patterns, types::*};
-use crate::validate::{Text, Validate, Violations, present};
+use crate::validate::{Text, Validate, Violations};
 use crate::values::{Blob, EpochSeconds, SecretBlob, SecretText, or_default};
 
 /// `CreateCustomKeyStoreRequest` of the service model.
@@ -76,11 +76,13 @@ impl Validate for CreateCustomKeyStoreRequest {
     fn check(&self, at: &mut Violations) {
         at.required(
             "customKeyStoreName",
-            present(&self.custom_key_store_name).is_some(),
+            at.present("customKeyStoreName", &self.custom_key_store_name)
+                .is_some(),
         );
         at.text(
             "customKeyStoreName",
-            present(&self.custom_key_store_name).map(String::as_str),
+            at.present("customKeyStoreName", &self.custom_key_store_name)
+                .map(String::as_str),
             &Text {
                 min: 1,
                 max: 256,
@@ -205,11 +207,13 @@ impl Validate for ConnectCustomKeyStoreRequest {
     fn check(&self, at: &mut Violations) {
         at.required(
             "customKeyStoreId",
-            present(&self.custom_key_store_id).is_some(),
+            at.present("customKeyStoreId", &self.custom_key_store_id)
+                .is_some(),
         );
         at.text(
             "customKeyStoreId",
-            present(&self.custom_key_store_id).map(String::as_str),
+            at.present("customKeyStoreId", &self.custom_key_store_id)
+                .map(String::as_str),
             &Text {
                 min: 1,
                 max: 64,
@@ -236,11 +240,13 @@ impl Validate for DisconnectCustomKeyStoreRequest {
     fn check(&self, at: &mut Violations) {
         at.required(
             "customKeyStoreId",
-            present(&self.custom_key_store_id).is_some(),
+            at.present("customKeyStoreId", &self.custom_key_store_id)
+                .is_some(),
         );
         at.text(
             "customKeyStoreId",
-            present(&self.custom_key_store_id).map(String::as_str),
+            at.present("customKeyStoreId", &self.custom_key_store_id)
+                .map(String::as_str),
             &Text {
                 min: 1,
                 max: 64,
@@ -312,11 +318,13 @@ impl Validate for UpdateCustomKeyStoreRequest {
     fn check(&self, at: &mut Violations) {
         at.required(
             "customKeyStoreId",
-            present(&self.custom_key_store_id).is_some(),
+            at.present("customKeyStoreId", &self.custom_key_store_id)
+                .is_some(),
         );
         at.text(
             "customKeyStoreId",
-            present(&self.custom_key_store_id).map(String::as_str),
+            at.present("customKeyStoreId", &self.custom_key_store_id)
+                .map(String::as_str),
             &Text {
                 min: 1,
                 max: 64,
@@ -428,11 +436,13 @@ impl Validate for DeleteCustomKeyStoreRequest {
     fn check(&self, at: &mut Violations) {
         at.required(
             "customKeyStoreId",
-            present(&self.custom_key_store_id).is_some(),
+            at.present("customKeyStoreId", &self.custom_key_store_id)
+                .is_some(),
         );
         at.text(
             "customKeyStoreId",
-            present(&self.custom_key_store_id).map(String::as_str),
+            at.present("customKeyStoreId", &self.custom_key_store_id)
+                .map(String::as_str),
             &Text {
                 min: 1,
                 max: 64,

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{patterns, types::*};
-use crate::validate::{Text, Validate, Violations, present};
+use crate::validate::{Text, Validate, Violations};
 use crate::values::{Blob, EpochSeconds, SecretBlob, SecretText, or_default};
 
 /// `ReplicateKeyRequest` of the service model.
@@ -44,20 +44,24 @@ pub struct ReplicateKeyRequest {
 
 impl Validate for ReplicateKeyRequest {
     fn check(&self, at: &mut Violations) {
-        at.required("keyId", present(&self.key_id).is_some());
+        at.required("keyId", at.present("keyId", &self.key_id).is_some());
         at.text(
             "keyId",
-            present(&self.key_id).map(String::as_str),
+            at.present("keyId", &self.key_id).map(String::as_str),
             &Text {
                 min: 1,
                 max: 2048,
                 ..Text::ANY
             },
         );
-        at.required("replicaRegion", present(&self.replica_region).is_some());
+        at.required(
+            "replicaRegion",
+            at.present("replicaRegion", &self.replica_region).is_some(),
+        );
         at.text(
             "replicaRegion",
-            present(&self.replica_region).map(String::as_str),
+            at.present("replicaRegion", &self.replica_region)
+                .map(String::as_str),
             &Text {
                 min: 1,
                 max: 32,
@@ -123,20 +127,24 @@ pub struct UpdatePrimaryRegionRequest {
 
 impl Validate for UpdatePrimaryRegionRequest {
     fn check(&self, at: &mut Violations) {
-        at.required("keyId", present(&self.key_id).is_some());
+        at.required("keyId", at.present("keyId", &self.key_id).is_some());
         at.text(
             "keyId",
-            present(&self.key_id).map(String::as_str),
+            at.present("keyId", &self.key_id).map(String::as_str),
             &Text {
                 min: 1,
                 max: 2048,
                 ..Text::ANY
             },
         );
-        at.required("primaryRegion", present(&self.primary_region).is_some());
+        at.required(
+            "primaryRegion",
+            at.present("primaryRegion", &self.primary_region).is_some(),
+        );
         at.text(
             "primaryRegion",
-            present(&self.primary_region).map(String::as_str),
+            at.present("primaryRegion", &self.primary_region)
+                .map(String::as_str),
             &Text {
                 min: 1,
                 max: 32,

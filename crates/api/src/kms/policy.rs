@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{patterns, types::*};
-use crate::validate::{Text, Validate, Violations, present};
+use crate::validate::{Text, Validate, Violations};
 use crate::values::{Blob, EpochSeconds, SecretBlob, SecretText, or_default};
 
 /// `GetKeyPolicyRequest` of the service model.
@@ -29,10 +29,10 @@ pub struct GetKeyPolicyRequest {
 
 impl Validate for GetKeyPolicyRequest {
     fn check(&self, at: &mut Violations) {
-        at.required("keyId", present(&self.key_id).is_some());
+        at.required("keyId", at.present("keyId", &self.key_id).is_some());
         at.text(
             "keyId",
-            present(&self.key_id).map(String::as_str),
+            at.present("keyId", &self.key_id).map(String::as_str),
             &Text {
                 min: 1,
                 max: 2048,
@@ -87,10 +87,10 @@ pub struct PutKeyPolicyRequest {
 
 impl Validate for PutKeyPolicyRequest {
     fn check(&self, at: &mut Violations) {
-        at.required("keyId", present(&self.key_id).is_some());
+        at.required("keyId", at.present("keyId", &self.key_id).is_some());
         at.text(
             "keyId",
-            present(&self.key_id).map(String::as_str),
+            at.present("keyId", &self.key_id).map(String::as_str),
             &Text {
                 min: 1,
                 max: 2048,
@@ -107,10 +107,10 @@ impl Validate for PutKeyPolicyRequest {
                 ..Text::ANY
             },
         );
-        at.required("policy", present(&self.policy).is_some());
+        at.required("policy", at.present("policy", &self.policy).is_some());
         at.text(
             "policy",
-            present(&self.policy).map(String::as_str),
+            at.present("policy", &self.policy).map(String::as_str),
             &Text {
                 min: 1,
                 max: 131072,
@@ -138,10 +138,10 @@ pub struct ListKeyPoliciesRequest {
 
 impl Validate for ListKeyPoliciesRequest {
     fn check(&self, at: &mut Violations) {
-        at.required("keyId", present(&self.key_id).is_some());
+        at.required("keyId", at.present("keyId", &self.key_id).is_some());
         at.text(
             "keyId",
-            present(&self.key_id).map(String::as_str),
+            at.present("keyId", &self.key_id).map(String::as_str),
             &Text {
                 min: 1,
                 max: 2048,

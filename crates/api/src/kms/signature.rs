@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{patterns, types::*};
-use crate::validate::{Text, Validate, Violations, present};
+use crate::validate::{Text, Validate, Violations};
 use crate::values::{Blob, EpochSeconds, SecretBlob, SecretText, or_default};
 
 /// `SignRequest` of the service model.
@@ -41,20 +41,20 @@ pub struct SignRequest {
 
 impl Validate for SignRequest {
     fn check(&self, at: &mut Violations) {
-        at.required("keyId", present(&self.key_id).is_some());
+        at.required("keyId", at.present("keyId", &self.key_id).is_some());
         at.text(
             "keyId",
-            present(&self.key_id).map(String::as_str),
+            at.present("keyId", &self.key_id).map(String::as_str),
             &Text {
                 min: 1,
                 max: 2048,
                 ..Text::ANY
             },
         );
-        at.required("message", present(&self.message).is_some());
-        at.size(
+        at.required("message", at.present("message", &self.message).is_some());
+        at.bytes(
             "message",
-            present(&self.message).map(|it| it.0.len()),
+            at.present("message", &self.message).map(|it| it.0.len()),
             1,
             4096,
         );
@@ -66,7 +66,7 @@ impl Validate for SignRequest {
                 ..Text::ANY
             },
         );
-        at.size(
+        at.entries(
             "grantTokens",
             self.grant_tokens.as_ref().map(|it| it.len()),
             0,
@@ -89,11 +89,13 @@ impl Validate for SignRequest {
         );
         at.required(
             "signingAlgorithm",
-            present(&self.signing_algorithm).is_some(),
+            at.present("signingAlgorithm", &self.signing_algorithm)
+                .is_some(),
         );
         at.text(
             "signingAlgorithm",
-            present(&self.signing_algorithm).map(String::as_str),
+            at.present("signingAlgorithm", &self.signing_algorithm)
+                .map(String::as_str),
             &Text {
                 values: &[
                     "RSASSA_PSS_SHA_256",
@@ -160,20 +162,20 @@ pub struct VerifyRequest {
 
 impl Validate for VerifyRequest {
     fn check(&self, at: &mut Violations) {
-        at.required("keyId", present(&self.key_id).is_some());
+        at.required("keyId", at.present("keyId", &self.key_id).is_some());
         at.text(
             "keyId",
-            present(&self.key_id).map(String::as_str),
+            at.present("keyId", &self.key_id).map(String::as_str),
             &Text {
                 min: 1,
                 max: 2048,
                 ..Text::ANY
             },
         );
-        at.required("message", present(&self.message).is_some());
-        at.size(
+        at.required("message", at.present("message", &self.message).is_some());
+        at.bytes(
             "message",
-            present(&self.message).map(|it| it.0.len()),
+            at.present("message", &self.message).map(|it| it.0.len()),
             1,
             4096,
         );
@@ -185,20 +187,26 @@ impl Validate for VerifyRequest {
                 ..Text::ANY
             },
         );
-        at.required("signature", present(&self.signature).is_some());
-        at.size(
+        at.required(
             "signature",
-            present(&self.signature).map(|it| it.0.len()),
+            at.present("signature", &self.signature).is_some(),
+        );
+        at.bytes(
+            "signature",
+            at.present("signature", &self.signature)
+                .map(|it| it.0.len()),
             1,
             6144,
         );
         at.required(
             "signingAlgorithm",
-            present(&self.signing_algorithm).is_some(),
+            at.present("signingAlgorithm", &self.signing_algorithm)
+                .is_some(),
         );
         at.text(
             "signingAlgorithm",
-            present(&self.signing_algorithm).map(String::as_str),
+            at.present("signingAlgorithm", &self.signing_algorithm)
+                .map(String::as_str),
             &Text {
                 values: &[
                     "RSASSA_PSS_SHA_256",
@@ -218,7 +226,7 @@ impl Validate for VerifyRequest {
                 ..Text::ANY
             },
         );
-        at.size(
+        at.entries(
             "grantTokens",
             self.grant_tokens.as_ref().map(|it| it.len()),
             0,
@@ -271,17 +279,17 @@ pub struct GetPublicKeyRequest {
 
 impl Validate for GetPublicKeyRequest {
     fn check(&self, at: &mut Violations) {
-        at.required("keyId", present(&self.key_id).is_some());
+        at.required("keyId", at.present("keyId", &self.key_id).is_some());
         at.text(
             "keyId",
-            present(&self.key_id).map(String::as_str),
+            at.present("keyId", &self.key_id).map(String::as_str),
             &Text {
                 min: 1,
                 max: 2048,
                 ..Text::ANY
             },
         );
-        at.size(
+        at.entries(
             "grantTokens",
             self.grant_tokens.as_ref().map(|it| it.len()),
             0,
@@ -373,27 +381,31 @@ pub struct GenerateMacRequest {
 
 impl Validate for GenerateMacRequest {
     fn check(&self, at: &mut Violations) {
-        at.required("message", present(&self.message).is_some());
-        at.size(
+        at.required("message", at.present("message", &self.message).is_some());
+        at.bytes(
             "message",
-            present(&self.message).map(|it| it.0.len()),
+            at.present("message", &self.message).map(|it| it.0.len()),
             1,
             4096,
         );
-        at.required("keyId", present(&self.key_id).is_some());
+        at.required("keyId", at.present("keyId", &self.key_id).is_some());
         at.text(
             "keyId",
-            present(&self.key_id).map(String::as_str),
+            at.present("keyId", &self.key_id).map(String::as_str),
             &Text {
                 min: 1,
                 max: 2048,
                 ..Text::ANY
             },
         );
-        at.required("macAlgorithm", present(&self.mac_algorithm).is_some());
+        at.required(
+            "macAlgorithm",
+            at.present("macAlgorithm", &self.mac_algorithm).is_some(),
+        );
         at.text(
             "macAlgorithm",
-            present(&self.mac_algorithm).map(String::as_str),
+            at.present("macAlgorithm", &self.mac_algorithm)
+                .map(String::as_str),
             &Text {
                 values: &[
                     "HMAC_SHA_224",
@@ -404,7 +416,7 @@ impl Validate for GenerateMacRequest {
                 ..Text::ANY
             },
         );
-        at.size(
+        at.entries(
             "grantTokens",
             self.grant_tokens.as_ref().map(|it| it.len()),
             0,
@@ -469,27 +481,31 @@ pub struct VerifyMacRequest {
 
 impl Validate for VerifyMacRequest {
     fn check(&self, at: &mut Violations) {
-        at.required("message", present(&self.message).is_some());
-        at.size(
+        at.required("message", at.present("message", &self.message).is_some());
+        at.bytes(
             "message",
-            present(&self.message).map(|it| it.0.len()),
+            at.present("message", &self.message).map(|it| it.0.len()),
             1,
             4096,
         );
-        at.required("keyId", present(&self.key_id).is_some());
+        at.required("keyId", at.present("keyId", &self.key_id).is_some());
         at.text(
             "keyId",
-            present(&self.key_id).map(String::as_str),
+            at.present("keyId", &self.key_id).map(String::as_str),
             &Text {
                 min: 1,
                 max: 2048,
                 ..Text::ANY
             },
         );
-        at.required("macAlgorithm", present(&self.mac_algorithm).is_some());
+        at.required(
+            "macAlgorithm",
+            at.present("macAlgorithm", &self.mac_algorithm).is_some(),
+        );
         at.text(
             "macAlgorithm",
-            present(&self.mac_algorithm).map(String::as_str),
+            at.present("macAlgorithm", &self.mac_algorithm)
+                .map(String::as_str),
             &Text {
                 values: &[
                     "HMAC_SHA_224",
@@ -500,9 +516,14 @@ impl Validate for VerifyMacRequest {
                 ..Text::ANY
             },
         );
-        at.required("mac", present(&self.mac).is_some());
-        at.size("mac", present(&self.mac).map(|it| it.0.len()), 1, 6144);
-        at.size(
+        at.required("mac", at.present("mac", &self.mac).is_some());
+        at.bytes(
+            "mac",
+            at.present("mac", &self.mac).map(|it| it.0.len()),
+            1,
+            6144,
+        );
+        at.entries(
             "grantTokens",
             self.grant_tokens.as_ref().map(|it| it.len()),
             0,

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{patterns, types::*};
-use crate::validate::{Text, Validate, Violations, present};
+use crate::validate::{Text, Validate, Violations};
 use crate::values::{Blob, EpochSeconds, SecretBlob, SecretText, or_default};
 
 /// `TagResourceRequest` of the service model.
@@ -29,10 +29,10 @@ pub struct TagResourceRequest {
 
 impl Validate for TagResourceRequest {
     fn check(&self, at: &mut Violations) {
-        at.required("keyId", present(&self.key_id).is_some());
+        at.required("keyId", at.present("keyId", &self.key_id).is_some());
         at.text(
             "keyId",
-            present(&self.key_id).map(String::as_str),
+            at.present("keyId", &self.key_id).map(String::as_str),
             &Text {
                 min: 1,
                 max: 2048,
@@ -59,10 +59,10 @@ pub struct UntagResourceRequest {
 
 impl Validate for UntagResourceRequest {
     fn check(&self, at: &mut Violations) {
-        at.required("keyId", present(&self.key_id).is_some());
+        at.required("keyId", at.present("keyId", &self.key_id).is_some());
         at.text(
             "keyId",
-            present(&self.key_id).map(String::as_str),
+            at.present("keyId", &self.key_id).map(String::as_str),
             &Text {
                 min: 1,
                 max: 2048,
@@ -104,10 +104,10 @@ pub struct ListResourceTagsRequest {
 
 impl Validate for ListResourceTagsRequest {
     fn check(&self, at: &mut Violations) {
-        at.required("keyId", present(&self.key_id).is_some());
+        at.required("keyId", at.present("keyId", &self.key_id).is_some());
         at.text(
             "keyId",
-            present(&self.key_id).map(String::as_str),
+            at.present("keyId", &self.key_id).map(String::as_str),
             &Text {
                 min: 1,
                 max: 2048,

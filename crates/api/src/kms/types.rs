@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::patterns;
-use crate::validate::{Text, Validate, Violations, present};
+use crate::validate::{Text, Validate, Violations};
 use crate::values::{Blob, EpochSeconds, SecretBlob, SecretText, or_default};
 
 /// `AliasListEntry` of the service model.
@@ -355,7 +355,7 @@ impl Validate for RecipientInfo {
                 ..Text::ANY
             },
         );
-        at.size(
+        at.bytes(
             "attestationDocument",
             self.attestation_document.as_ref().map(|it| it.0.len()),
             1,
@@ -425,10 +425,14 @@ pub struct XksProxyAuthenticationCredentialType {
 
 impl Validate for XksProxyAuthenticationCredentialType {
     fn check(&self, at: &mut Violations) {
-        at.required("accessKeyId", present(&self.access_key_id).is_some());
+        at.required(
+            "accessKeyId",
+            at.present("accessKeyId", &self.access_key_id).is_some(),
+        );
         at.text(
             "accessKeyId",
-            present(&self.access_key_id).map(SecretText::reveal),
+            at.present("accessKeyId", &self.access_key_id)
+                .map(SecretText::reveal),
             &Text {
                 min: 20,
                 max: 30,
@@ -439,11 +443,13 @@ impl Validate for XksProxyAuthenticationCredentialType {
         );
         at.required(
             "rawSecretAccessKey",
-            present(&self.raw_secret_access_key).is_some(),
+            at.present("rawSecretAccessKey", &self.raw_secret_access_key)
+                .is_some(),
         );
         at.text(
             "rawSecretAccessKey",
-            present(&self.raw_secret_access_key).map(SecretText::reveal),
+            at.present("rawSecretAccessKey", &self.raw_secret_access_key)
+                .map(SecretText::reveal),
             &Text {
                 min: 43,
                 max: 64,

@@ -6,6 +6,10 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 /// service model would take 20,000, but a trust anchor above this could never be given to KMS.
 const CERTIFICATE_CHARS_MAX: usize = 5_000;
 
+/// What a certificate's signature may be. The guide asks for RSA.
+const SIGNATURES_READ: &str = "Read are RSA (PKCS #1 v1.5; PSS with a salt as long as its hash), \
+                               ECDSA on P-256 and P-384, and Ed25519.";
+
 /// Checks the certificates of InitializeCluster against the cluster's request, all in PEM.
 ///
 /// Rule CL-05: the trust anchor signed itself and, without any certificate between, the signed
@@ -18,14 +22,18 @@ pub(crate) fn check_pair(request: &str, signed: &str, anchor: &str) -> Result<()
     let anchor_der = one_certificate("TrustAnchor", anchor)?;
     let signed = parse("SignedCert", &signed_der)?;
     let anchor = parse("TrustAnchor", &anchor_der)?;
-    if anchor.subject().as_raw() != anchor.issuer().as_raw()
-        || anchor.verify_signature(None).is_err()
-    {
+    if anchor.subject().as_raw() != anchor.issuer().as_raw() {
         return Err(
             "TrustAnchor is not a self-signed root certificate. An intermediate authority cannot \
              be the trust anchor; give the root certificate, and sign the ClusterCsr with it."
                 .to_owned(),
         );
+    }
+    if anchor.verify_signature(None).is_err() {
+        return Err(format!(
+            "The signature of TrustAnchor is not its own, or of an algorithm that is not read. \
+             {SIGNATURES_READ} Give the root certificate, or make one with an RSA key."
+        ));
     }
     if public_key_of_request(request)? != signed.public_key().raw {
         return Err(
@@ -37,11 +45,11 @@ pub(crate) fn check_pair(request: &str, signed: &str, anchor: &str) -> Result<()
     if signed.issuer().as_raw() != anchor.subject().as_raw()
         || signed.verify_signature(Some(anchor.public_key())).is_err()
     {
-        return Err(
-            "SignedCert was not signed by TrustAnchor. Give the root certificate whose key signed \
-             the ClusterCsr, with no intermediate certificate between."
-                .to_owned(),
-        );
+        return Err(format!(
+            "SignedCert was not signed by TrustAnchor, or by an algorithm that is not read. Give the \
+             root certificate whose key signed the ClusterCsr, with no intermediate certificate \
+             between. {SIGNATURES_READ}"
+        ));
     }
     Ok(())
 }

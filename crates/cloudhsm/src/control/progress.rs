@@ -19,7 +19,6 @@ use portcullis_seam::draw;
 use super::reconcile::Reconciler;
 use super::step::{ControlStep, next_step, source_of_backup};
 use super::turns::TurnSubject;
-use crate::network::hex_id;
 use crate::record::{Cluster, HsmRecord};
 use crate::service_core::warn;
 
@@ -123,7 +122,7 @@ fn add_replacement(cluster: &mut Cluster, old: &HsmId, fresh: &HsmId, host: Opti
     };
     let replacement = HsmRecord {
         state: HsmState::CreateInProgress,
-        eni: hex_id("eni", fresh.as_str()),
+        // Rule MIG-04: it takes over the network interface, by which Terraform finds it.
         hsm_type: Some(cluster.hsm_type.clone()),
         host,
         lost_host: None,

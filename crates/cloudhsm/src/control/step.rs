@@ -41,7 +41,7 @@ impl ControlStep {
             Self::Install => Some(StateChange::InitializeCluster),
             Self::MakeHsm(_) => Some(StateChange::CreateHsm),
             Self::RemoveHsm(_) => Some(StateChange::DeleteHsm),
-            // Restored clusters are ACTIVE with their first HSM.
+            // Of an earlier release, which made restored clusters ACTIVE with their first HSM.
             Self::Activate(_) if cluster.source_backup.is_some() => None,
             Self::Activate(_) => Some(StateChange::ActivateCluster),
             Self::Forget => Some(StateChange::DeleteCluster),
@@ -55,8 +55,9 @@ pub(super) fn next_step(
     activated: impl Fn(&HsmId) -> bool,
 ) -> Option<ControlStep> {
     match cluster.state {
+        // Rule CL-02: who waits for it finds it ACTIVE, though it has no HSM yet.
         ClusterState::CreateInProgress if cluster.source_backup.is_some() => {
-            Some(ControlStep::Settle(ClusterState::Initialized))
+            Some(ControlStep::Settle(ClusterState::Active))
         }
         ClusterState::CreateInProgress => Some(ControlStep::Settle(ClusterState::Uninitialized)),
         ClusterState::InitializeInProgress => Some(ControlStep::Install),

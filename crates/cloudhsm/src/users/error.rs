@@ -51,6 +51,19 @@ impl From<KeyTextError> for UserError {
 }
 
 impl UserError {
+    /// What a deletion on some HSMs comes to: where the others did not have the user, none has it now.
+    ///
+    /// Rule CL-35: what an HSM does not have is not missed when it goes from the others.
+    pub(crate) fn unless_it_was_gone(self) -> Result<(), Self> {
+        let gone = CallError::Refused(Refusal::NoSuchUser);
+        if let Self::Partial { failed, .. } = &self
+            && failed.iter().all(|(_, why)| *why == gone)
+        {
+            return Ok(());
+        }
+        Err(self)
+    }
+
     /// The failure of an operation that no HSM carried out: an HSM's refusal says more than
     /// another one's silence.
     pub(crate) fn from_all(failed: Vec<(HsmId, CallError)>) -> Self {
@@ -94,7 +107,7 @@ impl fmt::Display for UserError {
                 write!(formatter, "Done on {}, but not on ", done.join(", "))?;
                 list(formatter, failed)?;
                 formatter.write_str(
-                    ". The HSMs of the cluster differ now; see `user list` and `key list \
+                    ". The HSMs of the cluster may differ now; see `user list` and `key list \
                      --verbose`. Log in again and repeat it when all HSMs can be reached.",
                 )
             }
@@ -182,3 +195,37 @@ const fn remedy(refusal: Refusal) -> &'static str {
 }
 
 impl std::error::Error for UserError {}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_link::LinkError;
+
+    use super::*;
+
+    /// Rule CL-35.
+    #[test]
+    fn a_user_that_the_other_hsms_did_not_have_is_gone() {
+        let hsm = |name: &str| -> HsmId { name.parse().unwrap() };
+        let (one, other) = (hsm("hsm-aaaaaaaaaaa"), hsm("hsm-bbbbbbbbbbb"));
+        let gone = CallError::Refused(Refusal::NoSuchUser);
+        let silent = CallError::Link(LinkError::NoAnswer("cut".to_owned()));
+        let busy = CallError::Refused(Refusal::Busy);
+        for (failed, is_gone) in [
+            (vec![gone.clone()], true),
+            (vec![gone.clone(), gone.clone()], true),
+            (vec![silent.clone()], false),
+            (vec![gone.clone(), silent], false),
+            (vec![gone, busy], false),
+        ] {
+            let failed = failed.into_iter().map(|why| (other.clone(), why));
+            let partial = UserError::Partial {
+                done: vec![one.clone()],
+                failed: failed.collect(),
+            };
+            let outcome = partial.clone().unless_it_was_gone();
+            assert_eq!(outcome.is_ok(), is_gone, "{partial}");
+        }
+        let nowhere = UserError::Refused(Refusal::NoSuchUser);
+        assert_eq!(nowhere.clone().unless_it_was_gone(), Err(nowhere));
+    }
+}

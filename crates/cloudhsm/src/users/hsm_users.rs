@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
 use portcullis_api::{ClusterId, HsmId, Scope};
-use portcullis_hsm::{Command, Refusal, Reply, Role, Secret};
+use portcullis_hsm::{Command, Reply, Role, Secret};
 use portcullis_link::{CallError, Channel, Target, pem_to_der};
 use portcullis_seam::draw;
 
@@ -140,6 +140,7 @@ impl HsmUsers {
             username: username.to_ascii_lowercase(),
             role,
             seats,
+            unseated: failed,
         };
         self.sessions.keep(token.clone(), session)?;
         Ok(token)
@@ -221,7 +222,8 @@ impl HsmUsers {
             username: username.to_owned(),
             role,
         };
-        self.on_every_hsm(token, command).await
+        let deleted = self.on_every_hsm(token, command).await;
+        deleted.or_else(|error| error.unless_it_was_gone())
     }
 
     /// Sends a command under each session of a token. An HSM in service that the token has no
@@ -238,7 +240,7 @@ impl HsmUsers {
             let seat = session.seats.iter().find(|seat| seat.hsm == hsm.id);
             let answer = match seat {
                 Some(seat) => seat.channel.manage(command(seat), deadline()).await,
-                None => Err(CallError::Refused(Refusal::NoSession)),
+                None => Err(session.why_not_on(&hsm.id)),
             };
             outcomes.add(&hsm.id, answer);
         }

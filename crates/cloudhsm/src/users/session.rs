@@ -6,7 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use portcullis_api::{ClusterId, HsmId, Scope};
 use portcullis_clusters::ClusterView;
-use portcullis_hsm::{Role, SessionId};
+use portcullis_hsm::{Refusal, Role, SessionId};
 use portcullis_link::{CallError, Channel, LinkError};
 use tokio::time::Instant;
 
@@ -31,6 +31,8 @@ pub(crate) struct UserSession {
     pub(crate) username: String,
     pub(crate) role: Role,
     pub(crate) seats: Vec<SessionSeat>,
+    /// The HSMs on which there was no login, and why.
+    pub(crate) unseated: Vec<(HsmId, CallError)>,
 }
 
 /// The session on one HSM.
@@ -41,6 +43,13 @@ pub(crate) struct SessionSeat {
 }
 
 impl UserSession {
+    /// Why there is no session on an HSM: it could not be reached at the login, or it came later.
+    pub(super) fn why_not_on(&self, hsm: &HsmId) -> CallError {
+        let found = self.unseated.iter().find(|(unseated, _)| unseated == hsm);
+        let why = found.map(|(_, why)| why.clone());
+        why.unwrap_or(CallError::Refused(Refusal::NoSession))
+    }
+
     /// Its seats on HSMs that are still in service.
     pub(crate) fn seats_in_service(
         &self,

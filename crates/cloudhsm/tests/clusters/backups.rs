@@ -30,7 +30,7 @@ async fn a_cluster_made_from_a_backup_has_the_certificate_users_and_keys_of_the_
 
     let restored = world.create_cluster(Some(backup.to_string())).await;
     let shown = world.describe(&restored).await.unwrap();
-    assert_eq!(shown.state.as_deref(), Some("INITIALIZED"));
+    assert_eq!(shown.state.as_deref(), Some("ACTIVE"));
     assert_eq!(shown.source_backup_id, Some(backup.to_string()));
     assert_eq!(
         shown.certificates,

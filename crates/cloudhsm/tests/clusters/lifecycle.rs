@@ -1,7 +1,9 @@
 use std::process::Command;
 
 use portcullis_api::Code;
-use portcullis_api::cloudhsm::{DeleteClusterRequest, DeleteHsmRequest, InitializeClusterRequest};
+use portcullis_api::cloudhsm::{
+    Cluster, CreateHsmRequest, DeleteClusterRequest, DeleteHsmRequest, InitializeClusterRequest,
+};
 use portcullis_cloudhsm::CustomerAuthority;
 use portcullis_clusters::{ClusterState, HsmState};
 use portcullis_hsm::Secret;
@@ -51,6 +53,85 @@ async fn a_cluster_passes_through_its_documented_states() {
     let shown = world.describe(&cluster).await.unwrap();
     assert_eq!(shown.state.as_deref(), Some("ACTIVE"));
     assert_eq!(world.backups().await.len(), 1);
+}
+
+/// Rules CL-03 and CL-05: the request is that of the HSM that is there.
+#[tokio::test]
+async fn the_first_hsm_is_alone_and_one_in_its_place_has_another_request() {
+    let world = World::new().await;
+    let cluster = world.create_cluster(None).await;
+    let first = world.create_hsm(&cluster, "a").await;
+    for zone in ["a", "b", "c"] {
+        let second = CreateHsmRequest {
+            cluster_id: cluster.to_string(),
+            availability_zone: format!("us-east-1{zone}"),
+            ..CreateHsmRequest::default()
+        };
+        let refused = world.cloud.create_hsm(&world.scope, second).await;
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.code, Code::CloudHsmInvalidRequest);
+        let told = "has an HSM already but is not fully activated";
+        assert!(refused.message.contains(told), "{refused}");
+    }
+    let request = |shown: Cluster| shown.certificates.unwrap().cluster_csr;
+    let before = request(world.describe(&cluster).await.unwrap());
+    let delete = DeleteHsmRequest {
+        cluster_id: cluster.to_string(),
+        hsm_id: Some(first.to_string()),
+        ..DeleteHsmRequest::default()
+    };
+    world.cloud.delete_hsm(&world.scope, delete).await.unwrap();
+    assert_eq!(request(world.describe(&cluster).await.unwrap()), None);
+    world.create_hsm(&cluster, "b").await;
+    let after = request(world.describe(&cluster).await.unwrap());
+    assert!(after.is_some() && after != before);
+}
+
+/// Rule CL-05: which signatures are read is said.
+#[tokio::test]
+async fn a_root_whose_signature_is_not_read_is_told_so() {
+    let world = World::new().await;
+    let cluster = world.create_cluster(None).await;
+    world.create_hsm(&cluster, "a").await;
+    let shown = world.describe(&cluster).await.unwrap();
+    let request = shown.certificates.unwrap().cluster_csr.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    std::fs::write(file("cluster.csr"), request).unwrap();
+    for (key, is_read) in [
+        ("ec -pkeyopt ec_paramgen_curve:P-521", false),
+        ("ec -pkeyopt ec_paramgen_curve:secp256k1", false),
+        (
+            "rsa:2048 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:20",
+            false,
+        ),
+        ("ec -pkeyopt ec_paramgen_curve:P-384 -sha384", true),
+    ] {
+        let script = format!(
+            "openssl req -x509 -newkey {key} -nodes -days 9 -subj '/CN=Root' -keyout ca.key -out \
+             ca.crt && openssl x509 -req -days 9 -in cluster.csr -CA ca.crt -CAkey ca.key \
+             -CAcreateserial -sha384 -out cluster.crt"
+        );
+        let mut shell = Command::new("sh");
+        let made = shell.args(["-ec", &script]).current_dir(folder.path());
+        let made = made.output().unwrap();
+        let why = String::from_utf8_lossy(&made.stderr);
+        assert!(made.status.success(), "{key}: {why}");
+        let text = |name: &str| std::fs::read_to_string(file(name)).unwrap();
+        let request = InitializeClusterRequest {
+            cluster_id: cluster.to_string(),
+            signed_cert: text("cluster.crt"),
+            trust_anchor: text("ca.crt"),
+        };
+        let outcome = world.cloud.initialize_cluster(&world.scope, request).await;
+        match outcome {
+            Ok(_initialised) => assert!(is_read, "{key}"),
+            Err(refused) => {
+                assert!(!is_read, "{key}: {refused}");
+                assert!(refused.message.contains("Read are RSA"), "{key}: {refused}");
+            }
+        }
+    }
 }
 
 /// The User Guide's "Initialize the cluster", with openssl itself.

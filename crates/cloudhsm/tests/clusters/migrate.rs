@@ -55,11 +55,23 @@ async fn types(world: &World, cluster: &ClusterId) -> Vec<String> {
     hsms.into_iter().filter_map(|hsm| hsm.hsm_type).collect()
 }
 
+/// The zone, interface and address of every HSM, which tools keep.
+async fn interfaces_of(world: &World, cluster: &ClusterId) -> Vec<[Option<String>; 3]> {
+    let shown = world.describe(cluster).await.unwrap();
+    let hsms = shown.hsms.unwrap().into_iter();
+    let mut all: Vec<_> = hsms
+        .map(|hsm| [hsm.availability_zone, hsm.eni_id, hsm.eni_ip])
+        .collect();
+    all.sort();
+    all
+}
+
 /// Rules MIG-02, MIG-03 and MIG-04.
 #[tokio::test]
 async fn a_migration_replaces_every_hsm_and_can_be_rolled_back_for_a_day() {
     let world = World::new().await;
     let (cluster, before) = older_cluster(&world).await;
+    let interfaces = interfaces_of(&world, &cluster).await;
     let modified = modify(&world, &cluster, "hsm2m.medium").await;
     assert_eq!(modified.as_deref(), Ok("MODIFY_IN_PROGRESS"));
     assert_eq!(world.view(&cluster).state, ClusterState::Active);
@@ -71,6 +83,7 @@ async fn a_migration_replaces_every_hsm_and_can_be_rolled_back_for_a_day() {
         .map(|one| one.id.clone())
         .collect();
     assert!(after.iter().all(|hsm| !before.contains(hsm)));
+    assert_eq!(interfaces_of(&world, &cluster).await, interfaces);
     for hsm in &after {
         let keys = world.client(&cluster, hsm).await.keys().await;
         assert_eq!(keys, [HsmKeyId([7; 16])], "users and keys came along");
@@ -79,6 +92,7 @@ async fn a_migration_replaces_every_hsm_and_can_be_rolled_back_for_a_day() {
     let back = modify(&world, &cluster, "hsm1.medium").await;
     assert_eq!(back.as_deref(), Ok("ROLLBACK_IN_PROGRESS"));
     assert_eq!(types(&world, &cluster).await, ["hsm1.medium"; 2]);
+    assert_eq!(interfaces_of(&world, &cluster).await, interfaces);
 
     modify(&world, &cluster, "hsm2m.medium").await.unwrap();
     world.calendar.pass(24 * HOUR);

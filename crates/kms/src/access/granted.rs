@@ -33,9 +33,7 @@ pub(crate) fn reaches(party: &str, principal: &Principal) -> Granted {
     if principal.grantee_names().any(|name| name == party) {
         return Granted::ToItself;
     }
-    let account = principal.identity().account;
-    let root = account.map(|account| format!("arn:aws:iam::{account}:root"));
-    if root.is_some_and(|root| root == party) {
+    if !principal.is_service() && principal.root_arn() == party {
         Granted::ToAccount
     } else {
         Granted::No

@@ -133,8 +133,7 @@ impl AccessGuard {
     ) -> Result<Option<Looked<'a>>, Exception> {
         let scope = &asking.scope;
         let hsm = |kind: &str, id: &str| {
-            let (region, account) = (&scope.region, &scope.account);
-            let arn = format!("arn:aws:cloudhsm:{region}:{account}:{kind}/{id}");
+            let arn = scope.arn("cloudhsm", format_args!("{kind}/{id}"));
             Of::Resource(arn, self.records.config.clusters.tags(scope, id))
         };
         let find = |find: Find, name: &str| match find(asking, name) {
@@ -222,7 +221,7 @@ impl AccessGuard {
             child,
         };
         let home = self.records.partition(&key.scope);
-        let root = format!("arn:aws:iam::{}:root", caller.account());
+        let root = caller.root_arn();
         let names = caller.grantee_names().chain([root.as_str()]);
         let grants = names.flat_map(|name| home.grants.of_grantee(&key.record.id, name));
         let best = grants.map(|grant| granted::permits(&grant, caller, wanted));
@@ -318,7 +317,7 @@ fn key_policy(key: &KeySnapshot) -> Result<&Document, Exception> {
     }
     let parsed = match &key.record.policy {
         Some(policy) => lockout::parse(policy)?,
-        None => lockout::parse(&lockout::default_policy(&key.scope.account))?,
+        None => lockout::parse(&lockout::default_policy(&key.scope))?,
     };
     Ok(key.policy.get_or_init(|| Arc::new(parsed)))
 }

@@ -1,17 +1,18 @@
 //! What a key policy must be before it is put.
 
-use portcullis_api::{AccountId, Code, Exception, Scope};
-use portcullis_policy::{Context, Document, Effect, Hold, Identity, Kind, Request};
+use portcullis_api::{Code, Exception, Scope};
+use portcullis_policy::{Context, Document, Effect, Hold, Identity, Kind, Malformed, Request};
 
 use super::condition_keys::{policy_findings, refused_in_key_policy};
 
 /// The policy of a key that was made without one: the account's own policies decide (Guide, default
 /// key policy). The order and the white space are the service's too.
-pub(crate) fn default_policy(account: &AccountId) -> String {
+pub(crate) fn default_policy(scope: &Scope) -> String {
+    let root = scope.root_arn(&scope.account);
     format!(
         "{{\n  \"Version\" : \"2012-10-17\",\n  \"Id\" : \"key-default-1\",\n  \"Statement\" : [ {{\n    \
          \"Sid\" : \"Enable IAM User Permissions\",\n    \"Effect\" : \"Allow\",\n    \
-         \"Principal\" : {{\n      \"AWS\" : \"arn:aws:iam::{account}:root\"\n    }},\n    \
+         \"Principal\" : {{\n      \"AWS\" : \"{root}\"\n    }},\n    \
          \"Action\" : \"kms:*\",\n    \"Resource\" : \"*\"\n  }} ]\n}}"
     )
 }
@@ -31,8 +32,7 @@ pub(crate) fn check_policy(
     scope: &Scope,
     key_arn: &str,
 ) -> Result<(), Exception> {
-    let document = Document::parse_new(policy, Kind::Resource)
-        .map_err(|why| Exception::new(Code::MalformedPolicyDocument, why.to_string()))?;
+    let document = Document::parse_new(policy, Kind::Resource).map_err(|why| malformed(&why))?;
     if let Some(why) = refused_in_key_policy(&document) {
         return Err(Exception::new(Code::MalformedPolicyDocument, why));
     }
@@ -43,7 +43,7 @@ pub(crate) fn check_policy(
         return Ok(());
     }
     let account = scope.account.as_str();
-    let root = format!("arn:aws:iam::{account}:root");
+    let root = scope.root_arn(&scope.account);
     let listed = document
         .principals(Effect::Allow)
         .filter(|name| name.split(':').nth(4) == Some(account));
@@ -84,15 +84,22 @@ pub(crate) fn keeps_control(
 }
 
 pub(crate) fn parse(policy: &str) -> Result<Document, Exception> {
-    Document::parse(policy, Kind::Resource)
-        .map_err(|why| Exception::new(Code::MalformedPolicyDocument, why.to_string()))
+    Document::parse(policy, Kind::Resource).map_err(|why| malformed(&why))
+}
+
+fn malformed(why: &Malformed) -> Exception {
+    let code = Code::MalformedPolicyDocument;
+    if why.hint().is_empty() {
+        return Exception::new(code, why.why());
+    }
+    Exception::worded(code, why.why(), why.hint())
 }
 
 pub(crate) fn locked_out() -> Exception {
-    Exception::new(
+    Exception::worded(
         Code::MalformedPolicyDocument,
-        "The new key policy will not allow you to update the key policy in the future. Let it allow \
-         kms:PutKeyPolicy to the account's root or to the caller, or set \
+        "The new key policy will not allow you to update the key policy in the future.",
+        "Let it allow kms:PutKeyPolicy to the account's root or to the caller, or set \
          BypassPolicyLockoutSafetyCheck.",
     )
 }
@@ -132,7 +139,10 @@ mod tests {
         let other = statement("Allow", "arn:aws:iam::444455556666:root", "kms:*");
         let denied = statement("Deny", "*", "kms:PutKeyPolicy");
         check(
-            &default_policy(&"111122223333".parse().unwrap()),
+            &default_policy(&Scope {
+                account: "111122223333".parse().unwrap(),
+                region: "us-east-1".parse().unwrap(),
+            }),
             None,
             None,
         );

@@ -92,6 +92,29 @@ impl Principal {
         }
     }
 
+    /// The same principal in another partition of AWS than `aws`, as ARNs name it.
+    ///
+    /// Rule ARN-01: who calls in a Region is of its partition.
+    #[must_use]
+    pub fn in_partition(mut self, partition: &str) -> Self {
+        for name in &mut self.names {
+            if let Some(rest) = name.strip_prefix("arn:aws:") {
+                *name = format!("arn:{partition}:{rest}");
+            }
+        }
+        self
+    }
+
+    /// The ARN of its account's root.
+    pub(crate) fn root_arn(&self) -> String {
+        let partition = self.names.first().and_then(|name| name.split(':').nth(1));
+        format!(
+            "arn:{}:iam::{}:root",
+            partition.unwrap_or("aws"),
+            self.account
+        )
+    }
+
     /// The same principal, for whom a service calls.
     #[must_use]
     pub fn via(mut self, service: Option<String>) -> Self {

@@ -9,15 +9,47 @@ use crate::key::{KeySnapshot, spec};
 const ALIASES_A_KEY_MAX: usize = 50;
 
 /// Rule KEY-21: an alias begins with `alias/`, and those under `alias/aws/` are the service's.
-pub(super) fn check_name(name: &str) -> Result<(), Exception> {
-    let invalid = |text: String| Err(Exception::new(Code::InvalidAliasName, text));
-    match name.strip_prefix("alias/") {
-        None | Some("") => invalid(format!("{name:?} does not begin with alias/. Add it.")),
+pub(super) fn check_new_name(name: &str) -> Result<(), Exception> {
+    check_name(name)?;
+    let invalid = |text: &str| Err(Exception::new(Code::InvalidAliasName, text));
+    match name.strip_prefix(PREFIX) {
+        Some("") => invalid("The name of the alias is empty after alias/. Add one."),
         Some(rest) if rest.starts_with("aws/") => {
-            invalid("Names under alias/aws/ are reserved for AWS. Choose another.".to_owned())
+            invalid("Names under alias/aws/ are reserved for AWS. Choose another.")
         }
-        Some(_) => Ok(()),
+        _ => Ok(()),
     }
+}
+
+/// What every name of an alias begins with.
+const PREFIX: &str = "alias/";
+
+/// Rule KEY-32: what is no name of an alias is told by every operation that takes one. The pattern of
+/// the service model has a colon, which only ARNs have.
+pub(super) fn check_name(name: &str) -> Result<(), Exception> {
+    if !name.starts_with(PREFIX) {
+        let sentence = "Alias must start with the prefix \"alias/\". Please see \
+                        https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html";
+        let hint = format!("{name:?} does not.");
+        return Err(Exception::worded(Code::Validation, sentence, &hint));
+    }
+    if name.contains(':') {
+        let sentence = format!("{name} contains invalid characters for an alias");
+        let hint = "A colon has only its ARN. Use letters, digits, and / _ -.";
+        return Err(Exception::worded(Code::Validation, sentence, hint));
+    }
+    Ok(())
+}
+
+/// Rule KEY-33: an alias has a key, and no other alias.
+pub(super) fn check_target(target: &str) -> Result<(), Exception> {
+    let resource = target.rsplit(':').next().unwrap_or_default();
+    if !resource.starts_with(PREFIX) {
+        return Ok(());
+    }
+    let sentence = "Aliases must refer to keys. Not aliases";
+    let hint = "Give the ID or the ARN of the key as TargetKeyId.";
+    Err(Exception::worded(Code::Validation, sentence, hint))
 }
 
 /// Rule LIFE-42: the aliases of AWS services are not changed by an account.
@@ -110,11 +142,63 @@ mod tests {
             ("a", false),
             ("alias/aws/s3", false),
         ] {
-            assert_eq!(check_name(name).is_ok(), permitted, "{name}");
+            assert_eq!(check_new_name(name).is_ok(), permitted, "{name}");
         }
         assert!(check_not_reserved("alias/a").is_ok());
         let refusal = check_not_reserved("alias/aws/s3").unwrap_err();
         assert_eq!(refusal.code, Code::AccessDenied);
+    }
+
+    /// Rules KEY-21, KEY-32 and KEY-33.
+    #[test]
+    fn each_fault_of_a_name_has_its_exception_and_its_words() {
+        const START: &str = "Alias must start with the prefix \"alias/\". Please see ";
+        for (name, code, start) in [
+            ("foo", Code::Validation, START),
+            ("ALIAS/foo", Code::Validation, START),
+            ("alias", Code::Validation, START),
+            (
+                "arn:aws:kms:us-east-1:111122223333:alias/a",
+                Code::Validation,
+                START,
+            ),
+            (
+                "alias/my:alias",
+                Code::Validation,
+                "alias/my:alias contains invalid characters for an alias",
+            ),
+            (
+                "alias/Service:Test",
+                Code::Validation,
+                "alias/Service:Test contains invalid characters for an alias",
+            ),
+            (
+                "alias/:",
+                Code::Validation,
+                "alias/: contains invalid characters for an alias",
+            ),
+            (
+                "alias/aws/s3",
+                Code::InvalidAliasName,
+                "Names under alias/aws/",
+            ),
+            (
+                "alias/",
+                Code::InvalidAliasName,
+                "The name of the alias is empty",
+            ),
+        ] {
+            let refusal = check_new_name(name).unwrap_err();
+            assert_eq!(refusal.code, code, "{name}");
+            assert!(refusal.message.starts_with(start), "{refusal}");
+        }
+        for target in ["alias/a", "arn:aws:kms:us-east-1:111122223333:alias/a"] {
+            let refusal = check_target(target).unwrap_err();
+            assert_eq!(refusal.code, Code::Validation, "{target}");
+        }
+        for target in ["1234abcd", "arn:aws:kms:us-east-1:111122223333:key/1"] {
+            assert_eq!(check_target(target), Ok(()), "{target}");
+        }
     }
 
     /// Rule LIFE-43.

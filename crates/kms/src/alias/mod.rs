@@ -19,7 +19,7 @@ use crate::catalogue::Partition;
 use crate::key::{KeySnapshot, find};
 use crate::paging::{PageRequest, page};
 use crate::records::{Records, encode};
-use decide::{check_name, check_not_reserved, created, moved};
+use decide::{check_name, check_new_name, check_not_reserved, check_target, created, moved};
 
 /// The aliases of keys.
 #[derive(Debug)]
@@ -93,7 +93,8 @@ impl Aliases {
         scope: &Scope,
         input: CreateAliasRequest,
     ) -> Result<(), Exception> {
-        check_name(&input.alias_name)?;
+        check_new_name(&input.alias_name)?;
+        check_target(&input.target_key_id)?;
         let partition = self.records.partition(scope);
         let _changing = partition.control.lock().await;
         check_free(&partition, &input.alias_name)?;
@@ -112,7 +113,9 @@ impl Aliases {
         scope: &Scope,
         input: UpdateAliasRequest,
     ) -> Result<(), Exception> {
+        check_name(&input.alias_name)?;
         check_not_reserved(&input.alias_name)?;
+        check_target(&input.target_key_id)?;
         let partition = self.records.partition(scope);
         let _changing = partition.control.lock().await;
         let (record, revision) = self.alias(scope, &input.alias_name)?;
@@ -135,6 +138,7 @@ impl Aliases {
         scope: &Scope,
         input: DeleteAliasRequest,
     ) -> Result<(), Exception> {
+        check_name(&input.alias_name)?;
         check_not_reserved(&input.alias_name)?;
         let partition = self.records.partition(scope);
         let _changing = partition.control.lock().await;

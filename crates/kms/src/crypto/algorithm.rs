@@ -49,30 +49,32 @@ pub(super) fn algorithm_of<A: Algorithm>(
     operation: Operation,
 ) -> Result<A, Exception> {
     let record = &key.record;
-    let invalid = |text: String| Err(Exception::new(Code::InvalidKeyUsage, text));
+    let invalid =
+        |sentence: String, hint: &str| Exception::worded(Code::InvalidKeyUsage, sentence, hint);
     if record.usage != A::USAGE {
-        return invalid(format!(
-            "{} key usage is {} which is not valid for {}. Use a key with usage {}.",
+        let sentence = format!(
+            "{} key usage is {} which is not valid for {}.",
             key.arn,
             record.usage.as_str(),
             operation.name(),
-            A::USAGE.as_str()
-        ));
+        );
+        let hint = format!("Use a key with usage {}.", A::USAGE.as_str());
+        return Err(invalid(sentence, &hint));
     }
     let all = spec::algorithms(record.spec, record.usage).and_then(A::among);
     let asked: Option<A> = name.parse().ok();
     let found = asked.filter(|asked| all.is_some_and(|all| all.contains(asked)));
     match found {
         Some(algorithm) => Ok(algorithm),
-        None => invalid(format!(
-            "Algorithm {name} is incompatible with key spec {}. Use one of: {}.",
-            record.spec.as_str(),
-            all.unwrap_or_default()
-                .iter()
-                .map(AsRef::as_ref)
-                .collect::<Vec<&str>>()
-                .join(", ")
-        )),
+        None => {
+            let sentence = format!(
+                "Algorithm {name} is incompatible with key spec {}.",
+                record.spec.as_str()
+            );
+            let all = all.unwrap_or_default().iter().map(AsRef::as_ref);
+            let hint = format!("Use one of: {}.", all.collect::<Vec<&str>>().join(", "));
+            Err(invalid(sentence, &hint))
+        }
     }
 }
 

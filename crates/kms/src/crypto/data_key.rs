@@ -26,7 +26,6 @@ impl DataKeys {
         input: GenerateDataKeyRequest,
     ) -> Result<GenerateDataKeyResponse, Exception> {
         let recipient = self.crypto.recipients.recipient(input.recipient.as_ref())?;
-        let length = data_key_length(input.key_spec.as_deref(), input.number_of_bytes)?;
         self.crypto
             .creation
             .make_managed_key(scope, &input.key_id)
@@ -35,6 +34,7 @@ impl DataKeys {
         let partition = self.crypto.records.partition(scope);
         let usable = Usable::find(operation, &partition, &input.key_id)?;
         check_symmetric(&usable.key, operation)?;
+        let length = data_key_length(input.key_spec.as_deref(), input.number_of_bytes)?;
         let data = usable.bind(input.encryption_context.as_ref())?;
         stop_dry_run(input.dry_run)?;
         let (plaintext, sealed) = self.data_key(&usable, &data, length).await?;
@@ -58,7 +58,6 @@ impl DataKeys {
         scope: &Scope,
         input: GenerateDataKeyWithoutPlaintextRequest,
     ) -> Result<GenerateDataKeyWithoutPlaintextResponse, Exception> {
-        let length = data_key_length(input.key_spec.as_deref(), input.number_of_bytes)?;
         self.crypto
             .creation
             .make_managed_key(scope, &input.key_id)
@@ -67,6 +66,7 @@ impl DataKeys {
         let partition = self.crypto.records.partition(scope);
         let usable = Usable::find(operation, &partition, &input.key_id)?;
         check_symmetric(&usable.key, operation)?;
+        let length = data_key_length(input.key_spec.as_deref(), input.number_of_bytes)?;
         let data = usable.bind(input.encryption_context.as_ref())?;
         stop_dry_run(input.dry_run)?;
         let (_wiped, sealed) = self.data_key(&usable, &data, length).await?;

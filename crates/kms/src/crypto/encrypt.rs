@@ -4,9 +4,9 @@ use std::sync::Arc;
 use portcullis_api::kms::KeyLastUsageTrackingOperation as Tracked;
 use portcullis_api::kms::{
     DecryptRequest, DecryptResponse, EncryptRequest, EncryptResponse, EncryptionAlgorithmSpec,
-    ReEncryptRequest, ReEncryptResponse,
+    KeyUsageType, ReEncryptRequest, ReEncryptResponse,
 };
-use portcullis_api::{Blob, Code, Exception, Operation, Scope};
+use portcullis_api::{Blob, Code, Exception, KeyId, Operation, Scope};
 use portcullis_hsm::{self as hsm, OaepHash, Output, Task};
 use portcullis_seam::plant::{Bug, planted};
 use zeroize::Zeroizing;
@@ -16,7 +16,7 @@ use super::Cryptography;
 use super::algorithm::algorithm_of;
 use super::usable::{Usable, stop_dry_run};
 use crate::catalogue::Partition;
-use crate::key::{find_for_use, find_maker, spec};
+use crate::key::{KeySnapshot, find_for_use, find_maker, is_damaged, spec};
 use crate::translate;
 
 type Context = BTreeMap<String, String>;
@@ -218,7 +218,7 @@ impl Cryptography {
             .executor
             .perform(key, Task::Decrypt { hash, ciphertext })
             .await?;
-        opened.map_err(|_unfit| translate::invalid_ciphertext())
+        opened.map_err(|_unfit| translate::invalid_rsa_ciphertext())
     }
 }
 
@@ -262,13 +262,13 @@ impl SealingKey {
         if bytes <= most {
             return Ok(());
         }
-        let text = format!(
-            "Algorithm {} and key spec {} cannot encrypt data larger than {most} bytes. Encrypt a \
-             data key instead, and the data with that.",
+        let sentence = format!(
+            "Algorithm {} and key spec {} cannot encrypt data larger than {most} bytes.",
             self.algorithm.as_str(),
             spec.as_str()
         );
-        Err(Exception::new(Code::Validation, text))
+        let hint = "Encrypt a data key instead, and the data with that.";
+        Err(Exception::worded(Code::Validation, sentence, hint))
     }
 }
 
@@ -308,6 +308,10 @@ impl<'a> NamedCiphertext<'a> {
     }
 
     /// The key that made a ciphertext. Rule CR-02: a key that is named must be that one.
+    ///
+    /// Rule ORD-01: which key it is comes before what the named key is for. That a ciphertext is of an
+    /// RSA key its bytes do not say: for such a key the algorithm decides unless they name a key that is
+    /// there. Rule CR-03: the key's state is looked at before the ciphertext is.
     fn find_maker(
         &self,
         partition: &Arc<Partition>,
@@ -316,30 +320,57 @@ impl<'a> NamedCiphertext<'a> {
     ) -> Result<(SealingKey, Option<&'a [u8]>), Exception> {
         let named = self.key_id.map(|name| find_for_use(partition, name));
         let named = named.transpose()?;
-        if let Some(named) = &named {
-            algorithm_of::<EncryptionAlgorithmSpec>(named, self.algorithm, operation)?;
-        }
-        let blob = Ciphertext::parse(bytes).ok_or_else(translate::invalid_ciphertext)?;
+        let blob = Ciphertext::parse(bytes);
+        let maker = blob.and_then(|blob| find_maker(partition, &blob.key));
+        let Some(blob) = blob.filter(|_| maker.is_some() || !may_be_of_rsa(named.as_deref()))
+        else {
+            if let Some(named) = named {
+                SealingKey::of(Usable::of(operation, named)?, self.algorithm, operation)?;
+            }
+            return Err(translate::invalid_ciphertext());
+        };
         if named.is_some_and(|named| named.record.id != blob.key) {
-            return Err(Exception::new(
-                Code::IncorrectKey,
-                "The ciphertext was made under another KMS key than the one named. Name that key, \
-                 or none.",
-            ));
+            return Err(incorrect_key());
         }
-        let key = find_maker(partition, &blob.key);
+        let key = maker.ok_or_else(|| no_maker(partition, &blob.key))?;
         // Whichever version of its material made the ciphertext opens it.
-        let material = blob.material;
-        let key = key.filter(|key| key.record.materials.of_hsm_key(material).is_some());
-        let key = key.ok_or_else(translate::invalid_ciphertext)?;
-        // Rule CR-03: the key's state is looked at before the ciphertext is.
-        let from = SealingKey::of(
-            Usable::of_material(operation, key, material)?,
-            self.algorithm,
-            operation,
-        )?;
+        if key.record.materials.of_hsm_key(blob.material).is_none() {
+            return Err(translate::invalid_ciphertext());
+        }
+        let usable = Usable::of_material(operation, key, blob.material)?;
+        let from = SealingKey::of(usable, self.algorithm, operation)?;
         Ok((from, Some(blob.sealed)))
     }
+}
+
+fn may_be_of_rsa(named: Option<&KeySnapshot>) -> bool {
+    named.is_some_and(|named| {
+        named.record.usage == KeyUsageType::EncryptDecrypt && spec::is_asymmetric(named.record.spec)
+    })
+}
+
+fn incorrect_key() -> Exception {
+    Exception::worded(
+        Code::IncorrectKey,
+        "The key ID in the request does not identify a CMK that can perform this operation.",
+        "The ciphertext was made under another KMS key than the one named. Name that key, or none.",
+    )
+}
+
+/// Rule CR-15: a ciphertext whose key ID is of no key of the Region is AccessDeniedException.
+fn no_maker(partition: &Arc<Partition>, id: &KeyId) -> Exception {
+    if is_damaged(partition, id) {
+        return translate::invalid_ciphertext();
+    }
+    Exception::worded(
+        Code::AccessDenied,
+        "The ciphertext refers to a customer master key that does not exist, does not exist in this \
+         region, or you are not allowed to access.",
+        &format!(
+            "Its key is {id}. Send it to the Region where it was made; a key that was deleted opens \
+             nothing any more."
+        ),
+    )
 }
 
 fn asked(algorithm: Option<&str>) -> &str {

@@ -68,8 +68,10 @@ impl Cryptography {
 }
 
 fn invalid_mac() -> Exception {
-    Exception::new(
+    // The service sends no message.
+    Exception::worded(
         Code::KmsInvalidMac,
+        "",
         "The MAC is not valid: it was not made of this message under this key. Give the whole MAC.",
     )
 }

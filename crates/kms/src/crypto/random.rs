@@ -94,5 +94,5 @@ fn random_failed(store: &KeyStore, failure: &Failure) -> Exception {
         | Failure::NotDone { .. }
         | Failure::Unconfirmed(_) => exception.code,
     };
-    Exception { code, ..exception }
+    exception.under(code)
 }

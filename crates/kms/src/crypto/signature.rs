@@ -79,8 +79,10 @@ impl Cryptography {
 }
 
 fn invalid_signature() -> Exception {
-    Exception::new(
+    // The service sends no message.
+    Exception::worded(
         Code::KmsInvalidSignature,
+        "",
         "The signature is not valid: it was not made of this message, under this key, by this \
          algorithm. Check that MessageType says whether Message is the message or its digest.",
     )
@@ -124,11 +126,14 @@ fn message(
         (MessageType::Digest, Some(length)) if bytes.len() == length => {
             Ok(Message::Digest(bytes.into()))
         }
-        (MessageType::Digest, Some(length)) => Err(unfit(format!(
-            "Digest is invalid length for algorithm {}: it has {} bytes and must have {length}.",
-            algorithm.as_str(),
-            bytes.len()
-        ))),
+        (MessageType::Digest, Some(length)) => Err(Exception::worded(
+            Code::Validation,
+            format!(
+                "Digest is invalid length for algorithm {}.",
+                algorithm.as_str()
+            ),
+            &format!("It has {} bytes and must have {length}.", bytes.len()),
+        )),
         (MessageType::ExternalMu, None) if is_ml_dsa(key.record.spec) => {
             if bytes.len() == MU_BYTES {
                 Ok(Message::ExternalMu(bytes.into()))

@@ -10,7 +10,7 @@ use super::terms::terms;
 use super::token::token;
 use crate::catalogue::Partition;
 use crate::crypto::stop_dry_run;
-use crate::key::{KeySnapshot, find, find_shared};
+use crate::key::{KeySnapshot, find};
 use crate::records::encode;
 
 /// Grants of one key (KMS resource quotas).
@@ -27,7 +27,7 @@ impl Grants {
         input: CreateGrantRequest,
     ) -> Result<CreateGrantResponse, Exception> {
         let asking = self.records.partition(scope);
-        let key = find_shared(&asking, &input.key_id)?;
+        let key = find(Operation::CreateGrant, &asking, &input.key_id)?;
         let terms = terms(&input, key.record.spec, key.record.usage)?;
         let home = self.records.partition(&key.scope);
         let _changing = home.control.lock().await;

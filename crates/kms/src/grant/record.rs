@@ -114,7 +114,7 @@ impl GrantRecord {
             grantee_service_principal: text(self.terms.grantee.service()),
             retiring_principal: text(retiring.and_then(Party::principal)),
             retiring_service_principal: text(retiring.and_then(Party::service)),
-            issuing_account: Some(format!("arn:aws:iam::{}:root", self.issuing_account)),
+            issuing_account: Some(scope.root_arn(&self.issuing_account)),
             operations: Some(operations.map(|it| it.as_str().to_owned()).collect()),
             constraints: (!constraints.are_empty()).then(|| GrantConstraints {
                 encryption_context_equals: constraints.equals.clone(),

@@ -89,12 +89,11 @@ pub(super) fn check_principal(arn: &str) -> Result<(), Exception> {
     if valid {
         return Ok(());
     }
-    Err(Exception::new(
+    Err(Exception::worded(
         Code::InvalidArn,
-        format!(
-            "ARN does not refer to a valid principal: {arn}. Give the ARN of a user, a role, a \
-             session or an account's root, such as arn:aws:iam::111122223333:user/alice."
-        ),
+        format!("ARN does not refer to a valid principal: {arn}"),
+        "Give the ARN of a user, a role, a session or an account's root, such as \
+         arn:aws:iam::111122223333:user/alice.",
     ))
 }
 

@@ -97,9 +97,9 @@ impl KeyDeletion {
         scope: &Scope,
         input: ScheduleKeyDeletionRequest,
     ) -> Result<ScheduleKeyDeletionResponse, Exception> {
-        let window_days = window(input.pending_window_in_days)?;
         let operation = Operation::ScheduleKeyDeletion;
         let held = self.keys.hold_for(operation, scope, &input.key_id).await?;
+        let window_days = window(input.pending_window_in_days)?;
         let record = scheduled(&held.key, window_days, self.records.config.clock.now());
         let key = self
             .keys

@@ -1,7 +1,7 @@
 //! Whether an operation fits the kind of its key at all, by the kind that its row names.
 
-use portcullis_api::Exception;
 use portcullis_api::kms::KeySpec;
+use portcullis_api::{Code, Exception};
 
 use super::record::MultiRegion;
 use super::{KeySnapshot, MaterialOrigin, spec, state};
@@ -17,7 +17,6 @@ pub(super) fn check_kind(kind: KindOfKey, key: &KeySnapshot) -> Result<(), Excep
         KindOfKey::Any => Ok(()),
         KindOfKey::Asymmetric => check_asymmetric(key),
         KindOfKey::External => check_external(key),
-        KindOfKey::Rotating => check_rotating(key),
         KindOfKey::RotatingByItself => check_rotating_by_itself(key),
         KindOfKey::RotatingHere => {
             check_rotating(key)?;
@@ -44,28 +43,35 @@ fn check_external(key: &KeySnapshot) -> Result<(), Exception> {
     if key.record.origin() == MaterialOrigin::External {
         return Ok(());
     }
-    let text = format!(
-        "{} has origin {}; key material is imported into keys of origin EXTERNAL only.",
-        key.arn,
-        key.record.origin().as_str()
-    );
-    Err(unsupported(&text))
+    let hint = "Key material is imported into keys of origin EXTERNAL only.";
+    Err(origin_refused(key, hint))
 }
 
 /// Rule LIFE-11: symmetric encryption keys outside key stores rotate, on demand.
-fn check_rotating(key: &KeySnapshot) -> Result<(), Exception> {
+pub(super) fn check_rotating(key: &KeySnapshot) -> Result<(), Exception> {
     if key.record.spec != KeySpec::SymmetricDefault {
-        let text = format!(
+        let hint = format!(
             "{} does not rotate: it is not a symmetric encryption key.",
             key.arn
         );
-        return Err(unsupported(&text));
+        // The service sends no message.
+        return Err(Exception::worded(Code::UnsupportedOperation, "", &hint));
     }
     if key.record.origin() == MaterialOrigin::AwsCloudHsm {
-        let text = format!("{} does not rotate: it is in a custom key store.", key.arn);
-        return Err(unsupported(&text));
+        let hint = "A key in a custom key store does not rotate.";
+        return Err(origin_refused(key, hint));
     }
     Ok(())
+}
+
+/// In the words of the service, which programs look for.
+fn origin_refused(key: &KeySnapshot, hint: &str) -> Exception {
+    let origin = key.record.origin().as_str();
+    let sentence = format!(
+        "{} origin is {origin} which is not valid for this operation.",
+        key.arn
+    );
+    Exception::worded(Code::UnsupportedOperation, sentence, hint)
 }
 
 /// Rule LIFE-12: of these, by itself only material that AWS KMS made; and multi-Region keys are
@@ -105,9 +111,14 @@ pub(super) fn relatives_of_primary(key: &KeySnapshot) -> Result<&MultiRegion, Ex
     if relatives.primary == key.scope.region {
         return Ok(relatives);
     }
-    let text = format!(
-        "{} is a replica. Call the operation on its primary key, which is in {}.",
-        key.arn, relatives.primary
+    let sentence = format!("{} is not a multi-region primary key.", key.arn);
+    let hint = format!(
+        "Call the operation on its primary key, which is in {}.",
+        relatives.primary
     );
-    Err(unsupported(&text))
+    Err(Exception::worded(
+        Code::UnsupportedOperation,
+        sentence,
+        &hint,
+    ))
 }

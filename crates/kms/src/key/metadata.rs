@@ -26,8 +26,11 @@ pub(crate) fn material_id(key: &KeySnapshot, material: HsmKeyId) -> Option<Strin
 pub(crate) fn metadata(scope: &Scope, key: &KeySnapshot) -> KeyMetadata {
     let state = key.state();
     let current = key.record.materials.current();
+    // Rule LIFE-37: material that is gone has no end.
+    let is_there = key.record.materials.are_complete();
     let expiry = key.record.materials.first_expiry_ms();
-    let imported = key.record.imported && current.is_some();
+    let expiry = expiry.filter(|_| is_there);
+    let imported = key.record.imported && is_there;
     KeyMetadata {
         aws_account_id: Some(scope.account.to_string()),
         key_id: Some(key.record.id.to_string()),

@@ -36,7 +36,7 @@ pub use custom::check_key_material;
 pub(crate) use create::KeyCreation;
 pub(crate) use deletion::KeyDeletion;
 pub(crate) use describe::KeyDescription;
-pub(crate) use identify::{find_for_management, find_for_use, find_maker, find_shared};
+pub(crate) use identify::{find_for_management, find_for_use, find_maker, find_shared, is_damaged};
 pub(crate) use import::MaterialImport;
 pub(crate) use keys::Keys;
 pub(crate) use material::Materials;

@@ -1,5 +1,5 @@
-//! Whether an operation is permitted with a key, by the operation's row: who manages the key, its kind,
-//! and its state (the Developer Guide's page on key states), in this order; and the exception of each
+//! Whether an operation is permitted with a key, by the operation's row: who manages the key, its state
+//! (the Developer Guide's page on key states), and its kind, in this order; and the exception of each
 //! combination that is refused.
 //!
 //! Operations find their keys here and in `Keys::hold_for`, so that none has to ask by itself.
@@ -50,20 +50,21 @@ pub(crate) fn verdict(operation: Operation, state: KeyState) -> StateVerdict {
         .unwrap_or(StateVerdict::Permitted)
 }
 
-/// Whether `operation` is permitted with `key`.
+/// Whether `operation` is permitted with `key`. Rule ORD-02: its state comes before its kind.
 ///
 /// # Errors
-/// AccessDeniedException for a key that only AWS manages, UnsupportedOperationException for another
-/// kind of key, and the exception that the table names for the key's state.
+/// AccessDeniedException for a key that only AWS manages, the exception that the table names for the
+/// key's state, and UnsupportedOperationException for another kind of key.
 pub(super) fn check_permitted(operation: Operation, key: &KeySnapshot) -> Result<(), Exception> {
     if let Some(row) = row(operation).key {
         match row.manager {
             KeyManager::Any => {}
             KeyManager::Customer => check_customers(key)?,
         }
-        check_kind(row.kind, key)?;
+        check_state(operation, key, key.state())?;
+        return check_kind(row.kind, key);
     }
-    check_state(operation, key, key.state())
+    Ok(())
 }
 
 /// Whether `operation` is permitted with a key in this state.
@@ -191,9 +192,9 @@ mod tests {
         );
     }
 
-    /// Rules LIFE-06, LIFE-11 and LIFE-05.
+    /// Rules LIFE-06, LIFE-11, LIFE-05 and ORD-02.
     #[test]
-    fn the_manager_is_asked_before_the_kind_and_the_kind_before_the_state() {
+    fn the_manager_is_asked_before_the_state_and_the_state_before_the_kind() {
         let mut asked = KeyRecord {
             requested: Requested::Disabled,
             spec: KeySpec::Hmac256,
@@ -207,10 +208,10 @@ mod tests {
         };
         assert_eq!(refused(|_| ()), Err(Code::AccessDenied));
         let of_customer = refused(|it| it.aws_service = None);
-        assert_eq!(of_customer, Err(Code::UnsupportedOperation));
-        let symmetric = refused(|it| it.spec = KeySpec::SymmetricDefault);
-        assert_eq!(symmetric, Err(Code::Disabled));
-        assert_eq!(refused(|it| it.requested = Requested::Enabled), Ok(()));
+        assert_eq!(of_customer, Err(Code::Disabled));
+        let enabled = refused(|it| it.requested = Requested::Enabled);
+        assert_eq!(enabled, Err(Code::UnsupportedOperation));
+        assert_eq!(refused(|it| it.spec = KeySpec::SymmetricDefault), Ok(()));
     }
 
     /// Rule KEY-23.

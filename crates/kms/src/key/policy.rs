@@ -20,7 +20,7 @@ const BYTES_MAX: usize = 32_768;
 /// The policy of a key's record.
 pub(crate) fn policy_of(scope: &Scope, record: &KeyRecord) -> String {
     let given = record.policy.clone();
-    given.unwrap_or_else(|| access::default_policy(&scope.account))
+    given.unwrap_or_else(|| access::default_policy(scope))
 }
 
 impl Keys {
@@ -34,10 +34,10 @@ impl Keys {
         scope: &Scope,
         input: PutKeyPolicyRequest,
     ) -> Result<(), Exception> {
-        check_put_name(input.policy_name.as_deref())?;
         let bypass = input.bypass_policy_lockout_safety_check;
         let operation = Operation::PutKeyPolicy;
         self.change_key(scope, operation, &input.key_id, |key| {
+            check_put_name(input.policy_name.as_deref())?;
             decide(key, input.policy, bypass)
         })
         .await

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
@@ -280,7 +281,7 @@ impl KeySnapshot {
 
     /// The name under which ciphertexts are bound to it: its ARN, and for a multi-Region key,
     /// whose ciphertexts open in each of its Regions, what stands behind the Region there.
-    pub(crate) fn bound_name(&self) -> &str {
+    pub(crate) fn bound_name(&self) -> Cow<'_, str> {
         bound_name(&self.record.id, &self.arn)
     }
 
@@ -325,11 +326,16 @@ impl KeySnapshot {
 }
 
 /// As [`KeySnapshot::bound_name`], of a key that need not be there yet.
-pub(super) fn bound_name<'a>(id: &KeyId, arn: &'a str) -> &'a str {
-    if !id.is_multi_region() {
-        return arn;
+///
+/// Rule CR-07: in every partition it begins as in `aws`, as it did before ARNs had their partition.
+pub(super) fn bound_name<'a>(id: &KeyId, arn: &'a str) -> Cow<'a, str> {
+    let mut parts = arn.splitn(5, ':');
+    let (partition, rest) = (parts.nth(1), parts.nth(2));
+    match (partition, rest) {
+        (_, Some(rest)) if id.is_multi_region() => Cow::Borrowed(rest),
+        (Some(partition), _) if partition != "aws" => Cow::Owned(arn.replacen(partition, "aws", 1)),
+        _ => Cow::Borrowed(arn),
     }
-    arn.splitn(5, ':').nth(4).unwrap_or(arn)
 }
 
 #[cfg(test)]
@@ -388,5 +394,23 @@ mod tests {
         let multi = key(KeyId::multi_region_from_bytes([1; 16]), &made());
         let name = format!("111122223333:key/mrk-{}", "01".repeat(16));
         assert_eq!(multi.bound_name(), name);
+        // Rule CR-07: ARNs did not always have the partition of their Region.
+        let id = KeyId::from_bytes([1; 16]);
+        for (arn, expected) in [
+            (
+                "arn:aws:kms:us-east-1:1:key/k",
+                "arn:aws:kms:us-east-1:1:key/k",
+            ),
+            (
+                "arn:aws-cn:kms:cn-north-1:1:key/k",
+                "arn:aws:kms:cn-north-1:1:key/k",
+            ),
+            (
+                "arn:aws-us-gov:kms:us-gov-west-1:1:key/k",
+                "arn:aws:kms:us-gov-west-1:1:key/k",
+            ),
+        ] {
+            assert_eq!(bound_name(&id, arn), expected);
+        }
     }
 }

@@ -85,7 +85,8 @@ impl Replication {
         Ok(ReplicateKeyResponse {
             replica_key_metadata: Some(metadata(&place.scope, &replica)),
             replica_policy: Some(policy_of(&place.scope, &replica.record)),
-            replica_tags: Some(listed(&replica.record.tags)),
+            // Rule LIFE-25: no empty list.
+            replica_tags: Some(listed(&replica.record.tags)).filter(|tags| !tags.is_empty()),
         })
     }
 

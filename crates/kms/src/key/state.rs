@@ -6,33 +6,31 @@ use portcullis_hsm::HsmKeyId;
 use super::KeySnapshot;
 
 pub(super) fn disabled(key: &KeySnapshot) -> Exception {
-    let text = format!("{} is disabled. Run EnableKey, then try again.", key.arn);
-    Exception::new(Code::Disabled, text)
+    let sentence = format!("{} is disabled.", key.arn);
+    let hint = "Run EnableKey, then try again.";
+    Exception::worded(Code::Disabled, sentence, hint)
 }
 
 pub(super) fn not_pending_deletion(key: &KeySnapshot) -> Exception {
-    let text = format!(
-        "{} is not pending deletion. Nothing needs to be done.",
-        key.arn
-    );
-    Exception::new(Code::KmsInvalidState, text)
+    let sentence = format!("{} is not pending deletion.", key.arn);
+    let hint = "Nothing needs to be done.";
+    Exception::worded(Code::KmsInvalidState, sentence, hint)
 }
 
 pub(super) fn external(key: &KeySnapshot) -> Exception {
-    let text = format!(
-        "{} has origin EXTERNAL, which is not valid for this operation: imported key material does \
-         not rotate by itself. Import other material and run RotateKeyOnDemand.",
+    let sentence = format!(
+        "{} origin is EXTERNAL which is not valid for this operation.",
         key.arn
     );
-    Exception::new(Code::UnsupportedOperation, text)
+    let hint = "Imported key material does not rotate by itself. Import other material \
+                and run RotateKeyOnDemand.";
+    Exception::worded(Code::UnsupportedOperation, sentence, hint)
 }
 
 pub(super) fn updating(key: &KeySnapshot) -> Exception {
-    let text = format!(
-        "{} is updating. Wait until DescribeKey shows another state, then try again.",
-        key.arn
-    );
-    Exception::new(Code::KmsInvalidState, text)
+    let sentence = format!("{} is updating.", key.arn);
+    let hint = "Wait until DescribeKey shows another state, then try again.";
+    Exception::worded(Code::KmsInvalidState, sentence, hint)
 }
 
 /// Rule LIFE-06: a key of an AWS service is used and looked at, and not changed by its account.
@@ -49,39 +47,31 @@ pub(super) fn check_customers(key: &KeySnapshot) -> Result<(), Exception> {
 }
 
 pub(super) fn creating(key: &KeySnapshot) -> Exception {
-    let text = format!(
-        "{} is creating. Wait until DescribeKey shows another state, then try again.",
-        key.arn
-    );
-    Exception::new(Code::KmsInvalidState, text)
+    let sentence = format!("{} is creating.", key.arn);
+    let hint = "Wait until DescribeKey shows another state, then try again.";
+    Exception::worded(Code::KmsInvalidState, sentence, hint)
 }
 
 pub(super) fn pending_import(key: &KeySnapshot) -> Exception {
-    let text = format!(
-        "{} is pending import: not all of its key material is there. Run GetParametersForImport \
-         and ImportKeyMaterial, then try again.",
-        key.arn
-    );
-    Exception::new(Code::KmsInvalidState, text)
+    let sentence = format!("{} is pending import.", key.arn);
+    let hint = "Not all of its key material is there. Run GetParametersForImport and \
+                ImportKeyMaterial, then try again.";
+    Exception::worded(Code::KmsInvalidState, sentence, hint)
 }
 
 /// Rule KEY-23: an alias is pointed at a key that is not pending deletion.
 pub(super) fn no_target(key: &KeySnapshot) -> Exception {
-    let text = format!("{} is pending deletion. Choose another key.", key.arn);
-    Exception::new(Code::KmsInvalidState, text)
+    let sentence = format!("{} is pending deletion.", key.arn);
+    let hint = "Choose another key.";
+    Exception::worded(Code::KmsInvalidState, sentence, hint)
 }
 
 /// Rule KEY-04: a key that is pending deletion can only be described or have its deletion
 /// cancelled.
 pub(super) fn pending_deletion(key: &KeySnapshot) -> Exception {
-    Exception::new(
-        Code::KmsInvalidState,
-        format!(
-            "{} is pending deletion. Run CancelKeyDeletion and then EnableKey if it is still \
-             needed.",
-            key.arn
-        ),
-    )
+    let sentence = format!("{} is pending deletion.", key.arn);
+    let hint = "Run CancelKeyDeletion and then EnableKey if it is still needed.";
+    Exception::worded(Code::KmsInvalidState, sentence, hint)
 }
 
 impl KeySnapshot {

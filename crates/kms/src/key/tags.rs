@@ -29,8 +29,8 @@ pub(super) fn tags(given: &[Tag]) -> Result<BTreeMap<String, String>, Exception>
         check_key(tag_key)?;
         check_text(tag_value)?;
         if tags.insert(tag_key.clone(), tag_value.clone()).is_some() {
-            let text = format!("The tag key {tag_key:?} is given twice. Give it once.");
-            return Err(Exception::new(Code::Tag, text));
+            let hint = format!("The tag key {tag_key:?} is given twice. Give it once.");
+            return Err(Exception::worded(Code::Tag, "Duplicate tag keys", &hint));
         }
     }
     check_number(&tags)?;
@@ -46,8 +46,9 @@ fn check_key(key: &str) -> Result<(), Exception> {
         .get(..4)
         .is_some_and(|start| start.eq_ignore_ascii_case("aws:"))
     {
-        let text = format!("{key:?}: tag keys that begin with aws: are those of AWS services.");
-        return Err(Exception::new(Code::Tag, text));
+        let hint = format!("{key:?} does: choose another tag key.");
+        let sentence = "Tags beginning with aws: are reserved";
+        return Err(Exception::worded(Code::Tag, sentence, &hint));
     }
     check_text(key)
 }
@@ -66,8 +67,8 @@ fn check_number(tags: &BTreeMap<String, String>) -> Result<(), Exception> {
     if tags.len() <= TAGS_MAX {
         return Ok(());
     }
-    let text = format!("A key has at most {TAGS_MAX} tags. Run UntagResource first.");
-    Err(Exception::new(Code::LimitExceeded, text))
+    let hint = format!("A key has at most {TAGS_MAX}. Run UntagResource first.");
+    Err(Exception::worded(Code::Tag, "Too many tags", &hint))
 }
 
 /// The record that TagResource leaves.
@@ -98,16 +99,15 @@ impl Keys {
     /// TagResource: adds tags, and gives those that are there already another value.
     ///
     /// # Errors
-    /// NotFoundException, TagException, LimitExceededException, KMSInvalidStateException.
+    /// NotFoundException, TagException, KMSInvalidStateException.
     pub(crate) async fn tag_resource(
         &self,
         scope: &Scope,
         input: TagResourceRequest,
     ) -> Result<(), Exception> {
-        let tags = tags(&input.tags)?;
         let operation = Operation::TagResource;
         self.change_key(scope, operation, &input.key_id, |key| {
-            tagged(&key.record, tags)
+            tagged(&key.record, tags(&input.tags)?)
         })
         .await
     }
@@ -121,9 +121,9 @@ impl Keys {
         scope: &Scope,
         input: UntagResourceRequest,
     ) -> Result<(), Exception> {
-        input.tag_keys.iter().try_for_each(|key| check_key(key))?;
         let operation = Operation::UntagResource;
         self.change_key(scope, operation, &input.key_id, |key| {
+            input.tag_keys.iter().try_for_each(|key| check_key(key))?;
             Ok(untagged(&key.record, &input.tag_keys))
         })
         .await
@@ -184,7 +184,7 @@ mod tests {
         let twice = tags(&[tag("a", "1"), tag("a", "2")]);
         assert_eq!(twice.unwrap_err().code, Code::Tag);
         let many: Vec<Tag> = (0..51).map(|n| tag(&n.to_string(), "")).collect();
-        assert_eq!(tags(&many).unwrap_err().code, Code::LimitExceeded);
+        assert_eq!(tags(&many).unwrap_err().code, Code::Tag);
         assert_eq!(tags(many.get(..50).unwrap()).unwrap().len(), 50);
     }
 
@@ -198,7 +198,7 @@ mod tests {
         assert_eq!(listed, [tag("a", "1"), tag("b", "3"), tag("c", "")]);
         let many: Vec<Tag> = (0..49).map(|n| tag(&n.to_string(), "")).collect();
         let refusal = tagged(&one, given(&many)).unwrap_err();
-        assert_eq!(refusal.code, Code::LimitExceeded);
+        assert_eq!(refusal.code, Code::Tag);
         let removed = untagged(&other, &["a".to_owned(), "c".to_owned(), "d".to_owned()]);
         assert_eq!(removed.tags, given(&[tag("b", "3")]));
     }

@@ -42,7 +42,7 @@ impl Assembler {
     /// Whether the stream stands between two frames.
     #[must_use]
     pub const fn is_between_frames(&self) -> bool {
-        self.partial.len() == 0
+        self.partial.is_empty()
     }
 
     fn take_prefix<'a>(&mut self, piece: &'a [u8]) -> &'a [u8] {

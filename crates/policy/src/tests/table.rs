@@ -344,6 +344,122 @@ fn a_new_policy_has_nothing_twice_and_nothing_void() {
     assert!(Document::parse_new(&fine, Kind::Resource).is_ok());
 }
 
+/// Rule ARN-01: a root is that of its own partition.
+#[test]
+fn an_account_is_named_in_its_own_partition() {
+    let allows = |principal: &str, name: &str| {
+        let text = format!(
+            r#"{{"Statement": {{"Effect": "Allow", "Principal": {{"AWS": "{principal}"}},
+                "Action": "*", "Resource": "*"}}}}"#
+        );
+        let names = [name.to_owned()];
+        let who = Identity {
+            names: &names,
+            account: Some("111122223333"),
+            service: None,
+        };
+        let asked = Request {
+            action: "kms:Encrypt",
+            resource: "*",
+            context: &Context::default(),
+        };
+        let document = Document::parse(&text, Kind::Resource).unwrap();
+        document.for_resource(who, &asked)
+    };
+    let (itself, account, not) = (Hold::Itself, Hold::Account, Hold::Silent);
+    for (principal, name, expected) in [
+        (
+            "arn:aws-cn:iam::111122223333:root",
+            "arn:aws-cn:iam::111122223333:root",
+            itself,
+        ),
+        (
+            "arn:aws-cn:iam::111122223333:root",
+            "arn:aws-cn:iam::111122223333:user/a",
+            account,
+        ),
+        (
+            "111122223333",
+            "arn:aws-us-gov:iam::111122223333:user/a",
+            account,
+        ),
+        (
+            "arn:aws:iam::111122223333:root",
+            "arn:aws:iam::111122223333:user/a",
+            account,
+        ),
+        (
+            "arn:aws:iam::111122223333:root",
+            "arn:aws-cn:iam::111122223333:root",
+            not,
+        ),
+        (
+            "arn:aws-cn:iam::111122223333:root",
+            "arn:aws:iam::111122223333:user/a",
+            not,
+        ),
+    ] {
+        assert_eq!(allows(principal, name), expected, "{principal} {name}");
+    }
+}
+
+/// Rule AUTH-46.
+#[test]
+fn a_principal_of_a_new_policy_is_of_a_kind_that_can_call() {
+    let policy = |kind: &str, value: &str| {
+        format!(
+            r#"{{"Statement": [{{"Effect": "Allow", "Principal": {{"{kind}": "{value}"}},
+                "Action": "kms:*", "Resource": "*"}}]}}"#
+        )
+    };
+    for (kind, value, permitted) in [
+        ("AWS", "*", true),
+        ("AWS", "111122223333", true),
+        ("AWS", "arn:aws:iam::111122223333:root", true),
+        ("AWS", "arn:aws-cn:iam::111122223333:root", true),
+        ("AWS", "arn:aws-us-gov:iam::111122223333:role/app", true),
+        ("AWS", "arn:aws:iam::111122223333:user/team/alice", true),
+        (
+            "AWS",
+            "arn:aws:sts::111122223333:assumed-role/app/session",
+            true,
+        ),
+        ("AWS", "arn:aws:sts::111122223333:federated-user/bob", true),
+        ("Service", "logs.eu-west-1.amazonaws.com", true),
+        ("Service", "ec2.cn-north-1.amazonaws.com.cn", true),
+        ("AWS", "arn:aws:iam::111122223333:group/dev", false),
+        ("AWS", "arn:aws:iam::111122223333:policy/p", false),
+        ("AWS", "arn:aws:iam::111122223333:mfa/alice", false),
+        ("AWS", "arn:aws:iam::111122223333:instance-profile/p", false),
+        ("AWS", "arn:aws:iam::111122223333:user/", false),
+        ("AWS", "arn:aws:iam::123:user/alice", false),
+        (
+            "AWS",
+            "arn:aws:iam:us-east-1:111122223333:user/alice",
+            false,
+        ),
+        ("AWS", "arn:aws:s3:::bucket", false),
+        ("AWS", "arn:aws:kms:us-east-1:111122223333:key/k", false),
+        ("AWS", "arn:azure:iam::111122223333:root", false),
+        ("AWS", "123", false),
+        ("Service", "bogus", false),
+        ("Service", "rds", false),
+        ("Service", ".amazonaws.com", false),
+    ] {
+        for text in [
+            policy(kind, value),
+            policy(kind, value).replace("Principal", "NotPrincipal"),
+        ] {
+            let outcome = Document::parse_new(&text, Kind::Resource);
+            assert_eq!(outcome.is_ok(), permitted, "{text}");
+            if let Err(refused) = outcome {
+                let expected = "Policy contains a statement with one or more invalid principals.";
+                assert_eq!(refused.why(), expected, "{text}");
+            }
+        }
+    }
+}
+
 #[test]
 fn actions_and_resources_may_be_negated_and_a_statement_without_them_is_void() {
     let context = Context::default();
@@ -429,7 +545,7 @@ fn what_is_no_policy_says_what_is_wrong() {
         (statement(r#", "Condition": {"NumericEquals": {"k": "seven"}}"#), "seven"),
         (
             r#"{"Statement": [{"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::1:*"}}]}"#.to_owned(),
-            "Invalid principal",
+            "invalid principals",
         ),
         (
             r#"{"Statement": [{"Effect": "Allow", "Principal": {"Nobody": "x"}}]}"#.to_owned(),

@@ -277,6 +277,28 @@ fn reference(id: HsmKeyId) -> String {
     format!("{:#018x}", id.reference())
 }
 
+/// Rule CL-34: nothing at all is an empty text.
 fn hex(bytes: &[u8]) -> String {
+    if bytes.is_empty() {
+        return String::new();
+    }
     format!("0x{}", HEXLOWER.encode_display(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rule CL-34.
+    #[test]
+    fn nothing_at_all_is_an_empty_text() {
+        for (bytes, expected) in [
+            (&b""[..], ""),
+            (b"\0", "0x00"),
+            (b"\x01", "0x01"),
+            (b"id", "0x6964"),
+        ] {
+            assert_eq!(hex(bytes), expected);
+        }
+    }
 }

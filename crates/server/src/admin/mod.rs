@@ -85,6 +85,17 @@ pub(crate) fn router(surface: Surface, admin: &Arc<Admin>, doorkeeper: Doorkeepe
 
 /// The router's last resort.
 ///
+/// What is said besides at a path of a protocol that SDKs may choose.
+///
+/// Rule WIRE-65: JSON 1.1 is the one protocol of both services.
+fn other_protocol(path: &str) -> &'static str {
+    if path.starts_with("/service/") {
+        ", in AWS JSON 1.1, which is the one protocol here: RPC v2 CBOR is not read"
+    } else {
+        ""
+    }
+}
+
 /// Rule WIRE-14: what is nowhere is answered with where the AWS endpoint and the health are.
 pub(crate) fn nowhere<S: Clone + Send + Sync + 'static>(
     surface: Surface,
@@ -99,13 +110,35 @@ pub(crate) fn nowhere<S: Clone + Send + Sync + 'static>(
     };
     let not_found = move |method: Method, uri: Uri| async move {
         let message = format!(
-            "There is nothing at {method} {}. AWS calls go to POST / with X-Amz-Target; health is \
+            "There is nothing at {method} {}. AWS calls go to POST / with X-Amz-Target{}; health is \
              at GET /_portcullis/health.{elsewhere}",
-            uri.path()
+            uri.path(),
+            other_protocol(uri.path())
         );
         (StatusCode::NOT_FOUND, Json(json!({ "message": message }))).into_response()
     };
     router
         .fallback(not_found)
         .method_not_allowed_fallback(not_found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rule WIRE-65.
+    #[test]
+    fn the_one_protocol_is_named_where_another_one_is_spoken() {
+        for (path, is_named) in [
+            ("/service/BaldrApiService/operation/DescribeClusters", true),
+            ("/service/TrentService/operation/Encrypt", true),
+            ("/service/", true),
+            ("/service", false),
+            ("/", false),
+            ("/_portcullis/nothing", false),
+        ] {
+            let said = other_protocol(path);
+            assert_eq!(said.contains("JSON 1.1"), is_named, "{path}");
+        }
+    }
 }

@@ -149,6 +149,7 @@ pub(super) async fn list(
         role: of_api(row.role),
         locked: row.locked.name().to_owned(),
         mfa: row.mfa,
+        quorum: Vec::new(),
         cluster_coverage: row.cluster_coverage.name().to_owned(),
     });
     Ok(Done(UserList {

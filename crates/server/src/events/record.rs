@@ -160,7 +160,7 @@ fn identity(caller: &EventCaller) -> Value {
     let mut identity = json!({
         "type": "Root",
         "principalId": account,
-        "arn": format!("arn:aws:iam::{account}:root"),
+        "arn": caller.scope.root_arn(account),
         "accountId": account,
     });
     if let Some(principal) = &caller.principal {

@@ -52,12 +52,12 @@ pub(crate) fn authenticate(
         headers: &HeaderMap(&head.headers),
         body,
     };
-    // Rule WIRE-11: a signature of something else, by another secret or older than 15 minutes is
+    // Rule WIRE-11: a signature of something else, by another secret or more than 5 minutes off is
     // refused.
     let now = Date::from_unix_seconds(now.millis() / 1000);
     verifier
         .verify(&request, authorization, secret, now)
-        .map_err(|refusal: Refusal| invalid(refusal.to_string()))
+        .map_err(|refusal| refused(&refusal))
 }
 
 /// What may be signed with.
@@ -111,6 +111,27 @@ fn foreign_token() -> Exception {
          this Portcullis was not given with a session_token, have none: unset AWS_SESSION_TOKEN. \
          Temporary ones have exactly theirs.",
     )
+}
+
+/// In the service's own words where these are known (IAM User Guide, Troubleshoot Signature Version 4).
+fn refused(refusal: &Refusal) -> Exception {
+    let told = |sentence: &str, hint| Exception::worded(Code::InvalidSignature, sentence, hint);
+    match refusal {
+        Refusal::Skewed { .. } => told(
+            &refusal.to_string(),
+            "Set the clock of the machine that signs.",
+        ),
+        Refusal::Mismatch => told(
+            "The request signature we calculated does not match the signature you provided. Check your \
+             AWS Secret Access Key and signing method. Consult the service documentation for details.",
+            "The secret of every access key that needs no declaration is test; nothing may change the \
+             request on its way.",
+        ),
+        Refusal::DateMissing
+        | Refusal::OtherDay
+        | Refusal::NotSigned(_)
+        | Refusal::HeaderMissing => invalid(refusal),
+    }
 }
 
 fn invalid(why: impl std::fmt::Display) -> Exception {

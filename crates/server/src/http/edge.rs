@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use parking_lot::Mutex;
-use portcullis_api::{Code, Exception, Operation, Scope, Service};
+use portcullis_api::{Code, Exception, Messages, Operation, Scope, Service};
 use portcullis_kms::{Principal, RequestOrigin};
 use portcullis_seam::{Entropy, WallClock, draw};
 use portcullis_sigv4::Verifier;
@@ -44,6 +44,8 @@ pub(crate) struct SharedByCores {
     /// Declared principals; always there when policies are enforced.
     pub(crate) principals: Option<Arc<Principals>>,
     pub(crate) defaults: Scope,
+    /// How much is sent of what an exception says.
+    pub(crate) messages: Messages,
     pub(crate) bounds: Arc<Bounds>,
     /// Names of this server that its own pages may have.
     pub(crate) host_names: Arc<HostNames>,
@@ -163,7 +165,7 @@ impl Edge {
             Ok(Err(NothingLeft)) => self.unavailable(false, routed::NOTHING_LEFT),
             Err(_panic) => {
                 let id = reply::request_id(draw(&*self.shared.entropy));
-                reply::failure(id, &unexpected(), Service::Kms)
+                reply::failure(id, &unexpected(), (Service::Kms, Messages::Helpful))
             }
         };
         state.replied();
@@ -193,7 +195,7 @@ impl Edge {
         }
         let id = reply::request_id(draw(&*self.shared.entropy));
         let exception = Exception::new(Code::ServiceUnavailable, message);
-        reply::failure(id, &exception, Service::Kms)
+        reply::failure(id, &exception, (Service::Kms, Messages::Helpful))
     }
 
     async fn answer_aws(
@@ -247,7 +249,7 @@ impl Edge {
             Ok(body) => reply::success(id, body),
             Err(FailedCall { exception, .. }) => {
                 log(operation, &exception);
-                reply::failure(id, &exception, service)
+                reply::failure(id, &exception, (service, self.shared.messages))
             }
         }
     }
@@ -302,7 +304,7 @@ impl Edge {
         let id = reply::request_id(draw(&*self.shared.entropy));
         match outcome {
             Ok(caller) => query::identity(&id, &caller),
-            Err(exception) => query::failure(&id, &exception),
+            Err(exception) => query::failure(&id, &exception, self.shared.messages),
         }
     }
 

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
-use portcullis_api::{Code, Exception};
+use portcullis_api::{Code, Exception, Messages};
 use portcullis_kms::Principal;
 use portcullis_sigv4::Credential;
 
@@ -69,12 +69,16 @@ pub(crate) fn identity(id: &HeaderValue, caller: &Principal) -> Response<Full<By
 }
 
 /// A refusal as the query protocol words it.
-pub(crate) fn failure(id: &HeaderValue, exception: &Exception) -> Response<Full<Bytes>> {
+pub(crate) fn failure(
+    id: &HeaderValue,
+    exception: &Exception,
+    messages: Messages,
+) -> Response<Full<Bytes>> {
     let status = exception.code.status();
     let side = if status < 500 { "Sender" } else { "Receiver" };
     let name = exception.code.name();
     let request = id.to_str().unwrap_or_default();
-    let text = escaped(&exception.message);
+    let text = escaped(exception.text(messages).unwrap_or_default());
     xml(
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
         id,

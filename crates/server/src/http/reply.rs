@@ -3,7 +3,7 @@ use data_encoding::HEXLOWER;
 use http::header::{CONNECTION, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
-use portcullis_api::{Code, Exception, Service};
+use portcullis_api::{Code, Exception, Messages, Service};
 
 /// Seconds after which a call may be tried again that found no room: what is full here empties as
 /// soon as others are answered.
@@ -47,12 +47,15 @@ pub(crate) fn success(id: HeaderValue, body: Bytes) -> Response<Full<Bytes>> {
 pub(crate) fn failure(
     id: HeaderValue,
     exception: &Exception,
-    service: Service,
+    (service, messages): (Service, Messages),
 ) -> Response<Full<Bytes>> {
     let name = exception.code.name();
-    let member = service.message_member();
-    let text = serde_json::to_string(&exception.message).unwrap_or_else(|_never| "\"\"".to_owned());
-    let body = format!("{{\"__type\":\"{name}\",\"{member}\":{text}}}");
+    let message = exception.text(messages).map(|text| {
+        let text = serde_json::to_string(text).unwrap_or_else(|_never| "\"\"".to_owned());
+        format!(",\"{}\":{text}", service.message_member())
+    });
+    let message = message.unwrap_or_default();
+    let body = format!("{{\"__type\":\"{name}\"{message}}}");
     let mut response = success(id, Bytes::from(body));
     let headers = response.headers_mut();
     headers.insert(ERROR_TYPE, HeaderValue::from_static(name));
@@ -100,6 +103,45 @@ mod tests {
     use portcullis_seam::{SystemEntropy, draw};
 
     use super::*;
+
+    /// Rule MSG-02.
+    #[tokio::test]
+    async fn a_message_is_whole_or_the_services_alone() {
+        use http_body_util::BodyExt;
+        let silent = Exception::worded(Code::InvalidCiphertext, "", "Ours.");
+        let worded = Exception::worded(Code::NotFound, "Theirs", "Ours.");
+        for (exception, service, messages, expected) in [
+            (
+                &silent,
+                Service::Kms,
+                Messages::Helpful,
+                r#"{"__type":"InvalidCiphertextException","message":"Ours."}"#,
+            ),
+            (
+                &silent,
+                Service::Kms,
+                Messages::Aws,
+                r#"{"__type":"InvalidCiphertextException"}"#,
+            ),
+            (
+                &worded,
+                Service::Kms,
+                Messages::Aws,
+                r#"{"__type":"NotFoundException","message":"Theirs"}"#,
+            ),
+            (
+                &worded,
+                Service::CloudHsm,
+                Messages::Helpful,
+                r#"{"__type":"NotFoundException","Message":"Theirs. Ours."}"#,
+            ),
+        ] {
+            let id = HeaderValue::from_static("-");
+            let answer = failure(id, exception, (service, messages));
+            let body = answer.into_body().collect().await.unwrap().to_bytes();
+            assert_eq!(body, expected);
+        }
+    }
 
     /// Rule WIRE-05.
     #[test]

@@ -117,6 +117,7 @@ impl World {
             principals: None,
             auth,
             defaults: config.defaults,
+            messages: portcullis_api::Messages::default(),
             bounds,
             host_names: Arc::default(),
             entropy: Arc::new(SystemEntropy),

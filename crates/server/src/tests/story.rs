@@ -154,7 +154,7 @@ async fn the_verbs_of_the_cloudhsm_cli_manage_the_users_of_a_cluster() {
         .find(|row| row["username"] == "kmsuser")
         .unwrap();
     let expected = json!({
-        "username": "kmsuser", "role": "crypto-user", "locked": "false", "mfa": [],
+        "username": "kmsuser", "role": "crypto-user", "locked": "false", "mfa": [], "quorum": [],
         "cluster-coverage": "full",
     });
     assert_eq!(*row, expected);

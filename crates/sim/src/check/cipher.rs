@@ -61,16 +61,17 @@ fn check_opening(
         return;
     };
     let is_right = origin.context == context;
-    let violation = match &call.outcome {
-        Ok(_) if !is_right => "opened under another context than it was made with",
-        Ok(RecordedAnswer::Plaintext(plaintext)) if plaintext != origin.plaintext => {
-            "opened to something else"
-        }
-        Err(Code::InvalidCiphertext | Code::IncorrectKey | Code::NotFound) if is_right => {
-            "did not open, although nothing about it is wrong"
-        }
-        Ok(_) | Err(_) => return,
-    };
+    let violation =
+        match &call.outcome {
+            Ok(_) if !is_right => "opened under another context than it was made with",
+            Ok(RecordedAnswer::Plaintext(plaintext)) if plaintext != origin.plaintext => {
+                "opened to something else"
+            }
+            Err(
+                Code::InvalidCiphertext | Code::IncorrectKey | Code::NotFound | Code::AccessDenied,
+            ) if is_right => "did not open, although nothing about it is wrong",
+            Ok(_) | Err(_) => return,
+        };
     found.push(Violation::of_call(Invariant::I3, call, violation));
 }
 

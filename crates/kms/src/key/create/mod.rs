@@ -135,7 +135,7 @@ impl KeyCreation {
     /// The key that the HSMs shall have.
     fn new_key(&self, id: &KeyId, label: String, chosen: Option<&Chosen>) -> NewKey {
         let drawn = || HsmKeyId(draw(&*self.records.config.entropy));
-        let named = |chosen: &Chosen| chosen.hsm_key(bound_name(id, &label));
+        let named = |chosen: &Chosen| chosen.hsm_key(&bound_name(id, &label));
         NewKey {
             id: chosen.map_or_else(drawn, named),
             label,

@@ -217,10 +217,8 @@ pub(super) fn check_store(
     if store.connection != Connection::Connected {
         return Err(not_connected(store));
     }
-    let cluster = key_store::found(&store.cluster, cluster).map_err(|missing| Exception {
-        code: Code::CloudHsmClusterInvalidConfiguration,
-        ..missing
-    })?;
+    let cluster = key_store::found(&store.cluster, cluster)
+        .map_err(|missing| missing.under(Code::CloudHsmClusterInvalidConfiguration))?;
     key_store::two_zones(&cluster)
 }
 

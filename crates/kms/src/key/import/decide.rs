@@ -88,7 +88,11 @@ pub(super) fn expires(
     match (never, &input.valid_to) {
         (true, None) => Ok(None),
         (true, Some(_)) => invalid("KEY_MATERIAL_DOES_NOT_EXPIRE has no ValidTo. Leave it out."),
-        (false, None) => invalid("KEY_MATERIAL_EXPIRES needs ValidTo. Add it."),
+        (false, None) => Err(Exception::worded(
+            Code::Validation,
+            "A validTo date must be set if the ExpirationModel is KEY_MATERIAL_EXPIRES",
+            "Add it, or give the ExpirationModel KEY_MATERIAL_DOES_NOT_EXPIRE.",
+        )),
         (false, Some(at)) => match millis(at) {
             Some(at) if at > now_ms && at <= now_ms.saturating_add(VALID_MS_MAX) => Ok(Some(at)),
             _ => invalid("ValidTo must be in the future, and at most 365 days away."),
@@ -181,7 +185,7 @@ pub(super) fn imported(
             return Err(incorrect("it is not the material that was imported before"));
         }
         (true, false) => {
-            check_takes_new(&changed, primary)?;
+            check_takes_new(&changed, primary, arrival.id)?;
             changed
                 .materials
                 .push(version(MaterialRole::PendingRotation));
@@ -225,7 +229,11 @@ pub(super) fn is_expired(version: &MaterialVersion, now_ms: u64) -> bool {
     expires_ms.is_some_and(|at| at <= now_ms)
 }
 
-fn check_takes_new(record: &KeyRecord, primary: Option<&Region>) -> Result<(), Exception> {
+fn check_takes_new(
+    record: &KeyRecord,
+    primary: Option<&Region>,
+    new: MaterialId,
+) -> Result<(), Exception> {
     if record.spec != KeySpec::SymmetricDefault {
         return Err(unsupported(
             "Only symmetric encryption keys take new key material beside what they have.",
@@ -237,10 +245,14 @@ fn check_takes_new(record: &KeyRecord, primary: Option<&Region>) -> Result<(), E
              here with ImportType EXISTING_KEY_MATERIAL."
         )));
     }
-    if record.materials.pending().is_some() {
-        let text = "New key material waits already. Run RotateKeyOnDemand, or \
-                    DeleteImportedKeyMaterial with its KeyMaterialId.";
-        return Err(Exception::new(Code::KmsInvalidState, text));
+    if let Some(pending) = record.materials.pending() {
+        let sentence = format!(
+            "New key material (id: {new}) cannot be imported into KMS key {}, because another key \
+             material (id: {}) is pending rotation.",
+            record.id, pending.id
+        );
+        let hint = "Run RotateKeyOnDemand, or DeleteImportedKeyMaterial with its KeyMaterialId.";
+        return Err(Exception::worded(Code::KmsInvalidState, sentence, hint));
     }
     Ok(())
 }
@@ -254,8 +266,9 @@ fn incorrect(why: &str) -> Exception {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::fixtures::{key, record, region};
+    use super::super::super::fixtures::{key, record, region, scope};
     use super::*;
+    use crate::key::metadata;
 
     fn external() -> KeyRecord {
         KeyRecord {
@@ -310,6 +323,32 @@ mod tests {
         };
         let further = import(&hmac, &arrival(2, true));
         assert_eq!(further, Err(Code::UnsupportedOperation));
+    }
+
+    /// Rule LIFE-37.
+    #[test]
+    fn what_is_left_of_a_key_whose_material_is_deleted() {
+        for (expires_ms, model) in [
+            (Some(9), "KEY_MATERIAL_EXPIRES"),
+            (None, "KEY_MATERIAL_DOES_NOT_EXPIRE"),
+        ] {
+            let mut arrival = arrival(1, false);
+            arrival.import.expires_ms = expires_ms;
+            let imported = import(&external(), &arrival).unwrap();
+            let shown = metadata(&scope(), &key(imported.clone()));
+            assert_eq!(shown.expiration_model.as_deref(), Some(model));
+            assert_eq!(shown.valid_to.is_some(), expires_ms.is_some());
+            let id = shown.current_key_material_id;
+            assert!(id.is_some());
+            let left = KeyRecord {
+                materials: without(&imported, |_| true).0,
+                ..imported
+            };
+            let shown = metadata(&scope(), &key(left));
+            assert_eq!(shown.key_state.as_deref(), Some("PendingImport"));
+            assert_eq!((shown.expiration_model, shown.valid_to), (None, None));
+            assert_eq!(shown.current_key_material_id, id);
+        }
     }
 
     /// Rule LIFE-36.

@@ -89,10 +89,10 @@ impl MaterialImport {
         input: ImportKeyMaterialRequest,
     ) -> Result<ImportKeyMaterialResponse, Exception> {
         let now_ms = self.records.now_ms();
-        let expires_ms = expires(&input, now_ms)?;
-        let (named, is_new) = (named(&input)?, input.import_type.as_deref() == Some(NEW));
         let operation = Operation::ImportKeyMaterial;
         let key = find(operation, &self.records.partition(scope), &input.key_id)?;
+        let expires_ms = expires(&input, now_ms)?;
+        let (named, is_new) = (named(&input)?, input.import_type.as_deref() == Some(NEW));
         let token = self.open_token(&key, &input.import_token.0)?;
         let wrapped = input.encrypted_key_material.0;
         let spec = key.record.spec;

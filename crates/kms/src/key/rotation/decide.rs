@@ -129,11 +129,13 @@ fn check_is_everywhere(key: &KeySnapshot, lacking: &[String]) -> Result<(), Exce
 fn check_quota_and_distance(key: &KeySnapshot, now_ms: u64) -> Result<(), Exception> {
     let record = &key.record;
     if record.rotation.on_demand >= ON_DEMAND_MAX {
-        let text = format!(
-            "{} was rotated on demand {ON_DEMAND_MAX} times already.",
+        let sentence = format!(
+            "The on-demand rotations limit has been reached for the given keyId. No more on-demand \
+             rotations can be performed for this key: {}",
             key.arn
         );
-        return Err(Exception::new(Code::LimitExceeded, text));
+        let hint = format!("It was rotated {ON_DEMAND_MAX} times.");
+        return Err(Exception::worded(Code::LimitExceeded, sentence, &hint));
     }
     let next = record.next_rotation_ms();
     if next.is_some_and(|next| next <= now_ms.saturating_add(NEAR_MS)) {

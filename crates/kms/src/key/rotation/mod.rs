@@ -15,6 +15,7 @@ use portcullis_hsm::HsmKeyId;
 use portcullis_seam::draw;
 
 use super::keys::Keys;
+use super::kind::check_rotating;
 use super::material::{MaterialRole, MaterialVersion, RotationType};
 use super::metadata::{date, expiration_model};
 use super::relatives::{HeldKey, primary_elsewhere};
@@ -156,7 +157,10 @@ impl KeyRotation {
         let operation = Operation::ListKeyRotations;
         let key = find(operation, &self.records.partition(scope), &input.key_id)?;
         let all = input.include_key_material.as_deref() == Some("ALL_KEY_MATERIAL");
+        // Of a key that never rotates there is nothing to list.
+        let rotates = check_rotating(&key).is_ok();
         let versions = key.record.materials.all().iter().enumerate();
+        let versions = versions.filter(|_| rotates);
         let wanted = versions.filter(|(_, version)| all || version.rotated.is_some());
         let asked = PageRequest {
             limit: input.limit,
