@@ -9,9 +9,9 @@
 //! Start reading at [`Kms`], then `key_store::lifecycle` and `gate`.
 //!
 //! ```
-//! use portcullis_kms::{Connection, Event, next};
+//! use portcullis_kms::{Connection, ConnectionEvent, next};
 //!
-//! let (state, _actions) = next(Connection::Connected, Event::DisconnectRequested).unwrap();
+//! let (state, _actions) = next(Connection::Connected, ConnectionEvent::DisconnectRequested).unwrap();
 //! assert_eq!(state, Connection::Disconnecting);
 //! ```
 
