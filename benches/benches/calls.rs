@@ -104,6 +104,7 @@ fn instructions() -> Vec<Option<f64>> {
     let temporary = tempfile::tempdir().unwrap();
     let kept = std::env::args().skip_while(|word| word != "--keep").nth(1);
     let folder = kept.map_or_else(|| temporary.path().to_path_buf(), PathBuf::from);
+    std::fs::create_dir_all(&folder).unwrap();
     let callgrind = counts::callgrind(&folder);
     let under: Vec<&str> = callgrind.iter().map(String::as_str).collect();
     if Command::new("valgrind").arg("--version").output().is_err() {
