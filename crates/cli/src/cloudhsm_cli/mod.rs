@@ -24,6 +24,7 @@ use portcullis_admin::{
     UnshareHsmKey, UnwrapHsmKey, UserPasswordRequest, UserRequest, WrapHsmKey,
 };
 use portcullis_loadgen::{Access, print};
+use serde_json::{Value, json};
 
 use self::input::PromptInput;
 use self::place::ClusterPlace;
@@ -93,7 +94,7 @@ pub(crate) async fn run(arguments: CloudHsmCli) -> Result<ExitCode, ClientError>
         return Ok(ExitCode::SUCCESS);
     };
     let reply = replied(cli.carry_out(*verb, None).await)?;
-    print::sorted_json(&reply);
+    print::json(&reply);
     Ok(if reply.is_done() {
         ExitCode::SUCCESS
     } else {
@@ -116,10 +117,11 @@ impl From<ClientError> for FailedVerb {
     }
 }
 
-/// What is printed of a verb: its reply in the form of the CloudHSM CLI.
-fn replied(outcome: Result<VerbData, FailedVerb>) -> Result<Reply<VerbData>, ClientError> {
+/// What is printed of a verb: its reply in the form of the CloudHSM CLI, with the members of its data
+/// in the order of their names.
+fn replied(outcome: Result<VerbData, FailedVerb>) -> Result<Reply<Value>, ClientError> {
     match outcome {
-        Ok(data) => Ok(Reply::Done(data)),
+        Ok(data) => Ok(Reply::Done(json!(data))),
         Err(FailedVerb::Refused(why)) => Ok(Reply::Refused(why)),
         Err(FailedVerb::NoReply(error)) => Err(error),
     }

@@ -53,7 +53,7 @@ pub(super) async fn run(cli: &mut Cli) -> Result<(), ClientError> {
                 cluster_id,
                 verb: LineVerb::Verb(verb),
             }) => match replied(cli.carry_out(*verb, cluster_id).await) {
-                Ok(reply) => print::sorted_json(&reply),
+                Ok(reply) => print::json(&reply),
                 // The next line may be answered again.
                 Err(error) => print::note(&error.0),
             },
