@@ -2,7 +2,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::HeaderMap;
-use http::header::{AUTHORIZATION, REFERER, USER_AGENT};
+use http::header::{REFERER, USER_AGENT};
 use parking_lot::Mutex;
 use portcullis_api::Scope;
 use portcullis_kms::{Principal, RequestOrigin};
@@ -20,8 +20,8 @@ pub(crate) struct EventCaller {
     pub(crate) scope: Scope,
     /// Who that is, when it was declared.
     pub(crate) principal: Option<Arc<Principal>>,
-    /// The credential in the Authorization header, by which the same caller is recognised.
-    credential: Box<[u8]>,
+    /// The credential that the Authorization header names, by which the same caller is recognised.
+    credential: Box<str>,
 }
 
 /// The other end of a connection, as the connection itself shows it.
@@ -75,10 +75,7 @@ impl EventClient {
         let agent = headers.get(USER_AGENT).map(http::HeaderValue::as_bytes);
         let agent = agent.unwrap_or_default();
         let agent = agent.get(..AGENT_BYTES_MAX).unwrap_or(agent);
-        let authorization = headers.get(AUTHORIZATION);
-        let credential = authorization
-            .and_then(|value| value.as_bytes().split(|byte| *byte == b',').next())
-            .unwrap_or_default();
+        let credential = signed.map_or("", |signed| signed.text);
         let mut last = self.last.lock();
         if let Some(last) = last.as_ref()
             && last.agent.as_bytes() == agent
@@ -104,5 +101,37 @@ impl EventClient {
         });
         *last = Some(Arc::clone(&caller));
         caller
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use portcullis_sigv4::Authorization;
+
+    use super::*;
+
+    /// Rule WIRE-07: whatever else stands in the header, and before the credential.
+    #[test]
+    fn two_callers_of_one_connection_are_told_apart_by_their_credentials() {
+        let defaults = crate::ServerConfig::default().defaults;
+        let client = EventClient::at(ConnectionPeer {
+            address: Ipv4Addr::LOCALHOST.into(),
+            is_secure: false,
+        });
+        for account in ["111122223333", "444455556666", "111122223333"] {
+            let header = format!(
+                "AWS4-HMAC-SHA256 SignedHeaders=host, \
+                 Credential={account}/20260830/eu-west-1/kms/aws4_request, Signature={:064}",
+                0
+            );
+            let signed = Authorization::parse(&header).unwrap().credential;
+            let caller = client.caller(&HeaderMap::new(), Some(&signed), (None, &defaults));
+            assert_eq!(caller.scope.account.as_str(), account);
+            assert_eq!(caller.access_key.as_deref(), Some(account));
+        }
+        let unsigned = client.caller(&HeaderMap::new(), None, (None, &defaults));
+        assert_eq!(unsigned.scope, defaults);
     }
 }
