@@ -57,7 +57,7 @@ pub(crate) fn authenticate(
     let now = Date::from_unix_seconds(now.millis() / 1000);
     verifier
         .verify(&request, authorization, secret, now)
-        .map_err(|refusal| refused(&refusal))
+        .map_err(|refusal| refused(&refusal, credentials))
 }
 
 /// What may be signed with.
@@ -114,8 +114,9 @@ fn foreign_token() -> Exception {
 }
 
 /// In the service's own words where these are known (IAM User Guide, Troubleshoot Signature Version 4).
-fn refused(refusal: &Refusal) -> Exception {
-    let told = |sentence: &str, hint| Exception::worded(Code::InvalidSignature, sentence, hint);
+fn refused(refusal: &Refusal, credentials: &Credentials) -> Exception {
+    let told =
+        |sentence: &str, hint: &str| Exception::worded(Code::InvalidSignature, sentence, hint);
     match refusal {
         Refusal::Skewed { .. } => told(
             &refusal.to_string(),
@@ -124,8 +125,10 @@ fn refused(refusal: &Refusal) -> Exception {
         Refusal::Mismatch => told(
             "The request signature we calculated does not match the signature you provided. Check your \
              AWS Secret Access Key and signing method. Consult the service documentation for details.",
-            "The secret of every access key that needs no declaration is test; nothing may change the \
-             request on its way.",
+            &format!(
+                "Use {}; nothing may change the request on its way.",
+                known(credentials)
+            ),
         ),
         Refusal::DateMissing
         | Refusal::OtherDay
